@@ -1,0 +1,190 @@
+# make | make check | make asan | make tsan | make fuzz | make lint | make bench | make install | make V=1
+# One makefile, no recursion into directories.  Each BUILD has its own tree under build/.
+
+BUILD   ?= release
+V       ?= 0
+PREFIX  ?= /usr/local
+DESTDIR ?=
+WERROR  ?= 1
+FUZZ_SECONDS ?= 60
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PKG_CONFIG ?= pkg-config
+
+O := build/$(BUILD)
+
+# --- flags --------------------------------------------------------------
+WARN := -Wall -Wextra -Wformat=2 -Wshadow -Wundef -Wvla -Wcast-qual -Wcast-align \
+        -Wwrite-strings -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+        -Wold-style-definition -Wimplicit-fallthrough -Wswitch -Wconversion \
+        -Wno-sign-conversion -Wno-unused-parameter -Wnull-dereference
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+GCC_WARN := -Wduplicated-cond -Wduplicated-branches -Wlogical-op
+HARDEN   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+            -fPIE
+ifeq ($(shell uname -m),x86_64)
+HARDEN += -fcf-protection=full
+endif
+HARDEN_LD := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--as-needed
+
+IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null | head -n1))
+ifeq ($(IS_CLANG),)
+WARN   += $(GCC_WARN)
+HARDEN += -ftrivial-auto-var-init=zero   # clang 14 refuses it without a second flag
+endif
+
+MODE_release := -O2 -g $(HARDEN)
+MODE_debug   := -O0 -g3 -fPIE
+MODE_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+MODE_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+MODE_analyze := -O2 -g -fanalyzer
+MODE_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+LDMODE_release := $(HARDEN_LD)
+LDMODE_debug   := -pie
+LDMODE_asan    := -fsanitize=address,undefined
+LDMODE_tsan    := -fsanitize=thread
+LDMODE_fuzz    := -fsanitize=address,undefined
+
+ifeq ($(MODE_$(BUILD)),)
+$(error BUILD=$(BUILD) is not one of release debug asan tsan analyze fuzz)
+endif
+
+CFLAGS  ?=
+LDFLAGS ?=
+ALL_CPPFLAGS := -I. -D_GNU_SOURCE
+ALL_CFLAGS    = -std=c11 $(MODE_$(BUILD)) $(WARN) $(CFLAGS)
+ALL_LDFLAGS   = $(LDMODE_$(BUILD)) $(LDFLAGS)
+
+# Third-party headers are included as system headers: their warnings are not ours.
+sys_cflags = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(1)))
+UV_CFLAGS  := $(call sys_cflags,libuv)
+UV_LIBS    := $(shell $(PKG_CONFIG) --libs libuv)
+AV_PKGS    := libavformat libavcodec libswresample libswscale libavutil
+AV_CFLAGS  := $(call sys_cflags,$(AV_PKGS))
+AV_LIBS    := $(shell $(PKG_CONFIG) --libs $(AV_PKGS))
+MASTER_LIBS := $(UV_LIBS) -lhttp_parser -linih -ljansson
+WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lm
+TEST_LIBS   := $(MASTER_LIBS) $(WORKER_LIBS) -lcmocka
+GST_PKGS    := gstreamer-1.0 gstreamer-app-1.0 gstreamer-rtsp-server-1.0
+
+# --- sources ------------------------------------------------------------
+COMMON_SRC := $(sort $(wildcard common/*.c))
+MASTER_SRC := $(sort $(wildcard master/*.c))
+WORKER_SRC := $(sort $(wildcard worker/*.c))
+UNIT_SRC   := $(sort $(wildcard test/unit/test_*.c))
+FUZZ_SRC   := $(sort $(wildcard test/fuzz/fuzz_*.c))
+HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*.h))
+
+obj = $(patsubst %.c,$(O)/%.o,$(1))
+COMMON_OBJ := $(call obj,$(COMMON_SRC))
+MASTER_OBJ := $(call obj,$(MASTER_SRC))
+WORKER_OBJ := $(call obj,$(WORKER_SRC))
+ALL_OBJ    := $(COMMON_OBJ) $(MASTER_OBJ) $(WORKER_OBJ) $(call obj,$(UNIT_SRC) $(FUZZ_SRC) test/fuzz/main.c)
+UNIT_BIN   := $(patsubst test/unit/%.c,$(O)/test/%,$(UNIT_SRC))
+FUZZ_BIN   := $(patsubst test/fuzz/%.c,$(O)/test/%,$(FUZZ_SRC))
+BINS       := $(O)/cam-httpflv $(O)/cam-httpflv-worker
+
+# --- output -------------------------------------------------------------
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(patsubst $(O)/%,%,$@)
+ifeq ($(V),1)
+Q :=
+say = @:
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format install uninstall clean FORCE
+
+all: $(BINS)
+
+# Rebuild when the flags change, not only when the sources do.
+$(O)/.flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+	 printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+
+$(O)/%.o: %.c $(O)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(MASTER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS)
+$(WORKER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
+$(call obj,$(UNIT_SRC) $(FUZZ_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
+
+# The master does not link libav: it cannot parse media, whatever happens.
+$(O)/cam-httpflv: $(MASTER_OBJ) $(COMMON_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(MASTER_LIBS)
+
+$(O)/cam-httpflv-worker: $(WORKER_OBJ) $(COMMON_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+
+# Unit tests link everything but the two main.o.
+NOMAIN_OBJ := $(filter-out %/main.o,$(MASTER_OBJ) $(WORKER_OBJ))
+$(UNIT_BIN): $(O)/test/%: $(O)/test/unit/%.o $(NOMAIN_OBJ) $(COMMON_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+$(FUZZ_BIN): $(O)/test/%: $(O)/test/fuzz/%.o $(NOMAIN_OBJ) $(COMMON_OBJ) $(if $(filter fuzz,$(BUILD)),,$(O)/test/fuzz/main.o)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer) -o $@ $^ $(TEST_LIBS)
+
+# --- checks -------------------------------------------------------------
+unit: $(UNIT_BIN)
+	@set -e; for t in $(UNIT_BIN); do timeout 120 $$t; done
+
+fuzz-replay: $(FUZZ_BIN)
+	@set -e; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; timeout 60 $$f test/fuzz/corpus/$$n/*; done
+
+check: all unit fuzz-replay
+
+asan tsan:
+	$(MAKE) BUILD=$@ check
+
+fuzz:
+	$(MAKE) BUILD=fuzz CC=clang fuzz-run
+fuzz-run: $(FUZZ_BIN)
+	@set -e; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; mkdir -p $(O)/corpus/$$n; \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(O)/corpus/$$n test/fuzz/corpus/$$n; done
+
+# Each header compiles alone (dav1d tests/header_test.c).
+headers: $(patsubst %.h,$(O)/hdr/%.ok,$(HEADERS))
+$(O)/hdr/%.ok: %.h
+	@mkdir -p $(@D)
+	@printf '#include "%s"\n' $< | $(CC) $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c -
+	@touch $@
+
+analyze:
+	$(MAKE) BUILD=analyze all
+
+lint: headers
+	scripts/check-includes
+	clang-format --dry-run -Werror $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 -I. common master worker
+	shellcheck $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' scripts/* .ci/*)
+	clang-tidy --quiet $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) -- -std=c11 $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS)
+	$(MAKE) BUILD=analyze all
+
+format:
+	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS)
+
+install: all
+	install -D -m 0755 $(O)/cam-httpflv        $(DESTDIR)$(PREFIX)/bin/cam-httpflv
+	install -D -m 0755 $(O)/cam-httpflv-worker $(DESTDIR)$(PREFIX)/libexec/cam-httpflv/cam-httpflv-worker
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/cam-httpflv $(DESTDIR)$(PREFIX)/libexec/cam-httpflv/cam-httpflv-worker
+
+clean:
+	rm -rf build
+
+-include $(ALL_OBJ:.o=.d)

@@ -1,0 +1,73 @@
+/*
+ * HTTP/1.1 response heads and error bodies, as both master and worker write them: pure, no I/O.
+ * RFC 9110, RFC 9112; CORS as in the Fetch standard.
+ */
+#ifndef COMMON_HTTP_REPLY_H
+#define COMMON_HTTP_REPLY_H
+
+#include <stddef.h>
+
+/* clang-format off */
+/* Every error of docs/api.md.  X(NAME, code, status) */
+#define HTTP_ERRORS(X)                                    \
+    X(MISSING_CAMERA,      "missing_camera",       400)   \
+    X(BAD_CAMERA_URL,      "bad_camera_url",       400)   \
+    X(UNSUPPORTED_SCHEME,  "unsupported_scheme",   400)   \
+    X(BAD_PARAMETER,       "bad_parameter",        400)   \
+    X(BAD_REQUEST,         "bad_request",          400)   \
+    X(NOT_FOUND,           "not_found",            404)   \
+    X(METHOD_NOT_ALLOWED,  "method_not_allowed",   405)   \
+    X(REQUEST_TIMEOUT,     "request_timeout",      408)   \
+    X(URI_TOO_LONG,        "uri_too_long",         414)   \
+    X(HEADER_TOO_LARGE,    "header_too_large",     431)   \
+    X(CAMERA_UNREACHABLE,  "camera_unreachable",   502)   \
+    X(CAMERA_UNAUTHORIZED, "camera_unauthorized",  502)   \
+    X(CAMERA_NOT_FOUND,    "camera_not_found",     502)   \
+    X(CAMERA_NO_VIDEO,     "camera_no_video",      502)   \
+    X(UNSUPPORTED_CODEC,   "unsupported_codec",    502)   \
+    X(TOO_MANY_CAMERAS,    "too_many_cameras",     503)   \
+    X(TOO_MANY_VIEWERS,    "too_many_viewers",     503)   \
+    X(OVERLOADED,          "overloaded",           503)   \
+    X(DRAINING,            "draining",             503)   \
+    X(CAMERA_TIMEOUT,      "camera_timeout",       504)
+/* clang-format on */
+
+enum http_error {
+    HTTP_ERROR_NONE,
+#define X(name, code, status) HTTP_ERROR_##name,
+    HTTP_ERRORS(X)
+#undef X
+        HTTP_ERROR_COUNT
+};
+
+/* Largest head or complete error answer that the functions below write. */
+#define HTTP_REPLY_MAX 8192
+
+/** @return the code of the JSON body ("camera_timeout"), or the HTTP status. */
+const char *http_error_code(enum http_error error);
+int http_error_status(enum http_error error);
+
+/**
+ * A response head: status line, the headers given, CORS, `Connection: close`, empty line.
+ *
+ * @param buf     HTTP_REPLY_MAX bytes.  Caller owns.
+ * @param status  200, 204, 304, …
+ * @param origin  the request's Origin header to echo (with `Vary: Origin`); NULL or "": `*`.
+ * @param headers further complete lines, each ending in CRLF, or "".
+ * @return bytes written, without a NUL.
+ */
+size_t http_reply_head(char *buf, int status, const char *origin, const char *headers);
+
+/**
+ * A complete error answer with its JSON body {"error":{"code","message","camera"}}, with
+ * Retry-After where the status is 503.
+ *
+ * @param camera  redacted URL or name (escaped here), or NULL to leave it out.
+ * @param message what was wrong and what is accepted (escaped here).
+ * @param head    nonzero: the request was HEAD, headers only.
+ * @return bytes written to buf (HTTP_REPLY_MAX), without a NUL.
+ */
+size_t http_reply_error(char *buf, enum http_error error, const char *origin, const char *camera,
+                        const char *message, int head);
+
+#endif /* COMMON_HTTP_REPLY_H */

@@ -1,0 +1,178 @@
+#include "common/log.h"
+
+#include "common/clock.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_MAX 1024
+#define LOG_NAME_MAX 72
+
+static enum log_level max_level = LOG_LEVEL_INFO;
+static enum log_format line_format = LOG_FORMAT_TEXT;
+static char process_name[LOG_NAME_MAX];
+static char camera_name[LOG_NAME_MAX];
+
+static const char *const level_names[] = {"error", "warn", "info", "debug", "trace"};
+
+/* A line under construction.  What does not fit is cut; the end is always reserved. */
+struct line {
+    size_t len;
+    char buf[LOG_LINE_MAX];
+};
+
+static void put_char(struct line *l, char c)
+{
+    if (l->len < sizeof(l->buf) - 8) /* room for closing quote, brace and newline */
+        l->buf[l->len++] = c;
+}
+
+static void put_raw(struct line *l, const char *s)
+{
+    for (; *s != '\0'; s++)
+        put_char(l, *s);
+}
+
+/* Text from outside is escaped so that it can neither forge a line nor break the JSON. */
+static void put_escaped(struct line *l, const char *s)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c < 0x20 || c == 0x7f) {
+            put_raw(l, "\\u00");
+            put_char(l, hex[c >> 4]);
+            put_char(l, hex[c & 15]);
+        } else {
+            if (line_format == LOG_FORMAT_JSON && (c == '"' || c == '\\'))
+                put_char(l, '\\');
+            put_char(l, (char)c);
+        }
+    }
+}
+
+static void put_field(struct line *l, const char *name, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    if (line_format == LOG_FORMAT_JSON) {
+        put_raw(l, ",\"");
+        put_raw(l, name);
+        put_raw(l, "\":\"");
+        put_escaped(l, value);
+        put_char(l, '"');
+    } else {
+        put_char(l, ' ');
+        put_raw(l, name);
+        put_char(l, '=');
+        put_escaped(l, value);
+    }
+}
+
+static void put_time(struct line *l)
+{
+    struct timespec ts;
+    struct tm tm;
+    char text[40];
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    (void)gmtime_r(&ts.tv_sec, &tm);
+    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    (void)snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ts.tv_nsec / 1000000));
+    put_raw(l, text);
+}
+
+void log_open(enum log_level level, enum log_format format)
+{
+    max_level = level;
+    line_format = format;
+}
+
+void log_set_process(const char *process)
+{
+    (void)snprintf(process_name, sizeof(process_name), "%s", process);
+}
+
+void log_set_camera(const char *camera)
+{
+    (void)snprintf(camera_name, sizeof(camera_name), "%s", camera);
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level <= max_level;
+}
+
+int log_level_parse(const char *name, enum log_level *level)
+{
+    for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+        if (strcmp(name, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+void log_write(enum log_level level, const struct log_context *ctx, int err, const char *fmt, ...)
+{
+    if (!log_enabled(level))
+        return;
+    int saved_errno = errno;
+    char text[LOG_LINE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (err != 0 && n >= 0 && (size_t)n < sizeof(text))
+        (void)snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerrordesc_np(err));
+
+    struct line l = {.len = 0};
+    const char *camera = ctx != NULL && ctx->camera != NULL ? ctx->camera : camera_name;
+    const char *client = ctx != NULL ? ctx->client : NULL;
+    if (line_format == LOG_FORMAT_JSON) {
+        put_raw(&l, "{\"time\":\"");
+        put_time(&l);
+        put_char(&l, '"');
+        put_field(&l, "level", level_names[level]);
+        put_field(&l, "process", process_name);
+        put_field(&l, "camera", camera);
+        put_field(&l, "client", client);
+        put_field(&l, "message", text);
+        l.buf[l.len++] = '}';
+    } else {
+        put_time(&l);
+        put_char(&l, ' ');
+        put_raw(&l, level_names[level]);
+        put_char(&l, ' ');
+        put_raw(&l, process_name);
+        put_raw(&l, "[");
+        char pid[16];
+        (void)snprintf(pid, sizeof(pid), "%d]", (int)getpid());
+        put_raw(&l, pid);
+        put_field(&l, "camera", camera);
+        put_field(&l, "client", client);
+        put_raw(&l, ": ");
+        put_escaped(&l, text);
+    }
+    l.buf[l.len++] = '\n';
+    ssize_t written = write(STDERR_FILENO, l.buf, l.len);
+    (void)written; /* there is nowhere left to complain */
+    errno = saved_errno;
+}
+
+bool log_limit_pass(struct log_limit *limit, long interval_ms, unsigned *suppressed)
+{
+    long now = (long)clock_ms();
+    if (limit->last_ms != 0 && now - limit->last_ms < interval_ms) {
+        limit->suppressed++;
+        return false;
+    }
+    limit->last_ms = now;
+    *suppressed = limit->suppressed;
+    limit->suppressed = 0;
+    return true;
+}

@@ -1,0 +1,78 @@
+/*
+ * Log lines on stderr, one write() each, with `camera=` and `client=` fields.  Every process, any
+ * thread.  Camera passwords must never reach a message: pass redacted URLs (url_redact()).
+ * Nothing is logged per frame above trace.  errno is preserved by every function here.
+ */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include <stdbool.h>
+
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG,
+    LOG_LEVEL_TRACE
+};
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+/** What a line is about.  NULL members are left out. */
+struct log_context {
+    const char *camera; /* stream ID or configured name, never a URL */
+    const char *client; /* peer address and connection number */
+};
+
+/** Set level and format.  Before threads are started; until then: info, text. */
+void log_open(enum log_level level, enum log_format format);
+
+/** Names of the process and, in a worker, of its camera: in every line from now on.  Copied. */
+void log_set_process(const char *process);
+void log_set_camera(const char *camera);
+
+bool log_enabled(enum log_level level);
+
+/** @return 0 and *level set, or -EINVAL.  Names: error warn info debug trace. */
+int log_level_parse(const char *name, enum log_level *level);
+
+/**
+ * Write one line.
+ *
+ * @param ctx  Borrowed; NULL for none.
+ * @param err  positive errno appended as text, or 0.
+ */
+void log_write(enum log_level level, const struct log_context *ctx, int err, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* log_warn() adds strerror(errno), log_warnx() does not; likewise log_error().  The first argument
+ * is a struct log_context *, or NULL. */
+#define log_error(ctx, ...) log_write(LOG_LEVEL_ERROR, (ctx), errno, __VA_ARGS__)
+#define log_errorx(ctx, ...) log_write(LOG_LEVEL_ERROR, (ctx), 0, __VA_ARGS__)
+#define log_warn(ctx, ...) log_write(LOG_LEVEL_WARN, (ctx), errno, __VA_ARGS__)
+#define log_warnx(ctx, ...) log_write(LOG_LEVEL_WARN, (ctx), 0, __VA_ARGS__)
+#define log_info(ctx, ...) log_write(LOG_LEVEL_INFO, (ctx), 0, __VA_ARGS__)
+#define log_debug(ctx, ...)                                    \
+    do {                                                       \
+        if (log_enabled(LOG_LEVEL_DEBUG))                      \
+            log_write(LOG_LEVEL_DEBUG, (ctx), 0, __VA_ARGS__); \
+    } while (0)
+#define log_trace(ctx, ...)                                    \
+    do {                                                       \
+        if (log_enabled(LOG_LEVEL_TRACE))                      \
+            log_write(LOG_LEVEL_TRACE, (ctx), 0, __VA_ARGS__); \
+    } while (0)
+
+/** A token bucket of one: repeats within the interval are counted, not written. */
+struct log_limit {
+    long last_ms;
+    unsigned suppressed;
+};
+
+/**
+ * May a repeating message be written now?  Not thread safe per object.
+ *
+ * @param suppressed  on true: how many were held back since the last one.
+ */
+bool log_limit_pass(struct log_limit *limit, long interval_ms, unsigned *suppressed);
+
+#endif /* COMMON_LOG_H */
