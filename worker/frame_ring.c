@@ -27,6 +27,12 @@ static struct frame **slot(const struct frame_ring *r, uint64_t seq)
     return &r->slots[seq & (r->capacity - 1)];
 }
 
+/* What a frame takes of max_bytes: its head too, so that tiny frames cannot pile up. */
+static size_t cost(const struct frame *f)
+{
+    return sizeof(*f) + f->len;
+}
+
 struct frame_ring *frame_ring_new(size_t max_bytes, int64_t max_lag_us)
 {
     struct frame_ring *r = xcalloc(1, sizeof(*r));
@@ -57,7 +63,7 @@ void frame_ring_set_limits(struct frame_ring *ring, size_t max_bytes, int64_t ma
 static void drop_oldest(struct frame_ring *r)
 {
     struct frame **f = slot(r, r->tail);
-    r->bytes -= (*f)->len;
+    r->bytes -= cost(*f);
     frame_unref(f);
     if (r->has_key && r->tail == r->key)
         r->has_key = false;
@@ -96,7 +102,7 @@ void frame_ring_push(struct frame_ring *ring, struct frame *frame)
         }
     }
     *slot(ring, ring->head++) = frame;
-    ring->bytes += frame->len;
+    ring->bytes += cost(frame);
 
     while (oldest_is_spent(ring))
         drop_oldest(ring);

@@ -3,7 +3,7 @@
  * viewers and snapshots start from), and what viewers who are a little behind still need.
  * Worker, loop thread.  Pure: no I/O, no clock.
  *
- * Bounds: max_bytes of payload.  At the bound the oldest frames go; when that takes the newest key
+ * Bounds: max_bytes of frames.  At the bound the oldest frames go; when that takes the newest key
  * frame, there is no GOP to join until the next one comes (frame_ring_overflows() counts it).
  */
 #ifndef WORKER_FRAME_RING_H
@@ -14,7 +14,7 @@
 struct frame_ring;
 
 /**
- * @param max_bytes   payload bytes kept at most; one frame is always kept.
+ * @param max_bytes   of frames kept at most, their heads included; one frame is always kept.
  * @param max_lag_us  frames older than the GOP are kept while they are at most this far behind the
  *                    newest frame.
  * @return never NULL.  Caller owns; frame_ring_free().
