@@ -17,8 +17,14 @@ struct ingest_output {
 
 struct ingest;
 
-/** @return never NULL.  Caller owns; ingest_free(). */
-struct ingest *ingest_new(const struct ingest_output *output);
+/**
+ * One ingest serves one connection to the camera.
+ *
+ * @param first_dts_us  where on the output clock the first video frame goes.
+ * @param output        copied.
+ * @return never NULL.  Caller owns; ingest_free().
+ */
+struct ingest *ingest_new(int64_t first_dts_us, const struct ingest_output *output);
 void ingest_free(struct ingest **ingest);
 
 /** Where a source puts what it reads.  Borrowed, valid as long as the ingest. */

@@ -21,6 +21,7 @@ struct source_params {
     enum ipc_transport transport;
     uint32_t connect_timeout_ms; /* from the start to the first accepted media packet */
     uint32_t stall_timeout_ms;   /* between accepted media packets */
+    int64_t first_dts_us;        /* where on the output clock the first frame goes */
 };
 
 /*

@@ -1,0 +1,72 @@
+#include "worker/av_util.h"
+
+#include "common/log.h"
+
+#include <libavutil/error.h>
+#include <libavutil/log.h>
+#include <stdio.h>
+#include <string.h>
+
+/* libav's lines may quote URLs with passwords, and cameras make it complain often: they are for
+ * those who debug, with everything that looks like a URL's credentials cut out. */
+static void redact_credentials(char *text)
+{
+    char *p = text;
+    while ((p = strstr(p, "://")) != NULL) {
+        p += 3;
+        char *end = p + strcspn(p, " \t\r\n'\"");
+        char *at = NULL;
+        for (char *c = p; c < end; c++) {
+            if (*c == '@')
+                at = c;
+        }
+        if (at != NULL && at - p >= 3) {
+            memcpy(p, "***", 3);
+            memmove(p + 3, at, strlen(at) + 1);
+        }
+    }
+}
+
+static void on_av_log(void *avcl, int level, const char *fmt, va_list ap)
+{
+    if (level > AV_LOG_WARNING || !log_enabled(LOG_LEVEL_DEBUG))
+        return;
+    char text[512];
+    int print_prefix = 1;
+    int n = av_log_format_line2(avcl, level, fmt, ap, text, sizeof(text), &print_prefix);
+    if (n <= 0)
+        return;
+    text[strcspn(text, "\r\n")] = '\0';
+    redact_credentials(text);
+    log_debug(NULL, "libav: %s", text);
+}
+
+void av_util_log_open(void)
+{
+    av_log_set_callback(on_av_log);
+}
+
+enum http_error av_util_camera_error(int averror, char *detail, size_t detail_size)
+{
+    char text[AV_ERROR_MAX_STRING_SIZE] = "";
+    (void)av_strerror(averror, text, sizeof(text));
+    (void)snprintf(detail, detail_size, "%s", text);
+    switch (averror) {
+    case AVERROR_HTTP_UNAUTHORIZED:
+    case AVERROR_HTTP_FORBIDDEN:
+    case AVERROR(EACCES):
+        return HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    case AVERROR_HTTP_NOT_FOUND:
+    case AVERROR_STREAM_NOT_FOUND:
+        return HTTP_ERROR_CAMERA_NOT_FOUND;
+    case AVERROR(ETIMEDOUT):
+    case AVERROR(EAGAIN):
+    case AVERROR_EXIT:
+        return HTTP_ERROR_CAMERA_TIMEOUT;
+    case AVERROR(ENOTSUP):
+    case AVERROR_PATCHWELCOME:
+        return HTTP_ERROR_UNSUPPORTED_CODEC;
+    default:
+        return HTTP_ERROR_CAMERA_UNREACHABLE;
+    }
+}

@@ -1,0 +1,20 @@
+/* Bridges to libav: its log, its error numbers.  Worker, any thread. */
+#ifndef WORKER_AV_UTIL_H
+#define WORKER_AV_UTIL_H
+
+#include "common/http_reply.h"
+
+#include <stddef.h>
+
+/** Send libav's log lines to ours: its errors and warnings become debug lines.  Once, at start. */
+void av_util_log_open(void);
+
+/**
+ * What an AVERROR from opening or reading a camera means to a viewer.
+ *
+ * @param averror  negative AVERROR.
+ * @param detail   filled with a short text without URL or password.
+ */
+enum http_error av_util_camera_error(int averror, char *detail, size_t detail_size);
+
+#endif /* WORKER_AV_UTIL_H */
