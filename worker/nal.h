@@ -1,0 +1,99 @@
+/*
+ * NAL units of H.264 and HEVC: finding them, and the few header fields that decide about access
+ * units.  Worker, any thread; pure.  Whatever needs more of a parameter set asks libavcodec.
+ */
+#ifndef WORKER_NAL_H
+#define WORKER_NAL_H
+
+#include <libavcodec/codec_id.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* nal_unit_type, ITU-T H.264 table 7-1 and H.265 table 7-1. */
+enum {
+    H264_NAL_SLICE = 1,
+    H264_NAL_PARTITION_A = 2,
+    H264_NAL_IDR = 5,
+    H264_NAL_SEI = 6,
+    H264_NAL_SPS = 7,
+    H264_NAL_PPS = 8,
+    H264_NAL_AUD = 9,
+    H264_NAL_END_OF_SEQUENCE = 10,
+    H264_NAL_END_OF_STREAM = 11,
+    H264_NAL_FILLER = 12,
+    HEVC_NAL_RASL_N = 8,
+    HEVC_NAL_RASL_R = 9,
+    HEVC_NAL_BLA_W_LP = 16,
+    HEVC_NAL_BLA_N_LP = 18,
+    HEVC_NAL_IDR_W_RADL = 19,
+    HEVC_NAL_IDR_N_LP = 20,
+    HEVC_NAL_CRA = 21,
+    HEVC_NAL_IRAP_LAST = 23,
+    HEVC_NAL_SLICE_LAST = 31,
+    HEVC_NAL_VPS = 32,
+    HEVC_NAL_SPS = 33,
+    HEVC_NAL_PPS = 34,
+    HEVC_NAL_AUD = 35,
+    HEVC_NAL_END_OF_SEQUENCE = 36,
+    HEVC_NAL_END_OF_BITSTREAM = 37,
+    HEVC_NAL_FILLER = 38,
+    HEVC_NAL_SEI_PREFIX = 39,
+};
+
+/* What a NAL unit is to an access unit. */
+enum nal_role {
+    NAL_SLICE,         /* video coding layer of the base layer */
+    NAL_PARAMETER_SET, /* VPS, SPS, PPS */
+    NAL_PREFIX,        /* may only come before the first slice: SEI, reserved */
+    NAL_OTHER,         /* may come anywhere */
+    NAL_DISCARD,       /* not for the payload: delimiter (also begins a unit), filler, … */
+};
+
+struct nal {
+    const uint8_t *data; /* from the NAL header on, without start code */
+    size_t len;
+};
+
+/** Walk over NAL units; starts at {data, data + len}. */
+struct nal_cursor {
+    const uint8_t *pos;
+    const uint8_t *end;
+};
+
+/**
+ * Next NAL unit after a start code (H.264 and H.265 Annex B.2), trailing zero bytes cut off.
+ * Bytes before the first start code are skipped.
+ */
+bool nal_next_annex_b(struct nal_cursor *cursor, struct nal *nal);
+
+/**
+ * Next NAL unit after a length field of length_size bytes (ISO/IEC 14496-15 5.3.4.2).
+ * @return 1; 0 at the end; -EINVAL if a length leads beyond the end.
+ */
+int nal_next_length(struct nal_cursor *cursor, unsigned length_size, struct nal *nal);
+
+/** Offset of the next start code's 00 00 01 in data, or len. */
+size_t nal_find_start_code(const uint8_t *data, size_t len);
+
+unsigned nal_type(enum AVCodecID codec, const uint8_t *nal);
+size_t nal_header_len(enum AVCodecID codec);
+enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal);
+
+/** First slice of a picture: first_mb_in_slice 0, first_slice_segment_in_pic_flag. */
+bool nal_is_first_slice(enum AVCodecID codec, const struct nal *nal);
+
+/** Bits of an RBSP, emulation prevention bytes skipped.  Reads zeros beyond the end. */
+struct nal_bits {
+    const uint8_t *data;
+    size_t len;
+    size_t pos; /* bits, counted in data with the emulation prevention bytes */
+    unsigned zeros;
+    bool overrun;
+};
+
+void nal_bits_init(struct nal_bits *bits, enum AVCodecID codec, const struct nal *nal);
+uint32_t nal_bits_read(struct nal_bits *bits, unsigned count); /* 0..32 */
+uint32_t nal_bits_ue(struct nal_bits *bits);                   /* ue(v), 9.1; 9.2 */
+
+#endif /* WORKER_NAL_H */
