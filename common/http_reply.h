@@ -16,6 +16,7 @@
     X(BAD_PARAMETER,       "bad_parameter",        400)   \
     X(BAD_REQUEST,         "bad_request",          400)   \
     X(NOT_FOUND,           "not_found",            404)   \
+    X(UNKNOWN_CAMERA,      "unknown_camera",       404)   \
     X(METHOD_NOT_ALLOWED,  "method_not_allowed",   405)   \
     X(REQUEST_TIMEOUT,     "request_timeout",      408)   \
     X(URI_TOO_LONG,        "uri_too_long",         414)   \
@@ -69,5 +70,10 @@ size_t http_reply_head(char *buf, int status, const char *origin, const char *he
  */
 size_t http_reply_error(char *buf, enum http_error error, const char *origin, const char *camera,
                         const char *message, int head);
+
+/** The same with further header lines (`Allow`), each ending in CRLF, or "". */
+size_t http_reply_error_with(char *buf, enum http_error error, const char *origin,
+                             const char *headers, const char *camera, const char *message,
+                             int head);
 
 #endif /* COMMON_HTTP_REPLY_H */

@@ -1,0 +1,128 @@
+/*
+ * Camera URLs: split, normalise, redact.  Every process, any thread; pure, no I/O, no name look-up.
+ * A camera URL holds a password: nothing here may be logged except what url_redact() wrote.
+ */
+#ifndef COMMON_URL_H
+#define COMMON_URL_H
+
+#include "common/ipc.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define URL_CREDENTIAL_MAX 128 /* user name or password, decoded, NUL included */
+#define URL_HOST_MAX 256       /* RFC 1035 name or address literal, NUL included */
+#define URL_PATH_MAX 1024      /* path and query, NUL included */
+#define URL_STREAM_ID_MAX 32   /* of url_stream_id(), NUL included */
+
+/* clang-format off */
+/* X(NAME, name, default port, transport when nothing else is asked for) */
+#define URL_SCHEMES(X)                              \
+    X(RTSP,  "rtsp",  554,  IPC_TRANSPORT_RTSP_TCP) \
+    X(RTSPS, "rtsps", 322,  IPC_TRANSPORT_RTSP_TCP) \
+    X(RTMP,  "rtmp",  1935, IPC_TRANSPORT_RTMP)     \
+    X(RTMPS, "rtmps", 443,  IPC_TRANSPORT_RTMP)     \
+    X(HTTP,  "http",  80,   IPC_TRANSPORT_HTTP_FLV) \
+    X(HTTPS, "https", 443,  IPC_TRANSPORT_HTTP_FLV)
+/* clang-format on */
+
+enum url_scheme {
+#define X(name, text, port, transport) URL_##name,
+    URL_SCHEMES(X)
+#undef X
+        URL_SCHEME_COUNT
+};
+
+/* A camera URL in parts, normalised: comparing the members compares cameras. */
+struct camera_url {
+    enum url_scheme scheme;
+    uint16_t port;                     /* never 0 */
+    uint8_t has_user;                  /* 1: user and password were given, either may be empty */
+    uint8_t host_is_ipv6;              /* 1: write the host in brackets */
+    char user[URL_CREDENTIAL_MAX];     /* decoded */
+    char password[URL_CREDENTIAL_MAX]; /* decoded */
+    char host[URL_HOST_MAX];           /* lower case, without brackets */
+    char path[URL_PATH_MAX]; /* path and query as sent to the camera; "" or from `/`, `?` */
+};
+
+/**
+ * Split a camera URL as a person writes or pastes it.
+ *
+ * What RFC 3986 leaves no room for is decided so:
+ * - `#` does not end the host: cameras have no fragments, passwords have `#`.
+ * - Every `/` and `?` is tried in turn as the end of the host part; the first that leaves a valid
+ *   `host` or `host:port` after the last `@` before it is taken.  So `@` and `#` need no encoding
+ *   in a password, nor do `/` and `?` unless what precedes them happens to be a valid host.
+ *   A standard URL is therefore always read as the standard says.
+ * - But in an rtsp or rtmp URL a single-label name (`u:p@ss/w@10.0.0.9/cam`: `ss`) gives way to an
+ *   IP address that a later `/`, `?` or the end would leave: part of a password, not a host.
+ * - `%` and two hexadecimal digits is an escape in user name and password; any other `%` is itself.
+ * - The first `:` ends the user name.
+ * A final `.flv`, which players ask for, is cut off the path of rtsp and rtmp URLs; never off
+ * http(s), where it is the other server's.
+ *
+ * @param text   len bytes, need not be terminated.  Borrowed.
+ * @param u      filled on success.
+ * @param reason on error: what is wrong and what is accepted, without any part of the URL.
+ * @return 0; -EPROTONOSUPPORT unsupported scheme, -EINVAL not a camera URL,
+ *         -ENAMETOOLONG a part or the whole exceeds the limits above or IPC_URL_MAX.
+ */
+int url_parse(struct camera_url *u, const char *text, size_t len, const char **reason);
+
+/**
+ * Write the normalised URL: host lower case, default port dropped, credentials percent-encoded.
+ * It is the camera's key and what libavformat opens; url_parse() of it yields the same parts.
+ *
+ * @param out IPC_URL_MAX bytes.  Caller owns.
+ * @return length without the NUL; always fits for a parsed URL.
+ */
+size_t url_format(const struct camera_url *u, char *out);
+
+/**
+ * The URL as libavformat must get it to send the right credentials.  It decodes those of RTSP and
+ * HTTP, so this is url_format(); those of RTMP it sends as they stand, so they are written raw
+ * there, except `/`, `?` and `#`, which it cannot take at all.
+ *
+ * @param out IPC_URL_MAX bytes.  Caller owns.
+ * @return length without the NUL.
+ */
+size_t url_format_libav(const struct camera_url *u, char *out);
+
+/**
+ * Write the URL for logs, error bodies and the API.  Three asterisks stand for user name and
+ * password, for the values of secret looking parameters, and for what comes before an `@` in the
+ * path.
+ *
+ * @param out IPC_URL_MAX bytes.  Caller owns.
+ * @return length without the NUL.
+ */
+size_t url_redact(const struct camera_url *u, char *out);
+
+/**
+ * A short name for logs, metrics and the API: 16 hexadecimal digits, the same after a restart and
+ * on every machine.  Made from the redacted URL, so that it cannot be used to guess a password
+ * off line.  Two cameras may share it: compare url_format() and the transport, and ask again with
+ * the next n until the name is free (n > 0 appends `-n`).
+ *
+ * @param out URL_STREAM_ID_MAX bytes.  Caller owns.
+ */
+void url_stream_id(const struct camera_url *u, enum ipc_transport transport, unsigned n, char *out);
+
+/** @return "rtsp", … */
+const char *url_scheme_name(enum url_scheme scheme);
+
+/** @return the transport of a scheme when no cam_type is given. */
+enum ipc_transport url_default_transport(enum url_scheme scheme);
+
+/**
+ * Read a cam_type: `rtsp-tcp`, `rtsp-udp`, `rtmp`.
+ *
+ * @param transport set on success.
+ * @return 0; -EINVAL unknown, or it does not fit the scheme (RTSPS is TCP only).
+ */
+int url_transport_parse(const char *name, enum url_scheme scheme, enum ipc_transport *transport);
+
+/** @return "rtsp-tcp", "rtsp-udp", "rtmp", "http-flv". */
+const char *url_transport_name(enum ipc_transport transport);
+
+#endif /* COMMON_URL_H */

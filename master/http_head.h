@@ -1,0 +1,82 @@
+/*
+ * Bytes of a request head -> struct http_request.  Master, loop thread; pure, no I/O.
+ * RFC 9112 as http-parser reads it, with limits; a body is neither read nor waited for.
+ */
+#ifndef MASTER_HTTP_HEAD_H
+#define MASTER_HTTP_HEAD_H
+
+#include "common/http_reply.h"
+#include "common/ipc.h"
+
+#include <http_parser.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HTTP_TARGET_MAX 8192 /* bytes of the request target; beyond: 414 */
+#define HTTP_HEAD_MAX 16384  /* bytes of the whole head; beyond: 431 */
+#define HTTP_AUTHORIZATION_MAX 512
+
+enum request_method {
+    REQUEST_GET,
+    REQUEST_HEAD,
+    REQUEST_POST,
+    REQUEST_DELETE,
+    REQUEST_OPTIONS,
+    REQUEST_OTHER
+};
+
+/* clang-format off */
+/* The headers that somebody here reads.  X(member, name, size).  A longer value counts as absent. */
+#define REQUEST_HEADERS(X)                                                        \
+    X(origin,               "Origin",                         IPC_HEADER_MAX)     \
+    X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
+    X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \
+    X(upgrade,              "Upgrade",                        IPC_HEADER_MAX)     \
+    X(websocket_key,        "Sec-WebSocket-Key",              IPC_HEADER_MAX)     \
+    X(websocket_version,    "Sec-WebSocket-Version",          IPC_HEADER_MAX)     \
+    X(websocket_protocol,   "Sec-WebSocket-Protocol",         IPC_HEADER_MAX)     \
+    X(cors_request_method,  "Access-Control-Request-Method",  IPC_HEADER_MAX)     \
+    X(cors_request_headers, "Access-Control-Request-Headers", IPC_HEADER_MAX)
+/* clang-format on */
+
+/* One request.  Strings are as sent, undecoded, "" when absent.  Not to be copied: see query. */
+struct http_request {
+    enum request_method method;
+    bool upgrade_websocket;           /* Upgrade: websocket and Connection: upgrade, RFC 6455 */
+    const char *path;                 /* into target: from `/`; "*" of OPTIONS * */
+    const char *query;                /* into target: after the first `?`, with any `#`; or "" */
+    char target[HTTP_TARGET_MAX + 1]; /* with a NUL in place of the `?` */
+#define X(member, name, size) char member[size];
+    REQUEST_HEADERS(X)
+#undef X
+};
+
+/* A head being read.  Members other than request and error are private. */
+struct http_head {
+    struct http_request request;
+    enum http_error error; /* BAD_REQUEST, URI_TOO_LONG, HEADER_TOO_LARGE */
+    bool complete;
+    http_parser parser;
+    size_t head_bytes;
+    size_t target_len;
+    size_t value_len;
+    size_t name_len;
+    int header; /* index into the header table of the value being read; -1: of no interest */
+    bool in_value;
+    char name[64];
+};
+
+/** Start a new head. */
+void http_head_init(struct http_head *head);
+
+/**
+ * Feed the next bytes received.
+ *
+ * @param consumed NULL, or set to how many bytes belonged to the head (less than len only when it
+ *                 is complete or bad).
+ * @return 1 head complete, request is valid; 0 more bytes needed; -EBADMSG with head->error set,
+ *         request.origin being whatever arrived before.
+ */
+int http_head_feed(struct http_head *head, const char *data, size_t len, size_t *consumed);
+
+#endif /* MASTER_HTTP_HEAD_H */
