@@ -11,12 +11,14 @@
 #include <libavformat/avformat.h>
 #include <stdio.h>
 
+#define TEARDOWN_US 1000000
 #define UDP_BUFFER_BYTES "4194304" /* a 4K key frame arrives as one burst */
 
 struct lavf_source {
     const struct source_params *params;
     const atomic_bool *stop;
     int64_t deadline_us; /* re-armed by accepted media packets only */
+    bool closing;        /* saying TEARDOWN, which a request to stop must not cut short */
     AVFormatContext *fmt;
     int video; /* stream index, -1: none */
     int audio;
@@ -25,7 +27,8 @@ struct lavf_source {
 static int on_interrupt(void *opaque)
 {
     const struct lavf_source *s = opaque;
-    return atomic_load_explicit(s->stop, memory_order_acquire) || clock_us() > s->deadline_us;
+    bool stopped = !s->closing && atomic_load_explicit(s->stop, memory_order_acquire);
+    return stopped || clock_us() > s->deadline_us;
 }
 
 static void open_options(const struct source_params *params, bool video_only, AVDictionary **opts)
@@ -174,9 +177,10 @@ enum http_error source_lavf_run(const struct source_params *params, const struct
     error = announce_tracks(&s, sink, detail, detail_size);
     if (error == HTTP_ERROR_NONE)
         error = read_packets(&s, sink, detail, detail_size);
-    s.deadline_us = clock_us() + 1000000; /* for TEARDOWN */
 
 out:
+    s.closing = true;
+    s.deadline_us = clock_us() + TEARDOWN_US;
     avformat_close_input(&s.fmt); /* sends TEARDOWN */
     return atomic_load_explicit(stop, memory_order_acquire) ? HTTP_ERROR_NONE : error;
 }

@@ -1,0 +1,208 @@
+#include "worker/fanout.h"
+
+#include "common/clock.h"
+#include "common/xalloc.h"
+
+#include <stdlib.h>
+
+#define CHECK_INTERVAL_MS 1000
+
+struct fanout {
+    struct client_env env;
+    struct frame_ring *ring;
+    const struct ipc_limits *limits;
+    struct client **clients;
+    size_t count;
+    size_t capacity;
+    bool has_tracks;
+    struct codec_config *audio; /* one reference, or NULL */
+    uv_timer_t hold;            /* audio is waiting for the next video frame */
+    uv_timer_t check;
+    struct client_totals gone; /* of viewers that have left */
+    void (*closed)(void *ctx); /* set once closing */
+    void *closed_ctx;
+};
+
+static void free_when_done(struct fanout *f)
+{
+    if (f->closed == NULL || f->count > 0 || uv_is_active((uv_handle_t *)&f->hold) ||
+        f->hold.data != NULL || f->check.data != NULL)
+        return;
+    f->closed(f->closed_ctx);
+    codec_config_unref(&f->audio);
+    frame_ring_free(&f->ring);
+    free(f->clients);
+    free(f);
+}
+
+static void on_client_closed(void *ctx, struct client *client)
+{
+    struct fanout *f = ctx;
+    struct client_totals t = client_totals(client);
+    f->gone.bytes += t.bytes;
+    f->gone.frames_skipped += t.frames_skipped;
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->clients[i] == client) {
+            f->clients[i] = f->clients[--f->count];
+            break;
+        }
+    }
+    free_when_done(f);
+}
+
+static void flush_all(struct fanout *f)
+{
+    (void)uv_timer_stop(&f->hold);
+    for (size_t i = 0; i < f->count; i++)
+        client_flush(f->clients[i]);
+}
+
+static void on_hold(uv_timer_t *timer)
+{
+    flush_all(timer->data);
+}
+
+static void on_check(uv_timer_t *timer)
+{
+    struct fanout *f = timer->data;
+    int64_t now_ms = clock_ms();
+    for (size_t i = 0; i < f->count; i++)
+        client_check(f->clients[i], now_ms);
+}
+
+struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera)
+{
+    struct fanout *f = xcalloc(1, sizeof(*f));
+    f->limits = limits;
+    f->ring = frame_ring_new(limits->gop_max_bytes, (int64_t)limits->queue_max_ms * 1000);
+    f->env = (struct client_env){.loop = loop,
+                                 .ring = f->ring,
+                                 .limits = limits,
+                                 .camera = camera,
+                                 .on_closed = on_client_closed,
+                                 .ctx = f};
+    (void)uv_timer_init(loop, &f->hold);
+    (void)uv_timer_init(loop, &f->check);
+    f->hold.data = f->check.data = f;
+    (void)uv_timer_start(&f->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
+    return f;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct fanout *f = handle->data;
+    handle->data = NULL;
+    free_when_done(f);
+}
+
+void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx)
+{
+    fanout->closed = closed;
+    fanout->closed_ctx = ctx;
+    for (size_t i = 0; i < fanout->count; i++)
+        client_close(fanout->clients[i], "the server closes");
+    uv_close((uv_handle_t *)&fanout->hold, on_timer_closed);
+    uv_close((uv_handle_t *)&fanout->check, on_timer_closed);
+}
+
+void fanout_limits_changed(struct fanout *fanout)
+{
+    frame_ring_set_limits(fanout->ring, fanout->limits->gop_max_bytes,
+                          (int64_t)fanout->limits->queue_max_ms * 1000);
+}
+
+/* Can a viewer be answered: are the tracks known, and a frame with a configuration there? */
+static bool ready(const struct fanout *f)
+{
+    return f->has_tracks && frame_ring_newest_dts_us(f->ring) != INT64_MIN;
+}
+
+void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request)
+{
+    if (fanout->count == fanout->capacity) {
+        size_t capacity = fanout->capacity == 0 ? 8 : fanout->capacity * 2;
+        struct client **grown = realloc(fanout->clients, capacity * sizeof(struct client *));
+        if (grown == NULL)
+            abort();
+        fanout->clients = grown;
+        fanout->capacity = capacity;
+    }
+    struct client *c = client_open(&fanout->env, fd, request);
+    fanout->clients[fanout->count++] = c;
+    if (ready(fanout))
+        client_start(c, fanout->audio);
+}
+
+void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)
+{
+    codec_config_unref(&fanout->audio);
+    fanout->audio = audio != NULL ? codec_config_ref(audio) : NULL;
+    fanout->has_tracks = true;
+}
+
+void fanout_push(struct fanout *fanout, struct frame *frame)
+{
+    bool video = frame->track == TRACK_VIDEO;
+    frame_ring_push(fanout->ring, frame);
+    if (!video) {
+        if (!uv_is_active((uv_handle_t *)&fanout->hold))
+            (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
+        return;
+    }
+    for (size_t i = 0; i < fanout->count; i++) {
+        if (client_get_state(fanout->clients[i]) == CLIENT_WAITING && fanout->has_tracks)
+            client_start(fanout->clients[i], fanout->audio);
+    }
+    flush_all(fanout);
+}
+
+const struct frame_ring *fanout_ring(const struct fanout *fanout)
+{
+    return fanout->ring;
+}
+
+void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
+                         const char *message)
+{
+    for (size_t i = 0; i < fanout->count; i++) {
+        if (client_opened_ms(fanout->clients[i]) < opened_before_ms)
+            client_fail(fanout->clients[i], error, message);
+    }
+}
+
+void fanout_close_streaming(struct fanout *fanout, const char *why)
+{
+    for (size_t i = 0; i < fanout->count; i++) {
+        if (client_get_state(fanout->clients[i]) == CLIENT_STREAMING)
+            client_close(fanout->clients[i], why);
+    }
+}
+
+static size_t count_state(const struct fanout *f, enum client_state state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->count; i++)
+        n += client_get_state(f->clients[i]) == state;
+    return n;
+}
+
+size_t fanout_waiting(const struct fanout *fanout)
+{
+    return count_state(fanout, CLIENT_WAITING);
+}
+
+size_t fanout_streaming(const struct fanout *fanout)
+{
+    return count_state(fanout, CLIENT_STREAMING);
+}
+
+struct fanout_stats fanout_stats(const struct fanout *fanout)
+{
+    struct fanout_stats s = {fanout->gone.bytes, fanout->gone.frames_skipped};
+    for (size_t i = 0; i < fanout->count; i++) {
+        struct client_totals t = client_totals(fanout->clients[i]);
+        s.bytes_out += t.bytes;
+        s.frames_skipped += t.frames_skipped;
+    }
+    return s;
+}

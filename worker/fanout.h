@@ -1,0 +1,60 @@
+/*
+ * One encoding of a camera's stream on its way to all its viewers: the ring of frames and the
+ * viewers that read it.  Worker, loop thread.
+ *
+ * One write per viewer and video frame: audio waits for the next video frame, for at most
+ * FANOUT_AUDIO_HOLD_MS.  Viewers never hold each other up (client.h has the bounds of each).
+ */
+#ifndef WORKER_FANOUT_H
+#define WORKER_FANOUT_H
+
+#include "worker/client.h"
+#include "worker/frame_ring.h"
+
+#include <uv.h>
+
+#define FANOUT_AUDIO_HOLD_MS 20
+
+struct fanout;
+
+struct fanout_stats {
+    uint64_t bytes_out;
+    uint64_t frames_skipped;
+};
+
+/**
+ * @param limits  Borrowed; may change, then call fanout_limits_changed().
+ * @param camera  redacted URL, for error bodies.  Borrowed.
+ * @return never NULL.  Caller owns; fanout_close().
+ */
+struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera);
+
+/** Close all viewers and free when the last is gone; then closed() is called. */
+void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx);
+
+void fanout_limits_changed(struct fanout *fanout);
+
+/** A viewer; it waits until there is something to play.  fd is Moved, request copied. */
+void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request);
+
+/** Tracks are settled: audio is the AAC configuration, or NULL.  Shared: takes a reference. */
+void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio);
+
+/** Send a frame.  Moved. */
+void fanout_push(struct fanout *fanout, struct frame *frame);
+
+/** The frames sent last, for snapshots.  Borrowed. */
+const struct frame_ring *fanout_ring(const struct fanout *fanout);
+
+/** Answer all waiting viewers with an error; only those that came before opened_before_ms. */
+void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
+                         const char *message);
+
+/** End the streams of all viewers that are playing. */
+void fanout_close_streaming(struct fanout *fanout, const char *why);
+
+size_t fanout_waiting(const struct fanout *fanout);
+size_t fanout_streaming(const struct fanout *fanout);
+struct fanout_stats fanout_stats(const struct fanout *fanout);
+
+#endif /* WORKER_FANOUT_H */
