@@ -48,7 +48,8 @@ struct client {
     const struct client_env *env;
     int fd;
     enum client_state state;
-    bool blocked; /* the socket is full: wait until it is writable */
+    bool blocked;       /* the socket is full: wait until it is writable */
+    bool codec_changed; /* the next frame is in another codec: close */
     bool want_audio;
     bool websocket;
     enum flv_dialect dialect;
@@ -185,6 +186,13 @@ static void keep_up(struct client *c)
         skip_ahead(c);
 }
 
+/* No player takes another codec in mid-connection: it has to come again. */
+static bool changed_codec(const struct client *c, const struct frame *f)
+{
+    const struct codec_config *told = c->config[f->track];
+    return told != NULL && told != f->config && told->codec != f->config->codec;
+}
+
 static bool left_out(struct client *c, const struct frame *f)
 {
     if (c->at.wait_key) {
@@ -228,6 +236,10 @@ static bool next_tag(struct client *c, bool first, struct tag *tag)
         struct position before = c->at;
         uint32_t ts_ms;
         int32_t cts_ms;
+        if (changed_codec(c, f)) {
+            c->codec_changed = true;
+            return false;
+        }
         if (left_out(c, f) || !viewer_clock_map(&c->at.clock, f, &ts_ms, &cts_ms))
             continue;
         if (f->config != c->config[f->track]) {
@@ -393,6 +405,8 @@ void client_flush(struct client *client)
         return;
     while (write_batch(client)) {
     }
+    if (client->codec_changed && !client->blocked)
+        client_close(client, "the camera changed its codec");
     if (client->state == CLIENT_STREAMING &&
         client->at.clock.last_ms[TRACK_VIDEO] > VIEWER_CLOCK_MAX_MS)
         client_close(client, "timestamps near 2^31 ms");

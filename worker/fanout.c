@@ -135,6 +135,8 @@ void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request
 
 void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)
 {
+    if (fanout->has_tracks && (audio == NULL) != (fanout->audio == NULL))
+        fanout_close_streaming(fanout, "the camera's tracks changed");
     codec_config_unref(&fanout->audio);
     fanout->audio = audio != NULL ? codec_config_ref(audio) : NULL;
     fanout->has_tracks = true;

@@ -37,7 +37,10 @@ void fanout_limits_changed(struct fanout *fanout);
 /** A viewer; it waits until there is something to play.  fd is Moved, request copied. */
 void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request);
 
-/** Tracks are settled: audio is the AAC configuration, or NULL.  Shared: takes a reference. */
+/**
+ * Tracks are settled: audio is the AAC configuration, or NULL.  Shared: takes a reference.  Viewers
+ * that were told of other tracks are closed: players know no track that comes or goes.
+ */
 void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio);
 
 /** Send a frame.  Moved. */

@@ -3,7 +3,6 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/frame_queue.h"
-#include "worker/ingest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +80,6 @@ static void on_wake_closed(uv_handle_t *handle)
 {
     struct source *s = handle->data;
     frame_queue_destroy(&s->queue);
-    ingest_free(&s->ingest);
     s->closed(s->closed_ctx);
     free(s);
 }
@@ -120,7 +118,7 @@ static void on_wake(uv_async_t *handle)
 }
 
 struct source *source_open(uv_loop_t *loop, const struct source_params *params,
-                           const struct source_events *events)
+                           struct ingest *ingest, const struct source_events *events)
 {
     struct source *s = xcalloc(1, sizeof(*s));
     s->params = *params;
@@ -128,8 +126,8 @@ struct source *source_open(uv_loop_t *loop, const struct source_params *params,
     s->params.url = s->url;
     s->events = *events;
     frame_queue_init(&s->queue);
-    s->ingest = ingest_new(params->first_dts_us,
-                           &(struct ingest_output){on_ingest_tracks, on_ingest_frame, s});
+    s->ingest = ingest;
+    ingest_connect(ingest, &(struct ingest_output){on_ingest_tracks, on_ingest_frame, s});
     s->wake.data = s;
     if (uv_async_init(loop, &s->wake, on_wake) != 0)
         abort(); /* the loop's own pipe exists since it was made: nothing left to fail */

@@ -9,6 +9,7 @@
 #include "common/http_reply.h"
 #include "common/ipc.h"
 #include "worker/frame.h"
+#include "worker/ingest.h"
 #include "worker/media_sink.h"
 
 #include <stdatomic.h>
@@ -21,7 +22,6 @@ struct source_params {
     enum ipc_transport transport;
     uint32_t connect_timeout_ms; /* from the start to the first accepted media packet */
     uint32_t stall_timeout_ms;   /* between accepted media packets */
-    int64_t first_dts_us;        /* where on the output clock the first frame goes */
 };
 
 /*
@@ -51,11 +51,12 @@ struct source;
  * Connect to a camera.
  *
  * @param params  copied.
+ * @param ingest  Borrowed until closed() of source_close(); no other source uses it meanwhile.
  * @param events  copied; called on the loop thread, never from within this function.
  * @return never NULL.  Caller owns; source_close().
  */
 struct source *source_open(uv_loop_t *loop, const struct source_params *params,
-                           const struct source_events *events);
+                           struct ingest *ingest, const struct source_events *events);
 
 /**
  * End the connection; no event comes after this.  Does not block: memory goes, and closed() is
