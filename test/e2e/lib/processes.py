@@ -1,0 +1,90 @@
+"""What /proc says about processes."""
+import os
+
+
+def _read(pid, name):
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def stat(pid):
+    """(state, ppid) or None when there is no such process."""
+    text = _read(pid, "stat").decode(errors="replace")
+    if not text:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[1])
+
+
+def alive(pid):
+    """Running: neither gone nor a zombie."""
+    found = stat(pid)
+    return found is not None and found[0] not in "ZX"
+
+
+def children(pid):
+    """Living child processes, in order of their start."""
+    result = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            found = stat(int(entry))
+            if found and found[1] == pid and found[0] not in "ZX":
+                result.append(int(entry))
+    return sorted(result)
+
+
+def zombies(pid):
+    return [int(e) for e in os.listdir("/proc") if e.isdigit() and (stat(int(e)) or " ")[0] == "Z"
+            and stat(int(e))[1] == pid]
+
+
+def command_line(pid):
+    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
+
+
+def environment(pid):
+    return _read(pid, "environ")
+
+
+def open_files(pid):
+    """descriptor -> what it points to."""
+    result = {}
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                result[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+            except OSError:
+                pass
+    except OSError:
+        pass
+    return result
+
+
+def sockets(pid):
+    return [target for target in open_files(pid).values() if target.startswith("socket:")]
+
+
+def pss_bytes(pid):
+    for line in _read(pid, "smaps_rollup").decode().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def private_bytes(pid):
+    total = 0
+    for line in _read(pid, "smaps_rollup").decode().splitlines():
+        if line.startswith(("Private_Clean:", "Private_Dirty:")):
+            total += int(line.split()[1]) * 1024
+    return total
+
+
+def cpu_seconds(pid):
+    text = _read(pid, "stat").decode(errors="replace")
+    if not text:
+        return 0.0
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

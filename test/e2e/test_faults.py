@@ -1,0 +1,82 @@
+"""A camera that goes away while it is watched."""
+from conftest import QUICK
+from lib.wait import holds_for, wait_for
+
+
+def test_camera_dies_and_comes_back(gateway, camera):
+    """The same HTTP connection goes on, timestamps continue, and the camera is looked up anew."""
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(30)
+        worker = gateway.worker_of(camera.port)
+        camera.close()
+        wait_for(lambda: camera.open_connections() == 0, 10, "the connection to be cut")
+        assert not viewer.closed_by_server
+        before = len(viewer.flv.video)
+        camera.listen()
+        viewer.wait(lambda v: len(v.flv.video) > before + 30, 60, "frames after the camera came back")
+        assert gateway.worker_of(camera.port) == worker
+        with gateway.view(camera.url()) as second:
+            second.wait_frames(5)
+    assert camera.plays == 2
+    flv = viewer.flv
+    flv.check()  # dts monotonic, no repeated sequence header, …
+    steps = [b.dts - a.dts for a, b in zip(flv.video, flv.video[1:])]
+    # The jump is a step as long as the camera was away at most, never a huge one.
+    assert max(steps) < 60000
+    gap = steps.index(max(steps)) + 1
+    assert flv.video[gap].key, "after the gap the stream goes on at a key frame"
+    # Audio and video stayed together.
+    assert abs(flv.video[-1].dts - flv.audio[-1].dts) < 1000
+
+
+def test_camera_falls_silent_and_is_connected_anew(gateway, camera):
+    """No packet for stall_timeout_ms: the connection, open as it is, is given up for a fresh one."""
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(20)
+        camera.muted.set()
+        wait_for(lambda: camera.connections >= 2, 30, "a second connection")
+        camera.muted.clear()
+        viewer.wait_more(20)
+    viewer.flv.check()
+
+
+def test_camera_that_stays_away_ends_the_viewer(make_gateway, camera):
+    """After the reconnect window the viewer is closed, at a tag's end; new ones get the error."""
+    gateway = make_gateway(QUICK.replace("reconnect_window_ms = 20000", "reconnect_window_ms = 3000"))
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(10)
+        camera.close()
+        viewer.wait_closed(60)
+        assert viewer.flv.rest == 0
+    viewer.flv.check()
+    answer = gateway.get(camera.url())
+    assert (answer.status, answer.code) == (502, "camera_unreachable")
+
+
+def test_attempts_are_spaced(gateway, make_camera):
+    """Reconnecting backs off: a camera that cuts every connection is not hammered."""
+    camera = make_camera()
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        camera.silent = "accept"
+        camera.drop()
+        seen = camera.connections
+
+        def cut():
+            camera.drop()
+            return True
+        holds_for(cut, 5, "cutting")
+        assert 1 <= camera.connections - seen <= 8, camera.connections - seen
+
+
+def test_password_changed_while_streaming(gateway, make_camera):
+    """Rejected on reconnect: final, one login only."""
+    camera = make_camera(user="admin", password="old-secret")
+    gateway.secrets += ["old-secret", "new-secret"]
+    with gateway.view(camera.url(user="admin", password="old-secret")) as viewer:
+        viewer.wait_frames(5)
+        camera.password = "new-secret"
+        before = len(camera.logins())
+        camera.drop()
+        wait_for(lambda: len(camera.logins()) > before, 20, "the worker to try again")
+        holds_for(lambda: len(camera.logins()) == before + 1, 4, "one login with the old password")

@@ -1,0 +1,69 @@
+"""Bounds: cameras, viewers, slow viewers."""
+from conftest import QUICK
+from lib.http import connect, head_bytes, stream_target
+from lib.wait import wait_for
+
+
+def test_max_cameras(make_gateway, make_camera):
+    gateway = make_gateway("[server]\nmax_cameras = 2\n" + QUICK)
+    cameras = [make_camera() for _ in range(3)]
+    with gateway.view(cameras[0].url()) as a, gateway.view(cameras[1].url()) as b:
+        a.wait_frames(2)
+        b.wait_frames(2)
+        answer = gateway.get(cameras[2].url())
+        assert (answer.status, answer.code) == (503, "too_many_cameras")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answer.headers["access-control-allow-origin"] == "*"
+        with gateway.view(cameras[0].url()) as again:  # one that runs takes more viewers
+            again.wait_frames(2)
+    assert cameras[2].connections == 0
+
+    def place_is_free():
+        with gateway.view(cameras[2].url()) as viewer:
+            return viewer.wait_status() == 200
+    wait_for(place_is_free, 30, "a place to become free", interval=0.3)
+
+
+def test_max_viewers(make_gateway, camera):
+    gateway = make_gateway("[server]\nmax_viewers = 3\n" + QUICK)
+    viewers = [gateway.view(camera.url()) for _ in range(3)]
+    try:
+        for viewer in viewers:
+            viewer.wait_frames(2)
+
+        def refused():
+            with gateway.view(camera.url()) as fourth:
+                return fourth.wait_status() == 503 and b"too_many_viewers" in fourth.body
+        # The master counts a viewer from its worker's report, which may be a second old.
+        wait_for(refused, 10, "the fourth viewer to be refused", interval=0.2)
+        viewers.pop().close()
+
+        def accepted():
+            with gateway.view(camera.url()) as next_one:
+                return next_one.wait_status() == 200
+        wait_for(accepted, 20, "a viewer's place to become free", interval=0.3)
+    finally:
+        for viewer in viewers:
+            viewer.close()
+
+
+def test_viewer_that_takes_nothing_is_disconnected(make_gateway, make_camera):
+    from lib import fake_rtsp
+    gateway = make_gateway(QUICK + "[viewer]\nqueue_max_ms = 500\nstall_timeout_ms = 2000\n")
+    camera = make_camera(fake_rtsp.media("h264", size="1280x720", bit_rate="6M"))
+    with gateway.view(camera.url()) as healthy:
+        healthy.wait_frames(10)
+        with connect(gateway.flv_port) as stuck:
+            stuck.sendall(head_bytes(stream_target(camera.url())))
+            healthy.wait_more(10)
+            worker = gateway.worker_of(camera.port)[0]
+            peer = stuck.getsockname()[1]
+            from lib.gateway import remote_ports
+            wait_for(lambda: peer in remote_ports(worker), 20, "the worker to have the stuck viewer")
+            wait_for(lambda: peer not in remote_ports(worker), 90, "the stuck viewer to be disconnected")
+        healthy.wait_more(25)
+    healthy.flv.check()
+    loop = camera.video.slices()
+    got = [frame.pictures()[0] for frame in healthy.flv.video]
+    first = loop.index(got[0])
+    assert got == [loop[(first + n) % len(loop)] for n in range(len(got))]

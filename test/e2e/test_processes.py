@@ -1,0 +1,295 @@
+"""Who runs when: one worker per camera, spare ones ahead, what a death costs, how everything ends."""
+import os
+import signal
+import time
+
+import pytest
+
+from conftest import QUICK
+from lib import fake_rtsp, processes
+from lib.http import request
+from lib.wait import wait_for
+
+VIEWERS = CAMERAS = 10
+
+
+@pytest.fixture
+def ten_cameras():
+    cameras = [fake_rtsp.FakeCamera(fake_rtsp.media()) for _ in range(CAMERAS)]
+    yield cameras
+    for camera in cameras:
+        camera.close()
+
+
+def assert_no_frame_lost(viewer, camera):
+    viewer.check()
+    viewer.flv.check()
+    loop = camera.video.slices()
+    got = [frame.pictures()[0] for frame in viewer.flv.video]
+    first = loop.index(got[0])
+    assert got == [loop[(first + n) % len(loop)] for n in range(len(got))]
+
+
+def test_spare_workers_are_there_before_any_camera(make_gateway):
+    gateway = make_gateway("[server]\nspare_workers = 4\n")
+    wait_for(lambda: len(gateway.all_workers()) == 4, 20, lambda: f"4 spares, got {gateway.all_workers()}")
+    assert gateway.busy_workers() == []
+    assert processes.children(gateway.pid) == [gateway.nursery()]
+
+
+def test_without_spares(make_gateway, camera):
+    gateway = make_gateway("[server]\nspare_workers = 0\n")
+    assert gateway.all_workers() == []
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        assert len(gateway.all_workers()) == 1
+
+
+def test_ten_viewers_one_session_one_worker(gateway, camera):
+    viewers = []
+    try:
+        for _ in range(VIEWERS):
+            viewers.append(gateway.view(camera.url()))  # most arrive while it connects
+        for viewer in viewers:
+            viewer.wait_frames(50)
+        assert len(gateway.worker_of(camera.port)) == 1
+        assert len(gateway.busy_workers()) == 1
+        assert (camera.connections, camera.plays) == (1, 1)
+    finally:
+        for viewer in viewers:
+            viewer.close()
+    for viewer in viewers:
+        assert_no_frame_lost(viewer, camera)
+
+
+def test_same_camera_written_differently_is_one_camera(gateway, camera):
+    with gateway.view(f"rtsp://127.0.0.1:{camera.port}/cam") as a, \
+            gateway.view(f"RTSP://127.0.0.1:{camera.port}/cam", raw=True) as b, \
+            gateway.view(f"rtsp://127.0.0.1:{camera.port}/cam", cam_type="rtsp-tcp") as c:
+        for viewer in (a, b, c):
+            viewer.wait_frames(5)
+        assert camera.plays == 1 and len(gateway.busy_workers()) == 1
+
+
+def test_ten_cameras_ten_workers_and_a_crash_costs_one(gateway, ten_cameras):
+    viewers = [gateway.view(camera.url()) for camera in ten_cameras]
+    try:
+        for viewer in viewers:
+            viewer.wait_frames(25)
+        workers = {camera.port: gateway.worker_of(camera.port) for camera in ten_cameras}
+        assert all(len(pids) == 1 for pids in workers.values()), workers
+        assert len({pids[0] for pids in workers.values()}) == CAMERAS
+
+        victim = ten_cameras[3]
+        dead = workers[victim.port][0]
+        os.kill(dead, signal.SIGSEGV)
+        wait_for(lambda: not processes.alive(dead), 20, "the worker to die")
+        viewers[3].wait_closed()
+        with gateway.view(victim.url()) as again:
+            again.wait_frames(10)
+            assert gateway.worker_of(victim.port) not in ([], [dead])
+        others = [pair for pair in zip(viewers, ten_cameras) if pair[1] is not victim]
+        for viewer, _ in others:
+            viewer.wait_more(50)
+        for _, camera in others:
+            assert gateway.worker_of(camera.port) == workers[camera.port]
+            assert (camera.connections, camera.plays) == (1, 1)
+    finally:
+        for viewer in viewers:
+            viewer.close()
+    for viewer, camera in others:
+        assert_no_frame_lost(viewer, camera)
+    wait_for(lambda: not processes.zombies(gateway.nursery()), 10, "the dead worker to be reaped")
+
+
+def test_viewers_waiting_in_a_dying_worker_get_an_answer(gateway, make_camera):
+    """The worker dies before it could answer: closed or 502/503, never a hang."""
+    camera = make_camera(silent="accept")
+    with gateway.view(camera.url()) as viewer:
+        worker = wait_for(lambda: gateway.worker_of(camera.port), 20, "the worker to connect")[0]
+        os.kill(worker, signal.SIGSEGV)
+        wait_for(lambda: viewer.closed_by_server, 30, "the waiting viewer to be let go")
+        assert viewer.status in (None, 502, 503, 504), viewer.status
+
+
+def test_nursery_killed(gateway, make_camera):
+    """Running streams go on; new cameras work as soon as there is another nursery."""
+    old, new = make_camera(), make_camera()
+    nursery = gateway.nursery()
+    with gateway.view(old.url()) as viewer:
+        viewer.wait_frames(10)
+        worker = gateway.worker_of(old.port)[0]
+        os.kill(nursery, signal.SIGKILL)
+        wait_for(lambda: gateway.nursery() not in (None, nursery), 30, "another nursery")
+
+        def new_camera_plays():
+            with gateway.view(new.url()) as fresh:
+                if fresh.wait_status() == 200:
+                    fresh.wait_frames(5)
+                    return True
+                assert fresh.status == 503
+            return False
+        wait_for(new_camera_plays, 30, "a new camera to play")
+        # A second viewer of the old camera still finds its worker.
+        with gateway.view(old.url()) as second:
+            second.wait_frames(5)
+        assert old.plays == 1
+        viewer.wait_more(25)
+        assert processes.alive(worker)
+    assert_no_frame_lost(viewer, old)
+    wait_for(lambda: not processes.alive(worker), 30, "the orphaned worker to leave when idle")
+
+
+def test_master_killed_takes_everything_with_it(gateway, camera):
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        everybody = [gateway.nursery(), *gateway.all_workers()]
+        assert len(everybody) >= 2
+        os.kill(gateway.pid, signal.SIGKILL)
+        gateway.process.wait(20)
+        wait_for(lambda: not any(processes.alive(pid) for pid in everybody), 20,
+                 lambda: f"to end: {[p for p in everybody if processes.alive(p)]}")
+        viewer.wait_closed()
+    gateway.check_log()
+
+
+def test_idle_worker_leaves(gateway, camera):
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        worker = gateway.worker_of(camera.port)[0]
+    # Within the idle time the camera stays connected, and the next viewer costs it nothing.
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        assert gateway.worker_of(camera.port) == [worker] and camera.connections == 1
+    wait_for(lambda: not processes.alive(worker), 20, "the idle worker to leave")
+    assert camera.open_connections() == 0
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+    assert camera.connections == 2
+    assert "TEARDOWN" in [method for method, _, _ in camera.requests]
+
+
+def test_viewers_that_leave_early_leave_nothing(gateway, make_camera):
+    """Gone before the camera answered; the worker must not keep the camera for nobody."""
+    camera = make_camera(silent="accept")
+    for _ in range(5):
+        gateway.view(camera.url()).close()
+    wait_for(lambda: not gateway.busy_workers(), 30, "the worker to give up")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_drain(gateway, camera, sign):
+    """Viewers are closed cleanly, at a tag's end; exit code 0 within 5 s."""
+    with gateway.view(camera.url()) as one, gateway.view(camera.url(), audio="none") as other:
+        for viewer in (one, other):
+            viewer.wait_frames(10)
+        started = time.monotonic()
+        gateway.process.send_signal(sign)
+        assert gateway.process.wait(30) == 0
+        assert time.monotonic() - started < 6
+        for viewer in (one, other):
+            viewer.wait_closed()
+            viewer.flv.check()
+            assert viewer.flv.rest == 0, "cut in the middle of a tag"
+    gateway.check_gone()
+    gateway.check_log()
+    wait_for(lambda: camera.open_connections() == 0, 10, "the camera to be let go")
+
+
+def test_drain_with_a_connecting_camera(gateway, make_camera):
+    camera = make_camera(silent="accept")
+    with gateway.view(camera.url()) as viewer:
+        wait_for(lambda: camera.connections, 20, "the worker to connect")
+        started = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(30) == 0
+        assert time.monotonic() - started < 6
+        wait_for(lambda: viewer.closed_by_server, 10, "the viewer to be closed")
+        assert viewer.status in (None, 503, 504)
+
+
+def test_drain_with_a_stuck_viewer(gateway, camera):
+    """A viewer that reads nothing does not hold up the end."""
+    from lib.http import connect, head_bytes, stream_target
+    with connect(gateway.flv_port) as stuck:
+        stuck.sendall(head_bytes(stream_target(camera.url())))
+        wait_for(lambda: camera.frames_sent > 5, 20, "the camera to play")
+        started = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(30) == 0
+        assert time.monotonic() - started < 6
+
+
+def test_descriptors_return(make_gateway, make_camera):
+    """After 200 clients of every kind the master holds what it held before."""
+    gateway = make_gateway(QUICK)
+    camera, dead = make_camera(), make_camera()
+    dead.close()
+
+    def serve_some(count):
+        for n in range(count):
+            kind = n % 5
+            if kind == 0:
+                with gateway.view(camera.url()) as viewer:
+                    viewer.wait_frames(1)
+            elif kind == 1:
+                assert gateway.get("ftp://x/").status == 400
+            elif kind == 2:
+                assert gateway.get(camera.url(), method="HEAD").status == 200
+            elif kind == 3:
+                assert request(gateway.snapshot_port, "/healthz").status == 200
+            else:
+                assert gateway.get(dead.url()).code == "camera_unreachable"
+
+    serve_some(10)
+    wait_for(lambda: not gateway.busy_workers(), 30, "the workers to leave")
+    spare = len(gateway.all_workers())
+    before = len(processes.open_files(gateway.pid))
+    nursery_before = len(processes.open_files(gateway.nursery()))
+    serve_some(200)
+    wait_for(lambda: not gateway.busy_workers(), 30, "the workers to leave")
+    wait_for(lambda: len(processes.open_files(gateway.pid)) <= before, 20,
+             lambda: f"{before} descriptors again, got {processes.open_files(gateway.pid)}")
+    wait_for(lambda: len(processes.open_files(gateway.nursery())) <= nursery_before, 20,
+             lambda: f"{nursery_before} descriptors of the nursery: {processes.open_files(gateway.nursery())}")
+    wait_for(lambda: len(gateway.all_workers()) == spare, 20, f"{spare} workers again")
+
+
+def test_nothing_leaks_into_a_worker(gateway, make_camera):
+    """A worker holds no listener and no other camera's client."""
+    one, two = make_camera(), make_camera()
+    with gateway.view(one.url()) as a, gateway.view(two.url()) as b:
+        a.wait_frames(5)
+        b.wait_frames(5)
+        master = set(processes.sockets(gateway.pid))
+        for pid in gateway.all_workers():
+            assert not master & set(processes.sockets(pid)), "a worker shares a socket with the master"
+        first, second = (gateway.worker_of(c.port)[0] for c in (one, two))
+        assert not set(processes.sockets(first)) & set(processes.sockets(second))
+        for pid in (gateway.nursery(), first, second):
+            # Where passwords must not show: arguments, environment.
+            assert one.url() not in processes.command_line(pid)
+
+
+def test_password_is_in_no_process_listing(gateway, make_camera):
+    camera = make_camera(user="admin", password="sesame-42")
+    gateway.secrets.append("sesame-42")
+    with gateway.view(camera.url(user="admin", password="sesame-42")) as viewer:
+        viewer.wait_frames(3)
+        for pid in [gateway.pid, gateway.nursery(), *gateway.all_workers()]:
+            assert "sesame-42" not in processes.command_line(pid)
+            assert b"sesame-42" not in processes.environment(pid)
+
+
+def test_stopped_worker_is_replaced(gateway, camera):
+    """A worker that hangs (SIGSTOP stands for an endless loop) is killed by the master behind it."""
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        worker = gateway.worker_of(camera.port)[0]
+        os.kill(worker, signal.SIGSTOP)
+        wait_for(lambda: not processes.alive(worker), 60, "the hanging worker to be killed")
+        viewer.wait_closed()
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+
+
