@@ -1,42 +1,658 @@
-/* First push: bodies follow. */
 #include "common/url.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* libavformat 5.1 keeps "user:password", as written in the URL, in 128 bytes (rtsp.h). */
+#define AUTH_MAX 128
+
+static const struct {
+    const char *name;
+    uint16_t port;
+    enum ipc_transport transport;
+} schemes[URL_SCHEME_COUNT] = {
+#define X(id, text, default_port, how) \
+    [URL_##id] = {.name = (text), .port = (default_port), .transport = (how)},
+    URL_SCHEMES(X)
+#undef X
+};
+
+static const char *const transport_names[IPC_TRANSPORT_COUNT] = {
+    [IPC_TRANSPORT_RTSP_TCP] = "rtsp-tcp",
+    [IPC_TRANSPORT_RTSP_UDP] = "rtsp-udp",
+    [IPC_TRANSPORT_RTMP] = "rtmp",
+    [IPC_TRANSPORT_HTTP_FLV] = "http-flv",
+};
+
+/* A piece of the text that is being split. */
+struct span {
+    const char *at;
+    size_t len;
+};
+
+/* One reading of what follows `scheme://`. */
+struct authority {
+    struct span userinfo; /* before the last `@`; at is NULL without one */
+    struct span host;     /* without brackets */
+    struct span rest;     /* path and query */
+    uint16_t port;        /* 0: not given */
+    bool ipv6;
+    bool ipv4;
+    bool single_label;
+};
+
+/* Locale-free: a camera URL means the same everywhere. */
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static char to_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static int hex_value(char c)
+{
+    if (is_digit(c))
+        return c - '0';
+    c = to_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool copy_span(char *out, size_t size, struct span s)
+{
+    if (s.len >= size)
+        return false;
+    memcpy(out, s.at, s.len);
+    out[s.len] = '\0';
+    return true;
+}
+
+/* Decimal 1..65535; an empty port is the default one (RFC 3986 section 3.2.3). */
+static bool parse_port(struct span s, uint16_t *port)
+{
+    unsigned value = 0;
+    *port = 0;
+    if (s.len == 0)
+        return true;
+    if (s.len > 5)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_digit(s.at[i]))
+            return false;
+        value = value * 10 + (unsigned)(s.at[i] - '0');
+    }
+    if (value == 0 || value > 65535)
+        return false;
+    *port = (uint16_t)value;
+    return true;
+}
+
+/* "10", "0x7f": what inet_aton() would take for part of an address. */
+static bool label_is_number(const char *label, size_t len)
+{
+    if (len > 1 && label[0] == '0' && to_lower(label[1]) == 'x')
+        return strspn(label + 2, "0123456789abcdefABCDEF") >= len - 2;
+    return strspn(label, "0123456789") >= len;
+}
+
+/*
+ * A host name: labels of letters, digits, `-`, `_`.  A name whose last label is a number is an
+ * IPv4 address or nothing: `10.0.0`, `0x7f.1` mean different things to different resolvers.
+ */
+static bool parse_name(struct span s, struct authority *a)
+{
+    char text[URL_HOST_MAX];
+    struct in_addr addr;
+    if (s.len == 0 || s.len > 253 || !copy_span(text, sizeof(text), s))
+        return false;
+
+    const char *label = text;
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '.') {
+            if (c == label)
+                return false; /* empty label */
+            if (c[1] != '\0')
+                label = c + 1;
+        } else if (!is_alnum(*c) && !((*c == '-' || *c == '_') && c != label)) {
+            return false;
+        }
+    }
+    a->ipv4 = inet_pton(AF_INET, text, &addr) == 1;
+    a->single_label = strchr(text, '.') == NULL && strcasecmp(text, "localhost") != 0;
+    return a->ipv4 || !label_is_number(label, strcspn(label, "."));
+}
+
+static bool parse_ipv6(struct span s, struct authority *a)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr addr;
+    if (!copy_span(text, sizeof(text), s) || inet_pton(AF_INET6, text, &addr) != 1)
+        return false;
+    a->ipv6 = true;
+    return true;
+}
+
+/* host, host:port, [address] or [address]:port */
+static bool parse_host_port(struct span s, struct authority *a)
+{
+    struct span port = {s.at + s.len, 0};
+    if (s.len > 0 && s.at[0] == '[') {
+        const char *end = memchr(s.at, ']', s.len);
+        if (end == NULL)
+            return false;
+        a->host = (struct span){s.at + 1, (size_t)(end - s.at) - 1};
+        size_t used = (size_t)(end - s.at) + 1;
+        if (used < s.len) {
+            if (s.at[used] != ':')
+                return false;
+            port = (struct span){s.at + used + 1, s.len - used - 1};
+        }
+        return parse_port(port, &a->port) && parse_ipv6(a->host, a);
+    }
+    const char *colon = memchr(s.at, ':', s.len);
+    a->host = s;
+    if (colon != NULL) {
+        a->host.len = (size_t)(colon - s.at);
+        port = (struct span){colon + 1, s.len - a->host.len - 1};
+    }
+    return parse_port(port, &a->port) && parse_name(a->host, a);
+}
+
+/* Read text as if its authority ended at cut. */
+static bool read_authority(struct span text, size_t cut, struct authority *a)
+{
+    *a = (struct authority){.rest = {text.at + cut, text.len - cut}};
+    struct span host = {text.at, cut};
+    const char *at = memrchr(text.at, '@', cut);
+    if (at != NULL) {
+        a->userinfo = (struct span){text.at, (size_t)(at - text.at)};
+        host = (struct span){at + 1, cut - a->userinfo.len - 1};
+    }
+    return parse_host_port(host, a);
+}
+
+static size_t next_cut(struct span text, size_t from)
+{
+    while (from < text.len && text.at[from] != '/' && text.at[from] != '?')
+        from++;
+    return from;
+}
+
+/*
+ * A later reading puts `/` or `?` into the password, so a user name, its `:` and the password's
+ * start must come before the first of them, and what stands there must not be `host:port`: that
+ * is a mistyped host.
+ */
+static bool may_read_on(struct span first)
+{
+    const char *end = first.at + first.len;
+    const char *colon = memchr(first.at, ':', first.len);
+    if (colon == NULL || (colon + 1 < end && colon[1] == '@'))
+        return false;
+    if (memchr(first.at, '@', first.len) != NULL)
+        return true;
+    uint16_t port;
+    colon = memrchr(first.at, ':', first.len);
+    return !parse_port((struct span){colon + 1, (size_t)(end - colon) - 1}, &port);
+}
+
+/* Where does the host part end?  The rules are in the header, at url_parse(). */
+static bool split_authority(struct span text, bool address_wins, struct authority *a)
+{
+    size_t cut = next_cut(text, 0);
+    struct span first = {text.at, cut};
+    bool found = read_authority(text, cut, a);
+
+    while (!found || (address_wins && a->single_label && a->userinfo.at != NULL)) {
+        if (cut == text.len || !may_read_on(first))
+            break;
+        if (text.len - cut > 1 && text.at[cut] == '/' && text.at[cut + 1] == '/')
+            break; /* no part of a password but of a URL in the path or query */
+        struct authority later;
+        cut = next_cut(text, cut + 1);
+        if (read_authority(text, cut, &later) && later.userinfo.at != NULL &&
+            (!found || later.ipv4 || later.ipv6)) {
+            *a = later;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* Percent-decode a user name or password: -EINVAL for control characters, -ENAMETOOLONG. */
+static int decode_credential(char *out, struct span s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (c == '%' && s.len - i > 2 && hex_value(s.at[i + 1]) >= 0 &&
+            hex_value(s.at[i + 2]) >= 0) {
+            c = (char)(hex_value(s.at[i + 1]) * 16 + hex_value(s.at[i + 2]));
+            i += 2;
+        }
+        if ((unsigned char)c < 0x20 || c == 0x7f)
+            return -EINVAL;
+        if (n + 1 >= URL_CREDENTIAL_MAX)
+            return -ENAMETOOLONG;
+        out[n++] = c;
+    }
+    out[n] = '\0';
+    return 0;
+}
+
+static size_t put_escape(char *out, char c)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    out[0] = '%';
+    out[1] = hex[(unsigned char)c >> 4];
+    out[2] = hex[(unsigned char)c & 15];
+    return 3;
+}
+
+/* RFC 3986 section 3.2.1: userinfo may hold unreserved and sub-delims unescaped. */
+static bool credential_char_ok(char c)
+{
+    return is_alnum(c) || (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
+}
+
+/* @return bytes that the escaped text has; written when out is not NULL. */
+static size_t encode_credential(char *out, const char *s)
+{
+    size_t n = 0;
+    char escape[3];
+    for (; *s != '\0'; s++) {
+        size_t len = 1;
+        escape[0] = *s;
+        if (!credential_char_ok(*s))
+            len = put_escape(escape, *s);
+        if (out != NULL)
+            memcpy(out + n, escape, len);
+        n += len;
+    }
+    return n;
+}
+
+static int fill_credentials(struct camera_url *u, struct span userinfo, const char **reason)
+{
+    const char *colon = memchr(userinfo.at, ':', userinfo.len);
+    struct span user = userinfo;
+    struct span password = {userinfo.at + userinfo.len, 0};
+    if (colon != NULL) {
+        user.len = (size_t)(colon - userinfo.at);
+        password = (struct span){colon + 1, userinfo.len - user.len - 1};
+    }
+    int rc = decode_credential(u->user, user);
+    if (rc == 0)
+        rc = decode_credential(u->password, password);
+    if (rc == 0 &&
+        encode_credential(NULL, u->user) + encode_credential(NULL, u->password) >= AUTH_MAX - 1)
+        rc = -ENAMETOOLONG;
+    if (rc == -EINVAL)
+        *reason = "control character in user name or password";
+    if (rc == -ENAMETOOLONG)
+        *reason = "user name and password are too long: 126 bytes, percent-encoded, are accepted";
+    u->has_user = u->user[0] != '\0' || u->password[0] != '\0';
+    return rc;
+}
+
+/* Host in the one form that all spellings of it share. */
+static int fill_host(struct camera_url *u, const struct authority *a)
+{
+    if (!copy_span(u->host, sizeof(u->host), a->host))
+        return -ENAMETOOLONG;
+    for (char *c = u->host; *c != '\0'; c++)
+        *c = to_lower(*c);
+    if (a->ipv6) {
+        char shortest[INET6_ADDRSTRLEN] = "";
+        struct in6_addr addr;
+        if (inet_pton(AF_INET6, u->host, &addr) != 1 ||
+            inet_ntop(AF_INET6, &addr, shortest, sizeof(shortest)) == NULL)
+            return -EINVAL;
+        memset(u->host, 0, sizeof(u->host));
+        memcpy(u->host, shortest, strlen(shortest));
+        u->host_is_ipv6 = 1;
+    }
+    return 0;
+}
+
+/* Bytes that would break a request line or a quoted header value are escaped, all others kept. */
+static int fill_path(struct camera_url *u, struct span rest)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rest.len; i++) {
+        char c = rest.at[i];
+        char escape[3] = {c};
+        size_t len = 1;
+        if ((unsigned char)c >= 0x80 || strchr(" \"<>\\", c) != NULL)
+            len = put_escape(escape, c);
+        if (n + len >= sizeof(u->path))
+            return -ENAMETOOLONG;
+        memcpy(u->path + n, escape, len);
+        n += len;
+    }
+    u->path[n] = '\0';
+    return 0;
+}
+
+/* Take `scheme://` off the front of text. */
+static int take_scheme(struct camera_url *u, struct span *text, const char **reason)
+{
+    size_t n = 0;
+    while (n < text->len && (is_alnum(text->at[n]) || strchr("+-.", text->at[n]) != NULL))
+        n++;
+    *reason = "not a URL: scheme://host/path is accepted";
+    if (n == 0 || n == text->len || text->at[n] != ':')
+        return -EINVAL;
+    for (unsigned i = 0; i < URL_SCHEME_COUNT; i++) {
+        if (n != strlen(schemes[i].name) || strncasecmp(text->at, schemes[i].name, n) != 0)
+            continue;
+        if (text->len - n < 3 || memcmp(text->at + n, "://", 3) != 0)
+            return -EINVAL;
+        u->scheme = (enum url_scheme)i;
+        text->at += n + 3;
+        text->len -= n + 3;
+        return 0;
+    }
+    *reason = "scheme: rtsp, rtsps, rtmp, rtmps, http and https are accepted";
+    return -EPROTONOSUPPORT;
+}
+
 int url_parse(struct camera_url *u, const char *text, size_t len, const char **reason)
 {
-    *reason = "not there yet";
-    return -EINVAL;
+    struct span s = {text, len};
+    struct authority a;
+
+    memset(u, 0, sizeof(*u));
+    while (s.len > 0 && s.at[0] == ' ') {
+        s.at++;
+        s.len--;
+    }
+    while (s.len > 0 && s.at[s.len - 1] == ' ')
+        s.len--;
+    *reason = "longer than a camera URL may be";
+    if (s.len >= IPC_URL_MAX)
+        return -ENAMETOOLONG;
+    *reason = "control character in the URL";
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.at[i] < 0x20 || s.at[i] == 0x7f)
+            return -EINVAL;
+    }
+    int rc = take_scheme(u, &s, reason);
+    if (rc != 0)
+        return rc;
+
+    bool http = u->scheme == URL_HTTP || u->scheme == URL_HTTPS;
+    *reason = "no valid host: scheme://[user:password@]host[:port]/path is accepted, "
+              "with / and ? of a password written as %2F and %3F";
+    if (!split_authority(s, !http, &a))
+        return -EINVAL;
+    if (a.userinfo.at != NULL) {
+        rc = fill_credentials(u, a.userinfo, reason);
+        if (rc != 0)
+            return rc;
+    }
+    rc = fill_host(u, &a);
+    if (rc != 0)
+        return rc;
+    u->port = a.port != 0 ? a.port : schemes[u->scheme].port;
+    rc = fill_path(u, a.rest);
+    *reason = rc == 0 ? NULL : "path and query are too long";
+    return rc;
 }
+
+/* A string under construction in IPC_URL_MAX bytes; what does not fit is cut. */
+struct writer {
+    char *out;
+    size_t len;
+};
+
+static void put(struct writer *w, const char *s, size_t len)
+{
+    if (len > IPC_URL_MAX - 1 - w->len)
+        len = IPC_URL_MAX - 1 - w->len;
+    memcpy(w->out + w->len, s, len);
+    w->len += len;
+    w->out[w->len] = '\0';
+}
+
+static void put_text(struct writer *w, const char *s)
+{
+    put(w, s, strlen(s));
+}
+
+static void put_credential(struct writer *w, const char *s)
+{
+    char escaped[3 * URL_CREDENTIAL_MAX];
+    put(w, escaped, encode_credential(escaped, s));
+}
+
+static void put_host_port(struct writer *w, const struct camera_url *u)
+{
+    if (u->host_is_ipv6)
+        put_text(w, "[");
+    put_text(w, u->host);
+    if (u->host_is_ipv6)
+        put_text(w, "]");
+    if (u->port != schemes[u->scheme].port) {
+        char port[8];
+        (void)snprintf(port, sizeof(port), ":%u", (unsigned)u->port);
+        put_text(w, port);
+    }
+}
+
 size_t url_format(const struct camera_url *u, char *out)
 {
-    out[0] = 0;
-    return 0;
+    struct writer w = {.out = out};
+    put_text(&w, schemes[u->scheme].name);
+    put_text(&w, "://");
+    if (u->has_user) {
+        put_credential(&w, u->user);
+        put_text(&w, ":"); /* even without a password: libavformat sends nothing without it */
+        put_credential(&w, u->password);
+        put_text(&w, "@");
+    }
+    put_host_port(&w, u);
+    put_text(&w, u->path);
+    return w.len;
 }
-size_t url_redact(const struct camera_url *u, char *out)
+
+static void put_raw_credential(struct writer *w, const char *s)
 {
-    out[0] = 0;
-    return 0;
+    for (; *s != '\0'; s++) {
+        char escape[3] = {*s};
+        put(w, escape, strchr("/?#", *s) != NULL ? put_escape(escape, *s) : 1);
+    }
 }
-void url_stream_id(const struct camera_url *u, enum ipc_transport transport, unsigned n, char *out)
-{
-    out[0] = 0;
-}
-const char *url_scheme_name(enum url_scheme scheme)
-{
-    return "";
-}
-enum ipc_transport url_default_transport(enum url_scheme scheme)
-{
-    return IPC_TRANSPORT_RTSP_TCP;
-}
-int url_transport_parse(const char *name, enum url_scheme scheme, enum ipc_transport *transport)
-{
-    return -EINVAL;
-}
-const char *url_transport_name(enum ipc_transport transport)
-{
-    return "";
-}
+
 size_t url_format_libav(const struct camera_url *u, char *out)
 {
-    return url_format(u, out);
+    if (!u->has_user || (u->scheme != URL_RTMP && u->scheme != URL_RTMPS))
+        return url_format(u, out);
+
+    struct writer w = {.out = out};
+    put_text(&w, schemes[u->scheme].name);
+    put_text(&w, "://");
+    put_raw_credential(&w, u->user);
+    put_text(&w, ":");
+    put_raw_credential(&w, u->password);
+    put_text(&w, "@");
+    put_host_port(&w, u);
+    put_text(&w, u->path);
+    return w.len;
+}
+
+/* --- redaction: rather too much than too little ------------------------------------------- */
+
+static bool name_is_secret(struct span name)
+{
+    static const char *const words[] = {"pas",    "pwd", "psw",  "token", "auth",
+                                        "secret", "key", "sign", "cred",  "session"};
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        size_t len = strlen(words[i]);
+        for (size_t at = 0; at + len <= name.len; at++) {
+            if (strncasecmp(name.at + at, words[i], len) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool starts_parameter(struct span s, size_t i)
+{
+    size_t n = i;
+    while (n < s.len && is_alnum(s.at[n]))
+        n++;
+    return n > i && n < s.len && s.at[n] == '=';
+}
+
+/* Copy text, replacing the values of secret looking `name=value` pairs. */
+static void put_masked_pairs(struct writer *w, struct span s)
+{
+    size_t from = 0; /* start of the word that may be a name */
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (c != '=') {
+            put(w, &c, 1);
+            if (!is_alnum(c) && c != '-' && c != '_')
+                from = i + 1;
+            continue;
+        }
+        struct span name = {s.at + from, i - from};
+        put(w, "=", 1);
+        from = i + 1;
+        if (!name_is_secret(name))
+            continue;
+        /* `_name=` ends it too: some cameras want /user=admin_password=x_channel=1_stream=0.sdp */
+        size_t end = i + 1;
+        while (end < s.len && strchr("&;", s.at[end]) == NULL &&
+               !(s.at[end] == '_' && starts_parameter(s, end + 1)))
+            end++;
+        put_text(w, "***");
+        i = end - 1;
+        from = end;
+    }
+}
+
+/* The first or last place before limit where one of the words stands; NULL if none. */
+static const char *find_word(struct span s, const char *const *words, bool last, size_t *word_len)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < s.len; i++) {
+        for (const char *const *word = words; *word != NULL; word++) {
+            size_t len = strlen(*word);
+            if (len > s.len - i || strncasecmp(s.at + i, *word, len) != 0)
+                continue;
+            found = s.at + i;
+            *word_len = len;
+            if (!last)
+                return found;
+        }
+    }
+    return found;
+}
+
+/* One of path and query.  Before its last `@` may stand a password, in a URL within it or not. */
+static void put_redacted(struct writer *w, struct span s)
+{
+    static const char *const ats[] = {"@", "%40", "%2540", NULL};
+    static const char *const slashes[] = {"://", "%3A%2F%2F", "%253A%252F%252F", NULL};
+    size_t len = 0;
+    const char *at = find_word(s, ats, true, &len);
+    if (at != NULL) {
+        struct span before = {s.at, (size_t)(at - s.at)};
+        const char *url = find_word(before, slashes, false, &len);
+        if (url != NULL)
+            put_masked_pairs(w, (struct span){s.at, (size_t)(url - s.at) + len});
+        put_text(w, "***");
+        s = (struct span){at, s.len - before.len};
+    }
+    put_masked_pairs(w, s);
+}
+
+size_t url_redact(const struct camera_url *u, char *out)
+{
+    struct writer w = {.out = out};
+    put_text(&w, schemes[u->scheme].name);
+    put_text(&w, "://");
+    if (u->has_user)
+        put_text(&w, "***@");
+    put_host_port(&w, u);
+
+    size_t path_len = strcspn(u->path, "?");
+    if (path_len > 0) {
+        put_text(&w, "/");
+        put_redacted(&w, (struct span){u->path + 1, path_len - 1});
+    }
+    if (u->path[path_len] != '\0') {
+        put_text(&w, "?");
+        put_redacted(&w, (struct span){u->path + path_len + 1, strlen(u->path + path_len + 1)});
+    }
+    return w.len;
+}
+
+/* FNV-1a, 64 bits; the NUL separates the parts. */
+static uint64_t hash_text(uint64_t hash, const char *s)
+{
+    do {
+        hash = (hash ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+    } while (*s++ != '\0');
+    return hash;
+}
+
+void url_stream_id(const struct camera_url *u, enum ipc_transport transport, unsigned n, char *out)
+{
+    char redacted[IPC_URL_MAX];
+    (void)url_redact(u, redacted);
+    uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), redacted);
+    hash = hash_text(hash, u->user);
+    hash = hash_text(hash, url_transport_name(transport));
+    int len = snprintf(out, URL_STREAM_ID_MAX, "%016llx", (unsigned long long)hash);
+    if (n > 0)
+        (void)snprintf(out + len, URL_STREAM_ID_MAX - (size_t)len, "-%u", n);
+}
+
+const char *url_scheme_name(enum url_scheme scheme)
+{
+    assert(scheme < URL_SCHEME_COUNT);
+    return schemes[scheme].name;
+}
+
+enum ipc_transport url_default_transport(enum url_scheme scheme)
+{
+    assert(scheme < URL_SCHEME_COUNT);
+    return schemes[scheme].transport;
+}
+
+int url_transport_parse(const char *name, enum url_scheme scheme, enum ipc_transport *transport)
+{
+    bool ok = false;
+    if (strcmp(name, "rtsp-tcp") == 0) {
+        *transport = IPC_TRANSPORT_RTSP_TCP;
+        ok = scheme == URL_RTSP || scheme == URL_RTSPS;
+    } else if (strcmp(name, "rtsp-udp") == 0) {
+        *transport = IPC_TRANSPORT_RTSP_UDP;
+        ok = scheme == URL_RTSP;
+    } else if (strcmp(name, "rtmp") == 0) {
+        *transport = IPC_TRANSPORT_RTMP;
+        ok = scheme == URL_RTMP || scheme == URL_RTMPS;
+    }
+    return ok ? 0 : -EINVAL;
+}
+
+const char *url_transport_name(enum ipc_transport transport)
+{
+    assert(transport < IPC_TRANSPORT_COUNT);
+    return transport_names[transport];
 }

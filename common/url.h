@@ -58,8 +58,6 @@ struct camera_url {
  *   IP address that a later `/`, `?` or the end would leave: part of a password, not a host.
  * - `%` and two hexadecimal digits is an escape in user name and password; any other `%` is itself.
  * - The first `:` ends the user name.
- * A final `.flv`, which players ask for, is cut off the path of rtsp and rtmp URLs; never off
- * http(s), where it is the other server's.
  *
  * @param text   len bytes, need not be terminated.  Borrowed.
  * @param u      filled on success.

@@ -1,41 +1,36 @@
-/* Replays files through a fuzz target, in builds without libFuzzer: fuzz_x FILE... */
+/* Replays corpus files through a fuzz target, for builds without libFuzzer. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define INPUT_MAX (1u << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int replay(const char *path)
 {
-    int rc = 1;
-    uint8_t *data = NULL;
-    FILE *f = fopen(path, "rb");
-
-    if (f == NULL || fseek(f, 0, SEEK_END) != 0)
-        goto out;
-    long size = ftell(f);
-    rewind(f);
-    /* Exactly as large as the input, so that a sanitizer sees the first byte past it. */
-    data = size < 0 ? NULL : malloc(size > 0 ? (size_t)size : 1);
-    if (data == NULL || fread(data, 1, (size_t)size, f) != (size_t)size)
-        goto out;
-    (void)LLVMFuzzerTestOneInput(data, (size_t)size);
-    rc = 0;
-
-out:
-    if (rc != 0)
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
         perror(path);
+        return 1;
+    }
+    /* Exactly as large as the input, so that ASan sees a read beyond its end. */
+    uint8_t *whole = malloc(INPUT_MAX);
+    size_t size = whole != NULL ? fread(whole, 1, INPUT_MAX, file) : 0;
+    uint8_t *data = whole != NULL ? realloc(whole, size > 0 ? size : 1) : NULL;
+    (void)fclose(file);
+    if (data == NULL)
+        return 1;
+    (void)LLVMFuzzerTestOneInput(data, size);
     free(data);
-    if (f != NULL)
-        (void)fclose(f);
-    return rc;
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        if (replay(argv[i]) != 0)
-            return 1;
-    }
-    return 0;
+    int failed = 0;
+    for (int i = 1; i < argc; i++)
+        failed |= replay(argv[i]);
+    printf("%s: %d inputs\n", argv[0], argc - 1);
+    return failed;
 }
