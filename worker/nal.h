@@ -45,7 +45,7 @@ enum {
 enum nal_role {
     NAL_SLICE,         /* video coding layer of the base layer */
     NAL_PARAMETER_SET, /* VPS, SPS, PPS */
-    NAL_PREFIX,        /* may only come before the first slice: SEI, reserved */
+    NAL_PREFIX,        /* may only come before the first slice: SEI */
     NAL_OTHER,         /* may come anywhere */
     NAL_DISCARD,       /* not for the payload: delimiter (also begins a unit), filler, … */
 };
@@ -76,6 +76,7 @@ int nal_next_length(struct nal_cursor *cursor, unsigned length_size, struct nal 
 /** Offset of the next start code's 00 00 01 in data, or len. */
 size_t nal_find_start_code(const uint8_t *data, size_t len);
 
+/* nal: at least nal_header_len() bytes. */
 unsigned nal_type(enum AVCodecID codec, const uint8_t *nal);
 size_t nal_header_len(enum AVCodecID codec);
 enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal);

@@ -11,22 +11,23 @@
 #define PARAMETER_SETS_MAX 64         /* more than that are ignored */
 #define PARAMETER_SET_MAX_BYTES 4096u /* a bigger one is ignored */
 
+enum parameter_set_kind { PARAMETER_SET_VPS, PARAMETER_SET_SPS, PARAMETER_SET_PPS };
+
 struct parameter_set {
-    uint8_t role;      /* index of enum parameter_set_kind */
+    uint8_t kind;      /* enum parameter_set_kind */
     uint8_t id;        /* its own */
     uint8_t parent_id; /* PPS: of its SPS; SPS of HEVC: of its VPS */
     bool in_unit;      /* sent in band in the current access unit */
     uint16_t len;
-    uint8_t *data;
+    uint8_t *data; /* from the NAL header on */
 };
-
-enum parameter_set_kind { PARAMETER_SET_VPS, PARAMETER_SET_SPS, PARAMETER_SET_PPS };
 
 struct parameter_sets {
     enum AVCodecID codec;
-    unsigned length_size; /* of the last avcC or hvcC; 4 */
+    unsigned length_size; /* of NAL units, as the last avcC or hvcC says; 4 without one */
     unsigned count;
-    bool changed; /* since the last parameter_sets_config() */
+    bool changed;                           /* since the last parameter_sets_config() */
+    const struct parameter_set *active_sps; /* of that one */
     struct parameter_set set[PARAMETER_SETS_MAX];
 };
 
@@ -38,6 +39,10 @@ void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal);
 
 /** Add those of extradata: Annex B, avcC (ISO/IEC 14496-15 5.3.3) or hvcC (8.3.3).  Borrowed. */
 void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *data, size_t len);
+
+/** Is this one of the sets that the configuration made from that slice consists of? */
+bool parameter_sets_is_active(const struct parameter_sets *sets, const struct nal *slice,
+                              const struct parameter_set *set);
 
 /** Forget which sets were sent in the current access unit. */
 void parameter_sets_begin_unit(struct parameter_sets *sets);
