@@ -53,7 +53,7 @@ struct ipc_limits {
 struct ipc_assign {
     struct ipc_limits limits;
     uint32_t transport; /* enum ipc_transport */
-    uint32_t reserved;
+    uint32_t always_on; /* 1: stay connected without viewers */
     char camera_id[IPC_CAMERA_ID_MAX];
     char url[IPC_URL_MAX]; /* normalised, credentials percent-encoded: never log it */
 };

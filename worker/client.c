@@ -174,9 +174,11 @@ static void skip_ahead(struct client *c)
 /* What was cached when the viewer joined does not count: it asked for it. */
 static bool too_far_behind(const struct client *c, const struct frame *next)
 {
+    int64_t newest_us = frame_ring_newest_dts_us(c->env->ring);
+    if (newest_us == INT64_MIN)
+        return false;
     int64_t from_us = next->dts_us > c->join_dts_us ? next->dts_us : c->join_dts_us;
-    int64_t lag_us = frame_ring_newest_dts_us(c->env->ring) - from_us;
-    return lag_us > (int64_t)c->env->limits->queue_max_ms * 1000;
+    return newest_us - from_us > (int64_t)c->env->limits->queue_max_ms * 1000;
 }
 
 static void keep_up(struct client *c)
@@ -403,6 +405,7 @@ void client_flush(struct client *client)
 {
     if (client->state != CLIENT_STREAMING || client->blocked)
         return;
+    keep_up(client);
     while (write_batch(client)) {
     }
     if (client->codec_changed && !client->blocked)
@@ -467,7 +470,6 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     if ((events & UV_READABLE) != 0)
         on_readable(c);
     if ((events & UV_WRITABLE) != 0 && c->state == CLIENT_STREAMING) {
-        keep_up(c);
         set_blocked(c, false);
         client_flush(c);
     }

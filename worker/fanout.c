@@ -158,6 +158,12 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
     flush_all(fanout);
 }
 
+void fanout_disconnected(struct fanout *fanout)
+{
+    flush_all(fanout);
+    frame_ring_clear(fanout->ring);
+}
+
 const struct frame_ring *fanout_ring(const struct fanout *fanout)
 {
     return fanout->ring;

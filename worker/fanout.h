@@ -46,6 +46,9 @@ void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio);
 /** Send a frame.  Moved. */
 void fanout_push(struct fanout *fanout, struct frame *frame);
 
+/** The camera is gone: forget its frames, so that nobody is shown them as if they were live. */
+void fanout_disconnected(struct fanout *fanout);
+
 /** The frames sent last, for snapshots.  Borrowed. */
 const struct frame_ring *fanout_ring(const struct fanout *fanout);
 

@@ -117,6 +117,7 @@ void frame_ring_clear(struct frame_ring *ring)
 {
     while (ring->tail < ring->head)
         drop_oldest(ring);
+    ring->newest_dts_us = INT64_MIN;
 }
 
 uint64_t frame_ring_head(const struct frame_ring *ring)
