@@ -1,0 +1,16 @@
+/*
+ * The process that workers are forked from: libav is loaded and warm, there is one thread, and no
+ * client's descriptor was ever here.  Forks when the master asks, reaps, reports how they ended.
+ */
+#ifndef WORKER_NURSERY_H
+#define WORKER_NURSERY_H
+
+/**
+ * Run the nursery until the master closes the channel.  In a forked worker this does not return.
+ *
+ * @param channel  SOCK_SEQPACKET to the master.  Moved.
+ * @return exit status of the process.
+ */
+int nursery_run(int channel);
+
+#endif /* WORKER_NURSERY_H */
