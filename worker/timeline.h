@@ -38,9 +38,9 @@ struct timeline_out {
 
 /* Per track.  Private to timeline.c. */
 struct timeline_track {
-    bool mapped;  /* offset_us is valid: output = source + offset */
-    bool stamped; /* last_source_us is valid */
     bool started; /* last_dts_us is valid */
+    bool active;  /* since the last reconnect: last_key_us, last_received_us, lead_us are valid */
+    bool mapped;  /* likewise: output = source + offset_us; last_source_us is valid */
     int64_t offset_us;
     int64_t last_source_us;   /* newest source time stamp, for stuck clocks */
     int64_t last_key_us;      /* where the newest packet belongs on the output clock */
@@ -72,7 +72,8 @@ void timeline_init(struct timeline *timeline);
 
 /**
  * The camera was connected again: forget its clock, go on with ours.  The next packet is put right
- * behind the newest output: by the time that passed if that is at most a second, else by 100 ms.
+ * behind the newest output: by the time that passed if that is at most half a second, else by 100
+ * ms.
  */
 void timeline_reconnect(struct timeline *timeline);
 
