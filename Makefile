@@ -98,7 +98,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format install uninstall clean FORCE
+.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format install uninstall clean FORCE sample-cameras
 
 all: $(BINS)
 
@@ -137,6 +137,27 @@ $(FUZZ_BIN): $(O)/test/%: $(O)/test/fuzz/%.o $(NOMAIN_OBJ) $(COMMON_OBJ) $(if $(
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer) -o $@ $^ $(TEST_LIBS)
+
+# --- sample cameras (test/cameras) ---
+GST_CFLAGS := $(call sys_cflags,$(GST_PKGS))
+GST_LIBS    = $(shell $(PKG_CONFIG) --libs $(GST_PKGS) gstreamer-rtsp-1.0 gstreamer-sdp-1.0)
+CAMERA_SRC := test/cameras/rtsp_server.c test/cameras/feed.c test/cameras/loop_file.c
+CAMERA_OBJ := $(call obj,$(CAMERA_SRC))
+ALL_OBJ    += $(CAMERA_OBJ) $(call obj,test/cameras/picture.c)
+# GLib's casts and type macros are not ours to fix.
+$(CAMERA_OBJ): EXTRA_CFLAGS := $(GST_CFLAGS) -Wno-cast-qual -Wno-cast-align -Wno-conversion
+
+$(O)/test/sample-rtsp-server: $(CAMERA_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(GST_LIBS)
+
+$(O)/test/sample-picture: $(O)/test/cameras/picture.o
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+sample-cameras: $(O)/test/sample-rtsp-server $(O)/test/sample-picture
 
 # --- checks -------------------------------------------------------------
 unit: $(UNIT_BIN)

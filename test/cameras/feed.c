@@ -1,0 +1,165 @@
+/*
+ * Sample cameras: one track of one session, from a loop file to a payloader.  Test side only.
+ * need_data() runs on the streaming thread of its appsrc and touches only its own struct feed.
+ */
+#include "test/cameras/feed.h"
+
+#include <errno.h>
+#include <gst/app/gstappsrc.h>
+#include <string.h>
+
+#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
+
+struct feed {
+    const struct loop_file *loop;
+    size_t next;  /* index of the frame to send */
+    int64_t laps; /* how often the loop has been through, from time 0 of the time line */
+    int64_t start_ns;
+    int64_t shift_ns; /* a silent camera's media lie that far in the future */
+    int64_t stop_ns;  /* 0: never */
+    int ppm;
+};
+
+struct payload {
+    const char *codec, *caps, *payloader;
+    guint type; /* RTP payload type: RFC 3551 table 4 where it has one */
+};
+
+/* Payloaders and their settings are those that were tried against FFmpeg for the architecture. */
+static const struct payload payloads[] = {
+    {"H264", "video/x-h264,stream-format=avc,alignment=au,framerate=25/1",
+     "rtph264pay config-interval=-1", 96},
+    {"H265", "video/x-h265,stream-format=hvc1,alignment=au,framerate=25/1",
+     "rtph265pay config-interval=-1", 96},
+    {"AAC", "audio/mpeg,mpegversion=4,stream-format=raw,rate=48000,channels=2", "rtpmp4gpay", 97},
+    {"G711A", "audio/x-alaw,rate=8000,channels=1", "rtppcmapay", 8},
+    {"G711U", "audio/x-mulaw,rate=8000,channels=1", "rtppcmupay", 0},
+    {"G722", "audio/G722,rate=16000,channels=1", "rtpg722pay", 9},
+    {"G726", "audio/x-adpcm,rate=8000,channels=1,bitrate=32000,layout=g726", "rtpg726pay", 97},
+    {"OPUS", "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0", "rtpopuspay", 97},
+};
+
+static int64_t frame_time_ns(const struct feed *feed)
+{
+    const struct loop_file *loop = feed->loop;
+    int64_t pts = feed->laps * loop->duration + loop->frames[feed->next].pts;
+
+    /*
+     * In two steps: hours of 48 kHz ticks times 10^9 do not fit 64 bits.  Rounded up: payloaders
+     * round down to RTP ticks, so that every frame gets exactly the tick it was encoded for.
+     */
+    return pts / loop->timescale * NS_PER_S +
+           (pts % loop->timescale * NS_PER_S + loop->timescale - 1) / loop->timescale;
+}
+
+static void feed_advance(struct feed *feed)
+{
+    if (++feed->next == feed->loop->frame_count) {
+        feed->next = 0;
+        feed->laps++;
+    }
+}
+
+static void feed_seek(struct feed *feed, int64_t start_ns)
+{
+    const struct loop_file *loop = feed->loop;
+    int64_t loop_ns = loop->duration * NS_PER_S / loop->timescale;
+
+    feed->start_ns = start_ns;
+    feed->laps = start_ns / loop_ns;
+    feed->next = 0;
+    while (frame_time_ns(feed) < start_ns)
+        feed_advance(feed);
+}
+
+static void need_data(GstAppSrc *source, guint length, gpointer user)
+{
+    struct feed *feed = user;
+    const struct loop_frame *frame = &feed->loop->frames[feed->next];
+    int64_t time_ns = frame_time_ns(feed) - feed->start_ns;
+    GstBuffer *buffer;
+
+    (void)length;
+    if (feed->stop_ns && time_ns >= feed->stop_ns)
+        return;
+    /* With B-frames after a start in mid-GOP a picture can lie before the start. */
+    time_ns = MAX(time_ns, 0) + feed->shift_ns;
+    time_ns -= (int64_t)((double)time_ns * feed->ppm / (1e6 + feed->ppm));
+
+    buffer = gst_buffer_new_wrapped_full(GST_MEMORY_FLAG_READONLY, (gpointer)(guintptr)frame->data,
+                                         frame->bytes, 0, frame->bytes, NULL, NULL);
+    GST_BUFFER_PTS(buffer) = (GstClockTime)time_ns;
+    if (!frame->key)
+        GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+    feed_advance(feed);
+    gst_app_src_push_buffer(source, buffer);
+}
+
+static GstCaps *payload_caps(const struct payload *payload, const struct loop_file *loop)
+{
+    GstCaps *caps = gst_caps_from_string(payload->caps);
+
+    if (loop->config_bytes) {
+        GstBuffer *config = gst_buffer_new_memdup(loop->config, loop->config_bytes);
+
+        gst_caps_set_simple(caps, "codec_data", GST_TYPE_BUFFER, config, NULL);
+        gst_buffer_unref(config);
+    }
+    return caps;
+}
+
+static GstElement *make_payloader(const struct payload *payload, const struct switches *switches)
+{
+    GError *error = NULL;
+    GstElement *payloader =
+        gst_parse_launch_full(payload->payloader, NULL, GST_PARSE_FLAG_FATAL_ERRORS, &error);
+
+    if (!payloader) {
+        g_printerr("sample-rtsp-server: %s\n", error->message);
+        g_error_free(error);
+        return NULL;
+    }
+    if (strcmp(payload->codec, "G726") == 0 && switches->rfc3551)
+        g_object_set(payloader, "force-aal2", FALSE, NULL);
+    return payloader;
+}
+
+int feed_add(GstBin *bin, const char *name, const struct loop_file *loop,
+             const struct switches *switches, int64_t start_ns)
+{
+    GstAppSrcCallbacks callbacks = {.need_data = need_data};
+    const struct payload *payload = NULL;
+    GstElement *source, *payloader;
+    struct feed *feed;
+    GstCaps *caps;
+    bool video;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(payloads); i++) {
+        if (strcmp(payloads[i].codec, loop->codec) == 0)
+            payload = &payloads[i];
+    }
+    if (!payload)
+        return -EINVAL;
+    source = gst_element_factory_make("appsrc", NULL);
+    payloader = make_payloader(payload, switches);
+    if (!source || !payloader)
+        return -ENOSYS;
+
+    video = payload->codec[0] == 'H';
+    feed = g_new0(struct feed, 1);
+    feed->loop = loop;
+    feed->ppm = video ? 0 : switches->audio_ppm;
+    feed->stop_ns = switches->stop_after_ms * NS_PER_MS;
+    feed->shift_ns = switches->silent ? 10 * 24 * 3600 * NS_PER_S : 0;
+    feed_seek(feed, start_ns);
+
+    caps = payload_caps(payload, loop);
+    g_object_set(source, "caps", caps, "format", GST_FORMAT_TIME, "is-live", FALSE, NULL);
+    gst_caps_unref(caps);
+    gst_app_src_set_callbacks(GST_APP_SRC(source), &callbacks, feed, g_free);
+    gst_object_set_name(GST_OBJECT(payloader), name);
+    g_object_set(payloader, "pt", payload->type, NULL);
+    gst_bin_add_many(bin, source, payloader, NULL);
+    return gst_element_link(source, payloader) ? 0 : -ENOSYS;
+}
