@@ -1,28 +1,166 @@
 #include "common/http_reply.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *code;
+    int status;
+} errors[HTTP_ERROR_COUNT] = {[HTTP_ERROR_NONE] = {.code = "none", .status = 200},
+#define X(name, text, number) [HTTP_ERROR_##name] = {.code = (text), .status = (number)},
+                              HTTP_ERRORS(X)
+#undef X
+};
+
+/* RFC 9110 section 15 */
+static const struct {
+    int status;
+    const char *reason;
+} reasons[] = {
+    {101, "Switching Protocols"},
+    {200, "OK"},
+    {204, "No Content"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {414, "URI Too Long"},
+    {426, "Upgrade Required"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+};
+
+/* Longest text, escaped, of camera and of message in an error body: the rest is cut. */
+#define JSON_TEXT_MAX 2400
+#define RETRY_AFTER_S 5
+
 const char *http_error_code(enum http_error error)
 {
-    (void)error;
-    return "";
+    assert((unsigned)error < HTTP_ERROR_COUNT);
+    return errors[error].code;
 }
+
 int http_error_status(enum http_error error)
 {
-    (void)error;
-    return 500;
+    assert((unsigned)error < HTTP_ERROR_COUNT);
+    return errors[error].status;
 }
+
+static const char *status_reason(int status)
+{
+    for (unsigned i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    }
+    return "";
+}
+
 size_t http_reply_head(char *buf, int status, const char *origin, const char *headers)
 {
-    buf[0] = 0;
-    return 0;
+    bool echo = origin != NULL && origin[0] != '\0';
+    int n = snprintf(buf, HTTP_REPLY_MAX,
+                     "HTTP/1.1 %d %s\r\n"
+                     "%s"
+                     "Access-Control-Allow-Origin: %s\r\n"
+                     "%s"
+                     "Connection: %s\r\n"
+                     "\r\n",
+                     status, status_reason(status), headers, echo ? origin : "*",
+                     echo ? "Vary: Origin\r\n" : "", status == 101 ? "Upgrade" : "close");
+    assert(n > 0 && n < HTTP_REPLY_MAX); /* headers are ours, origin is bounded by its reader */
+    return (size_t)n;
 }
-size_t http_reply_error(char *buf, enum http_error error, const char *origin, const char *camera,
-                        const char *message, int head)
+
+/* Length of a valid UTF-8 sequence at s (RFC 3629), or 0. */
+static size_t utf8_len(const char *s)
 {
-    buf[0] = 0;
-    return 0;
+    unsigned char c = (unsigned char)s[0];
+    size_t len = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < len; i++) {
+        if (((unsigned char)s[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    unsigned char d = len > 1 ? (unsigned char)s[1] : 0;
+    if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) ||
+        (c == 0xf4 && d > 0x8f))
+        return 0; /* overlong, surrogate, beyond U+10FFFF */
+    return len;
 }
+
+/* A JSON string (RFC 8259 section 7) without its quotes, safe inside HTML too; cut at size. */
+static void escape_json(char *out, size_t size, const char *s)
+{
+    size_t n = 0;
+    while (*s != '\0') {
+        char piece[8];
+        unsigned char c = (unsigned char)*s;
+        size_t used = c < 0x80 ? 1 : utf8_len(s);
+        if (used == 0) {
+            (void)snprintf(piece, sizeof(piece), "\\ufffd");
+            used = 1;
+        } else if (c == '"' || c == '\\') {
+            (void)snprintf(piece, sizeof(piece), "\\%c", c);
+        } else if (c < 0x20 || c == 0x7f || c == '<') {
+            (void)snprintf(piece, sizeof(piece), "\\u%04x", c);
+        } else {
+            (void)snprintf(piece, sizeof(piece), "%.*s", (int)used, s);
+        }
+        size_t len = strlen(piece);
+        if (n + len >= size)
+            break;
+        memcpy(out + n, piece, len);
+        n += len;
+        s += used;
+    }
+    out[n] = '\0';
+}
+
 size_t http_reply_error_with(char *buf, enum http_error error, const char *origin,
                              const char *headers, const char *camera, const char *message, int head)
 {
-    buf[0] = 0;
-    return 0;
+    char body[2 * JSON_TEXT_MAX + 128];
+    char text[JSON_TEXT_MAX];
+    char all[1024];
+    int status = http_error_status(error);
+
+    escape_json(text, sizeof(text), message);
+    int body_len = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"",
+                            http_error_code(error), text);
+    if (camera != NULL && camera[0] != '\0') {
+        escape_json(text, sizeof(text), camera);
+        body_len +=
+            snprintf(body + body_len, sizeof(body) - (size_t)body_len, ",\"camera\":\"%s\"", text);
+    }
+    body_len += snprintf(body + body_len, sizeof(body) - (size_t)body_len, "}}\n");
+
+    char retry_after[32] = "";
+    if (status == 503)
+        (void)snprintf(retry_after, sizeof(retry_after), "Retry-After: %d\r\n", RETRY_AFTER_S);
+    int n = snprintf(all, sizeof(all),
+                     "Content-Type: application/json\r\n"
+                     "Content-Length: %d\r\n"
+                     "Cache-Control: no-store\r\n"
+                     "%s%s",
+                     body_len, retry_after, headers);
+    assert(n > 0 && (size_t)n < sizeof(all));
+    size_t len = http_reply_head(buf, status, origin, all);
+    if (head)
+        return len;
+    assert(len + (size_t)body_len <= HTTP_REPLY_MAX);
+    memcpy(buf + len, body, (size_t)body_len);
+    return len + (size_t)body_len;
+}
+
+size_t http_reply_error(char *buf, enum http_error error, const char *origin, const char *camera,
+                        const char *message, int head)
+{
+    return http_reply_error_with(buf, error, origin, "", camera, message, head);
 }
