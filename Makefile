@@ -85,6 +85,7 @@ WORKER_OBJ := $(call obj,$(WORKER_SRC))
 ALL_OBJ    := $(COMMON_OBJ) $(MASTER_OBJ) $(WORKER_OBJ) $(call obj,$(UNIT_SRC) $(FUZZ_SRC) test/fuzz/main.c)
 UNIT_BIN   := $(patsubst test/unit/%.c,$(O)/test/%,$(UNIT_SRC))
 FUZZ_BIN   := $(patsubst test/fuzz/%.c,$(O)/test/%,$(FUZZ_SRC))
+BENCH_BIN  := $(patsubst test/bench/%.c,$(O)/bench/%,$(sort $(wildcard test/bench/*.c)))
 BINS       := $(O)/cam-httpflv $(O)/cam-httpflv-worker
 
 # --- output -------------------------------------------------------------
@@ -98,7 +99,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format install uninstall clean FORCE sample-cameras
+.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench install uninstall clean FORCE sample-cameras
 
 all: $(BINS)
 
@@ -194,6 +195,15 @@ lint: headers
 	shellcheck $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' scripts/* .ci/*)
 	clang-tidy --quiet $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) -- -std=c11 $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS)
 	$(MAKE) BUILD=analyze all
+
+# Tools of the benchmark: measured beside the program, not part of it.
+$(O)/bench/%: test/bench/%.c $(O)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o $@ $<
+
+bench: all $(BENCH_BIN)
+	/usr/bin/python3 test/bench/bench.py $(BENCH_ARGS)
 
 format:
 	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS)

@@ -29,7 +29,6 @@
  * end, so a connection which falls behind shows it whatever base its
  * timestamps have.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

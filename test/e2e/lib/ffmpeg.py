@@ -53,3 +53,10 @@ def trixie_root():
         if path and os.path.exists(os.path.join(path, "usr/bin/ffprobe")):
             return path
     return None
+
+
+def ffprobe_bytes(codec, annex_b):
+    """The video stream that ffprobe finds in an elementary stream."""
+    result = _run(["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-f", codec, "pipe:0"], annex_b)
+    assert result.returncode == 0, result.stderr.decode()
+    return json.loads(result.stdout)["streams"][0]

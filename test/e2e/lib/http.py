@@ -108,6 +108,7 @@ class Viewer:
         self.closed_by_server = False
         self.data = bytearray() if keep_bytes else None
         self.started = time.monotonic()
+        self.first_byte = None  # when the first byte of the response came
         self.first_key = None  # when the first key frame was complete
         self._wake_read, self._wake_write = os.pipe()
         self._sock = connect(port, timeout)
@@ -119,8 +120,10 @@ class Viewer:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, kind, *_):
+        self.stop()
+        if kind is None:
+            self.check()
 
     def _run(self):
         head = b""
@@ -137,6 +140,8 @@ class Viewer:
                 if not chunk:
                     self.closed_by_server = True
                     return
+                if self.first_byte is None:
+                    self.first_byte = now
                 if self.status is None:
                     head += chunk
                     if b"\r\n\r\n" not in head:
@@ -190,8 +195,8 @@ class Viewer:
         wait_for(lambda: self.closed_by_server or self.failure, deadline, "the server to close the viewer")
         self.check()
 
-    def close(self):
-        """Stop reading and close; raises if the stream was malformed."""
+    def stop(self):
+        """Stop reading and close."""
         if self._sock is not None:
             os.write(self._wake_write, b"x")
             self._thread.join()
@@ -199,4 +204,8 @@ class Viewer:
             os.close(self._wake_write)
             self._sock.close()
             self._sock = None
+
+    def close(self):
+        """stop(); raises if the stream was malformed."""
+        self.stop()
         self.check()

@@ -1,0 +1,332 @@
+#!/usr/bin/python3
+"""make bench: cold start, memory per worker, fan-out.  Tables on stdout and in build/bench/.
+
+Figures depend on the machine; what is comparable is each one's ratio to the reference measured in
+the same run: the bare RTSP dialogue for the cold start, the bare loop of fanout-limit for fan-out.
+"""
+import argparse
+import json
+import os
+import re
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
+
+from lib import processes  # noqa: E402
+from lib.cameras import SampleCameras  # noqa: E402
+from lib.gateway import Gateway, build_dir, free_port  # noqa: E402
+from lib.wait import wait_for  # noqa: E402
+
+ROW = "720p-H264-AAC.mp4"
+QUICK_IDLE = "[server]\nspare_workers = 2\n[camera]\nidle_timeout_ms = 100\n"
+
+
+# --- the reference of the cold start --------------------------------------------------------------
+
+class Dialogue:
+    """The least a client says to get pictures over RTSP and TCP (RFC 2326), and when each came."""
+
+    def __init__(self, port, path):
+        self.buffer, self.cseq, self.session = b"", 0, None
+        self.base = f"rtsp://127.0.0.1:{port}{path}"
+        self.start = time.monotonic()
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def more(self):
+        chunk = self.sock.recv(262144)
+        if not chunk:
+            raise RuntimeError("the camera closed")
+        self.buffer += chunk
+
+    def ask(self, method, uri, *headers):
+        self.cseq += 1
+        lines = [f"{method} {uri} RTSP/1.0", f"CSeq: {self.cseq}", "User-Agent: bench", *headers]
+        if self.session:
+            lines.append(f"Session: {self.session}")
+        self.sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        while b"\r\n\r\n" not in self.buffer:
+            self.more()
+        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+        text = head.decode()
+        if not text.startswith("RTSP/1.0 200"):
+            raise RuntimeError(f"{method}: {text}")
+        fields = {n.lower(): v.strip() for n, _, v in (x.partition(":") for x in text.split("\r\n")[1:])}
+        length = int(fields.get("content-length", 0))
+        while len(self.buffer) < length:
+            self.more()
+        body, self.buffer = self.buffer[:length], self.buffer[length:]
+        if "session" in fields:
+            self.session = fields["session"].split(";")[0]
+        return fields, body.decode()
+
+    def run(self):
+        """Seconds until PLAY was answered, and until the first picture was complete."""
+        self.ask("OPTIONS", self.base)
+        fields, sdp = self.ask("DESCRIBE", self.base, "Accept: application/sdp")
+        base = fields.get("content-base", self.base)
+        controls = re.findall(r"^m=(\w+).*?^a=control:(\S+)", sdp, re.M | re.S)
+        for number, (_, control) in enumerate(controls):
+            uri = control if control.startswith("rtsp:") else base.rstrip("/") + "/" + control
+            self.ask("SETUP", uri, f"Transport: RTP/AVP/TCP;unicast;interleaved={2 * number}-{2 * number + 1}")
+        video = 2 * [media for media, _ in controls].index("video")
+        self.ask("PLAY", base, "Range: npt=0.000-")
+        played = time.monotonic() - self.start
+        while True:
+            while len(self.buffer) < 4 or len(self.buffer) < 4 + struct.unpack(">H", self.buffer[2:4])[0]:
+                self.more()
+            channel, size = struct.unpack(">xBH", self.buffer[:4])
+            packet, self.buffer = self.buffer[4:4 + size], self.buffer[4 + size:]
+            if channel == video and packet[1] & 0x80:  # RTP marker: the picture's last packet
+                return played, time.monotonic() - self.start
+
+    def close(self):
+        try:
+            self.ask_no_answer("TEARDOWN")
+        finally:
+            self.sock.close()
+
+    def ask_no_answer(self, method):
+        self.cseq += 1
+        self.sock.sendall(f"{method} {self.base} RTSP/1.0\r\nCSeq: {self.cseq}\r\n"
+                          f"Session: {self.session}\r\n\r\n".encode())
+
+
+def spread(values, scale=1000.0):
+    ordered = sorted(v * scale for v in values)
+    return {"median": statistics.median(ordered), "min": ordered[0], "max": ordered[-1],
+            "p90": ordered[int(0.9 * (len(ordered) - 1) + 0.5)], "n": len(ordered)}
+
+
+def bench_cold_start(cameras, directory, starts):
+    """GET until the first key frame tag is complete, each time with no worker connected."""
+    played, pictured, cold, first_byte = [], [], [], []
+    path = "/" + ROW
+    url = f"rtsp://127.0.0.1:{cameras.rtsp_port}{path}"
+    with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
+        for _ in range(starts):
+            dialogue = Dialogue(cameras.rtsp_port, path)
+            play, picture = dialogue.run()
+            dialogue.close()
+            played.append(play)
+            pictured.append(picture)
+            wait_for(lambda: not gateway.busy_workers() and len(gateway.all_workers()) == 2, 30,
+                     "two spare workers and no busy one")
+            with gateway.view(url) as viewer:
+                viewer.wait_frames(1)
+                cold.append(viewer.first_key - viewer.started)
+                first_byte.append(viewer.first_byte - viewer.started)
+    result = {"play_answered_ms": spread(played), "first_picture_ms": spread(pictured),
+              "first_byte_ms": spread(first_byte), "first_key_ms": spread(cold)}
+    result["over_handshake_ms"] = result["first_key_ms"]["median"] - result["play_answered_ms"]["median"]
+    result["over_first_picture_ms"] = result["first_key_ms"]["median"] - result["first_picture_ms"]["median"]
+    result["ratio_to_first_picture"] = result["first_key_ms"]["median"] / result["first_picture_ms"]["median"]
+    return result
+
+
+def bench_memory(cameras, directory, seconds):
+    """PSS and private memory of a worker with one viewer, after some seconds of streaming."""
+    result = {}
+    with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
+        for row in (ROW, "720p-H264-G711A.mp4", "720p-H265-OPUS.mp4", "4k-H264-AAC.mp4"):
+            with gateway.view(f"rtsp://127.0.0.1:{cameras.rtsp_port}/{row}") as viewer:
+                viewer.wait_frames(25 * seconds)
+                worker = gateway.worker_of(cameras.rtsp_port)[0]
+                result[row] = {"pss_mb": processes.pss_bytes(worker) / 1e6,
+                               "private_mb": processes.private_bytes(worker) / 1e6}
+            wait_for(lambda: not gateway.busy_workers(), 30, "the worker to leave")
+        for name, pid in (("master", gateway.pid), ("nursery", gateway.nursery()),
+                          ("spare worker", gateway.all_workers()[0])):
+            result[name] = {"pss_mb": processes.pss_bytes(pid) / 1e6,
+                            "private_mb": processes.private_bytes(pid) / 1e6}
+    return result
+
+
+# --- fan-out --------------------------------------------------------------------------------------
+
+def load(url, viewers, seconds, cpu):
+    """flvload's key=value summary."""
+    # -s 5: joining viewers get the whole GOP first; that is not the steady state.
+    result = subprocess.run(["taskset", "-c", str(cpu), os.path.join(build_dir(), "bench", "flvload"), "-c",
+                             str(viewers), "-r", "400", "-t", str(seconds), "-s", "5", "-w", "30", "-q", "-k", url],
+                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds * 3 + 120)
+    line = next(x for x in result.stdout.splitlines() if x.startswith("KV "))
+    return {k: float(v) for k, v in (pair.split("=") for pair in line.split()[1:])}
+
+
+def bench_bare(viewers, seconds, shape, mode):
+    port = free_port()
+    server = subprocess.Popen(["taskset", "-c", "0", os.path.join(build_dir(), "bench", "fanout-limit"), str(port),
+                               str(viewers), str(seconds), mode, str(shape["video_bytes"]),
+                               f"{shape['audio_per_second']:.2f}", str(shape["audio_bytes"])],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: listening(port), 10, "the bare loop to listen", interval=0.01)
+        summary = load(f"http://127.0.0.1:{port}/", viewers, seconds - 1, 1)
+        output = server.communicate(timeout=60)[0]
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+    values = dict(pair.split("=") for pair in output.split())
+    return {"cpu": float(values["cpu"]), "mbps": float(values["mbps"]), "fails": int(values["fails"]),
+            "load_cpu": summary["cpu"]}
+
+
+def listening(port):
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
+                   for line in file.readlines()[1:])
+
+
+def bench_gateway(cameras, directory, viewers, seconds):
+    """The whole program on core 0; camera and viewers on core 1."""
+    url = f"rtsp://127.0.0.1:{cameras.rtsp_port}/{ROW}"
+    with Gateway(directory, QUICK_IDLE, log_level="info", prefix=("taskset", "-c", "0")) as gateway:
+        with gateway.view(url) as viewer:
+            viewer.wait_frames(50)
+            worker = gateway.worker_of(cameras.rtsp_port)[0]
+            pids = [gateway.pid, worker]
+            sampler = CpuSampler(pids)
+            target = gateway.url(url)
+            summary = load(target, viewers, seconds, 1)
+            steady_end = time.monotonic()
+            cpu = sampler.between(steady_end - summary["steady_s"], steady_end - 0.5)
+            sampler.stop()
+            pss = processes.pss_bytes(worker) / 1e6
+    return {"cpu": cpu, "mbps": summary["mbps"], "errors": int(summary["err"]), "closed": int(summary["closed"]),
+            "gaps": int(summary["gaps"]), "delay_p99_ms": summary["dmax_p99"], "load_cpu": summary["cpu"],
+            "worker_pss_mb": pss}
+
+
+class CpuSampler:
+    """CPU seconds of some processes over time."""
+
+    def __init__(self, pids):
+        self.pids, self.samples = pids, []
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            self.samples.append((time.monotonic(), sum(map(processes.cpu_seconds, self.pids))))
+            if self.ended.wait(0.25):
+                return
+
+    def between(self, start, end):
+        """CPU seconds per second in that time."""
+        inside = [s for s in self.samples if start <= s[0] <= end]
+        return (inside[-1][1] - inside[0][1]) / (inside[-1][0] - inside[0][0])
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+
+
+def stream_shape(cameras, directory):
+    """Average tag sizes of the stream, for the bare loop to send the same."""
+    with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
+        with gateway.view(f"rtsp://127.0.0.1:{cameras.rtsp_port}/{ROW}") as viewer:
+            viewer.wait_frames(101)
+        flv = viewer.flv
+    span = (flv.audio[-1].dts - flv.audio[0].dts) / 1000
+    return {"video_bytes": round(statistics.mean(len(f.data) + 5 for f in flv.video)),
+            "audio_bytes": round(statistics.mean(len(f.data) + 2 for f in flv.audio)),
+            "audio_per_second": (len(flv.audio) - 1) / span}
+
+
+def bench_fanout(cameras, directory, counts, seconds):
+    shape = stream_shape(cameras, directory)
+    rows = []
+    for viewers in counts:
+        row = {"viewers": viewers, "bare_write": bench_bare(viewers, seconds, shape, "write"),
+               "bare_frame": bench_bare(viewers, seconds, shape, "frame"),
+               "gateway": bench_gateway(cameras, directory, viewers, seconds)}
+        for mode in ("bare_write", "bare_frame"):
+            bare, ours = row[mode], row["gateway"]
+            row["ratio_to_" + mode] = (ours["cpu"] / ours["mbps"]) / (bare["cpu"] / bare["mbps"])
+        rows.append(row)
+    return {"shape": shape, "rows": rows}
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(c) for c in row) + " |" for row in rows])
+
+
+def cold_start_text(r):
+    def row(name, v):
+        return (name, f"{v['median']:.1f}", f"{v['min']:.1f}", f"{v['p90']:.1f}", f"{v['max']:.1f}", v["n"])
+    return "\n".join([
+        f"## Cold start ({ROW}, key frame at PLAY, spare worker ready)", "",
+        table(("ms", "median", "min", "p90", "max", "n"), [
+            row("bare RTSP dialogue: PLAY answered", r["play_answered_ms"]),
+            row("bare RTSP dialogue: first picture complete", r["first_picture_ms"]),
+            row("gateway: GET to first byte", r["first_byte_ms"]),
+            row("gateway: GET to first key frame tag", r["first_key_ms"])]), "",
+        f"First key frame tag: handshake + {r['over_handshake_ms']:.1f} ms; "
+        f"{r['ratio_to_first_picture']:.2f} times the bare dialogue's first picture."])
+
+
+def memory_text(r):
+    return "\n".join(["## Memory (one viewer per worker)", "", table(("process", "PSS MB", "private MB"), [
+        (name, f"{v['pss_mb']:.1f}", f"{v['private_mb']:.1f}") for name, v in r.items()])])
+
+
+def fanout_text(r):
+    rows = []
+    for row in r["rows"]:
+        for name in ("bare_write", "bare_frame", "gateway"):
+            v = row[name]
+            ratio = "1" if name == "bare_frame" else (
+                f"{(v['cpu'] / v['mbps']) / (row['bare_frame']['cpu'] / row['bare_frame']['mbps']):.2f}")
+            trouble = v.get("fails", 0) + v.get("errors", 0) + v.get("closed", 0) + v.get("gaps", 0)
+            rows.append((row["viewers"], name.replace("_", " loop, "), f"{v['cpu']:.3f}", f"{v['mbps']:.0f}",
+                         f"{v['cpu'] / v['mbps'] * 1000:.3f}", ratio, trouble))
+    s = r["shape"]
+    return "\n".join([
+        f"## Fan-out of one stream ({ROW}: {s['video_bytes']} bytes × 25/s video, {s['audio_bytes']} bytes × "
+        f"{s['audio_per_second']:.0f}/s audio), server pinned to one core", "",
+        table(("viewers", "server", "cores", "Mbit/s", "cores per Gbit/s", "ratio to the bare loop (frame)",
+               "errors, cuts, gaps"), rows)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=("cold-start", "memory", "fanout"))
+    parser.add_argument("--starts", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=15)
+    parser.add_argument("--viewers", default="100,1000")
+    options = parser.parse_args()
+    out = os.path.join(ROOT, "build", "bench")
+    os.makedirs(out, exist_ok=True)
+    parts = {
+        "cold-start": (lambda c, d: bench_cold_start(c, d, options.starts), cold_start_text),
+        "memory": (lambda c, d: bench_memory(c, d, 10), memory_text),
+        "fanout": (lambda c, d: bench_fanout(c, d, [int(n) for n in options.viewers.split(",")], options.seconds),
+                   fanout_text)}
+    with tempfile.TemporaryDirectory() as directory, SampleCameras() as cameras:
+        for name, (measure, text) in parts.items():
+            if options.only in (None, name):
+                result = measure(cameras, directory)
+                rendered = text(result)
+                print(rendered + "\n", flush=True)
+                with open(os.path.join(out, name + ".md"), "w", encoding="utf-8") as file:
+                    file.write(rendered + "\n")
+                with open(os.path.join(out, name + ".json"), "w", encoding="utf-8") as file:
+                    json.dump(result, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""The table: all 60 sample cameras through the gateway, each watched for 10 s.
+
+Cameras are watched in groups at once; what came is judged afterwards.  Pictures are judged twice: bit
+for bit against the camera's loop, and decoded, by the counter in each of them.  Cameras of one size and
+codec send the same pictures, so a stream is decoded once for all rows whose bytes are the same.
+"""
+import hashlib
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy
+import pytest
+
+from lib import ffmpeg, picture, tone
+from lib.gateway import ROOT, Gateway
+
+sys.path.insert(0, os.path.join(ROOT, "test", "cameras"))
+import loops  # noqa: E402
+
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "2k": (2560, 1440), "4k": (3840, 2160)}
+AUDIO = ("AAC", "G711A", "G711U", "G722", "G726", "OPUS")
+FPS, SECONDS = 25, 10
+FRAMES = FPS * SECONDS + 5
+GROUP = 10  # cameras watched at the same time
+
+
+@dataclass(frozen=True)
+class Row:
+    protocol: str
+    size: str
+    video: str
+    audio: str
+    transport: str
+
+    @property
+    def name(self):
+        return f"{self.size}-{self.video}-{self.audio}"
+
+    def url(self, cameras):
+        if self.protocol == "rtmp":
+            return f"rtmp://127.0.0.1:{cameras.rtmp_port}/myapp/{self.name}.mp4"
+        return f"rtsp://127.0.0.1:{cameras.rtsp_port}/{self.name}.mp4"
+
+    @property
+    def parameters(self):
+        return {"cam_type": self.transport} if self.transport == "rtsp-udp" else {}
+
+
+def all_rows():
+    """The 60, sizes mixed so that every group is about equally heavy; every other RTSP one over UDP."""
+    rows = []
+    for a, audio in enumerate(AUDIO):
+        for v, video in enumerate(("H264", "H265")):
+            for s, size in enumerate(SIZES):
+                rows.append(Row("rtsp", size, video, audio, "rtsp-udp" if (a + v + s) % 2 else "rtsp-tcp"))
+    for audio in ("AAC", "G711A", "G711U"):
+        for size in SIZES:
+            rows.append(Row("rtmp", size, "H264", audio, "rtmp"))
+    return rows
+
+
+ROWS = all_rows()
+assert len(ROWS) == 60
+
+
+class Judge:
+    """Watches a row's group when its first row is asked for; decodes in the background."""
+
+    def __init__(self, cameras, directory):
+        self.cameras, self.directory = cameras, directory
+        self.recorded = {}
+        self.pool = ThreadPoolExecutor(2)
+        self.decoded = {}
+
+    def recording(self, row):
+        if row not in self.recorded:
+            at = ROWS.index(row) // GROUP * GROUP
+            self.record(ROWS[at:at + GROUP])
+        return self.recorded[row]
+
+    def record(self, rows):
+        with Gateway(self.directory, log_level="info") as gateway:
+            viewers = {}
+            try:
+                for row in rows:
+                    viewers[row] = [gateway.view(row.url(self.cameras), **row.parameters)]
+                    if row.video == "H265":
+                        viewers[row].append(gateway.view(row.url(self.cameras), hevc="legacy", **row.parameters))
+                for row in rows:
+                    self.recorded[row] = [self.finish(viewer) for viewer in viewers[row]]
+            finally:
+                for some in viewers.values():
+                    for viewer in some:
+                        viewer.stop()
+        for row in rows:
+            if not isinstance(self.recorded[row][0], AssertionError):
+                self.decode(row)
+
+    def finish(self, viewer):
+        """The reader with what the viewer got, or the failure, which belongs to its row alone."""
+        try:
+            viewer.wait_frames(FRAMES, 60)
+            if viewer.flv.has_audio:
+                viewer.wait(lambda v: v.flv.audio and v.flv.audio[-1].dts > v.flv.video[FRAMES - 1].dts - 500, 30,
+                            "the audio to follow")
+            viewer.close()
+            return viewer.flv
+        except AssertionError as failure:
+            return failure
+
+    def decode(self, row):
+        """A future of (width, height, counters) for the row's pictures."""
+        flv = self.recorded[row][0]
+        data = flv.annex_b(flv.video[:FRAMES])
+        key = hashlib.sha256(data).digest()
+        if key not in self.decoded:
+            codec = flv.video_configs[0].codec
+            self.decoded[key] = self.pool.submit(decode_pictures, codec, data)
+        return self.decoded[key]
+
+
+def decode_pictures(codec, data):
+    stream = ffmpeg.ffprobe_bytes(codec, data[:4 << 20])
+    return stream["width"], stream["height"], [picture.read_counter(luma)
+                                               for luma in ffmpeg.decode_video(codec, data, 160, 90)]
+
+
+@pytest.fixture(scope="module")
+def judge(sample_cameras, tmp_path_factory):
+    judge = Judge(sample_cameras, tmp_path_factory.mktemp("rows"))
+    yield judge
+    judge.pool.shutdown()
+
+
+@pytest.fixture(scope="module")
+def loop_pictures(sample_cameras):
+    """The coded slices of each frame of a loop, in order."""
+    cache = {}
+
+    def get(size, video):
+        if (size, video) not in cache:
+            loop = loops.read_loop(os.path.join(sample_cameras.loops, f"{size}-{video}.loop"))
+            cache[size, video] = [tuple(slices(data, video)) for data, _, _ in loop["frames"]]
+        return cache[size, video]
+    return get
+
+
+def slices(data, video):
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at:at + 4], "big")
+        nal = data[at + 4:at + 4 + size]
+        if (1 <= nal[0] & 0x1F <= 5) if video == "H264" else (nal[0] >> 1 & 0x3F) < 32:
+            yield nal
+        at += 4 + size
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r.transport}-{r.name}")
+def test_row(judge, loop_pictures, row):
+    flvs = judge.recording(row)
+    for flv in flvs:
+        if isinstance(flv, AssertionError):
+            raise flv
+        flv.check()
+    flv = flvs[0]
+
+    # Codec, dialects, audio.
+    assert [c.dialect for f in flvs for c in f.video_configs] == (["avc"] if row.video == "H264"
+                                                                  else ["enhanced", "legacy"])
+    assert flv.has_audio and len(flv.audio_configs) == 1
+    config = flv.audio_configs[0]
+    source = loops.AUDIO[row.audio]
+    assert config.object_type == 2 and config.channels == source[2]
+    if row.audio == "AAC":
+        assert config.record.hex() == loops.AAC_CONFIG  # passed through untouched
+
+    # Rate and order.
+    frames = flv.video[:FRAMES]
+    assert (flv.metadata["width"], flv.metadata["height"]) == SIZES[row.size]
+    assert flv.frame_rate() == pytest.approx(FPS, abs=0.3)
+    assert all(0 <= frame.cts <= 200 for frame in frames)
+
+    # No picture lost, repeated or damaged: bit for bit …
+    loop = loop_pictures(row.size, row.video)
+    for reader in flvs:
+        got = [tuple(frame.pictures()) for frame in reader.video[:FRAMES]]
+        assert got[0] in loop, "the first picture is not the camera's"
+        first = loop.index(got[0])
+        wrong = [n for n, p in enumerate(got) if p != loop[(first + n) % len(loop)]]
+        assert not wrong, f"pictures {wrong[:10]} of {len(got)} are not what the camera sent"
+    # … and decoded.
+    width, height, counters = judge.decode(row).result()
+    assert (width, height) == SIZES[row.size]
+    assert len(counters) == len(frames)
+    assert picture.is_consecutive(counters), picture.describe_breaks(counters)
+
+    # The right tone, all the time, and in step with the pictures.
+    samples = ffmpeg.decode_audio(flv.adts(), config.rate)
+    assert len(samples) == 1024 * len(flv.audio)
+    steps = numpy.diff([frame.dts for frame in flv.audio])
+    assert numpy.all(numpy.abs(steps - 1024000 / config.rate) <= 2), "a gap in the audio's timestamps"
+    settled = samples[int(0.3 * config.rate):]  # an encoder begins with silence
+    assert not tone.find_gaps(settled, config.rate)
+    heard = [hz for _, hz, _ in tone.tones_over_time(settled, config.rate)]
+    odd = [hz for hz in heard if abs(hz - tone.TONE_HZ) > 20 and abs(hz - tone.BURST_HZ) > 40]
+    assert numpy.median(heard) == pytest.approx(tone.TONE_HZ, abs=5)
+    assert len(odd) <= len(heard) * 0.08, odd  # windows that a burst begins or ends in
+    offsets = audio_offsets_ms(flv, samples, counters)
+    assert max(map(abs, offsets)) <= 40, f"sound is late by {offsets} ms"
+
+
+def audio_offsets_ms(flv, samples, counters):
+    """How much later than its picture each burst sounds."""
+    onsets = tone.find_bursts(samples, flv.audio_configs[0].rate)
+    heard = [flv.audio[0].dts + 1000 * onset for onset, _ in onsets]
+    seen = [frame.pts for frame, counter in zip(flv.video, counters) if counter % (2 * FPS) == 0]
+    inside = [t for t in seen if flv.audio[0].dts + 300 < t < flv.audio[-1].dts - 500]
+    assert len(inside) >= 3 and len(heard) >= 3, (seen, heard)
+    return [round(min((h - t for h in heard), key=abs), 1) for t in inside]
