@@ -14,7 +14,7 @@
  * parameter sets in front of the next frame; if codec, length size or the audio configuration
  * changes, the tracks are announced again.
  *
- * A damaged tag header (or PreviousTagSize) is skipped over to the next place where a tag fits, at
+ * A damaged tag header is skipped over to the next place where a tag fits, at
  * most FLV_READER_SKIP_MAX bytes on; the next packet of each track says lost_before.
  */
 #ifndef WORKER_FLV_READER_H
@@ -22,7 +22,7 @@
 
 #include "worker/media_sink.h"
 
-#define FLV_READER_TAG_MAX (8u << 20)   /* a bigger tag is an error */
+#define FLV_READER_TAG_MAX (8u << 20)   /* a bigger tag counts as damaged */
 #define FLV_READER_HELD_MAX (16u << 20) /* while tracks are not settled */
 #define FLV_READER_SKIP_MAX (1u << 20)
 
