@@ -1,6 +1,7 @@
 #include "worker/transcoder.h"
 
 #include "common/log.h"
+#include "worker/parameter_sets.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,14 +16,8 @@
 #define LONG_SIDE_MAX 1920
 #define SHORT_SIDE_MAX 1080
 #define THREADS_MAX 4
+#define NAL_LENGTH_SIZE 4
 #define ARRIVALS 64 /* frames that may be in the decoder at a time, and then some */
-
-enum nal_type { NAL_SPS = 7, NAL_PPS = 8 };
-
-struct nal {
-    const uint8_t *data;
-    size_t len;
-};
 
 struct transcoder {
     struct transcoder_sink sink;
@@ -43,7 +38,8 @@ struct transcoder {
     AVPacket *coded;
     AVFrame *scaled;
     struct SwsContext *sws;
-    struct codec_config *out; /* Shared with the frames emitted */
+    struct parameter_sets sets; /* of the encoder */
+    struct codec_config *out;   /* Shared with the frames emitted */
     bool want_key;
     int64_t last_pts_us; /* of the picture encoded last; AV_NOPTS_VALUE */
     int64_t last_key_us;
@@ -76,6 +72,7 @@ struct transcoder *transcoder_new(int64_t key_interval_us, const struct transcod
     t->key_interval_us = key_interval_us;
     t->await_key = true;
     t->last_pts_us = AV_NOPTS_VALUE;
+    parameter_sets_init(&t->sets, AV_CODEC_ID_H264);
     t->packet = av_packet_alloc();
     t->coded = av_packet_alloc();
     t->picture = av_frame_alloc();
@@ -100,6 +97,7 @@ void transcoder_free(struct transcoder *t)
     sws_freeContext(t->sws);
     codec_config_unref(&t->in);
     codec_config_unref(&t->out);
+    parameter_sets_clear(&t->sets);
     free(t);
 }
 
@@ -117,76 +115,6 @@ void transcoder_flush(struct transcoder *t)
 
 /* --- out: annex B to length fields ---------------------------------------- */
 
-/* The NAL unit at or after *pos; false at the end. */
-static bool next_nal(const uint8_t *data, size_t len, size_t *pos, struct nal *nal)
-{
-    size_t i = *pos;
-
-    while (i + 3 <= len && (data[i] != 0 || data[i + 1] != 0 || data[i + 2] != 1))
-        i++;
-    if (i + 3 >= len)
-        return false;
-    size_t begin = i + 3, end = begin;
-    while (end < len &&
-           (end + 3 > len || data[end] != 0 || data[end + 1] != 0 || data[end + 2] > 1))
-        end++;
-    *pos = end;
-    nal->data = data + begin;
-    nal->len = end - begin;
-    return nal->len > 0;
-}
-
-/* ISO/IEC 14496-15 section 5.3.3.1.  Returns the length, at most size; 0 if it does not fit. */
-static size_t write_avcc(uint8_t *buf, size_t size, const struct nal *sps, const struct nal *pps)
-{
-    size_t n = 0, want = 6 + 2 + sps->len + 1 + 2 + pps->len + 4;
-
-    if (sps->len < 4 || sps->len > UINT16_MAX || pps->len > UINT16_MAX || want > size)
-        return 0;
-    buf[n++] = 1;
-    memcpy(buf + n, sps->data + 1, 3); /* profile, constraints, level */
-    n += 3;
-    buf[n++] = 0xfc | 3; /* length fields of 4 bytes */
-    buf[n++] = 0xe0 | 1;
-    buf[n++] = (uint8_t)(sps->len >> 8);
-    buf[n++] = (uint8_t)sps->len;
-    memcpy(buf + n, sps->data, sps->len);
-    n += sps->len;
-    buf[n++] = 1;
-    buf[n++] = (uint8_t)(pps->len >> 8);
-    buf[n++] = (uint8_t)pps->len;
-    memcpy(buf + n, pps->data, pps->len);
-    n += pps->len;
-    if (sps->data[1] >= 100) { /* High and above */
-        buf[n++] = 0xfc | 1;   /* 4:2:0 */
-        buf[n++] = 0xf8;       /* 8 bit */
-        buf[n++] = 0xf8;
-        buf[n++] = 0;
-    }
-    return n;
-}
-
-/* Parameter sets of a key frame: a new configuration if they differ from the one in force. */
-static int update_out(struct transcoder *t, const struct nal *sps, const struct nal *pps)
-{
-    uint8_t record[512];
-    size_t len = write_avcc(record, sizeof(record), sps, pps);
-
-    if (len == 0)
-        return -EIO;
-    if (t->out != NULL && t->out->record_len == len && memcmp(t->out->record, record, len) == 0)
-        return 0;
-    codec_config_unref(&t->out);
-    t->out = codec_config_new(TRACK_VIDEO, AV_CODEC_ID_H264, record, len);
-    if (t->out == NULL)
-        return -ENOMEM;
-    t->out->width = t->enc->width;
-    t->out->height = t->enc->height;
-    t->out->frame_rate_num = t->in->frame_rate_num;
-    t->out->frame_rate_den = t->in->frame_rate_den;
-    return 0;
-}
-
 static int64_t arrival_of(const struct transcoder *t, int64_t pts_us)
 {
     for (unsigned i = 1; i <= ARRIVALS; i++) {
@@ -197,36 +125,45 @@ static int64_t arrival_of(const struct transcoder *t, int64_t pts_us)
     return t->arrivals[(t->arrival_next - 1) % ARRIVALS].received_us;
 }
 
+/* The size with length fields; what the key frame says of itself goes to the configuration. */
+static int survey_coded(struct transcoder *t, struct nal_cursor cursor, size_t *total)
+{
+    struct nal nal, slice = {0};
+
+    *total = 0;
+    parameter_sets_begin_unit(&t->sets);
+    while (nal_next_annex_b(&cursor, &nal)) {
+        enum nal_role role = nal_role(AV_CODEC_ID_H264, nal.data);
+        if (role == NAL_PARAMETER_SET)
+            parameter_sets_add(&t->sets, &nal);
+        else if (role == NAL_SLICE && slice.data == NULL)
+            slice = nal;
+        *total += NAL_LENGTH_SIZE + nal.len;
+    }
+    if (slice.data == NULL)
+        return -EIO;
+    int rc = parameter_sets_config(&t->sets, &slice, &t->out);
+    return rc < 0 ? rc : 0;
+}
+
 static int emit_coded(struct transcoder *t)
 {
-    struct nal nal, sps = {0}, pps = {0};
-    const uint8_t *data = t->coded->data;
-    size_t pos = 0, total = 0, len = (size_t)t->coded->size;
+    struct nal_cursor cursor = {t->coded->data, t->coded->data + t->coded->size};
+    struct nal nal;
+    size_t total;
 
-    while (next_nal(data, len, &pos, &nal)) {
-        if ((nal.data[0] & 0x1f) == NAL_SPS)
-            sps = nal;
-        else if ((nal.data[0] & 0x1f) == NAL_PPS)
-            pps = nal;
-        total += 4 + nal.len;
-    }
-    if (sps.len > 0 && pps.len > 0) {
-        int rc = update_out(t, &sps, &pps);
-        if (rc != 0)
-            return rc;
-    }
-    if (t->out == NULL)
-        return -EIO;
+    int rc = survey_coded(t, cursor, &total);
+    if (rc != 0)
+        return rc;
     struct frame *frame = frame_new(t->out, total);
     if (frame == NULL)
         return -ENOMEM;
-    uint8_t *to = frame->data;
-    for (pos = 0; next_nal(data, len, &pos, &nal); to += 4 + nal.len) {
-        to[0] = (uint8_t)(nal.len >> 24);
-        to[1] = (uint8_t)(nal.len >> 16);
-        to[2] = (uint8_t)(nal.len >> 8);
-        to[3] = (uint8_t)nal.len;
-        memcpy(to + 4, nal.data, nal.len);
+    for (uint8_t *to = frame->data; nal_next_annex_b(&cursor, &nal); to += nal.len) {
+        *to++ = (uint8_t)(nal.len >> 24);
+        *to++ = (uint8_t)(nal.len >> 16);
+        *to++ = (uint8_t)(nal.len >> 8);
+        *to++ = (uint8_t)nal.len;
+        memcpy(to, nal.data, nal.len);
     }
     frame->key = (t->coded->flags & AV_PKT_FLAG_KEY) != 0;
     frame->pts_us = t->coded->pts;
