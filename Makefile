@@ -162,10 +162,10 @@ sample-cameras: $(O)/test/sample-rtsp-server $(O)/test/sample-picture
 
 # --- checks -------------------------------------------------------------
 unit: $(UNIT_BIN)
-	@set -e; for t in $(UNIT_BIN); do timeout 120 $$t; done
+	@bad=0; for t in $(UNIT_BIN); do timeout 120 $$t || { echo "FAILED: $$t"; bad=1; }; done; exit $$bad
 
 fuzz-replay: $(FUZZ_BIN)
-	@set -e; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; timeout 60 $$f test/fuzz/corpus/$$n/*; done
+	@bad=0; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; timeout 60 $$f test/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; bad=1; }; done; exit $$bad
 
 check: all unit fuzz-replay
 

@@ -25,7 +25,7 @@ from lib.cameras import SampleCameras  # noqa: E402
 from lib.gateway import Gateway, build_dir, free_port  # noqa: E402
 from lib.wait import wait_for  # noqa: E402
 
-ROW = "720p-H264-AAC.mp4"
+ROW = "720p-H264-AAC"
 QUICK_IDLE = "[server]\nspare_workers = 2\n[camera]\nidle_timeout_ms = 100\n"
 
 
@@ -109,8 +109,8 @@ def spread(values, scale=1000.0):
 def bench_cold_start(cameras, directory, starts):
     """GET until the first key frame tag is complete, each time with no worker connected."""
     played, pictured, cold, first_byte = [], [], [], []
-    path = "/" + ROW
-    url = f"rtsp://127.0.0.1:{cameras.rtsp_port}{path}"
+    path = f"/{ROW}.mp4"
+    url = cameras.rtsp_url(ROW)
     with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
         for _ in range(starts):
             dialogue = Dialogue(cameras.rtsp_port, path)
@@ -136,8 +136,8 @@ def bench_memory(cameras, directory, seconds):
     """PSS and private memory of a worker with one viewer, after some seconds of streaming."""
     result = {}
     with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
-        for row in (ROW, "720p-H264-G711A.mp4", "720p-H265-OPUS.mp4", "4k-H264-AAC.mp4"):
-            with gateway.view(f"rtsp://127.0.0.1:{cameras.rtsp_port}/{row}") as viewer:
+        for row in (ROW, "720p-H264-G711A", "720p-H265-OPUS", "4k-H264-AAC"):
+            with gateway.view(cameras.rtsp_url(row)) as viewer:
                 viewer.wait_frames(25 * seconds)
                 worker = gateway.worker_of(cameras.rtsp_port)[0]
                 result[row] = {"pss_mb": processes.pss_bytes(worker) / 1e6,
@@ -189,7 +189,7 @@ def listening(port):
 
 def bench_gateway(cameras, directory, viewers, seconds):
     """The whole program on core 0; camera and viewers on core 1."""
-    url = f"rtsp://127.0.0.1:{cameras.rtsp_port}/{ROW}"
+    url = cameras.rtsp_url(ROW)
     with Gateway(directory, QUICK_IDLE, log_level="info", prefix=("taskset", "-c", "0")) as gateway:
         with gateway.view(url) as viewer:
             viewer.wait_frames(50)
@@ -235,7 +235,7 @@ class CpuSampler:
 def stream_shape(cameras, directory):
     """Average tag sizes of the stream, for the bare loop to send the same."""
     with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
-        with gateway.view(f"rtsp://127.0.0.1:{cameras.rtsp_port}/{ROW}") as viewer:
+        with gateway.view(cameras.rtsp_url(ROW)) as viewer:
             viewer.wait_frames(101)
         flv = viewer.flv
     span = (flv.audio[-1].dts - flv.audio[0].dts) / 1000
@@ -316,7 +316,7 @@ def main():
         "memory": (lambda c, d: bench_memory(c, d, 10), memory_text),
         "fanout": (lambda c, d: bench_fanout(c, d, [int(n) for n in options.viewers.split(",")], options.seconds),
                    fanout_text)}
-    with tempfile.TemporaryDirectory() as directory, SampleCameras() as cameras:
+    with tempfile.TemporaryDirectory() as directory, SampleCameras(sizes=("720p", "4k")) as cameras:
         for name, (measure, text) in parts.items():
             if options.only in (None, name):
                 result = measure(cameras, directory)

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from lib import fake_rtsp
+from lib.cameras import SampleCameras
 from lib.gateway import Gateway, binary
 
 # In the order things break: basics, limits, faults.
@@ -65,6 +66,13 @@ def shared_gateway(tmp_path_factory):
     """One gateway for a module whose tests leave it as they found it."""
     with Gateway(tmp_path_factory.mktemp("gateway"), QUICK) as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def sample_cameras():
+    """All 60 sample cameras; the first run encodes their loops."""
+    with SampleCameras() as cameras:
+        yield cameras
 
 
 @pytest.fixture

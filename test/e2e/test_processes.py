@@ -62,6 +62,23 @@ def test_ten_viewers_one_session_one_worker(gateway, camera):
         assert_no_frame_lost(viewer, camera)
 
 
+def test_ten_viewers_of_a_sample_camera(gateway, sample_cameras):
+    row = "720p-H264-G711A"
+    before = sample_cameras.session_count(row)
+    viewers = [gateway.view(sample_cameras.rtsp_url(row)) for _ in range(VIEWERS)]
+    try:
+        for viewer in viewers:
+            viewer.wait_frames(25)
+        assert sample_cameras.session_count(row) == before + 1
+        assert len(gateway.busy_workers()) == 1
+    finally:
+        for viewer in viewers:
+            viewer.stop()
+    for viewer in viewers:
+        viewer.check()
+        viewer.flv.check()
+
+
 def test_same_camera_written_differently_is_one_camera(gateway, camera):
     with gateway.view(f"rtsp://127.0.0.1:{camera.port}/cam") as a, \
             gateway.view(f"RTSP://127.0.0.1:{camera.port}/cam", raw=True) as b, \

@@ -14,13 +14,13 @@ import numpy
 import pytest
 
 from lib import ffmpeg, picture, tone
+from lib.cameras import AUDIO_CODECS, DIMENSIONS, SIZES, VIDEO_CODECS
 from lib.gateway import ROOT, Gateway
 
 sys.path.insert(0, os.path.join(ROOT, "test", "cameras"))
 import loops  # noqa: E402
 
-SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "2k": (2560, 1440), "4k": (3840, 2160)}
-AUDIO = ("AAC", "G711A", "G711U", "G722", "G726", "OPUS")
+LOOPS = os.environ.get("SAMPLE_LOOPS") or os.path.join(ROOT, "build", "cameras")
 FPS, SECONDS = 25, 10
 FRAMES = FPS * SECONDS + 5
 GROUP = 10  # cameras watched at the same time
@@ -39,9 +39,7 @@ class Row:
         return f"{self.size}-{self.video}-{self.audio}"
 
     def url(self, cameras):
-        if self.protocol == "rtmp":
-            return f"rtmp://127.0.0.1:{cameras.rtmp_port}/myapp/{self.name}.mp4"
-        return f"rtsp://127.0.0.1:{cameras.rtsp_port}/{self.name}.mp4"
+        return cameras.rtmp_url(self.name) if self.protocol == "rtmp" else cameras.rtsp_url(self.name)
 
     @property
     def parameters(self):
@@ -51,8 +49,8 @@ class Row:
 def all_rows():
     """The 60, sizes mixed so that every group is about equally heavy; every other RTSP one over UDP."""
     rows = []
-    for a, audio in enumerate(AUDIO):
-        for v, video in enumerate(("H264", "H265")):
+    for a, audio in enumerate(AUDIO_CODECS):
+        for v, video in enumerate(VIDEO_CODECS):
             for s, size in enumerate(SIZES):
                 rows.append(Row("rtsp", size, video, audio, "rtsp-udp" if (a + v + s) % 2 else "rtsp-tcp"))
     for audio in ("AAC", "G711A", "G711U"):
@@ -135,13 +133,13 @@ def judge(sample_cameras, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def loop_pictures(sample_cameras):
+def loop_pictures():
     """The coded slices of each frame of a loop, in order."""
     cache = {}
 
     def get(size, video):
         if (size, video) not in cache:
-            loop = loops.read_loop(os.path.join(sample_cameras.loops, f"{size}-{video}.loop"))
+            loop = loops.read_loop(os.path.join(LOOPS, f"{size}-{video}.loop"))
             cache[size, video] = [tuple(slices(data, video)) for data, _, _ in loop["frames"]]
         return cache[size, video]
     return get
@@ -178,7 +176,7 @@ def test_row(judge, loop_pictures, row):
 
     # Rate and order.
     frames = flv.video[:FRAMES]
-    assert (flv.metadata["width"], flv.metadata["height"]) == SIZES[row.size]
+    assert (flv.metadata["width"], flv.metadata["height"]) == DIMENSIONS[row.size]
     assert flv.frame_rate() == pytest.approx(FPS, abs=0.3)
     assert all(0 <= frame.cts <= 200 for frame in frames)
 
@@ -192,7 +190,7 @@ def test_row(judge, loop_pictures, row):
         assert not wrong, f"pictures {wrong[:10]} of {len(got)} are not what the camera sent"
     # … and decoded.
     width, height, counters = judge.decode(row).result()
-    assert (width, height) == SIZES[row.size]
+    assert (width, height) == DIMENSIONS[row.size]
     assert len(counters) == len(frames)
     assert picture.is_consecutive(counters), picture.describe_breaks(counters)
 
