@@ -1,0 +1,172 @@
+/*
+ * A camera or gateway that speaks RTMP(S), or HTTP(S) with FLV: libavformat is the transport (it
+ * turns RTMP into FLV bytes), flv_reader reads them.  Worker, the source's own thread: it blocks,
+ * under deadlines that an interrupt callback enforces.
+ */
+#include "common/clock.h"
+#include "worker/av_util.h"
+#include "worker/flv_reader.h"
+#include "worker/source.h"
+
+#include <errno.h>
+#include <libavformat/avio.h>
+#include <libavutil/dict.h>
+#include <libavutil/error.h>
+#include <stdio.h>
+#include <string.h>
+
+#define READ_BYTES (32 << 10)
+
+struct flv_source {
+    const struct source_params *params;
+    const atomic_bool *stop;
+    int64_t deadline_us; /* re-armed by accepted media packets only */
+    AVIOContext *io;
+    struct flv_reader *reader;
+};
+
+static bool is_stopped(const struct flv_source *s)
+{
+    return atomic_load_explicit(s->stop, memory_order_acquire);
+}
+
+static int on_interrupt(void *opaque)
+{
+    const struct flv_source *s = opaque;
+    return is_stopped(s) || clock_us() > s->deadline_us;
+}
+
+static bool is_rtmp(const struct source_params *params)
+{
+    return strncmp(params->url, "rtmp", 4) == 0;
+}
+
+static int open_url(struct flv_source *s)
+{
+    const AVIOInterruptCB interrupt = {on_interrupt, s};
+    const struct source_params *params = s->params;
+    uint32_t timeout_ms = params->connect_timeout_ms > params->stall_timeout_ms
+                              ? params->connect_timeout_ms
+                              : params->stall_timeout_ms;
+    AVDictionary *opts = NULL;
+
+    /* Not `timeout`: to the RTMP protocol that means to listen for a publisher. */
+    (void)av_dict_set_int(&opts, "rw_timeout", (int64_t)timeout_ms * 1000, 0);
+    if (is_rtmp(params)) {
+        (void)av_dict_set(&opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
+        (void)av_dict_set(&opts, "rtmp_live", "live", 0);
+    } else {
+        /* The list also holds for redirects: none leads to a file. */
+        (void)av_dict_set(&opts, "protocol_whitelist", "http,https,tls,tcp", 0);
+        (void)av_dict_set(&opts, "user_agent", "CAM-HTTPFLV", 0);
+        (void)av_dict_set(&opts, "seekable", "0", 0); /* no Range: some servers answer 416 */
+        (void)av_dict_set(&opts, "icy", "0", 0);
+    }
+    int rc = avio_open2(&s->io, params->url, AVIO_FLAG_READ, &interrupt, &opts);
+    av_dict_free(&opts);
+    return rc;
+}
+
+/* What an error of the transport means.  Once media has come, whatever happens is an outage. */
+static enum http_error transport_error(const struct flv_source *s, int averror, char *detail,
+                                       size_t detail_size)
+{
+    /* onStatus with level "error", such as NetStream.Play.StreamNotFound, comes out as -1. */
+    if (averror == -1 && is_rtmp(s->params)) {
+        (void)snprintf(detail, detail_size, "the server refuses to play this stream");
+        return HTTP_ERROR_CAMERA_NOT_FOUND;
+    }
+    /* `_error` to connect: the application is not there, or not for us. */
+    if (averror == AVERROR_UNKNOWN && is_rtmp(s->params)) {
+        (void)snprintf(detail, detail_size, "the server rejects the connection");
+        return HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    }
+    if (averror == AVERROR_EOF) {
+        (void)snprintf(detail, detail_size, "the camera ended the stream");
+        return HTTP_ERROR_CAMERA_UNREACHABLE;
+    }
+    return av_util_camera_error(averror, detail, detail_size);
+}
+
+static enum http_error reader_error(int rc, char *detail, size_t detail_size)
+{
+    const char *text;
+    enum http_error error;
+    switch (rc) {
+    case -EPROTO:
+        text = "what the camera sends is not FLV";
+        error = HTTP_ERROR_CAMERA_NO_VIDEO;
+        break;
+    case -ENODATA:
+        text = "the camera sends audio but no video";
+        error = HTTP_ERROR_CAMERA_NO_VIDEO;
+        break;
+    case -ENOTSUP:
+        text = "the camera's video codec is not H.264 or HEVC";
+        error = HTTP_ERROR_UNSUPPORTED_CODEC;
+        break;
+    default:
+        text = "out of memory";
+        error = HTTP_ERROR_CAMERA_UNREACHABLE;
+        break;
+    }
+    (void)snprintf(detail, detail_size, "%s", text);
+    return error;
+}
+
+/* The deadline has passed. */
+static enum http_error timeout_error(const struct flv_source *s, char *detail, size_t detail_size)
+{
+    bool audio_only =
+        flv_reader_has_seen(s->reader, TRACK_AUDIO) && !flv_reader_has_seen(s->reader, TRACK_VIDEO);
+    if (audio_only)
+        return reader_error(-ENODATA, detail, detail_size);
+    if (s->io == NULL)
+        (void)snprintf(detail, detail_size, "no stream within %u ms",
+                       s->params->connect_timeout_ms);
+    else
+        (void)snprintf(detail, detail_size, "no media for too long");
+    return HTTP_ERROR_CAMERA_TIMEOUT;
+}
+
+static enum http_error read_stream(struct flv_source *s, char *detail, size_t detail_size)
+{
+    uint8_t data[READ_BYTES];
+    while (!on_interrupt(s)) {
+        int n = avio_read_partial(s->io, data, sizeof(data));
+        if (n == AVERROR(EAGAIN))
+            continue;
+        bool alive = false;
+        int rc = n > 0 ? flv_reader_push(s->reader, data, (size_t)n, clock_us(), &alive)
+                       : flv_reader_finish(s->reader, &alive);
+        if (alive)
+            s->deadline_us = clock_us() + (int64_t)s->params->stall_timeout_ms * 1000;
+        if (rc != 0)
+            return reader_error(rc, detail, detail_size);
+        if (n <= 0 && !on_interrupt(s))
+            return transport_error(s, n == 0 ? AVERROR_EOF : n, detail, detail_size);
+    }
+    return timeout_error(s, detail, detail_size);
+}
+
+enum http_error source_flv_run(const struct source_params *params, const struct media_sink *sink,
+                               const atomic_bool *stop, char *detail, size_t detail_size)
+{
+    struct flv_source s = {.params = params, .stop = stop};
+    enum http_error error;
+
+    s.deadline_us = clock_us() + (int64_t)params->connect_timeout_ms * 1000;
+    s.reader = flv_reader_new(sink);
+    int rc = open_url(&s);
+    if (rc >= 0)
+        error = read_stream(&s, detail, detail_size);
+    else if (on_interrupt(&s))
+        error = timeout_error(&s, detail, detail_size);
+    else
+        error = transport_error(&s, rc, detail, detail_size);
+
+    s.deadline_us = clock_us() + 1000000; /* RTMP says goodbye */
+    (void)avio_closep(&s.io);
+    flv_reader_free(&s.reader);
+    return is_stopped(&s) ? HTTP_ERROR_NONE : error;
+}
