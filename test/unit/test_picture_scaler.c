@@ -1,0 +1,291 @@
+/* worker/picture_scaler and worker/jpeg together with the decoder: colours come out as they went
+ * in, whatever the matrix, range, depth and subsampling; sizes. */
+#include "worker/picture_scaler.h"
+
+#include "test/unit/encode_video.h"
+#include "worker/jpeg.h"
+#include "worker/picture_decoder.h"
+
+#include <errno.h>
+#include <libavutil/pixdesc.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define WIDTH 512
+#define HEIGHT 128
+#define BARS 8
+#define LEVELS 3 /* the most that a colour may be off, of 255 */
+
+/* 75 % bars, and two colours nobody would notice being wrong in a grey picture. */
+static const uint8_t bars[BARS][3] = {{191, 191, 191}, {191, 191, 0}, {0, 191, 191},
+                                      {0, 191, 0},     {191, 0, 191}, {191, 0, 0},
+                                      {0, 0, 191},     {200, 120, 60}};
+
+/* ITU-R BT.601, BT.709, BT.2020: Kr and Kb. */
+static void luma_weights(enum AVColorSpace matrix, double *kr, double *kb)
+{
+    *kr = 0.299, *kb = 0.114;
+    if (matrix == AVCOL_SPC_BT709)
+        *kr = 0.2126, *kb = 0.0722;
+    if (matrix == AVCOL_SPC_BT2020_NCL)
+        *kr = 0.2627, *kb = 0.0593;
+}
+
+static void put_sample(AVFrame *f, int plane, int x, int y, int value, bool deep)
+{
+    uint8_t *row = f->data[plane] + y * f->linesize[plane];
+    if (deep) {
+        row[2 * x] = (uint8_t)value;
+        row[2 * x + 1] = (uint8_t)(value >> 8);
+    } else {
+        row[x] = (uint8_t)value;
+    }
+}
+
+static int quantise(double v, double offset, double scale, int depth)
+{
+    double max = (1 << depth) - 1;
+    double q = floor((v * scale + offset) * (depth == 8 ? 1 : (1 << (depth - 8))) + 0.5);
+    return (int)(q < 0 ? 0 : q > max ? max : q);
+}
+
+/* ctx: the matrix to paint with, which is not always the one that is signalled. */
+static void paint_bars(AVFrame *f, int number, const struct video_spec *spec)
+{
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(spec->format);
+    const enum AVColorSpace *matrix = spec->ctx;
+    int depth = d->comp[0].depth;
+    bool full = spec->range == AVCOL_RANGE_JPEG;
+    double kr, kb;
+    luma_weights(*matrix, &kr, &kb);
+    for (int p = 0; p < 3; p++) {
+        int sx = p == 0 ? 0 : d->log2_chroma_w, sy = p == 0 ? 0 : d->log2_chroma_h;
+        for (int y = 0; y < spec->height >> sy; y++)
+            for (int x = 0; x < spec->width >> sx; x++) {
+                const uint8_t *c = bars[(x << sx) * BARS / spec->width];
+                double r = c[0] / 255.0, g = c[1] / 255.0, b = c[2] / 255.0;
+                double l = kr * r + (1 - kr - kb) * g + kb * b;
+                double v = p == 0   ? l
+                           : p == 1 ? (b - l) / (2 * (1 - kb))
+                                    : (r - l) / (2 * (1 - kr));
+                int q = p == 0 ? quantise(v, full ? 0 : 16, full ? 255 : 219, depth)
+                               : quantise(v, 128, full ? 255 : 224, depth);
+                put_sample(f, p, x, y, q, depth > 8);
+            }
+    }
+}
+
+/* The middle of each bar. */
+static void check_bars(const uint8_t *rgb, int width, int height, const char *what)
+{
+    for (int i = 0; i < BARS; i++) {
+        const uint8_t *p =
+            rgb + ((size_t)height / 2 * width + (2 * i + 1) * width / (2 * BARS)) * 3;
+        for (int c = 0; c < 3; c++)
+            if (abs(p[c] - bars[i][c]) > LEVELS)
+                fail_msg("%s, bar %d: %d %d %d instead of %d %d %d", what, i, p[0], p[1], p[2],
+                         bars[i][0], bars[i][1], bars[i][2]);
+    }
+}
+
+/* JPEG back to RGB: libavcodec's decoder, JFIF's matrix (BT.601, full range) in plain arithmetic.
+ */
+static uint8_t *read_jpeg(const struct jpeg *jpeg, int width, int height)
+{
+    const AVCodec *codec = avcodec_find_decoder(AV_CODEC_ID_MJPEG);
+    AVCodecContext *dec = avcodec_alloc_context3(codec);
+    AVPacket *pkt = av_packet_alloc();
+    AVFrame *f = av_frame_alloc();
+    assert_int_equal(avcodec_open2(dec, codec, NULL), 0);
+    assert_int_equal(av_new_packet(pkt, (int)jpeg->len), 0);
+    memcpy(pkt->data, jpeg->data, jpeg->len);
+    assert_int_equal(avcodec_send_packet(dec, pkt), 0);
+    assert_int_equal(avcodec_receive_frame(dec, f), 0);
+    assert_int_equal(f->width, width);
+    assert_int_equal(f->height, height);
+    int shift = f->format == AV_PIX_FMT_YUVJ420P ? 1 : 0;
+    assert_true(shift == 1 || f->format == AV_PIX_FMT_YUVJ444P);
+    uint8_t *rgb = malloc((size_t)width * height * 3);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            double l = f->data[0][y * f->linesize[0] + x];
+            double u = f->data[1][(y >> shift) * f->linesize[1] + (x >> shift)] - 128.0;
+            double v = f->data[2][(y >> shift) * f->linesize[2] + (x >> shift)] - 128.0;
+            double c[3] = {l + 1.402 * v, l - 0.344136 * u - 0.714136 * v, l + 1.772 * u};
+            for (int i = 0; i < 3; i++)
+                rgb[((size_t)y * width + x) * 3 + i] = (uint8_t)(c[i] < 0     ? 0
+                                                                 : c[i] > 255 ? 255
+                                                                              : c[i] + 0.5);
+        }
+    av_frame_free(&f);
+    av_packet_free(&pkt);
+    avcodec_free_context(&dec);
+    return rgb;
+}
+
+static void check_colours(const struct video_spec *spec, const char *what)
+{
+    struct encoded e;
+    encode_video(spec, &e);
+    struct picture_decoder *d = picture_decoder_new();
+    struct picture_scaler *s = picture_scaler_new();
+    for (int i = 0; i < e.count; i++)
+        assert_int_equal(picture_decoder_feed(d, e.frames[i], (uint64_t)i, i == 0), 0);
+    struct picture p;
+    assert_true(picture_decoder_newest(d, &p));
+    if (spec->range != AVCOL_RANGE_JPEG) /* full range 8-bit has pixel formats of its own */
+        assert_int_equal(p.frame->format, spec->format);
+
+    static const int widths[] = {1, 2};
+    for (int i = 0; i < 2; i++) { /* as it is, and half as large */
+        int w = spec->width / widths[i], h = spec->height / widths[i];
+        const uint8_t *rgb;
+        assert_int_equal(picture_scaler_rgb(s, p.frame, (uint32_t)w, (uint32_t)h, &rgb), 0);
+        check_bars(rgb, w, h, what);
+        struct jpeg *jpeg;
+        assert_int_equal(jpeg_encode(rgb, (uint32_t)w, (uint32_t)h, 85, &jpeg), 0);
+        uint8_t *back = read_jpeg(jpeg, w, h);
+        check_bars(back, w, h, what);
+        free(back);
+        jpeg_unref(&jpeg);
+    }
+    picture_scaler_free(&s);
+    picture_decoder_free(&d);
+    encoded_free(&e);
+}
+
+static void test_colours(void **state)
+{
+    static const enum AVPixelFormat formats[] = {
+        AV_PIX_FMT_YUV420P,   AV_PIX_FMT_YUV422P,   AV_PIX_FMT_YUV444P,
+        AV_PIX_FMT_YUV420P10, AV_PIX_FMT_YUV422P10, AV_PIX_FMT_YUV444P10,
+    };
+    static const enum AVColorSpace matrices[] = {AVCOL_SPC_SMPTE170M, AVCOL_SPC_BT709,
+                                                 AVCOL_SPC_BT2020_NCL};
+    static const enum AVColorRange ranges[] = {AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG};
+    static const enum AVCodecID codecs[] = {AV_CODEC_ID_H264, AV_CODEC_ID_HEVC};
+    for (size_t i = 0; i < 2 * 6 * 3 * 2; i++) {
+        struct video_spec spec = {.codec = codecs[i % 2],
+                                  .format = formats[i / 2 % 6],
+                                  .width = WIDTH,
+                                  .height = HEIGHT,
+                                  .pictures = 2,
+                                  .gop = 10,
+                                  .matrix = matrices[i / 12 % 3],
+                                  .range = ranges[i / 36],
+                                  .paint = paint_bars};
+        spec.ctx = &spec.matrix;
+        char what[128];
+        (void)snprintf(what, sizeof(what), "%s %s %s %s", avcodec_get_name(spec.codec),
+                       av_get_pix_fmt_name(spec.format), av_color_space_name(spec.matrix),
+                       av_color_range_name(spec.range));
+        check_colours(&spec, what);
+    }
+}
+
+/* Rows of any length are converted to their end. */
+static void test_odd_widths(void **state)
+{
+    struct picture_scaler *s = picture_scaler_new();
+    for (int w = 16; w < 60; w++) {
+        AVFrame *f = av_frame_alloc();
+        f->width = w;
+        f->height = 20;
+        f->format = AV_PIX_FMT_YUV420P;
+        assert_int_equal(av_frame_get_buffer(f, 0), 0);
+        for (int p = 0; p < 3; p++)
+            memset(f->data[p], p == 0 ? 180 : 128, (size_t)f->linesize[p] * (p == 0 ? 20 : 10));
+        const uint8_t *rgb;
+        assert_int_equal(picture_scaler_rgb(s, f, (uint32_t)w, 20, &rgb), 0);
+        for (int i = 0; i < w * 20 * 3; i++)
+            assert_in_range(rgb[i], 189, 193);
+        av_frame_free(&f);
+    }
+    picture_scaler_free(&s);
+}
+
+/* Nothing signalled: guessed by size. */
+static void test_unspecified_matrix(void **state)
+{
+    static const struct {
+        int width, height;
+        enum AVColorSpace painted;
+    } cases[] = {{704, 576, AVCOL_SPC_SMPTE170M}, {1280, 720, AVCOL_SPC_BT709}};
+    for (int i = 0; i < 2; i++) {
+        struct video_spec spec = {.codec = AV_CODEC_ID_H264,
+                                  .format = AV_PIX_FMT_YUV420P,
+                                  .width = cases[i].width,
+                                  .height = cases[i].height,
+                                  .pictures = 1,
+                                  .gop = 10,
+                                  .matrix = AVCOL_SPC_UNSPECIFIED,
+                                  .range = AVCOL_RANGE_UNSPECIFIED,
+                                  .paint = paint_bars,
+                                  .ctx = &cases[i].painted};
+        check_colours(&spec, "unspecified");
+    }
+}
+
+static void test_fit(void **state)
+{
+    static const uint32_t cases[][6] = {
+        /* source, wanted, result */
+        {1920, 1080, 0, 0, 1920, 1080},     {1920, 1080, 960, 0, 960, 540},
+        {1920, 1080, 0, 540, 960, 540},     {1920, 1080, 100, 100, 100, 100},
+        {1920, 1080, 7680, 0, 1920, 1080},  {1920, 1080, 0, 4320, 1920, 1080},
+        {1920, 1080, 4000, 100, 1920, 100}, {1920, 1080, 641, 0, 641, 361},
+        {4096, 16, 16, 0, 16, 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const uint32_t *c = cases[i];
+        uint32_t w = c[2], h = c[3];
+        picture_scaler_fit((int)c[0], (int)c[1], &w, &h);
+        assert_int_equal(w, c[4]);
+        assert_int_equal(h, c[5]);
+    }
+}
+
+static void test_jpeg(void **state)
+{
+    enum { W = 50, H = 37 };
+    uint8_t rgb[W * H * 3];
+    for (size_t i = 0; i < sizeof(rgb); i++)
+        rgb[i] = (uint8_t)(i * 7919 >> 4); /* noise: as large as a JPEG gets */
+    size_t last = 0;
+    static const uint32_t qualities[] = {1, 50, 85, 91, 100};
+    for (size_t i = 0; i < 5; i++) {
+        struct jpeg *jpeg;
+        assert_int_equal(jpeg_encode(rgb, W, H, qualities[i], &jpeg), 0);
+        assert_true(jpeg->len > last);
+        last = jpeg->len;
+        free(read_jpeg(jpeg, W, H));
+        struct jpeg *second = jpeg_ref(jpeg);
+        jpeg_unref(&jpeg);
+        assert_null(jpeg);
+        assert_int_equal(second->data[0], 0xff);
+        jpeg_unref(&second);
+    }
+    struct jpeg *none = NULL;
+    assert_int_equal(jpeg_encode(rgb, 0, H, 85, &none), -EINVAL);
+    assert_int_equal(jpeg_encode(rgb, W, JPEG_SIDE_MAX + 1, 85, &none), -EINVAL);
+    assert_int_equal(jpeg_encode(rgb, W, H, 0, &none), -EINVAL);
+    assert_int_equal(jpeg_encode(rgb, W, H, 101, &none), -EINVAL);
+    assert_int_equal(jpeg_encode(rgb, 1, 1, 85, &none), 0);
+    jpeg_unref(&none);
+    jpeg_unref(&none);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_colours),    cmocka_unit_test(test_unspecified_matrix),
+        cmocka_unit_test(test_odd_widths), cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_jpeg),
+    };
+    av_log_set_level(AV_LOG_QUIET);
+    return cmocka_run_group_tests_name("picture_scaler", tests, NULL, NULL);
+}

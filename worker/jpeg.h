@@ -1,0 +1,37 @@
+/*
+ * RGB to JPEG in memory, by stb_image_write: jpeg.c is the only file that includes it.  Worker, any
+ * thread; takes tens of milliseconds, so never the loop thread.
+ */
+#ifndef WORKER_JPEG_H
+#define WORKER_JPEG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ITU-T T.81: 16-bit sizes. */
+#define JPEG_SIDE_MAX 65535u
+
+/* Immutable once made.  Counted on one thread at a time: no atomics. */
+struct jpeg {
+    unsigned refs;
+    size_t len;
+    uint8_t data[];
+};
+
+/**
+ * Encode a picture.
+ *
+ * @param rgb            width * height * 3 bytes, rows without padding.  Borrowed.
+ * @param width,height   1..JPEG_SIDE_MAX.
+ * @param quality        1..100; over 90 without chroma subsampling, 4:2:0 below.
+ * @param jpeg           set on success, one reference.  Caller owns; jpeg_unref().
+ * @return 0; -EINVAL a parameter out of range; -ENOMEM.
+ */
+int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,
+                struct jpeg **jpeg);
+
+struct jpeg *jpeg_ref(struct jpeg *jpeg);
+/** Let go of *jpeg and clear it.  NULL is fine. */
+void jpeg_unref(struct jpeg **jpeg);
+
+#endif /* WORKER_JPEG_H */

@@ -1,0 +1,40 @@
+/*
+ * A decoded picture to 8-bit RGB of a wanted size, colours as the stream describes them.
+ * Worker; one thread at a time (a job of the snapshot module), never the loop thread.
+ *
+ * Matrix: BT.601, BT.709, BT.2020 (non-constant luminance), SMPTE 240M, FCC as signalled (ITU-T
+ * H.273); when nothing is signalled, BT.709 for pictures wider than 1024 or higher than 576 pixels
+ * and BT.601 below, as browsers and players guess.  Range as signalled, limited when it is not.
+ * Transfer characteristics are left as they are: HDR is not mapped to SDR.
+ */
+#ifndef WORKER_PICTURE_SCALER_H
+#define WORKER_PICTURE_SCALER_H
+
+#include <libavutil/frame.h>
+#include <stdint.h>
+
+struct picture_scaler;
+
+/** @return never NULL; takes next to no memory until used.  Caller owns; picture_scaler_free(). */
+struct picture_scaler *picture_scaler_new(void);
+void picture_scaler_free(struct picture_scaler **scaler);
+
+/**
+ * The size of an answer: as wanted, aspect ratio kept when one of them is 0, never larger than the
+ * source, never under one pixel.  Pure.
+ *
+ * @param width,height  wanted, in; to be used, out.  Pixels; 0, 0: as the source.
+ */
+void picture_scaler_fit(int source_width, int source_height, uint32_t *width, uint32_t *height);
+
+/**
+ * Convert and scale.
+ *
+ * @param width,height  of the result, pixels.
+ * @param rgb  set to width * height * 3 bytes, rows without padding.  Borrowed until the next call.
+ * @return 0; -ENOTSUP a pixel format that cannot be converted; -ENOMEM.
+ */
+int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture, uint32_t width,
+                       uint32_t height, const uint8_t **rgb);
+
+#endif /* WORKER_PICTURE_SCALER_H */
