@@ -52,7 +52,9 @@ static void close_handles(struct worker *w)
 
 static void on_stream_closed(void *ctx)
 {
-    close_handles(ctx);
+    struct worker *w = ctx;
+    w->stream = NULL;
+    close_handles(w);
 }
 
 static void leave(struct worker *w)
@@ -183,7 +185,8 @@ static void on_stats(uv_timer_t *timer)
     if (w->stream != NULL) {
         if (!stream_is_healthy(w->stream))
             return;
-        stream_get_stats(w->stream, &stats);
+        if (!w->leaving)
+            stream_get_stats(w->stream, &stats);
     }
     report(w, IPC_STATS, &stats);
 }

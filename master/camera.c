@@ -1,0 +1,381 @@
+#include "master/camera.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/url.h"
+#include "common/xalloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_MS 1000
+#define CRASH_FORGIVEN_MS 60000
+
+struct camera_table {
+    uv_loop_t *loop;
+    const struct conf *conf;
+    struct workers *workers;
+    struct camera_list list;
+    size_t active;  /* with a worker */
+    size_t entries; /* in the list */
+    uv_timer_t tick;
+    bool closing;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+static struct log_context log_ctx(const struct camera *cam)
+{
+    return (struct log_context){.camera = cam->id};
+}
+
+/* --- entries -------------------------------------------------------------- */
+
+static struct camera *find(const struct camera_table *t, const char *key,
+                           enum ipc_transport transport)
+{
+    struct camera *cam;
+    TAILQ_FOREACH (cam, &t->list, link) {
+        if (cam->transport == transport && strcmp(cam->key, key) == 0)
+            return cam;
+    }
+    return NULL;
+}
+
+static bool id_taken(const struct camera_table *t, const char *id)
+{
+    const struct camera *cam;
+    TAILQ_FOREACH (cam, &t->list, link) {
+        if (strcmp(cam->id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void forget(struct camera *cam)
+{
+    assert(cam->worker == NULL);
+    TAILQ_REMOVE(&cam->table->list, cam, link);
+    cam->table->entries--;
+    free(cam);
+}
+
+/* Does an entry without a worker hold anything that the next request must know? */
+static bool worth_keeping(const struct camera *cam)
+{
+    int64_t now_ms = clock_ms();
+    return cam->worker != NULL || cam->always_on || now_ms < cam->refused_until_ms ||
+           (cam->crashes > 0 && now_ms - cam->crashed_ms < CRASH_FORGIVEN_MS);
+}
+
+static void forget_oldest(struct camera_table *t)
+{
+    struct camera *cam;
+    TAILQ_FOREACH (cam, &t->list, link) {
+        if (cam->worker == NULL && !cam->always_on) {
+            forget(cam);
+            return;
+        }
+    }
+}
+
+static struct camera *add(struct camera_table *t, const struct camera_url *url,
+                          enum ipc_transport transport, const char *name)
+{
+    if (t->entries - t->active >= CAMERA_MEMORY_MAX)
+        forget_oldest(t);
+    struct camera *cam = xcalloc(1, sizeof(*cam));
+    cam->table = t;
+    cam->transport = transport;
+    (void)url_format(url, cam->key);
+    (void)url_redact(url, cam->shown);
+    if (name != NULL) {
+        (void)snprintf(cam->id, sizeof(cam->id), "%s", name);
+    } else {
+        char id[URL_STREAM_ID_MAX];
+        unsigned n = 0;
+        do
+            url_stream_id(url, transport, n++, id);
+        while (id_taken(t, id));
+        (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
+    }
+    cam->state_since_ms = clock_ms();
+    TAILQ_INSERT_TAIL(&t->list, cam, link);
+    t->entries++;
+    return cam;
+}
+
+/* --- workers -------------------------------------------------------------- */
+
+static void on_state(void *owner, const struct ipc_state *state)
+{
+    struct camera *cam = owner;
+    if (state->state != cam->state.state)
+        cam->state_since_ms = clock_ms();
+    cam->state = *state;
+    if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED && state->retry_ms > 0) {
+        cam->refusal = HTTP_ERROR_CAMERA_UNAUTHORIZED;
+        cam->refused_until_ms = clock_ms() + state->retry_ms;
+    }
+    if (state->state == IPC_CAMERA_STREAMING)
+        cam->refused_until_ms = 0;
+}
+
+static void on_stats(void *owner, const struct ipc_stats *stats)
+{
+    struct camera *cam = owner;
+    cam->stats = *stats;
+    cam->clients_fresh = 0;
+}
+
+static void detach(struct camera *cam)
+{
+    cam->worker = NULL;
+    cam->table->active--;
+    cam->clients_sent = 0;
+    cam->clients_fresh = 0;
+    memset(&cam->state, 0, sizeof(cam->state));
+    memset(&cam->stats, 0, sizeof(cam->stats));
+    cam->state_since_ms = clock_ms();
+}
+
+/* The worker was told to end: the next client of this camera gets another one. */
+static void release(struct camera *cam)
+{
+    worker_release(cam->worker);
+    detach(cam);
+}
+
+/* It may leave, unless a client is on its way to it. */
+static void on_idle(void *owner, const struct ipc_idle *idle)
+{
+    struct camera *cam = owner;
+    if (idle->clients_seen != cam->clients_sent)
+        return;
+    const struct ipc_leave leave = {0};
+    if (worker_send(cam->worker, IPC_LEAVE, &leave, NULL) != 0)
+        return; /* it asks again */
+    release(cam);
+    if (!worth_keeping(cam))
+        forget(cam);
+}
+
+static void on_gone(void *owner)
+{
+    struct camera *cam = owner;
+    detach(cam);
+    if (!cam->table->closing) {
+        struct log_context ctx = log_ctx(cam);
+        cam->crashes = clock_ms() - cam->crashed_ms < CRASH_FORGIVEN_MS ? cam->crashes + 1 : 1;
+        cam->crashed_ms = clock_ms();
+        log_errorx(&ctx, "the camera's worker died, its viewers are disconnected");
+    }
+    if (!worth_keeping(cam))
+        forget(cam);
+}
+
+static const struct workers_events worker_events = {on_state, on_stats, on_idle, on_gone};
+
+/* The first crash costs nothing, a camera that crashes its worker again and again waits. */
+static bool in_crash_backoff(const struct camera *cam)
+{
+    if (cam->crashes < 2)
+        return false;
+    unsigned doublings = cam->crashes - 2 < 5 ? cam->crashes - 2 : 5;
+    int64_t wait_ms = (int64_t)CAMERA_CRASH_BACKOFF_MS << doublings;
+    if (wait_ms > CAMERA_CRASH_BACKOFF_MAX_MS)
+        wait_ms = CAMERA_CRASH_BACKOFF_MAX_MS;
+    return clock_ms() - cam->crashed_ms < wait_ms;
+}
+
+static struct ipc_limits limits_of(const struct conf *conf)
+{
+    return (struct ipc_limits){
+        .gop_max_bytes = conf->camera.gop_max_bytes,
+        .connect_timeout_ms = conf->camera.connect_timeout_ms,
+        .stall_timeout_ms = conf->camera.stall_timeout_ms,
+        .idle_timeout_ms = conf->camera.idle_timeout_ms,
+        .reconnect_window_ms = conf->camera.reconnect_window_ms,
+        .queue_max_ms = conf->viewer.queue_max_ms,
+        .viewer_stall_timeout_ms = conf->viewer.stall_timeout_ms,
+    };
+}
+
+/* @return 0 or negative errno. */
+static int start_worker(struct camera *cam)
+{
+    struct worker *w = workers_take(cam->table->workers, cam);
+    if (w == NULL)
+        return -EAGAIN;
+    struct ipc_assign assign = {
+        .limits = limits_of(cam->table->conf),
+        .transport = (uint32_t)cam->transport,
+        .always_on = cam->always_on,
+    };
+    (void)snprintf(assign.camera_id, sizeof(assign.camera_id), "%s", cam->id);
+    (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
+    cam->worker = w;
+    cam->table->active++;
+    int rc = worker_send(w, IPC_ASSIGN, &assign, NULL);
+    assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */
+    return 0;
+}
+
+/* --- handing over --------------------------------------------------------- */
+
+static size_t viewers(const struct camera_table *t)
+{
+    size_t n = 0;
+    const struct camera *cam;
+    TAILQ_FOREACH (cam, &t->list, link) {
+        n += cam->stats.clients + cam->clients_fresh;
+    }
+    return n;
+}
+
+static enum http_error may_serve(struct camera_table *t, const struct camera *cam,
+                                 const char **message)
+{
+    if (cam != NULL && clock_ms() < cam->refused_until_ms) {
+        *message = "the camera rejected the user name or password; it is not asked again for "
+                   "five minutes, because cameras lock accounts";
+        return cam->refusal;
+    }
+    if (cam != NULL && cam->worker == NULL && in_crash_backoff(cam)) {
+        *message = "the worker of this camera crashed repeatedly; try again in a moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    if ((cam == NULL || cam->worker == NULL) && t->active >= t->conf->server.max_cameras) {
+        *message = "as many cameras as [server] max_cameras allows are in use";
+        return HTTP_ERROR_TOO_MANY_CAMERAS;
+    }
+    if (viewers(t) >= t->conf->server.max_viewers) {
+        *message = "as many viewers as [server] max_viewers allows are connected";
+        return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
+    return HTTP_ERROR_NONE;
+}
+
+enum http_error camera_handover(struct camera_table *table, const struct camera_url *url,
+                                enum ipc_transport transport, const char *name,
+                                const struct ipc_client *client, int *fd, const char **message)
+{
+    char key[IPC_URL_MAX];
+    (void)url_format(url, key);
+    struct camera *cam = find(table, key, transport);
+    enum http_error error = may_serve(table, cam, message);
+    if (error != HTTP_ERROR_NONE)
+        return error;
+    if (cam == NULL)
+        cam = add(table, url, transport, name);
+    if (cam->worker == NULL && start_worker(cam) != 0) {
+        if (!worth_keeping(cam))
+            forget(cam);
+        *message = "no worker process can be started at the moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    if (worker_send(cam->worker, IPC_CLIENT, client, fd) != 0) {
+        *message = "the camera's worker cannot take more requests at the moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    cam->clients_sent++;
+    cam->clients_fresh++;
+    return HTTP_ERROR_NONE;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+static void start_always_on(struct camera_table *t)
+{
+    struct camera *cam;
+    TAILQ_FOREACH (cam, &t->list, link) {
+        if (cam->always_on && cam->worker == NULL && !in_crash_backoff(cam) &&
+            clock_ms() >= cam->refused_until_ms && t->active < t->conf->server.max_cameras)
+            (void)start_worker(cam); /* if it cannot be started now, the next tick tries again */
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct camera_table *t = timer->data;
+    struct camera *cam = TAILQ_FIRST(&t->list);
+    while (cam != NULL) {
+        struct camera *next = TAILQ_NEXT(cam, link);
+        if (!worth_keeping(cam))
+            forget(cam);
+        cam = next;
+    }
+    start_always_on(t);
+}
+
+int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_table **out)
+{
+    struct camera_table *t = xcalloc(1, sizeof(*t));
+    t->loop = loop;
+    t->conf = conf;
+    TAILQ_INIT(&t->list);
+    int rc = workers_open(loop, conf, &worker_events, &t->workers);
+    if (rc != 0) {
+        free(t);
+        return rc;
+    }
+    for (size_t i = 0; i < conf->camera_count; i++) {
+        const struct conf_camera *c = &conf->cameras[i];
+        if (c->always_on)
+            add(t, &c->url, c->transport, c->name)->always_on = true;
+    }
+    (void)uv_timer_init(loop, &t->tick);
+    t->tick.data = t;
+    (void)uv_timer_start(&t->tick, on_tick, 0, TICK_MS);
+    *out = t;
+    return 0;
+}
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+    struct camera_table *t = handle->data;
+    struct camera *cam;
+    while ((cam = TAILQ_FIRST(&t->list)) != NULL)
+        forget(cam);
+    t->closed(t->closed_ctx);
+    free(t);
+}
+
+static void on_workers_closed(void *ctx)
+{
+    struct camera_table *t = ctx;
+    uv_close((uv_handle_t *)&t->tick, on_tick_closed);
+}
+
+void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx)
+{
+    table->closing = true;
+    table->closed = closed;
+    table->closed_ctx = ctx;
+    (void)uv_timer_stop(&table->tick);
+    workers_close(table->workers, on_workers_closed, table);
+}
+
+void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
+{
+    const struct ipc_drain drain = {.grace_ms = grace_ms};
+    struct camera *cam;
+    (void)uv_timer_stop(&table->tick);
+    TAILQ_FOREACH (cam, &table->list, link) {
+        if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
+            release(cam);
+    }
+}
+
+size_t camera_table_busy(const struct camera_table *table)
+{
+    return workers_busy(table->workers);
+}
+
+const struct camera_list *camera_table_list(const struct camera_table *table)
+{
+    return &table->list;
+}

@@ -1,0 +1,81 @@
+/*
+ * The cameras that somebody wants: which worker serves each, what it last said, and whether a new
+ * attempt makes sense.  Master, loop thread.
+ *
+ * The key is the normalised URL plus the transport; what else a viewer asks for is the worker's
+ * business.  An entry lives as long as its worker, and longer while it has something to remember:
+ * a rejected password, a crash, always_on.
+ */
+#ifndef MASTER_CAMERA_H
+#define MASTER_CAMERA_H
+
+#include "common/http_reply.h"
+#include "common/ipc.h"
+#include "master/conf.h"
+#include "master/workers.h"
+
+#include <sys/queue.h>
+
+/* A worker that crashed is replaced at once, then after 1, 2, 4 … s. */
+#define CAMERA_CRASH_BACKOFF_MS 1000
+#define CAMERA_CRASH_BACKOFF_MAX_MS 30000
+/* Entries without a worker that remember something; the oldest goes at the bound. */
+#define CAMERA_MEMORY_MAX 1024
+
+struct camera {
+    TAILQ_ENTRY(camera) link;
+    struct camera_table *table;
+    char key[IPC_URL_MAX]; /* url_format(): secret */
+    enum ipc_transport transport;
+    char id[IPC_CAMERA_ID_MAX]; /* name or stream ID: for logs, metrics, the API */
+    char shown[IPC_URL_MAX];    /* redacted URL */
+    bool always_on;
+    struct worker *worker;  /* NULL: none */
+    uint64_t clients_sent;  /* to this worker */
+    uint32_t clients_fresh; /* sent since it last reported how many it has */
+    struct ipc_state state;
+    struct ipc_stats stats;
+    int64_t state_since_ms;
+    enum http_error refusal;  /* answered without asking the camera, … */
+    int64_t refused_until_ms; /* … until then */
+    unsigned crashes;         /* in a row */
+    int64_t crashed_ms;
+};
+
+TAILQ_HEAD(camera_list, camera);
+
+struct camera_table;
+
+/**
+ * @param conf  Borrowed.  Its always_on cameras are connected from now on.
+ * @return 0 or negative errno; Caller owns *out; camera_table_close().
+ */
+int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_table **out);
+
+/** Kill what is left of the workers, free; then closed() is called. */
+void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx);
+
+/**
+ * Hand a client to the worker of its camera, starting one if there is none.
+ *
+ * @param url      of the camera.  Borrowed.
+ * @param name     configured name, or NULL.  Borrowed.
+ * @param client   complete.  Borrowed.
+ * @param fd       connected socket.  Moved on success (*fd becomes -1).
+ * @param message  why not, HTTP_ERROR texts; a literal.
+ * @return HTTP_ERROR_NONE, or what to answer; the caller still owns *fd.
+ */
+enum http_error camera_handover(struct camera_table *table, const struct camera_url *url,
+                                enum ipc_transport transport, const char *name,
+                                const struct ipc_client *client, int *fd, const char **message);
+
+/** Tell all workers to end their clients and leave. */
+void camera_table_drain(struct camera_table *table, uint32_t grace_ms);
+
+/** Workers that have a camera or are on their way out: 0 when a drain is done. */
+size_t camera_table_busy(const struct camera_table *table);
+
+/** All entries, for the API and metrics.  Borrowed. */
+const struct camera_list *camera_table_list(const struct camera_table *table);
+
+#endif /* MASTER_CAMERA_H */

@@ -1,0 +1,264 @@
+#include "master/conn.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "master/http_head.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_BYTES 4096
+
+struct conn {
+    uv_tcp_t tcp;
+    uv_timer_t deadline;
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    struct server *server;
+    enum route_port kind;
+    uint64_t id;
+    int64_t accepted_us;
+    char peer[IPC_PEER_MAX];
+    struct http_head head;
+    bool answered; /* an answer is being written: input is thrown away */
+    int open_handles;
+    char input[READ_BYTES];
+    char output[HTTP_REPLY_MAX];
+};
+
+/* --- end ------------------------------------------------------------------ */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct conn *c = handle->data;
+    if (--c->open_handles > 0)
+        return;
+    c->server->conns--;
+    free(c);
+}
+
+static void conn_close(struct conn *c)
+{
+    if (uv_is_closing((uv_handle_t *)&c->tcp))
+        return;
+    uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
+    uv_close((uv_handle_t *)&c->deadline, on_handle_closed);
+}
+
+static void on_linger(uv_timer_t *timer)
+{
+    conn_close(timer->data);
+}
+
+/* --- answering ------------------------------------------------------------ */
+
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
+    struct conn *c = req->data;
+    if (status != 0)
+        conn_close(c); /* else the peer's end of file, or the deadline, closes it */
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct conn *c = req->data;
+    if (status != 0 || uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
+        conn_close(c);
+}
+
+static void answer(struct conn *c, size_t len)
+{
+    c->answered = true;
+    c->write.data = c->shutdown.data = c;
+    uv_buf_t buf = uv_buf_init(c->output, (unsigned)len);
+    (void)uv_timer_start(&c->deadline, on_linger, CONN_LINGER_MS, 0);
+    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0)
+        conn_close(c);
+}
+
+static void answer_error(struct conn *c, enum http_error error, const char *headers,
+                         const char *camera, const char *message)
+{
+    struct log_context ctx = {.client = c->peer};
+    log_info(&ctx, "refused: %s: %s", http_error_code(error), message);
+    answer(c, http_reply_error_with(c->output, error, c->head.request.origin, headers, camera,
+                                    message, c->head.request.method == REQUEST_HEAD));
+}
+
+static void answer_healthz(struct conn *c)
+{
+    if (c->server->draining) {
+        answer_error(c, HTTP_ERROR_DRAINING, "", NULL, "the server is stopping");
+        return;
+    }
+    static const char body[] = "ok\n";
+    char headers[96];
+    bool head = c->head.request.method == REQUEST_HEAD;
+    (void)snprintf(headers, sizeof(headers),
+                   "Content-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n",
+                   sizeof(body) - 1);
+    size_t len = http_reply_head(c->output, 200, c->head.request.origin, headers);
+    if (!head) {
+        memcpy(c->output + len, body, sizeof(body) - 1);
+        len += sizeof(body) - 1;
+    }
+    answer(c, len);
+}
+
+/* HEAD asks what a stream would be like, which needs no camera. */
+static void answer_stream_head(struct conn *c)
+{
+    answer(c, http_reply_head(c->output, 200, c->head.request.origin,
+                              "Content-Type: video/x-flv\r\nCache-Control: no-store\r\n"));
+}
+
+/* --- handing over --------------------------------------------------------- */
+
+/* The worker gets a duplicate; closing our handle then leaves the connection to it. */
+static void hand_over(struct conn *c, struct route *r)
+{
+    const char *message = "";
+    const char *name = r->camera != NULL ? r->camera->name : NULL;
+    r->client.conn_id = c->id;
+    r->client.accepted_us = c->accepted_us;
+    (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);
+
+    enum http_error error = HTTP_ERROR_OVERLOADED;
+    uv_os_fd_t ours;
+    int fd = -1;
+    (void)uv_read_stop((uv_stream_t *)&c->tcp);
+    if (uv_fileno((uv_handle_t *)&c->tcp, &ours) == 0)
+        fd = fcntl(ours, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (fd == -1)
+        message = "no descriptor left";
+    else
+        error = camera_handover(c->server->cameras, &r->url, r->transport, name, &r->client, &fd,
+                                &message);
+    fd_close(&fd);
+    if (error == HTTP_ERROR_NONE) {
+        conn_close(c);
+        return;
+    }
+    answer_error(c, error, "", r->camera_label, message);
+}
+
+static void on_request(struct conn *c)
+{
+    struct route *r = xcalloc(1, sizeof(*r));
+    const struct http_request *request = &c->head.request;
+    (void)route_request(c->server->conf, c->kind, request, r);
+    bool for_camera =
+        r->kind == ROUTE_STREAM || r->kind == ROUTE_SNAPSHOT || r->kind == ROUTE_MJPEG;
+    if (r->kind == ROUTE_ERROR)
+        answer_error(c, r->error, r->headers, r->camera_label[0] != '\0' ? r->camera_label : NULL,
+                     r->message);
+    else if (r->kind == ROUTE_PREFLIGHT)
+        answer(c, http_reply_head(c->output, 204, request->origin, r->headers));
+    else if (r->kind == ROUTE_HEALTHZ)
+        answer_healthz(c);
+    else if (for_camera && c->server->draining)
+        answer_error(c, HTTP_ERROR_DRAINING, "", r->camera_label, "the server is stopping");
+    else if (r->kind == ROUTE_STREAM && request->method == REQUEST_HEAD)
+        answer_stream_head(c);
+    else
+        hand_over(c, r);
+    free(r);
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct conn *c = handle->data;
+    *buf = uv_buf_init(c->input, sizeof(c->input));
+}
+
+static const char *head_error_text(enum http_error error)
+{
+    switch (error) {
+    case HTTP_ERROR_URI_TOO_LONG:
+        return "the request target is longer than 8192 bytes";
+    case HTTP_ERROR_HEADER_TOO_LARGE:
+        return "the request head is longer than 16384 bytes";
+    default:
+        return "this is not an HTTP/1.x request";
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    struct conn *c = stream->data;
+    if (nread < 0) {
+        conn_close(c);
+        return;
+    }
+    if (nread == 0 || c->answered)
+        return;
+    int rc = http_head_feed(&c->head, buf->base, (size_t)nread, NULL);
+    if (rc == 1) {
+        (void)uv_timer_stop(&c->deadline);
+        on_request(c);
+    } else if (rc < 0) {
+        answer_error(c, c->head.error, "", NULL, head_error_text(c->head.error));
+    }
+}
+
+static void on_head_deadline(uv_timer_t *timer)
+{
+    struct conn *c = timer->data;
+    answer_error(c, HTTP_ERROR_REQUEST_TIMEOUT, "", NULL,
+                 "the request head did not arrive within 10 s");
+}
+
+static void set_peer(struct conn *c)
+{
+    struct sockaddr_storage addr;
+    int len = sizeof(addr);
+    char text[INET6_ADDRSTRLEN] = "?";
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) != 0)
+        return;
+    if (addr.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&addr;
+        (void)uv_ip6_name(in6, text, sizeof(text));
+        (void)snprintf(c->peer, sizeof(c->peer), "[%s]:%u", text, ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&addr;
+        (void)uv_ip4_name(in, text, sizeof(text));
+        (void)snprintf(c->peer, sizeof(c->peer), "%s:%u", text, ntohs(in->sin_port));
+    }
+}
+
+void conn_accept(struct server *server, enum route_port kind, uv_stream_t *listening)
+{
+    struct conn *c = xcalloc(1, sizeof(*c));
+    c->server = server;
+    c->kind = kind;
+    c->id = ++server->next_conn_id;
+    c->accepted_us = clock_us();
+    c->open_handles = 2;
+    server->conns++;
+    (void)uv_tcp_init(server->loop, &c->tcp);
+    (void)uv_timer_init(server->loop, &c->deadline);
+    c->tcp.data = c->deadline.data = c;
+    http_head_init(&c->head);
+    if (uv_accept(listening, (uv_stream_t *)&c->tcp) != 0) {
+        conn_close(c);
+        return;
+    }
+    (void)uv_tcp_nodelay(&c->tcp, 1);
+    set_peer(c);
+    if (server->conns > SERVER_MAX_CONNS) {
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "too many requests are waiting");
+        return;
+    }
+    (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
+    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
+        conn_close(c);
+}

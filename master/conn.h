@@ -1,0 +1,22 @@
+/*
+ * One client until it is answered or handed over to a worker.  Master, loop thread.
+ *
+ * Deadlines and bounds: the request head has CONN_HEAD_MS to arrive (408) and the limits of
+ * http_head.h; an answer has CONN_LINGER_MS to be taken; what a client sends beyond its head is
+ * read and thrown away, so that closing does not reset the connection under the answer.
+ */
+#ifndef MASTER_CONN_H
+#define MASTER_CONN_H
+
+#include "master/route.h"
+#include "master/server.h"
+
+#include <uv.h>
+
+#define CONN_HEAD_MS 10000
+#define CONN_LINGER_MS 2000
+
+/** Take the connection that waits at a listening stream. */
+void conn_accept(struct server *server, enum route_port kind, uv_stream_t *listening);
+
+#endif /* MASTER_CONN_H */

@@ -1,0 +1,91 @@
+#include "master/listener.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "master/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
+
+struct listener {
+    uv_tcp_t tcp;
+    struct server *server;
+    enum route_port kind;
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    struct listener *l = stream->data;
+    if (status != 0) {
+        static struct log_limit limit;
+        unsigned suppressed;
+        if (log_limit_pass(&limit, 1000, &suppressed))
+            log_warnx(NULL, "cannot accept a connection: %s (%u more)", uv_strerror(status),
+                      suppressed);
+        return;
+    }
+    conn_accept(l->server, l->kind, stream);
+}
+
+static uint16_t bound_port(const uv_tcp_t *tcp)
+{
+    struct sockaddr_storage addr;
+    int len = sizeof(addr);
+    if (uv_tcp_getsockname(tcp, (struct sockaddr *)&addr, &len) != 0)
+        return 0;
+    return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
+                                            : ((struct sockaddr_in *)&addr)->sin_port);
+}
+
+static int make_address(const char *address, uint16_t port, struct sockaddr_storage *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (uv_ip6_addr(address, port, (struct sockaddr_in6 *)out) == 0)
+        return 0;
+    return uv_ip4_addr(address, port, (struct sockaddr_in *)out);
+}
+
+int listener_open(struct server *server, enum route_port kind, const char *address, uint16_t port,
+                  struct listener **out)
+{
+    struct sockaddr_storage addr;
+    int rc = make_address(address, port, &addr);
+    if (rc != 0)
+        return rc;
+    struct listener *l = xcalloc(1, sizeof(*l));
+    l->server = server;
+    l->kind = kind;
+    rc = uv_tcp_init(server->loop, &l->tcp);
+    if (rc != 0) {
+        free(l);
+        return rc;
+    }
+    l->tcp.data = l;
+    rc = uv_tcp_bind(&l->tcp, (const struct sockaddr *)&addr, 0);
+    if (rc == 0)
+        rc = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
+    if (rc != 0) {
+        uv_close((uv_handle_t *)&l->tcp, on_closed);
+        return rc;
+    }
+    log_info(NULL, "listening on %s port %u for %s", address, bound_port(&l->tcp),
+             kind == ROUTE_PORT_STREAM ? "streams" : "snapshots");
+    *out = l;
+    return 0;
+}
+
+void listener_close(struct listener **listener)
+{
+    if (*listener != NULL)
+        uv_close((uv_handle_t *)&(*listener)->tcp, on_closed);
+    *listener = NULL;
+}

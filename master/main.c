@@ -1,0 +1,28 @@
+/* cam-httpflv: reads its configuration and runs the server. */
+#include "common/log.h"
+#include "master/conf.h"
+#include "master/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+    static struct conf conf;
+    static char text[CONF_TEXT_MAX];
+    int rc = conf_load(&conf, argc, argv, text, sizeof(text));
+    if (rc < 0) {
+        (void)fprintf(stderr, "cam-httpflv: %s\n", text);
+        return EXIT_FAILURE;
+    }
+    if (rc != CONF_RUN) {
+        (void)puts(text);
+        conf_free(&conf);
+        return EXIT_SUCCESS;
+    }
+    log_open(conf.server.log_level, conf.server.log_format);
+    log_set_process("master");
+    int status = server_run(&conf);
+    conf_free(&conf);
+    return status;
+}

@@ -1,0 +1,118 @@
+#include "master/server.h"
+
+#include "common/log.h"
+#include "master/listener.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define DRAIN_POLL_MS 50
+
+struct run {
+    struct server server;
+    uv_loop_t loop;
+    uv_signal_t sigterm;
+    uv_signal_t sigint;
+    uv_timer_t drain;
+    uint64_t drain_until_ms;
+};
+
+/* Every viewer is a descriptor in a worker, and passes through the master. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+        log_warn(NULL, "cannot raise the limit of descriptors");
+}
+
+/* --- stopping ------------------------------------------------------------- */
+
+static void on_cameras_closed(void *ctx)
+{
+    struct run *r = ctx;
+    listener_close(&r->server.listeners[ROUTE_PORT_SNAPSHOT]);
+    uv_close((uv_handle_t *)&r->sigterm, NULL);
+    uv_close((uv_handle_t *)&r->sigint, NULL);
+    uv_close((uv_handle_t *)&r->drain, NULL);
+}
+
+static void on_drain(uv_timer_t *timer)
+{
+    struct run *r = timer->data;
+    size_t busy = camera_table_busy(r->server.cameras);
+    if (busy > 0 && uv_now(&r->loop) < r->drain_until_ms)
+        return;
+    if (busy > 0)
+        log_warnx(NULL, "%zu workers have not ended in time: killing them", busy);
+    (void)uv_timer_stop(timer);
+    camera_table_close(r->server.cameras, on_cameras_closed, r);
+}
+
+/* No new clients; the snapshot port stays open so that /healthz says `draining`. */
+static void on_stop_signal(uv_signal_t *handle, int signum)
+{
+    struct run *r = handle->data;
+    if (r->server.draining)
+        return;
+    log_info(NULL, "signal %d: draining", signum);
+    r->server.draining = true;
+    listener_close(&r->server.listeners[ROUTE_PORT_STREAM]);
+    camera_table_drain(r->server.cameras, SERVER_GRACE_MS);
+    r->drain_until_ms = uv_now(&r->loop) + SERVER_GRACE_MS - DRAIN_POLL_MS;
+    (void)uv_timer_start(&r->drain, on_drain, 0, DRAIN_POLL_MS);
+}
+
+static void watch_signal(struct run *r, uv_signal_t *handle, int signum)
+{
+    (void)uv_signal_init(&r->loop, handle);
+    handle->data = r;
+    (void)uv_signal_start(handle, on_stop_signal, signum);
+}
+
+/* --- starting ------------------------------------------------------------- */
+
+static int listen_on(struct run *r, enum route_port kind, uint32_t port)
+{
+    const char *address = r->server.conf->server.bind;
+    int rc = listener_open(&r->server, kind, address, (uint16_t)port, &r->server.listeners[kind]);
+    if (rc != 0)
+        log_errorx(NULL, "cannot listen on %s port %u: %s", address, port, uv_strerror(rc));
+    return rc;
+}
+
+int server_run(const struct conf *conf)
+{
+    struct run r = {.server = {.loop = &r.loop, .conf = conf}};
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    if (uv_loop_init(&r.loop) != 0) {
+        log_error(NULL, "cannot make an event loop");
+        return EXIT_FAILURE;
+    }
+    (void)uv_timer_init(&r.loop, &r.drain);
+    r.drain.data = &r;
+    watch_signal(&r, &r.sigterm, SIGTERM);
+    watch_signal(&r, &r.sigint, SIGINT);
+
+    /* The nursery first: what it is forked from holds no listener. */
+    int status = EXIT_FAILURE;
+    int rc = camera_table_open(&r.loop, conf, &r.server.cameras);
+    if (rc != 0) {
+        log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
+    } else if (listen_on(&r, ROUTE_PORT_STREAM, conf->server.flv_port) != 0 ||
+               listen_on(&r, ROUTE_PORT_SNAPSHOT, conf->server.snapshot_port) != 0) {
+        listener_close(&r.server.listeners[ROUTE_PORT_STREAM]);
+        camera_table_close(r.server.cameras, on_cameras_closed, &r);
+    } else {
+        status = EXIT_SUCCESS;
+    }
+    if (rc != 0)
+        on_cameras_closed(&r);
+    (void)uv_run(&r.loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&r.loop);
+    return status;
+}

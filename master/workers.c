@@ -1,0 +1,561 @@
+#include "master/workers.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/queue.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TICK_MS 1000
+#define NURSERY_FD 3
+#define PROGRAM "cam-httpflv-worker"
+
+/* Life of a worker:  STARTING --READY--> SPARE --taken--> BUSY --told to--> LEAVING.
+ * One may be taken while still STARTING: its messages wait in the channel. */
+struct worker {
+    LIST_ENTRY(worker) link;
+    struct workers *workers;
+    uint32_t id;
+    int channel;
+    uv_poll_t poll;
+    enum ipc_phase phase;
+    pid_t pid;   /* 0 until READY */
+    void *owner; /* NULL: spare, or leaving */
+    bool leaving;
+    bool adopted; /* its nursery died: the master reaps it */
+    bool kill_sent;
+    bool closing;
+    int64_t heard_ms;
+};
+
+LIST_HEAD(worker_list, worker);
+
+/* Processes whose channel is closed, but which only the master can reap. */
+struct orphan {
+    LIST_ENTRY(orphan) link;
+    pid_t pid;
+};
+
+LIST_HEAD(orphan_list, orphan);
+
+struct workers {
+    uv_loop_t *loop;
+    const struct conf *conf;
+    const struct workers_events *events;
+    char program[PATH_MAX];
+    struct worker_list list;
+    struct orphan_list orphans;
+    size_t count;
+    size_t spare; /* STARTING or SPARE */
+    uint32_t next_id;
+
+    uv_process_t nursery;
+    bool nursery_running; /* the process; its handle is open until on_nursery_closed() */
+    int nursery_channel;  /* -1: none */
+    uv_poll_t *nursery_poll;
+    enum ipc_phase nursery_phase;
+    int64_t nursery_ended_ms;
+
+    uv_timer_t tick;
+    uv_signal_t sigchld;
+    bool closing;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+static void free_when_done(struct workers *ws);
+static void fill_spares(struct workers *ws);
+
+/* --- one worker ----------------------------------------------------------- */
+
+static void kill_worker(struct worker *w)
+{
+    w->kill_sent = true;
+    if (w->adopted && w->pid > 0) {
+        (void)kill(w->pid, SIGKILL); /* ours and not reaped: the pid cannot be another's */
+        return;
+    }
+    const struct ipc_kill message = {.worker_id = w->id};
+    if (w->workers->nursery_channel != -1)
+        (void)ipc_send(w->workers->nursery_channel, IPC_KILL, &message, NULL);
+}
+
+static void on_worker_closed(uv_handle_t *handle)
+{
+    struct worker *w = handle->data;
+    struct workers *ws = w->workers;
+    ws->count--;
+    if (w->adopted && w->pid > 0) {
+        struct orphan *o = xcalloc(1, sizeof(*o));
+        o->pid = w->pid;
+        LIST_INSERT_HEAD(&ws->orphans, o, link);
+    }
+    free(w);
+    free_when_done(ws);
+}
+
+/* The channel is closed or broken: for the master the worker is gone. */
+static void drop_worker(struct worker *w)
+{
+    if (w->closing)
+        return;
+    w->closing = true;
+    LIST_REMOVE(w, link);
+    if (w->owner == NULL && !w->leaving)
+        w->workers->spare--;
+    uv_close((uv_handle_t *)&w->poll, on_worker_closed);
+    fd_close(&w->channel);
+    if (w->owner != NULL)
+        w->workers->events->on_gone(w->owner);
+    fill_spares(w->workers);
+}
+
+#define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m);
+IPC_FROM_WORKER(X)
+#undef X
+
+static int on_ready(struct worker *w, const struct ipc_ready *m)
+{
+    if (m->version != IPC_VERSION) {
+        log_errorx(NULL,
+                   "worker speaks version %u of the messages, not %u: is " PROGRAM
+                   " of the same release?",
+                   m->version, IPC_VERSION);
+        return -EPROTO;
+    }
+    w->pid = (pid_t)m->pid;
+    w->phase = IPC_PH_RUN;
+    return 0;
+}
+
+static int on_state(struct worker *w, const struct ipc_state *m)
+{
+    if (m->state >= IPC_CAMERA_STATE_COUNT)
+        return -EPROTO;
+    if (w->owner != NULL)
+        w->workers->events->on_state(w->owner, m);
+    return 0;
+}
+
+static int on_stats(struct worker *w, const struct ipc_stats *m)
+{
+    if (w->owner != NULL)
+        w->workers->events->on_stats(w->owner, m);
+    return 0;
+}
+
+static int on_idle(struct worker *w, const struct ipc_idle *m)
+{
+    if (w->owner != NULL)
+        w->workers->events->on_idle(w->owner, m);
+    return 0;
+}
+
+static int dispatch_worker(struct worker *w, const struct ipc_msg *msg)
+{
+    switch ((enum ipc_type)msg->hdr.type) {
+#define X(U, l, type, fds, ph) \
+    case IPC_##U:              \
+        return on_##l(w, (const type *)(const void *)msg->payload);
+        IPC_FROM_WORKER(X)
+#undef X
+    default:
+        return -EPROTO; /* a message of another direction */
+    }
+}
+
+static void on_worker_channel(uv_poll_t *handle, int status, int events)
+{
+    (void)events;
+    struct worker *w = handle->data;
+    struct ipc_msg msg;
+    int rc = status < 0 ? 0 : 1;
+    while (rc == 1 && !w->closing) {
+        rc = ipc_recv(w->channel, w->phase, &msg);
+        if (rc != 1)
+            break;
+        w->heard_ms = clock_ms();
+        rc = dispatch_worker(w, &msg) == 0 ? 1 : -EPROTO;
+        ipc_msg_free(&msg);
+    }
+    if (rc == -EPROTO) {
+        log_errorx(NULL, "worker %u broke the protocol of its channel", w->id);
+        kill_worker(w);
+    }
+    if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE))
+        drop_worker(w);
+}
+
+/* Ask the nursery for one more. @return NULL if that is impossible now. */
+static struct worker *spawn_worker(struct workers *ws)
+{
+    int ours = -1;
+    int theirs = -1;
+    if (ws->nursery_channel == -1 || ws->closing || fd_seqpacket_pair(&ours, &theirs) != 0)
+        return NULL;
+    const struct ipc_spawn message = {.worker_id = ws->next_id};
+    int rc = ipc_send(ws->nursery_channel, IPC_SPAWN, &message, &theirs);
+    if (rc != 0) {
+        log_warnx(NULL, "cannot ask for a worker: %s", strerrordesc_np(-rc));
+        fd_close(&ours);
+        fd_close(&theirs);
+        return NULL;
+    }
+    struct worker *w = xcalloc(1, sizeof(*w));
+    w->workers = ws;
+    w->id = ws->next_id++;
+    w->channel = ours;
+    w->phase = IPC_PH_BOOT;
+    w->heard_ms = clock_ms();
+    if (uv_poll_init(ws->loop, &w->poll, w->channel) != 0)
+        abort(); /* a fresh socket: only our own mistake could be refused */
+    w->poll.data = w;
+    (void)uv_poll_start(&w->poll, UV_READABLE, on_worker_channel);
+    LIST_INSERT_HEAD(&ws->list, w, link);
+    ws->count++;
+    ws->spare++;
+    return w;
+}
+
+static void fill_spares(struct workers *ws)
+{
+    while (ws->spare < ws->conf->server.spare_workers && spawn_worker(ws) != NULL) {
+    }
+}
+
+struct worker *workers_take(struct workers *workers, void *owner)
+{
+    assert(owner != NULL);
+    struct worker *chosen = NULL;
+    struct worker *w;
+    LIST_FOREACH(w, &workers->list, link)
+    {
+        if (w->owner == NULL && !w->leaving && !w->kill_sent && (chosen == NULL || w->pid != 0))
+            chosen = w; /* rather one that is up */
+    }
+    if (chosen == NULL)
+        chosen = spawn_worker(workers);
+    if (chosen == NULL)
+        return NULL;
+    chosen->owner = owner;
+    workers->spare--;
+    fill_spares(workers);
+    return chosen;
+}
+
+int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd)
+{
+    return ipc_send(worker->channel, type, payload, fd);
+}
+
+void worker_release(struct worker *worker)
+{
+    worker->leaving = true;
+    worker->owner = NULL;
+}
+
+pid_t worker_pid(const struct worker *worker)
+{
+    return worker->pid;
+}
+
+size_t workers_busy(const struct workers *workers)
+{
+    return workers->count - workers->spare;
+}
+
+/* --- the nursery ---------------------------------------------------------- */
+
+static void on_nursery(struct workers *ws, const struct ipc_ready *m)
+{
+    ws->nursery_phase = IPC_PH_RUN;
+    log_debug(NULL, "nursery %u is warm", m->pid);
+}
+
+static void on_spawned(struct workers *ws, const struct ipc_spawned *m)
+{
+    struct worker *w;
+    LIST_FOREACH(w, &ws->list, link)
+    {
+        if (w->id == m->worker_id && m->pid == 0) {
+            drop_worker(w); /* the nursery has said why */
+            return;
+        }
+    }
+}
+
+static void on_exited(struct workers *ws, const struct ipc_exited *m)
+{
+    (void)ws;
+    if (WIFSIGNALED(m->wait_status))
+        log_errorx(NULL, "worker %u (pid %u) was killed by signal %d (%s)", m->worker_id, m->pid,
+                   WTERMSIG(m->wait_status), strsignal(WTERMSIG(m->wait_status)));
+    else if (WEXITSTATUS(m->wait_status) != 0)
+        log_errorx(NULL, "worker %u (pid %u) ended with status %d", m->worker_id, m->pid,
+                   WEXITSTATUS(m->wait_status));
+    else
+        log_debug(NULL, "worker %u (pid %u) has left", m->worker_id, m->pid);
+}
+
+static int dispatch_nursery(struct workers *ws, const struct ipc_msg *msg)
+{
+    switch ((enum ipc_type)msg->hdr.type) {
+#define X(U, l, type, fds, ph)                                \
+    case IPC_##U:                                             \
+        on_##l(ws, (const type *)(const void *)msg->payload); \
+        return 0;
+        IPC_FROM_NURSERY(X)
+#undef X
+    default:
+        return -EPROTO; /* a message of another direction */
+    }
+}
+
+static void on_poll_freed(uv_handle_t *handle)
+{
+    struct workers *ws = handle->data;
+    free(handle);
+    free_when_done(ws);
+}
+
+static void drop_nursery_channel(struct workers *ws)
+{
+    if (ws->nursery_channel == -1)
+        return;
+    uv_close((uv_handle_t *)ws->nursery_poll, on_poll_freed);
+    ws->nursery_poll = NULL;
+    fd_close(&ws->nursery_channel);
+}
+
+static void on_nursery_channel(uv_poll_t *handle, int status, int events)
+{
+    (void)events;
+    struct workers *ws = handle->data;
+    struct ipc_msg msg;
+    int rc = status < 0 ? 0 : 1;
+    while (rc == 1) {
+        rc = ipc_recv(ws->nursery_channel, ws->nursery_phase, &msg);
+        if (rc == 1) {
+            rc = dispatch_nursery(ws, &msg) == 0 ? 1 : -EPROTO;
+            ipc_msg_free(&msg);
+        }
+    }
+    if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE)) {
+        if (!ws->closing)
+            log_errorx(NULL, "channel to the nursery is closed");
+        drop_nursery_channel(ws);
+        if (ws->nursery_running)
+            (void)uv_process_kill(&ws->nursery, SIGKILL);
+    }
+}
+
+static void on_nursery_closed(uv_handle_t *handle)
+{
+    struct workers *ws = handle->data;
+    ws->nursery_running = false;
+    free_when_done(ws);
+}
+
+static void on_nursery_exit(uv_process_t *process, int64_t status, int signal_number)
+{
+    struct workers *ws = process->data;
+    if (!ws->closing)
+        log_errorx(NULL, "nursery ended (status %lld, signal %d): starting another",
+                   (long long)status, signal_number);
+    drop_nursery_channel(ws);
+    struct worker *w;
+    struct worker *next;
+    for (w = LIST_FIRST(&ws->list); w != NULL; w = next) {
+        next = LIST_NEXT(w, link);
+        if (w->pid == 0)
+            drop_worker(w); /* it may never have been forked */
+        else
+            w->adopted = true;
+    }
+    ws->nursery_ended_ms = clock_ms();
+    uv_close((uv_handle_t *)process, on_nursery_closed);
+}
+
+static int start_nursery(struct workers *ws)
+{
+    int ours = -1;
+    int theirs = -1;
+    int rc = fd_seqpacket_pair(&ours, &theirs);
+    if (rc != 0)
+        return rc;
+    static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
+    char fd_text[] = "3";
+    char level[8];
+    char format[8];
+    (void)snprintf(level, sizeof(level), "%s", levels[ws->conf->server.log_level]);
+    (void)snprintf(format, sizeof(format), "%s",
+                   ws->conf->server.log_format == LOG_FORMAT_JSON ? "json" : "text");
+    char *argv[] = {ws->program, fd_text, level, format, NULL};
+    uv_stdio_container_t stdio[NURSERY_FD + 1] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        {.flags = UV_INHERIT_FD, .data.fd = theirs},
+    };
+    const uv_process_options_t options = {
+        .exit_cb = on_nursery_exit,
+        .file = ws->program,
+        .args = argv,
+        .stdio = stdio,
+        .stdio_count = NURSERY_FD + 1,
+    };
+    ws->nursery.data = ws;
+    rc = uv_spawn(ws->loop, &ws->nursery, &options);
+    fd_close(&theirs);
+    if (rc != 0) {
+        fd_close(&ours);
+        uv_close((uv_handle_t *)&ws->nursery, on_nursery_closed);
+        ws->nursery_running = true; /* until its handle is closed */
+        return rc;
+    }
+    ws->nursery_running = true;
+    ws->nursery_channel = ours;
+    ws->nursery_phase = IPC_PH_BOOT;
+    ws->nursery_poll = xcalloc(1, sizeof(*ws->nursery_poll));
+    (void)uv_poll_init(ws->loop, ws->nursery_poll, ours);
+    ws->nursery_poll->data = ws;
+    (void)uv_poll_start(ws->nursery_poll, UV_READABLE, on_nursery_channel);
+    return 0;
+}
+
+/* --- once a second, and at SIGCHLD ---------------------------------------- */
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct workers *ws = timer->data;
+    int64_t now_ms = clock_ms();
+    if (!ws->nursery_running && now_ms - ws->nursery_ended_ms >= WORKERS_RESTART_MS) {
+        int rc = start_nursery(ws);
+        if (rc != 0)
+            log_errorx(NULL, "cannot start %s: %s", ws->program, uv_strerror(rc));
+        ws->nursery_ended_ms = now_ms;
+    }
+    struct worker *w;
+    LIST_FOREACH(w, &ws->list, link)
+    {
+        if (now_ms - w->heard_ms > WORKERS_SILENCE_MS && !w->kill_sent) {
+            log_errorx(NULL, "worker %u (pid %d) has been silent for %d s: killing it", w->id,
+                       (int)w->pid, WORKERS_SILENCE_MS / 1000);
+            kill_worker(w);
+        }
+    }
+    fill_spares(ws);
+}
+
+static void on_sigchld(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    struct workers *ws = handle->data;
+    struct orphan *o;
+    struct orphan *next;
+    for (o = LIST_FIRST(&ws->orphans); o != NULL; o = next) {
+        next = LIST_NEXT(o, link);
+        if (waitpid(o->pid, NULL, WNOHANG) != 0) {
+            LIST_REMOVE(o, link);
+            free(o);
+        }
+    }
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+/* Beside this program, as in the build tree, or where `make install` puts it. */
+static int find_program(char *out, size_t size)
+{
+    static const char *const places[] = {"/" PROGRAM, "/../libexec/cam-httpflv/" PROGRAM};
+    char self[PATH_MAX];
+    size_t len = sizeof(self);
+    int rc = uv_exepath(self, &len);
+    if (rc != 0)
+        return rc;
+    *strrchr(self, '/') = '\0';
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        int n = snprintf(out, size, "%s%s", self, places[i]);
+        if (n > 0 && (size_t)n < size && access(out, X_OK) == 0)
+            return 0;
+    }
+    return -ENOENT;
+}
+
+int workers_open(uv_loop_t *loop, const struct conf *conf, const struct workers_events *events,
+                 struct workers **out)
+{
+    struct workers *ws = xcalloc(1, sizeof(*ws));
+    ws->loop = loop;
+    ws->conf = conf;
+    ws->events = events;
+    ws->nursery_channel = -1;
+    ws->next_id = 1;
+    LIST_INIT(&ws->list);
+    LIST_INIT(&ws->orphans);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    int rc = find_program(ws->program, sizeof(ws->program));
+    if (rc != 0) {
+        free(ws);
+        return rc;
+    }
+    (void)uv_timer_init(loop, &ws->tick);
+    (void)uv_signal_init(loop, &ws->sigchld);
+    ws->tick.data = ws->sigchld.data = ws;
+    (void)uv_timer_start(&ws->tick, on_tick, TICK_MS, TICK_MS);
+    (void)uv_signal_start(&ws->sigchld, on_sigchld, SIGCHLD);
+    *out = ws;
+    rc = start_nursery(ws);
+    fill_spares(ws);
+    return rc;
+}
+
+static void free_when_done(struct workers *ws)
+{
+    if (!ws->closing || ws->count > 0 || ws->nursery_running || ws->nursery_poll != NULL ||
+        ws->tick.data != NULL || ws->sigchld.data != NULL)
+        return;
+    struct orphan *o;
+    while ((o = LIST_FIRST(&ws->orphans)) != NULL) {
+        LIST_REMOVE(o, link);
+        free(o);
+    }
+    ws->closed(ws->closed_ctx);
+    free(ws);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct workers *ws = handle->data;
+    handle->data = NULL;
+    free_when_done(ws);
+}
+
+void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx)
+{
+    workers->closing = true;
+    workers->closed = closed;
+    workers->closed_ctx = ctx;
+    struct worker *w;
+    struct worker *next;
+    for (w = LIST_FIRST(&workers->list); w != NULL; w = next) {
+        next = LIST_NEXT(w, link);
+        if (w->owner != NULL || w->leaving)
+            kill_worker(w); /* spare ones leave when their channel closes */
+        drop_worker(w);
+    }
+    uv_close((uv_handle_t *)&workers->tick, on_handle_closed);
+    uv_close((uv_handle_t *)&workers->sigchld, on_handle_closed);
+    drop_nursery_channel(workers); /* end of file: the nursery ends */
+}

@@ -1,0 +1,67 @@
+/*
+ * The nursery and the workers, as the master sees them: start, spare ones, channels, silence, end.
+ * Master, loop thread.  Knows nothing about cameras: camera.c decides what a worker is for.
+ *
+ * Deadlines: a worker reports once a second; one that has said nothing for WORKERS_SILENCE_MS is
+ * killed.  A nursery that dies is started again after WORKERS_RESTART_MS; its workers go on, and
+ * become the master's own children (PR_SET_CHILD_SUBREAPER).
+ */
+#ifndef MASTER_WORKERS_H
+#define MASTER_WORKERS_H
+
+#include "common/ipc.h"
+#include "master/conf.h"
+
+#include <uv.h>
+
+#define WORKERS_SILENCE_MS 10000
+#define WORKERS_RESTART_MS 1000
+
+struct workers;
+struct worker;
+
+struct workers_events {
+    /* From a worker that was taken; owner is what worker_set_owner() said. */
+    void (*on_state)(void *owner, const struct ipc_state *state);
+    void (*on_stats)(void *owner, const struct ipc_stats *stats);
+    void (*on_idle)(void *owner, const struct ipc_idle *idle);
+    /* The worker has ended without having been told to; it is freed when this returns. */
+    void (*on_gone)(void *owner);
+};
+
+/**
+ * Start the nursery and the spare workers.
+ *
+ * @param conf    Borrowed; log and spare settings are read when a process is started.
+ * @param events  Borrowed.
+ * @param out     Caller owns; workers_close().
+ * @return 0 or negative errno: the nursery's program cannot be started.
+ */
+int workers_open(uv_loop_t *loop, const struct conf *conf, const struct workers_events *events,
+                 struct workers **out);
+
+/** All workers have been told to drain: kill what is left, end the nursery, free. */
+void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx);
+
+/** How many worker processes have a camera, or are on their way out. */
+size_t workers_busy(const struct workers *workers);
+
+/**
+ * A worker that has no camera yet: a spare one, or one that is only being forked.
+ *
+ * @param owner  passed to the events.
+ * @return NULL when none can be had: nursery gone, or no descriptors.  The worker belongs to the
+ *         table; the pointer is valid until on_gone().
+ */
+struct worker *workers_take(struct workers *workers, void *owner);
+
+/** Send a message. @return as ipc_send(). */
+int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd);
+
+/** It was told to end and is nobody's from now on: no event comes, w is not to be used again. */
+void worker_release(struct worker *worker);
+
+/** The worker's process, 0 while it is not known. */
+pid_t worker_pid(const struct worker *worker);
+
+#endif /* MASTER_WORKERS_H */
