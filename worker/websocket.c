@@ -72,25 +72,17 @@ int websocket_handshake(char *buf, const char *key, const char *protocol, const 
     if (rc != 0)
         return rc;
 
-    /* A value that could end the header line is not echoed. */
-    if (origin != NULL && strpbrk(origin, "\r\n") != NULL)
-        origin = NULL;
-    bool any_origin = origin == NULL || origin[0] == '\0';
+    char headers[512];
     int protocol_len = protocol == NULL ? 0 : (int)token_len(protocol);
-
-    int len = snprintf(buf, HTTP_REPLY_MAX,
-                       "HTTP/1.1 101 Switching Protocols\r\n"
+    int len = snprintf(headers, sizeof(headers),
                        "Upgrade: websocket\r\n"
-                       "Connection: Upgrade\r\n"
                        "Sec-WebSocket-Accept: %s\r\n"
-                       "%s%.*s%s"
-                       "Access-Control-Allow-Origin: %s\r\n"
-                       "%s"
-                       "\r\n",
+                       "%s%.*s%s",
                        accept, protocol_len > 0 ? "Sec-WebSocket-Protocol: " : "", protocol_len,
-                       protocol_len > 0 ? protocol : "", protocol_len > 0 ? "\r\n" : "",
-                       any_origin ? "*" : origin, any_origin ? "" : "Vary: Origin\r\n");
-    return len < HTTP_REPLY_MAX ? len : -EINVAL;
+                       protocol_len > 0 ? protocol : "", protocol_len > 0 ? "\r\n" : "");
+    if (len >= (int)sizeof(headers))
+        return -EINVAL;
+    return (int)http_reply_head(buf, 101, origin, headers);
 }
 
 size_t websocket_binary_header(uint8_t buf[WEBSOCKET_HEADER_MAX], uint64_t payload_len)
