@@ -1,0 +1,45 @@
+/*
+ * AAC headers: AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1) and ADTS (1.A.2.2).  Worker, any
+ * thread.  Pure: bytes in, numbers out; nothing in the bytes is trusted.
+ */
+#ifndef WORKER_AAC_H
+#define WORKER_AAC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { AAC_FRAME_SAMPLES = 1024, AAC_CONFIG_LEN = 2 };
+
+/* What an AudioSpecificConfig or an ADTS header says about the AAC core. */
+struct aac_config {
+    int object_type;   /* 2: LC.  Of the core, if SBR is signalled on top of it */
+    int sample_rate;   /* of the core, Hz */
+    int channels;      /* channel configuration; 0: in the stream */
+    bool short_frames; /* 960 samples instead of 1024 */
+    bool needs_core;   /* depends on a core coder */
+};
+
+struct aac_adts {
+    struct aac_config config;
+    size_t header_len;
+    size_t frame_len; /* with header */
+    int blocks;       /* raw data blocks in the frame, 1..4 */
+};
+
+/** @return 0, or -EINVAL: too short, a reserved rate, or an object type that is not AAC. */
+int aac_config_parse(const uint8_t *record, size_t len, struct aac_config *config);
+
+/** @return whether frames under config may be sent as they are under a plain LC configuration. */
+bool aac_config_is_plain(const struct aac_config *config);
+
+/** Write the two bytes for LC.  sample_rate must have an index, channels be 1 or 2. */
+void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int channels);
+
+/** @return the samplingFrequencyIndex of a rate, or -1. */
+int aac_rate_index(int sample_rate);
+
+/** @return 0, or -EINVAL: data does not begin with a complete ADTS frame. */
+int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts);
+
+#endif /* WORKER_AAC_H */
