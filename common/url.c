@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -231,24 +230,36 @@ static bool split_authority(struct span text, bool address_wins, struct authorit
     return found;
 }
 
-/* Percent-decode a user name or password: -EINVAL for control characters, -ENAMETOOLONG. */
-static int decode_credential(char *out, struct span s)
+size_t url_decode(char *out, size_t size, const char *text, size_t len, bool form)
 {
     size_t n = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.at[i];
-        if (c == '%' && s.len - i > 2 && hex_value(s.at[i + 1]) >= 0 &&
-            hex_value(s.at[i + 2]) >= 0) {
-            c = (char)(hex_value(s.at[i + 1]) * 16 + hex_value(s.at[i + 2]));
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '+' && form) {
+            c = ' ';
+        } else if (c == '%' && len - i > 2 && hex_value(text[i + 1]) >= 0 &&
+                   hex_value(text[i + 2]) >= 0) {
+            c = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
             i += 2;
         }
-        if ((unsigned char)c < 0x20 || c == 0x7f)
-            return -EINVAL;
-        if (n + 1 >= URL_CREDENTIAL_MAX)
-            return -ENAMETOOLONG;
-        out[n++] = c;
+        if (n < size)
+            out[n] = c;
+        n++;
     }
+    return n;
+}
+
+/* A user name or password: -EINVAL for control characters, -ENAMETOOLONG. */
+static int decode_credential(char *out, struct span s)
+{
+    size_t n = url_decode(out, URL_CREDENTIAL_MAX - 1, s.at, s.len, false);
+    if (n > URL_CREDENTIAL_MAX - 1)
+        return -ENAMETOOLONG;
     out[n] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)out[i] < 0x20 || out[i] == 0x7f)
+            return -EINVAL;
+    }
     return 0;
 }
 
@@ -491,136 +502,6 @@ size_t url_format_libav(const struct camera_url *u, char *out)
     put_host_port(&w, u);
     put_text(&w, u->path);
     return w.len;
-}
-
-/* --- redaction: rather too much than too little ------------------------------------------- */
-
-static bool name_is_secret(struct span name)
-{
-    static const char *const words[] = {"pas",    "pwd", "psw",  "token", "auth",
-                                        "secret", "key", "sign", "cred",  "session"};
-    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        size_t len = strlen(words[i]);
-        for (size_t at = 0; at + len <= name.len; at++) {
-            if (strncasecmp(name.at + at, words[i], len) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-static bool starts_parameter(struct span s, size_t i)
-{
-    size_t n = i;
-    while (n < s.len && is_alnum(s.at[n]))
-        n++;
-    return n > i && n < s.len && s.at[n] == '=';
-}
-
-/* Copy text, replacing the values of secret looking `name=value` pairs. */
-static void put_masked_pairs(struct writer *w, struct span s)
-{
-    size_t from = 0; /* start of the word that may be a name */
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.at[i];
-        if (c != '=') {
-            put(w, &c, 1);
-            if (!is_alnum(c) && c != '-' && c != '_')
-                from = i + 1;
-            continue;
-        }
-        struct span name = {s.at + from, i - from};
-        put(w, "=", 1);
-        from = i + 1;
-        if (!name_is_secret(name))
-            continue;
-        /* `_name=` ends it too: some cameras want /user=admin_password=x_channel=1_stream=0.sdp */
-        size_t end = i + 1;
-        while (end < s.len && strchr("&;", s.at[end]) == NULL &&
-               !(s.at[end] == '_' && starts_parameter(s, end + 1)))
-            end++;
-        put_text(w, "***");
-        i = end - 1;
-        from = end;
-    }
-}
-
-/* The first or last place before limit where one of the words stands; NULL if none. */
-static const char *find_word(struct span s, const char *const *words, bool last, size_t *word_len)
-{
-    const char *found = NULL;
-    for (size_t i = 0; i < s.len; i++) {
-        for (const char *const *word = words; *word != NULL; word++) {
-            size_t len = strlen(*word);
-            if (len > s.len - i || strncasecmp(s.at + i, *word, len) != 0)
-                continue;
-            found = s.at + i;
-            *word_len = len;
-            if (!last)
-                return found;
-        }
-    }
-    return found;
-}
-
-/* One of path and query.  Before its last `@` may stand a password, in a URL within it or not. */
-static void put_redacted(struct writer *w, struct span s)
-{
-    static const char *const ats[] = {"@", "%40", "%2540", NULL};
-    static const char *const slashes[] = {"://", "%3A%2F%2F", "%253A%252F%252F", NULL};
-    size_t len = 0;
-    const char *at = find_word(s, ats, true, &len);
-    if (at != NULL) {
-        struct span before = {s.at, (size_t)(at - s.at)};
-        const char *url = find_word(before, slashes, false, &len);
-        if (url != NULL)
-            put_masked_pairs(w, (struct span){s.at, (size_t)(url - s.at) + len});
-        put_text(w, "***");
-        s = (struct span){at, s.len - before.len};
-    }
-    put_masked_pairs(w, s);
-}
-
-size_t url_redact(const struct camera_url *u, char *out)
-{
-    struct writer w = {.out = out};
-    put_text(&w, schemes[u->scheme].name);
-    put_text(&w, "://");
-    if (u->has_user)
-        put_text(&w, "***@");
-    put_host_port(&w, u);
-
-    size_t path_len = strcspn(u->path, "?");
-    if (path_len > 0) {
-        put_text(&w, "/");
-        put_redacted(&w, (struct span){u->path + 1, path_len - 1});
-    }
-    if (u->path[path_len] != '\0') {
-        put_text(&w, "?");
-        put_redacted(&w, (struct span){u->path + path_len + 1, strlen(u->path + path_len + 1)});
-    }
-    return w.len;
-}
-
-/* FNV-1a, 64 bits; the NUL separates the parts. */
-static uint64_t hash_text(uint64_t hash, const char *s)
-{
-    do {
-        hash = (hash ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
-    } while (*s++ != '\0');
-    return hash;
-}
-
-void url_stream_id(const struct camera_url *u, enum ipc_transport transport, unsigned n, char *out)
-{
-    char redacted[IPC_URL_MAX];
-    (void)url_redact(u, redacted);
-    uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), redacted);
-    hash = hash_text(hash, u->user);
-    hash = hash_text(hash, url_transport_name(transport));
-    int len = snprintf(out, URL_STREAM_ID_MAX, "%016llx", (unsigned long long)hash);
-    if (n > 0)
-        (void)snprintf(out + len, URL_STREAM_ID_MAX - (size_t)len, "-%u", n);
 }
 
 const char *url_scheme_name(enum url_scheme scheme)

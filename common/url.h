@@ -7,13 +7,13 @@
 
 #include "common/ipc.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define URL_CREDENTIAL_MAX 128 /* user name or password, decoded, NUL included */
 #define URL_HOST_MAX 256       /* RFC 1035 name or address literal, NUL included */
 #define URL_PATH_MAX 1024      /* path and query, NUL included */
-#define URL_STREAM_ID_MAX 32   /* of url_stream_id(), NUL included */
 
 /* clang-format off */
 /* X(NAME, name, default port, transport when nothing else is asked for) */
@@ -87,24 +87,13 @@ size_t url_format(const struct camera_url *u, char *out);
 size_t url_format_libav(const struct camera_url *u, char *out);
 
 /**
- * Write the URL for logs, error bodies and the API.  Three asterisks stand for user name and
- * password, for the values of secret looking parameters, and for what comes before an `@` in the
- * path.
+ * Percent-decode (RFC 3986 section 2.1).  A `%` that begins no escape is itself.
  *
- * @param out IPC_URL_MAX bytes.  Caller owns.
- * @return length without the NUL.
+ * @param out  size bytes, not terminated.  Caller owns.
+ * @param form `+` is a space, as HTML forms write it.
+ * @return the decoded length; what exceeds size was not written.
  */
-size_t url_redact(const struct camera_url *u, char *out);
-
-/**
- * A short name for logs, metrics and the API: 16 hexadecimal digits, the same after a restart and
- * on every machine.  Made from the redacted URL, so that it cannot be used to guess a password
- * off line.  Two cameras may share it: compare url_format() and the transport, and ask again with
- * the next n until the name is free (n > 0 appends `-n`).
- *
- * @param out URL_STREAM_ID_MAX bytes.  Caller owns.
- */
-void url_stream_id(const struct camera_url *u, enum ipc_transport transport, unsigned n, char *out);
+size_t url_decode(char *out, size_t size, const char *text, size_t len, bool form);
 
 /** @return "rtsp", … */
 const char *url_scheme_name(enum url_scheme scheme);

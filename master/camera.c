@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/url.h"
+#include "common/url_redact.h"
 #include "common/xalloc.h"
 
 #include <assert.h>

@@ -105,15 +105,6 @@ enum conf_result { CONF_RUN = 0, CONF_HELP = 1, CONF_VERSION = 2, CONF_CHECKED =
  */
 int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t textlen);
 
-/**
- * The file's part of conf_load() on memory, fuzzed.  conf must hold defaults or earlier values.
- *
- * @param name in error texts.
- * @return 0 or negative errno with text filled.
- */
-int conf_read(struct conf *conf, const char *name, const char *bytes, size_t len, char *text,
-              size_t textlen);
-
 /** Fill in the defaults; no cameras. */
 void conf_init(struct conf *conf);
 

@@ -1,10 +1,321 @@
-/* First push: bodies follow. */
 #include "master/route.h"
+
+#include "common/url_redact.h"
+#include "master/query.h"
+
 #include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+
+#define SIZE_MIN 16
+#define SIZE_MAX_PIXELS 7680
+#define QUALITY_DEFAULT 85
+#define FPS_DEFAULT 5
+#define FPS_MAX 30
+
+/* One path of a port. */
+struct endpoint {
+    enum route_kind kind;
+    const char *methods; /* of Allow, RFC 9110 section 10.2.1 */
+};
+
+static const struct endpoint stream_endpoint = {ROUTE_STREAM, "GET, HEAD, OPTIONS"};
+static const struct endpoint snapshot_endpoint = {ROUTE_SNAPSHOT, "GET, HEAD, POST, OPTIONS"};
+static const struct endpoint mjpeg_endpoint = {ROUTE_MJPEG, "GET, HEAD, OPTIONS"};
+static const struct endpoint health_endpoint = {ROUTE_HEALTHZ, "GET, HEAD, OPTIONS"};
+
+/* What a parameter may be; the position is the value of the enum that it sets. */
+static const char *const allow_h265_words[] = {"false", "true", NULL};
+static const char *const hevc_words[] = {
+    [IPC_HEVC_ENHANCED] = "enhanced", [IPC_HEVC_LEGACY] = "legacy", NULL};
+static const char *const audio_words[] = {"none", "aac", NULL};
+static const char *const join_words[] = {
+    [IPC_JOIN_LIVE] = "live", [IPC_JOIN_GOP] = "gop", [IPC_JOIN_KEY] = "key", NULL};
+
+static int fail(struct route *out, enum http_error error, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct route *out, enum http_error error, const char *fmt, ...)
+{
+    va_list args;
+    out->kind = ROUTE_ERROR;
+    out->error = error;
+    va_start(args, fmt);
+    (void)vsnprintf(out->message, sizeof(out->message), fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+static const struct endpoint *find_endpoint(enum route_port port, const char *path)
+{
+    size_t len = strlen(path);
+    if (port == ROUTE_PORT_STREAM) {
+        bool flv = len >= 4 && strcmp(path + len - 4, ".flv") == 0;
+        return flv || strcmp(path, "/") == 0 ? &stream_endpoint : NULL;
+    }
+    if (strcmp(path, "/snapshot") == 0)
+        return &snapshot_endpoint;
+    if (strcmp(path, "/mjpeg") == 0)
+        return &mjpeg_endpoint;
+    return strcmp(path, "/healthz") == 0 ? &health_endpoint : NULL;
+}
+
+static bool method_allowed(const struct endpoint *endpoint, enum request_method method)
+{
+    switch (method) {
+    case REQUEST_GET:
+    case REQUEST_HEAD:
+        return true;
+    case REQUEST_POST:
+        return endpoint->kind == ROUTE_SNAPSHOT;
+    case REQUEST_DELETE:
+    case REQUEST_OPTIONS:
+    case REQUEST_OTHER:
+        break;
+    }
+    return false;
+}
+
+/* Does text consist of the bytes of a list of tokens?  RFC 9110 section 5.6.2. */
+static bool is_token_list(const char *text, const char *separators)
+{
+    for (; *text != '\0'; text++) {
+        bool alnum = (*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'z') ||
+                     (*text >= 'A' && *text <= 'Z');
+        if (!alnum && strchr("!#$%&'*+-.^_`|~", *text) == NULL && strchr(separators, *text) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* Fetch standard, section 3.2.2: CORS-preflight request.  Any method and header may be asked for.
+ */
+static int answer_preflight(const struct http_request *request, const struct endpoint *endpoint,
+                            struct route *out)
+{
+    const char *methods = endpoint != NULL ? endpoint->methods : "GET, HEAD, OPTIONS";
+    const char *wanted = request->cors_request_headers;
+    bool echo = wanted[0] != '\0' && is_token_list(wanted, ", ");
+    out->kind = ROUTE_PREFLIGHT;
+    (void)snprintf(out->headers, sizeof(out->headers),
+                   "Allow: %s\r\n"
+                   "Access-Control-Allow-Methods: %s\r\n"
+                   "%s%s%s"
+                   "Access-Control-Max-Age: 86400\r\n",
+                   methods, methods, echo ? "Access-Control-Allow-Headers: " : "",
+                   echo ? wanted : "", echo ? "\r\n" : "");
+    return 0;
+}
+
+/* "a, b or c" */
+static void list_words(char *text, size_t size, const char *const *words)
+{
+    size_t n = 0;
+    for (size_t i = 0; words[i] != NULL && n < size; i++) {
+        const char *before = i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ";
+        n += (size_t)snprintf(text + n, size - n, "%s%s", before, words[i]);
+    }
+}
+
+/* @param value the default; set to the position of the word given. */
+static int read_word(const struct query *q, enum query_param param, const char *const *words,
+                     uint32_t *value, struct route *out)
+{
+    char accepted[64];
+    if (!q->given[param])
+        return 0;
+    for (uint32_t i = 0; words[i] != NULL; i++) {
+        if (strcmp(q->value[param], words[i]) == 0) {
+            *value = i;
+            return 0;
+        }
+    }
+    list_words(accepted, sizeof(accepted), words);
+    return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: %s is accepted", query_param_name(param),
+                accepted);
+}
+
+static int read_number(const struct query *q, enum query_param param, uint32_t min, uint32_t max,
+                       uint32_t *value, struct route *out)
+{
+    if (!q->given[param])
+        return 0;
+    const char *text = q->value[param];
+    size_t len = strlen(text);
+    uint32_t number = 0;
+    bool ok = len > 0 && len <= 6 && strspn(text, "0123456789") == len;
+    for (size_t i = 0; ok && i < len; i++)
+        number = number * 10 + (uint32_t)(text[i] - '0');
+    if (!ok || number < min || number > max)
+        return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: a number from %u to %u is accepted",
+                    query_param_name(param), min, max);
+    *value = number;
+    return 0;
+}
+
+static int read_options(const struct query *q, enum route_kind kind, struct route *out)
+{
+    struct ipc_client *client = &out->client;
+    int rc;
+    if (kind == ROUTE_STREAM) {
+        rc = read_word(q, QUERY_ALLOW_H265, allow_h265_words, &client->allow_h265, out);
+        if (rc == 0)
+            rc = read_word(q, QUERY_HEVC, hevc_words, &client->hevc, out);
+        if (rc == 0)
+            rc = read_word(q, QUERY_AUDIO, audio_words, &client->audio, out);
+        if (rc == 0)
+            rc = read_word(q, QUERY_JOIN, join_words, &client->join, out);
+        return rc;
+    }
+    rc = read_number(q, QUERY_WIDTH, SIZE_MIN, SIZE_MAX_PIXELS, &client->width, out);
+    if (rc == 0)
+        rc = read_number(q, QUERY_HEIGHT, SIZE_MIN, SIZE_MAX_PIXELS, &client->height, out);
+    if (rc == 0)
+        rc = read_number(q, QUERY_QUALITY, 1, 100, &client->quality, out);
+    if (rc == 0 && kind == ROUTE_MJPEG)
+        rc = read_number(q, QUERY_FPS, 1, FPS_MAX, &client->fps, out);
+    return rc;
+}
+
+static int read_camera_url(const struct query *q, struct route *out)
+{
+    const char *reason;
+    int rc = url_parse(&out->url, q->cam_url, q->cam_url_len, &reason);
+    if (rc == -EPROTONOSUPPORT)
+        return fail(out, HTTP_ERROR_UNSUPPORTED_SCHEME, "cam_url: %s", reason);
+    if (rc != 0)
+        return fail(out, HTTP_ERROR_BAD_CAMERA_URL, "cam_url: %s", reason);
+    (void)url_redact(&out->url, out->camera_label);
+    out->transport = url_default_transport(out->url.scheme);
+    return 0;
+}
+
+static int read_camera_name(const struct conf *conf, const struct query *q, struct route *out)
+{
+    out->camera = conf_find_camera(conf, q->value[QUERY_CAM]);
+    if (out->camera == NULL)
+        return fail(out, HTTP_ERROR_UNKNOWN_CAMERA, "cam: no camera of this name is configured");
+    out->url = out->camera->url;
+    out->transport = out->camera->transport;
+    (void)snprintf(out->camera_label, sizeof(out->camera_label), "%s", out->camera->name);
+    return 0;
+}
+
+static int read_camera(const struct conf *conf, const struct query *q, struct route *out)
+{
+    bool url = q->given[QUERY_CAM_URL] && q->cam_url_len > 0;
+    bool name = q->given[QUERY_CAM] && q->value[QUERY_CAM][0] != '\0';
+    if (!url && !name)
+        return fail(out, HTTP_ERROR_MISSING_CAMERA,
+                    "cam_url=URL of the camera or cam=NAME from the configuration is needed");
+    if (url && name)
+        return fail(out, HTTP_ERROR_BAD_PARAMETER,
+                    "cam: not together with cam_url; if it belongs to the camera's URL, "
+                    "percent-encode that");
+    int rc = url ? read_camera_url(q, out) : read_camera_name(conf, q, out);
+    if (rc != 0 || !q->given[QUERY_CAM_TYPE])
+        return rc;
+    if (url_transport_parse(q->value[QUERY_CAM_TYPE], out->url.scheme, &out->transport) != 0)
+        return fail(out, HTTP_ERROR_BAD_PARAMETER,
+                    "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs, rtsp-udp for rtsp, "
+                    "rtmp for rtmp and rtmps");
+    return 0;
+}
+
+/* RFC 6455 section 4.2.1: 16 bytes in base64. */
+static bool websocket_key_ok(const char *key)
+{
+    return strlen(key) == 24 && strcmp(key + 22, "==") == 0 &&
+           strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == 22;
+}
+
+static int read_websocket(const struct http_request *request, struct route *out)
+{
+    struct ipc_client *client = &out->client;
+    if (strcmp(request->websocket_version, "13") != 0) {
+        (void)snprintf(out->headers, sizeof(out->headers), "Sec-WebSocket-Version: 13\r\n");
+        return fail(out, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Version: 13 is accepted");
+    }
+    if (!websocket_key_ok(request->websocket_key))
+        return fail(out, HTTP_ERROR_BAD_REQUEST,
+                    "Sec-WebSocket-Key: 16 bytes in base64 are accepted");
+    client->websocket = 1;
+    memcpy(client->websocket_key, request->websocket_key, sizeof(client->websocket_key));
+
+    /* Section 4.2.2: one of those offered; what the stream holds does not depend on it. */
+    const char *offered = request->websocket_protocol + strspn(request->websocket_protocol, ", \t");
+    memcpy(client->websocket_protocol, offered, strcspn(offered, ", \t"));
+    if (!is_token_list(client->websocket_protocol, ""))
+        return fail(out, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Protocol: tokens are accepted");
+    return 0;
+}
+
+static void fill_client(struct ipc_client *client, const struct http_request *request,
+                        enum route_kind kind)
+{
+    static const enum ipc_client_kind kinds[] = {[ROUTE_STREAM] = IPC_CLIENT_STREAM,
+                                                 [ROUTE_SNAPSHOT] = IPC_CLIENT_SNAPSHOT,
+                                                 [ROUTE_MJPEG] = IPC_CLIENT_MJPEG};
+    client->kind = kinds[kind];
+    client->join = IPC_JOIN_LIVE;
+    client->hevc = IPC_HEVC_ENHANCED;
+    client->audio = 1;
+    client->allow_h265 = 1;
+    client->head = request->method == REQUEST_HEAD;
+    client->quality = QUALITY_DEFAULT;
+    client->fps = FPS_DEFAULT;
+    _Static_assert(sizeof(client->origin) == sizeof(request->origin), "copied whole");
+    _Static_assert(sizeof(client->if_none_match) == sizeof(request->if_none_match), "copied whole");
+    _Static_assert(sizeof(client->websocket_key) == sizeof(request->websocket_key), "copied whole");
+    _Static_assert(sizeof(client->websocket_protocol) == sizeof(request->websocket_protocol),
+                   "a part of it is copied");
+    memcpy(client->origin, request->origin, sizeof(client->origin));
+    memcpy(client->if_none_match, request->if_none_match, sizeof(client->if_none_match));
+}
+
+static int route_camera(const struct conf *conf, const struct http_request *request,
+                        enum route_kind kind, struct route *out)
+{
+    struct query q;
+    enum query_param bad = QUERY_CAM_URL;
+    int rc = query_parse(&q, request->query, &bad);
+    if (rc == -EEXIST)
+        return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: once is accepted", query_param_name(bad));
+    if (rc != 0)
+        return fail(out, HTTP_ERROR_BAD_CAMERA_URL, "cam_url: up to %d bytes are accepted",
+                    IPC_URL_MAX - 1);
+
+    fill_client(&out->client, request, kind);
+    rc = read_camera(conf, &q, out);
+    if (rc == 0)
+        rc = read_options(&q, kind, out);
+    if (rc == 0 && kind == ROUTE_STREAM && request->upgrade_websocket)
+        rc = read_websocket(request, out);
+    if (rc == 0)
+        out->kind = kind;
+    return rc;
+}
+
 int route_request(const struct conf *conf, enum route_port port, const struct http_request *request,
                   struct route *out)
 {
     memset(out, 0, sizeof(*out));
-    return -EINVAL;
+    const struct endpoint *endpoint = find_endpoint(port, request->path);
+    if (request->method == REQUEST_OPTIONS)
+        return answer_preflight(request, endpoint, out);
+    if (endpoint == NULL)
+        return fail(out, HTTP_ERROR_NOT_FOUND, "%s",
+                    port == ROUTE_PORT_STREAM ? "this port has / and any path that ends in .flv"
+                                              : "this port has /snapshot, /mjpeg and /healthz");
+    if (!method_allowed(endpoint, request->method)) {
+        (void)snprintf(out->headers, sizeof(out->headers), "Allow: %s\r\n", endpoint->methods);
+        return fail(out, HTTP_ERROR_METHOD_NOT_ALLOWED, "%s are accepted", endpoint->methods);
+    }
+    if (endpoint->kind == ROUTE_HEALTHZ) {
+        out->kind = ROUTE_HEALTHZ;
+        return 0;
+    }
+    return route_camera(conf, request, endpoint->kind, out);
 }

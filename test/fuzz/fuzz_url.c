@@ -1,5 +1,6 @@
 /* Any text as a camera URL: what is accepted must survive being written and read again. */
 #include "common/url.h"
+#include "common/url_redact.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* common/url: how a camera URL is read, written, redacted and named. */
 #include "common/url.h"
+#include "common/url_redact.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,0 +1,251 @@
+#include "master/conf_file.h"
+
+#include "master/conf_option.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_MAX_BYTES (IPC_URL_MAX + 256)
+#define SECTION_MAX 128
+#define ACCEPTED_MAX 256
+
+/*
+ * inih splits the lines.  It tells the handler neither the line number nor about sections without
+ * keys, and cuts section names at 49 bytes, so the reader below keeps both.
+ */
+struct reader {
+    struct conf *conf;
+    const char *name; /* of the file */
+    const char *next;
+    size_t left;
+    unsigned line;
+    char section[SECTION_MAX]; /* "server", or `camera "name"` */
+    bool in_camera;            /* the last of conf->cameras is being read */
+    bool has_url;
+    unsigned section_line;
+    unsigned type_line;
+    char type[16];
+    int error;
+    struct conf_text text;
+};
+
+static int fail(struct reader *r, unsigned line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct reader *r, unsigned line, const char *fmt, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    conf_text_put(&r->text, "%s:%u: %s", r->name, line, message);
+    r->error = -EINVAL;
+    return r->error;
+}
+
+static struct conf_camera *last_camera(struct reader *r)
+{
+    return &r->conf->cameras[r->conf->camera_count - 1];
+}
+
+/* What can only be said when all keys of a [camera "name"] section have been seen. */
+static int finish_camera(struct reader *r)
+{
+    if (!r->in_camera)
+        return 0;
+    r->in_camera = false;
+    struct conf_camera *camera = last_camera(r);
+    if (!r->has_url)
+        return fail(r, r->section_line, "[%s] url is missing", r->section);
+    camera->transport = url_default_transport(camera->url.scheme);
+    if (r->type[0] != '\0' &&
+        url_transport_parse(r->type, camera->url.scheme, &camera->transport) != 0)
+        return fail(r, r->type_line,
+                    "[%s] type: rtsp-tcp is accepted for rtsp and rtsps URLs, rtsp-udp for rtsp, "
+                    "rtmp for rtmp and rtmps",
+                    r->section);
+    return 0;
+}
+
+static bool camera_name_ok(const char *name)
+{
+    size_t len = strlen(name);
+    if (len == 0 || len >= IPC_CAMERA_ID_MAX)
+        return false;
+    for (const char *c = name; *c != '\0'; c++) {
+        bool alnum =
+            (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
+        if (!alnum && strchr("._-", *c) == NULL)
+            return false;
+    }
+    return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* cut off requests */
+}
+
+static int begin_camera(struct reader *r, const char *name)
+{
+    struct conf *conf = r->conf;
+    if (!camera_name_ok(name))
+        return fail(r, r->line,
+                    "[%s] name: up to %d letters, digits, '.', '_' and '-', not ending in .flv, "
+                    "are accepted",
+                    r->section, IPC_CAMERA_ID_MAX - 1);
+    if (conf_find_camera(conf, name) != NULL)
+        return fail(r, r->line, "[%s] is there twice; once is accepted", r->section);
+    if (conf->camera_count == CONF_CAMERAS_MAX)
+        return fail(r, r->line, "up to %d cameras are accepted", CONF_CAMERAS_MAX);
+    if ((conf->camera_count & (conf->camera_count - 1)) == 0) { /* full: grows by doubling */
+        size_t room = conf->camera_count > 0 ? 2 * conf->camera_count : 1;
+        void *grown = reallocarray(conf->cameras, room, sizeof(conf->cameras[0]));
+        if (grown == NULL)
+            return fail(r, r->line, "out of memory");
+        conf->cameras = grown;
+    }
+    conf->camera_count++;
+    struct conf_camera *camera = last_camera(r);
+    memset(camera, 0, sizeof(*camera));
+    memcpy(camera->name, name, strlen(name));
+    r->in_camera = true;
+    r->has_url = false;
+    r->type[0] = '\0';
+    r->section_line = r->line;
+    return 0;
+}
+
+/* A line that begins with `[`. */
+static int begin_section(struct reader *r, const char *line)
+{
+    const char *end = strchr(line, ']');
+    int rc = finish_camera(r);
+    if (rc != 0)
+        return rc;
+    size_t len = end != NULL ? (size_t)(end - line) - 1 : 0;
+    const char *after = end != NULL ? end + 1 + strspn(end + 1, " \t\r\n") : "";
+    if (end == NULL || len >= sizeof(r->section) ||
+        (*after != '\0' && *after != ';' && *after != '#'))
+        return fail(r, r->line, "[section], alone on its line, is accepted");
+    memcpy(r->section, line + 1, len);
+    r->section[len] = '\0';
+
+    if (conf_section_known(r->section))
+        return 0;
+    static const char camera[] = "camera \"";
+    if (strncmp(r->section, camera, sizeof(camera) - 1) == 0 && r->section[len - 1] == '"' &&
+        len > sizeof(camera) - 1) {
+        char name[SECTION_MAX];
+        memcpy(name, r->section + sizeof(camera) - 1, len - sizeof(camera));
+        name[len - sizeof(camera)] = '\0';
+        return begin_camera(r, name);
+    }
+    return fail(r, r->line, "[%s]: [server], [camera], [viewer] and [camera \"name\"] are accepted",
+                r->section);
+}
+
+/* ini_reader: the next line, at most size - 1 bytes of it. */
+static char *read_line(char *out, int size, void *opaque)
+{
+    struct reader *r = opaque;
+    if (r->left == 0 || r->error != 0)
+        return NULL;
+    const char *newline = memchr(r->next, '\n', r->left);
+    size_t len = newline != NULL ? (size_t)(newline - r->next) : r->left;
+    size_t used = newline != NULL ? len + 1 : len;
+    r->line++;
+    if (len >= (size_t)size) {
+        (void)fail(r, r->line, "lines of up to %d bytes are accepted", size - 1);
+        return NULL;
+    }
+    if (memchr(r->next, '\0', len) != NULL) {
+        (void)fail(r, r->line, "NUL byte");
+        return NULL;
+    }
+    memcpy(out, r->next, len);
+    out[len] = '\0';
+    r->next += used;
+    r->left -= used;
+
+    const char *text = out;
+    if (r->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
+        text += 3; /* byte order mark, skipped by inih too */
+    text += strspn(text, " \t\r\v\f");
+    if (*text == '[' && begin_section(r, text) != 0)
+        return NULL;
+    return out;
+}
+
+static int set_camera_key(struct reader *r, const char *key, const char *value)
+{
+    struct conf_camera *camera = last_camera(r);
+    const char *reason;
+    if (strcmp(key, "url") == 0) {
+        r->has_url = true;
+        if (url_parse(&camera->url, value, strlen(value), &reason) != 0)
+            return fail(r, r->line, "[%s] url: %s", r->section, reason);
+    } else if (strcmp(key, "type") == 0) {
+        r->type_line = r->line;
+        /* too long is as wrong as unknown, and found out about in finish_camera() */
+        (void)snprintf(r->type, sizeof(r->type), "%s", value[0] != '\0' ? value : "-");
+    } else if (strcmp(key, "always_on") == 0) {
+        camera->always_on = strcmp(value, "yes") == 0;
+        if (!camera->always_on && strcmp(value, "no") != 0)
+            return fail(r, r->line, "[%s] always_on: yes or no is accepted", r->section);
+    } else {
+        return fail(r, r->line, "[%s] %s: url, type and always_on are accepted", r->section, key);
+    }
+    return 0;
+}
+
+/* ini_handler: @return nonzero on success.  The section is the reader's, see there. */
+static int on_key(void *opaque, const char *inih_section, const char *key, const char *value)
+{
+    struct reader *r = opaque;
+    (void)inih_section;
+    if (r->error != 0)
+        return 0;
+    if (r->in_camera)
+        return set_camera_key(r, key, value) == 0;
+    if (r->section[0] == '\0') {
+        (void)fail(r, r->line, "%s: a [section] is needed before it", key);
+        return 0;
+    }
+    const struct conf_option *option = conf_option_find(r->section, key);
+    char text[ACCEPTED_MAX] = "";
+    struct conf_text accepted = {.buf = text, .size = sizeof(text)};
+    if (option == NULL) {
+        for (size_t i = 0; i < conf_option_count; i++) {
+            if (strcmp(conf_options[i].section, r->section) == 0)
+                conf_text_put(&accepted, "%s%s", accepted.len > 0 ? ", " : "", conf_options[i].key);
+        }
+        (void)fail(r, r->line, "[%s] %s: unknown key; %s are accepted", r->section, key, text);
+        return 0;
+    }
+    if (conf_option_set(r->conf, option, value, &accepted) != 0)
+        (void)fail(r, r->line, "[%s] %s: %s", r->section, key, text);
+    return r->error == 0;
+}
+
+int conf_read(struct conf *conf, const char *name, const char *bytes, size_t len, char *text,
+              size_t textlen)
+{
+    struct reader r = {.conf = conf,
+                       .name = name,
+                       .next = bytes,
+                       .left = len,
+                       .text = {.buf = text, .size = textlen}};
+    ini_max_line = LINE_MAX_BYTES;
+    ini_allow_multiline = false; /* an indented key is a key */
+    ini_stop_on_first_error = true;
+    text[0] = '\0';
+    int bad_line = ini_parse_stream(read_line, &r, on_key, &r);
+    if (r.error == 0 && bad_line > 0)
+        (void)fail(&r, (unsigned)bad_line, "key = value is accepted");
+    if (r.error == 0 && bad_line < 0)
+        (void)fail(&r, r.line, "out of memory");
+    if (r.error == 0)
+        (void)finish_camera(&r);
+    return r.error;
+}

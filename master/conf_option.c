@@ -1,0 +1,144 @@
+#include "master/conf_option.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct conf_option conf_options[] = {
+#define X(sec, name, kind, text, low, high, about) \
+    {.section = #sec,                              \
+     .key = #name,                                 \
+     .type = CONF_##kind,                          \
+     .offset = offsetof(struct conf, sec.name),    \
+     .initial = (text),                            \
+     .min = (low),                                 \
+     .max = (high),                                \
+     .help = (about)},
+    CONF_OPTIONS(X)
+#undef X
+};
+
+const size_t conf_option_count = sizeof(conf_options) / sizeof(conf_options[0]);
+
+void conf_text_put(struct conf_text *text, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(text->buf + text->len, text->size - text->len, fmt, args);
+    va_end(args);
+    if (n > 0)
+        text->len += (size_t)n < text->size - text->len ? (size_t)n : text->size - text->len - 1;
+}
+
+const struct conf_option *conf_option_find(const char *section, const char *key)
+{
+    for (size_t i = 0; i < conf_option_count; i++) {
+        if (strcmp(conf_options[i].section, section) == 0 && strcmp(conf_options[i].key, key) == 0)
+            return &conf_options[i];
+    }
+    return NULL;
+}
+
+bool conf_section_known(const char *section)
+{
+    for (size_t i = 0; i < conf_option_count; i++) {
+        if (strcmp(conf_options[i].section, section) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Decimal digits only: no sign, no space, no 0x. */
+static bool parse_number(const char *value, uint64_t min, uint64_t max, uint64_t *number)
+{
+    size_t len = strlen(value);
+    if (len == 0 || len > 18 || strspn(value, "0123456789") != len)
+        return false;
+    *number = strtoull(value, NULL, 10);
+    return *number >= min && *number <= max;
+}
+
+static bool parse_address(const char *value, char *out)
+{
+    struct in6_addr addr;
+    size_t len = strlen(value);
+    if (len >= CONF_BIND_MAX ||
+        (inet_pton(AF_INET, value, &addr) != 1 && inet_pton(AF_INET6, value, &addr) != 1))
+        return false;
+    memcpy(out, value, len + 1);
+    return true;
+}
+
+static void put_accepted(struct conf_text *text, const struct conf_option *option)
+{
+    if (option->type == CONF_ADDRESS)
+        conf_text_put(text, "an IPv4 or IPv6 address is accepted");
+    else if (option->type == CONF_LOG_LEVEL || option->type == CONF_LOG_FORMAT)
+        conf_text_put(text, "%s is accepted", option->help);
+    else
+        conf_text_put(text, "a number from %llu to %llu is accepted",
+                      (unsigned long long)option->min, (unsigned long long)option->max);
+}
+
+int conf_option_set(struct conf *conf, const struct conf_option *option, const char *value,
+                    struct conf_text *accepted)
+{
+    void *member = (char *)conf + option->offset;
+    uint64_t number = 0;
+    bool ok = false;
+
+    switch (option->type) {
+    case CONF_UINT32:
+        ok = parse_number(value, option->min, option->max, &number);
+        if (ok)
+            *(uint32_t *)member = (uint32_t)number;
+        break;
+    case CONF_UINT64:
+        ok = parse_number(value, option->min, option->max, &number);
+        if (ok)
+            *(uint64_t *)member = number;
+        break;
+    case CONF_ADDRESS:
+        ok = parse_address(value, member);
+        break;
+    case CONF_LOG_LEVEL:
+        ok = log_level_parse(value, member) == 0;
+        break;
+    case CONF_LOG_FORMAT:
+        ok = strcmp(value, "text") == 0 || strcmp(value, "json") == 0;
+        if (ok)
+            *(enum log_format *)member = value[0] == 't' ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+        break;
+    }
+    if (!ok)
+        put_accepted(accepted, option);
+    return ok ? 0 : -EINVAL;
+}
+
+void conf_option_write(const struct conf *conf, const struct conf_option *option,
+                       struct conf_text *text)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
+    const void *member = (const char *)conf + option->offset;
+    switch (option->type) {
+    case CONF_UINT32:
+        conf_text_put(text, "%u", *(const uint32_t *)member);
+        break;
+    case CONF_UINT64:
+        conf_text_put(text, "%llu", (unsigned long long)*(const uint64_t *)member);
+        break;
+    case CONF_ADDRESS:
+        conf_text_put(text, "%s", (const char *)member);
+        break;
+    case CONF_LOG_LEVEL:
+        conf_text_put(text, "%s", levels[*(const enum log_level *)member]);
+        break;
+    case CONF_LOG_FORMAT:
+        conf_text_put(text, "%s",
+                      *(const enum log_format *)member == LOG_FORMAT_TEXT ? "text" : "json");
+        break;
+    }
+}
