@@ -17,6 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define LAST_WAIT_MS 4000 /* longer than a worker without a master lives (worker.c) */
+#define LAST_POLL_MS 10
+
 struct child {
     uint32_t worker_id;
     pid_t pid;
@@ -198,6 +201,20 @@ static int open_sigchld(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+/* The master is gone: so will be the workers, whose channels closed with it.  Reap them, so that
+ * nothing is left of the server when this process has ended. */
+static void wait_for_children(void)
+{
+    for (int i = 0; i < LAST_WAIT_MS / LAST_POLL_MS; i++) {
+        pid_t pid;
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        }
+        if (pid == -1)
+            return; /* ECHILD: none is left */
+        (void)poll(NULL, 0, LAST_POLL_MS);
+    }
+}
+
 int nursery_run(int channel)
 {
     struct nursery n = {.channel = channel, .sigchld = open_sigchld()};
@@ -224,5 +241,6 @@ int nursery_run(int channel)
     free(n.children);
     fd_close(&n.sigchld);
     fd_close(&n.channel);
+    wait_for_children();
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -6,8 +6,8 @@
 #include "common/url_redact.h"
 #include "common/xalloc.h"
 #include "worker/camera_state.h"
-#include "worker/fanout.h"
 #include "worker/ingest.h"
+#include "worker/outputs.h"
 #include "worker/source.h"
 
 #include <assert.h>
@@ -40,7 +40,7 @@ struct stream {
     struct source *source; /* NULL: not connected */
     bool source_closing;
     struct ingest *ingest;
-    struct fanout *fanout;
+    struct outputs *outputs;
     uv_timer_t retry;
     uv_timer_t tick;
     bool closing;
@@ -85,7 +85,7 @@ static void set_state(struct stream *s, enum ipc_camera_state state, uint32_t re
 
 static size_t viewers(const struct stream *s)
 {
-    return fanout_waiting(s->fanout) + fanout_streaming(s->fanout);
+    return outputs_waiting(s->outputs) + outputs_streaming(s->outputs);
 }
 
 static bool is_refused(const struct stream *s)
@@ -132,9 +132,9 @@ static void after_attempt(struct stream *s)
 {
     if (s->closing || is_refused(s)) {
         set_state(s, IPC_CAMERA_IDLE, is_refused(s) ? REFUSED_MS : 0);
-    } else if (fanout_waiting(s->fanout) > 0) {
+    } else if (outputs_waiting(s->outputs) > 0) {
         connect_soon(s); /* they came after the attempt had failed */
-    } else if (s->always_on || fanout_streaming(s->fanout) > 0) {
+    } else if (s->always_on || outputs_streaming(s->outputs) > 0) {
         connect_in(s, backoff_ms(s->attempts));
     } else {
         set_state(s, IPC_CAMERA_IDLE, 0);
@@ -160,7 +160,7 @@ static void leave_camera(struct stream *s)
         return;
     s->source_closing = true;
     s->bytes_in += source_bytes_in(s->source);
-    fanout_disconnected(s->fanout);
+    outputs_disconnected(s->outputs);
     source_close(s->source, on_source_closed, s);
 }
 
@@ -177,10 +177,10 @@ static void attempt_failed(struct stream *s, enum http_error error, const char *
               http_error_code(error), detail);
     if (error == HTTP_ERROR_CAMERA_UNAUTHORIZED) {
         s->refused_until_ms = clock_ms() + REFUSED_MS;
-        fanout_close_streaming(s->fanout, "the camera rejects the password");
+        outputs_close_streaming(s->outputs, "the camera rejects the password");
     }
     set_state(s, IPC_CAMERA_BACKOFF, 0);
-    fanout_fail_waiting(s->fanout, INT64_MAX, error, detail);
+    outputs_fail_waiting(s->outputs, INT64_MAX, error, detail);
     leave_camera(s);
 }
 
@@ -190,7 +190,7 @@ static void on_source_tracks(void *ctx, struct codec_config *audio)
 {
     struct stream *s = ctx;
     s->has_audio = audio != NULL;
-    fanout_set_tracks(s->fanout, audio);
+    outputs_set_tracks(s->outputs, audio);
 }
 
 static void on_first_frame(struct stream *s)
@@ -216,7 +216,7 @@ static void on_source_frame(void *ctx, struct frame *frame)
         if (s->state == IPC_CAMERA_CONNECTING)
             on_first_frame(s);
     }
-    fanout_push(s->fanout, frame);
+    outputs_push(s->outputs, frame);
 }
 
 static void on_source_end(void *ctx, enum http_error error, const char *detail)
@@ -269,9 +269,10 @@ static void on_tick(uv_timer_t *timer)
     if (connecting_for_too_long(s))
         attempt_failed(s, HTTP_ERROR_CAMERA_TIMEOUT, "no answer within the time for connecting");
     if (s->lost_ms != 0 && clock_ms() - s->lost_ms > s->limits.reconnect_window_ms)
-        fanout_close_streaming(s->fanout, "the camera did not come back");
-    fanout_fail_waiting(s->fanout, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS,
-                        HTTP_ERROR_CAMERA_TIMEOUT, "no picture within the time for connecting");
+        outputs_close_streaming(s->outputs, "the camera did not come back");
+    outputs_fail_waiting(s->outputs, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS,
+                         HTTP_ERROR_CAMERA_TIMEOUT, "no picture within the time for connecting");
+    outputs_check(s->outputs);
     check_idle(s);
 }
 
@@ -302,7 +303,7 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->state = IPC_CAMERA_IDLE;
     s->wanted_ms = clock_ms();
     s->ingest = ingest_new();
-    s->fanout = fanout_new(loop, &s->limits, s->shown);
+    s->outputs = outputs_new(loop, &s->limits, s->shown);
     (void)uv_timer_init(loop, &s->retry);
     (void)uv_timer_init(loop, &s->tick);
     s->retry.data = s->tick.data = s;
@@ -317,9 +318,9 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request)
 {
     stream->wanted_ms = clock_ms();
-    fanout_add(stream->fanout, fd, request);
+    outputs_add_client(stream->outputs, fd, request);
     if (is_refused(stream))
-        fanout_fail_waiting(stream->fanout, INT64_MAX, stream->error, stream->detail);
+        outputs_fail_waiting(stream->outputs, INT64_MAX, stream->error, stream->detail);
     else if (stream->state == IPC_CAMERA_IDLE && stream->source == NULL)
         connect_soon(stream);
     else if (stream->state == IPC_CAMERA_BACKOFF && stream->source == NULL)
@@ -328,7 +329,7 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
 
 static void free_when_done(struct stream *s)
 {
-    if (!s->closing || s->source != NULL || s->fanout != NULL || s->retry.data != NULL ||
+    if (!s->closing || s->source != NULL || s->outputs != NULL || s->retry.data != NULL ||
         s->tick.data != NULL)
         return;
     ingest_free(&s->ingest);
@@ -344,10 +345,10 @@ static void on_timer_closed(uv_handle_t *handle)
     free_when_done(s);
 }
 
-static void on_fanout_closed(void *ctx)
+static void on_outputs_closed(void *ctx)
 {
     struct stream *s = ctx;
-    s->fanout = NULL;
+    s->outputs = NULL;
     free_when_done(s);
 }
 
@@ -357,10 +358,10 @@ void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx)
     stream->closed = closed;
     stream->closed_ctx = ctx;
     leave_camera(stream);
-    fanout_fail_waiting(stream->fanout, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
+    outputs_fail_waiting(stream->outputs, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     uv_close((uv_handle_t *)&stream->retry, on_timer_closed);
     uv_close((uv_handle_t *)&stream->tick, on_timer_closed);
-    fanout_close(stream->fanout, on_fanout_closed, stream);
+    outputs_close(stream->outputs, on_outputs_closed, stream);
 }
 
 static uint32_t fourcc(const char *name)
@@ -372,7 +373,7 @@ static uint32_t fourcc(const char *name)
 void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
 {
     const struct codec_config *v = stream->video;
-    struct fanout_stats out = fanout_stats(stream->fanout);
+    struct fanout_stats out = outputs_stats(stream->outputs);
     *stats = (struct ipc_stats){
         .bytes_in = stream->bytes_in,
         .bytes_out = out.bytes_out,

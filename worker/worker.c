@@ -148,7 +148,8 @@ static void on_master_gone(struct worker *w, const char *why)
 {
     if (w->leaving)
         return;
-    log_warnx(NULL, "leaving: %s", why);
+    if (w->stream != NULL)
+        log_warnx(NULL, "leaving: %s", why);
     (void)uv_poll_stop(&w->poll);
     (void)alarm(ORPHAN_MS / 1000);
     leave(w);
