@@ -257,8 +257,10 @@ int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t
     if (args.action == CONF_HELP)
         write_help(&out);
     else if (args.action == CONF_VERSION)
-        conf_text_put(&out, "cam-httpflv %s\n", CAM_HTTPFLV_VERSION);
+        conf_text_put(&out, "cam-httpflv %s", CAM_HTTPFLV_VERSION);
     else if (args.action == CONF_CHECKED)
         write_configuration(&out, conf);
+    if (out.len > 0 && text[out.len - 1] == '\n')
+        text[out.len - 1] = '\0';
     return (int)args.action;
 }

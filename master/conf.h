@@ -99,7 +99,8 @@ enum conf_result { CONF_RUN = 0, CONF_HELP = 1, CONF_VERSION = 2, CONF_CHECKED =
  *
  * @param conf  overwritten; conf_free() it in every case but a negative result.
  * @param argv  as main() got it.  Borrowed.
- * @param text  textlen bytes (CONF_TEXT_MAX): what to print when the result is not CONF_RUN.
+ * @param text  textlen bytes (CONF_TEXT_MAX): what to print when the result is not CONF_RUN,
+ *              without a final newline.
  * @return enum conf_result; negative errno: the text names the file and line, variable or flag,
  *         and what is accepted there.
  */

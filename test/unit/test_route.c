@@ -1,0 +1,381 @@
+/* master/route and master/query: from a parsed request to what is done about it. */
+#include "master/conf_file.h"
+#include "master/route.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct conf conf;
+static struct http_head head;
+static struct route out;
+
+static const char ini[] = "[camera \"front-door\"]\n"
+                          "url = rtsp://admin:secret@10.0.0.9/stream1\n"
+                          "type = rtsp-udp\n"
+                          "[camera \"gate\"]\n"
+                          "url = rtmp://10.0.0.8/live/gate\n";
+
+static int setup(void **state)
+{
+    char text[CONF_TEXT_MAX];
+    conf_init(&conf);
+    return conf_read(&conf, "test", ini, sizeof(ini) - 1, text, sizeof(text));
+}
+
+static int teardown(void **state)
+{
+    conf_free(&conf);
+    return 0;
+}
+
+static int route_with(enum route_port port, const char *method, const char *target,
+                      const char *headers)
+{
+    static char text[HTTP_HEAD_MAX];
+    int n = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: gw\r\n%s\r\n", method, target,
+                     headers);
+    http_head_init(&head);
+    assert_int_equal(http_head_feed(&head, text, (size_t)n, NULL), 1);
+    memset(&out, 0xee, sizeof(out));
+    int rc = route_request(&conf, port, &head.request, &out);
+    assert_int_equal(rc, out.kind == ROUTE_ERROR ? -EINVAL : 0);
+    assert_true(strlen(out.message) < sizeof(out.message));
+    return rc;
+}
+
+static int get(const char *target)
+{
+    return route_with(ROUTE_PORT_STREAM, "GET", target, "");
+}
+
+static int get_snapshot(const char *target)
+{
+    return route_with(ROUTE_PORT_SNAPSHOT, "GET", target, "");
+}
+
+static void assert_error(enum http_error error, const char *in_message)
+{
+    assert_int_equal(out.kind, ROUTE_ERROR);
+    assert_string_equal(http_error_code(out.error), http_error_code(error));
+    if (strstr(out.message, in_message) == NULL)
+        print_error("message: %s\n", out.message);
+    assert_non_null(strstr(out.message, in_message));
+}
+
+static void assert_camera(const char *target, const char *expected)
+{
+    char url[IPC_URL_MAX];
+    if (get(target) != 0)
+        print_error("%s: %s\n", target, out.message);
+    assert_int_equal(out.kind, ROUTE_STREAM);
+    (void)url_format(&out.url, url);
+    assert_string_equal(url, expected);
+}
+
+/* cam_url as players, browsers, scripts and people write it */
+static void test_camera_urls(void **state)
+{
+    static const struct {
+        const char *target, *url;
+    } cases[] = {
+        {"/?cam_url=rtsp://10.0.0.9/s", "rtsp://10.0.0.9/s"},
+        {"/?cam_url=rtsp%3A%2F%2F10.0.0.9%2Fs", "rtsp://10.0.0.9/s"},
+        {"/?cam_url=rtsp%3a%2f%2fu%3ap%2540ss%4010.0.0.9%2Fs%3Fa%3D1%26b%3D2",
+         "rtsp://u:p%40ss@10.0.0.9/s?a=1&b=2"},
+        {"/?cam_url=rtsp%3A%2F%2Fu%3Ap%2Bq%4010.0.0.9%2Fa+b", "rtsp://u:p+q@10.0.0.9/a%20b"},
+        /* raw: to the end, with its own query, `+` being itself */
+        {"/?cam_url=rtsp://u:p@ss@10.0.0.9/cam?channel=1&subtype=0",
+         "rtsp://u:p%40ss@10.0.0.9/cam?channel=1&subtype=0"},
+        {"/?cam_url=rtsp://u:a&b+c@10.0.0.9/s", "rtsp://u:a&b+c@10.0.0.9/s"},
+        {"/?cam_url=rtsp://admin:p@ss#1@10.0.0.9:554/cam?channel=1&subtype=0",
+         "rtsp://admin:p%40ss%231@10.0.0.9/cam?channel=1&subtype=0"},
+        {"/?cam_url=rtsp://h/a%20b?c=%41", "rtsp://h/a%20b?c=%41"},
+        /* ... but for known pairs at its end */
+        {"/?cam_url=rtsp://h/s?channel=1&subtype=0&audio=none&join=gop",
+         "rtsp://h/s?channel=1&subtype=0"},
+        {"/?cam_url=rtsp://h/s?join=key&x=1&audio=none", "rtsp://h/s?join=key&x=1"},
+        {"/?cam_url=rtsp://h/s?a=1&audio=none&b=2", "rtsp://h/s?a=1&audio=none&b=2"},
+        {"/?cam_url=rtsp://h/s&token=abc&width=999", "rtsp://h/s"},
+        {"/?join=key&cam_url=rtsp://h/s?a=1&b=2&_=123", "rtsp://h/s?a=1&b=2&_=123"},
+        {"/?cam_url=rtsp://h/s&", "rtsp://h/s&"},
+        /* encoded: anything may follow */
+        {"/?x&=&cam_url=rtsp%3A%2F%2Fh%2Fs&t=rtsp://x/y&join=gop", "rtsp://h/s"},
+        /* the suffix that players want */
+        {"/?cam_url=rtsp://h/s?a=1&b=2.flv", "rtsp://h/s?a=1&b=2"},
+        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs.flv", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s&audio=none.flv", "rtsp://h/s"},
+        {"/?audio=none&cam_url=rtmp://h/live/x.flv", "rtmp://h/live/x"},
+        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs&audio=none.flv", "rtsp://h/s"},
+        {"/live/front.flv?cam_url=rtsp://h/s.mp4", "rtsp://h/s.mp4"},
+        {"/.flv?cam_url=rtsp://h/s", "rtsp://h/s"},
+        /* another gateway: its suffix is its own */
+        {"/?cam_url=http://gw:8005/x.flv", "http://gw:8005/x.flv"},
+        {"/?cam_url=http://gw:8005/?cam_url=rtsp://u:p@10.0.0.9/s",
+         "http://gw:8005/?cam_url=rtsp://u:p@10.0.0.9/s"},
+        /* absolute form, as a proxy asks */
+        {"http://gw:8005/?cam_url=rtsp://h/s", "rtsp://h/s"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_camera(cases[i].target, cases[i].url);
+
+    assert_int_equal(get("/?cam_url=rtsp://h/s&audio=none.flv"), 0);
+    assert_int_equal(out.client.audio, 0);
+    assert_int_equal(get("/?join=key&cam_url=rtsp://h/s?a=1&audio=none"), 0);
+    assert_int_equal(out.client.audio, 0);
+    assert_int_equal(out.client.join, IPC_JOIN_KEY);
+}
+
+static void test_camera_errors(void **state)
+{
+    get("/");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+    get("/?cam_url=&cam=");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+    get("/?url=rtsp://h/s");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+    get("/?cam_url=file:///etc/passwd");
+    assert_error(HTTP_ERROR_UNSUPPORTED_SCHEME, "rtsp, rtsps, rtmp, rtmps, http and https");
+    get("/?cam_url=10.0.0.9");
+    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "scheme://");
+    get("/?cam_url=rtsp://secret:secret@/s");
+    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "host");
+    assert_null(strstr(out.message, "secret"));
+    assert_string_equal(out.camera_label, "");
+    get("/?cam_url=rtsp%3A%2F%2Fh%2F%0d%0aX");
+    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "control character");
+    get("/?cam_url=rtsp%3A%2F%2Fh%00%2Fs");
+    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "control character");
+    get("/?cam=garage");
+    assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam");
+    get("/?cam=front-door%00x");
+    assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam");
+    get("/?cam=gate&cam_url=rtsp://h/s");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam:");
+    get("/?cam_url=rtsp://h/s?a=1&cam=gate");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "percent-encode");
+    get("/?cam=gate&cam=gate");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam: once");
+    get("/?cam_url=rtsp://h/s&cam_url=rtsp://h/t");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam_url: once");
+    get("/?join=gop&cam_url=rtsp://h/s&join=gop");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "join: once");
+
+    static char target[4000];
+    for (int raw = 0; raw <= 1; raw++) {
+        int n = sprintf(target, "/?cam_url=rtsp%sh/", raw ? "://" : "%3A//");
+        memset(target + n, 'a', IPC_URL_MAX);
+        target[n + IPC_URL_MAX] = '\0';
+        get(target);
+        assert_error(HTTP_ERROR_BAD_CAMERA_URL, "2047");
+    }
+}
+
+static void test_named_camera(void **state)
+{
+    assert_camera("/?cam=front-door", "rtsp://admin:secret@10.0.0.9/stream1");
+    assert_ptr_equal(out.camera, conf_find_camera(&conf, "front-door"));
+    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_UDP);
+    assert_string_equal(out.camera_label, "front-door");
+    assert_camera("/?cam=gate.flv", "rtmp://10.0.0.8/live/gate");
+    assert_int_equal(out.transport, IPC_TRANSPORT_RTMP);
+    assert_camera("/?cam=front%2Ddoor&cam_type=rtsp-tcp", "rtsp://admin:secret@10.0.0.9/stream1");
+    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_TCP);
+
+    /* errors after the camera is known name it, never its URL */
+    get("/?cam=front-door&join=now");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "join: live, gop or key is accepted");
+    assert_string_equal(out.camera_label, "front-door");
+}
+
+static void test_stream_options(void **state)
+{
+    assert_int_equal(get("/?cam_url=rtsp://u:p@h/s"), 0);
+    assert_string_equal(out.camera_label, "rtsp://***@h/s");
+    assert_null(out.camera);
+    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_TCP);
+    assert_int_equal(out.client.kind, IPC_CLIENT_STREAM);
+    assert_int_equal(out.client.join, IPC_JOIN_LIVE);
+    assert_int_equal(out.client.hevc, IPC_HEVC_ENHANCED);
+    assert_int_equal(out.client.audio, 1);
+    assert_int_equal(out.client.allow_h265, 1);
+    assert_int_equal(out.client.head, 0);
+    assert_int_equal(out.client.websocket, 0);
+
+    assert_int_equal(
+        route_with(ROUTE_PORT_STREAM, "HEAD",
+                   "/x.flv?cam_url=rtsp%3A%2F%2Fh%2Fs&allow_h265=false&hevc=legacy&audio=none"
+                   "&join=gop&cam_type=rtsp-udp&width=1&quality=0",
+                   "Origin: https://o\r\n"),
+        0);
+    assert_int_equal(out.client.allow_h265, 0);
+    assert_int_equal(out.client.hevc, IPC_HEVC_LEGACY);
+    assert_int_equal(out.client.audio, 0);
+    assert_int_equal(out.client.join, IPC_JOIN_GOP);
+    assert_int_equal(out.client.head, 1);
+    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_UDP);
+    assert_string_equal(out.client.origin, "https://o");
+
+    static const struct {
+        const char *pair, *message;
+    } bad[] = {
+        {"allow_h265=yes", "allow_h265: false or true is accepted"},
+        {"allow_h265=", "allow_h265: false or true is accepted"},
+        {"hevc=1", "hevc: enhanced or legacy is accepted"},
+        {"audio=mp3", "audio: none or aac is accepted"},
+        {"join=LIVE", "join: live, gop or key is accepted"},
+        {"join=gop%00", "join: live, gop or key is accepted"},
+        {"cam_type=rtmp", "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs"},
+        {"cam_type=udp", "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs"},
+        {"cam_type=http-flv", "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char target[256];
+        (void)snprintf(target, sizeof(target), "/?%s&cam_url=rtsp://u:p@h/s", bad[i].pair);
+        get(target);
+        assert_error(HTTP_ERROR_BAD_PARAMETER, bad[i].message);
+        assert_string_equal(out.camera_label, "rtsp://***@h/s");
+    }
+}
+
+#define WS "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+#define WS_KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define WS_VERSION "Sec-WebSocket-Version: 13\r\n"
+
+static void test_websocket(void **state)
+{
+    static const char target[] = "/?cam=gate";
+    assert_int_equal(route_with(ROUTE_PORT_STREAM, "GET", target, WS WS_KEY WS_VERSION), 0);
+    assert_int_equal(out.client.websocket, 1);
+    assert_string_equal(out.client.websocket_key, "dGhlIHNhbXBsZSBub25jZQ==");
+    assert_string_equal(out.client.websocket_protocol, "");
+    assert_int_equal(route_with(ROUTE_PORT_STREAM, "GET", target,
+                                WS WS_KEY WS_VERSION "Sec-WebSocket-Protocol: , flv.v1, chat\r\n"),
+                     0);
+    assert_string_equal(out.client.websocket_protocol, "flv.v1");
+
+    route_with(ROUTE_PORT_STREAM, "GET", target, WS WS_KEY "Sec-WebSocket-Version: 8\r\n");
+    assert_error(HTTP_ERROR_BAD_REQUEST, "13");
+    assert_string_equal(out.headers, "Sec-WebSocket-Version: 13\r\n");
+    route_with(ROUTE_PORT_STREAM, "GET", target, WS WS_VERSION);
+    assert_error(HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key");
+    route_with(ROUTE_PORT_STREAM, "GET", target,
+               WS WS_VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=!\r\n");
+    assert_error(HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key");
+    route_with(ROUTE_PORT_STREAM, "GET", target,
+               WS WS_KEY WS_VERSION "Sec-WebSocket-Protocol: a\"b\r\n");
+    assert_error(HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Protocol");
+    /* a wrong camera is told before the handshake is looked at */
+    route_with(ROUTE_PORT_STREAM, "GET", "/?cam=x", WS);
+    assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam");
+}
+
+static void test_snapshot_options(void **state)
+{
+    assert_int_equal(get_snapshot("/snapshot?cam_url=rtsp://h/s"), 0);
+    assert_int_equal(out.kind, ROUTE_SNAPSHOT);
+    assert_int_equal(out.client.kind, IPC_CLIENT_SNAPSHOT);
+    assert_int_equal(out.client.width, 0);
+    assert_int_equal(out.client.height, 0);
+    assert_int_equal(out.client.quality, 85);
+
+    assert_int_equal(route_with(ROUTE_PORT_SNAPSHOT, "POST",
+                                "/snapshot?cam_url=rtsp://h/s&width=16&height=7680&quality=100",
+                                "If-None-Match: \"a\"\r\nContent-Length: 0\r\n"),
+                     0);
+    assert_int_equal(out.client.width, 16);
+    assert_int_equal(out.client.height, 7680);
+    assert_int_equal(out.client.quality, 100);
+    assert_string_equal(out.client.if_none_match, "\"a\"");
+
+    assert_int_equal(get_snapshot("/mjpeg?cam=gate"), 0);
+    assert_int_equal(out.kind, ROUTE_MJPEG);
+    assert_int_equal(out.client.kind, IPC_CLIENT_MJPEG);
+    assert_int_equal(out.client.fps, 5);
+    assert_int_equal(get_snapshot("/mjpeg?cam=gate&fps=30&quality=1"), 0);
+    assert_int_equal(out.client.fps, 30);
+    assert_int_equal(out.client.quality, 1);
+    assert_int_equal(get_snapshot("/snapshot?cam=gate&fps=999&join=x"), 0); /* not its own */
+
+    static const struct {
+        const char *pair, *message;
+    } bad[] = {
+        {"width=15", "width: a number from 16 to 7680 is accepted"},
+        {"width=7681", "width: a number from 16 to 7680 is accepted"},
+        {"height=1e3", "height: a number from 16 to 7680 is accepted"},
+        {"height=-64", "height: a number from 16 to 7680 is accepted"},
+        {"height=4294967360", "height: a number from 16 to 7680 is accepted"},
+        {"quality=0", "quality: a number from 1 to 100 is accepted"},
+        {"quality=101", "quality: a number from 1 to 100 is accepted"},
+        {"quality=", "quality: a number from 1 to 100 is accepted"},
+        {"quality=%2B5", "quality: a number from 1 to 100 is accepted"},
+        {"fps=0", "fps: a number from 1 to 30 is accepted"},
+        {"fps=31", "fps: a number from 1 to 30 is accepted"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char target[256];
+        (void)snprintf(target, sizeof(target), "/mjpeg?%s&cam=gate", bad[i].pair);
+        get_snapshot(target);
+        assert_error(HTTP_ERROR_BAD_PARAMETER, bad[i].message);
+    }
+}
+
+static void test_paths_and_methods(void **state)
+{
+    static const char *const missing[] = {
+        "/snapshot?cam=gate", "/play?cam=gate", "/x", "/flv", "/x.flv/", "//", "/healthz"};
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+        get(missing[i]);
+        assert_error(HTTP_ERROR_NOT_FOUND, ".flv");
+    }
+    get_snapshot("/?cam=gate");
+    assert_error(HTTP_ERROR_NOT_FOUND, "/snapshot");
+    get_snapshot("/x.flv?cam=gate");
+    assert_error(HTTP_ERROR_NOT_FOUND, "/snapshot");
+
+    assert_int_equal(get_snapshot("/healthz?x=1"), 0);
+    assert_int_equal(out.kind, ROUTE_HEALTHZ);
+
+    route_with(ROUTE_PORT_STREAM, "POST", "/?cam=gate", "");
+    assert_error(HTTP_ERROR_METHOD_NOT_ALLOWED, "GET, HEAD, OPTIONS");
+    assert_string_equal(out.headers, "Allow: GET, HEAD, OPTIONS\r\n");
+    route_with(ROUTE_PORT_SNAPSHOT, "DELETE", "/snapshot?cam=gate", "");
+    assert_error(HTTP_ERROR_METHOD_NOT_ALLOWED, "POST");
+    assert_string_equal(out.headers, "Allow: GET, HEAD, POST, OPTIONS\r\n");
+    route_with(ROUTE_PORT_SNAPSHOT, "PUT", "/nowhere", "");
+    assert_error(HTTP_ERROR_NOT_FOUND, "/snapshot");
+}
+
+static void test_preflight(void **state)
+{
+    route_with(ROUTE_PORT_SNAPSHOT, "OPTIONS", "/snapshot?cam_url=nonsense",
+               "Origin: https://o\r\nAccess-Control-Request-Method: POST\r\n"
+               "Access-Control-Request-Headers: authorization, x-a\r\n");
+    assert_int_equal(out.kind, ROUTE_PREFLIGHT);
+    assert_string_equal(out.headers, "Allow: GET, HEAD, POST, OPTIONS\r\n"
+                                     "Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\n"
+                                     "Access-Control-Allow-Headers: authorization, x-a\r\n"
+                                     "Access-Control-Max-Age: 86400\r\n");
+    route_with(ROUTE_PORT_STREAM, "OPTIONS", "*", "Access-Control-Request-Headers: a\"b\r\n");
+    assert_int_equal(out.kind, ROUTE_PREFLIGHT);
+    assert_string_equal(out.headers, "Allow: GET, HEAD, OPTIONS\r\n"
+                                     "Access-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"
+                                     "Access-Control-Max-Age: 86400\r\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_camera_urls),       cmocka_unit_test(test_camera_errors),
+        cmocka_unit_test(test_named_camera),      cmocka_unit_test(test_stream_options),
+        cmocka_unit_test(test_websocket),         cmocka_unit_test(test_snapshot_options),
+        cmocka_unit_test(test_paths_and_methods), cmocka_unit_test(test_preflight),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
