@@ -36,7 +36,7 @@ static const struct payload payloads[] = {
     {"G711A", "audio/x-alaw,rate=8000,channels=1", "rtppcmapay", 8},
     {"G711U", "audio/x-mulaw,rate=8000,channels=1", "rtppcmupay", 0},
     {"G722", "audio/G722,rate=16000,channels=1", "rtpg722pay", 9},
-    {"G726", "audio/x-adpcm,rate=8000,channels=1,bitrate=32000,layout=g726", "rtpg726pay", 97},
+    {"G726", "audio/x-adpcm,rate=8000,channels=1,layout=g726", "rtpg726pay", 97},
     {"OPUS", "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0", "rtpopuspay", 97},
 };
 
@@ -100,6 +100,11 @@ static GstCaps *payload_caps(const struct payload *payload, const struct loop_fi
 {
     GstCaps *caps = gst_caps_from_string(payload->caps);
 
+    if (strcmp(payload->codec, "G726") == 0) {
+        int bitrate = (int)loop->frames[0].bytes * 8 * 50; /* frames of 20 ms */
+
+        gst_caps_set_simple(caps, "bitrate", G_TYPE_INT, bitrate, NULL);
+    }
     if (loop->config_bytes) {
         GstBuffer *config = gst_buffer_new_memdup(loop->config, loop->config_bytes);
 
@@ -109,7 +114,7 @@ static GstCaps *payload_caps(const struct payload *payload, const struct loop_fi
     return caps;
 }
 
-static GstElement *make_payloader(const struct payload *payload, const struct switches *switches)
+static GstElement *make_payloader(const struct payload *payload)
 {
     GError *error = NULL;
     GstElement *payloader =
@@ -120,8 +125,6 @@ static GstElement *make_payloader(const struct payload *payload, const struct sw
         g_error_free(error);
         return NULL;
     }
-    if (strcmp(payload->codec, "G726") == 0 && switches->rfc3551)
-        g_object_set(payloader, "force-aal2", FALSE, NULL);
     return payloader;
 }
 
@@ -142,7 +145,7 @@ int feed_add(GstBin *bin, const char *name, const struct loop_file *loop,
     if (!payload)
         return -EINVAL;
     source = gst_element_factory_make("appsrc", NULL);
-    payloader = make_payloader(payload, switches);
+    payloader = make_payloader(payload);
     if (!source || !payloader)
         return -ENOSYS;
 

@@ -46,11 +46,13 @@ AUDIO = {
     "G711A": ("-c:a pcm_alaw", 8000, 1, 8000, 160),
     "G711U": ("-c:a pcm_mulaw", 8000, 1, 8000, 160),
     "G722": ("-c:a g722", 16000, 1, 16000, 160),
-    "G726": ("-c:a g726 -b:a 32k", 8000, 1, 8000, 80),
-    # The other order of a byte's two samples: what RFC 3551 section 4.5.4 asks for.
-    "G726LE": ("-c:a g726le -b:a 32k", 8000, 1, 8000, 80),
     "OPUS": ("-c:a libopus -b:a 64k -frame_duration 20 -application audio", 48000, 2, 48000, 0),
 }
+# G.726 at every rate, in both orders of bits: RFC 3551 section 4.5.4, and AAL2 (ITU-T I.366.2).
+for _kbit in (32, 16, 24, 40):
+    for _order, _encoder in (("", "g726le"), ("-aal2", "g726")):
+        AUDIO["G726" + (f"-{_kbit}" if _kbit != 32 else "") + _order] = (
+            f"-c:a {_encoder} -b:a {_kbit}k", 8000, 1, 8000, _kbit * 5 // 2)
 AAC_CONFIG = "1190"  # AAC-LC, 48 kHz, stereo (ISO/IEC 14496-3 section 1.6.2.1)
 OPUS_PRESKIP = 312   # samples the encoder looks ahead at 48 kHz
 
@@ -223,7 +225,7 @@ def encode_audio(path, codec):
             if os.path.exists(name):
                 os.unlink(name)
     config = AAC_CONFIG if codec == "AAC" else ""
-    write_loop(path, codec[:4] if codec == "G726LE" else codec, clock, duration, config, rows)
+    write_loop(path, codec.partition("-")[0], clock, duration, config, rows)
 
 
 def read_audio_rows(work, codec, duration):

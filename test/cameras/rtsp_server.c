@@ -156,14 +156,16 @@ static void parse_switches(const GstRTSPUrl *url, struct switches *s)
     s->silent = query_is(url, "silent", "1");
     s->join_live = query_is(url, "join", "live");
     s->no_sprop = query_is(url, "sdp", "nosprop");
-    s->rfc3551 = query_is(url, "g726", "rfc3551");
+    s->g726_aal2 = query_is(url, "g726", "aal2");
+    s->g726_mislabelled = query_is(url, "g726", "mislabelled");
+    s->g726_kbit = (int)query_number(url, "g726_kbit");
     s->start_frame = (int64_t)query_number(url, "start");
     s->stop_after_ms = (int64_t)(query_number(url, "stop_after") * 1e3);
     s->close_after_ms = (int64_t)(query_number(url, "close_after") * 1e3);
     s->audio_ppm = (int)query_number(url, "audio_ppm");
 }
 
-/* --- media: a GstRTSPMedia that can leave the parameter sets out of its SDP ---------------- */
+/* --- media: a GstRTSPMedia that edits its SDP as the switches say --------------------- */
 
 typedef GstRTSPMedia SampleMedia;
 typedef GstRTSPMediaClass SampleMediaClass;
@@ -208,30 +210,38 @@ static char *strip_sprop(const char *fmtp)
     return g_string_free(kept, FALSE);
 }
 
+static void edit_sdp_media(GstSDPMedia *media, const struct switches *switches)
+{
+    for (guint i = 0; i < gst_sdp_media_attributes_len(media); i++) {
+        const GstSDPAttribute *old = gst_sdp_media_get_attribute(media, i);
+        GstSDPAttribute edited;
+        char *value = NULL;
+
+        if (switches->no_sprop && strcmp(old->key, "fmtp") == 0 && strstr(old->value, "sprop-"))
+            value = strip_sprop(old->value);
+        else if (switches->g726_aal2 && strcmp(old->key, "rtpmap") == 0 &&
+                 strstr(old->value, " G726-"))
+            value = g_strdup_printf("%.*s AAL2-%s", (int)strcspn(old->value, " "), old->value,
+                                    strchr(old->value, ' ') + 1);
+        if (!value)
+            continue;
+        gst_sdp_attribute_set(&edited, old->key, value);
+        gst_sdp_media_replace_attribute(media, i, &edited);
+        g_free(value);
+    }
+}
+
 static gboolean sample_media_setup_sdp(GstRTSPMedia *media, GstSDPMessage *sdp, GstSDPInfo *info)
 {
     const struct session *session = media_session(media);
 
     if (!GST_RTSP_MEDIA_CLASS(sample_media_parent_class)->setup_sdp(media, sdp, info))
         return FALSE;
-    if (!session || !session->switches.no_sprop)
+    if (!session)
         return TRUE;
-    for (guint i = 0; i < gst_sdp_message_medias_len(sdp); i++) {
-        GstSDPMedia *m = (GstSDPMedia *)(guintptr)gst_sdp_message_get_media(sdp, i);
-
-        for (guint j = 0; j < gst_sdp_media_attributes_len(m); j++) {
-            const GstSDPAttribute *old = gst_sdp_media_get_attribute(m, j);
-            GstSDPAttribute attribute;
-            char *stripped;
-
-            if (strcmp(old->key, "fmtp") != 0 || !strstr(old->value, "sprop-"))
-                continue;
-            stripped = strip_sprop(old->value);
-            gst_sdp_attribute_set(&attribute, "fmtp", stripped);
-            gst_sdp_media_replace_attribute(m, j, &attribute);
-            g_free(stripped);
-        }
-    }
+    for (guint i = 0; i < gst_sdp_message_medias_len(sdp); i++)
+        edit_sdp_media((GstSDPMedia *)(guintptr)gst_sdp_message_get_media(sdp, i),
+                       &session->switches);
     return TRUE;
 }
 
@@ -271,6 +281,19 @@ static const struct loop_file *video_loop(const SampleFactory *factory, const st
     return find_loop(name);
 }
 
+static const struct loop_file *audio_loop(const SampleFactory *factory, const struct switches *s)
+{
+    char name[32], rate[16] = "";
+
+    if (strcmp(factory->audio, "G726") != 0)
+        return find_loop(factory->audio);
+    if (s->g726_kbit)
+        snprintf(rate, sizeof(rate), "-%d", s->g726_kbit);
+    snprintf(name, sizeof(name), "G726%s%s", rate,
+             s->g726_aal2 || s->g726_mislabelled ? "-aal2" : "");
+    return find_loop(name);
+}
+
 static GstElement *sample_factory_create_element(GstRTSPMediaFactory *base, const GstRTSPUrl *url)
 {
     SampleFactory *factory = (SampleFactory *)base;
@@ -287,9 +310,7 @@ static GstElement *sample_factory_create_element(GstRTSPMediaFactory *base, cons
     parse_switches(url, switches);
     start_ns = session_start_ns(switches);
     video = switches->no_video ? NULL : video_loop(factory, switches);
-    audio = switches->no_audio                                         ? NULL
-            : switches->rfc3551 && strcmp(factory->audio, "G726") == 0 ? find_loop("G726LE")
-                                                                       : find_loop(factory->audio);
+    audio = switches->no_audio ? NULL : audio_loop(factory, switches);
     if (video)
         err = feed_add(GST_BIN(bin), streams++ ? "pay1" : "pay0", video, switches, start_ns);
     if (!err && audio)
