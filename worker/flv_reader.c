@@ -347,8 +347,8 @@ static int take_media(struct flv_reader *r, const struct flv_tag *tag, bool *ali
     r->seen[track] = true;
 
     if (unit.codec == AV_CODEC_ID_NONE) {
-        r->no_audio |= track == TRACK_AUDIO && tag->len > 0; /* a codec that is not ours */
-        return 0;
+        r->no_audio |= track == TRACK_AUDIO && tag->len >= 2; /* a codec that is not ours */
+        return !r->settled && may_settle(r, tag) ? settle(r, alive) : 0;
     }
     if (track == TRACK_AUDIO)
         rc = take_audio_config(r, &unit);

@@ -1,0 +1,521 @@
+/* worker/flv_reader: tags written here by hand, in every chunking, sound and broken, to packets. */
+#include "worker/flv_reader.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libavcodec/avcodec.h>
+
+/* --- writing ------------------------------------------------------------ */
+
+struct flv {
+    uint8_t *data;
+    size_t len;
+};
+
+static void put(struct flv *f, const void *data, size_t len)
+{
+    f->data = realloc(f->data, f->len + len);
+    memcpy(f->data + f->len, data, len);
+    f->len += len;
+}
+
+static void put_be(struct flv *f, uint64_t v, int bytes)
+{
+    while (bytes-- > 0) {
+        uint8_t b = (uint8_t)(v >> (8 * bytes));
+        put(f, &b, 1);
+    }
+}
+
+static void put_tag(struct flv *f, int type, uint32_t ts_ms, const void *data, size_t len)
+{
+    put_be(f, (uint64_t)type, 1);
+    put_be(f, len, 3);
+    put_be(f, ts_ms, 3);
+    put_be(f, ts_ms >> 24, 1);
+    put_be(f, 0, 3);
+    put(f, data, len);
+    put_be(f, 11 + len, 4);
+}
+
+#define TEXT(f, text) put((f), (text), sizeof(text) - 1)
+#define AUDIO(f, ts, text) put_tag((f), 8, (ts), (text), sizeof(text) - 1)
+#define VIDEO(f, ts, text) put_tag((f), 9, (ts), (text), sizeof(text) - 1)
+
+/* SPS and PPS of x264, 320x240; a second pair of 160x120. */
+#define SPS_A                                                                                      \
+    "\x67\x42\xc0\x0d\xd9\x01\x41\xfb\x01\x10\x00\x00\x03\x00\x10\x00\x00\x03\x03\x20\xf1\x42\xa4" \
+    "\x80"
+#define SPS_B                                                                                      \
+    "\x67\x42\xc0\x0a\xd9\x0a\x3f\xb0\x11\x00\x00\x03\x00\x01\x00\x00\x03\x00\x32\x0f\x12\x26\x48" \
+    "\x00"
+#define PPS "\x68\xcb\x83\xcb\x20"
+#define AVCC(sps, size) "\x01\x42\xc0\x0d" size "\xe1\x00\x18" sps "\x01\x00\x05" PPS
+#define AVC_CONFIG(sps) "\x17\0\0\0\0" AVCC(sps, "\xff")
+#define KEY "\x17\1\0\0\x28\0\0\0\3\x65\x88\x84"
+#define INTER "\x27\1\xff\xff\xfe\0\0\0\3\x41\x9a\x22"
+#define AAC_CONFIG "\xaf\0\x12\x10" /* LC, 44.1 kHz, stereo */
+#define AAC_FRAME "\xaf\1\x21\x10\x05"
+
+static void put_header(struct flv *f, int flags)
+{
+    put(f, "FLV\1", 4);
+    put_be(f, (uint64_t)flags, 1);
+    put(f, "\0\0\0\11\0\0\0\0", 8);
+}
+
+/* onMetaData with two numbers; a nested object in front, to be skipped. */
+static void put_metadata(struct flv *f, double video, double audio)
+{
+    struct flv body = {NULL, 0};
+    uint64_t bits;
+    TEXT(&body, "\2\0\12onMetaData\10\0\0\0\3");
+    TEXT(&body, "\0\5outer\3\0\5inner\2\0\2ok\0\1x\12\0\0\0\2\1\1\5\0\0\11");
+    TEXT(&body, "\0\14videocodecid\0");
+    memcpy(&bits, &video, 8);
+    put_be(&body, bits, 8);
+    TEXT(&body, "\0\14audiocodecid\0");
+    memcpy(&bits, &audio, 8);
+    put_be(&body, bits, 8);
+    TEXT(&body, "\0\0\11");
+    put_tag(f, 18, 0, body.data, body.len);
+    free(body.data);
+}
+
+/* --- reading ------------------------------------------------------------ */
+
+struct event {
+    bool tracks;
+    enum AVCodecID video;
+    enum AVCodecID audio;
+    int sample_rate;
+    int channels;
+    int extradata_len;
+    struct media_packet packet; /* data is a copy */
+};
+
+struct rig {
+    struct flv_reader *reader;
+    struct event event[256];
+    int count;
+    int refuse; /* what on_tracks returns */
+    bool alive;
+};
+
+static int on_tracks(void *ctx, const struct media_track *video, const struct media_track *audio)
+{
+    struct rig *rig = ctx;
+    struct event *e = &rig->event[rig->count++];
+    assert_true(rig->count < 256);
+    *e = (struct event){
+        .tracks = true, .video = video->par->codec_id, .extradata_len = video->par->extradata_size};
+    assert_int_equal(video->time_base.den, 1000);
+    if (audio != NULL) {
+        assert_int_equal(audio->time_base.den, 1000);
+        e->audio = audio->par->codec_id;
+        e->sample_rate = audio->par->sample_rate;
+        e->channels = audio->par->ch_layout.nb_channels;
+    }
+    return rig->refuse;
+}
+
+static bool on_packet(void *ctx, const struct media_packet *packet)
+{
+    struct rig *rig = ctx;
+    struct event *e = &rig->event[rig->count++];
+    assert_true(rig->count < 256);
+    *e = (struct event){.packet = *packet};
+    uint8_t *copy = malloc(packet->len + AV_INPUT_BUFFER_PADDING_SIZE);
+    memcpy(copy, packet->data, packet->len + AV_INPUT_BUFFER_PADDING_SIZE); /* readable */
+    e->packet.data = copy;
+    return packet->track == TRACK_VIDEO;
+}
+
+static int feed(struct rig *rig, const struct flv *f, size_t chunk)
+{
+    const struct media_sink sink = {on_tracks, on_packet, rig};
+    int rc = 0;
+    rig->reader = flv_reader_new(&sink);
+    for (size_t pos = 0; pos < f->len && rc == 0; pos += chunk) {
+        size_t n = f->len - pos < chunk ? f->len - pos : chunk;
+        uint8_t *copy = malloc(n); /* exactly, for ASan */
+        memcpy(copy, f->data + pos, n);
+        rc = flv_reader_push(rig->reader, copy, n, 42, &rig->alive);
+        free(copy);
+    }
+    return rc;
+}
+
+static void clear(struct rig *rig)
+{
+    for (int i = 0; i < rig->count; i++)
+        free((void *)(uintptr_t)rig->event[i].packet.data);
+    flv_reader_free(&rig->reader);
+    *rig = (struct rig){.reader = NULL};
+}
+
+static void end(struct rig *rig, struct flv *f)
+{
+    clear(rig);
+    free(f->data);
+    *f = (struct flv){NULL, 0};
+}
+
+static void assert_tracks(const struct event *e, enum AVCodecID video, enum AVCodecID audio)
+{
+    assert_true(e->tracks);
+    assert_int_equal(e->video, video);
+    assert_int_equal(e->audio, audio);
+}
+
+static void assert_packet(const struct event *e, enum track track, int64_t dts, int64_t pts,
+                          const char *data, size_t len)
+{
+    assert_false(e->tracks);
+    assert_int_equal(e->packet.track, track);
+    assert_int_equal(e->packet.form, track == TRACK_VIDEO ? MEDIA_LENGTHS : MEDIA_RAW);
+    assert_true(e->packet.last);
+    assert_int_equal(e->packet.dts, dts);
+    assert_int_equal(e->packet.pts, pts);
+    assert_int_equal(e->packet.received_us, 42);
+    assert_int_equal(e->packet.len, len);
+    assert_memory_equal(e->packet.data, data, len);
+}
+
+static void test_h264_and_aac_in_every_chunking(void **state)
+{
+    (void)state;
+    struct flv f = {NULL, 0};
+    put_header(&f, 5);
+    put_metadata(&f, 7, 10);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    AUDIO(&f, 0, AAC_CONFIG);
+    VIDEO(&f, 0xfffff0, KEY);
+    AUDIO(&f, 0xfffff8, AAC_FRAME);
+    VIDEO(&f, 0x1000018, INTER);
+    VIDEO(&f, 0x1000019, "\x27\2\0\0\0"); /* end of sequence */
+    VIDEO(&f, 0x1000020, "\x57\1");       /* command */
+    for (size_t chunk = 1; chunk < f.len + 1; chunk++) {
+        struct rig rig = {.count = 0};
+        assert_int_equal(feed(&rig, &f, chunk), 0);
+        assert_int_equal(rig.count, 4);
+        assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+        assert_int_equal(rig.event[0].sample_rate, 44100);
+        assert_int_equal(rig.event[0].channels, 2);
+        assert_int_equal(rig.event[0].extradata_len, 40);
+        assert_packet(&rig.event[1], TRACK_VIDEO, 0xfffff0, 0xfffff0 + 40, KEY + 5, 7);
+        assert_packet(&rig.event[2], TRACK_AUDIO, 0xfffff8, 0xfffff8, AAC_FRAME + 2, 3);
+        assert_packet(&rig.event[3], TRACK_VIDEO, 0x1000018, 0x1000016, INTER + 5, 7);
+        assert_false(rig.event[1].packet.lost_before);
+        assert_true(rig.alive);
+        clear(&rig);
+    }
+    free(f.data);
+}
+
+static void test_other_audio(void **state)
+{
+    (void)state;
+    const struct {
+        const char *data;
+        enum AVCodecID codec;
+        int sample_rate;
+        int channels;
+    } cases[] = {
+        {"\x72\xd5\xd5", AV_CODEC_ID_PCM_ALAW, 8000, 1},
+        {"\x83\xff\xff", AV_CODEC_ID_PCM_MULAW, 8000, 2},
+        {"\x2b\xff\xfb", AV_CODEC_ID_MP3, 22050, 2},
+        {"\xe2\xff\xfb", AV_CODEC_ID_MP3, 8000, 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct flv f = {NULL, 0};
+        struct rig rig = {.count = 0};
+        put_header(&f, 5);
+        put_tag(&f, 8, 0, cases[i].data, 3);
+        VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+        VIDEO(&f, 0, KEY);
+        assert_int_equal(feed(&rig, &f, 7), 0);
+        assert_int_equal(rig.count, 3);
+        assert_tracks(&rig.event[0], AV_CODEC_ID_H264, cases[i].codec);
+        assert_int_equal(rig.event[0].sample_rate, cases[i].sample_rate);
+        assert_int_equal(rig.event[0].channels, cases[i].channels);
+        assert_packet(&rig.event[1], TRACK_AUDIO, 0, 0, cases[i].data + 1, 2);
+        end(&rig, &f);
+    }
+}
+
+static void test_hevc_in_both_dialects(void **state)
+{
+    (void)state;
+    struct flv f = {NULL, 0};
+    struct rig rig = {.count = 0};
+    put_header(&f, 1);
+    put_metadata(&f, 12, 0);
+    VIDEO(&f, 0, "\x1c\0\0\0\0\1config");
+    VIDEO(&f, 40, "\x1c\1\0\0\5frame");
+    assert_int_equal(feed(&rig, &f, 3), 0);
+    assert_int_equal(rig.count, 2);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_HEVC, AV_CODEC_ID_NONE);
+    assert_int_equal(rig.event[0].extradata_len, 7);
+    assert_packet(&rig.event[1], TRACK_VIDEO, 40, 45, "frame", 5);
+    end(&rig, &f);
+
+    put_header(&f, 1);
+    put_metadata(&f, 0x68766331, 0);
+    VIDEO(&f, 0, "\x90hvc1\1config");
+    VIDEO(&f, 40, "\x91hvc1\xff\xff\xffone");
+    VIDEO(&f, 80, "\xa3hvc1three");
+    VIDEO(&f, 90, "\x94hvc1metadata");
+    VIDEO(&f, 90, "\x92hvc1");
+    assert_int_equal(feed(&rig, &f, 3), 0);
+    assert_int_equal(rig.count, 3);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_HEVC, AV_CODEC_ID_NONE);
+    assert_packet(&rig.event[1], TRACK_VIDEO, 40, 39, "one", 3);
+    assert_packet(&rig.event[2], TRACK_VIDEO, 80, 80, "three", 5);
+    end(&rig, &f);
+}
+
+static void test_audio_is_waited_for_within_bounds(void **state)
+{
+    (void)state;
+    struct flv f = {NULL, 0};
+    struct rig rig = {.count = 0};
+
+    /* onMetaData without audio: not at all. */
+    put_header(&f, 5);
+    put_metadata(&f, 7, 0);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 1);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
+    end(&rig, &f);
+
+    /* Nothing known: one second of video, then all of it at once; audio is too late then. */
+    put_header(&f, 1);
+    VIDEO(&f, 5000, AVC_CONFIG(SPS_A));
+    for (uint32_t ts = 5000; ts < 6000; ts += 40)
+        VIDEO(&f, ts, KEY);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 0);
+    assert_false(rig.alive);
+    clear(&rig);
+    VIDEO(&f, 6000, KEY);
+    AUDIO(&f, 6000, AAC_CONFIG);
+    AUDIO(&f, 6000, AAC_FRAME);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 27);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
+    for (int i = 0; i < 26; i++)
+        assert_int_equal(rig.event[1 + i].packet.dts, 5000 + 40 * i);
+    end(&rig, &f);
+
+    /* Audio within that second; AAC without its configuration does not count. */
+    put_header(&f, 1);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    AUDIO(&f, 0, AAC_FRAME);
+    VIDEO(&f, 0, KEY);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 0);
+    clear(&rig);
+    AUDIO(&f, 900, AAC_CONFIG);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 3);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+    end(&rig, &f);
+
+    /* Timestamps that stand still, audio that is not ours, the end of the stream. */
+    put_header(&f, 5);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    for (int i = 0; i < 100; i++)
+        VIDEO(&f, 0, KEY);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 101);
+    end(&rig, &f);
+    put_header(&f, 5);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    VIDEO(&f, 0, KEY);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 0);
+    assert_int_equal(flv_reader_finish(rig.reader, &rig.alive), 0);
+    assert_int_equal(rig.count, 2);
+    assert_true(rig.alive);
+    clear(&rig);
+    AUDIO(&f, 0, "\xb2speex");
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
+    end(&rig, &f);
+}
+
+static void test_new_sequence_header(void **state)
+{
+    (void)state;
+    struct flv f = {NULL, 0};
+    struct rig rig = {.count = 0};
+    put_header(&f, 5);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    AUDIO(&f, 0, AAC_CONFIG);
+    VIDEO(&f, 0, KEY);
+    VIDEO(&f, 40, AVC_CONFIG(SPS_A)); /* the same: nothing */
+    AUDIO(&f, 40, AAC_CONFIG);
+    VIDEO(&f, 80, AVC_CONFIG(SPS_B));
+    VIDEO(&f, 80, KEY);
+    assert_int_equal(feed(&rig, &f, 5), 0);
+    assert_int_equal(rig.count, 4);
+    const struct media_packet *sets = &rig.event[2].packet;
+    assert_int_equal(sets->form, MEDIA_ANNEX_B);
+    assert_false(sets->last);
+    assert_int_equal(sets->pts, 80);
+    assert_int_equal(sets->len, 4 + 24 + 4 + 5);
+    assert_memory_equal(sets->data, "\0\0\0\1" SPS_B, 28);
+    assert_memory_equal(sets->data + sets->len - 9, "\0\0\0\1" PPS, 9);
+    assert_packet(&rig.event[3], TRACK_VIDEO, 80, 120, KEY + 5, 7);
+    clear(&rig);
+
+    VIDEO(&f, 120, "\x17\0\0\0\0" AVCC(SPS_A, "\xfd")); /* 2-byte lengths */
+    VIDEO(&f, 120, "\x17\1\0\0\0\0\3\x65\x88\x84");
+    AUDIO(&f, 120, "\xaf\0\x15\x88"); /* 8 kHz mono */
+    VIDEO(&f, 160, "\x1c\0\0\0\0\1hevc");
+    VIDEO(&f, 160, "\x1c\1\0\0\0frame");
+    assert_int_equal(feed(&rig, &f, 5), 0);
+    assert_int_equal(rig.count, 9);
+    assert_tracks(&rig.event[4], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+    assert_int_equal(rig.event[5].packet.len, 5);
+    assert_tracks(&rig.event[6], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+    assert_int_equal(rig.event[6].sample_rate, 8000);
+    assert_int_equal(rig.event[6].channels, 1);
+    assert_tracks(&rig.event[7], AV_CODEC_ID_HEVC, AV_CODEC_ID_AAC);
+    end(&rig, &f);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    struct flv f = {NULL, 0};
+    struct rig rig = {.count = 0};
+
+    put(&f, "<!DOCTYPE html>", 15);
+    assert_int_equal(feed(&rig, &f, 4), -EPROTO);
+    end(&rig, &f);
+
+    put_header(&f, 4);
+    AUDIO(&f, 0, AAC_CONFIG);
+    for (uint32_t ts = 0; ts < 3000; ts += 20)
+        AUDIO(&f, ts, AAC_FRAME);
+    assert_int_equal(feed(&rig, &f, 100), 0);
+    clear(&rig);
+    AUDIO(&f, 3000, AAC_FRAME);
+    assert_int_equal(feed(&rig, &f, 100), -ENODATA);
+    assert_true(flv_reader_has_seen(rig.reader, TRACK_AUDIO));
+    assert_false(flv_reader_has_seen(rig.reader, TRACK_VIDEO));
+    end(&rig, &f);
+
+    put_header(&f, 1);
+    VIDEO(&f, 0, "\x14vp6");
+    assert_int_equal(feed(&rig, &f, 100), -ENOTSUP);
+    end(&rig, &f);
+    put_header(&f, 1);
+    VIDEO(&f, 0,
+          "\x90"
+          "av01x");
+    assert_int_equal(feed(&rig, &f, 100), -ENOTSUP);
+    end(&rig, &f);
+
+    put_header(&f, 1);
+    put_metadata(&f, 7, 0);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    rig.refuse = -ENOMEM;
+    assert_int_equal(feed(&rig, &f, 100), -ENOMEM);
+    end(&rig, &f);
+}
+
+static void test_garbage_between_tags(void **state)
+{
+    (void)state;
+    for (size_t garbage = 1; garbage < 300; garbage += 7) {
+        struct flv f = {NULL, 0};
+        struct rig rig = {.count = 0};
+        put_header(&f, 1);
+        put_metadata(&f, 7, 0);
+        VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+        VIDEO(&f, 0, KEY);
+        /* Looks like tags again and again, the first time with a size that leads far. */
+        for (size_t i = 0; i < garbage; i++)
+            put(&f, &"\xff\11\0\0\x40\0\0\0\0\0\0\0\11\0\0\4\0\0\0\0\0\0\0"[i % 23], 1);
+        for (uint32_t i = 1; i <= 8; i++) /* enough to tell a wrong guess from a tag */
+            VIDEO(&f, 40 * i, INTER);
+        assert_int_equal(feed(&rig, &f, 50), 0);
+        assert_int_equal(rig.count, 10);
+        assert_true(rig.event[2].packet.lost_before);
+        assert_false(rig.event[3].packet.lost_before);
+        assert_int_equal(rig.event[3].packet.dts, 80);
+        end(&rig, &f);
+    }
+    struct flv f = {NULL, 0};
+    struct rig rig = {.count = 0};
+    put_header(&f, 1);
+    for (size_t i = 0; i < FLV_READER_SKIP_MAX + 100; i += 10)
+        put(&f, "0123456789", 10);
+    assert_int_equal(feed(&rig, &f, 4096), -EPROTO);
+    end(&rig, &f);
+}
+
+static void test_wrong_previous_tag_sizes(void **state)
+{
+    (void)state;
+    struct flv f = {NULL, 0};
+    struct rig rig = {.count = 0};
+    put_header(&f, 1);
+    put_metadata(&f, 7, 0);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    for (uint32_t i = 0; i < 5; i++) {
+        VIDEO(&f, i * 40, KEY);
+        memset(f.data + f.len - 4, 0, 4);
+    }
+    assert_int_equal(feed(&rig, &f, 9), 0);
+    assert_int_equal(rig.count, 6);
+    for (int i = 1; i < 6; i++)
+        assert_false(rig.event[i].packet.lost_before);
+    end(&rig, &f);
+}
+
+static void test_parameter_sets_in_band_only(void **state)
+{
+    (void)state;
+    struct flv f = {NULL, 0};
+    struct rig rig = {.count = 0};
+    put_header(&f, 1);
+    put_metadata(&f, 7, 0);
+    VIDEO(&f, 0, INTER);
+    assert_int_equal(feed(&rig, &f, 9), 0);
+    assert_int_equal(rig.count, 0);
+    clear(&rig);
+    VIDEO(&f, 40, KEY);
+    assert_int_equal(feed(&rig, &f, 9), 0);
+    assert_int_equal(rig.count, 3);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
+    assert_int_equal(rig.event[0].extradata_len, 0);
+    end(&rig, &f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_h264_and_aac_in_every_chunking),
+        cmocka_unit_test(test_other_audio),
+        cmocka_unit_test(test_hevc_in_both_dialects),
+        cmocka_unit_test(test_audio_is_waited_for_within_bounds),
+        cmocka_unit_test(test_new_sequence_header),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_garbage_between_tags),
+        cmocka_unit_test(test_wrong_previous_tag_sizes),
+        cmocka_unit_test(test_parameter_sets_in_band_only),
+    };
+    return cmocka_run_group_tests_name("flv_reader", tests, NULL, NULL);
+}
