@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
 enum {
     OBJECT_LC = 2,
@@ -38,13 +39,21 @@ static int take_object_type(struct bits *b)
     return (int)(type == OBJECT_ESCAPE ? 32 + take(b, 6) : type);
 }
 
-/* 0 for a reserved index. */
+/*
+ * 0 for a reserved index.  A rate that is written out is decoded with the tables of the one nearest
+ * to it (ISO/IEC 14496-3, 4.5.1.1): if that is less than 1 % off, it is taken for it.
+ */
 static int take_rate(struct bits *b)
 {
     unsigned index = take(b, 4);
-    if (index == RATE_ESCAPE)
-        return (int)take(b, 24);
-    return index < RATES ? rates[index] : 0;
+    if (index != RATE_ESCAPE)
+        return index < RATES ? rates[index] : 0;
+    int rate = (int)take(b, 24);
+    for (int i = 0; i < RATES; i++) {
+        if (abs(rate - rates[i]) < rates[i] / 100)
+            return rates[i];
+    }
+    return rate;
 }
 
 int aac_config_parse(const uint8_t *record, size_t len, struct aac_config *config)

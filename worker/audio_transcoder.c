@@ -26,8 +26,10 @@
 #define GAP_MAX_US 5000000
 #define DEADBAND_US 2000
 #define STRETCH_MAX 0.03
-#define FILTER_S 1.0    /* time constant of the error's filter */
-#define RESPONSE_S 2.0  /* in which an error would be gone */
+#define SKEW_MAX 0.02 /* between two clocks, one of them broken */
+#define SKEW_ERROR_MAX_S 0.01
+#define FILTER_S 0.5    /* time constant of the error's filter */
+#define RESPONSE_S 1.0  /* in which an error would be gone */
 #define INTEGRAL_S 10.0 /* in which the integral part takes over */
 #define RATE_MIN 4000   /* of decoded sound: bounds what resampling can blow up */
 #define RATE_MAX 192000
@@ -46,6 +48,7 @@ struct audio_transcoder {
     int out_rate;
     int out_channels;
     bool started;
+    bool exact;      /* the next frame goes exactly where it belongs, however little is missing */
     int64_t next_us; /* where a frame without a time stamp belongs */
     int64_t drop;    /* output samples whose place is taken */
     double error_us; /* filtered */
@@ -130,7 +133,13 @@ static int fit_resampler(struct audio_transcoder *t)
     t->in_rate = f->sample_rate;
     t->in_format = f->format;
     t->in_channels = channels;
+    t->exact = true;
     return 0;
+}
+
+static double clip(double value, double limit)
+{
+    return fmax(-limit, fmin(limit, value));
 }
 
 /* Steer the resampler by how far the tape's end is behind (positive) or ahead of the time stamps.
@@ -141,9 +150,9 @@ static void stretch(struct audio_transcoder *t, double error_us, double passed_s
     double error = fabs(t->error_us) > DEADBAND_US ? t->error_us / 1e6 : 0;
     if (error == 0 && t->skew == 0 && !t->stretching)
         return;
-    t->skew += error / RESPONSE_S / INTEGRAL_S * passed_s;
-    t->skew = fmax(-STRETCH_MAX, fmin(STRETCH_MAX, t->skew));
-    double rate = fmax(-STRETCH_MAX, fmin(STRETCH_MAX, error / RESPONSE_S + t->skew));
+    double lasting = clip(error, SKEW_ERROR_MAX_S); /* the rest is lost packets, not clocks */
+    t->skew = clip(t->skew + lasting / RESPONSE_S / INTEGRAL_S * passed_s, SKEW_MAX);
+    double rate = clip(error / RESPONSE_S + t->skew, STRETCH_MAX);
     /* In force until the next frame sets another one, which comes long before a second is over. */
     int distance = t->out_rate;
     t->stretching = swr_set_compensation(t->resampler, (int)lrint(rate * distance), distance) >= 0;
@@ -159,7 +168,8 @@ static int align(struct audio_transcoder *t, int64_t pts_us, int64_t received_us
     int64_t delay = swr_get_delay(t->resampler, t->out_rate);
     int64_t end = audio_encoder_written(t->encoder) + delay - t->drop;
     int64_t error = audio_encoder_sample_at(t->encoder, pts_us) - end;
-    int64_t hard = av_rescale(HARD_US, t->out_rate, 1000000);
+    int64_t hard = t->exact ? 1 : av_rescale(HARD_US, t->out_rate, 1000000);
+    t->exact = false;
 
     if (error > -hard && error < hard) {
         double passed_s = (double)t->frame->nb_samples / t->frame->sample_rate;
@@ -245,6 +255,7 @@ void audio_transcoder_reset(struct audio_transcoder *transcoder)
 {
     avcodec_flush_buffers(transcoder->decoder);
     transcoder->error_us = 0;
+    transcoder->exact = true;
 }
 
 void audio_transcoder_close(struct audio_transcoder **transcoder)

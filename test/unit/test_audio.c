@@ -1,0 +1,425 @@
+/*
+ * Every codec in, AAC-LC out: configuration, tone, noise, place in time; and what happens with
+ * packets and parameters that are broken.  AUDIO_VERBOSE=1 prints what is measured.
+ */
+#include "test/unit/audio_tools.h"
+
+#include <libavformat/avformat.h>
+#include <libavutil/log.h>
+#include <stdio.h>
+#include <time.h>
+
+static int warnings;
+
+static void count_warnings(void *avcl, int level, const char *fmt, va_list args)
+{
+    if (level > AV_LOG_WARNING)
+        return;
+    warnings++;
+    vfprintf(stderr, fmt, args);
+}
+
+static bool verbose(void)
+{
+    return getenv("AUDIO_VERBOSE") != NULL;
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+struct codec_case {
+    const char *name;
+    struct camera_audio camera;
+    int out_rate;
+    double snr_db; /* at least: what the camera's codec leaves of the tone */
+    bool adts;     /* the camera puts ADTS headers before its frames */
+};
+
+/* clang-format off */
+#define CODEC(label, encoder_name, rate, channel_count, bits, code, to, snr, headers)           \
+    {.name = (label), .out_rate = (to), .snr_db = (snr), .adts = (headers),                     \
+     .camera = {.encoder = (encoder_name), .sample_rate = (rate), .channels = (channel_count),  \
+                .bit_rate = (bits), .code_size = (code)}}
+
+static const struct codec_case codec_cases[] = {
+    CODEC("G.711 A-law", "pcm_alaw", 8000, 1, 0, 0, 16000, 33, false),
+    CODEC("G.711 u-law", "pcm_mulaw", 8000, 1, 0, 0, 16000, 33, false),
+    CODEC("G.711 A-law stereo", "pcm_alaw", 8000, 2, 0, 0, 16000, 33, false),
+    CODEC("G.711 A-law 16 kHz", "pcm_alaw", 16000, 1, 0, 0, 16000, 33, false),
+    CODEC("G.711 A-law 48 kHz", "pcm_alaw", 48000, 1, 0, 0, 48000, 33, false),
+    CODEC("G.722", "g722", 16000, 1, 64000, 0, 16000, 33, false),
+    CODEC("G.726 16 kbit/s", "g726", 8000, 1, 16000, 2, 16000, 8, false),
+    CODEC("G.726 24 kbit/s", "g726", 8000, 1, 24000, 3, 16000, 15, false),
+    CODEC("G.726 32 kbit/s", "g726", 8000, 1, 32000, 4, 16000, 20, false),
+    CODEC("G.726 40 kbit/s", "g726", 8000, 1, 40000, 5, 16000, 25, false),
+    CODEC("G.726LE 16 kbit/s", "g726le", 8000, 1, 16000, 2, 16000, 8, false),
+    CODEC("G.726LE 24 kbit/s", "g726le", 8000, 1, 24000, 3, 16000, 15, false),
+    CODEC("G.726LE 32 kbit/s", "g726le", 8000, 1, 32000, 4, 16000, 20, false),
+    CODEC("G.726LE 40 kbit/s", "g726le", 8000, 1, 40000, 5, 16000, 25, false),
+    CODEC("Opus", "libopus", 48000, 1, 32000, 0, 48000, 20, false),
+    CODEC("Opus stereo", "libopus", 48000, 2, 64000, 0, 48000, 20, false),
+    CODEC("MP2", "mp2", 48000, 2, 128000, 0, 48000, 25, false),
+    CODEC("MP2 mono", "mp2", 16000, 1, 64000, 0, 16000, 30, false),
+    CODEC("MP3", "libmp3lame", 44100, 2, 128000, 0, 44100, 30, false),
+    CODEC("MP3 mono", "libmp3lame", 16000, 1, 32000, 0, 16000, 25, false),
+    CODEC("AAC", "aac", 48000, 2, 128000, 0, 48000, 30, false),
+    CODEC("AAC 8 kHz", "aac", 8000, 1, 24000, 0, 8000, 25, false),
+    CODEC("AAC 16 kHz", "aac", 16000, 1, 48000, 0, 16000, 30, false),
+    CODEC("AAC 44.1 kHz, ADTS", "aac", 44100, 2, 128000, 0, 44100, 30, true),
+};
+/* clang-format on */
+
+/* ISO/IEC 14496-3, 1.A.2.2: LC, no CRC, one block. */
+static size_t add_adts(uint8_t *to, const AVPacket *packet, int sample_rate, int channels)
+{
+    size_t len = (size_t)packet->size + 7;
+    unsigned index = sample_rate == 44100 ? 4 : 3;
+    const uint8_t header[7] = {0xff,
+                               0xf1,
+                               (uint8_t)(1u << 6 | index << 2),
+                               (uint8_t)((unsigned)channels << 6 | len >> 11),
+                               (uint8_t)(len >> 3),
+                               (uint8_t)(len << 5 | 0x1f),
+                               0xfc};
+    memcpy(to, header, sizeof(header));
+    memcpy(to + 7, packet->data, (size_t)packet->size);
+    return len;
+}
+
+/* Send the camera's sound up to a time. */
+static void send(const struct codec_case *cc, struct camera_audio *camera, struct audio *audio,
+                 double to_s)
+{
+    static uint8_t buffer[65536];
+    while (camera->samples < to_s * camera->sample_rate && camera_audio_next(camera)) {
+        const AVPacket *p = camera->packet;
+        int64_t pts_us = START + av_rescale(p->pts, S, camera->sample_rate);
+        size_t len = (size_t)p->size;
+        if (cc->adts)
+            len = add_adts(buffer, p, camera->sample_rate, camera->channels);
+        else
+            memcpy(buffer, p->data, len);
+        if (p->duration > 0 && cc->camera.code_size == 0) {
+            int64_t told = audio_duration_us(audio, buffer, len);
+            int64_t truth = av_rescale(p->duration, S, camera->sample_rate);
+            assert_true(llabs(told - truth) <= 1 ||
+                        truth < 10 * MS); /* the last one may be short */
+        }
+        assert_int_equal(audio_push(audio, buffer, len, pts_us, 7), 0);
+    }
+}
+
+static void check_config(const struct codec_case *cc, const struct codec_config *config)
+{
+    static const int rates[] = {96000, 88200, 64000, 48000, 44100, 32000,
+                                24000, 22050, 16000, 12000, 11025, 8000};
+    assert_int_equal(config->codec, AV_CODEC_ID_AAC);
+    assert_int_equal(config->sample_rate, cc->out_rate);
+    assert_int_equal(config->channels, cc->camera.channels);
+    assert_int_equal(config->record_len, 2);
+    assert_int_equal(config->record[0] >> 3, 2);
+    int index = (config->record[0] & 7) << 1 | config->record[1] >> 7;
+    assert_int_equal(rates[index], cc->out_rate);
+    assert_int_equal(config->record[1] >> 3 & 15, cc->camera.channels);
+    assert_int_equal(config->record[1] & 7, 0);
+}
+
+static void run_codec(const struct codec_case *cc, bool bursts, struct output *out)
+{
+    struct camera_audio camera = cc->camera;
+    struct audio *audio;
+    camera.bursts = bursts;
+    camera_audio_open(&camera);
+    if (cc->adts) { /* the headers say it all */
+        av_freep(&camera.par->extradata);
+        camera.par->extradata_size = 0;
+    }
+    assert_int_equal(audio_open(&audio, camera.par, output_take, out), 0);
+    check_config(cc, audio_config(audio));
+    assert_true(audio_accepts(audio, camera.par));
+    output_open(out, audio_config(audio), 6);
+    double before = cpu_seconds();
+    send(cc, &camera, audio, 5);
+    (void)before;
+    audio_close(&audio);
+    assert_null(audio);
+    camera_audio_close(&camera);
+}
+
+static void test_codecs(void **state)
+{
+    for (size_t i = 0; i < sizeof(codec_cases) / sizeof(codec_cases[0]); i++) {
+        const struct codec_case *cc = &codec_cases[i];
+        struct output out;
+        run_codec(cc, false, &out);
+        struct tone left = output_tone(&out, 0, TONE_HZ, 1, 4);
+        struct tone right = output_tone(&out, out.channels - 1, TONE_HZ, 1, 4);
+        double off_ms = left.phase / (2 * M_PI * TONE_HZ) * 1000;
+        assert_true(out.worst_gap_us <= 1);
+        assert_true(fabs(left.amplitude - AMPLITUDE) < AMPLITUDE * 0.1);
+        if (out.channels == 2) {
+            assert_true(fabs(right.amplitude - AMPLITUDE) < AMPLITUDE * 0.1);
+            assert_true(fabs(fabs(left.phase - right.phase) - M_PI) < 0.1);
+        }
+        output_close(&out);
+
+        run_codec(cc, true, &out);
+        double worst_ms = 0;
+        for (int s = 1; s < 4; s++) {
+            double onset = output_onset(&out, s, s + 1);
+            worst_ms = fmax(worst_ms, fabs(onset - (s + 0.5)) * 1000);
+        }
+        if (verbose())
+            print_message("%-20s %d Hz, %.1f kbit/s, SNR %.1f dB, phase off by %.2f ms, "
+                          "onset by %.1f ms\n",
+                          cc->name, out.sample_rate, (double)out.bytes * 8 / 5000, left.snr_db,
+                          off_ms, worst_ms);
+        assert_true(left.snr_db >= cc->snr_db);
+        assert_true(worst_ms < 5);
+        output_close(&out);
+    }
+    assert_int_equal(warnings, 0);
+}
+
+/* LATM as it comes in a transport stream: AudioSyncStream, made by libavformat. */
+static size_t mux_latm(AVFormatContext *mux, AVPacket *packet, uint8_t *to)
+{
+    uint8_t *bytes;
+    assert_int_equal(avio_open_dyn_buf(&mux->pb), 0);
+    assert_true(av_write_frame(mux, packet) >= 0);
+    int len = avio_close_dyn_buf(mux->pb, &bytes);
+    memset(to, 0, (size_t)len + AV_INPUT_BUFFER_PADDING_SIZE);
+    memcpy(to, bytes, (size_t)len);
+    av_free(bytes);
+    return (size_t)len;
+}
+
+static void test_latm(void **state)
+{
+    static uint8_t buffer[65536];
+    struct camera_audio camera = {
+        .encoder = "aac", .sample_rate = 16000, .channels = 1, .bit_rate = 48000, .bursts = true};
+    camera_audio_open(&camera);
+    AVFormatContext *mux;
+    assert_true(avformat_alloc_output_context2(&mux, NULL, "latm", NULL) >= 0);
+    AVStream *stream = avformat_new_stream(mux, NULL);
+    avcodec_parameters_copy(stream->codecpar, camera.par);
+    stream->time_base = (AVRational){1, camera.sample_rate};
+    assert_int_equal(avio_open_dyn_buf(&mux->pb), 0);
+    assert_true(avformat_write_header(mux, NULL) >= 0);
+    uint8_t *nothing;
+    avio_close_dyn_buf(mux->pb, &nothing);
+    av_free(nothing);
+
+    AVCodecParameters *par = avcodec_parameters_alloc();
+    par->codec_type = AVMEDIA_TYPE_AUDIO;
+    par->codec_id = AV_CODEC_ID_AAC_LATM;
+    par->sample_rate = 16000;
+    av_channel_layout_default(&par->ch_layout, 1);
+    struct output out;
+    struct audio *audio;
+    assert_int_equal(audio_open(&audio, par, output_take, &out), 0);
+    output_open(&out, audio_config(audio), 4);
+    while (camera.samples < 3 * camera.sample_rate && camera_audio_next(&camera)) {
+        int64_t pts_us = START + av_rescale(camera.packet->pts, S, camera.sample_rate);
+        size_t len = mux_latm(mux, camera.packet, buffer);
+        assert_int_equal(audio_push(audio, buffer, len, pts_us, 7), 0);
+    }
+    assert_true(fabs(output_onset(&out, 1, 2) - 1.5) < 0.005);
+    assert_int_equal(warnings, 0);
+
+    audio_close(&audio);
+    output_close(&out);
+    avcodec_parameters_free(&par);
+    mux->pb = NULL;
+    avformat_free_context(mux);
+    camera_audio_close(&camera);
+}
+
+static AVCodecParameters *announce(enum AVCodecID codec, int sample_rate, int channels)
+{
+    AVCodecParameters *par = avcodec_parameters_alloc();
+    par->codec_type = AVMEDIA_TYPE_AUDIO;
+    par->codec_id = codec;
+    par->sample_rate = sample_rate;
+    if (channels > 0)
+        av_channel_layout_default(&par->ch_layout, channels);
+    return par;
+}
+
+static void add_extradata(AVCodecParameters *par, const uint8_t *bytes, size_t len)
+{
+    par->extradata = av_mallocz(len + AV_INPUT_BUFFER_PADDING_SIZE);
+    memcpy(par->extradata, bytes, len);
+    par->extradata_size = (int)len;
+}
+
+/* What cameras announce, and the configuration that goes out.  out_rate 0: not supported. */
+struct announcement {
+    enum AVCodecID codec;
+    int sample_rate, channels;
+    uint8_t extradata[8];
+    size_t extradata_len;
+    int out_rate, out_channels;
+};
+
+static const struct announcement announcements[] = {
+    {AV_CODEC_ID_PCM_ALAW, 0, 0, {0}, 0, 16000, 1},
+    {AV_CODEC_ID_PCM_MULAW, 8000, 1, {0}, 0, 16000, 1},
+    {AV_CODEC_ID_PCM_S16BE, 44100, 2, {0}, 0, 44100, 2},
+    {AV_CODEC_ID_ADPCM_G722, 8000, 1, {0}, 0, 16000, 1},
+    {AV_CODEC_ID_ADPCM_G726, 8000, 1, {0}, 0, 16000, 1},
+    {AV_CODEC_ID_OPUS, 0, 0, {0}, 0, 48000, 2},
+    {AV_CODEC_ID_OPUS, 48000, 1, {0}, 0, 48000, 1},
+    {AV_CODEC_ID_MP2, 90000, 0, {0}, 0, 48000, 2},
+    {AV_CODEC_ID_MP3, 11025, 1, {0}, 0, 22050, 1},
+    /* AAC: LC as told, by parameters alone, with more behind it, with flags cut off. */
+    {AV_CODEC_ID_AAC, 44100, 2, {0x11, 0x90}, 2, 48000, 2},
+    {AV_CODEC_ID_AAC, 16000, 1, {0}, 0, 16000, 1},
+    {AV_CODEC_ID_AAC, 48000, 2, {0x11, 0x90, 0x56, 0xe5, 0x00}, 5, 48000, 2},
+    {AV_CODEC_ID_AAC, 8000, 1, {0x15, 0x88}, 2, 8000, 1},
+    /* HE-AAC, explicit: 48 kHz over a core of 24 kHz; version 2: stereo over mono. */
+    {AV_CODEC_ID_AAC, 48000, 2, {0x2b, 0x11, 0x88, 0x00}, 4, 24000, 2},
+    {AV_CODEC_ID_AAC, 44100, 2, {0xeb, 0x8a, 0x08, 0x00}, 4, 22050, 1},
+    /* A rate written out: of the table (44100), near it (44000), far from it (40000). */
+    {AV_CODEC_ID_AAC, 44100, 2, {0x17, 0x80, 0x56, 0x22, 0x10}, 5, 44100, 2},
+    {AV_CODEC_ID_AAC, 44000, 2, {0x17, 0x80, 0x55, 0xf0, 0x10}, 5, 44100, 2},
+    {AV_CODEC_ID_AAC, 40000, 2, {0x17, 0x80, 0x4e, 0x20, 0x10}, 5, 0, 0},
+    /* 5.1; 960 samples; Main: decoded and encoded. */
+    {AV_CODEC_ID_AAC, 48000, 6, {0x11, 0xb0}, 2, 48000, 2},
+    {AV_CODEC_ID_AAC, 48000, 2, {0x11, 0x94}, 2, 48000, 2},
+    {AV_CODEC_ID_AAC, 48000, 2, {0x09, 0x90}, 2, 48000, 2},
+    /* Nothing to go by; codecs that nobody asked for. */
+    {AV_CODEC_ID_AAC, 0, 0, {0}, 0, 0, 0},
+    {AV_CODEC_ID_AC3, 48000, 2, {0}, 0, 0, 0},
+    {AV_CODEC_ID_NONE, 8000, 1, {0}, 0, 0, 0},
+    {AV_CODEC_ID_H264, 0, 0, {0}, 0, 0, 0},
+};
+
+static void test_announcements(void **state)
+{
+    for (size_t i = 0; i < sizeof(announcements) / sizeof(announcements[0]); i++) {
+        const struct announcement *a = &announcements[i];
+        AVCodecParameters *par = announce(a->codec, a->sample_rate, a->channels);
+        if (a->extradata_len > 0)
+            add_extradata(par, a->extradata, a->extradata_len);
+        struct audio *audio;
+        int rc = audio_open(&audio, par, output_take, NULL);
+        if (a->out_rate == 0) {
+            assert_int_equal(rc, -ENOTSUP);
+            assert_null(audio);
+        } else {
+            assert_int_equal(rc, 0);
+            const struct codec_config *c = audio_config(audio);
+            if (c->sample_rate != a->out_rate || c->channels != a->out_channels)
+                fail_msg("announcement %zu gives %d Hz, %d channels", i, c->sample_rate,
+                         c->channels);
+            assert_int_equal(c->record_len, 2);
+            assert_true(audio_accepts(audio, par));
+            par->sample_rate += 1;
+            assert_false(audio_accepts(audio, par));
+        }
+        audio_close(&audio);
+        avcodec_parameters_free(&par);
+    }
+}
+
+/* Broken packets cost themselves and nothing else. */
+static void check_garbage(const char *encoder, int sample_rate, int bit_rate)
+{
+    static uint8_t buffer[65536];
+    struct camera_audio camera = {.encoder = encoder,
+                                  .sample_rate = sample_rate,
+                                  .channels = 1,
+                                  .bit_rate = bit_rate,
+                                  .bursts = true};
+    struct output out;
+    struct audio *audio;
+    unsigned random = 1;
+    camera_audio_open(&camera);
+    assert_int_equal(audio_open(&audio, camera.par, output_take, &out), 0);
+    output_open(&out, audio_config(audio), 9);
+    out.decode = false;
+    while (camera.samples < 8 * sample_rate && camera_audio_next(&camera)) {
+        int64_t pts_us = START + av_rescale(camera.packet->pts, S, sample_rate);
+        size_t len = (size_t)camera.packet->size;
+        memcpy(buffer, camera.packet->data, len);
+        random = random * 1664525u + 1013904223u;
+        bool middle = camera.samples > sample_rate && camera.samples < 3 * sample_rate;
+        if (middle && random >> 30 == 0) {
+            for (size_t i = 0; i < len; i++)
+                buffer[i] = (uint8_t)(random >> (i % 3 * 8) ^ i * 77);
+        } else if (middle && random >> 30 == 1) {
+            len = random >> 16 & 3;
+        }
+        int rc = audio_push(audio, buffer, len, pts_us, 7);
+        assert_true(rc == 0 || rc == -EINVAL);
+        if (!middle)
+            assert_true(rc == 0 || camera.samples < 4 * sample_rate);
+        out.decode = camera.samples > 4 * sample_rate;
+    }
+    assert_true(fabs(output_onset(&out, 6, 7) - 6.5) < 0.01);
+    audio_close(&audio);
+    output_close(&out);
+    camera_audio_close(&camera);
+}
+
+static void test_garbage(void **state)
+{
+    av_log_set_callback(NULL); /* decoders may complain here */
+    av_log_set_level(AV_LOG_QUIET);
+    check_garbage("pcm_alaw", 8000, 0);
+    check_garbage("g722", 16000, 64000);
+    check_garbage("g726", 8000, 32000);
+    check_garbage("libopus", 48000, 32000);
+    check_garbage("mp2", 48000, 64000);
+    check_garbage("libmp3lame", 48000, 64000);
+    check_garbage("aac", 16000, 48000);
+    av_log_set_callback(count_warnings);
+}
+
+/* Frames of another rate and layout in mid-stream: what goes out stays what was declared. */
+static void test_input_changes(void **state)
+{
+    struct output out;
+    struct audio *audio;
+    AVCodecParameters *par = announce(AV_CODEC_ID_MP3, 0, 0);
+    assert_int_equal(audio_open(&audio, par, output_take, &out), 0);
+    output_open(&out, audio_config(audio), 7);
+    static const int rates[] = {48000, 16000, 44100};
+    for (int i = 0; i < 3; i++) {
+        struct camera_audio camera = {.encoder = "libmp3lame",
+                                      .sample_rate = rates[i],
+                                      .channels = 1 + i % 2,
+                                      .bit_rate = 64000,
+                                      .bursts = true};
+        camera_audio_open(&camera);
+        while (camera.samples < 2 * rates[i] && camera_audio_next(&camera)) {
+            int64_t pts_us = START + i * 2 * S + av_rescale(camera.packet->pts, S, rates[i]);
+            int rc = audio_push(audio, camera.packet->data, (size_t)camera.packet->size, pts_us, 7);
+            assert_int_equal(rc, 0);
+        }
+        camera_audio_close(&camera);
+    }
+    for (int s = 0; s < 6; s++)
+        assert_true(fabs(output_onset(&out, s + 0.3, s + 0.9) - (s + 0.5)) < 0.01);
+    assert_true(out.worst_gap_us <= 1);
+    audio_close(&audio);
+    output_close(&out);
+    avcodec_parameters_free(&par);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_codecs),        cmocka_unit_test(test_latm),
+        cmocka_unit_test(test_announcements), cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_input_changes),
+    };
+    av_log_set_callback(count_warnings);
+    return cmocka_run_group_tests_name("audio", tests, NULL, NULL);
+}
