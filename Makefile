@@ -66,7 +66,7 @@ AV_PKGS    := libavformat libavcodec libswresample libswscale libavutil
 AV_CFLAGS  := $(call sys_cflags,$(AV_PKGS))
 AV_LIBS    := $(shell $(PKG_CONFIG) --libs $(AV_PKGS))
 MASTER_LIBS := $(UV_LIBS) -lhttp_parser -linih -ljansson
-WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lm
+WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lssl -lcrypto -lm
 TEST_LIBS   := $(MASTER_LIBS) $(WORKER_LIBS) -lcmocka
 GST_PKGS    := gstreamer-1.0 gstreamer-app-1.0 gstreamer-rtsp-server-1.0
 
@@ -99,7 +99,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench install uninstall clean FORCE sample-cameras
+.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench install uninstall clean FORCE sample-cameras tools
 
 all: $(BINS)
 
@@ -161,6 +161,18 @@ $(O)/test/sample-picture: $(O)/test/cameras/picture.o
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 sample-cameras: $(O)/test/sample-rtsp-server $(O)/test/sample-picture
+
+# Tools of the end-to-end tests: parts of the worker by themselves.
+TOOL_SRC := $(sort $(wildcard test/tools/*.c))
+TOOL_BIN := $(patsubst test/tools/%.c,$(O)/test/%,$(TOOL_SRC))
+ALL_OBJ  += $(call obj,$(TOOL_SRC))
+$(call obj,$(TOOL_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
+$(TOOL_BIN): $(O)/test/%: $(O)/test/tools/%.o $(NOMAIN_OBJ) $(COMMON_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+tools: $(TOOL_BIN)
 
 # --- checks -------------------------------------------------------------
 unit: $(UNIT_BIN)

@@ -22,6 +22,7 @@ struct source_params {
     enum ipc_transport transport;
     uint32_t connect_timeout_ms; /* from the start to the first accepted media packet */
     uint32_t stall_timeout_ms;   /* between accepted media packets */
+    bool tls_insecure;           /* rtsps: take any certificate */
 };
 
 /*

@@ -1,0 +1,159 @@
+/*
+ * The RTSP source without the gateway around it: connects, prints what it delivers, line by line,
+ * for the tests of test/e2e/test_rtsp_tolerance.py and for measuring.
+ *
+ *   rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] [--seconds N] [--quiet] URL
+ *
+ *   tracks VIDEO_CODEC EXTRADATA_BYTES AUDIO_CODEC|none SAMPLE_RATE
+ *   video|audio PTS_US BYTES CRC32 last|- lost|-
+ *   end ERROR_CODE DETAIL
+ *   closed
+ */
+#include "worker/source_rtsp.h"
+
+#include <libavcodec/avcodec.h>
+#include <libavutil/crc.h>
+#include <libavutil/mathematics.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+struct probe {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_signal_t signal;
+    struct source_rtsp *source;
+    AVRational time_base[TRACK_COUNT];
+    bool quiet;
+    bool closing;
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+static void on_closed(void *ctx)
+{
+    struct probe *p = ctx;
+    p->source = NULL;
+    uv_close((uv_handle_t *)&p->timer, NULL);
+    uv_close((uv_handle_t *)&p->signal, NULL);
+    printf("closed\n");
+}
+
+static void close_source(struct probe *p)
+{
+    if (p->closing)
+        return;
+    p->closing = true;
+    source_rtsp_close(p->source, on_closed, p);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    close_source(timer->data);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    close_source(handle->data);
+}
+
+static int on_tracks(void *ctx, const struct media_track *video, const struct media_track *audio)
+{
+    struct probe *p = ctx;
+    p->time_base[TRACK_VIDEO] = video->time_base;
+    if (audio != NULL)
+        p->time_base[TRACK_AUDIO] = audio->time_base;
+    printf("tracks %s %d %s %d\n", avcodec_get_name(video->par->codec_id),
+           video->par->extradata_size,
+           audio != NULL ? avcodec_get_name(audio->par->codec_id) : "none",
+           audio != NULL ? audio->par->sample_rate : 0);
+    return video->par->codec_id == AV_CODEC_ID_H264 || video->par->codec_id == AV_CODEC_ID_HEVC
+               ? 0
+               : -ENOTSUP;
+}
+
+static bool on_packet(void *ctx, const struct media_packet *packet)
+{
+    struct probe *p = ctx;
+    p->packets++;
+    p->bytes += packet->len;
+    if (!p->quiet) {
+        uint32_t crc =
+            av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), 0xFFFFFFFF, packet->data, packet->len);
+        printf("%s %lld %zu %08x %s %s\n", packet->track == TRACK_VIDEO ? "video" : "audio",
+               (long long)av_rescale_q(packet->pts, p->time_base[packet->track], AV_TIME_BASE_Q),
+               packet->len, ~crc, packet->last ? "last" : "-", packet->lost_before ? "lost" : "-");
+    }
+    return true;
+}
+
+static void on_end(void *ctx, enum http_error error, const char *detail)
+{
+    printf("end %s %s\n", http_error_code(error), detail);
+    close_source(ctx);
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] "
+                    "[--seconds N] [--quiet] URL\n");
+    return 2;
+}
+
+static bool read_options(int argc, char **argv, struct probe *p, struct source_params *params,
+                         uint64_t *seconds)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--udp") == 0)
+            params->transport = IPC_TRANSPORT_RTSP_UDP;
+        else if (strcmp(argv[i], "--insecure") == 0)
+            params->tls_insecure = true;
+        else if (strcmp(argv[i], "--quiet") == 0)
+            p->quiet = true;
+        else if (strcmp(argv[i], "--connect-ms") == 0 && ++i < argc)
+            params->connect_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--stall-ms") == 0 && ++i < argc)
+            params->stall_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--seconds") == 0 && ++i < argc)
+            *seconds = strtoull(value, NULL, 10);
+        else if (argv[i][0] != '-')
+            params->url = argv[i];
+        else
+            return false;
+    }
+    return params->url != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct probe p = {.quiet = false};
+    struct source_params params = {
+        .transport = IPC_TRANSPORT_RTSP_TCP, .connect_timeout_ms = 10000, .stall_timeout_ms = 5000};
+    uint64_t seconds = 5;
+    if (!read_options(argc, argv, &p, &params, &seconds))
+        return usage();
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    (void)uv_loop_init(&p.loop);
+    (void)uv_timer_init(&p.loop, &p.timer);
+    (void)uv_signal_init(&p.loop, &p.signal);
+    p.timer.data = p.signal.data = &p;
+    (void)uv_timer_start(&p.timer, on_timer, seconds * 1000, 0);
+    (void)uv_signal_start(&p.signal, on_signal, SIGTERM);
+
+    p.source = source_rtsp_open(&p.loop, &params, &(struct media_sink){on_tracks, on_packet, &p},
+                                &(struct source_rtsp_events){on_end, &p});
+    (void)uv_run(&p.loop, UV_RUN_DEFAULT);
+    int rc = uv_loop_close(&p.loop);
+
+    struct rusage usage_self;
+    (void)getrusage(RUSAGE_SELF, &usage_self);
+    fprintf(stderr, "packets %llu bytes %llu cpu %.3f s max rss %ld kB loop %s\n",
+            (unsigned long long)p.packets, (unsigned long long)p.bytes,
+            (double)(usage_self.ru_utime.tv_sec + usage_self.ru_stime.tv_sec) +
+                (double)(usage_self.ru_utime.tv_usec + usage_self.ru_stime.tv_usec) / 1e6,
+            usage_self.ru_maxrss, rc == 0 ? "closed" : "leaks");
+    return rc == 0 ? 0 : 1;
+}

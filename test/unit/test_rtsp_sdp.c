@@ -1,0 +1,153 @@
+#include "worker/sdp.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct sdp *parse(const char *text)
+{
+    struct sdp *sdp = calloc(1, sizeof(*sdp));
+    sdp_parse(sdp, text, strlen(text));
+    return sdp;
+}
+
+static void test_usual(void **state)
+{
+    struct sdp *sdp = parse("v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=x\r\nt=0 0\r\na=control:*\r\n"
+                            "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+                            "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0IA,aM4=\r\n"
+                            "a=control:trackID=1\r\n"
+                            "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 mpeg4-generic/16000/2\r\n"
+                            "a=control:trackID=2\r\n"
+                            "m=application 0 RTP/AVP 107\r\na=control:trackID=3\r\n");
+    assert_int_equal(sdp->track_count, 2);
+    assert_string_equal(sdp->control, "*");
+    const struct sdp_track *v = sdp_choose(sdp, TRACK_VIDEO);
+    assert_string_equal(v->codec, "H264");
+    assert_int_equal(v->payload_type, 96);
+    assert_int_equal(v->clock_rate, 90000);
+    assert_string_equal(v->control, "trackID=1");
+    assert_string_equal(v->fmtp, "packetization-mode=1;sprop-parameter-sets=Z0IA,aM4=");
+    const struct sdp_track *a = sdp_choose(sdp, TRACK_AUDIO);
+    assert_string_equal(a->codec, "mpeg4-generic");
+    assert_int_equal(a->clock_rate, 16000);
+    assert_int_equal(a->channels, 2);
+    free(sdp);
+}
+
+/* No o=, a broken c=, bare line feeds, spaces, HEVC by its other name. */
+static void test_sloppy(void **state)
+{
+    struct sdp *sdp = parse("v=0\nc=IN IP4\n m=video 0 RTP/AVP 98 \na=rtpmap:98  HEVC/90000 \n"
+                            "a=control: t\nnonsense\n=\nm=\nm=audio\nm=video x y\n");
+    const struct sdp_track *v = sdp_choose(sdp, TRACK_VIDEO);
+    assert_non_null(v);
+    assert_string_equal(v->codec, "H265");
+    assert_string_equal(v->control, "t");
+    assert_null(sdp_choose(sdp, TRACK_AUDIO));
+    free(sdp);
+}
+
+static void test_static_types(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 26\nm=audio 0 RTP/AVP 8\n");
+    assert_int_equal(sdp_choose(sdp, TRACK_AUDIO)->clock_rate, 8000);
+    assert_int_equal(sdp_choose(sdp, TRACK_VIDEO)->clock_rate, 90000);
+    char text[512];
+    int pt;
+    assert_true(sdp_write_track(sdp_choose(sdp, TRACK_AUDIO), text, sizeof(text), &pt) > 0);
+    assert_int_equal(pt, 8);
+    assert_null(strstr(text, "rtpmap"));
+    free(sdp);
+}
+
+/* ONVIF: the back channel is a second audio track, sendonly. */
+static void test_backchannel(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=recvonly\n"
+                            "m=audio 0 RTP/AVP 0\na=sendonly\na=control:back\n"
+                            "m=audio 0 RTP/AVP 8\na=recvonly\na=control:mic\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->control, "mic");
+    free(sdp);
+    sdp = parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+                "m=audio 0 RTP/AVP 0\na=sendonly\n");
+    assert_null(sdp_choose(sdp, TRACK_AUDIO));
+    free(sdp);
+    /* Firmware that marks everything so. */
+    sdp = parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=sendonly\n");
+    assert_non_null(sdp_choose(sdp, TRACK_VIDEO));
+    free(sdp);
+}
+
+static void test_wanted_video_first(void **state)
+{
+    struct sdp *sdp =
+        parse("m=video 0 RTP/AVP 26\na=control:jpeg\n"
+              "m=video 0 RTP/AVP 97 98\na=rtpmap:97 VP8/90000\na=rtpmap:98 H264/90000\n"
+              "a=control:h264\n");
+    const struct sdp_track *v = sdp_choose(sdp, TRACK_VIDEO);
+    assert_string_equal(v->control, "h264");
+    assert_int_equal(v->payload_type, 98);
+    free(sdp);
+}
+
+static void test_fmtp_elsewhere(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+                            "m=audio 0 RTP/AVP 97\na=rtpmap:97 PCMA/8000\n"
+                            "a=fmtp:96 sprop-parameter-sets=A,B\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_VIDEO)->fmtp, "sprop-parameter-sets=A,B");
+    assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->fmtp, "");
+    free(sdp);
+}
+
+static void test_no_rtpmap(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 96\na=fmtp:96 sprop-vps=A;sprop-sps=B\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_VIDEO)->codec, "H265");
+    free(sdp);
+}
+
+static void test_rewritten(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 35\na=rtpmap:35 H264/90000\na=fmtp:35 a=b\n");
+    char text[512];
+    int pt;
+    assert_true(sdp_write_track(sdp_choose(sdp, TRACK_VIDEO), text, sizeof(text), &pt) > 0);
+    assert_int_equal(pt, 96);
+    assert_non_null(strstr(text, "m=video 0 RTP/AVP 96\r\n"));
+    assert_non_null(strstr(text, "a=rtpmap:96 H264/90000\r\n"));
+    assert_non_null(strstr(text, "a=fmtp:96 a=b\r\n"));
+    assert_int_equal(sdp_write_track(sdp_choose(sdp, TRACK_VIDEO), text, 100, &pt), -ENAMETOOLONG);
+    free(sdp);
+}
+
+static void test_many_tracks(void **state)
+{
+    char text[4096] = "";
+    for (int i = 0; i < 40; i++)
+        strcat(text, "m=video 0 RTP/AVP 96 97 98 99 100 101 102 103 104 105 999 -4\na=fmtp:96 x\n");
+    struct sdp *sdp = parse(text);
+    assert_int_equal(sdp->track_count, SDP_TRACKS_MAX);
+    free(sdp);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usual),
+        cmocka_unit_test(test_sloppy),
+        cmocka_unit_test(test_static_types),
+        cmocka_unit_test(test_backchannel),
+        cmocka_unit_test(test_wanted_video_first),
+        cmocka_unit_test(test_fmtp_elsewhere),
+        cmocka_unit_test(test_no_rtpmap),
+        cmocka_unit_test(test_rewritten),
+        cmocka_unit_test(test_many_tracks),
+    };
+    return cmocka_run_group_tests_name("rtsp_sdp", tests, NULL, NULL);
+}

@@ -1,0 +1,362 @@
+#include "worker/rtp_depacketize.h"
+
+#include "common/xalloc.h"
+#include "worker/fu_repair.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <libavformat/avformat.h>
+#include <libavutil/mem.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RTP_HEADER_BYTES 12
+#define PACKET_MAX 65536
+#define IO_BUFFER_BYTES 4096
+#define SDP_BYTES (SDP_FMTP_MAX + 1024)
+#define AAC_FRAME_SAMPLES 1024
+
+struct rtp_depacketizer {
+    enum track track;
+    uint32_t clock_rate;
+    int payload_type; /* as in the description that libavformat got */
+    void (*emit)(void *ctx, const struct media_packet *packet);
+    void *ctx;
+
+    AVFormatContext *fmt;
+    AVIOContext *io;
+    AVPacket *pkt;
+    /* What the read callback hands out next: first the description, then one packet at a time. */
+    const uint8_t *input;
+    size_t input_len;
+    uint16_t sequence; /* of the packets that libavformat sees: never a gap, that is our business */
+    uint8_t *packet;   /* PACKET_MAX */
+
+    struct fu_repair fu;
+    uint8_t *nal; /* fragments of one NAL unit, joined */
+    size_t nal_len;
+    size_t nal_room;
+    struct media_packet nal_packet;
+
+    bool lost;         /* something is missing before what comes out next */
+    int64_t frame_pts; /* of the audio frame that came out last */
+    int64_t frame_duration;
+    unsigned frames_in_packet;
+};
+
+static int on_read(void *opaque, uint8_t *buf, int size)
+{
+    struct rtp_depacketizer *d = opaque;
+    if (d->input_len == 0)
+        return AVERROR(EAGAIN);
+    size_t n = d->input_len < (size_t)size ? d->input_len : (size_t)size;
+    memcpy(buf, d->input, n);
+    d->input += n;
+    d->input_len = 0; /* one call, one packet */
+    return (int)n;
+}
+
+/* The demuxer's own receiver reports, which nobody reads. */
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+static int on_write(void *opaque, const uint8_t *buf, int size)
+#else
+static int on_write(void *opaque, uint8_t *buf, int size)
+#endif
+{
+    (void)opaque;
+    (void)buf;
+    return size;
+}
+
+static int on_read_description(void *opaque, uint8_t *buf, int size)
+{
+    struct rtp_depacketizer *d = opaque;
+    if (d->input_len == 0)
+        return AVERROR_EOF;
+    size_t n = d->input_len < (size_t)size ? d->input_len : (size_t)size;
+    memcpy(buf, d->input, n);
+    d->input += n;
+    d->input_len -= n;
+    return (int)n;
+}
+
+static AVIOContext *new_io(struct rtp_depacketizer *d, int write,
+                           int (*read)(void *, uint8_t *, int))
+{
+    unsigned char *buffer = av_malloc(IO_BUFFER_BYTES);
+    if (buffer == NULL)
+        return NULL;
+    AVIOContext *io =
+        avio_alloc_context(buffer, IO_BUFFER_BYTES, write, d, read, write ? on_write : NULL, NULL);
+    if (io == NULL)
+        av_free(buffer);
+    return io;
+}
+
+static void free_io(AVIOContext **io)
+{
+    if (*io != NULL)
+        av_freep(&(*io)->buffer);
+    avio_context_free(io);
+}
+
+static int open_demuxer(struct rtp_depacketizer *d, const char *description, size_t len)
+{
+    AVDictionary *options = NULL;
+    AVIOContext *io = NULL;
+    int rc = -ENOMEM;
+    (void)av_dict_set(&options, "sdp_flags", "custom_io", 0);
+    (void)av_dict_set(&options, "reorder_queue_size", "0", 0);
+
+    d->input = (const uint8_t *)description;
+    d->input_len = len;
+    io = new_io(d, 0, on_read_description);
+    d->fmt = avformat_alloc_context();
+    if (io == NULL || d->fmt == NULL)
+        goto out;
+    d->fmt->flags |= AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN | AVFMT_FLAG_CUSTOM_IO;
+    d->fmt->pb = io;
+    if (avformat_open_input(&d->fmt, "", av_find_input_format("sdp"), &options) < 0) {
+        rc = -ENOTSUP; /* the context is freed */
+        goto out;
+    }
+    d->fmt->pb = NULL;
+    if (d->fmt->nb_streams != 1) {
+        rc = -ENOTSUP;
+        goto out;
+    }
+    /* A context that can also be written is read without a buffer in between: packets stay whole.
+     */
+    d->io = new_io(d, 1, on_read);
+    if (d->io == NULL)
+        goto out;
+    d->fmt->pb = d->io;
+    d->input_len = 0;
+    rc = 0;
+
+out:
+    av_dict_free(&options);
+    free_io(&io);
+    return rc;
+}
+
+int rtp_depacketizer_open(const struct sdp_track *track,
+                          void (*emit)(void *ctx, const struct media_packet *), void *ctx,
+                          struct rtp_depacketizer **out)
+{
+    char description[SDP_BYTES];
+    struct rtp_depacketizer *d = xcalloc(1, sizeof(*d));
+    d->track = track->kind;
+    d->clock_rate = track->clock_rate;
+    d->emit = emit;
+    d->ctx = ctx;
+    int len = sdp_write_track(track, description, sizeof(description), &d->payload_type);
+    int rc = len < 0 ? -ENOTSUP : open_demuxer(d, description, (size_t)len);
+    if (rc == 0) {
+        d->pkt = av_packet_alloc();
+        d->packet = malloc(PACKET_MAX);
+        rc = d->pkt != NULL && d->packet != NULL ? 0 : -ENOMEM;
+    }
+    if (rc != 0) {
+        rtp_depacketizer_free(&d);
+        return rc;
+    }
+    fu_repair_init(&d->fu, rtp_depacketizer_par(d)->codec_id);
+    *out = d;
+    return 0;
+}
+
+void rtp_depacketizer_free(struct rtp_depacketizer **d)
+{
+    struct rtp_depacketizer *p = *d;
+    *d = NULL;
+    if (p == NULL)
+        return;
+    avformat_close_input(&p->fmt);
+    free_io(&p->io);
+    av_packet_free(&p->pkt);
+    free(p->packet);
+    free(p->nal);
+    free(p);
+}
+
+const AVCodecParameters *rtp_depacketizer_par(const struct rtp_depacketizer *d)
+{
+    return d->fmt->streams[0]->codecpar;
+}
+
+static void emit(struct rtp_depacketizer *d, struct media_packet *packet)
+{
+    packet->lost_before = packet->lost_before || d->lost;
+    d->lost = false;
+    d->emit(d->ctx, packet);
+}
+
+/* --- joining fragments -------------------------------------------------- */
+
+static void flush_nal(struct rtp_depacketizer *d, bool last)
+{
+    if (d->nal_len == 0)
+        return;
+    memset(d->nal + d->nal_len, 0, AV_INPUT_BUFFER_PADDING_SIZE);
+    struct media_packet packet = d->nal_packet;
+    packet.data = d->nal;
+    packet.len = d->nal_len;
+    packet.last = last;
+    d->nal_len = 0;
+    emit(d, &packet);
+}
+
+static void join(struct rtp_depacketizer *d, const uint8_t *data, size_t len)
+{
+    size_t need = d->nal_len + len + AV_INPUT_BUFFER_PADDING_SIZE;
+    if (need > d->nal_room) {
+        size_t room = d->nal_room != 0 ? d->nal_room : 32768;
+        while (room < need)
+            room *= 2;
+        uint8_t *nal = need <= RTP_NAL_MAX ? realloc(d->nal, room) : NULL;
+        if (nal == NULL) {
+            d->nal_len = 0;
+            d->lost = true;
+            return;
+        }
+        d->nal = nal;
+        d->nal_room = room;
+    }
+    memcpy(d->nal + d->nal_len, data, len);
+    d->nal_len += len;
+}
+
+/* --- one packet --------------------------------------------------------- */
+
+/* Some cameras put Annex B into RTP: take the first start code off, so that the NAL unit's type is
+ * where it belongs.  Those within the payload are found later. */
+static size_t start_code_bytes(const uint8_t *p, size_t len)
+{
+    if (len > 4 && p[0] == 0 && p[1] == 0 && p[2] == 0 && p[3] == 1)
+        return 4;
+    if (len > 3 && p[0] == 0 && p[1] == 0 && p[2] == 1)
+        return 3;
+    return 0;
+}
+
+/* Write the packet as libavformat wants it: known payload type, no gap in the numbers. */
+static void prepare(struct rtp_depacketizer *d, const struct rtp_packet *packet)
+{
+    uint8_t *p = d->packet;
+    size_t skip =
+        d->track == TRACK_VIDEO ? start_code_bytes(packet->payload, packet->payload_len) : 0;
+    size_t len = packet->payload_len - skip;
+    assert(RTP_HEADER_BYTES + len <= PACKET_MAX);
+    d->sequence++;
+    p[0] = 0x80;
+    p[1] = (uint8_t)((packet->marker ? 0x80 : 0) | d->payload_type);
+    p[2] = (uint8_t)(d->sequence >> 8);
+    p[3] = (uint8_t)d->sequence;
+    for (int i = 0; i < 4; i++) {
+        p[4 + i] = (uint8_t)(packet->timestamp >> (24 - 8 * i));
+        p[8 + i] = (uint8_t)(packet->ssrc >> (24 - 8 * i));
+    }
+    memcpy(p + RTP_HEADER_BYTES, packet->payload + skip, len);
+    d->input = p;
+    d->input_len = RTP_HEADER_BYTES + len;
+}
+
+static bool is_annex_b(const struct rtp_depacketizer *d)
+{
+    enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
+    return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+}
+
+static void on_video(struct rtp_depacketizer *d, enum fu_kind kind, bool marker,
+                     struct media_packet *packet)
+{
+    switch (kind) {
+    case FU_START:
+        d->nal_packet = *packet;
+        join(d, packet->data, packet->len);
+        break;
+    case FU_CONTINUE:
+        if (d->nal_len > 0)
+            join(d, packet->data, packet->len);
+        break;
+    case FU_NONE:
+        packet->last = marker;
+        emit(d, packet);
+        break;
+    case FU_ORPHAN:
+        break;
+    }
+}
+
+/* Several audio frames may share a packet: the later ones follow at the pace of the stream. */
+static int64_t audio_pts(struct rtp_depacketizer *d, int64_t packet_pts)
+{
+    if (d->frames_in_packet++ == 0)
+        d->frame_pts = packet_pts;
+    else
+        d->frame_pts += d->frame_duration;
+    return d->frame_pts;
+}
+
+/* The last packet's frames fill the time until this one. */
+static void measure_frames(struct rtp_depacketizer *d, int64_t pts, bool lost_before)
+{
+    int64_t first = d->frame_pts - (int64_t)(d->frames_in_packet - 1) * d->frame_duration;
+    if (d->frames_in_packet > 1 && !lost_before && pts > first) {
+        int64_t measured = (pts - first) / d->frames_in_packet;
+        if (measured > AAC_FRAME_SAMPLES / 4 && measured < AAC_FRAME_SAMPLES * 4)
+            d->frame_duration = measured;
+    }
+    if (d->frame_duration == 0)
+        d->frame_duration = AAC_FRAME_SAMPLES;
+    d->frames_in_packet = 0;
+}
+
+void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                           bool lost_before, int64_t pts, int64_t received_us)
+{
+    bool annex_b = is_annex_b(d);
+    enum fu_kind kind = FU_NONE;
+    if (packet->payload_len == 0 || packet->payload_len > PACKET_MAX - RTP_HEADER_BYTES)
+        return;
+    prepare(d, packet);
+    if (annex_b) {
+        kind = fu_repair_next(&d->fu, d->packet + RTP_HEADER_BYTES, d->input_len - RTP_HEADER_BYTES,
+                              packet->timestamp, lost_before);
+        if (kind != FU_CONTINUE) {
+            d->nal_packet.lost_before |= lost_before; /* the rest of it, perhaps */
+            flush_nal(d, d->nal_packet.pts != pts);
+        }
+    }
+    if (d->track == TRACK_AUDIO)
+        measure_frames(d, pts, lost_before);
+    d->lost = d->lost || lost_before;
+    if (kind == FU_ORPHAN) {
+        d->input_len = 0;
+        return;
+    }
+
+    d->io->eof_reached = 0;
+    d->io->error = 0;
+    while (av_read_frame(d->fmt, d->pkt) >= 0) {
+        struct media_packet out = {
+            .track = d->track,
+            .form = annex_b ? MEDIA_ANNEX_B : MEDIA_RAW,
+            .data = d->pkt->data,
+            .len = (size_t)d->pkt->size,
+            .pts = d->track == TRACK_AUDIO ? audio_pts(d, pts) : pts,
+            .dts = AV_NOPTS_VALUE,
+            .received_us = received_us,
+        };
+        if (annex_b)
+            on_video(d, kind, packet->marker, &out);
+        else
+            emit(d, &out);
+        av_packet_unref(d->pkt);
+    }
+    d->input_len = 0;
+    d->nal_packet.received_us = received_us; /* of its last byte */
+    if (annex_b && packet->marker && fu_repair_complete(&d->fu))
+        flush_nal(d, true);
+}

@@ -1,0 +1,70 @@
+/*
+ * How bytes get to a camera and back: name lookup, TCP, TLS (OpenSSL on memory buffers), pairs of
+ * UDP ports.  Worker, loop thread; never blocks.  Knows nothing of RTSP.
+ */
+#ifndef WORKER_RTSP_TRANSPORT_H
+#define WORKER_RTSP_TRANSPORT_H
+
+#include "worker/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct rtsp_transport_params {
+    const char *host; /* name or address.  Borrowed for the call. */
+    uint16_t port;
+    bool tls;
+    bool tls_insecure; /* take any certificate, and old ciphers */
+    bool udp;          /* bind a pair of ports for each track */
+};
+
+struct rtsp_transport_events {
+    void (*on_connected)(void *ctx);
+    /* Where to put bytes: see rtsp_reader_space(). */
+    uint8_t *(*on_space)(void *ctx, size_t *len);
+    /* So many bytes were put there. */
+    void (*on_bytes)(void *ctx, size_t len);
+    /* An RTP or RTCP datagram from the camera.  Borrowed for the call. */
+    void (*on_datagram)(void *ctx, enum track track, const uint8_t *data, size_t len);
+    /* The connection is over, or never came: detail says why, "" at a plain end.  Nothing comes
+     * after this. */
+    void (*on_end)(void *ctx, const char *detail);
+    void *ctx;
+};
+
+struct rtsp_transport;
+
+/**
+ * @return NULL when the name is none, or TLS cannot start.  Caller owns; rtsp_transport_close().
+ *         No event comes from within.
+ */
+struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
+                                           const struct rtsp_transport_params *params,
+                                           const struct rtsp_transport_events *events);
+
+/** Send; copied where it cannot go out at once. */
+void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, size_t len);
+
+/** After on_connected: local RTP port of a track, RTCP on the next; 0 when there is none. */
+uint16_t rtsp_transport_udp_port(const struct rtsp_transport *transport, enum track track);
+
+/**
+ * Where a track's datagrams go to and come from.  Sends one to each port, so that NATs and
+ * firewalls on the way let the camera's through.
+ *
+ * @param source  address, "" for that of the connection.
+ * @param ports   RTP, RTCP; 0: unknown, nothing is sent.
+ */
+void rtsp_transport_udp_peer(struct rtsp_transport *transport, enum track track, const char *source,
+                             const uint16_t ports[2]);
+
+/** Send RTCP to the camera's RTCP port. */
+void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track,
+                              const uint8_t *data, size_t len);
+
+/** No event comes after this.  Memory goes, and closed() is called, when all handles are closed. */
+void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void *ctx), void *ctx);
+
+#endif /* WORKER_RTSP_TRANSPORT_H */
