@@ -61,7 +61,7 @@ int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t qu
     o.error = reserve(&o, pixels / 4 + HEAD_BYTES); /* 2 bits per pixel: quality 85 needs less */
     if (o.error != 0)
         return o.error;
-    o.jpeg->refs = 1;
+    atomic_init(&o.jpeg->refs, 1);
     o.jpeg->len = 0;
     if (stbi_write_jpg_to_func(on_bytes, &o, (int)width, (int)height, 3, rgb, (int)quality) == 0 &&
         o.error == 0)
@@ -80,7 +80,7 @@ int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t qu
 
 struct jpeg *jpeg_ref(struct jpeg *jpeg)
 {
-    jpeg->refs++;
+    atomic_fetch_add_explicit(&jpeg->refs, 1, memory_order_relaxed);
     return jpeg;
 }
 
@@ -88,6 +88,6 @@ void jpeg_unref(struct jpeg **jpeg)
 {
     struct jpeg *j = *jpeg;
     *jpeg = NULL;
-    if (j != NULL && --j->refs == 0)
+    if (j != NULL && atomic_fetch_sub_explicit(&j->refs, 1, memory_order_acq_rel) == 1)
         free(j);
 }

@@ -5,15 +5,16 @@
 #ifndef WORKER_JPEG_H
 #define WORKER_JPEG_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* ITU-T T.81: 16-bit sizes. */
 #define JPEG_SIDE_MAX 65535u
 
-/* Immutable once made.  Counted on one thread at a time: no atomics. */
+/* Immutable once made; shared by everybody who gets it. */
 struct jpeg {
-    unsigned refs;
+    atomic_uint refs;
     size_t len;
     uint8_t data[];
 };
