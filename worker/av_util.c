@@ -4,6 +4,7 @@
 
 #include <libavutil/error.h>
 #include <libavutil/log.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,9 +28,15 @@ static void redact_credentials(char *text)
     }
 }
 
+static _Thread_local struct {
+    char *text;
+    size_t size;
+} capture;
+
 static void on_av_log(void *avcl, int level, const char *fmt, va_list ap)
 {
-    if (level > AV_LOG_WARNING || !log_enabled(LOG_LEVEL_DEBUG))
+    bool captured = capture.text != NULL && level <= AV_LOG_ERROR;
+    if (level > AV_LOG_WARNING || (!log_enabled(LOG_LEVEL_DEBUG) && !captured))
         return;
     char text[512];
     int print_prefix = 1;
@@ -38,12 +45,22 @@ static void on_av_log(void *avcl, int level, const char *fmt, va_list ap)
         return;
     text[strcspn(text, "\r\n")] = '\0';
     redact_credentials(text);
+    if (captured && capture.text[0] == '\0')
+        (void)snprintf(capture.text, capture.size, "%s", text);
     log_debug(NULL, "libav: %s", text);
 }
 
 void av_util_log_open(void)
 {
     av_log_set_callback(on_av_log);
+}
+
+void av_util_log_capture(char *text, size_t size)
+{
+    capture.text = text;
+    capture.size = size;
+    if (text != NULL)
+        text[0] = '\0';
 }
 
 enum http_error av_util_camera_error(int averror, char *detail, size_t detail_size)

@@ -10,6 +10,14 @@
 void av_util_log_open(void);
 
 /**
+ * Keep the first error line that libav logs on this thread, credentials cut out: some protocols
+ * say in no other way what a server answered.  Ends with text NULL.
+ *
+ * @param text  Borrowed until then; "" as long as there is none.
+ */
+void av_util_log_capture(char *text, size_t size);
+
+/**
  * What an AVERROR from opening or reading a camera means to a viewer.
  *
  * @param averror  negative AVERROR.

@@ -23,6 +23,7 @@ struct flv_source {
     int64_t deadline_us; /* re-armed by accepted media packets only */
     AVIOContext *io;
     struct flv_reader *reader;
+    char log_line[160]; /* libavformat's first error */
 };
 
 static bool is_stopped(const struct flv_source *s)
@@ -67,25 +68,41 @@ static int open_url(struct flv_source *s)
     return rc;
 }
 
-/* What an error of the transport means.  Once media has come, whatever happens is an outage. */
+/* What RTMP servers say, or do, about a stream that they do not play.  false: not that. */
+static bool is_refused(const struct flv_source *s, int averror, char *detail, size_t detail_size)
+{
+    static const char server_error[] = "Server error: ";
+    if (!is_rtmp(s->params))
+        return false;
+    /* onStatus of level "error", such as NetStream.Play.StreamNotFound, comes out as -1, `_error`
+     * as unknown; what they say is logged only. */
+    if (averror == -1 || averror == AVERROR_UNKNOWN) {
+        const char *said = strstr(s->log_line, server_error);
+        (void)snprintf(detail, detail_size, "the server refuses to play this stream%s%.100s",
+                       said != NULL ? ": " : "", said != NULL ? said + strlen(server_error) : "");
+        return true;
+    }
+    /* nginx-rtmp hangs up instead.  A name that does not resolve is EIO as well. */
+    if (averror == AVERROR(EIO) && s->io == NULL && strstr(s->log_line, "resolve") == NULL) {
+        (void)snprintf(detail, detail_size, "the server hangs up when asked for this stream");
+        return true;
+    }
+    return false;
+}
+
 static enum http_error transport_error(const struct flv_source *s, int averror, char *detail,
                                        size_t detail_size)
 {
-    /* onStatus with level "error", such as NetStream.Play.StreamNotFound, comes out as -1. */
-    if (averror == -1 && is_rtmp(s->params)) {
-        (void)snprintf(detail, detail_size, "the server refuses to play this stream");
+    if (is_refused(s, averror, detail, detail_size))
         return HTTP_ERROR_CAMERA_NOT_FOUND;
-    }
-    /* `_error` to connect: the application is not there, or not for us. */
-    if (averror == AVERROR_UNKNOWN && is_rtmp(s->params)) {
-        (void)snprintf(detail, detail_size, "the server rejects the connection");
-        return HTTP_ERROR_CAMERA_UNAUTHORIZED;
-    }
     if (averror == AVERROR_EOF) {
         (void)snprintf(detail, detail_size, "the camera ended the stream");
         return HTTP_ERROR_CAMERA_UNREACHABLE;
     }
-    return av_util_camera_error(averror, detail, detail_size);
+    enum http_error error = av_util_camera_error(averror, detail, detail_size);
+    if (strstr(s->log_line, "resolve") != NULL)
+        (void)snprintf(detail, detail_size, "the camera's host name does not resolve");
+    return error;
 }
 
 static enum http_error reader_error(int rc, char *detail, size_t detail_size)
@@ -157,6 +174,7 @@ enum http_error source_flv_run(const struct source_params *params, const struct 
 
     s.deadline_us = clock_us() + (int64_t)params->connect_timeout_ms * 1000;
     s.reader = flv_reader_new(sink);
+    av_util_log_capture(s.log_line, sizeof(s.log_line));
     int rc = open_url(&s);
     if (rc >= 0)
         error = read_stream(&s, detail, detail_size);
@@ -167,6 +185,7 @@ enum http_error source_flv_run(const struct source_params *params, const struct 
 
     s.deadline_us = clock_us() + 1000000; /* RTMP says goodbye */
     (void)avio_closep(&s.io);
+    av_util_log_capture(NULL, 0);
     flv_reader_free(&s.reader);
     return is_stopped(&s) ? HTTP_ERROR_NONE : error;
 }
