@@ -142,13 +142,13 @@ $(FUZZ_BIN): $(O)/test/%: $(O)/test/fuzz/%.o $(NOMAIN_OBJ) $(COMMON_OBJ) $(if $(
 	$(Q)$(CC) $(ALL_LDFLAGS) $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer) -o $@ $^ $(TEST_LIBS)
 
 # --- sample cameras (test/cameras) ---
-GST_CFLAGS := $(call sys_cflags,$(GST_PKGS))
+GST_CFLAGS  = $(call sys_cflags,$(GST_PKGS))
 GST_LIBS    = $(shell $(PKG_CONFIG) --libs $(GST_PKGS) gstreamer-rtsp-1.0 gstreamer-sdp-1.0)
-CAMERA_SRC := test/cameras/rtsp_server.c test/cameras/feed.c test/cameras/loop_file.c
+CAMERA_SRC := $(addprefix test/cameras/,rtsp_server.c feed.c loop_file.c switches.c)
 CAMERA_OBJ := $(call obj,$(CAMERA_SRC))
 ALL_OBJ    += $(CAMERA_OBJ) $(call obj,test/cameras/picture.c)
 # GLib's casts and type macros are not ours to fix.
-$(CAMERA_OBJ): EXTRA_CFLAGS := $(GST_CFLAGS) -Wno-cast-qual -Wno-cast-align -Wno-conversion
+$(CAMERA_OBJ): EXTRA_CFLAGS = $(GST_CFLAGS) -Wno-cast-qual -Wno-cast-align -Wno-conversion
 
 $(O)/test/sample-rtsp-server: $(CAMERA_OBJ)
 	@mkdir -p $(@D)

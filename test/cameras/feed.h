@@ -4,22 +4,7 @@
 #include <gst/gst.h>
 
 #include "test/cameras/loop_file.h"
-
-/* How a session's media differ from a well-behaved camera's; from the query of its URL. */
-struct switches {
-    bool no_video, no_audio;
-    bool silent;           /* answers PLAY, sends nothing */
-    bool join_live;        /* start where the camera's time line is now, not at a key frame */
-    bool no_sprop;         /* no parameter sets in the SDP */
-    bool g726_aal2;        /* G.726 in the bit order of AAL2, and called so */
-    bool g726_mislabelled; /* in the bit order of AAL2 under the other's name */
-    int g726_kbit;         /* 0: 32 */
-    char variant[16];      /* of the video loop: "bframes", "longgop" */
-    int64_t start_frame;
-    int64_t stop_after_ms;  /* 0: never */
-    int64_t close_after_ms; /* 0: never */
-    int audio_ppm;          /* the audio clock is that much too fast */
-};
+#include "test/cameras/switches.h"
 
 /**
  * A source element and a payloader that send one loop for ever, in live time, without encoding.

@@ -24,12 +24,10 @@ static const char *const sizes[] = {"720p", "1080p", "2k", "4k"};
 static const char *const video_codecs[] = {"H264", "H265"};
 static const char *const audio_codecs[] = {"AAC", "G711A", "G711U", "G722", "G726", "OPUS"};
 
-enum auth_scheme { AUTH_NONE, AUTH_BASIC, AUTH_DIGEST, AUTH_BOTH };
-
 struct options {
     char *loops, *bind, *user, *password, *auth, *log;
     int port;
-    enum auth_scheme scheme; /* of every URL; a query can ask for one too */
+    GstRTSPAuthMethod scheme; /* of every URL; a query can ask for one too */
 };
 
 static struct options options;
@@ -95,74 +93,6 @@ static const struct loop_file *find_loop(const char *name)
         return NULL;
     g_strlcpy(slots[used].name, name, sizeof(slots[used].name));
     return &slots[used++].loop;
-}
-
-/* --- the query of a URL ------------------------------------------------------------------ */
-
-static enum auth_scheme parse_scheme(const char *text)
-{
-    if (g_strcmp0(text, "basic") == 0)
-        return AUTH_BASIC;
-    if (g_strcmp0(text, "digest") == 0)
-        return AUTH_DIGEST;
-    if (g_strcmp0(text, "both") == 0)
-        return AUTH_BOTH;
-    return AUTH_NONE;
-}
-
-/* Value of name in the query, or NULL.  Caller owns. */
-static char *query_value(const GstRTSPUrl *url, const char *name)
-{
-    char **pairs, *value = NULL;
-    size_t n = strlen(name);
-
-    if (!url || !url->query)
-        return NULL;
-    pairs = g_strsplit(url->query, "&", -1);
-    for (size_t i = 0; pairs[i] && !value; i++) {
-        if (strncmp(pairs[i], name, n) == 0 && pairs[i][n] == '=')
-            value = g_strdup(pairs[i] + n + 1);
-    }
-    g_strfreev(pairs);
-    return value;
-}
-
-static bool query_is(const GstRTSPUrl *url, const char *name, const char *wanted)
-{
-    char *value = query_value(url, name);
-    bool is = g_strcmp0(value, wanted) == 0;
-
-    g_free(value);
-    return is;
-}
-
-static double query_number(const GstRTSPUrl *url, const char *name)
-{
-    char *value = query_value(url, name);
-    double number = value ? g_ascii_strtod(value, NULL) : 0;
-
-    g_free(value);
-    return number;
-}
-
-static void parse_switches(const GstRTSPUrl *url, struct switches *s)
-{
-    char *variant = query_value(url, "loop");
-
-    g_strlcpy(s->variant, variant ? variant : "", sizeof(s->variant));
-    g_free(variant);
-    s->no_video = query_is(url, "video", "none");
-    s->no_audio = query_is(url, "audio", "none");
-    s->silent = query_is(url, "silent", "1");
-    s->join_live = query_is(url, "join", "live");
-    s->no_sprop = query_is(url, "sdp", "nosprop");
-    s->g726_aal2 = query_is(url, "g726", "aal2");
-    s->g726_mislabelled = query_is(url, "g726", "mislabelled");
-    s->g726_kbit = (int)query_number(url, "g726_kbit");
-    s->start_frame = (int64_t)query_number(url, "start");
-    s->stop_after_ms = (int64_t)(query_number(url, "stop_after") * 1e3);
-    s->close_after_ms = (int64_t)(query_number(url, "close_after") * 1e3);
-    s->audio_ppm = (int)query_number(url, "audio_ppm");
 }
 
 /* --- media: a GstRTSPMedia that edits its SDP as the switches say --------------------- */
@@ -307,7 +237,7 @@ static GstElement *sample_factory_create_element(GstRTSPMediaFactory *base, cons
     session->id = ++session_count;
     session->path = g_strdup(url->abspath);
     g_object_set_data_full(G_OBJECT(bin), SESSION_KEY, session, session_free);
-    parse_switches(url, switches);
+    switches_parse(url, switches);
     start_ns = session_start_ns(switches);
     video = switches->no_video ? NULL : video_loop(factory, switches);
     audio = switches->no_audio ? NULL : audio_loop(factory, switches);
@@ -371,22 +301,32 @@ typedef GstRTSPAuthClass SampleAuthClass;
 GType sample_auth_get_type(void);
 G_DEFINE_TYPE(SampleAuth, sample_auth, GST_TYPE_RTSP_AUTH)
 
+/* The parent takes either scheme, whichever it asked for; a camera takes what it offers. */
+static gboolean sample_auth_authenticate(GstRTSPAuth *auth, GstRTSPContext *ctx)
+{
+    gchar *header = NULL;
+
+    if (gst_rtsp_message_get_header(ctx->request, GST_RTSP_HDR_AUTHORIZATION, &header, 0) ==
+            GST_RTSP_OK &&
+        g_ascii_strncasecmp(header, "Basic", 5) == 0 &&
+        !(switches_auth_scheme(ctx->uri, options.scheme) & GST_RTSP_AUTH_BASIC))
+        return FALSE;
+    return GST_RTSP_AUTH_CLASS(sample_auth_parent_class)->authenticate(auth, ctx);
+}
+
 static gboolean sample_auth_check(GstRTSPAuth *auth, GstRTSPContext *ctx, const gchar *check)
 {
-    char *asked = query_value(ctx->uri, "auth");
-    enum auth_scheme scheme = asked ? parse_scheme(asked) : options.scheme;
+    GstRTSPAuthMethod scheme = switches_auth_scheme(ctx->uri, options.scheme);
 
-    g_free(asked);
-    if (scheme == AUTH_NONE || !g_str_has_prefix(check, "auth.check.media.factory."))
+    if (scheme == GST_RTSP_AUTH_NONE || !g_str_has_prefix(check, "auth.check.media.factory."))
         return TRUE;
-    gst_rtsp_auth_set_supported_methods(auth, scheme == AUTH_BASIC    ? GST_RTSP_AUTH_BASIC
-                                              : scheme == AUTH_DIGEST ? GST_RTSP_AUTH_DIGEST
-                                                                      : GST_RTSP_AUTH_BASIC);
+    gst_rtsp_auth_set_supported_methods(auth, scheme);
     return GST_RTSP_AUTH_CLASS(sample_auth_parent_class)->check(auth, ctx, check);
 }
 
 static void sample_auth_class_init(SampleAuthClass *klass)
 {
+    klass->authenticate = sample_auth_authenticate;
     klass->check = sample_auth_check;
 }
 
@@ -556,7 +496,7 @@ static bool parse_options(int argc, char **argv)
     options.bind = options.bind ? options.bind : g_strdup("127.0.0.1");
     options.user = options.user ? options.user : g_strdup("admin");
     options.password = options.password ? options.password : g_strdup("secret");
-    options.scheme = parse_scheme(options.auth);
+    options.scheme = switches_parse_scheme(options.auth);
     event_log = options.log ? fopen(options.log, "ae") : stdout;
     if (!event_log)
         fprintf(stderr, "sample-rtsp-server: cannot write %s\n", options.log);
