@@ -1,5 +1,7 @@
 #include "common/http_reply.h"
 
+#include "common/escape.h"
+
 #include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -79,50 +81,6 @@ size_t http_reply_head(char *buf, int status, const char *origin, const char *he
     return (size_t)n;
 }
 
-/* Length of a valid UTF-8 sequence at s (RFC 3629), or 0. */
-static size_t utf8_len(const char *s)
-{
-    unsigned char c = (unsigned char)s[0];
-    size_t len = c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < len; i++) {
-        if (((unsigned char)s[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    unsigned char d = len > 1 ? (unsigned char)s[1] : 0;
-    if ((c == 0xe0 && d < 0xa0) || (c == 0xed && d > 0x9f) || (c == 0xf0 && d < 0x90) ||
-        (c == 0xf4 && d > 0x8f))
-        return 0; /* overlong, surrogate, beyond U+10FFFF */
-    return len;
-}
-
-/* A JSON string (RFC 8259 section 7) without its quotes, safe inside HTML too; cut at size. */
-static void escape_json(char *out, size_t size, const char *s)
-{
-    size_t n = 0;
-    while (*s != '\0') {
-        char piece[8];
-        unsigned char c = (unsigned char)*s;
-        size_t used = c < 0x80 ? 1 : utf8_len(s);
-        if (used == 0) {
-            (void)snprintf(piece, sizeof(piece), "\\ufffd");
-            used = 1;
-        } else if (c == '"' || c == '\\') {
-            (void)snprintf(piece, sizeof(piece), "\\%c", c);
-        } else if (c < 0x20 || c == 0x7f || c == '<') {
-            (void)snprintf(piece, sizeof(piece), "\\u%04x", c);
-        } else {
-            (void)snprintf(piece, sizeof(piece), "%.*s", (int)used, s);
-        }
-        size_t len = strlen(piece);
-        if (n + len >= size)
-            break;
-        memcpy(out + n, piece, len);
-        n += len;
-        s += used;
-    }
-    out[n] = '\0';
-}
-
 size_t http_reply_error_with(char *buf, enum http_error error, const char *origin,
                              const char *headers, const char *camera, const char *message, int head)
 {
@@ -131,11 +89,11 @@ size_t http_reply_error_with(char *buf, enum http_error error, const char *origi
     char all[1024];
     int status = http_error_status(error);
 
-    escape_json(text, sizeof(text), message);
+    (void)escape_text(text, sizeof(text), message, true);
     int body_len = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"",
                             http_error_code(error), text);
     if (camera != NULL && camera[0] != '\0') {
-        escape_json(text, sizeof(text), camera);
+        (void)escape_text(text, sizeof(text), camera, true);
         body_len +=
             snprintf(body + body_len, sizeof(body) - (size_t)body_len, ",\"camera\":\"%s\"", text);
     }

@@ -1,6 +1,7 @@
 #include "common/log.h"
 
 #include "common/clock.h"
+#include "common/escape.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -19,58 +20,50 @@ static char camera_name[LOG_NAME_MAX];
 
 static const char *const level_names[] = {"error", "warn", "info", "debug", "trace"};
 
+#define LINE_TEXT_MAX (LOG_LINE_MAX - 8) /* room for closing quotes, brace, newline */
+
 /* A line under construction.  What does not fit is cut; the end is always reserved. */
 struct line {
     size_t len;
     char buf[LOG_LINE_MAX];
 };
 
-static void put_char(struct line *l, char c)
+/* All of it or nothing: half a name would break the JSON. */
+static bool put_raw(struct line *l, const char *s)
 {
-    if (l->len < sizeof(l->buf) - 8) /* room for closing quote, brace and newline */
-        l->buf[l->len++] = c;
-}
-
-static void put_raw(struct line *l, const char *s)
-{
-    for (; *s != '\0'; s++)
-        put_char(l, *s);
+    size_t len = strlen(s);
+    if (l->len + len > LINE_TEXT_MAX)
+        return false;
+    memcpy(l->buf + l->len, s, len);
+    l->len += len;
+    return true;
 }
 
 /* Text from outside is escaped so that it can neither forge a line nor break the JSON. */
 static void put_escaped(struct line *l, const char *s)
 {
-    static const char hex[] = "0123456789abcdef";
-    for (; *s != '\0'; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c < 0x20 || c == 0x7f) {
-            put_raw(l, "\\u00");
-            put_char(l, hex[c >> 4]);
-            put_char(l, hex[c & 15]);
-        } else {
-            if (line_format == LOG_FORMAT_JSON && (c == '"' || c == '\\'))
-                put_char(l, '\\');
-            put_char(l, (char)c);
-        }
-    }
+    if (l->len <= LINE_TEXT_MAX)
+        l->len += escape_text(l->buf + l->len, LINE_TEXT_MAX + 1 - l->len, s,
+                              line_format == LOG_FORMAT_JSON);
+}
+
+static void put_end(struct line *l, char c)
+{
+    l->buf[l->len++] = c;
 }
 
 static void put_field(struct line *l, const char *name, const char *value)
 {
+    char start[32];
+    bool json = line_format == LOG_FORMAT_JSON;
     if (value == NULL || value[0] == '\0')
         return;
-    if (line_format == LOG_FORMAT_JSON) {
-        put_raw(l, ",\"");
-        put_raw(l, name);
-        put_raw(l, "\":\"");
-        put_escaped(l, value);
-        put_char(l, '"');
-    } else {
-        put_char(l, ' ');
-        put_raw(l, name);
-        put_char(l, '=');
-        put_escaped(l, value);
-    }
+    (void)snprintf(start, sizeof(start), json ? ",\"%s\":\"" : " %s=", name);
+    if (!put_raw(l, start))
+        return;
+    put_escaped(l, value);
+    if (json)
+        put_end(l, '"');
 }
 
 static void put_time(struct line *l)
@@ -136,18 +129,18 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
     if (line_format == LOG_FORMAT_JSON) {
         put_raw(&l, "{\"time\":\"");
         put_time(&l);
-        put_char(&l, '"');
+        put_raw(&l, "\"");
         put_field(&l, "level", level_names[level]);
         put_field(&l, "process", process_name);
         put_field(&l, "camera", camera);
         put_field(&l, "client", client);
         put_field(&l, "message", text);
-        l.buf[l.len++] = '}';
+        put_end(&l, '}');
     } else {
         put_time(&l);
-        put_char(&l, ' ');
+        put_raw(&l, " ");
         put_raw(&l, level_names[level]);
-        put_char(&l, ' ');
+        put_raw(&l, " ");
         put_raw(&l, process_name);
         put_raw(&l, "[");
         char pid[16];
@@ -158,7 +151,7 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
         put_raw(&l, ": ");
         put_escaped(&l, text);
     }
-    l.buf[l.len++] = '\n';
+    put_end(&l, '\n');
     ssize_t written = write(STDERR_FILENO, l.buf, l.len);
     (void)written; /* there is nowhere left to complain */
     errno = saved_errno;
