@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/rendition.h"
+#include "worker/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct outputs {
     const struct ipc_limits *limits;
     const char *camera;
     struct fanout *fanouts[OUTPUT_COUNT]; /* OUTPUT_H264: NULL until somebody wants it */
+    struct snapshot *snapshot;            /* reads the original's ring */
     struct rendition *rendition;          /* NULL: not transcoding */
     bool rendition_failed;                /* no decoder or encoder in this libavcodec */
     bool has_tracks;
@@ -34,6 +36,7 @@ struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, co
     o->limits = limits;
     o->camera = camera;
     o->fanouts[OUTPUT_ORIGINAL] = fanout_new(loop, limits, camera);
+    o->snapshot = snapshot_new(loop, fanout_ring(o->fanouts[OUTPUT_ORIGINAL]), limits, camera);
     return o;
 }
 
@@ -99,7 +102,7 @@ void outputs_check(struct outputs *outputs)
     stop_rendition(outputs, NULL, NULL);
 }
 
-/* --- both outputs --------------------------------------------------------- */
+/* --- all outputs ---------------------------------------------------------- */
 
 static void make_h264(struct outputs *o)
 {
@@ -117,6 +120,10 @@ static void make_h264(struct outputs *o)
 
 void outputs_add_client(struct outputs *outputs, int *fd, const struct ipc_client *request)
 {
+    if (request->kind != IPC_CLIENT_STREAM) {
+        snapshot_add(outputs->snapshot, fd, request);
+        return;
+    }
     enum output which = request->allow_h265 != 0 ? OUTPUT_ORIGINAL : OUTPUT_H264;
     if (outputs->fanouts[which] == NULL)
         make_h264(outputs);
@@ -142,6 +149,8 @@ void outputs_push(struct outputs *outputs, struct frame *frame)
     fanout_push(outputs->fanouts[OUTPUT_ORIGINAL], frame);
     if (outputs->fanouts[OUTPUT_H264] != NULL)
         push_h264(outputs, held);
+    if (held->track == TRACK_VIDEO)
+        snapshot_on_frame(outputs->snapshot);
     frame_unref(&held);
 }
 
@@ -153,6 +162,7 @@ void outputs_disconnected(struct outputs *outputs)
     {
         fanout_disconnected(f);
     }
+    snapshot_on_disconnect(outputs->snapshot);
 }
 
 void outputs_limits_changed(struct outputs *outputs)
@@ -170,6 +180,7 @@ void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enu
     {
         fanout_fail_waiting(f, opened_before_ms, error, message);
     }
+    snapshot_fail_waiting(outputs->snapshot, opened_before_ms, error, message);
 }
 
 void outputs_close_streaming(struct outputs *outputs, const char *why)
@@ -178,11 +189,12 @@ void outputs_close_streaming(struct outputs *outputs, const char *why)
     {
         fanout_close_streaming(f, why);
     }
+    snapshot_close_streaming(outputs->snapshot);
 }
 
 size_t outputs_waiting(const struct outputs *outputs)
 {
-    size_t n = 0;
+    size_t n = snapshot_waiting(outputs->snapshot);
     FOR_EACH_FANOUT(outputs, f)
     {
         n += fanout_waiting(f);
@@ -192,7 +204,7 @@ size_t outputs_waiting(const struct outputs *outputs)
 
 size_t outputs_streaming(const struct outputs *outputs)
 {
-    size_t n = 0;
+    size_t n = snapshot_streaming(outputs->snapshot);
     FOR_EACH_FANOUT(outputs, f)
     {
         n += fanout_streaming(f);
@@ -202,7 +214,7 @@ size_t outputs_streaming(const struct outputs *outputs)
 
 struct fanout_stats outputs_stats(const struct outputs *outputs)
 {
-    struct fanout_stats sum = {0};
+    struct fanout_stats sum = {.bytes_out = snapshot_get_stats(outputs->snapshot).bytes_out};
     FOR_EACH_FANOUT(outputs, f)
     {
         struct fanout_stats s = fanout_stats(f);
@@ -210,11 +222,6 @@ struct fanout_stats outputs_stats(const struct outputs *outputs)
         sum.frames_skipped += s.frames_skipped;
     }
     return sum;
-}
-
-const struct frame_ring *outputs_ring(const struct outputs *outputs)
-{
-    return fanout_ring(outputs->fanouts[OUTPUT_ORIGINAL]);
 }
 
 /* --- end ------------------------------------------------------------------ */
@@ -238,6 +245,8 @@ void outputs_close(struct outputs *outputs, void (*closed)(void *ctx), void *ctx
         outputs->closing++;
         stop_rendition(outputs, on_part_closed, outputs);
     }
+    outputs->closing++;
+    snapshot_close(outputs->snapshot, on_part_closed, outputs); /* before the ring goes */
     FOR_EACH_FANOUT(outputs, f)
     {
         outputs->closing++;

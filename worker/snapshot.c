@@ -146,7 +146,7 @@ void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *
     snapshot->closed = closed;
     snapshot->closed_ctx = ctx;
     snapshot->close_ms = clock_ms() + CLOSE_MS;
-    snapshot_fail_waiting(snapshot, HTTP_ERROR_DRAINING, "the server is stopping");
+    snapshot_fail_waiting(snapshot, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     snapshot_close_streaming(snapshot);
     (void)uv_timer_start(&snapshot->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
     free_when_done(snapshot);
@@ -292,9 +292,10 @@ static void answer(struct snapshot *s)
 static void report_error(struct snapshot *s)
 {
     if (s->job.error == -ENOTSUP)
-        snapshot_fail_waiting(s, HTTP_ERROR_UNSUPPORTED_CODEC, "the picture cannot be decoded");
+        snapshot_fail_waiting(s, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
+                              "the picture cannot be decoded");
     else if (s->job.error == -ENOMEM)
-        snapshot_fail_waiting(s, HTTP_ERROR_OVERLOADED, "out of memory");
+        snapshot_fail_waiting(s, INT64_MAX, HTTP_ERROR_OVERLOADED, "out of memory");
 }
 
 static void on_job_done(uv_work_t *work, int status)
@@ -452,10 +453,13 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
         pump(s);
 }
 
-void snapshot_fail_waiting(struct snapshot *snapshot, enum http_error error, const char *message)
+void snapshot_fail_waiting(struct snapshot *snapshot, int64_t opened_before_ms,
+                           enum http_error error, const char *message)
 {
-    for (size_t i = 0; i < snapshot->count; i++)
-        snapshot_client_fail(snapshot->clients[i], error, message);
+    for (size_t i = 0; i < snapshot->count; i++) {
+        if (snapshot_client_opened_ms(snapshot->clients[i]) < opened_before_ms)
+            snapshot_client_fail(snapshot->clients[i], error, message);
+    }
 }
 
 void snapshot_close_streaming(struct snapshot *snapshot)

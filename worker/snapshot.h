@@ -40,7 +40,7 @@ struct snapshot_stats {
 /**
  * Call before any thread of the worker is started: it sets how many the pool has.
  *
- * @param ring    where the stream puts its frames.  Borrowed.
+ * @param ring    where the stream puts its frames.  Borrowed until snapshot_close().
  * @param limits  Borrowed; may change.
  * @param camera  redacted URL, for error bodies.  Borrowed.
  * @return never NULL.  Caller owns; snapshot_close().
@@ -60,8 +60,9 @@ void snapshot_on_frame(struct snapshot *snapshot);
 /** The camera is gone and the ring was cleared: what comes next starts with a key frame. */
 void snapshot_on_disconnect(struct snapshot *snapshot);
 
-/** Answer all who wait with an error. */
-void snapshot_fail_waiting(struct snapshot *snapshot, enum http_error error, const char *message);
+/** Answer all who wait with an error; only those that came before opened_before_ms. */
+void snapshot_fail_waiting(struct snapshot *snapshot, int64_t opened_before_ms,
+                           enum http_error error, const char *message);
 
 /** End the MJPEG streams. */
 void snapshot_close_streaming(struct snapshot *snapshot);

@@ -42,9 +42,10 @@ struct snapshot_client {
     bool wants; /* a picture is due and none is in transit */
     struct ipc_client request;
     struct rendition rendition;
-    uint64_t seq;        /* see snapshot_client_open() */
-    uint64_t sent_seq;   /* MJPEG: the picture sent last */
-    int64_t next_us;     /* MJPEG: when the next picture is due */
+    uint64_t seq;      /* see snapshot_client_open() */
+    uint64_t sent_seq; /* MJPEG: the picture sent last */
+    int64_t next_us;   /* MJPEG: when the next picture is due */
+    int64_t opened_ms;
     int64_t deadline_ms; /* of WAITING and LINGERING */
     int64_t progress_ms; /* the socket took something */
     size_t lingered;     /* bytes read and thrown away */
@@ -311,8 +312,8 @@ struct snapshot_client *snapshot_client_open(const struct snapshot_client_env *e
     c->seq = seq;
     c->wants = true;
     c->tail = "";
-    c->progress_ms = clock_ms();
-    c->deadline_ms = c->progress_ms + env->limits->connect_timeout_ms + SNAPSHOT_GRACE_MS;
+    c->opened_ms = c->progress_ms = clock_ms();
+    c->deadline_ms = c->opened_ms + env->limits->connect_timeout_ms + SNAPSHOT_GRACE_MS;
     c->next_us = clock_us();
     (void)snprintf(c->label, sizeof(c->label), "%s#%llu", request->peer,
                    (unsigned long long)request->conn_id);
@@ -372,4 +373,9 @@ bool snapshot_client_is_waiting(const struct snapshot_client *client)
 uint64_t snapshot_client_bytes(const struct snapshot_client *client)
 {
     return client->bytes;
+}
+
+int64_t snapshot_client_opened_ms(const struct snapshot_client *client)
+{
+    return client->opened_ms;
 }

@@ -67,6 +67,7 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms);
 bool snapshot_client_is_streaming(const struct snapshot_client *client);
 /** Is nothing answered yet? */
 bool snapshot_client_is_waiting(const struct snapshot_client *client);
+int64_t snapshot_client_opened_ms(const struct snapshot_client *client);
 /** Bytes written to its socket. */
 uint64_t snapshot_client_bytes(const struct snapshot_client *client);
 

@@ -382,7 +382,7 @@ static void test_failures(void **state)
     bench_open(&b, AV_CODEC_ID_H264, 60, 0);
     struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
     struct answer *a = ask(&b, &r);
-    snapshot_fail_waiting(b.snapshot, HTTP_ERROR_CAMERA_UNAUTHORIZED, "no");
+    snapshot_fail_waiting(b.snapshot, INT64_MAX, HTTP_ERROR_CAMERA_UNAUTHORIZED, "no");
     assert_true(wait_for(&b, a, 1000));
     check_status(a, "502");
     assert_non_null(strstr(a->data, "rtsp://***@camera/"));
