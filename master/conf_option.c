@@ -8,14 +8,14 @@
 #include <string.h>
 
 const struct conf_option conf_options[] = {
-#define X(sec, name, kind, text, low, high, about) \
-    {.section = #sec,                              \
-     .key = #name,                                 \
-     .type = CONF_##kind,                          \
-     .offset = offsetof(struct conf, sec.name),    \
-     .initial = (text),                            \
-     .min = (low),                                 \
-     .max = (high),                                \
+#define X(sec, name, kind, text, low, high, about)                                       \
+    {.section = #sec,                                                                    \
+     .key = #name,                                                                       \
+     .type = CONF_##kind,                                                                \
+     .offset = offsetof(struct conf, sec.name), /* NOLINT(bugprone-macro-parentheses) */ \
+     .initial = (text),                                                                  \
+     .min = (low),                                                                       \
+     .max = (high),                                                                      \
      .help = (about)},
     CONF_OPTIONS(X)
 #undef X
