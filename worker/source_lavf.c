@@ -41,8 +41,8 @@ static void open_options(const struct source_params *params, bool video_only, AV
 {
     bool udp = params->transport == IPC_TRANSPORT_RTSP_UDP;
     (void)av_dict_set(opts, "rtsp_transport", udp ? "udp" : "tcp", 0);
-    /* Microseconds of socket silence; `stimeout` is gone since FFmpeg 5 and ignored.  Only for where
-     * the interrupt callback, which knows the real deadlines, is not asked. */
+    /* Microseconds of socket silence; `stimeout` is gone since FFmpeg 5 and ignored.  Only for
+     * where the interrupt callback, which knows the real deadlines, is not asked. */
     (void)av_dict_set_int(opts, "timeout", (int64_t)socket_timeout_ms(params) * 1000, 0);
     /* Metadata and back channels are not set up: one rejected SETUP fails the whole open. */
     (void)av_dict_set(opts, "allowed_media_types", video_only ? "video" : "video+audio", 0);
