@@ -1,7 +1,8 @@
 /*
  * One connection to a camera: a source reads it, ingest makes frames of what it reads, and the
- * frames arrive here on the loop thread, in order.  Worker, loop thread; the sources that block in
- * libavformat run in a thread of their own behind a bounded queue (source.c).
+ * frames arrive here on the loop thread, in order.  Worker, loop thread.  RTSP is our own session
+ * on that thread (source_rtsp.c); RTMP and HTTP-FLV block in libavformat, in a thread of their own
+ * (source_thread.c, source_flv.c).
  */
 #ifndef WORKER_SOURCE_H
 #define WORKER_SOURCE_H
@@ -33,8 +34,6 @@ struct source_params {
  */
 enum http_error source_flv_run(const struct source_params *params, const struct media_sink *sink,
                                const atomic_bool *stop, char *detail, size_t detail_size);
-enum http_error source_lavf_run(const struct source_params *params, const struct media_sink *sink,
-                                const atomic_bool *stop, char *detail, size_t detail_size);
 
 struct source_events {
     /* Tracks are settled: audio is NULL for a stream without.  Shared: take a reference. */
