@@ -76,11 +76,13 @@ MASTER_SRC := $(sort $(wildcard master/*.c))
 WORKER_SRC := $(sort $(wildcard worker/*.c))
 UNIT_SRC   := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard test/fuzz/fuzz_*.c))
+WEB_SRC    := $(sort $(filter-out %.config.js,$(wildcard $(addprefix master/web/*.,html css js svg))))
+MPEGTS_JS  := master/web/node_modules/mpegts.js/dist/mpegts.js
 HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*.h))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
-MASTER_OBJ := $(call obj,$(MASTER_SRC))
+MASTER_OBJ := $(call obj,$(MASTER_SRC)) $(O)/web_assets.o
 WORKER_OBJ := $(call obj,$(WORKER_SRC))
 ALL_OBJ    := $(COMMON_OBJ) $(MASTER_OBJ) $(WORKER_OBJ) $(call obj,$(UNIT_SRC) $(FUZZ_SRC) test/fuzz/main.c)
 UNIT_BIN   := $(patsubst test/unit/%.c,$(O)/test/%,$(UNIT_SRC))
@@ -119,6 +121,20 @@ $(WORKER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
 # stb_image_write shifts bits out of an int, on purpose.
 $(O)/worker/jpeg.o: CFLAGS += -fno-sanitize=shift
 $(call obj,$(UNIT_SRC) $(FUZZ_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
+
+# The page and its player (from npm, once) become part of the master.
+$(MPEGTS_JS): master/web/package-lock.json
+	$(call say,NPM)
+	$(Q)cd master/web && npm ci --omit=dev --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(O)/web_assets.c: scripts/embed-web $(WEB_SRC) $(MPEGTS_JS)
+	$(call say,EMBED)
+	$(Q)scripts/embed-web $(O) $(WEB_SRC) $(MPEGTS_JS)
+
+$(O)/web_assets.o: $(O)/web_assets.c $(O)/.flags
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
 # The master does not link libav: it cannot parse media, whatever happens.
 $(O)/cam-httpflv: $(MASTER_OBJ) $(COMMON_OBJ)
@@ -207,6 +223,9 @@ lint: headers
 	clang-format --dry-run -Werror $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 -I. common master worker
 	shellcheck $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' scripts/* .ci/*)
+	[ -x master/web/node_modules/.bin/eslint ] || \
+	  (cd master/web && npm ci --no-audit --no-fund --loglevel=error)
+	cd master/web && npx eslint .
 	clang-tidy --quiet $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) -- -std=c11 $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS)
 	$(MAKE) BUILD=analyze all
 

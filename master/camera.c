@@ -128,7 +128,12 @@ static void on_state(void *owner, const struct ipc_state *state)
 static void on_stats(void *owner, const struct ipc_stats *stats)
 {
     struct camera *cam = owner;
+    int64_t now_ms = clock_ms();
+    if (cam->stats_ms != 0 && now_ms > cam->stats_ms && stats->bytes_in >= cam->stats.bytes_in)
+        cam->bit_rate_bps =
+            (stats->bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)(now_ms - cam->stats_ms);
     cam->stats = *stats;
+    cam->stats_ms = now_ms;
     cam->clients_fresh = 0;
 }
 
@@ -140,6 +145,8 @@ static void detach(struct camera *cam)
     cam->clients_fresh = 0;
     memset(&cam->state, 0, sizeof(cam->state));
     memset(&cam->stats, 0, sizeof(cam->stats));
+    cam->stats_ms = 0;
+    cam->bit_rate_bps = 0;
     cam->state_since_ms = clock_ms();
 }
 

@@ -35,6 +35,8 @@ struct camera {
     uint32_t clients_fresh; /* sent since it last reported how many it has */
     struct ipc_state state;
     struct ipc_stats stats;
+    int64_t stats_ms;      /* when they came; 0: never */
+    uint64_t bit_rate_bps; /* from the camera, between the last two of them */
     int64_t state_since_ms;
     enum http_error refusal;  /* answered without asking the camera, … */
     int64_t refused_until_ms; /* … until then */

@@ -4,7 +4,9 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "master/api.h"
 #include "master/http_head.h"
+#include "master/pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +32,7 @@ struct conn {
     int open_handles;
     char input[READ_BYTES];
     char output[HTTP_REPLY_MAX];
+    char *text; /* a body made for this answer, or NULL */
 };
 
 /* --- end ------------------------------------------------------------------ */
@@ -40,6 +43,7 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--c->open_handles > 0)
         return;
     c->server->conns--;
+    free(c->text);
     free(c);
 }
 
@@ -72,14 +76,22 @@ static void on_written(uv_write_t *req, int status)
         conn_close(c);
 }
 
-static void answer(struct conn *c, size_t len)
+/* What stands in c->output, and a body behind it that lives as long as the connection. */
+static void answer_with(struct conn *c, size_t len, const void *body, size_t body_len)
 {
     c->answered = true;
     c->write.data = c->shutdown.data = c;
-    uv_buf_t buf = uv_buf_init(c->output, (unsigned)len);
-    (void)uv_timer_start(&c->deadline, on_linger, CONN_LINGER_MS, 0);
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0)
+    uv_buf_t bufs[2] = {uv_buf_init(c->output, (unsigned)len),
+                        uv_buf_init((char *)(uintptr_t)body, (unsigned)body_len)};
+    uint64_t linger_ms = CONN_LINGER_MS + body_len / CONN_SLOWEST_BYTES_PER_MS;
+    (void)uv_timer_start(&c->deadline, on_linger, linger_ms, 0);
+    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, bufs, body_len > 0 ? 2 : 1, on_written) != 0)
         conn_close(c);
+}
+
+static void answer(struct conn *c, size_t len)
+{
+    answer_with(c, len, NULL, 0);
 }
 
 static void answer_error(struct conn *c, enum http_error error, const char *headers,
@@ -109,6 +121,46 @@ static void answer_healthz(struct conn *c)
         len += sizeof(body) - 1;
     }
     answer(c, len);
+}
+
+static void answer_page(struct conn *c)
+{
+    struct pages_ports ports = {c->server->ports[ROUTE_PORT_STREAM],
+                                c->server->ports[ROUTE_PORT_SNAPSHOT]};
+    const unsigned char *body;
+    size_t body_len;
+    size_t len = pages_reply(c->output, &c->head.request, &ports, &body, &body_len);
+    answer_with(c, len, body, body_len);
+}
+
+static void answer_api(struct conn *c, enum route_kind kind)
+{
+    const struct camera_list *cameras = camera_table_list(c->server->cameras);
+    const struct http_request *request = &c->head.request;
+    char headers[128];
+    int rc = 0;
+    if (kind == ROUTE_API_CAMERAS)
+        c->text = api_cameras(c->server->conf);
+    else if (kind == ROUTE_API_STREAMS)
+        c->text = api_streams(c->server->conf, cameras);
+    else
+        rc = api_stream(c->server->conf, cameras, request->path + strlen(ROUTE_API_STREAM_PREFIX),
+                        &c->text);
+    if (rc == -ENOENT) {
+        answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream of this ID");
+        return;
+    }
+    if (c->text == NULL) {
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "out of memory");
+        return;
+    }
+    size_t body_len = strlen(c->text);
+    (void)snprintf(headers, sizeof(headers),
+                   "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+                   "Content-Length: %zu\r\n",
+                   body_len);
+    size_t len = http_reply_head(c->output, 200, request->origin, headers);
+    answer_with(c, len, c->text, request->method == REQUEST_HEAD ? 0 : body_len);
 }
 
 /* HEAD asks what a stream would be like, which needs no camera. */
@@ -162,6 +214,11 @@ static void on_request(struct conn *c)
         answer(c, http_reply_head(c->output, 204, request->origin, r->headers));
     else if (r->kind == ROUTE_HEALTHZ)
         answer_healthz(c);
+    else if (r->kind == ROUTE_PAGE)
+        answer_page(c);
+    else if (r->kind == ROUTE_API_CAMERAS || r->kind == ROUTE_API_STREAMS ||
+             r->kind == ROUTE_API_STREAM)
+        answer_api(c, r->kind);
     else if (for_camera && c->server->draining)
         answer_error(c, HTTP_ERROR_DRAINING, "", r->camera_label, "the server is stopping");
     else if (r->kind == ROUTE_STREAM && request->method == REQUEST_HEAD)

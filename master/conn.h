@@ -15,6 +15,7 @@
 
 #define CONN_HEAD_MS 10000
 #define CONN_LINGER_MS 2000
+#define CONN_SLOWEST_BYTES_PER_MS 10 /* a bigger answer has more time */
 
 /** Take the connection that waits at a listening stream. */
 void conn_accept(struct server *server, enum route_port kind, uv_stream_t *listening);

@@ -184,7 +184,8 @@ int http_head_feed(struct http_head *head, const char *data, size_t len, size_t 
     size_t used = 0;
     if (!head->complete && head->error == HTTP_ERROR_NONE) {
         size_t room = HTTP_HEAD_MAX - head->head_bytes;
-        used = http_parser_execute(&head->parser, &settings, data, len < room ? len : room);
+        if (room > 0) /* no bytes would mean the end of the connection to http-parser */
+            used = http_parser_execute(&head->parser, &settings, data, len < room ? len : room);
         head->head_bytes += used;
         if (!head->complete && head->error == HTTP_ERROR_NONE) {
             if (HTTP_PARSER_ERRNO(&head->parser) != HPE_OK)

@@ -31,6 +31,7 @@ enum request_method {
     X(origin,               "Origin",                         IPC_HEADER_MAX)     \
     X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
     X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \
+    X(accept_encoding,      "Accept-Encoding",                IPC_HEADER_MAX)     \
     X(upgrade,              "Upgrade",                        IPC_HEADER_MAX)     \
     X(websocket_key,        "Sec-WebSocket-Key",              IPC_HEADER_MAX)     \
     X(websocket_version,    "Sec-WebSocket-Version",          IPC_HEADER_MAX)     \

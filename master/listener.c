@@ -77,7 +77,8 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
         uv_close((uv_handle_t *)&l->tcp, on_closed);
         return rc;
     }
-    log_info(NULL, "listening on %s port %u for %s", address, bound_port(&l->tcp),
+    server->ports[kind] = bound_port(&l->tcp);
+    log_info(NULL, "listening on %s port %u for %s", address, server->ports[kind],
              kind == ROUTE_PORT_STREAM ? "streams" : "snapshots");
     *out = l;
     return 0;

@@ -1,6 +1,7 @@
 #include "master/route.h"
 
 #include "common/url_redact.h"
+#include "master/pages.h"
 #include "master/query.h"
 
 #include <errno.h>
@@ -24,7 +25,11 @@ struct endpoint {
 static const struct endpoint stream_endpoint = {ROUTE_STREAM, "GET, HEAD, OPTIONS"};
 static const struct endpoint snapshot_endpoint = {ROUTE_SNAPSHOT, "GET, HEAD, POST, OPTIONS"};
 static const struct endpoint mjpeg_endpoint = {ROUTE_MJPEG, "GET, HEAD, OPTIONS"};
+static const struct endpoint page_endpoint = {ROUTE_PAGE, "GET, HEAD, OPTIONS"};
 static const struct endpoint health_endpoint = {ROUTE_HEALTHZ, "GET, HEAD, OPTIONS"};
+static const struct endpoint cameras_endpoint = {ROUTE_API_CAMERAS, "GET, HEAD, OPTIONS"};
+static const struct endpoint streams_endpoint = {ROUTE_API_STREAMS, "GET, HEAD, OPTIONS"};
+static const struct endpoint one_stream_endpoint = {ROUTE_API_STREAM, "GET, HEAD, OPTIONS"};
 
 /* What a parameter may be; the position is the value of the enum that it sets. */
 static const char *const allow_h265_words[] = {"false", "true", NULL};
@@ -53,12 +58,20 @@ static const struct endpoint *find_endpoint(enum route_port port, const char *pa
     size_t len = strlen(path);
     if (port == ROUTE_PORT_STREAM) {
         bool flv = len >= 4 && strcmp(path + len - 4, ".flv") == 0;
-        return flv || strcmp(path, "/") == 0 ? &stream_endpoint : NULL;
+        if (flv || strcmp(path, "/") == 0) /* without a camera `/` is the page */
+            return &stream_endpoint;
+        return pages_exists(path) ? &page_endpoint : NULL;
     }
     if (strcmp(path, "/snapshot") == 0)
         return &snapshot_endpoint;
     if (strcmp(path, "/mjpeg") == 0)
         return &mjpeg_endpoint;
+    if (strcmp(path, "/api/cameras") == 0)
+        return &cameras_endpoint;
+    if (strcmp(path, "/api/streams") == 0)
+        return &streams_endpoint;
+    if (strncmp(path, ROUTE_API_STREAM_PREFIX, strlen(ROUTE_API_STREAM_PREFIX)) == 0)
+        return &one_stream_endpoint;
     return strcmp(path, "/healthz") == 0 ? &health_endpoint : NULL;
 }
 
@@ -287,6 +300,11 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
         return fail(out, HTTP_ERROR_BAD_CAMERA_URL, "cam_url: up to %d bytes are accepted",
                     IPC_URL_MAX - 1);
 
+    if (strcmp(request->path, "/") == 0 && !q.given[QUERY_CAM_URL] && !q.given[QUERY_CAM] &&
+        !request->upgrade_websocket) {
+        out->kind = ROUTE_PAGE;
+        return 0;
+    }
     fill_client(&out->client, request, kind);
     rc = read_camera(conf, &q, out);
     if (rc == 0)
@@ -306,15 +324,18 @@ int route_request(const struct conf *conf, enum route_port port, const struct ht
     if (request->method == REQUEST_OPTIONS)
         return answer_preflight(request, endpoint, out);
     if (endpoint == NULL)
-        return fail(out, HTTP_ERROR_NOT_FOUND, "%s",
-                    port == ROUTE_PORT_STREAM ? "this port has / and any path that ends in .flv"
-                                              : "this port has /snapshot, /mjpeg and /healthz");
+        return fail(
+            out, HTTP_ERROR_NOT_FOUND, "%s",
+            port == ROUTE_PORT_STREAM
+                ? "this port has /, /play and any path that ends in .flv"
+                : "this port has /snapshot, /mjpeg, /healthz, /api/cameras and /api/streams");
     if (!method_allowed(endpoint, request->method)) {
         (void)snprintf(out->headers, sizeof(out->headers), "Allow: %s\r\n", endpoint->methods);
         return fail(out, HTTP_ERROR_METHOD_NOT_ALLOWED, "%s are accepted", endpoint->methods);
     }
-    if (endpoint->kind == ROUTE_HEALTHZ) {
-        out->kind = ROUTE_HEALTHZ;
+    if (endpoint->kind != ROUTE_STREAM && endpoint->kind != ROUTE_SNAPSHOT &&
+        endpoint->kind != ROUTE_MJPEG) {
+        out->kind = endpoint->kind;
         return 0;
     }
     return route_camera(conf, request, endpoint->kind, out);

@@ -19,8 +19,14 @@ enum route_kind {
     ROUTE_SNAPSHOT,
     ROUTE_MJPEG,
     ROUTE_PREFLIGHT, /* http_reply_head() of 204 with headers */
-    ROUTE_HEALTHZ
+    ROUTE_HEALTHZ,
+    ROUTE_PAGE,        /* pages_reply() */
+    ROUTE_API_CAMERAS, /* api_cameras() */
+    ROUTE_API_STREAMS, /* api_streams() */
+    ROUTE_API_STREAM   /* api_stream() of what follows ROUTE_API_STREAM_PREFIX in the path */
 };
+
+#define ROUTE_API_STREAM_PREFIX "/api/streams/"
 
 #define ROUTE_MESSAGE_MAX 256
 #define ROUTE_HEADERS_MAX 512

@@ -20,6 +20,7 @@ struct server {
     const struct conf *conf;
     struct camera_table *cameras;
     struct listener *listeners[2];
+    uint16_t ports[2];     /* that they listen on */
     size_t conns;          /* open in the master */
     uint64_t next_conn_id; /* of the next connection, for logs */
     bool draining;

@@ -22,7 +22,7 @@ def assert_error(answer, status, code):
 BAD_REQUESTS = [
     ("/?cam_url=", 400, "missing_camera"),
     ("/x.flv", 400, "missing_camera"),
-    ("/?audio=none", 400, "missing_camera"),
+    ("/x.flv?audio=none", 400, "missing_camera"),
     ("/?cam_url=" + encode("ftp://10.0.0.9/x"), 400, "unsupported_scheme"),
     ("/?cam_url=file:///etc/passwd", 400, "unsupported_scheme"),
     ("/?cam_url=" + encode("rtsp://"), 400, "bad_camera_url"),

@@ -134,11 +134,11 @@ static void test_camera_urls(void **state)
 
 static void test_camera_errors(void **state)
 {
-    get("/");
+    get("/x.flv");
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
     get("/?cam_url=&cam=");
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    get("/?url=rtsp://h/s");
+    get("/x.flv?url=rtsp://h/s");
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
     get("/?cam_url=file:///etc/passwd");
     assert_error(HTTP_ERROR_UNSUPPORTED_SCHEME, "rtsp, rtsps, rtmp, rtmps, http and https");
@@ -328,8 +328,16 @@ static void test_snapshot_options(void **state)
 
 static void test_paths_and_methods(void **state)
 {
-    static const char *const missing[] = {
-        "/snapshot?cam=gate", "/play?cam=gate", "/x", "/flv", "/x.flv/", "//", "/healthz"};
+    static const char *const missing[] = {"/snapshot?cam=gate",
+                                          "/play/?cam=gate",
+                                          "/x",
+                                          "/assets/",
+                                          "/assets/x.js",
+                                          "/index.html",
+                                          "/flv",
+                                          "/x.flv/",
+                                          "//",
+                                          "/healthz"};
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         get(missing[i]);
         assert_error(HTTP_ERROR_NOT_FOUND, ".flv");
@@ -341,6 +349,30 @@ static void test_paths_and_methods(void **state)
 
     assert_int_equal(get_snapshot("/healthz?x=1"), 0);
     assert_int_equal(out.kind, ROUTE_HEALTHZ);
+
+    static const char *const pages[] = {
+        "/", "/?", "/?token=x", "/play?cam=gate", "/assets/style.css", "/assets/mpegts.js"};
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        assert_int_equal(get(pages[i]), 0);
+        assert_int_equal(out.kind, ROUTE_PAGE);
+    }
+    get_snapshot("/play?cam=gate");
+    assert_error(HTTP_ERROR_NOT_FOUND, "/snapshot");
+    route_with(ROUTE_PORT_STREAM, "POST", "/play", "");
+    assert_error(HTTP_ERROR_METHOD_NOT_ALLOWED, "GET, HEAD, OPTIONS");
+    route_with(ROUTE_PORT_STREAM, "GET", "/",
+               "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+
+    assert_int_equal(get_snapshot("/api/cameras"), 0);
+    assert_int_equal(out.kind, ROUTE_API_CAMERAS);
+    assert_int_equal(get_snapshot("/api/streams?x=1"), 0);
+    assert_int_equal(out.kind, ROUTE_API_STREAMS);
+    assert_int_equal(get_snapshot("/api/streams/gate"), 0);
+    assert_int_equal(out.kind, ROUTE_API_STREAM);
+    get("/api/streams");
+    assert_error(HTTP_ERROR_NOT_FOUND, "/play");
 
     route_with(ROUTE_PORT_STREAM, "POST", "/?cam=gate", "");
     assert_error(HTTP_ERROR_METHOD_NOT_ALLOWED, "GET, HEAD, OPTIONS");

@@ -1,0 +1,129 @@
+#include "master/api.h"
+
+#include "common/clock.h"
+#include "common/url.h"
+#include "common/url_redact.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const state_names[IPC_CAMERA_STATE_COUNT] = {
+    [IPC_CAMERA_IDLE] = "idle",
+    [IPC_CAMERA_CONNECTING] = "connecting",
+    [IPC_CAMERA_STREAMING] = "streaming",
+    [IPC_CAMERA_BACKOFF] = "backoff",
+};
+
+/* The codecs that cameras have, by the FourCC of struct ipc_stats. */
+static const struct {
+    const char *fourcc;
+    const char *name;
+} codecs[] = {
+    {"avc1", "H.264"},       {"hvc1", "H.265"},       {"mp4a", "AAC"},
+    {"alaw", "G.711 A-law"}, {"ulaw", "G.711 µ-law"}, {"Opus", "Opus"},
+};
+
+/* A codec's name, the FourCC itself if it is another one, null if there is none. */
+static json_t *codec_json(uint32_t fourcc)
+{
+    char text[5] = {(char)(fourcc >> 24), (char)(fourcc >> 16), (char)(fourcc >> 8), (char)fourcc};
+
+    if (fourcc == 0)
+        return json_null();
+    for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+        if (memcmp(text, codecs[i].fourcc, 4) == 0)
+            return json_string(codecs[i].name);
+    }
+    json_t *name = json_string(text);
+    return name != NULL ? name : json_null(); /* not UTF-8 */
+}
+
+/* RFC 3339, from a time of clock_ms(). */
+static json_t *time_json(int64_t at_ms)
+{
+    char text[32];
+    struct tm tm;
+    time_t at = time(NULL) - (time_t)((clock_ms() - at_ms) / 1000);
+
+    if (gmtime_r(&at, &tm) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+static json_t *stream_json(const struct conf *conf, const struct camera *cam)
+{
+    const struct ipc_stats *s = &cam->stats;
+    unsigned state = cam->state.state;
+    enum http_error error = (enum http_error)cam->state.error;
+    bool streaming = state == IPC_CAMERA_STREAMING;
+
+    if (error == HTTP_ERROR_NONE && clock_ms() < cam->refused_until_ms)
+        error = cam->refusal;
+    return json_pack(
+        "{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:i, s:o, s:i}", /**/
+        "id", cam->id, "name",
+        conf_find_camera(conf, cam->id) != NULL ? json_string(cam->id) : json_null(), "camera_url",
+        cam->shown, "cam_type", url_transport_name(cam->transport), "state",
+        cam->worker != NULL && state < IPC_CAMERA_STATE_COUNT ? state_names[state] : "stopped",
+        "since", time_json(cam->state_since_ms), "video_codec", codec_json(s->video_codec),
+        "audio_codec", codec_json(s->audio_codec), "width", (int)s->width, "height", (int)s->height,
+        "frame_rate", s->frame_rate_mhz / 1000.0, "bit_rate",
+        (json_int_t)(streaming ? cam->bit_rate_bps : 0), "viewers", (int)s->clients, "last_error",
+        error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)), "restarts",
+        (int)cam->state.restarts);
+}
+
+/* {"name":[…]} as text; the list is Moved. */
+static char *wrap(const char *name, json_t *list)
+{
+    json_t *top = list == NULL ? NULL : json_pack("{s:o}", name, list);
+    char *text = top == NULL ? NULL : json_dumps(top, JSON_COMPACT);
+    json_decref(top);
+    return text;
+}
+
+char *api_cameras(const struct conf *conf)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list != NULL && i < conf->camera_count; i++) {
+        const struct conf_camera *c = &conf->cameras[i];
+        char shown[IPC_URL_MAX];
+        (void)url_redact(&c->url, shown);
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:s, s:s, s:b}", "name", c->name, "camera_url",
+                                              shown, "cam_type", url_transport_name(c->transport),
+                                              "always_on", c->always_on));
+    }
+    return wrap("cameras", list);
+}
+
+char *api_streams(const struct conf *conf, const struct camera_list *cameras)
+{
+    json_t *list = json_array();
+    const struct camera *cam;
+
+    if (list != NULL) {
+        TAILQ_FOREACH (cam, cameras, link)
+            (void)json_array_append_new(list, stream_json(conf, cam));
+    }
+    return wrap("streams", list);
+}
+
+int api_stream(const struct conf *conf, const struct camera_list *cameras, const char *id,
+               char **text)
+{
+    const struct camera *cam;
+
+    TAILQ_FOREACH (cam, cameras, link) {
+        if (strcmp(cam->id, id) != 0)
+            continue;
+        json_t *one = stream_json(conf, cam);
+        *text = one == NULL ? NULL : json_dumps(one, JSON_COMPACT);
+        json_decref(one);
+        return *text == NULL ? -ENOMEM : 0;
+    }
+    return -ENOENT;
+}

@@ -1,0 +1,36 @@
+/*
+ * GET /api/…: what the server knows of its cameras, as JSON.  Master, loop thread.  Camera URLs are
+ * written without user name and password.
+ */
+#ifndef MASTER_API_H
+#define MASTER_API_H
+
+#include "master/camera.h"
+#include "master/conf.h"
+
+/**
+ * The named cameras: {"cameras":[{"name","camera_url","cam_type","always_on"}]}.
+ * @return JSON text, NULL when out of memory.  Caller owns; free().
+ */
+char *api_cameras(const struct conf *conf);
+
+/**
+ * The cameras that are being served, or were and are remembered: {"streams":[{…}]}.
+ *
+ * Each has id, name (null unless configured), camera_url, cam_type, state, since (RFC 3339),
+ * video_codec and audio_codec of the camera, width, height, frame_rate, bit_rate (bit/s, from the
+ * camera), viewers, last_error (code or null), restarts.
+ *
+ * @return JSON text, NULL when out of memory.  Caller owns; free().
+ */
+char *api_streams(const struct conf *conf, const struct camera_list *cameras);
+
+/**
+ * One of them.
+ * @param id  of the stream.  Borrowed.
+ * @return 0 and *text (Caller owns; free()), -ENOENT no such stream, -ENOMEM.
+ */
+int api_stream(const struct conf *conf, const struct camera_list *cameras, const char *id,
+               char **text);
+
+#endif /* MASTER_API_H */

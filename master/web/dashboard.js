@@ -1,0 +1,213 @@
+// The dashboard: a grid of cameras that keeps itself in the address of the page.
+
+import { loadCameras, loadConfig, loadStreams } from './server.js';
+import { LAYOUTS, formatView, layoutFor, parseView } from './view.js';
+import { Tile } from './tile.js';
+
+const POLL_MS = 3000;
+const STATS_MS = 1000;
+const SILENCE_MS = 300; // after a change, before the summary is spoken
+
+const byId = (id) => document.getElementById(id);
+const grid = byId('grid');
+const dialog = byId('add-dialog');
+let view = { layout: 4, cameras: [] };
+let named = [];
+let streams = [];
+let place = null; // of the grid, for the camera being added
+let summaryTimer = 0;
+
+const sight = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) entry.target.tile?.setInSight(entry.isIntersecting);
+  },
+  { threshold: 0.01 },
+);
+
+function tiles() {
+  return [...grid.children].map((element) => element.tile).filter(Boolean);
+}
+
+function summarise() {
+  clearTimeout(summaryTimer);
+  summaryTimer = setTimeout(() => {
+    const all = tiles();
+    const live = all.filter((tile) => tile.state === 'live').length;
+    byId('summary').textContent = all.length === 0 ? '' : `${live} of ${all.length} live`;
+  }, SILENCE_MS);
+}
+
+function emptyPlace(index) {
+  const element = byId('empty-template').content.firstElementChild.cloneNode(true);
+  element.querySelector('button').addEventListener('click', () => openDialog(index));
+  return element;
+}
+
+function show() {
+  const old = new Map();
+  for (const tile of tiles()) old.set(tile.query, [...(old.get(tile.query) ?? []), tile]);
+  const elements = [];
+  for (let i = 0; i < view.layout; i++) {
+    const camera = view.cameras[i] ?? null;
+    if (camera === null) {
+      elements.push(emptyPlace(i));
+      continue;
+    }
+    const fresh = new Tile(byId('tile-template'), camera, { onRemove: remove });
+    const kept = old.get(fresh.query)?.shift();
+    elements.push((kept ?? fresh).element);
+    if (!kept) sight.observe(fresh.element);
+  }
+  for (const left of [...old.values()].flat()) {
+    sight.unobserve(left.element);
+    left.close();
+  }
+  // Moving an element stops its video, so those that stay in place are left alone.
+  elements.forEach((element, i) => {
+    if (grid.children[i] !== element) grid.insertBefore(element, grid.children[i] ?? null);
+  });
+  while (grid.children.length > elements.length) grid.lastElementChild.remove();
+  grid.dataset.layout = view.layout;
+  document.querySelector(`input[name="layout"][value="${view.layout}"]`).checked = true;
+  summarise();
+}
+
+function change(next) {
+  view = next;
+  const hash = formatView(view);
+  if (hash !== location.hash) history.pushState(null, '', hash);
+  show();
+}
+
+function indexOf(tile) {
+  return [...grid.children].indexOf(tile.element);
+}
+
+function remove(tile) {
+  const index = indexOf(tile);
+  change({ ...view, cameras: view.cameras.map((camera, i) => (i === index ? null : camera)) });
+  grid.children[index]?.querySelector('button')?.focus();
+}
+
+function setLayout(layout) {
+  change({ ...view, layout });
+}
+
+function openDialog(index) {
+  place = index;
+  byId('add-form').reset();
+  byId('add-error').textContent = '';
+  const list = byId('add-name');
+  list.replaceChildren(list.options[0]);
+  for (const camera of named) list.add(new window.Option(camera.name, camera.name));
+  byId('add-named').hidden = named.length === 0;
+  dialog.showModal();
+  byId(named.length === 0 ? 'add-url' : 'add-name').focus();
+}
+
+function firstEmpty() {
+  const free = view.cameras.findIndex((camera) => camera === null);
+  return free === -1 ? view.cameras.length : free;
+}
+
+function add(event) {
+  event.preventDefault();
+  const cam = byId('add-name').value;
+  const camUrl = byId('add-url').value.trim();
+  if (cam === '' && !/^[a-z]+:\/\/[^/]/i.test(camUrl)) {
+    byId('add-error').textContent = 'Type a camera URL, such as rtsp://user:password@10.0.0.9/stream1';
+    byId('add-url').focus();
+    return;
+  }
+  const camType = byId('add-type').value || undefined;
+  const index = place ?? firstEmpty();
+  if (index >= LAYOUTS.at(-1)) {
+    byId('add-error').textContent = 'All 16 places are taken';
+    return;
+  }
+  const cameras = [...view.cameras];
+  while (cameras.length <= index) cameras.push(null);
+  cameras[index] = cam === '' ? { camUrl, camType } : { cam };
+  dialog.close();
+  change({ layout: Math.max(view.layout, layoutFor(index + 1)), cameras });
+  grid.children[index].focus();
+}
+
+function moveFocus(from, key) {
+  const columns = window.getComputedStyle(grid).gridTemplateColumns.split(' ').length;
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
+  const target = grid.children[[...grid.children].indexOf(from) + step];
+  (target?.tile ? target : target?.querySelector('button'))?.focus();
+}
+
+const LAYOUT_KEYS = { 1: 1, 4: 4, 9: 9, 0: 16 };
+const TILE_KEYS = {
+  m: (tile) => tile.toggleSound(),
+  f: (tile) => tile.toggleFullScreen(),
+  Delete: (tile) => remove(tile),
+};
+
+// What a key does at this element, or undefined.
+function actionOf(key, element, onTile) {
+  if (LAYOUT_KEYS[key]) return () => setLayout(LAYOUT_KEYS[key]);
+  if (key === 'a') return () => openDialog(null);
+  if (!element) return undefined;
+  if (key.startsWith('Arrow')) return () => moveFocus(element, key);
+  if (key === 'Enter' && onTile) return () => element.querySelector('[data-part="open"]')?.click();
+  return element.tile && TILE_KEYS[key] && (() => TILE_KEYS[key](element.tile));
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || dialog.open) return;
+  if (event.target.matches('input:not([type="radio"]), select')) return;
+  const element = event.target.closest('#grid > *');
+  const action = actionOf(event.key, element, event.target === element);
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+async function poll() {
+  if (!document.hidden) streams = await loadStreams();
+  setTimeout(poll, POLL_MS);
+}
+
+function onVisibility() {
+  for (const tile of tiles()) {
+    tile.setTabVisible(!document.hidden);
+    if (!document.hidden) tile.retryNow();
+  }
+}
+
+function restore() {
+  view = parseView(location.hash);
+  show();
+}
+
+async function start() {
+  document.addEventListener('visibilitychange', onVisibility);
+  document.addEventListener('keydown', onKey);
+  grid.addEventListener('tilestate', summarise);
+  window.addEventListener('popstate', restore);
+  window.addEventListener('online', () => tiles().forEach((tile) => tile.retryNow()));
+  byId('add').addEventListener('click', () => openDialog(null));
+  byId('add-form').addEventListener('submit', add);
+  byId('add-cancel').addEventListener('click', () => dialog.close());
+  for (const input of document.querySelectorAll('input[name="layout"]'))
+    input.addEventListener('change', () => setLayout(Number(input.value)));
+  setInterval(() => {
+    if (!document.hidden) tiles().forEach((tile) => tile.showStats(streams));
+  }, STATS_MS);
+  mpegts.LoggingControl.enableAll = false;
+  if (location.hash !== '') restore(); // a bookmark need not wait for the list of cameras
+  await loadConfig().catch(() => {});
+  named = await loadCameras();
+  if (location.hash === '') {
+    const cameras = named.slice(0, LAYOUTS.at(-1)).map(({ name }) => ({ cam: name }));
+    view = { layout: cameras.length === 0 ? 1 : layoutFor(cameras.length), cameras };
+    show();
+  }
+  poll();
+}
+
+start();

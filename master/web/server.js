@@ -1,0 +1,174 @@
+// What the page knows of the server: URLs, configuration, cameras, and what its errors mean.
+
+const WORDS = {
+  camera_unauthorized: 'The camera rejects the password',
+  camera_unreachable: 'The camera cannot be reached',
+  camera_not_found: 'The camera has no such stream',
+  camera_no_video: 'The camera sends no video',
+  camera_timeout: 'The camera does not answer in time',
+  unsupported_codec: 'The camera sends a codec that cannot be served',
+  unknown_camera: 'The server knows no camera of this name',
+  bad_camera_url: 'This is not a camera URL',
+  unsupported_scheme: 'This kind of URL is not supported',
+  missing_camera: 'No camera was asked for',
+  camera_not_allowed: 'This camera is not allowed here',
+  unauthorized: 'The server wants a token',
+  too_many_cameras: 'The server has too many cameras',
+  too_many_viewers: 'The server has too many viewers',
+  overloaded: 'The server is overloaded',
+  draining: 'The server is restarting',
+  unreachable: 'The server cannot be reached',
+  ended: 'The stream has ended',
+  player: 'The browser cannot play this stream',
+};
+
+export function wordsOf(code, message) {
+  return WORDS[code] ?? message ?? 'The stream has failed';
+}
+
+// The page's own token, given once in its address, goes along with every request.
+const token = new URLSearchParams(location.search).get('token');
+
+export function withToken(query) {
+  return token === null || /(^|&)token=/.test(query)
+    ? query
+    : `${query}&token=${encodeURIComponent(token)}`;
+}
+
+export function playsHevc() {
+  const Source = window.ManagedMediaSource ?? window.MediaSource;
+  return Source?.isTypeSupported('video/mp4; codecs="hvc1.1.6.L153.B0"') ?? false;
+}
+
+// A camera is the part of a query that names it: `cam=NAME`, or `cam_url=URL` and what follows.
+export function queryOf({ cam, camUrl, camType }) {
+  if (cam !== undefined) return `cam=${encodeURIComponent(cam)}`;
+  const type = camType ? `&cam_type=${encodeURIComponent(camType)}` : '';
+  return `cam_url=${encodeURIComponent(camUrl)}${type}`;
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // pasted as it is, with a percent sign of its own
+  }
+}
+
+export function nameIn(query) {
+  const match = /(?:^|&)cam=([^&]*)/.exec(query);
+  return match ? decode(match[1]) : null;
+}
+
+// The URL as the server shows it: no user name, no password.
+export function redactedUrlIn(query) {
+  const match = /(?:^|&)cam_url=(.*)$/.exec(query);
+  if (!match) return '';
+  const raw = match[1].includes('://') ? match[1] : decode(match[1].split('&')[0]);
+  return raw.replace(/^([a-z]+:\/\/)(?:.*@)?/i, (all, scheme) =>
+    all === scheme ? scheme : `${scheme}***@`,
+  );
+}
+
+export function labelOf(query) {
+  return nameIn(query) ?? redactedUrlIn(query).replace(/^[a-z]+:\/\/(\*\*\*@)?/i, '');
+}
+
+export function streamUrl(query, { webSocket = false, absolute = false } = {}) {
+  const scheme = webSocket ? location.protocol.replace('http', 'ws') : location.protocol;
+  const full = webSocket || absolute ? `${scheme}//${location.host}` : '';
+  return `${full}/live.flv?${withToken(query)}`;
+}
+
+export function playUrl(query) {
+  return `/play?${withToken(query)}`;
+}
+
+let config = { flv_port: 0, snapshot_port: 0 };
+let operations = null; // origin of the port that has snapshots and the API
+
+function candidates() {
+  const direct = `${location.protocol}//${location.hostname}:${config.snapshot_port}`;
+  const port = location.port || (location.protocol === 'https:' ? '443' : '80');
+  // On another port than the server's own there is a proxy or a port mapping in between.
+  return Number(port) === config.flv_port ? [direct] : [location.origin, direct];
+}
+
+async function getJson(url) {
+  const reply = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+  if (!reply.ok) throw new Error(`${reply.status}`);
+  return reply.json();
+}
+
+async function getOperations(path) {
+  if (operations !== null) return getJson(`${operations}${path}`);
+  let failure = new Error('no server');
+  for (const origin of candidates()) {
+    try {
+      const answer = await getJson(`${origin}${path}`);
+      operations = origin;
+      return answer;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+export async function loadConfig() {
+  config = await getJson('/assets/config.json');
+}
+
+// A snapshot takes the camera, and nothing of what is said about the stream.
+export function snapshotUrl(query) {
+  const camera = query.replace(/(^|&)(allow_h265|hevc|audio|join)=[^&]*/g, '').replace(/^&/, '');
+  return `${operations ?? candidates()[0]}/snapshot?${withToken(camera)}`;
+}
+
+function tokenQuery() {
+  return token === null ? '' : `?token=${encodeURIComponent(token)}`;
+}
+
+// Named cameras; none when the server does not say.
+export async function loadCameras() {
+  try {
+    return (await getOperations(`/api/cameras${tokenQuery()}`)).cameras;
+  } catch {
+    return [];
+  }
+}
+
+export async function loadStreams() {
+  try {
+    return (await getOperations(`/api/streams${tokenQuery()}`)).streams;
+  } catch {
+    return [];
+  }
+}
+
+export function findStream(streams, query) {
+  const name = nameIn(query);
+  const url = redactedUrlIn(query);
+  return streams.find((s) => (name === null ? s.camera_url === url : s.name === name));
+}
+
+// Why does a stream not play?  WebSocket hides the answer, so ask the same over plain HTTP.
+// Resolves to null when the server would play it now.
+export async function explain(query, signal) {
+  const cancel = new AbortController();
+  const abort = () => cancel.abort();
+  const timer = setTimeout(abort, 30000);
+  signal.addEventListener('abort', abort);
+  try {
+    const reply = await fetch(streamUrl(query), { cache: 'no-store', signal: cancel.signal });
+    if (reply.ok) return null;
+    const { error } = await reply.json();
+    return { code: error.code, text: wordsOf(error.code, error.message) };
+  } catch {
+    return { code: 'unreachable', text: wordsOf('unreachable') };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+    abort();
+  }
+}

@@ -1,0 +1,133 @@
+// One place of the grid: a camera's live picture, or the still of it while nobody looks.
+
+import { CameraStream } from './stream.js';
+import { findStream, labelOf, playUrl, queryOf } from './server.js';
+
+const CODECS = { avc1: 'H.264', hvc1: 'H.265', hev1: 'H.265' };
+// A glance at another tab, or a quick scroll, does not cost a new connection.
+const GRACE_MS = 2000;
+
+export function codecName(codec) {
+  return CODECS[codec.split('.')[0]] ?? codec;
+}
+
+export function bitRateText(bitsPerSecond) {
+  return bitsPerSecond >= 1e6
+    ? `${(bitsPerSecond / 1e6).toFixed(1)} Mbit/s`
+    : `${Math.round(bitsPerSecond / 1e3)} kbit/s`;
+}
+
+// The last picture stays in sight when the video element loses it.
+export function keepStill(video, canvas) {
+  if (video.videoWidth === 0 || video.readyState < 2) return;
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext('2d').drawImage(video, 0, 0);
+  canvas.hidden = false;
+}
+
+export class Tile {
+  #template;
+  #video;
+  #still;
+  #stream;
+  #inSight = false;
+  #tabVisible = !document.hidden;
+  #graceTimer = 0;
+
+  constructor(template, camera, { onRemove }) {
+    this.camera = camera;
+    this.query = queryOf(camera);
+    this.label = labelOf(this.query);
+    this.element = template.content.firstElementChild.cloneNode(true);
+    this.#template = (name) => this.element.querySelector(`[data-part="${name}"]`);
+    this.#video = this.#template('video');
+    this.#still = this.#template('still');
+    this.#stream = new CameraStream(this.#video, this.query);
+    this.#stream.addEventListener('state', () => this.#showState());
+    this.element.tile = this;
+    this.#template('name').textContent = this.label;
+    this.#template('open').href = playUrl(this.query);
+    this.#template('sound').addEventListener('click', () => this.toggleSound());
+    this.#template('full').addEventListener('click', () => this.toggleFullScreen());
+    this.#template('remove').addEventListener('click', () => onRemove(this));
+    this.#template('retry').addEventListener('click', () => this.#stream.retryNow());
+    this.#showState();
+  }
+
+  get state() {
+    return this.#stream.state;
+  }
+
+  setInSight(inSight) {
+    this.#inSight = inSight;
+    this.#update();
+  }
+
+  setTabVisible(visible) {
+    this.#tabVisible = visible;
+    this.#update();
+  }
+
+  toggleSound() {
+    const on = this.#video.muted;
+    this.#video.muted = !on;
+    this.#stream.setAudio(on);
+    const button = this.#template('sound');
+    button.setAttribute('aria-pressed', String(on));
+    button.textContent = on ? 'Mute' : 'Sound';
+  }
+
+  toggleFullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.element.requestFullscreen?.().catch(() => {});
+  }
+
+  retryNow() {
+    this.#stream.retryNow();
+  }
+
+  showStats(streams) {
+    const stats = this.#stream.stats();
+    const server = findStream(streams, this.query);
+    const live = this.state === 'live';
+    const set = (name, text) => {
+      this.#template(name).textContent = text || '–';
+    };
+    set('codec', live ? codecName(stats.codec) : '');
+    set('size', stats.width ? `${stats.width} × ${stats.height}` : '');
+    set('rate', live && stats.frameRate ? `${stats.frameRate.toFixed(1)} /s` : '');
+    set('bits', live && stats.bitRate ? bitRateText(stats.bitRate) : '');
+    set('delay', live ? `${stats.delay.toFixed(1)} s` : '');
+    set('viewers', server === undefined ? '' : String(server.viewers));
+  }
+
+  close() {
+    clearTimeout(this.#graceTimer);
+    this.#stream.stop();
+    this.element.remove();
+  }
+
+  #update() {
+    const wanted = this.#inSight && this.#tabVisible;
+    clearTimeout(this.#graceTimer);
+    if (wanted) this.#stream.start();
+    else if (this.#stream.running)
+      this.#graceTimer = setTimeout(() => {
+        keepStill(this.#video, this.#still);
+        this.#stream.stop();
+      }, GRACE_MS);
+  }
+
+  #showState() {
+    const { state, text } = this.#stream;
+    if (state === 'retrying') keepStill(this.#video, this.#still);
+    if (state === 'live') this.#still.hidden = true;
+    this.element.dataset.state = state;
+    this.element.dataset.code = this.#stream.code;
+    this.#template('state').textContent = state === 'idle' ? 'Paused' : text;
+    this.#template('retry').hidden = state !== 'retrying';
+    this.element.setAttribute('aria-label', `${this.label}: ${state === 'idle' ? 'paused' : text}`);
+    this.element.dispatchEvent(new CustomEvent('tilestate', { bubbles: true }));
+  }
+}
