@@ -134,6 +134,8 @@ static void test_file_errors(void **state)
                "cams.ini:2: [server] flv_port: a number from 0 to 65535 is accepted");
     read_fails("[camera]\ngop_max_bytes = 99999999999999999999999\n",
                "cams.ini:2: [camera] gop_max_bytes: a number from 65536 to 1073741824 is accepted");
+    read_fails("[camera]\nstall_timeout_ms = 99\n",
+               "cams.ini:2: [camera] stall_timeout_ms: a number from 100 to 600000 is accepted");
     read_fails("[server]\nlog_level = loud\n",
                "cams.ini:2: [server] log_level: error, warn, info, debug or trace is accepted");
     read_fails("[server]\nlog_format = xml\n",

@@ -68,10 +68,21 @@ static void test_text(void **state)
     log_warn(NULL, "open");
     log_warnx(NULL, "closed");
     end();
-    assert_int_equal(errno, ENOENT);
     assert_non_null(strstr(line, ": open: No such file or directory\n"));
     assert_non_null(strstr(line, ": closed\n"));
     assert_null(strstr(line, "camera="));
+}
+
+/* Also when the line cannot be written. */
+static void test_errno_is_kept(void **state)
+{
+    log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    (void)close(STDERR_FILENO);
+    errno = ENOENT;
+    log_warn(NULL, "open");
+    int kept = errno;
+    assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
+    assert_int_equal(kept, ENOENT);
 }
 
 static void test_levels(void **state)
@@ -105,6 +116,7 @@ static json_t *log_json(const char *camera, const char *message)
     begin();
     log_info(&ctx, "%s", message);
     size_t n = end();
+    assert_true(n <= 1024);
     assert_int_equal(line[n - 1], '\n');
     assert_ptr_equal(strchr(line, '\n'), line + n - 1); /* one line */
     json_t *root = json_loads(line, 0, &problem);
@@ -146,10 +158,10 @@ static void test_text_cannot_forge_a_line(void **state)
 {
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     begin();
-    log_info(NULL, "%s", "x\n2026 error forged\r\x1b[2J\xc2\x9b");
+    log_info(NULL, "%s", "x\n2026 error forged\r\x1b[2J\xc2\x80\xc2\x9f");
     size_t n = end();
     assert_ptr_equal(strchr(line, '\n'), line + n - 1);
-    assert_non_null(strstr(line, ": x\\u000a2026 error forged\\u000d\\u001b[2J\\u009b\n"));
+    assert_non_null(strstr(line, ": x\\u000a2026 error forged\\u000d\\u001b[2J\\u0080\\u009f\n"));
 }
 
 static void test_escape(void **state)
@@ -184,9 +196,13 @@ static void test_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),   cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_json),   cmocka_unit_test(test_text_cannot_forge_a_line),
-        cmocka_unit_test(test_escape), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_errno_is_kept),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_text_cannot_forge_a_line),
+        cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
