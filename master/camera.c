@@ -19,9 +19,10 @@ struct camera_table {
     uv_loop_t *loop;
     const struct conf *conf;
     struct workers *workers;
-    struct camera_list list;
-    size_t active;  /* with a worker */
-    size_t entries; /* in the list */
+    struct camera **list; /* oldest first */
+    size_t count;
+    size_t capacity;
+    size_t active; /* with a worker */
     uv_timer_t tick;
     bool closing;
     void (*closed)(void *ctx);
@@ -38,8 +39,8 @@ static struct log_context log_ctx(const struct camera *cam)
 static struct camera *find(const struct camera_table *t, const char *key,
                            enum ipc_transport transport)
 {
-    struct camera *cam;
-    TAILQ_FOREACH (cam, &t->list, link) {
+    for (size_t i = 0; i < t->count; i++) {
+        struct camera *cam = t->list[i];
         if (cam->transport == transport && strcmp(cam->key, key) == 0)
             return cam;
     }
@@ -48,8 +49,8 @@ static struct camera *find(const struct camera_table *t, const char *key,
 
 static bool id_taken(const struct camera_table *t, const char *id)
 {
-    const struct camera *cam;
-    TAILQ_FOREACH (cam, &t->list, link) {
+    for (size_t i = 0; i < t->count; i++) {
+        const struct camera *cam = t->list[i];
         if (strcmp(cam->id, id) == 0)
             return true;
     }
@@ -58,9 +59,12 @@ static bool id_taken(const struct camera_table *t, const char *id)
 
 static void forget(struct camera *cam)
 {
+    struct camera_table *t = cam->table;
+    size_t i = 0;
     assert(cam->worker == NULL);
-    TAILQ_REMOVE(&cam->table->list, cam, link);
-    cam->table->entries--;
+    while (t->list[i] != cam)
+        i++;
+    memmove(t->list + i, t->list + i + 1, (--t->count - i) * sizeof(cam));
     free(cam);
 }
 
@@ -74,8 +78,8 @@ static bool worth_keeping(const struct camera *cam)
 
 static void forget_oldest(struct camera_table *t)
 {
-    struct camera *cam;
-    TAILQ_FOREACH (cam, &t->list, link) {
+    for (size_t i = 0; i < t->count; i++) {
+        struct camera *cam = t->list[i];
         if (cam->worker == NULL && !cam->always_on) {
             forget(cam);
             return;
@@ -86,7 +90,7 @@ static void forget_oldest(struct camera_table *t)
 static struct camera *add(struct camera_table *t, const struct camera_url *url,
                           enum ipc_transport transport, const char *name)
 {
-    if (t->entries - t->active >= CAMERA_MEMORY_MAX)
+    if (t->count - t->active >= CAMERA_MEMORY_MAX)
         forget_oldest(t);
     struct camera *cam = xcalloc(1, sizeof(*cam));
     cam->table = t;
@@ -104,8 +108,13 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url,
         (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
     }
     cam->state_since_ms = clock_ms();
-    TAILQ_INSERT_TAIL(&t->list, cam, link);
-    t->entries++;
+    if (t->count == t->capacity) {
+        t->capacity = t->capacity == 0 ? 64 : 2 * t->capacity;
+        t->list = realloc(t->list, t->capacity * sizeof(cam));
+        if (t->list == NULL)
+            abort();
+    }
+    t->list[t->count++] = cam;
     return cam;
 }
 
@@ -237,8 +246,8 @@ static int start_worker(struct camera *cam)
 static size_t viewers(const struct camera_table *t)
 {
     size_t n = 0;
-    const struct camera *cam;
-    TAILQ_FOREACH (cam, &t->list, link) {
+    for (size_t i = 0; i < t->count; i++) {
+        const struct camera *cam = t->list[i];
         n += cam->stats.clients + cam->clients_fresh;
     }
     return n;
@@ -298,8 +307,8 @@ enum http_error camera_handover(struct camera_table *table, const struct camera_
 
 static void start_always_on(struct camera_table *t)
 {
-    struct camera *cam;
-    TAILQ_FOREACH (cam, &t->list, link) {
+    for (size_t i = 0; i < t->count; i++) {
+        struct camera *cam = t->list[i];
         if (cam->always_on && cam->worker == NULL && !in_crash_backoff(cam) &&
             clock_ms() >= cam->refused_until_ms && t->active < t->conf->server.max_cameras)
             (void)start_worker(cam); /* if it cannot be started now, the next tick tries again */
@@ -309,12 +318,9 @@ static void start_always_on(struct camera_table *t)
 static void on_tick(uv_timer_t *timer)
 {
     struct camera_table *t = timer->data;
-    struct camera *cam = TAILQ_FIRST(&t->list);
-    while (cam != NULL) {
-        struct camera *next = TAILQ_NEXT(cam, link);
-        if (!worth_keeping(cam))
-            forget(cam);
-        cam = next;
+    for (size_t i = t->count; i > 0; i--) {
+        if (!worth_keeping(t->list[i - 1]))
+            forget(t->list[i - 1]);
     }
     start_always_on(t);
 }
@@ -324,7 +330,6 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_ta
     struct camera_table *t = xcalloc(1, sizeof(*t));
     t->loop = loop;
     t->conf = conf;
-    TAILQ_INIT(&t->list);
     int rc = workers_open(loop, conf, &worker_events, &t->workers);
     if (rc != 0) {
         free(t);
@@ -345,9 +350,9 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_ta
 static void on_tick_closed(uv_handle_t *handle)
 {
     struct camera_table *t = handle->data;
-    struct camera *cam;
-    while ((cam = TAILQ_FIRST(&t->list)) != NULL)
-        forget(cam);
+    while (t->count > 0)
+        forget(t->list[t->count - 1]);
+    free(t->list);
     t->closed(t->closed_ctx);
     free(t);
 }
@@ -370,9 +375,9 @@ void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), v
 void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
 {
     const struct ipc_drain drain = {.grace_ms = grace_ms};
-    struct camera *cam;
     (void)uv_timer_stop(&table->tick);
-    TAILQ_FOREACH (cam, &table->list, link) {
+    for (size_t i = 0; i < table->count; i++) {
+        struct camera *cam = table->list[i];
         if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
             release(cam);
     }
@@ -383,7 +388,12 @@ size_t camera_table_busy(const struct camera_table *table)
     return workers_busy(table->workers);
 }
 
-const struct camera_list *camera_table_list(const struct camera_table *table)
+size_t camera_table_count(const struct camera_table *table)
 {
-    return &table->list;
+    return table->count;
+}
+
+const struct camera *camera_table_get(const struct camera_table *table, size_t i)
+{
+    return i < table->count ? table->list[i] : NULL;
 }

@@ -14,8 +14,6 @@
 #include "master/conf.h"
 #include "master/workers.h"
 
-#include <sys/queue.h>
-
 /* A worker that crashed is replaced at once, then after 1, 2, 4 … s. */
 #define CAMERA_CRASH_BACKOFF_MS 1000
 #define CAMERA_CRASH_BACKOFF_MAX_MS 30000
@@ -23,7 +21,6 @@
 #define CAMERA_MEMORY_MAX 1024
 
 struct camera {
-    TAILQ_ENTRY(camera) link;
     struct camera_table *table;
     char key[IPC_URL_MAX]; /* url_format(): secret */
     enum ipc_transport transport;
@@ -43,8 +40,6 @@ struct camera {
     unsigned crashes;         /* in a row */
     int64_t crashed_ms;
 };
-
-TAILQ_HEAD(camera_list, camera);
 
 struct camera_table;
 
@@ -77,7 +72,8 @@ void camera_table_drain(struct camera_table *table, uint32_t grace_ms);
 /** Workers that have a camera or are on their way out: 0 when a drain is done. */
 size_t camera_table_busy(const struct camera_table *table);
 
-/** All entries, for the API and metrics.  Borrowed. */
-const struct camera_list *camera_table_list(const struct camera_table *table);
+/** How many entries there are, and each of them, for the API and metrics.  Borrowed. */
+size_t camera_table_count(const struct camera_table *table);
+const struct camera *camera_table_get(const struct camera_table *table, size_t i);
 
 #endif /* MASTER_CAMERA_H */

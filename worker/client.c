@@ -126,7 +126,8 @@ static void append_message(struct client *c, const uint8_t *data, size_t len)
 {
     if (c->websocket) {
         uint8_t header[WEBSOCKET_HEADER_MAX];
-        append_head(c, header, websocket_binary_header(header, len));
+        size_t header_len = websocket_binary_header(header, len);
+        append_head(c, header, header_len);
     }
     append_head(c, data, len);
 }

@@ -37,7 +37,7 @@ struct frame_ring *frame_ring_new(size_t max_bytes, int64_t max_lag_us)
 {
     struct frame_ring *r = xcalloc(1, sizeof(*r));
     r->capacity = INITIAL_CAPACITY;
-    r->slots = xcalloc(r->capacity, sizeof(*r->slots));
+    r->slots = xcalloc(r->capacity, sizeof(struct frame *));
     r->newest_dts_us = INT64_MIN;
     frame_ring_set_limits(r, max_bytes, max_lag_us);
     return r;

@@ -14,7 +14,8 @@ struct outputs {
     uv_loop_t *loop;
     const struct ipc_limits *limits;
     const char *camera;
-    struct fanout *fanouts[OUTPUT_COUNT]; /* OUTPUT_H264: NULL until somebody wants it */
+    struct fanout *fanouts[OUTPUT_COUNT];
+    size_t count; /* of fanouts: OUTPUT_H264 is made when somebody wants it */
     struct snapshot *snapshot;            /* reads the original's ring */
     struct rendition *rendition;          /* NULL: not transcoding */
     bool rendition_failed;                /* no decoder or encoder in this libavcodec */
@@ -25,17 +26,13 @@ struct outputs {
     void *closed_ctx;
 };
 
-#define FOR_EACH_FANOUT(o, f)                      \
-    for (unsigned i_ = 0; i_ < OUTPUT_COUNT; i_++) \
-        for (struct fanout *f = (o)->fanouts[i_]; f != NULL; f = NULL)
-
 struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera)
 {
     struct outputs *o = xcalloc(1, sizeof(*o));
     o->loop = loop;
     o->limits = limits;
     o->camera = camera;
-    o->fanouts[OUTPUT_ORIGINAL] = fanout_new(loop, limits, camera);
+    o->fanouts[o->count++] = fanout_new(loop, limits, camera);
     o->snapshot = snapshot_new(loop, fanout_ring(o->fanouts[OUTPUT_ORIGINAL]), limits, camera);
     return o;
 }
@@ -109,7 +106,7 @@ static void make_h264(struct outputs *o)
     struct fanout *h264 = fanout_new(o->loop, o->limits, o->camera);
     const struct frame_ring *ring = fanout_ring(o->fanouts[OUTPUT_ORIGINAL]);
     uint64_t seq;
-    o->fanouts[OUTPUT_H264] = h264;
+    o->fanouts[o->count++] = h264;
     if (o->has_tracks)
         fanout_set_tracks(h264, o->audio);
     if (!frame_ring_key(ring, &seq) || frame_ring_get(ring, seq)->config->codec != AV_CODEC_ID_H264)
@@ -125,7 +122,7 @@ void outputs_add_client(struct outputs *outputs, int *fd, const struct ipc_clien
         return;
     }
     enum output which = request->allow_h265 != 0 ? OUTPUT_ORIGINAL : OUTPUT_H264;
-    if (outputs->fanouts[which] == NULL)
+    if ((size_t)which >= outputs->count)
         make_h264(outputs);
     fanout_add(outputs->fanouts[which], fd, request);
     if (which == OUTPUT_H264 && outputs->rendition != NULL)
@@ -137,17 +134,15 @@ void outputs_set_tracks(struct outputs *outputs, struct codec_config *audio)
     codec_config_unref(&outputs->audio);
     outputs->audio = audio != NULL ? codec_config_ref(audio) : NULL;
     outputs->has_tracks = true;
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        fanout_set_tracks(f, audio);
-    }
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_set_tracks(outputs->fanouts[i], audio);
 }
 
 void outputs_push(struct outputs *outputs, struct frame *frame)
 {
     struct frame *held = frame_ref(frame);
     fanout_push(outputs->fanouts[OUTPUT_ORIGINAL], frame);
-    if (outputs->fanouts[OUTPUT_H264] != NULL)
+    if (outputs->count > OUTPUT_H264)
         push_h264(outputs, held);
     if (held->track == TRACK_VIDEO)
         snapshot_on_frame(outputs->snapshot);
@@ -158,66 +153,53 @@ void outputs_disconnected(struct outputs *outputs)
 {
     if (outputs->rendition != NULL)
         stop_rendition(outputs, NULL, NULL);
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        fanout_disconnected(f);
-    }
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_disconnected(outputs->fanouts[i]);
     snapshot_on_disconnect(outputs->snapshot);
 }
 
 void outputs_limits_changed(struct outputs *outputs)
 {
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        fanout_limits_changed(f);
-    }
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_limits_changed(outputs->fanouts[i]);
 }
 
 void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enum http_error error,
                           const char *message)
 {
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        fanout_fail_waiting(f, opened_before_ms, error, message);
-    }
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_fail_waiting(outputs->fanouts[i], opened_before_ms, error, message);
     snapshot_fail_waiting(outputs->snapshot, opened_before_ms, error, message);
 }
 
 void outputs_close_streaming(struct outputs *outputs, const char *why)
 {
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        fanout_close_streaming(f, why);
-    }
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_close_streaming(outputs->fanouts[i], why);
     snapshot_close_streaming(outputs->snapshot);
 }
 
 size_t outputs_waiting(const struct outputs *outputs)
 {
     size_t n = snapshot_waiting(outputs->snapshot);
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        n += fanout_waiting(f);
-    }
+    for (size_t i = 0; i < outputs->count; i++)
+        n += fanout_waiting(outputs->fanouts[i]);
     return n;
 }
 
 size_t outputs_streaming(const struct outputs *outputs)
 {
     size_t n = snapshot_streaming(outputs->snapshot);
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        n += fanout_streaming(f);
-    }
+    for (size_t i = 0; i < outputs->count; i++)
+        n += fanout_streaming(outputs->fanouts[i]);
     return n;
 }
 
 struct fanout_stats outputs_stats(const struct outputs *outputs)
 {
     struct fanout_stats sum = {.bytes_out = snapshot_get_stats(outputs->snapshot).bytes_out};
-    FOR_EACH_FANOUT(outputs, f)
-    {
-        struct fanout_stats s = fanout_stats(f);
+    for (size_t i = 0; i < outputs->count; i++) {
+        struct fanout_stats s = fanout_stats(outputs->fanouts[i]);
         sum.bytes_out += s.bytes_out;
         sum.frames_skipped += s.frames_skipped;
     }
@@ -247,10 +229,9 @@ void outputs_close(struct outputs *outputs, void (*closed)(void *ctx), void *ctx
     }
     outputs->closing++;
     snapshot_close(outputs->snapshot, on_part_closed, outputs); /* before the ring goes */
-    FOR_EACH_FANOUT(outputs, f)
-    {
+    for (size_t i = 0; i < outputs->count; i++) {
         outputs->closing++;
-        fanout_close(f, on_part_closed, outputs);
+        fanout_close(outputs->fanouts[i], on_part_closed, outputs);
     }
     on_part_closed(outputs);
 }

@@ -321,9 +321,7 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
     outputs_add_client(stream->outputs, fd, request);
     if (is_refused(stream))
         outputs_fail_waiting(stream->outputs, INT64_MAX, stream->error, stream->detail);
-    else if (stream->state == IPC_CAMERA_IDLE && stream->source == NULL)
-        connect_soon(stream);
-    else if (stream->state == IPC_CAMERA_BACKOFF && stream->source == NULL)
+    else if (stream->source == NULL) /* idle, or waiting for the next attempt */
         connect_soon(stream);
 }
 
