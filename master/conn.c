@@ -135,7 +135,7 @@ static void answer_page(struct conn *c)
 
 static void answer_api(struct conn *c, enum route_kind kind)
 {
-    const struct camera_list *cameras = camera_table_list(c->server->cameras);
+    const struct camera_table *cameras = c->server->cameras;
     const struct http_request *request = &c->head.request;
     char headers[128];
     int rc = 0;

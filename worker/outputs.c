@@ -15,10 +15,10 @@ struct outputs {
     const struct ipc_limits *limits;
     const char *camera;
     struct fanout *fanouts[OUTPUT_COUNT];
-    size_t count; /* of fanouts: OUTPUT_H264 is made when somebody wants it */
-    struct snapshot *snapshot;            /* reads the original's ring */
-    struct rendition *rendition;          /* NULL: not transcoding */
-    bool rendition_failed;                /* no decoder or encoder in this libavcodec */
+    size_t count;                /* of fanouts: OUTPUT_H264 is made when somebody wants it */
+    struct snapshot *snapshot;   /* reads the original's ring */
+    struct rendition *rendition; /* NULL: not transcoding */
+    bool rendition_failed;       /* no decoder or encoder in this libavcodec */
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
     unsigned closing;           /* what still has to report that it is closed */
