@@ -159,7 +159,7 @@ $(FUZZ_BIN): $(O)/test/%: $(O)/test/fuzz/%.o $(NOMAIN_OBJ) $(COMMON_OBJ) $(if $(
 
 # --- sample cameras (test/cameras) ---
 GST_CFLAGS  = $(call sys_cflags,$(GST_PKGS))
-GST_LIBS    = $(shell $(PKG_CONFIG) --libs $(GST_PKGS) gstreamer-rtsp-1.0 gstreamer-sdp-1.0)
+GST_LIBS    = $(shell $(PKG_CONFIG) --libs $(GST_PKGS) gstreamer-rtsp-1.0 gstreamer-rtp-1.0 gstreamer-sdp-1.0)
 CAMERA_SRC := $(addprefix test/cameras/,rtsp_server.c feed.c loop_file.c switches.c)
 CAMERA_OBJ := $(call obj,$(CAMERA_SRC))
 ALL_OBJ    += $(CAMERA_OBJ) $(call obj,test/cameras/picture.c)

@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 """Checks the sample cameras themselves, so that tests can trust them.
 
-    test/cameras/check.py [--sizes 720p,1080p,2k,4k] [--seconds 11] [ROW ...]
+    test/cameras/check.py [--sizes 720p,1080p,2k,4k] [--seconds 11] [--jobs 1] [ROW ...]
 
 Reads rows with ffmpeg, RTSP over TCP and UDP and RTMP, and wants: the right codecs and size,
 consecutive counters across the loop's seam, the tone without a gap, sound within 20 ms of picture.
 """
 
 import argparse
+import concurrent.futures
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -56,20 +58,25 @@ def problems_of(row, recording, seconds):
 
 def check_row(row, transport, cameras, seconds, folder):
     path = os.path.join(folder, f"{row}-{transport}.nut")
-    if transport == "rtmp":
-        media.record(cameras.rtmp_url(row), path, seconds)
-    else:
-        media.record(cameras.rtsp_url(row), path, seconds, ("-rtsp_transport", transport),
-                     audio="pcm_s16le" if row.endswith("G726") else "copy")
-    recording = media.inspect(path)
-    os.unlink(path)
+    try:
+        if transport == "rtmp":
+            media.record(cameras.rtmp_url(row), path, seconds)
+        else:
+            media.record(cameras.rtsp_url(row), path, seconds, ("-rtsp_transport", transport),
+                         audio="pcm_s16le" if row.endswith("G726") else "copy")
+        recording = media.inspect(path, timeout_s=300)
+    except subprocess.SubprocessError as failure:
+        print(f"FAILED {transport:4} {row:18} {failure}", flush=True)
+        return False
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
     problems = problems_of(row, recording, seconds)
     offsets = [o * 1000 for o in recording.av_offsets()]
     spread = f"{min(offsets):+.1f}..{max(offsets):+.1f} ms" if offsets else "-"
-    print(f"{'ok' if not problems else 'FAILED':6} {transport:4} {row:18} "
-          f"{len(recording.counters)} pictures, sound {spread}", flush=True)
-    for problem in problems:
-        print(f"       {problem}", flush=True)
+    lines = [f"{'ok' if not problems else 'FAILED':6} {transport:4} {row:18} "
+             f"{len(recording.counters)} pictures, sound {spread}"]
+    print("\n       ".join(lines + problems), flush=True)
     return not problems
 
 
@@ -77,16 +84,18 @@ def main():
     parser = argparse.ArgumentParser(description="check the sample cameras")
     parser.add_argument("--sizes", default=",".join(sample.SIZES))
     parser.add_argument("--seconds", type=float, default=11)
+    parser.add_argument("--jobs", type=int, default=1, help="rows at the same time")
     parser.add_argument("--transports", default="tcp,udp,rtmp")
     parser.add_argument("rows", nargs="*")
     options = parser.parse_args()
     sizes = options.sizes.split(",")
-    failed = 0
-    with sample.SampleCameras(sizes) as cameras, tempfile.TemporaryDirectory() as folder:
-        for transport in options.transports.split(","):
-            for row in sample.RTMP_ROWS if transport == "rtmp" else sample.RTSP_ROWS:
-                if row.split("-")[0] in sizes and (not options.rows or row in options.rows):
-                    failed += not check_row(row, transport, cameras, options.seconds, folder)
+    chosen = [(row, transport) for transport in options.transports.split(",")
+              for row in (sample.RTMP_ROWS if transport == "rtmp" else sample.RTSP_ROWS)
+              if row.split("-")[0] in sizes and (not options.rows or row in options.rows)]
+    with (sample.SampleCameras(sizes) as cameras, tempfile.TemporaryDirectory() as folder,
+          concurrent.futures.ThreadPoolExecutor(options.jobs) as pool):
+        results = pool.map(lambda row: check_row(*row, cameras, options.seconds, folder), chosen)
+        failed = sum(not good for good in results)
     print(f"{failed} failed" if failed else "all good")
     return 1 if failed else 0
 

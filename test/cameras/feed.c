@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <gst/app/gstappsrc.h>
+#include <gst/rtp/gstrtpbuffer.h>
 #include <string.h>
 
 #define NS_PER_S INT64_C(1000000000)
@@ -24,20 +25,25 @@ struct feed {
 struct payload {
     const char *codec, *caps, *payloader;
     guint type; /* RTP payload type: RFC 3551 table 4 where it has one */
+    guint clock_rate;
 };
 
 /* Payloaders and their settings are those that were tried against FFmpeg for the architecture. */
 static const struct payload payloads[] = {
     {"H264", "video/x-h264,stream-format=avc,alignment=au,framerate=25/1",
-     "rtph264pay config-interval=-1", 96},
+     "rtph264pay config-interval=-1", 96, 90000},
     {"H265", "video/x-h265,stream-format=hvc1,alignment=au,framerate=25/1",
-     "rtph265pay config-interval=-1", 96},
-    {"AAC", "audio/mpeg,mpegversion=4,stream-format=raw,rate=48000,channels=2", "rtpmp4gpay", 97},
-    {"G711A", "audio/x-alaw,rate=8000,channels=1", "rtppcmapay", 8},
-    {"G711U", "audio/x-mulaw,rate=8000,channels=1", "rtppcmupay", 0},
-    {"G722", "audio/G722,rate=16000,channels=1", "rtpg722pay", 9},
-    {"G726", "audio/x-adpcm,rate=8000,channels=1,layout=g726", "rtpg726pay", 97},
-    {"OPUS", "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0", "rtpopuspay", 97},
+     "rtph265pay config-interval=-1", 96, 90000},
+    {"AAC", "audio/mpeg,mpegversion=4,stream-format=raw,rate=48000,channels=2", "rtpmp4gpay", 97,
+     48000},
+    {"G711A", "audio/x-alaw,rate=8000,channels=1", "rtppcmapay", 8, 8000},
+    {"G711U", "audio/x-mulaw,rate=8000,channels=1", "rtppcmupay", 0, 8000},
+    /* 16 kHz, but its RTP clock runs at 8 kHz: RFC 3551 section 4.5.2 */
+    {"G722", "audio/G722,rate=16000,channels=1", "rtpg722pay", 9, 8000},
+    /* "force-aal2", its default, is to keep the order of bits that the loop has */
+    {"G726", "audio/x-adpcm,rate=8000,channels=1,layout=g726", "rtpg726pay", 97, 8000},
+    {"OPUS", "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0", "rtpopuspay", 97,
+     48000},
 };
 
 static int64_t frame_time_ns(const struct feed *feed)
@@ -96,6 +102,68 @@ static void need_data(GstAppSrc *source, guint length, gpointer user)
     gst_app_src_push_buffer(source, buffer);
 }
 
+/*
+ * A camera whose audio clock is fast: its RTP timestamps count the samples of that clock, while
+ * its packets leave, and its RTCP reports tell the time, by the true one.  Payloaders would put the
+ * true time into the timestamps.
+ */
+struct skew {
+    double ratio; /* clock ticks per true second, over the nominal ones */
+    guint clock_rate;
+    bool begun;
+    guint32 first_timestamp;
+};
+
+static GstBuffer *skew_packet(GstBuffer *packet, struct skew *skew)
+{
+    GstRTPBuffer rtp = GST_RTP_BUFFER_INIT;
+    double ticks = (double)GST_BUFFER_PTS(packet) * skew->ratio * skew->clock_rate / NS_PER_S;
+
+    packet = gst_buffer_make_writable(packet);
+    if (!gst_rtp_buffer_map(packet, GST_MAP_READWRITE, &rtp))
+        return packet;
+    if (!skew->begun) {
+        skew->begun = true;
+        skew->first_timestamp = gst_rtp_buffer_get_timestamp(&rtp) - (guint32)(gint64)ticks;
+    }
+    gst_rtp_buffer_set_timestamp(&rtp, skew->first_timestamp + (guint32)(gint64)(ticks + 0.5));
+    gst_rtp_buffer_unmap(&rtp);
+    return packet;
+}
+
+static gboolean skew_list_item(GstBuffer **packet, guint index, gpointer skew)
+{
+    (void)index;
+    *packet = skew_packet(*packet, skew);
+    return TRUE;
+}
+
+static GstPadProbeReturn skew_probe(GstPad *pad, GstPadProbeInfo *info, gpointer user)
+{
+    struct skew *skew = user;
+
+    (void)pad;
+    if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+        info->data = skew_packet(info->data, skew);
+    } else {
+        info->data = gst_buffer_list_make_writable(info->data);
+        gst_buffer_list_foreach(info->data, skew_list_item, skew);
+    }
+    return GST_PAD_PROBE_OK;
+}
+
+static void skew_add(GstElement *payloader, int ppm, guint clock_rate)
+{
+    struct skew *skew = g_new0(struct skew, 1);
+    GstPad *pad = gst_element_get_static_pad(payloader, "src");
+
+    skew->ratio = 1 + ppm / 1e6;
+    skew->clock_rate = clock_rate;
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, skew_probe,
+                      skew, g_free);
+    gst_object_unref(pad);
+}
+
 static GstCaps *payload_caps(const struct payload *payload, const struct loop_file *loop)
 {
     GstCaps *caps = gst_caps_from_string(payload->caps);
@@ -152,7 +220,7 @@ int feed_add(GstBin *bin, const char *name, const struct loop_file *loop,
     video = payload->codec[0] == 'H';
     feed = g_new0(struct feed, 1);
     feed->loop = loop;
-    feed->ppm = video ? 0 : switches->audio_ppm;
+    feed->ppm = switches->audio_ppm; /* of pictures too: sound stays with its picture */
     feed->stop_ns = switches->stop_after_ms * NS_PER_MS;
     feed->shift_ns = switches->silent ? 10 * 24 * 3600 * NS_PER_S : 0;
     feed_seek(feed, start_ns);
@@ -163,6 +231,8 @@ int feed_add(GstBin *bin, const char *name, const struct loop_file *loop,
     gst_app_src_set_callbacks(GST_APP_SRC(source), &callbacks, feed, g_free);
     gst_object_set_name(GST_OBJECT(payloader), name);
     g_object_set(payloader, "pt", payload->type, NULL);
+    if (switches->audio_ppm && !video)
+        skew_add(payloader, switches->audio_ppm, payload->clock_rate);
     gst_bin_add_many(bin, source, payloader, NULL);
     return gst_element_link(source, payloader) ? 0 : -ENOSYS;
 }

@@ -57,8 +57,8 @@ def _probe(path, entries, *options):
     return json.loads(out)
 
 
-def inspect(path):
-    """Decode a file -> Recording."""
+def inspect(path, timeout_s=60):
+    """Decode a file -> Recording.  timeout_s: of each of the programs that read it."""
     recording = Recording()
     streams = _probe(path, "stream=codec_type,codec_name,width,height,sample_rate,channels")
     for stream in streams["streams"]:
@@ -70,20 +70,20 @@ def inspect(path):
             recording.sample_rate = int(stream["sample_rate"])
             recording.channels = stream["channels"]
     if recording.video_codec:
-        recording.counters = picture.decode_counters(path)
+        recording.counters = picture.decode_counters(path, timeout_s=timeout_s)
         packets = _probe(path, "packet=pts_time", "-select_streams", "v:0")["packets"]
         recording.video_times = sorted(float(p["pts_time"]) for p in packets)
     if recording.audio_codec:
-        _inspect_audio(recording, path)
+        _inspect_audio(recording, path, timeout_s)
     return recording
 
 
-def _inspect_audio(recording, path):
+def _inspect_audio(recording, path, timeout_s):
     packets = _probe(path, "packet=pts_time", "-select_streams", "a:0")["packets"]
     times = [float(p["pts_time"]) for p in packets]
     recording.audio_start = times[0]
     rate = recording.sample_rate
-    pcm = tone.decode_pcm(path, rate)
+    pcm = tone.decode_pcm(path, rate, timeout_s=timeout_s)
     # All packets are equally long, but for PCM's last.
     step = float(np.median(np.diff(times)))
     recording.jumps = [(a, b - a - step) for a, b in zip(times, times[1:])
