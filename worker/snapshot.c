@@ -18,7 +18,7 @@
 /* Answers under way when the worker leaves have this long. */
 #define CLOSE_MS 2000
 /* Pool threads yield to the loop thread when the machine is busy. */
-#define POOL_NICE 5
+#define POOL_NICE 2
 #define POOL_THREADS "2"
 
 struct snapshot {
@@ -229,6 +229,17 @@ static bool find_start(struct snapshot *s, uint64_t *start, bool *gap)
     return follows;
 }
 
+/* Is there a request that a picture made from all frames before seq answers? */
+static bool is_awaited(const struct snapshot *s, uint64_t seq)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        uint64_t from;
+        if (snapshot_client_waits(s->clients[i], &from) != NULL && from <= seq)
+            return true;
+    }
+    return false;
+}
+
 /* Frames for the job; those that cannot be decoded are only counted. */
 static void list_frames(struct snapshot *s)
 {
@@ -256,7 +267,7 @@ static void list_frames(struct snapshot *s)
         job->seqs[job->frame_count++] = seq;
     }
     s->next_seq = seq;
-    job->render = seq == head;
+    job->render = seq == head || is_awaited(s, seq);
     s->job_seq = seq;
 }
 

@@ -1,6 +1,8 @@
 /* See snapshot_job.h. */
 #include "worker/snapshot_job.h"
 
+#include "common/log.h"
+
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>

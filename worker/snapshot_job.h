@@ -47,7 +47,7 @@ struct snapshot_job {
     uint64_t seqs[SNAPSHOT_JOB_FRAMES_MAX];
     size_t frame_count;
     bool gap;    /* before the first of them */
-    bool render; /* the newest frame of all is among them, or was decoded before */
+    bool render; /* after them the picture is new enough for somebody */
 
     /* In and out. */
     bool has_picture;

@@ -60,6 +60,7 @@ OPUS_PRESKIP = 312   # samples the encoder looks ahead at 48 kHz
 VARIANTS = {
     "720p-H264-bframes": ("720p", "H264", 200, "bframes=3:b-adapt=0:b-pyramid=none"),
     "720p-H265-bframes": ("720p", "H265", 200, "bframes=3:b-adapt=0:b-pyramid=0"),
+    "720p-H264-intra": ("720p", "H264", 200, "keyint=1:min-keyint=1"),
     "720p-H264-longgop": ("720p", "H264", 500, "keyint=500:min-keyint=500"),
 }
 
