@@ -13,11 +13,13 @@
 #include <string.h>
 
 /*
- * Three bits per sample.  More than enough for what camera microphones give (twice the usual rate
- * of AAC for speech), and far below the six bits above which the encoder has to clamp and warns.
+ * Per channel three bits per sample, far below the six above which the encoder clamps and warns,
+ * and no more than 72 kbit/s.  The encoder's "fast" search takes 40 to 50 % of the time of
+ * "twoloop"; with something like speech in noise it leaves 20 to 25 dB of SNR against 24 to 30, and
+ * a tone that comes through G.711 keeps its 38 dB.
  */
 #define BITS_PER_SAMPLE 3
-#define BIT_RATE_MAX 72000 /* per channel: transparent */
+#define BIT_RATE_MAX 72000
 
 struct audio_encoder {
     AVCodecContext *codec;
@@ -47,7 +49,6 @@ static int open_codec(struct audio_encoder *e, int sample_rate, int channels)
     codec->bit_rate = per_channel * channels;
     codec->thread_count = 1;
     av_channel_layout_default(&codec->ch_layout, channels);
-    /* Half the processor time of the default; docs and figures: see audio.c. */
     (void)av_opt_set(codec->priv_data, "aac_coder", "fast", 0);
     int rc = avcodec_open2(codec, aac, NULL);
     if (rc < 0)

@@ -20,8 +20,8 @@
 
 #define HARD_US 60000
 #define GAP_MAX_US 5000000
-#define SMOOTHING 16   /* frames in which an error is followed */
-#define FRAME_MAX 8192 /* bytes: what ADTS can express */
+#define FOLLOW_US 500000 /* in which an error is followed */
+#define FRAME_MAX 8192   /* bytes: what ADTS can express */
 
 struct audio_passthrough {
     int sample_rate;
@@ -156,7 +156,8 @@ static int place_frame(struct audio_passthrough *p, const uint8_t *data, size_t 
         audio_passthrough_skip(p, error);
     else if (error >= hard) /* to the nearest frame */
         rc = audio_passthrough_silence(p, error + frames_us(p, 1) / 2, received_us);
-    p->start_us += (pts_us - audio_passthrough_end_us(p)) / SMOOTHING;
+    error = pts_us - audio_passthrough_end_us(p);
+    p->start_us += error * frames_us(p, 1) / FOLLOW_US;
     return rc != 0 ? rc : send_frame(p, data, len, received_us);
 }
 

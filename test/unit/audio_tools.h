@@ -26,6 +26,7 @@
 #define START (5000 * S) /* of the output clock in these tests */
 #define TONE_HZ 440.0
 #define AMPLITUDE 0.4
+#define DECODE_SPAN 3
 
 /* --- a camera's encoder --------------------------------------------------- */
 
@@ -40,6 +41,7 @@ struct camera_audio {
     AVPacket *packet;
     int64_t samples; /* sent so far */
     bool bursts;     /* 250 ms of tone in each second, from the half second on */
+    int burst_every; /* seconds: of as many, only the first has a burst; 0: each */
     AVCodecParameters *par;
 };
 
@@ -90,7 +92,8 @@ static inline void camera_audio_close(struct camera_audio *c)
 static inline double camera_audio_sound(const struct camera_audio *c, int channel, double time_s)
 {
     double in_second = time_s - floor(time_s);
-    if (c->bursts && (in_second < 0.5 || in_second >= 0.75))
+    bool quiet = c->burst_every > 0 && (int)time_s % c->burst_every != 0;
+    if (c->bursts && (quiet || in_second < 0.5 || in_second >= 0.75))
         return 0;
     return (channel == 0 ? AMPLITUDE : -AMPLITUDE) * sin(2 * M_PI * TONE_HZ * time_s);
 }
@@ -141,14 +144,31 @@ struct output {
     int64_t first_us, next_us, end_us; /* next_us: where the next frame should begin */
     int64_t worst_gap_us;              /* between frames, either way */
     bool decode;
+    int decode_every; /* seconds: of as many, only the first DECODE_SPAN are decoded; 0: all */
 };
 
-static inline void output_open(struct output *o, const struct codec_config *config, int seconds)
+/* Where the sample with a number is kept, or -1: outside, or of a second that is not decoded. */
+static inline int64_t output_index(const struct output *o, int64_t sample)
+{
+    int64_t at = sample, second = sample / o->sample_rate;
+    if (o->decode_every > 0) {
+        int64_t of = second % o->decode_every;
+        at = of < DECODE_SPAN ? second / o->decode_every * DECODE_SPAN + of : -1;
+        at = at * o->sample_rate + sample % o->sample_rate;
+    }
+    return at >= 0 && at < o->length ? at : -1;
+}
+
+/* every: see decode_every. */
+static inline void output_open(struct output *o, const struct codec_config *config, int seconds,
+                               int every)
 {
     memset(o, 0, sizeof(*o));
     o->sample_rate = config->sample_rate;
     o->channels = config->channels;
-    o->length = (int64_t)seconds * config->sample_rate;
+    o->decode_every = every;
+    o->length =
+        (int64_t)(every > 0 ? (seconds / every + 1) * DECODE_SPAN : seconds) * config->sample_rate;
     o->decode = seconds > 0;
     o->first_us = o->next_us = INT64_MIN;
     for (int c = 0; c < 2; c++) {
@@ -185,8 +205,9 @@ static inline void output_decode(struct output *o, const struct frame *frame)
         assert_int_equal(o->frame->ch_layout.nb_channels, o->channels);
         int64_t at = av_rescale(frame->pts_us - START, o->sample_rate, S);
         for (int i = 0; i < o->frame->nb_samples; i++, at++) {
-            for (int c = 0; c < o->channels && at >= 0 && at < o->length; c++)
-                o->sound[c][at] = ((float *)(void *)o->frame->extended_data[c])[i];
+            int64_t to = output_index(o, at);
+            for (int c = 0; c < o->channels && to >= 0; c++)
+                o->sound[c][to] = ((float *)(void *)o->frame->extended_data[c])[i];
         }
     }
 }
@@ -206,7 +227,7 @@ static inline void output_take(void *ctx, struct frame *frame)
     o->next_us = o->end_us = frame->pts_us + duration_us;
     o->frames++;
     o->bytes += (int64_t)frame->len;
-    if (o->decode)
+    if (o->decode && output_index(o, av_rescale(frame->pts_us - START, o->sample_rate, S)) >= 0)
         output_decode(o, frame);
     frame_unref(&frame);
 }
@@ -242,8 +263,10 @@ static inline struct tone output_tone(const struct output *o, int channel, doubl
 static inline double output_level(const struct output *o, int64_t from, int64_t samples)
 {
     double sum = 0;
-    for (int64_t i = from; i < from + samples; i++)
-        sum += (double)o->sound[0][i] * o->sound[0][i];
+    for (int64_t i = from; i < from + samples; i++) {
+        int64_t at = output_index(o, i);
+        sum += at < 0 ? NAN : (double)o->sound[0][at] * o->sound[0][at];
+    }
     return sqrt(sum / (double)samples);
 }
 
