@@ -177,7 +177,7 @@ int audio_encoder_write(struct audio_encoder *encoder, const float *const *plane
             return -ENOMEM;
         size_t n = (size_t)FFMIN(samples - done, AAC_FRAME_SAMPLES - e->filled);
         for (int c = 0; c < e->config->channels; c++) {
-            float *to = (float *)e->frame->extended_data[c] + e->filled;
+            float *to = (float *)(void *)e->frame->extended_data[c] + e->filled;
             if (planes != NULL)
                 memcpy(to, planes[c] + done, n * sizeof(*to));
             else

@@ -120,7 +120,7 @@ static int make_silence(struct audio_passthrough *p)
     struct audio_encoder *encoder = NULL;
     int rc = audio_encoder_open(&encoder, p->sample_rate, p->config->channels, keep_silence, p);
     if (rc == 0) /* the first frames hold the encoder's priming */
-        rc = audio_encoder_write(encoder, NULL, 4 * AAC_FRAME_SAMPLES, 0);
+        rc = audio_encoder_write(encoder, NULL, INT64_C(4) * AAC_FRAME_SAMPLES, 0);
     audio_encoder_close(&encoder);
     return rc != 0 ? rc : p->silence != NULL ? 0 : -ENOTSUP;
 }

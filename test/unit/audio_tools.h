@@ -277,7 +277,8 @@ static inline double output_level(const struct output *o, int64_t from, int64_t 
 static inline double output_onset(const struct output *o, double from_s, double to_s)
 {
     int64_t window = o->sample_rate / 250; /* 1.76 periods of the tone */
-    for (int64_t i = (int64_t)(from_s * o->sample_rate); i < to_s * o->sample_rate; i++) {
+    for (int64_t i = (int64_t)(from_s * o->sample_rate); i < (int64_t)(to_s * o->sample_rate);
+         i++) {
         if (output_level(o, i, window) > AMPLITUDE / M_SQRT2 / 2)
             return ((double)i + (double)window * 0.75) / o->sample_rate;
     }

@@ -10,7 +10,8 @@
 
 static int warnings;
 
-static void count_warnings(void *avcl, int level, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void count_warnings(void *avcl, int level,
+                                                                 const char *fmt, va_list args)
 {
     if (level > AV_LOG_WARNING)
         return;
@@ -87,7 +88,7 @@ static void send(const struct codec_case *cc, struct camera_audio *camera, struc
                  double to_s)
 {
     static uint8_t buffer[65536];
-    while (camera->samples < to_s * camera->sample_rate && camera_audio_next(camera)) {
+    while ((double)camera->samples < to_s * camera->sample_rate && camera_audio_next(camera)) {
         const AVPacket *p = camera->packet;
         int64_t pts_us = START + av_rescale(p->pts, S, camera->sample_rate);
         size_t len = (size_t)p->size;
