@@ -435,7 +435,8 @@ static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
         len -= used;
         if (ev.kind == WEBSOCKET_EVENT_PING && c->head_len < HEAD_MAX) {
             uint8_t pong[WEBSOCKET_PONG_FRAME_MAX];
-            append_head(c, pong, websocket_pong_frame(pong, ev.payload, ev.payload_len));
+            size_t pong_len = websocket_pong_frame(pong, ev.payload, ev.payload_len);
+            append_head(c, pong, pong_len);
             client_flush(c);
         } else if (ev.kind == WEBSOCKET_EVENT_CLOSE || ev.kind == WEBSOCKET_EVENT_ERROR) {
             send_websocket_close(c, ev.code);
