@@ -100,20 +100,20 @@ char *api_cameras(const struct conf *conf)
     return wrap("cameras", list);
 }
 
-char *api_streams(const struct conf *conf, const struct camera_table *cameras)
+char *api_streams(const struct conf *conf, const struct camera_list *cameras)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; list != NULL && i < camera_table_count(cameras); i++)
-        (void)json_array_append_new(list, stream_json(conf, camera_table_get(cameras, i)));
+    for (size_t i = 0; list != NULL && i < cameras->count; i++)
+        (void)json_array_append_new(list, stream_json(conf, cameras->items[i]));
     return wrap("streams", list);
 }
 
-int api_stream(const struct conf *conf, const struct camera_table *cameras, const char *id,
+int api_stream(const struct conf *conf, const struct camera_list *cameras, const char *id,
                char **text)
 {
-    for (size_t i = 0; i < camera_table_count(cameras); i++) {
-        const struct camera *cam = camera_table_get(cameras, i);
+    for (size_t i = 0; i < cameras->count; i++) {
+        const struct camera *cam = cameras->items[i];
         if (strcmp(cam->id, id) != 0)
             continue;
         json_t *one = stream_json(conf, cam);

@@ -23,14 +23,14 @@ char *api_cameras(const struct conf *conf);
  *
  * @return JSON text, NULL when out of memory.  Caller owns; free().
  */
-char *api_streams(const struct conf *conf, const struct camera_table *cameras);
+char *api_streams(const struct conf *conf, const struct camera_list *cameras);
 
 /**
  * One of them.
  * @param id  of the stream.  Borrowed.
  * @return 0 and *text (Caller owns; free()), -ENOENT no such stream, -ENOMEM.
  */
-int api_stream(const struct conf *conf, const struct camera_table *cameras, const char *id,
+int api_stream(const struct conf *conf, const struct camera_list *cameras, const char *id,
                char **text);
 
 #endif /* MASTER_API_H */

@@ -388,12 +388,7 @@ size_t camera_table_busy(const struct camera_table *table)
     return workers_busy(table->workers);
 }
 
-size_t camera_table_count(const struct camera_table *table)
+struct camera_list camera_table_list(const struct camera_table *table)
 {
-    return table->count;
-}
-
-const struct camera *camera_table_get(const struct camera_table *table, size_t i)
-{
-    return i < table->count ? table->list[i] : NULL;
+    return (struct camera_list){(const struct camera *const *)table->list, table->count};
 }

@@ -72,8 +72,13 @@ void camera_table_drain(struct camera_table *table, uint32_t grace_ms);
 /** Workers that have a camera or are on their way out: 0 when a drain is done. */
 size_t camera_table_busy(const struct camera_table *table);
 
-/** How many entries there are, and each of them, for the API and metrics.  Borrowed. */
-size_t camera_table_count(const struct camera_table *table);
-const struct camera *camera_table_get(const struct camera_table *table, size_t i);
+/* Entries to look at.  Borrowed, valid until the table changes. */
+struct camera_list {
+    const struct camera *const *items;
+    size_t count;
+};
+
+/** All entries, for the API and metrics. */
+struct camera_list camera_table_list(const struct camera_table *table);
 
 #endif /* MASTER_CAMERA_H */

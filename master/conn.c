@@ -135,16 +135,16 @@ static void answer_page(struct conn *c)
 
 static void answer_api(struct conn *c, enum route_kind kind)
 {
-    const struct camera_table *cameras = c->server->cameras;
+    struct camera_list cameras = camera_table_list(c->server->cameras);
     const struct http_request *request = &c->head.request;
     char headers[128];
     int rc = 0;
     if (kind == ROUTE_API_CAMERAS)
         c->text = api_cameras(c->server->conf);
     else if (kind == ROUTE_API_STREAMS)
-        c->text = api_streams(c->server->conf, cameras);
+        c->text = api_streams(c->server->conf, &cameras);
     else
-        rc = api_stream(c->server->conf, cameras, request->path + strlen(ROUTE_API_STREAM_PREFIX),
+        rc = api_stream(c->server->conf, &cameras, request->path + strlen(ROUTE_API_STREAM_PREFIX),
                         &c->text);
     if (rc == -ENOENT) {
         answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream of this ID");

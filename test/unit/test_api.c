@@ -72,8 +72,9 @@ static void fill(struct camera *cam, const char *id, const char *key)
 
 static void test_streams(void **state)
 {
-    struct camera_list list = TAILQ_HEAD_INITIALIZER(list);
     struct camera named, other;
+    const struct camera *items[] = {&named, &other};
+    struct camera_list list = {items, 0};
 
     json_t *top = take(api_streams(&conf, &list));
     assert_int_equal(0, json_array_size(json_object_get(top, "streams")));
@@ -93,8 +94,7 @@ static void test_streams(void **state)
     fill(&other, "0123456789abcdef", "rtsp://10.0.0.7/s");
     other.refusal = HTTP_ERROR_CAMERA_UNAUTHORIZED;
     other.refused_until_ms = clock_ms() + 60000;
-    TAILQ_INSERT_TAIL(&list, &named, link);
-    TAILQ_INSERT_TAIL(&list, &other, link);
+    list.count = 2;
 
     top = take(api_streams(&conf, &list));
     json_t *one = json_array_get(json_object_get(top, "streams"), 0);
