@@ -11,7 +11,7 @@
 #define RTCP_RECEIVER_REPORT 201
 #define RTCP_DESCRIPTION 202
 #define RTCP_BYE 203
-#define MISORDER_MAX 3000 /* further back is a new start, not a late packet */
+#define JUMP_MIN 3000 /* further away is a new start, not a late packet or a loss */
 #define OWN_SSRC 0x43414D46u
 
 struct slot {
@@ -227,14 +227,14 @@ static void keep(struct rtp_receiver *r, const uint8_t *data, size_t len,
         skip_gap(r);
 }
 
-/* Behind what was delivered: late or a duplicate, unless the sender has begun anew, which two
- * packets in a row give away. */
+/* A packet far from where we are, or behind: late, a duplicate or a stray one, unless the sender
+ * has begun anew, which two packets in a row give away. */
 static bool is_new_start(struct rtp_receiver *r, const struct rtp_packet *packet)
 {
-    int back = (uint16_t)(r->next - packet->sequence);
+    uint16_t back = (uint16_t)(r->next - packet->sequence);
     if (!r->reorder)
-        return true; /* nothing overtakes on TCP: the numbers were set anew */
-    if (back < MISORDER_MAX)
+        return back != 1; /* nothing overtakes on TCP: at most the same packet comes twice */
+    if (back < JUMP_MIN)
         return false;
     bool confirmed = r->suspicious && packet->sequence == r->suspicion;
     r->suspicious = true;
@@ -253,11 +253,7 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
         restart(r, &packet);
 
     uint16_t ahead = (uint16_t)(packet.sequence - r->next);
-    if (ahead >= 0x8000) {
-        if (!r->reorder && ahead == 0xFFFF) {
-            r->stats.late++; /* the same packet twice in a row */
-            return;
-        }
+    if (ahead >= JUMP_MIN) {
         if (!is_new_start(r, &packet)) {
             r->stats.late++;
             return;

@@ -1,0 +1,132 @@
+#include "worker/rtp_clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const uint32_t rates[TRACK_COUNT] = {[TRACK_VIDEO] = 90000, [TRACK_AUDIO] = 8000};
+
+static uint64_t ntp(double seconds)
+{
+    return (uint64_t)(seconds * 4294967296.0);
+}
+
+static double seconds(int64_t pts, enum track track)
+{
+    return (double)pts / rates[track];
+}
+
+#define assert_near(a, b) assert_true((a) - (b) < 0.001 && (b) - (a) < 0.001)
+
+static void test_starts_at_zero_and_wraps(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 0xFFFFF000u, 0), 0);
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 0x00000E10u, 40000), 0x1E10);
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 0x00000000u, 40000), 0x1000); /* B-frame */
+    int64_t pts = 0x1000;
+    for (uint32_t i = 1; i < 20; i++) /* four times round */
+        assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, i * 0x40000000u, 0), pts += 0x40000000);
+}
+
+/* Without anything better, what arrives together belongs together. */
+static void test_by_arrival(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    (void)rtp_clock_pts(&c, TRACK_VIDEO, 777, 1000000);
+    assert_near(seconds(rtp_clock_pts(&c, TRACK_AUDIO, 5555, 1250000), TRACK_AUDIO), 0.25);
+}
+
+static void test_by_rtp_info(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    rtp_clock_rtptime(&c, TRACK_VIDEO, 1000);
+    rtp_clock_rtptime(&c, TRACK_AUDIO, 2000);
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 1000, 1000000), 0);
+    /* 0.5 s after the common moment, though it came at once. */
+    assert_near(seconds(rtp_clock_pts(&c, TRACK_AUDIO, 6000, 1000000), TRACK_AUDIO), 0.5);
+}
+
+static void test_bogus_rtp_info(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    rtp_clock_rtptime(&c, TRACK_VIDEO, 0);
+    rtp_clock_rtptime(&c, TRACK_AUDIO, 0);
+    (void)rtp_clock_pts(&c, TRACK_VIDEO, 0x70000000, 1000000);
+    assert_near(seconds(rtp_clock_pts(&c, TRACK_AUDIO, 5, 1100000), TRACK_AUDIO), 0.1);
+}
+
+static void test_by_early_reports(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    rtp_clock_report(&c, TRACK_VIDEO, ntp(100.0), 90000);
+    rtp_clock_report(&c, TRACK_AUDIO, ntp(100.2), 8000);
+    rtp_clock_rtptime(&c, TRACK_VIDEO, 90000); /* these say something else: reports win */
+    rtp_clock_rtptime(&c, TRACK_AUDIO, 8000);
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 90000, 1000000), 0);
+    assert_near(seconds(rtp_clock_pts(&c, TRACK_AUDIO, 8000, 1000000), TRACK_AUDIO), 0.2);
+}
+
+/* Reports that come later move audio, without a jump. */
+static void test_late_reports(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    (void)rtp_clock_pts(&c, TRACK_VIDEO, 0, 0);
+    (void)rtp_clock_pts(&c, TRACK_AUDIO, 0, 0);
+    rtp_clock_report(&c, TRACK_VIDEO, ntp(100.0), 0);
+    rtp_clock_report(&c, TRACK_AUDIO, ntp(99.9), 0); /* audio is 0.1 s early */
+    double before = 0;
+    double after = 0;
+    for (uint32_t i = 1; i <= 50 * 10; i++) {
+        after = seconds(rtp_clock_pts(&c, TRACK_AUDIO, 160 * i, 20000 * i), TRACK_AUDIO);
+        assert_true(after - before > 0.0190 && after - before < 0.0210);
+        before = after;
+    }
+    assert_near(after, 10.0 - 0.1);
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 900000, 10000000), 900000);
+}
+
+static void test_impossible_reports(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    (void)rtp_clock_pts(&c, TRACK_VIDEO, 0, 0);
+    (void)rtp_clock_pts(&c, TRACK_AUDIO, 0, 0);
+    rtp_clock_report(&c, TRACK_VIDEO, ntp(1000000.0), 0);
+    rtp_clock_report(&c, TRACK_AUDIO, ntp(5.0), 0); /* a clock of its own */
+    for (uint32_t i = 1; i < 100; i++)
+        assert_int_equal(rtp_clock_pts(&c, TRACK_AUDIO, 160 * i, 0), 160 * i);
+}
+
+static void test_jumps_pass(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    (void)rtp_clock_pts(&c, TRACK_VIDEO, 0, 0);
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 324000000, 0), 324000000); /* an hour */
+    assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 3600, 0), 3600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_starts_at_zero_and_wraps),
+        cmocka_unit_test(test_by_arrival),
+        cmocka_unit_test(test_by_rtp_info),
+        cmocka_unit_test(test_bogus_rtp_info),
+        cmocka_unit_test(test_by_early_reports),
+        cmocka_unit_test(test_late_reports),
+        cmocka_unit_test(test_impossible_reports),
+        cmocka_unit_test(test_jumps_pass),
+    };
+    return cmocka_run_group_tests_name("rtp_clock", tests, NULL, NULL);
+}

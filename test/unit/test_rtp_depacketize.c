@@ -1,0 +1,322 @@
+/* worker/rtp_depacketize and worker/fu_repair: what cameras put into RTP, as NAL units again. */
+#include "worker/rtp_depacketize.h"
+
+#include <libavcodec/avcodec.h>
+#include <libavutil/log.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct {
+    char text[65536]; /* one line per media packet: NAL units in hex, then flags */
+    size_t len;
+    size_t packets;
+    int64_t pts[64];
+} out;
+
+static struct rtp_depacketizer *dep;
+static uint32_t timestamp;
+
+static void put(const char *text)
+{
+    out.len += (size_t)snprintf(out.text + out.len, sizeof(out.text) - out.len, "%s", text);
+}
+
+static void on_media(void *ctx, const struct media_packet *packet)
+{
+    (void)ctx;
+    for (size_t i = 0; i < packet->len; i++) {
+        char hex[3];
+        (void)snprintf(hex, sizeof(hex), "%02x", packet->data[i]);
+        put(hex);
+    }
+    for (size_t i = 0; i < AV_INPUT_BUFFER_PADDING_SIZE; i++)
+        assert_true(packet->form == MEDIA_RAW || packet->data[packet->len + i] == 0);
+    put(packet->last ? " last" : "");
+    put(packet->lost_before ? " lost\n" : "\n");
+    assert_true(out.packets < 64);
+    out.pts[out.packets++] = packet->pts;
+}
+
+static void open_track(const char *description, enum track kind)
+{
+    struct sdp *sdp = calloc(1, sizeof(*sdp));
+    sdp_parse(sdp, description, strlen(description));
+    memset(&out, 0, sizeof(out));
+    timestamp = 1000;
+    assert_int_equal(rtp_depacketizer_open(sdp_choose(sdp, kind), on_media, NULL, &dep), 0);
+    free(sdp);
+}
+
+static void open_h264(void)
+{
+    open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H264/90000\na=fmtp:99 packetization-mode=1\n",
+               TRACK_VIDEO);
+}
+
+static void push(const char *hex, bool marker, bool lost)
+{
+    uint8_t payload[256];
+    size_t len = strlen(hex) / 2;
+    for (size_t i = 0; i < len; i++) {
+        unsigned byte;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+        payload[i] = (uint8_t)byte;
+    }
+    const struct rtp_packet packet = {.payload_type = 99,
+                                      .marker = marker,
+                                      .timestamp = timestamp,
+                                      .ssrc = 1,
+                                      .payload = payload,
+                                      .payload_len = len};
+    rtp_depacketizer_push(dep, &packet, lost, timestamp, 1);
+    if (marker)
+        timestamp += 3600;
+}
+
+static void assert_out(const char *text)
+{
+    assert_string_equal(out.text, text);
+    rtp_depacketizer_free(&dep);
+}
+
+static void test_single_and_aggregate(void **state)
+{
+    open_h264();
+    push("67aa", false, false);
+    push("180002"
+         "68bb"
+         "0003"
+         "06cccc",
+         false, false); /* STAP-A */
+    push("6511", true, false);
+    assert_out("0000000167aa\n0000000168bb0000000106cccc\n000000016511 last\n");
+}
+
+static void test_fragments(void **state)
+{
+    open_h264();
+    push("7c85a1", false, false);
+    push("7c05a2", false, false);
+    push("7c45a3", true, false);
+    push("5c81b1", false, false);
+    push("5c41b2", true, false);
+    assert_out("0000000165a1a2a3 last\n0000000141b1b2 last\n");
+}
+
+static void test_joining_in_the_middle(void **state)
+{
+    open_h264();
+    push("7c05a2", false, false);
+    push("7c45a3", true, false);
+    push("41b1", true, false);
+    assert_out("0000000141b1 last\n");
+}
+
+static void test_lost_fragment(void **state)
+{
+    open_h264();
+    push("7c85a1", false, false);
+    push("7c05a3", false, true); /* a2 never came */
+    push("7c45a4", true, false);
+    push("41b1", true, false);
+    assert_out("0000000165a1 lost\n0000000141b1 last lost\n");
+}
+
+static void test_lost_start(void **state)
+{
+    open_h264();
+    push("41b1", true, false);
+    push("7c05a2", false, true);
+    push("7c45a3", true, false);
+    push("7c85c1", false, false);
+    push("7c45c2", true, false);
+    assert_out("0000000141b1 last\n0000000165c1c2 last lost\n");
+}
+
+static void test_lost_end(void **state)
+{
+    open_h264();
+    push("7c85a1", false, false);
+    timestamp += 3600;
+    push("7c85c1", false, true);
+    push("7c45c2", true, false);
+    assert_out("0000000165a1 last lost\n0000000165c1c2 last lost\n");
+}
+
+/* ZLMediaKit issue 1445 and the like: bits that mean nothing. */
+static void test_start_on_every_fragment(void **state)
+{
+    open_h264();
+    for (int i = 0; i < 2; i++) {
+        push("7c85a1", false, false);
+        push("7c85a2", false, false);
+        push("7cc5a3", true, false);
+    }
+    assert_out("0000000165a1a2a3 last\n0000000165a1a2a3 last\n");
+}
+
+static void test_no_start_ever(void **state)
+{
+    open_h264();
+    push("41b1", true, false); /* we did not join in the middle */
+    for (int i = 0; i < 2; i++) {
+        push("7c05a1", false, false);
+        push("7c05a2", false, false);
+        push("7c45a3", true, false);
+    }
+    assert_out("0000000141b1 last\n0000000165a1a2a3 last\n0000000165a1a2a3 last\n");
+}
+
+static void test_end_on_every_fragment(void **state)
+{
+    open_h264();
+    for (int i = 0; i < 2; i++) {
+        push("7cc5a1", false, false);
+        push("7c45a2", false, false);
+        push("7c45a3", true, false);
+    }
+    assert_out("0000000165a1a2a3 last\n0000000165a1a2a3 last\n");
+}
+
+static void test_no_end_ever(void **state)
+{
+    open_h264();
+    for (int i = 0; i < 3; i++) {
+        push("7c85a1", false, false);
+        push("7c05a2", true, false);
+    }
+    /* The first waits for the second, then it is known. */
+    assert_out("0000000165a1a2 last\n0000000165a1a2 last\n0000000165a1a2 last\n");
+}
+
+/* Two slices in fragments, ends unmarked: a new start is one. */
+static void test_slices_without_ends(void **state)
+{
+    open_h264();
+    push("7c85a1", false, false);
+    push("7c05a2", false, false);
+    push("7c85b1", false, false);
+    push("7c05b2", true, false);
+    assert_out("0000000165a1a2\n0000000165b1b2 last\n");
+}
+
+static void test_whole_unit_in_one_fragment(void **state)
+{
+    open_h264();
+    push("7cc5a1", true, false);
+    push("7cc5b1", true, false);
+    assert_out("0000000165a1 last\n0000000165b1 last\n");
+}
+
+static void test_marker_on_every_packet(void **state)
+{
+    open_h264();
+    for (int i = 0; i < 2; i++) {
+        push("7c85a1", true, false);
+        timestamp -= 3600;
+        push("7c05a2", true, false);
+        timestamp -= 3600;
+        push("7c45a3", true, false);
+    }
+    assert_out("0000000165a1a2a3 last\n0000000165a1a2a3 last\n");
+}
+
+static void test_annex_b_in_rtp(void **state)
+{
+    open_h264();
+    push("0000000167aa", false, false);
+    push("00000168bb", false, false);
+    push("000000016511", true, false);
+    assert_out("0000000167aa\n0000000168bb\n000000016511 last\n");
+}
+
+static void test_hevc(void **state)
+{
+    open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\n", TRACK_VIDEO);
+    push("4001aa", false, false);
+    push("6001"
+         "0003"
+         "4201bb"
+         "0003"
+         "4401cc",
+         false, false); /* AP */
+    push("620193a1", false, false);
+    push("620113a2", false, false);
+    push("620153a3", true, false);
+    assert_out("000000014001aa\n000000014201bb000000014401cc\n000000012601a1a2a3 last\n");
+}
+
+static void test_broken_payloads(void **state)
+{
+    static const char *const broken[] = {"7c",       "7c85", "18",   "1800",
+                                         "18000541", "1a00", "1f00", "00"};
+    open_h264();
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+        push(broken[i], i % 2 == 0, i % 3 == 0);
+    push("6511", true, false);
+    assert_non_null(strstr(out.text, "000000016511 last"));
+    rtp_depacketizer_free(&dep);
+}
+
+static void test_audio(void **state)
+{
+    open_track("m=audio 0 RTP/AVP 8\n", TRACK_AUDIO);
+    push("aabb", true, false);
+    push("ccdd", true, true);
+    assert_out("aabb\nccdd lost\n");
+}
+
+/* Several AAC frames in a packet (RFC 3640): their times follow the stream's pace. */
+static void test_aac_frames_in_one_packet(void **state)
+{
+    open_track("m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/16000/1\n"
+               "a=fmtp:97 streamtype=5;mode=AAC-hbr;config=1408;SizeLength=13;IndexLength=3;"
+               "IndexDeltaLength=3\n",
+               TRACK_AUDIO);
+    for (int i = 0; i < 2; i++) {
+        timestamp = 1000 + (uint32_t)i * 2048;
+        push("0020"
+             "0010"
+             "0010"
+             "aaaa"
+             "bbbb",
+             false, false);
+    }
+    assert_int_equal(out.packets, 4);
+    assert_int_equal(out.pts[0], 1000);
+    assert_int_equal(out.pts[1], 2024);
+    assert_int_equal(out.pts[2], 3048);
+    assert_int_equal(out.pts[3], 4072);
+    assert_out("aaaa\nbbbb\naaaa\nbbbb\n");
+}
+
+int main(void)
+{
+    av_log_set_level(AV_LOG_QUIET);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_single_and_aggregate),
+        cmocka_unit_test(test_fragments),
+        cmocka_unit_test(test_joining_in_the_middle),
+        cmocka_unit_test(test_lost_fragment),
+        cmocka_unit_test(test_lost_start),
+        cmocka_unit_test(test_lost_end),
+        cmocka_unit_test(test_start_on_every_fragment),
+        cmocka_unit_test(test_no_start_ever),
+        cmocka_unit_test(test_end_on_every_fragment),
+        cmocka_unit_test(test_no_end_ever),
+        cmocka_unit_test(test_slices_without_ends),
+        cmocka_unit_test(test_whole_unit_in_one_fragment),
+        cmocka_unit_test(test_marker_on_every_packet),
+        cmocka_unit_test(test_annex_b_in_rtp),
+        cmocka_unit_test(test_hevc),
+        cmocka_unit_test(test_broken_payloads),
+        cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_aac_frames_in_one_packet),
+    };
+    return cmocka_run_group_tests_name("rtp_depacketize", tests, NULL, NULL);
+}

@@ -1,0 +1,242 @@
+#include "worker/rtp_receive.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SSRC 0x11223344u
+
+static struct {
+    uint16_t sequences[4096];
+    bool lost[4096];
+    size_t count;
+} out;
+
+static void on_packet(void *ctx, const struct rtp_packet *packet, bool lost_before,
+                      int64_t received_us)
+{
+    (void)ctx;
+    (void)received_us;
+    assert_true(out.count < 4096);
+    out.sequences[out.count] = packet->sequence;
+    out.lost[out.count++] = lost_before;
+}
+
+static struct rtp_receiver *open_receiver(bool reorder)
+{
+    memset(&out, 0, sizeof(out));
+    return rtp_receiver_new(reorder, 90000, on_packet, NULL);
+}
+
+static void push_from(struct rtp_receiver *r, uint32_t ssrc, uint16_t sequence, int64_t now_us)
+{
+    uint8_t p[20] = {0x80, 96, (uint8_t)(sequence >> 8), (uint8_t)sequence};
+    for (int i = 0; i < 4; i++)
+        p[8 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
+    rtp_receiver_packet(r, p, sizeof(p), now_us);
+}
+
+static void push(struct rtp_receiver *r, uint16_t sequence, int64_t now_us)
+{
+    push_from(r, SSRC, sequence, now_us);
+}
+
+static void assert_out(const uint16_t *sequences, size_t count)
+{
+    assert_int_equal(out.count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(out.sequences[i], sequences[i]);
+}
+
+static void test_parse(void **state)
+{
+    struct rtp_packet p;
+    /* Two CSRCs, an extension of one word, three bytes of padding. */
+    const uint8_t data[] = {0xB2, 0xE0, 0, 7,    0,    0, 0, 9, 1, 2, 3, 4,   0,   0, 0, 1, 0,
+                            0,    0,    2, 0xBE, 0xDE, 0, 1, 5, 5, 5, 5, 'a', 'b', 0, 0, 3};
+    assert_int_equal(rtp_parse(&p, data, sizeof(data)), 0);
+    assert_true(p.marker);
+    assert_int_equal(p.payload_type, 96);
+    assert_int_equal(p.sequence, 7);
+    assert_int_equal(p.timestamp, 9);
+    assert_int_equal(p.ssrc, 0x01020304);
+    assert_int_equal(p.payload_len, 2);
+    assert_memory_equal(p.payload, "ab", 2);
+    for (size_t len = 0; len < 28; len++)
+        assert_int_equal(rtp_parse(&p, data, len), -EPROTO);
+    uint8_t wrong[12] = {0x40};
+    assert_int_equal(rtp_parse(&p, wrong, sizeof(wrong)), -EPROTO);
+    uint8_t lie[13] = {0xA0, 96, 0, 0, 0, 0,  0,
+                       0,    0,  0, 0, 0, 200}; /* padding longer than it all */
+    assert_int_equal(rtp_parse(&p, lie, sizeof(lie)), 0);
+    assert_int_equal(p.payload_len, 1);
+}
+
+static void test_order_restored(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    const uint16_t in[] = {65533, 65535, 65534, 1, 2, 0, 3};
+    for (size_t i = 0; i < 7; i++)
+        push(r, in[i], 1000);
+    assert_out((const uint16_t[]){65533, 65534, 65535, 0, 1, 2, 3}, 7);
+    for (size_t i = 0; i < 7; i++)
+        assert_false(out.lost[i]);
+    assert_int_equal(rtp_receiver_stats(r)->lost, 0);
+    assert_int_equal(rtp_receiver_stats(r)->reordered, 3);
+    assert_int_equal(rtp_receiver_deadline(r), INT64_MAX);
+    rtp_receiver_free(&r);
+}
+
+static void test_loss_given_up_in_time(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    push(r, 1, 0);
+    push(r, 3, 1000);
+    push(r, 5, 2000);
+    assert_out((const uint16_t[]){1}, 1);
+    assert_int_equal(rtp_receiver_deadline(r), 1000 + RTP_REORDER_US);
+    rtp_receiver_timeout(r, 1000 + RTP_REORDER_US);
+    assert_out((const uint16_t[]){1, 3}, 2);
+    assert_true(out.lost[1]);
+    push(r, 2, 63000); /* too late */
+    assert_int_equal(rtp_receiver_stats(r)->late, 1);
+    assert_int_equal(rtp_receiver_deadline(r), 2000 + RTP_REORDER_US);
+    push(r, 4, 61500);
+    assert_out((const uint16_t[]){1, 3, 4, 5}, 4);
+    assert_false(out.lost[2]);
+    assert_int_equal(rtp_receiver_stats(r)->lost, 1);
+    rtp_receiver_free(&r);
+}
+
+static void test_duplicates(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    push(r, 1, 0);
+    push(r, 1, 0);
+    push(r, 3, 0);
+    push(r, 3, 0);
+    push(r, 2, 0);
+    push(r, 2, 0);
+    assert_out((const uint16_t[]){1, 2, 3}, 3);
+    assert_int_equal(rtp_receiver_stats(r)->late, 3);
+    rtp_receiver_free(&r);
+}
+
+static void test_window_is_bounded(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    push(r, 0, 0);
+    for (uint16_t i = 2; i < 2 + 2 * RTP_WINDOW; i++)
+        push(r, i, 0);
+    /* The gap at 1 was given up as soon as a packet came that did not fit any more. */
+    assert_int_equal(out.count, 1 + 2 * RTP_WINDOW);
+    assert_true(out.lost[1]);
+    assert_int_equal(rtp_receiver_stats(r)->lost, 1);
+    rtp_receiver_free(&r);
+}
+
+static void test_new_start(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    push(r, 40000, 0);
+    push(r, 10, 0); /* one stray packet is none */
+    assert_int_equal(out.count, 1);
+    push(r, 40001, 0);
+    push(r, 11, 0);
+    push(r, 12, 0); /* two in a row are */
+    push(r, 13, 0);
+    assert_out((const uint16_t[]){40000, 40001, 12, 13}, 4);
+    assert_true(out.lost[2]);
+    push_from(r, 5, 60000, 0); /* another source: at once */
+    assert_int_equal(out.sequences[4], 60000);
+    assert_true(out.lost[4]);
+    rtp_receiver_free(&r);
+}
+
+static void test_tcp_waits_for_nothing(void **state)
+{
+    struct rtp_receiver *r = open_receiver(false);
+    const uint16_t in[] = {5, 6, 6, 9, 10, 2, 3};
+    for (size_t i = 0; i < 7; i++)
+        push(r, in[i], 0);
+    assert_out((const uint16_t[]){5, 6, 9, 10, 2, 3}, 6);
+    assert_true(out.lost[2] && out.lost[4]);
+    assert_false(out.lost[3] || out.lost[5]);
+    assert_int_equal(rtp_receiver_stats(r)->lost, 2);
+    rtp_receiver_free(&r);
+}
+
+static size_t sender_report(uint8_t *p, uint32_t ssrc)
+{
+    memset(p, 0, 36);
+    p[0] = 0x80;
+    p[1] = 200;
+    p[3] = 6;
+    for (int i = 0; i < 4; i++)
+        p[4 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
+    p[11] = 2; /* NTP 2.5 s, timestamp 9 */
+    p[12] = 0x80;
+    p[19] = 9;
+    p[28] = 0x81; /* BYE of the same */
+    p[29] = 203;
+    p[31] = 1;
+    memcpy(p + 32, p + 4, 4);
+    return 36;
+}
+
+static void test_reports(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    uint8_t buf[RTP_REPORT_MAX];
+    struct rtp_sender_report sr;
+    bool bye;
+    assert_int_equal(rtp_receiver_report(r, 0, buf), 0);
+    for (uint16_t i = 0; i < 100; i++)
+        if (i % 10 != 5)
+            push(r, (uint16_t)(65500 + i), 0);
+    rtp_receiver_timeout(r, INT64_MAX - 1);
+
+    uint8_t rtcp[36];
+    size_t len = sender_report(rtcp, SSRC);
+    assert_true(rtp_receiver_rtcp(r, rtcp, len, 1000000, &sr, &bye));
+    assert_true(bye);
+    assert_true(sr.ntp == (2ull << 32 | 0x80000000u));
+    assert_int_equal(sr.timestamp, 9);
+    for (size_t cut = 0; cut < 28; cut++)
+        assert_false(rtp_receiver_rtcp(r, rtcp, cut, 1000000, &sr, &bye));
+    len = sender_report(rtcp, 99);
+    assert_false(rtp_receiver_rtcp(r, rtcp, len, 1000000, &sr, &bye));
+    assert_false(bye);
+
+    len = rtp_receiver_report(r, 3000000, buf);
+    assert_true(len > 32 && len % 4 == 0 && len <= RTP_REPORT_MAX);
+    assert_int_equal(buf[1], 201);
+    assert_int_equal(buf[12], 256 * 10 / 100); /* fraction lost */
+    assert_int_equal(buf[15], 10);             /* lost */
+    const uint8_t highest[4] = {0, 1, 0, 63};  /* wrapped once */
+    assert_memory_equal(buf + 16, highest, 4);
+    const uint8_t last_sr[8] = {0, 2, 0x80, 0, 0, 2, 0, 0}; /* middle of NTP, 2 s ago */
+    assert_memory_equal(buf + 24, last_sr, 8);
+    assert_int_equal(buf[33], 202);
+    assert_int_equal((buf[34] << 8 | buf[35]) * 4 + 4 + 32, len);
+    rtp_receiver_free(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_order_restored),
+        cmocka_unit_test(test_loss_given_up_in_time),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_window_is_bounded),
+        cmocka_unit_test(test_new_start),
+        cmocka_unit_test(test_tcp_waits_for_nothing),
+        cmocka_unit_test(test_reports),
+    };
+    return cmocka_run_group_tests_name("rtp_receive", tests, NULL, NULL);
+}
