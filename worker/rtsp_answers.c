@@ -64,6 +64,8 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
         rtsp_session_fail(s, HTTP_ERROR_CAMERA_NO_VIDEO, "the camera offers no video track");
         return;
     }
+    for (int t = 0; t < TRACK_COUNT; t++)
+        s->reader.payload_types[t] = s->tracks[t].sdp != NULL ? s->tracks[t].sdp->payload_type : -1;
     s->setup_track = TRACK_VIDEO;
     s->other_url_used = false;
     rtsp_session_enter(s, RTSP_STATE_SETUP);

@@ -21,6 +21,7 @@ static const char *const openings[] = {
 int rtsp_reader_init(struct rtsp_reader *reader)
 {
     memset(reader, 0, sizeof(*reader));
+    reader->payload_types[0] = reader->payload_types[1] = -1;
     reader->buf = malloc(RTSP_READER_BYTES);
     return reader->buf != NULL ? 0 : -ENOMEM;
 }
@@ -71,17 +72,26 @@ static int message_begins(const uint8_t *p, size_t len)
     return result;
 }
 
-/* After garbage a `$` is believed only with an RTP version behind it, and with something that may
- * follow a frame after its end.  1, 0 and -1 as above. */
-static int frame_begins(const uint8_t *p, size_t len)
+/* A `$` is believed with RTP or RTCP behind it.  A payload type that nobody announced must be
+ * followed by another item; known ones need not: some cameras put garbage before every frame.
+ * 1, 0 and -1 as above. */
+static int frame_begins(const struct rtsp_reader *reader, const uint8_t *p, size_t len)
 {
-    if (len < FRAME_HEAD_BYTES + 1)
+    if (len < FRAME_HEAD_BYTES + 2)
         return 0;
     size_t payload = (size_t)p[2] << 8 | p[3];
     if (payload < FRAME_PAYLOAD_MIN || (p[4] & 0xC0) != 0x80)
         return -1;
-    if (len < FRAME_HEAD_BYTES + payload + 1)
-        return len < FRAME_HEAD_BYTES + payload ? 0 : 1;
+    int type = p[5] & 0x7F;
+    if (type == reader->payload_types[0] || type == reader->payload_types[1] ||
+        reader->payload_types[0] < 0 || (p[5] >= 200 && p[5] <= 204))
+        return 1;
+    if (reader->out_of_sync)
+        return -1;
+    if (len < FRAME_HEAD_BYTES + payload)
+        return 0;
+    if (len == FRAME_HEAD_BYTES + payload)
+        return 1;
     const uint8_t *next = p + FRAME_HEAD_BYTES + payload;
     if (*next == '$' || *next == '\r' || *next == '\n')
         return 1;
@@ -105,11 +115,7 @@ static int find_item(struct rtsp_reader *reader)
             reader->start++; /* empty lines between messages are no garbage */
             continue;
         }
-        int found;
-        if (*p == '$')
-            found = reader->out_of_sync ? frame_begins(p, len) : 1;
-        else
-            found = message_begins(p, len);
+        int found = *p == '$' ? frame_begins(reader, p, len) : message_begins(p, len);
         if (found >= 0)
             return found;
         reader->out_of_sync = true;

@@ -42,8 +42,9 @@ struct rtsp_message {
 };
 
 struct rtsp_reader {
-    uint8_t *buf; /* RTSP_READER_BYTES */
-    size_t start; /* of what is not consumed yet */
+    uint8_t *buf;         /* RTSP_READER_BYTES */
+    int payload_types[2]; /* of RTP that may come, to tell frames from garbage; -1: any */
+    size_t start;         /* of what is not consumed yet */
     size_t end;
     size_t release;   /* bytes of the item given out last */
     bool out_of_sync; /* looking for the next item */

@@ -2,7 +2,10 @@
  * The RTSP source without the gateway around it: connects, prints what it delivers, line by line,
  * for the tests of test/e2e/test_rtsp_tolerance.py and for measuring.
  *
- *   rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] [--seconds N] [--quiet] URL
+ *   rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] [--seconds N] [--video N]
+ * [--quiet] URL
+ *
+ * Ends after N seconds, or after N video packets.
  *
  *   tracks VIDEO_CODEC EXTRADATA_BYTES AUDIO_CODEC|none SAMPLE_RATE
  *   video|audio PTS_US BYTES CRC32 last|- lost|-
@@ -28,6 +31,7 @@ struct probe {
     bool quiet;
     bool closing;
     uint64_t packets;
+    uint64_t video_left; /* 0: no limit */
     uint64_t bytes;
 };
 
@@ -86,6 +90,8 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
                (long long)av_rescale_q(packet->pts, p->time_base[packet->track], AV_TIME_BASE_Q),
                packet->len, ~crc, packet->last ? "last" : "-", packet->lost_before ? "lost" : "-");
     }
+    if (packet->track == TRACK_VIDEO && p->video_left > 0 && --p->video_left == 0)
+        (void)uv_timer_start(&p->timer, on_timer, 0, 0); /* a sink does not call its source */
     return true;
 }
 
@@ -98,7 +104,7 @@ static void on_end(void *ctx, enum http_error error, const char *detail)
 static int usage(void)
 {
     fprintf(stderr, "usage: rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] "
-                    "[--seconds N] [--quiet] URL\n");
+                    "[--seconds N] [--video N] [--quiet] URL\n");
     return 2;
 }
 
@@ -119,6 +125,8 @@ static bool read_options(int argc, char **argv, struct probe *p, struct source_p
             params->stall_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--seconds") == 0 && ++i < argc)
             *seconds = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--video") == 0 && ++i < argc)
+            p->video_left = strtoull(value, NULL, 10);
         else if (argv[i][0] != '-')
             params->url = argv[i];
         else
