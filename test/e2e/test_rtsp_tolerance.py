@@ -199,7 +199,12 @@ def test_garbage_between_packets(junk):
     class Garbage(Script):
         def wrap(self, session, track, packet):
             return junk + super().wrap(session, track, packet)
-    assert_reads(Garbage(), video=60)
+    result, camera = read(Garbage(), video=60)
+    if junk == b"$":
+        # By chance one more dollar sign makes a frame of what follows; then the next packets are found again.
+        assert len([c for c in result.checksums() if c in camera.sent]) >= 50
+    else:
+        result.assert_unharmed(camera)
 
 
 def test_media_stops():
