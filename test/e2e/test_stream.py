@@ -22,7 +22,8 @@ def hevc_camera():
 
 def watch(gateway, camera, frames=30, audio=None, **kwargs):
     """A finished viewer that got so many frames, and audio beside them when the stream has it."""
-    with gateway.view(camera.url(), **kwargs) as viewer:
+    # Not join=live: that compresses the time of what was cached.
+    with gateway.view(camera.url(), **{"join": "gop", **kwargs}) as viewer:
         viewer.wait_frames(frames)
         if viewer.flv.has_audio:
             viewer.wait(lambda v: len(v.flv.audio) >= 3, 30, "audio")
@@ -105,14 +106,15 @@ def test_first_bytes(shared_gateway, h264_camera):
 
 
 def test_metadata(shared_gateway, h264_camera):
-    metadata = watch(shared_gateway, h264_camera).flv.metadata
+    flv = watch(shared_gateway, h264_camera).flv
+    metadata = flv.metadata
     assert (metadata["width"], metadata["height"]) == (320, 180)
     assert metadata["videocodecid"] == 7 and metadata["audiocodecid"] == 10
     assert metadata["hasVideo"] is True and metadata["hasAudio"] is True
     assert metadata.get("duration", 0) == 0
     if "framerate" in metadata:
         assert metadata["framerate"] == pytest.approx(25, abs=0.1)
-    assert metadata["audiosamplerate"] == 8000
+    assert metadata["audiosamplerate"] == flv.audio_configs[0].rate
     assert metadata["stereo"] is False
 
 
@@ -235,5 +237,32 @@ def test_viewer_of_a_running_camera_starts_at_the_cached_key_frame(shared_gatewa
 def test_audio_and_video_share_a_clock(shared_gateway, h264_camera):
     flv = watch(shared_gateway, h264_camera, frames=100).flv
     assert abs(flv.video[-1].dts - flv.audio[-1].dts) < 500
-    steps = {b.dts - a.dts for a, b in zip(flv.audio, flv.audio[1:])}
-    assert steps == {128}, steps  # 1024 samples at 8 kHz: no gap, no drift
+    frame_ms = 1024000 / flv.audio_configs[0].rate
+    first = flv.audio[0].dts
+    for n, frame in enumerate(flv.audio):  # no gap, no drift, no rounding that adds up
+        assert abs(frame.dts - first - n * frame_ms) <= 1, n
+
+
+def test_join_live_catches_up_at_once(shared_gateway, make_camera):
+    """What was cached comes at once, its time compressed: the newest picture is reached within a moment."""
+    camera = make_camera(fake_rtsp.media("h264", seconds=20, gop=500))
+    with shared_gateway.view(camera.url()) as first:
+        first.wait_frames(75)
+        with shared_gateway.view(camera.url(), join="live") as second:
+            second.wait_frames(100)
+    flv = second.flv
+    flv.check()
+    assert_same_pictures(flv.video, camera.video)
+    steps = [b.dts - a.dts for a, b in zip(flv.video, flv.video[1:])]
+    assert sum(steps[:70]) < 1000 and steps[-10:] == [40] * 10, steps
+
+
+def test_join_key_waits_for_the_next_key_frame(shared_gateway, make_camera):
+    camera = make_camera(fake_rtsp.media("h264", seconds=8, gop=100))
+    with shared_gateway.view(camera.url()) as first:
+        first.wait_frames(30)
+        seen = {frame.data for frame in first.flv.video}
+        with shared_gateway.view(camera.url(), join="key") as second:
+            second.wait_frames(10)
+    second.flv.check()
+    assert not seen & {frame.data for frame in second.flv.video}

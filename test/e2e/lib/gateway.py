@@ -87,18 +87,26 @@ class Gateway:
     def pid(self):
         return self.process.pid
 
+    def _children(self):
+        """(nurseries, workers): the master's children; a dead nursery's workers are among them."""
+        nurseries, workers = [], []
+        for pid in processes.children(self.pid):
+            title = processes.command_line(pid)
+            (nurseries if "nursery" in title or "cam-httpflv-worker" in title else workers).append(pid)
+        self._seen.update(nurseries + workers)
+        assert len(nurseries) <= 1, nurseries
+        return nurseries, workers
+
     def nursery(self):
-        """The nursery's pid: the master's only child."""
-        found = processes.children(self.pid)
-        assert len(found) <= 1, [processes.command_line(p) for p in found]
-        if found:
-            self._seen.add(found[0])
-        return found[0] if found else None
+        """The nursery's pid, None while there is none."""
+        nurseries, _ = self._children()
+        return nurseries[0] if nurseries else None
 
     def all_workers(self):
         """Forked workers, spare ones too."""
-        nursery = self.nursery()
-        found = processes.children(nursery) if nursery else []
+        nurseries, found = self._children()
+        for nursery in nurseries:
+            found = found + processes.children(nursery)
         self._seen.update(found)
         return found
 
