@@ -45,7 +45,8 @@ def test_ffprobe_reads_video_only(shared_gateway, h264_camera):
 
 def test_ffmpeg_plays_without_complaint(shared_gateway, h264_camera):
     """What ffplay does, into nothing: live, 5 s, every picture decoded, nothing to warn about."""
-    result = subprocess.run(["ffmpeg", "-v", "warning", "-nostdin", "-i", shared_gateway.url(h264_camera.url()), "-t",
+    result = subprocess.run(["ffmpeg", "-v", "warning", "-nostdin", "-i",
+                             shared_gateway.url(h264_camera.url(), join="gop"), "-t",
                              "5", "-fps_mode", "passthrough", "-f", "framecrc", "-"], stdin=subprocess.DEVNULL,
                             capture_output=True, text=True, timeout=120)
     assert result.returncode == 0 and result.stderr == "", result.stderr

@@ -15,6 +15,7 @@ import pytest
 
 from lib import ffmpeg, picture, tone
 from lib.cameras import AUDIO_CODECS, DIMENSIONS, SIZES, VIDEO_CODECS
+from lib.flv import FlvError
 from lib.gateway import ROOT, Gateway
 
 sys.path.insert(0, os.path.join(ROOT, "test", "cameras"))
@@ -24,6 +25,7 @@ LOOPS = os.environ.get("SAMPLE_LOOPS") or os.path.join(ROOT, "build", "cameras")
 FPS, SECONDS = 25, 10
 FRAMES = FPS * SECONDS + 5
 GROUP = 10  # cameras watched at the same time
+UDP_TRIES = 3  # a busy machine loses datagrams, whoever receives them: then that row is watched again, alone
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Judge:
         self.recorded = {}
         self.pool = ThreadPoolExecutor(2)
         self.decoded = {}
+
+    def again(self, row):
+        """Watch one row alone."""
+        self.record([row])
+        return self.recorded[row]
 
     def recording(self, row):
         if row not in self.recorded:
@@ -158,6 +165,24 @@ def slices(data, video):
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r.transport}-{r.name}")
 def test_row(judge, loop_pictures, row):
     flvs = judge.recording(row)
+    for _ in range(UDP_TRIES - 1):
+        if row.transport != "rtsp-udp" or not complain(judge, loop_pictures, row, flvs):
+            break
+        flvs = judge.again(row)
+    judge_row(judge, loop_pictures, row, flvs)
+
+
+def complain(*args):
+    """What is wrong with a row, or None."""
+    try:
+        judge_row(*args)
+    except (AssertionError, FlvError) as failure:
+        print(f"once more, alone: {failure!s:.500}")
+        return failure
+    return None
+
+
+def judge_row(judge, loop_pictures, row, flvs):
     for flv in flvs:
         if isinstance(flv, AssertionError):
             raise flv

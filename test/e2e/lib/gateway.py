@@ -55,7 +55,7 @@ class Gateway:
         self._log = open(self.log_path, "wb")
         self.process = subprocess.Popen(self.command, cwd=self.directory, env=clean_environment(env),
                                         stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-                                        start_new_session=True)
+                                        start_new_session=True, preexec_fn=processes.die_with_parent)
         self._seen = set()  # every process that ever belonged to it
         try:
             wait_for(self._accepting, 30, lambda: f"the gateway to listen; its log:\n{self.log()}")

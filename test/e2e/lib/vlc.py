@@ -4,6 +4,7 @@ import re
 import subprocess
 import threading
 
+from . import processes
 from .wait import wait_for
 
 
@@ -20,7 +21,7 @@ class Vlc:
             ["cvlc", "-I", "rc", "--rc-fake-tty", "--vout", "dummy", "--aout", "dummy", "--no-video-title-show",
              url], env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}, cwd="/",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-            **as_nobody)
+            preexec_fn=processes.die_with_parent, **as_nobody)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
