@@ -1,0 +1,140 @@
+/* frame_ring: what is kept, what goes at the bounds. */
+#include "worker/frame_ring.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define NO_LIMIT ((size_t)1 << 30)
+#define FRAME_US 40000
+
+static struct codec_config *config[TRACK_COUNT];
+
+static int setup(void **state)
+{
+    (void)state;
+    config[TRACK_VIDEO] = codec_config_new(TRACK_VIDEO, AV_CODEC_ID_H264, NULL, 0);
+    config[TRACK_AUDIO] = codec_config_new(TRACK_AUDIO, AV_CODEC_ID_AAC, NULL, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    codec_config_unref(&config[TRACK_VIDEO]);
+    codec_config_unref(&config[TRACK_AUDIO]);
+    return 0;
+}
+
+static void push(struct frame_ring *ring, enum track track, bool key, int64_t dts_us, size_t len)
+{
+    struct frame *f = frame_new(config[track], len);
+    f->key = key;
+    f->dts_us = f->pts_us = dts_us;
+    frame_ring_push(ring, f);
+}
+
+static void test_empty(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(NO_LIMIT, 0);
+    uint64_t key;
+    assert_int_equal(0, frame_ring_head(ring));
+    assert_int_equal(0, frame_ring_tail(ring));
+    assert_null(frame_ring_get(ring, 0));
+    assert_false(frame_ring_key(ring, &key));
+    assert_true(frame_ring_newest_dts_us(ring) == INT64_MIN);
+    frame_ring_free(&ring);
+    assert_null(ring);
+}
+
+static void test_keeps_the_gop_whatever_its_age(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(NO_LIMIT, 0);
+    uint64_t key;
+    for (int i = 0; i < 1000; i++) /* grows beyond its first capacity */
+        push(ring, TRACK_VIDEO, i == 0, (int64_t)i * FRAME_US, 100);
+    assert_int_equal(0, frame_ring_tail(ring));
+    assert_int_equal(1000, frame_ring_head(ring));
+    assert_true(frame_ring_key(ring, &key));
+    assert_int_equal(0, key);
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_int_equal((int64_t)i * FRAME_US, frame_ring_get(ring, i)->dts_us);
+    frame_ring_free(&ring);
+}
+
+static void test_new_key_frame_drops_what_nobody_may_need(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(NO_LIMIT, 3 * FRAME_US);
+    uint64_t key;
+    for (int i = 0; i < 20; i++)
+        push(ring, TRACK_VIDEO, i % 10 == 0, (int64_t)i * FRAME_US, 100);
+    assert_true(frame_ring_key(ring, &key));
+    assert_int_equal(10, key);
+    assert_int_equal(10, frame_ring_tail(ring)); /* all before is older than the lag allowed */
+    push(ring, TRACK_VIDEO, true, 20 * FRAME_US, 100);
+    assert_int_equal(17, frame_ring_tail(ring)); /* viewers up to 3 frames behind go on */
+    frame_ring_free(&ring);
+}
+
+static void test_audio_does_not_make_a_gop(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(NO_LIMIT, 0);
+    uint64_t key;
+    push(ring, TRACK_AUDIO, true, 0, 10);
+    assert_false(frame_ring_key(ring, &key));
+    assert_true(frame_ring_newest_dts_us(ring) == INT64_MIN);
+    push(ring, TRACK_VIDEO, true, 7, 10);
+    assert_true(frame_ring_key(ring, &key));
+    assert_int_equal(1, key);
+    assert_int_equal(7, frame_ring_newest_dts_us(ring));
+    frame_ring_free(&ring);
+}
+
+static void test_gop_that_outgrows_the_bound(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(10000, 0);
+    uint64_t key;
+    for (int i = 0; i < 100; i++)
+        push(ring, TRACK_VIDEO, i == 0, (int64_t)i * FRAME_US, 1000);
+    assert_false(frame_ring_key(ring, &key)); /* joiners wait for the next key frame */
+    assert_int_equal(1, frame_ring_overflows(ring));
+    assert_true(frame_ring_head(ring) - frame_ring_tail(ring) < 10);
+    push(ring, TRACK_VIDEO, true, 100 * FRAME_US, 50000); /* larger than the bound by itself */
+    assert_true(frame_ring_key(ring, &key));
+    assert_int_equal(100, key);
+    assert_int_equal(1, frame_ring_head(ring) - frame_ring_tail(ring));
+    frame_ring_free(&ring);
+}
+
+static void test_clear_goes_on_counting(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(NO_LIMIT, 0);
+    uint64_t key;
+    push(ring, TRACK_VIDEO, true, 5, 10);
+    frame_ring_clear(ring);
+    assert_int_equal(1, frame_ring_head(ring));
+    assert_int_equal(1, frame_ring_tail(ring));
+    assert_false(frame_ring_key(ring, &key));
+    assert_true(frame_ring_newest_dts_us(ring) == INT64_MIN);
+    frame_ring_free(&ring);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_keeps_the_gop_whatever_its_age),
+        cmocka_unit_test(test_new_key_frame_drops_what_nobody_may_need),
+        cmocka_unit_test(test_audio_does_not_make_a_gop),
+        cmocka_unit_test(test_gop_that_outgrows_the_bound),
+        cmocka_unit_test(test_clear_goes_on_counting),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

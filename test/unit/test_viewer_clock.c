@@ -1,0 +1,134 @@
+/* viewer_clock: what a viewer sees of the stream's time. */
+#include "worker/viewer_clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define FRAME_US 40000
+#define HOUR_US (3600 * INT64_C(1000000))
+
+static struct frame video_at(int64_t dts_us, int64_t pts_us)
+{
+    return (struct frame){.track = TRACK_VIDEO, .dts_us = dts_us, .pts_us = pts_us};
+}
+
+static struct frame audio_at(int64_t pts_us)
+{
+    return (struct frame){.track = TRACK_AUDIO, .dts_us = pts_us, .pts_us = pts_us};
+}
+
+static uint32_t map(struct viewer_clock *clock, struct frame f, int32_t *cts_ms)
+{
+    uint32_t ts_ms = UINT32_MAX;
+    int32_t cts;
+    assert_true(viewer_clock_map(clock, &f, &ts_ms, cts_ms != NULL ? cts_ms : &cts));
+    return ts_ms;
+}
+
+static bool left_out(struct viewer_clock *clock, struct frame f)
+{
+    uint32_t ts_ms;
+    int32_t cts_ms;
+    return !viewer_clock_map(clock, &f, &ts_ms, &cts_ms);
+}
+
+static void test_starts_at_zero_whenever_it_starts(void **state)
+{
+    (void)state;
+    struct viewer_clock clock;
+    int32_t cts_ms;
+    viewer_clock_start(&clock, 50 * HOUR_US, 50 * HOUR_US);
+    assert_true(left_out(&clock, audio_at(50 * HOUR_US - 1)));
+    assert_int_equal(0, map(&clock, video_at(50 * HOUR_US, 50 * HOUR_US + 2 * FRAME_US), &cts_ms));
+    assert_int_equal(80, cts_ms);
+    assert_int_equal(21, map(&clock, audio_at(50 * HOUR_US + 21333), NULL));
+    assert_int_equal(40,
+                     map(&clock, video_at(50 * HOUR_US + FRAME_US, 50 * HOUR_US + FRAME_US), NULL));
+}
+
+static void test_rounding_does_not_add_up(void **state)
+{
+    (void)state;
+    struct viewer_clock clock;
+    viewer_clock_start(&clock, 0, 0);
+    for (int64_t i = 0; i < 100000; i++) {
+        int64_t t_us = i * 1024 * 1000000 / 44100;
+        assert_int_equal(t_us / 1000, map(&clock, audio_at(t_us), NULL));
+    }
+}
+
+static void test_live_join_compresses_what_is_cached(void **state)
+{
+    (void)state;
+    struct viewer_clock clock;
+    uint32_t last_ms = 0;
+    int64_t edge_us = 250 * FRAME_US; /* 10 s are cached */
+    viewer_clock_start(&clock, 0, edge_us);
+    for (int64_t i = 0; i <= 250; i++) {
+        uint32_t ts_ms = map(&clock, video_at(i * FRAME_US, i * FRAME_US), NULL);
+        assert_true(i == 0 || ts_ms > last_ms);
+        last_ms = ts_ms;
+    }
+    assert_in_range(last_ms, 250, 400); /* at the live edge within a few tenths of a second */
+    assert_true(left_out(&clock, audio_at(edge_us - 1))); /* no sound of the past */
+    assert_int_equal(last_ms + 20, map(&clock, audio_at(edge_us + 20000), NULL));
+    assert_int_equal(last_ms + 40,
+                     map(&clock, video_at(edge_us + FRAME_US, edge_us + FRAME_US), NULL));
+}
+
+static void test_live_join_keeps_display_order(void **state)
+{
+    (void)state;
+    struct viewer_clock clock;
+    /* I P B B in decoding order: displayed 1, 4, 2, 3 */
+    static const int64_t pts[] = {1, 4, 2, 3};
+    uint32_t shown_ms[4];
+    viewer_clock_start(&clock, 0, 100 * FRAME_US);
+    for (int64_t i = 0; i < 4; i++) {
+        int32_t cts_ms;
+        shown_ms[i] = map(&clock, video_at(i * FRAME_US, pts[i] * FRAME_US), &cts_ms);
+        shown_ms[i] += (uint32_t)cts_ms;
+    }
+    assert_true(shown_ms[0] < shown_ms[2] && shown_ms[2] <= shown_ms[3] &&
+                shown_ms[3] < shown_ms[1]);
+}
+
+static void test_skip_closes_the_gap(void **state)
+{
+    (void)state;
+    struct viewer_clock clock;
+    viewer_clock_start(&clock, 0, 0);
+    assert_int_equal(0, map(&clock, video_at(0, 0), NULL));
+    assert_int_equal(40, map(&clock, audio_at(FRAME_US), NULL));
+    struct frame key = video_at(500 * FRAME_US, 500 * FRAME_US);
+    viewer_clock_skip_to(&clock, &key);
+    assert_int_equal(40, map(&clock, key, NULL));
+    assert_true(left_out(&clock, audio_at(400 * FRAME_US))); /* from within the gap */
+    assert_int_equal(80, map(&clock, audio_at(501 * FRAME_US), NULL));
+    assert_int_equal(80, map(&clock, video_at(501 * FRAME_US, 501 * FRAME_US), NULL));
+}
+
+static void test_decoding_times_grow(void **state)
+{
+    (void)state;
+    struct viewer_clock clock;
+    viewer_clock_start(&clock, 0, 0);
+    assert_int_equal(0, map(&clock, video_at(0, 0), NULL));
+    assert_int_equal(1, map(&clock, video_at(10, 10), NULL)); /* the same millisecond */
+    assert_int_equal(2, map(&clock, video_at(20, 20), NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_starts_at_zero_whenever_it_starts),
+        cmocka_unit_test(test_rounding_does_not_add_up),
+        cmocka_unit_test(test_live_join_compresses_what_is_cached),
+        cmocka_unit_test(test_live_join_keeps_display_order),
+        cmocka_unit_test(test_skip_closes_the_gap),
+        cmocka_unit_test(test_decoding_times_grow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
