@@ -1,0 +1,114 @@
+"""A real browser (Chromium) on the page, and what its video elements show."""
+import base64
+import os
+import subprocess
+import tempfile
+
+import numpy as np
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+
+from .wait import wait_for
+
+DRIVER = "/usr/bin/chromedriver"
+FLAGS = ("--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+         "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required "
+         "--disable-dev-shm-usage --mute-audio").split()
+
+# The picture of a video element in grey, and when it was taken.
+GRAB = """
+const [selector, width, height] = arguments;
+const video = document.querySelector(selector);
+if (!video || video.readyState < 2) return null;
+const canvas = document.createElement('canvas');
+canvas.width = width; canvas.height = height;
+const context = canvas.getContext('2d', {willReadFrequently: true});
+context.drawImage(video, 0, 0, width, height);
+const at = Date.now();
+const {data} = context.getImageData(0, 0, width, height);
+let text = '';
+for (let i = 0; i < data.length; i += 4)
+  text += String.fromCharCode((data[i] * 77 + data[i + 1] * 150 + data[i + 2] * 29) >> 8);
+return [at, btoa(text)];
+"""
+
+
+class Browser:
+    """with Browser() as browser: browser.open("http://127.0.0.1:8005/")"""
+
+    def __init__(self, width=1280, height=800):
+        self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
+        options = Options()
+        for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={self._profile.name}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(service=Service(DRIVER, log_path=os.devnull), options=options)
+        self.driver.set_script_timeout(60)
+        self.resize(width, height)
+        self.set_scheme("dark")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.driver.quit()
+        self._profile.cleanup()
+
+    def open(self, url):
+        # Another document, even when only the part after `#` differs.
+        self.driver.get("about:blank")
+        self.driver.get_log("browser")
+        self.driver.get(url)
+
+    def run(self, script, *args):
+        return self.driver.execute_script(script, *args)
+
+    def find(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def resize(self, width, height):
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+
+    def set_scheme(self, scheme):
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+    def console(self):
+        """Messages since the last call, but for those about answers that are not 2xx."""
+        return [entry["message"] for entry in self.driver.get_log("browser")
+                if "WebSocket connection to" not in entry["message"] and "Failed to load resource" not in entry["message"]]
+
+    def wait(self, script, deadline, what, *args):
+        return wait_for(lambda: self.run(f"return {script}", *args), deadline, what, interval=0.1)
+
+    # --- pictures ---
+
+    def picture(self, selector="video", width=320, height=180):
+        """-> (time in ms since the epoch, array of grey values), or None while there is none."""
+        grabbed = self.run(GRAB, selector, width, height)
+        if grabbed is None:
+            return None
+        at, text = grabbed
+        return at, np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width)
+
+    def frames(self, selector="video"):
+        """Pictures decoded so far."""
+        return self.run("return document.querySelector(arguments[0]).getVideoPlaybackQuality().totalVideoFrames",
+                        selector)
+
+    def screenshot(self, path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        assert self.driver.save_screenshot(path)
+
+
+def browser_missing():
+    """Why there is no browser test here, or None."""
+    for program in (DRIVER, "/usr/bin/chromium"):
+        if not os.path.exists(program):
+            return f"{program} is not installed"
+    if subprocess.run(["/usr/bin/chromium", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                      check=False).returncode != 0:
+        return "chromium does not run here"
+    return None
