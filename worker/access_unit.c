@@ -134,39 +134,6 @@ struct codec_config *access_unit_config(const struct access_unit *au)
 
 /* --- what a unit is ----------------------------------------------------- */
 
-/* Does this SEI hold a recovery point with recovery_frame_cnt 0?  H.264 7.3.2.3.1, D.1.8. */
-static bool has_recovery_point(enum AVCodecID codec, const struct nal *nal)
-{
-    struct nal_bits b;
-    nal_bits_init(&b, codec, nal);
-    while (!b.overrun) {
-        uint32_t byte;
-        uint32_t type = 0;
-        uint32_t size = 0;
-        do
-            type += byte = nal_bits_read(&b, 8);
-        while (byte == 0xff && !b.overrun);
-        do
-            size += byte = nal_bits_read(&b, 8);
-        while (byte == 0xff && !b.overrun);
-        if (type == 6)
-            return nal_bits_ue(&b) == 0 && !b.overrun;
-        while (size-- > 0 && !b.overrun)
-            (void)nal_bits_read(&b, 8);
-    }
-    return false;
-}
-
-/* I or SI, 7.4.3 slice_type. */
-static bool is_intra_slice(enum AVCodecID codec, const struct nal *nal)
-{
-    struct nal_bits b;
-    nal_bits_init(&b, codec, nal);
-    (void)nal_bits_ue(&b); /* first_mb_in_slice */
-    uint32_t slice_type = nal_bits_ue(&b) % 5;
-    return !b.overrun && (slice_type == 2 || slice_type == 4);
-}
-
 static void examine_h264(const struct access_unit *au, struct picture *pic)
 {
     bool idr = true;
@@ -181,7 +148,7 @@ static void examine_h264(const struct access_unit *au, struct picture *pic)
         if (nal_role(au->codec, nal.data) != NAL_SLICE)
             continue;
         idr &= type == H264_NAL_IDR;
-        intra = intra && is_intra_slice(au->codec, &nal);
+        intra = intra && nal_is_intra_slice(&nal);
     }
     pic->key = idr;
     pic->closed = idr;
@@ -189,8 +156,8 @@ static void examine_h264(const struct access_unit *au, struct picture *pic)
         pic->key = !au->seen_idr && sps && pps;
         for (unsigned i = 0; i < au->unit.count && !pic->key; i++) {
             struct nal nal = get_nal(au, i);
-            pic->key = nal_type(au->codec, nal.data) == H264_NAL_SEI &&
-                       has_recovery_point(au->codec, &nal);
+            pic->key =
+                nal_type(au->codec, nal.data) == H264_NAL_SEI && nal_has_recovery_point(&nal);
         }
     }
     pic->leading = !pic->key && au->unit.pts != AV_NOPTS_VALUE && au->key_pts != AV_NOPTS_VALUE &&
@@ -334,7 +301,7 @@ static void close_nal(struct access_unit *au)
     struct unit *u = &au->unit;
     if (u->open == OPEN_STORED) {
         struct unit_nal *last = &au->nals[u->count - 1];
-        while (last->len > 0 && u->base[last->offset + last->len - 1] == 0)
+        while (last->len > nal_header_len(au->codec) && u->base[last->offset + last->len - 1] == 0)
             last->len--;
     }
     u->open = OPEN_NONE;

@@ -68,64 +68,71 @@ static bool equals(struct text t, const char *s)
     return t.len == strlen(s) && memcmp(t.data, s, t.len) == 0;
 }
 
-static void skip_value(struct amf *a, unsigned type, int depth);
-
-/* Properties up to the object end marker. */
-static void skip_object(struct amf *a, int depth)
+/* A value that holds no others.  Returns false if it is one that does. */
+static bool skip_scalar(struct amf *a, unsigned type)
 {
-    while (!a->bad) {
-        (void)take_string(a);
-        unsigned type = take_number(a, 1);
-        if (type == AMF_OBJECT_END)
-            return;
-        skip_value(a, type, depth);
-    }
-}
-
-/* Nested values are of no interest; DEPTH_MAX bounds the recursion. */
-static void skip_value(struct amf *a, unsigned type, int depth) /* NOLINT(misc-no-recursion) */
-{
-    if (depth > DEPTH_MAX) {
-        a->bad = true;
-        return;
-    }
     switch (type) {
     case AMF_NUMBER:
         (void)take(a, 8);
-        break;
+        return true;
     case AMF_BOOLEAN:
         (void)take(a, 1);
-        break;
+        return true;
     case AMF_STRING:
         (void)take_string(a);
-        break;
+        return true;
     case AMF_NULL:
     case AMF_UNDEFINED:
-        break;
+        return true;
     case AMF_REFERENCE:
         (void)take(a, 2);
-        break;
-    case AMF_ECMA_ARRAY:
-        (void)take(a, 4);
-        skip_object(a, depth + 1);
-        break;
-    case AMF_OBJECT:
-        skip_object(a, depth + 1);
-        break;
-    case AMF_STRICT_ARRAY:
-        for (uint32_t n = take_number(a, 4); n > 0 && !a->bad; n--)
-            skip_value(a, take_number(a, 1), depth + 1);
-        break;
+        return true;
     case AMF_DATE:
         (void)take(a, 10);
-        break;
+        return true;
     case AMF_LONG_STRING:
         (void)take(a, take_number(a, 4));
-        break;
+        return true;
     default:
-        a->bad = true;
-        break;
+        return false;
     }
+}
+
+/* What is open around the value being skipped: elements left of a strict array, or an object. */
+#define IN_OBJECT UINT32_MAX
+
+/* Skip a value whatever it holds; its own values are of no interest. */
+static void skip_value(struct amf *a, unsigned type)
+{
+    uint32_t open[DEPTH_MAX];
+    unsigned depth = 0;
+    do {
+        if (type == AMF_OBJECT_END && depth > 0 && open[depth - 1] == IN_OBJECT) {
+            depth--;
+        } else if (!skip_scalar(a, type)) {
+            if (depth == DEPTH_MAX) {
+                a->bad = true;
+                return;
+            }
+            if (type == AMF_ECMA_ARRAY)
+                (void)take(a, 4);
+            if (type == AMF_STRICT_ARRAY)
+                open[depth++] = take_number(a, 4) & 0x7fffffff;
+            else if (type == AMF_OBJECT || type == AMF_ECMA_ARRAY)
+                open[depth++] = IN_OBJECT;
+            else
+                a->bad = true;
+        }
+        while (depth > 0 && open[depth - 1] == 0)
+            depth--;
+        if (depth > 0) {
+            if (open[depth - 1] == IN_OBJECT)
+                (void)take_string(a); /* the property's name */
+            else
+                open[depth - 1]--;
+            type = take_number(a, 1);
+        }
+    } while (depth > 0 && !a->bad);
 }
 
 /* A codec id is a number, or the codec's name; 0 is what relays write that do not know one. */
@@ -138,7 +145,7 @@ static bool take_presence(struct amf *a, unsigned type)
         return take_number(a, 1) != 0;
     if (type == AMF_STRING)
         return take_string(a).len > 0;
-    skip_value(a, type, 0);
+    skip_value(a, type);
     return false;
 }
 
@@ -173,7 +180,7 @@ bool flv_script_read(const uint8_t *data, size_t len, struct flv_script *script)
                       : equals(key, "hasAudio")     ? &flag.has_audio
                                                     : NULL;
         if (found == NULL) {
-            skip_value(&a, type, 0);
+            skip_value(&a, type);
             continue;
         }
         *found = take_presence(&a, type);

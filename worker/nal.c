@@ -174,3 +174,39 @@ uint32_t nal_bits_ue(struct nal_bits *bits)
     }
     return (1u << zeros) - 1 + nal_bits_read(bits, zeros);
 }
+
+bool nal_is_intra_slice(const struct nal *nal)
+{
+    struct nal_bits b;
+    nal_bits_init(&b, AV_CODEC_ID_H264, nal);
+    (void)nal_bits_ue(&b); /* first_mb_in_slice */
+    uint32_t slice_type = nal_bits_ue(&b) % 5;
+    return !b.overrun && (slice_type == 2 || slice_type == 4);
+}
+
+/* A payload type or size: bytes of 255, and a last one below. */
+static uint32_t read_sei_number(struct nal_bits *bits)
+{
+    uint32_t v = 0;
+    uint32_t byte;
+    do {
+        byte = nal_bits_read(bits, 8);
+        v += byte;
+    } while (byte == 0xff && !bits->overrun);
+    return v;
+}
+
+bool nal_has_recovery_point(const struct nal *nal)
+{
+    struct nal_bits b;
+    nal_bits_init(&b, AV_CODEC_ID_H264, nal);
+    while (!b.overrun) {
+        uint32_t type = read_sei_number(&b);
+        uint32_t size = read_sei_number(&b);
+        if (type == 6)
+            return nal_bits_ue(&b) == 0 && !b.overrun;
+        while (size-- > 0 && !b.overrun)
+            (void)nal_bits_read(&b, 8);
+    }
+    return false;
+}

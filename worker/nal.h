@@ -97,4 +97,10 @@ void nal_bits_init(struct nal_bits *bits, enum AVCodecID codec, const struct nal
 uint32_t nal_bits_read(struct nal_bits *bits, unsigned count); /* 0..32 */
 uint32_t nal_bits_ue(struct nal_bits *bits);                   /* ue(v), 9.1; 9.2 */
 
+/** H.264: is this slice I or SI (7.4.3 slice_type)? */
+bool nal_is_intra_slice(const struct nal *nal);
+
+/** H.264: does this SEI hold a recovery point with recovery_frame_cnt 0 (7.3.2.3.1, D.1.8)? */
+bool nal_has_recovery_point(const struct nal *nal);
+
 #endif /* WORKER_NAL_H */

@@ -56,6 +56,8 @@ static int open_url(struct flv_source *s)
     if (is_rtmp(params)) {
         (void)av_dict_set(&opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
         (void)av_dict_set(&opts, "rtmp_live", "live", 0);
+        /* The dialogue is small messages: Nagle and delayed ACK cost 40 ms each time. */
+        (void)av_dict_set(&opts, "tcp_nodelay", "1", 0);
     } else {
         /* The list also holds for redirects: none leads to a file. */
         (void)av_dict_set(&opts, "protocol_whitelist", "http,https,tls,tcp", 0);
@@ -83,7 +85,9 @@ static bool is_refused(const struct flv_source *s, int averror, char *detail, si
         return true;
     }
     /* nginx-rtmp hangs up instead.  A name that does not resolve is EIO as well. */
-    if (averror == AVERROR(EIO) && s->io == NULL && strstr(s->log_line, "resolve") == NULL) {
+    bool hung_up = averror == AVERROR(EIO) || averror == AVERROR(EPIPE) ||
+                   averror == AVERROR(ECONNRESET) || averror == AVERROR_EOF;
+    if (hung_up && s->io == NULL && strstr(s->log_line, "resolve") == NULL) {
         (void)snprintf(detail, detail_size, "the server hangs up when asked for this stream");
         return true;
     }
