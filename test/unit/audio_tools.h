@@ -220,6 +220,7 @@ static inline void output_take(void *ctx, struct frame *frame)
     assert_int_equal(frame->track, TRACK_AUDIO);
     assert_true(frame->key);
     assert_int_equal(frame->pts_us, frame->dts_us);
+    assert_false(frame->data[0] == 0xff && frame->data[1] >> 4 == 0xf); /* raw, no ADTS */
     if (o->first_us == INT64_MIN)
         o->first_us = frame->pts_us;
     else if (llabs(frame->pts_us - o->next_us) > o->worst_gap_us)

@@ -321,6 +321,37 @@ static void test_announcements(void **state)
     }
 }
 
+static void test_durations(void **state)
+{
+    /* G.722 at the 8000 Hz that RFC 3551 has it announced with is still 64 kbit/s at 16 kHz. */
+    static const struct {
+        enum AVCodecID codec;
+        uint8_t begins[2];
+        size_t len;
+        int64_t us;
+    } packets[] = {
+        {AV_CODEC_ID_ADPCM_G722, {0}, 160, 20000},
+        {AV_CODEC_ID_PCM_ALAW, {0}, 160, 20000},
+        {AV_CODEC_ID_ADPCM_G726, {0}, 80, 20000},
+        {AV_CODEC_ID_OPUS, {15 << 3}, 60, 20000},
+        {AV_CODEC_ID_OPUS, {3 << 3 | 1}, 60, 120000},
+        {AV_CODEC_ID_OPUS, {28 << 3 | 3, 3}, 60, 7500},
+        {AV_CODEC_ID_OPUS, {0}, 0, 0},
+        {AV_CODEC_ID_MP3, {0}, 100, 72000},
+        {AV_CODEC_ID_AAC, {0x21, 0x10}, 100, 128000},
+        {AV_CODEC_ID_PCM_S16BE, {0}, 320, 20000},
+    };
+    for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+        uint8_t data[400] = {packets[i].begins[0], packets[i].begins[1]};
+        AVCodecParameters *par = announce(packets[i].codec, 8000, 1);
+        struct audio *audio;
+        assert_int_equal(audio_open(&audio, par, output_take, NULL), 0);
+        assert_int_equal(audio_duration_us(audio, data, packets[i].len), packets[i].us);
+        audio_close(&audio);
+        avcodec_parameters_free(&par);
+    }
+}
+
 /* Broken packets cost themselves and nothing else. */
 static void check_garbage(const char *encoder, int sample_rate, int bit_rate)
 {
@@ -411,7 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codecs),        cmocka_unit_test(test_latm),
         cmocka_unit_test(test_announcements), cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_input_changes),
+        cmocka_unit_test(test_input_changes), cmocka_unit_test(test_durations),
     };
     av_log_set_callback(count_warnings);
     return cmocka_run_group_tests_name("audio", tests, NULL, NULL);
