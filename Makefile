@@ -78,6 +78,7 @@ UNIT_SRC   := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard test/fuzz/fuzz_*.c))
 WEB_SRC    := $(sort $(filter-out %.config.js,$(wildcard $(addprefix master/web/*.,html css js svg))))
 MPEGTS_JS  := master/web/node_modules/mpegts.js/dist/mpegts.js
+FLV_JS     := master/web/node_modules/flv.js/dist/flv.min.js
 HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*.h))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
@@ -101,7 +102,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench install uninstall clean FORCE sample-cameras tools
+.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall clean FORCE sample-cameras tools
 
 all: $(BINS)
 
@@ -127,6 +128,13 @@ $(MPEGTS_JS): master/web/package-lock.json
 	$(call say,NPM)
 	$(Q)cd master/web && npm ci --omit=dev --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# What tests and lint need of npm besides.
+web-dev: $(FLV_JS)
+$(FLV_JS): master/web/package-lock.json
+	$(call say,NPM)
+	$(Q)cd master/web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@ $(MPEGTS_JS)
 
 $(O)/web_assets.c: scripts/embed-web $(WEB_SRC) $(MPEGTS_JS)
 	$(call say,EMBED)
@@ -218,15 +226,13 @@ $(O)/hdr/%.ok: %.h
 analyze:
 	$(MAKE) BUILD=analyze all
 
-lint: headers
+lint: headers web-dev
 	scripts/check-includes
 	clang-format --dry-run -Werror $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 -I. \
 	  $(addprefix --include=,$(firstword $(wildcard /usr/include/sys/queue.h /usr/include/*/sys/queue.h))) common master worker
 	shellcheck $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' scripts/* .ci/*)
-	[ -x master/web/node_modules/.bin/eslint ] || \
-	  (cd master/web && npm ci --no-audit --no-fund --loglevel=error)
-	cd master/web && npx eslint .
+	cd master/web && node_modules/.bin/eslint .
 	clang-tidy --quiet $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) -- -std=c11 $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS)
 	$(MAKE) BUILD=analyze all
 

@@ -179,6 +179,11 @@ function onVisibility() {
   }
 }
 
+// Browsers may keep a page that was left, its connections open, in case one goes back to it.
+function onPageHide() {
+  for (const tile of tiles()) tile.pause();
+}
+
 function restore() {
   view = parseView(location.hash);
   show();
@@ -188,6 +193,8 @@ async function start() {
   document.addEventListener('visibilitychange', onVisibility);
   document.addEventListener('keydown', onKey);
   grid.addEventListener('tilestate', summarise);
+  window.addEventListener('pagehide', onPageHide);
+  window.addEventListener('pageshow', onVisibility);
   window.addEventListener('popstate', restore);
   window.addEventListener('online', () => tiles().forEach((tile) => tile.retryNow()));
   byId('add').addEventListener('click', () => openDialog(null));

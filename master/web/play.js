@@ -120,17 +120,20 @@ function onKey(event) {
   action();
 }
 
+function pause() {
+  clearTimeout(graceTimer);
+  keepStill(video, byId('still'));
+  stream.stop();
+}
+
 function onVisibility() {
   clearTimeout(graceTimer);
-  if (!document.hidden) {
+  if (document.hidden) {
+    graceTimer = setTimeout(pause, GRACE_MS);
+  } else {
     stream.start();
     stream.retryNow();
-    return;
   }
-  graceTimer = setTimeout(() => {
-    keepStill(video, byId('still'));
-    stream.stop();
-  }, GRACE_MS);
 }
 
 async function start() {
@@ -149,11 +152,14 @@ async function start() {
     button.addEventListener('click', () => copy(byId(button.dataset.copy)));
   document.addEventListener('keydown', onKey);
   document.addEventListener('visibilitychange', onVisibility);
+  // Browsers may keep a page that was left, its connections open, in case one goes back to it.
+  window.addEventListener('pagehide', pause);
+  window.addEventListener('pageshow', onVisibility);
   window.addEventListener('online', () => stream.retryNow());
   stream.addEventListener('state', showState);
   setInterval(showStats, STATS_MS);
   mpegts.LoggingControl.enableAll = false;
-  if (!document.hidden) stream.start();
+  onVisibility();
   await loadConfig().catch(() => {});
 }
 

@@ -102,9 +102,14 @@ export class Tile {
     set('viewers', server === undefined ? '' : String(server.viewers));
   }
 
-  close() {
+  pause() {
     clearTimeout(this.#graceTimer);
+    keepStill(this.#video, this.#still);
     this.#stream.stop();
+  }
+
+  close() {
+    this.pause();
     this.element.remove();
   }
 
@@ -112,11 +117,7 @@ export class Tile {
     const wanted = this.#inSight && this.#tabVisible;
     clearTimeout(this.#graceTimer);
     if (wanted) this.#stream.start();
-    else if (this.#stream.running)
-      this.#graceTimer = setTimeout(() => {
-        keepStill(this.#video, this.#still);
-        this.#stream.stop();
-      }, GRACE_MS);
+    else if (this.#stream.running) this.#graceTimer = setTimeout(() => this.pause(), GRACE_MS);
   }
 
   #showState() {

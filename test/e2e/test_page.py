@@ -1,6 +1,10 @@
 """The page in a real browser: dashboard and player, good cameras and bad ones."""
+import functools
+import http.server
 import json
 import os
+import shutil
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -27,6 +31,11 @@ reconnect_window_ms = 10000
 """
 KEY_INTERVAL_S = 2  # of the sample cameras
 STATES = "Object.fromEntries([...document.querySelectorAll('.tile')].map((t) => [t.tile.label, t.dataset.state]))"
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +191,29 @@ def test_delay_against_the_camera(gateway, browser):
         assert sorted(delays)[len(delays) // 2] < 1, delays
 
 
+def test_flv_js(gateway, browser, tmp_path):
+    """The player that others' pages have, from another origin."""
+    library = os.path.join(ROOT, "master/web/node_modules/flv.js/dist/flv.min.js")
+    if not os.path.exists(library):
+        pytest.skip("flv.js is not installed: (cd master/web && npm ci)")
+    shutil.copy(library, tmp_path)
+    (tmp_path / "index.html").write_text("<!doctype html><video muted></video><script src=flv.min.js></script>")
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for scheme in ("http", "ws"):
+            browser.open(f"http://127.0.0.1:{server.server_port}/")
+            browser.run("""
+                const player = flvjs.createPlayer({type: 'flv', isLive: true, url: arguments[0]});
+                player.attachMediaElement(document.querySelector('video'));
+                player.load();
+                player.play();
+                """, f"{scheme}://127.0.0.1:{gateway.flv_port}/live.flv?cam=front-door")
+            assert_plays(browser)
+            browser.wait("document.querySelector('video').webkitAudioDecodedByteCount > 10000", 60, "decoded sound")
+        server.shutdown()
+
+
 # --- dashboard ---------------------------------------------------------------
 
 
@@ -258,6 +290,16 @@ def test_hidden_tab_stops_traffic(gateway, browser):
         browser.driver.switch_to.window(first)
     wait_states(browser, {"small-3": "live"})
     wait_for(lambda: viewers(gateway, "small-3") == 1, 30, "the viewer to be back")
+
+
+def test_leaving_the_page_ends_its_connections(gateway, browser):
+    """Browsers keep pages that were left for the way back, with their connections if one lets them."""
+    browser.open(dashboard(gateway, "small-4", layout=1))
+    wait_states(browser, {"small-4": "live"})
+    browser.driver.get("about:blank")
+    wait_for(lambda: viewers(gateway, "small-4") == 0, 8, "the viewer to go")
+    browser.driver.back()
+    wait_states(browser, {"small-4": "live"})
 
 
 def test_out_of_sight_stops(gateway, browser):
