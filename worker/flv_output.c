@@ -1,0 +1,394 @@
+#include "worker/flv_output.h"
+
+#include "common/xalloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define BATCH_FRAMES 16
+
+/* --- bytes between tags ----------------------------------------------------- */
+
+static void append_bytes(struct flv_output *o, const void *data, size_t len)
+{
+    uint8_t *grown = realloc(o->head, o->head_len + len);
+    if (grown == NULL)
+        abort(); /* a few hundred bytes, bounded by the parser's and the records' limits */
+    memcpy(grown + o->head_len, data, len);
+    o->head = grown;
+    o->head_len += len;
+}
+
+/* Sequence headers etc. are a message of their own to a WebSocket viewer. */
+static void append_message(struct flv_output *o, const uint8_t *data, size_t len)
+{
+    if (o->websocket) {
+        uint8_t header[WEBSOCKET_HEADER_MAX];
+        size_t header_len = websocket_binary_header(header, len);
+        append_bytes(o, header, header_len);
+    }
+    append_bytes(o, data, len);
+}
+
+/* --- the next frame ---------------------------------------------------------- */
+
+static bool same_config(const struct codec_config *a, const struct codec_config *b)
+{
+    return a == b || (a != NULL && a->codec == b->codec && a->record_len == b->record_len &&
+                      memcmp(a->record, b->record, a->record_len) == 0);
+}
+
+static void remember_config(struct flv_output *o, struct codec_config *config)
+{
+    codec_config_unref(&o->config[config->track]);
+    o->config[config->track] = codec_config_ref(config);
+}
+
+/*
+ * A changed configuration goes right before its first frame; an unchanged one is not repeated.
+ * @return true when a sequence header was appended to the head buffer.
+ */
+static bool announce_config(struct flv_output *o, struct codec_config *config, uint32_t ts_ms)
+{
+    bool changed = !same_config(o->config[config->track], config);
+    if (changed) {
+        size_t size = flv_config_size(config, o->dialect);
+        uint8_t *tag = xcalloc(1, size);
+        append_message(o, tag, flv_config(tag, config, o->dialect, ts_ms));
+        free(tag);
+    }
+    remember_config(o, config);
+    return changed;
+}
+
+/* Too far behind: go on at the newest key frame, or wait for the next one. */
+static void skip_ahead(struct flv_output *o)
+{
+    uint64_t key;
+    uint64_t from = o->at.cursor;
+    bool ahead = frame_ring_key(o->ring, &key) && key > from;
+    o->at.cursor = ahead ? key : frame_ring_head(o->ring);
+    o->at.wait_key = true;
+    o->frames_skipped += o->at.cursor - from;
+}
+
+/* What was cached when the viewer joined does not count: it asked for it. */
+static bool too_far_behind(const struct flv_output *o, const struct frame *next)
+{
+    int64_t newest_us = frame_ring_newest_dts_us(o->ring);
+    if (newest_us == INT64_MIN)
+        return false;
+    int64_t from_us = next->dts_us > o->join_dts_us ? next->dts_us : o->join_dts_us;
+    return newest_us - from_us > (int64_t)o->limits->queue_max_ms * 1000;
+}
+
+static void keep_up(struct flv_output *o)
+{
+    const struct frame *next = frame_ring_get(o->ring, o->at.cursor);
+    if (o->at.cursor < frame_ring_tail(o->ring) || (next != NULL && too_far_behind(o, next)))
+        skip_ahead(o);
+}
+
+/* No player takes another codec in mid-connection: it has to come again. */
+static bool changed_codec(const struct flv_output *o, const struct frame *f)
+{
+    const struct codec_config *told = o->config[f->track];
+    return told != NULL && told != f->config && told->codec != f->config->codec;
+}
+
+static bool left_out(struct flv_output *o, const struct frame *f)
+{
+    if (o->at.wait_key) {
+        if (f->track != TRACK_VIDEO || !f->key)
+            return true;
+        o->at.wait_key = false;
+        if (o->at.clock.last_ms[TRACK_VIDEO] == -1)
+            viewer_clock_start(&o->at.clock, f->dts_us, f->dts_us);
+        else
+            viewer_clock_skip_to(&o->at.clock, f);
+    }
+    return f->track == TRACK_AUDIO && !o->want_audio;
+}
+
+static void make_tag(const struct flv_output *o, struct frame *f, uint32_t ts_ms, int32_t cts_ms,
+                     struct flv_output_tag *tag)
+{
+    uint8_t flv[FLV_PREFIX_MAX];
+    size_t flv_len = flv_frame_prefix(flv, f, o->dialect, ts_ms, cts_ms);
+    assert(flv_len != 0); /* access_unit bounds a frame far below a tag's limit */
+    size_t ws_len = 0;
+    if (o->websocket)
+        ws_len = websocket_binary_header(tag->prefix, flv_len + f->len + FLV_TRAILER_BYTES);
+    memcpy(tag->prefix + ws_len, flv, flv_len);
+    tag->prefix_len = (uint8_t)(ws_len + flv_len);
+    tag->frame = f;
+    flv_frame_trailer(tag->trailer, f, flv_len);
+}
+
+/*
+ * The next frame for this viewer as a tag, if one can be written right after what is in the batch.
+ * A frame with a new configuration cannot: its sequence header must go first, by way of the head
+ * buffer, which has its place at the front of a batch.  It is made once nothing precedes it.
+ *
+ * @param first  the batch has neither head nor tag so far.
+ */
+static bool next_tag(struct flv_output *o, bool first, struct flv_output_tag *tag)
+{
+    struct frame *f;
+    for (; (f = frame_ring_get(o->ring, o->at.cursor)) != NULL; o->at.cursor++) {
+        struct flv_output_position before = o->at;
+        uint32_t ts_ms;
+        int32_t cts_ms;
+        if (changed_codec(o, f)) {
+            o->codec_changed = true;
+            return false;
+        }
+        if (left_out(o, f) || !viewer_clock_map(&o->at.clock, f, &ts_ms, &cts_ms))
+            continue;
+        if (f->config != o->config[f->track]) {
+            if (!first || announce_config(o, f->config, ts_ms)) {
+                o->at = before;
+                return false;
+            }
+        }
+        make_tag(o, f, ts_ms, cts_ms, tag);
+        o->at.cursor++;
+        return true;
+    }
+    return false;
+}
+
+/* --- one write ----------------------------------------------------------------- */
+
+static int tag_iov(struct flv_output_tag *tag, struct iovec *iov)
+{
+    iov[0] = (struct iovec){tag->prefix, tag->prefix_len};
+    iov[1] = (struct iovec){tag->frame->data, tag->frame->len};
+    iov[2] = (struct iovec){tag->trailer, sizeof(tag->trailer)};
+    return 3;
+}
+
+static size_t tag_len(const struct flv_output_tag *tag)
+{
+    return tag->prefix_len + tag->frame->len + sizeof(tag->trailer);
+}
+
+/* Drop the first n bytes of an I/O vector. @return its new count. */
+static int iov_skip(struct iovec *iov, int count, size_t n)
+{
+    int first = 0;
+    while (first < count && n >= iov[first].iov_len)
+        n -= iov[first++].iov_len;
+    if (first < count) {
+        iov[first].iov_base = (uint8_t *)iov[first].iov_base + n;
+        iov[first].iov_len -= n;
+    }
+    memmove(iov, iov + first, (size_t)(count - first) * sizeof(*iov));
+    return count - first;
+}
+
+/* What one sendmsg() is given: the partial tag, the head, then tags from the cursor on. */
+struct batch {
+    struct iovec iov[3 + 1 + BATCH_FRAMES * 3];
+    int iov_count;
+    size_t partial_bytes;
+    size_t head_bytes;
+    size_t bytes; /* of all */
+    struct flv_output_tag tags[BATCH_FRAMES];
+    struct flv_output_position before; /* where the viewer is without any of the tags */
+    struct flv_output_position after[BATCH_FRAMES]; /* and with each of them */
+    int tag_count;
+};
+
+static void batch_fill(struct flv_output *o, struct batch *b)
+{
+    b->iov_count = 0;
+    b->partial_bytes = 0;
+    b->tag_count = 0;
+    b->before = o->at;
+    if (o->partial.frame != NULL) {
+        b->partial_bytes = tag_len(&o->partial) - o->partial_sent;
+        b->iov_count = iov_skip(b->iov, tag_iov(&o->partial, b->iov), o->partial_sent);
+    }
+    b->head_bytes = o->head_len - o->head_sent;
+    if (b->head_bytes > 0)
+        b->iov[b->iov_count++] = (struct iovec){o->head + o->head_sent, b->head_bytes};
+    b->bytes = b->partial_bytes + b->head_bytes;
+
+    while (o->started && b->tag_count < BATCH_FRAMES &&
+           next_tag(o, b->head_bytes == 0 && b->tag_count == 0, &b->tags[b->tag_count])) {
+        b->iov_count += tag_iov(&b->tags[b->tag_count], b->iov + b->iov_count);
+        b->bytes += tag_len(&b->tags[b->tag_count]);
+        b->after[b->tag_count++] = o->at;
+    }
+}
+
+static void partial_sent(struct flv_output *o, size_t n)
+{
+    o->partial_sent += n;
+    if (o->partial.frame != NULL && o->partial_sent == tag_len(&o->partial))
+        frame_unref(&o->partial.frame);
+}
+
+static void head_sent(struct flv_output *o, size_t n)
+{
+    o->head_sent += n;
+    if (o->head_len > 0 && o->head_sent == o->head_len) {
+        free(o->head);
+        o->head = NULL;
+        o->head_len = o->head_sent = 0;
+    }
+}
+
+/* The socket took n bytes of the batch: move the viewer to where that brought it. */
+static void batch_sent(struct flv_output *o, const struct batch *b, size_t n)
+{
+    size_t part = n < b->partial_bytes ? n : b->partial_bytes;
+    partial_sent(o, part);
+    n -= part;
+    part = n < b->head_bytes ? n : b->head_bytes;
+    head_sent(o, part);
+    n -= part;
+
+    o->at = b->before;
+    for (int i = 0; i < b->tag_count && n > 0; i++) {
+        size_t len = tag_len(&b->tags[i]);
+        o->at = b->after[i];
+        if (n < len) {
+            o->partial = b->tags[i];
+            o->partial.frame = frame_ref(o->partial.frame);
+            o->partial_sent = n;
+            break;
+        }
+        n -= len;
+    }
+}
+
+/* One sendmsg().  more: it all went out, and there may be more to write. */
+static enum flv_output_result write_batch(struct flv_output *o, int fd, bool *more)
+{
+    struct batch b;
+    batch_fill(o, &b);
+    *more = b.bytes > 0 || o->head_len > 0; /* a sequence header was made: it leads the next one */
+    if (b.bytes == 0)
+        return FLV_OUTPUT_DONE;
+
+    struct msghdr mh = {.msg_iov = b.iov, .msg_iovlen = (size_t)b.iov_count};
+    ssize_t n;
+    do
+        n = sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n == -1 && errno == EINTR);
+    bool full = n == -1 && (errno == EAGAIN || errno == ENOBUFS);
+    size_t sent = n > 0 ? (size_t)n : 0;
+    batch_sent(o, &b, sent);
+    o->bytes += sent;
+    if (n == -1 && !full)
+        return FLV_OUTPUT_LOST;
+    return sent < b.bytes ? FLV_OUTPUT_FULL : FLV_OUTPUT_DONE;
+}
+
+enum flv_output_result flv_output_write(struct flv_output *output, int fd)
+{
+    enum flv_output_result result;
+    bool more;
+    if (output->started)
+        keep_up(output);
+    do
+        result = write_batch(output, fd, &more);
+    while (result == FLV_OUTPUT_DONE && more);
+    if (result == FLV_OUTPUT_DONE && output->codec_changed)
+        result = FLV_OUTPUT_CODEC;
+    if (result == FLV_OUTPUT_DONE && output->at.clock.last_ms[TRACK_VIDEO] > VIEWER_CLOCK_MAX_MS)
+        result = FLV_OUTPUT_END;
+    return result;
+}
+
+/* --- life ----------------------------------------------------------------------- */
+
+void flv_output_init(struct flv_output *output, const struct frame_ring *ring,
+                     const struct ipc_limits *limits, const struct ipc_client *request)
+{
+    *output = (struct flv_output){
+        .ring = ring,
+        .limits = limits,
+        .dialect = request->hevc == IPC_HEVC_LEGACY ? FLV_HEVC_LEGACY : FLV_HEVC_ENHANCED,
+        .websocket = request->websocket != 0,
+        .want_audio = request->audio != 0,
+    };
+}
+
+void flv_output_free(struct flv_output *output)
+{
+    frame_unref(&output->partial.frame);
+    for (int i = 0; i < TRACK_COUNT; i++)
+        codec_config_unref(&output->config[i]);
+    free(output->head);
+    output->head = NULL;
+}
+
+void flv_output_append(struct flv_output *output, const void *data, size_t len)
+{
+    append_bytes(output, data, len);
+}
+
+size_t flv_output_pending(const struct flv_output *output)
+{
+    return output->head_len - output->head_sent;
+}
+
+bool flv_output_is_between_messages(const struct flv_output *output)
+{
+    return output->partial.frame == NULL && output->head_len == 0;
+}
+
+/* Where a viewer begins: at the cached key frame, or at the next one. */
+static void set_start(struct flv_output *o, enum ipc_join join)
+{
+    const struct frame_ring *ring = o->ring;
+    uint64_t key;
+    bool cached = frame_ring_key(ring, &key);
+    bool at_key = cached && key + 1 == frame_ring_head(ring);
+    o->join_dts_us = frame_ring_newest_dts_us(ring);
+    if (!cached || (join == IPC_JOIN_KEY && !at_key)) {
+        o->at.cursor = frame_ring_head(ring);
+        o->at.wait_key = true;
+        viewer_clock_start(&o->at.clock, o->join_dts_us, o->join_dts_us);
+    } else {
+        int64_t start_us = frame_ring_get(ring, key)->dts_us;
+        o->at.cursor = key;
+        viewer_clock_start(&o->at.clock, start_us,
+                           join == IPC_JOIN_LIVE ? o->join_dts_us : start_us);
+    }
+}
+
+/* players.md: header, onMetaData at 0 and the configurations together, then from a key frame on. */
+static void append_preamble(struct flv_output *o, struct codec_config *video,
+                            struct codec_config *audio)
+{
+    size_t size = FLV_HEADER_BYTES + FLV_METADATA_MAX + flv_config_size(video, o->dialect) +
+                  (audio != NULL ? flv_config_size(audio, o->dialect) : 0);
+    uint8_t *buf = xcalloc(1, size);
+    size_t len = FLV_HEADER_BYTES;
+    flv_header(buf, true, audio != NULL);
+    len += flv_metadata(buf + len, video, audio, o->dialect);
+    len += flv_config(buf + len, video, o->dialect, 0);
+    remember_config(o, video);
+    if (audio != NULL) {
+        len += flv_config(buf + len, audio, o->dialect, 0);
+        remember_config(o, audio);
+    }
+    append_message(o, buf, len);
+    free(buf);
+}
+
+void flv_output_start(struct flv_output *output, enum ipc_join join, struct codec_config *video,
+                      struct codec_config *audio)
+{
+    set_start(output, join);
+    append_preamble(output, video, output->want_audio ? audio : NULL);
+    output->started = true;
+}
