@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <libavcodec/avcodec.h>
-#include <libavutil/pixdesc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,8 +212,6 @@ struct description {
     int width;
     int height;
     AVRational frame_rate;
-    uint8_t chroma_format_idc;
-    uint8_t bit_depth;
 };
 
 static size_t put_annex_b(uint8_t *out, const uint8_t *data, size_t len)
@@ -223,22 +220,6 @@ static size_t put_annex_b(uint8_t *out, const uint8_t *data, size_t len)
     memcpy(out, start_code, sizeof(start_code));
     memcpy(out + sizeof(start_code), data, len);
     return sizeof(start_code) + len;
-}
-
-static void describe_format(int format, struct description *d)
-{
-    d->chroma_format_idc = 1;
-    d->bit_depth = 8;
-    const AVPixFmtDescriptor *pix = av_pix_fmt_desc_get((enum AVPixelFormat)format);
-    if (pix == NULL)
-        return;
-    d->bit_depth = (uint8_t)pix->comp[0].depth;
-    if (pix->nb_components < 3)
-        d->chroma_format_idc = 0;
-    else if (pix->log2_chroma_w == 0)
-        d->chroma_format_idc = 3;
-    else
-        d->chroma_format_idc = pix->log2_chroma_h == 0 ? 2 : 1;
 }
 
 /* unit: the active sets and the slice's head in Annex B form, padded. */
@@ -265,7 +246,6 @@ static int parse(enum AVCodecID codec, const uint8_t *unit, int len, struct desc
     /* Up to FFmpeg 6.0 the H.264 parser counted fields (ticks of the VUI), not frames. */
     if (codec == AV_CODEC_ID_H264 && avcodec_version() < AV_VERSION_INT(60, 31, 0))
         d->frame_rate = av_div_q(d->frame_rate, (AVRational){2, 1});
-    describe_format(parser->format, d);
     rc = 0;
 
 out:
@@ -318,7 +298,7 @@ static uint8_t *put_sets(uint8_t *p, const struct parameter_sets *sets, const st
 
 /* ISO/IEC 14496-15 5.3.3.1 */
 static size_t put_avcc(uint8_t *out, const struct parameter_sets *sets, const struct active *active,
-                       const struct description *d)
+                       const struct sps_info *sps)
 {
     unsigned count;
     uint8_t profile_idc = active->sps->data[1];
@@ -331,9 +311,9 @@ static size_t put_avcc(uint8_t *out, const struct parameter_sets *sets, const st
     p = put_sets(p + 1, sets, active, PARAMETER_SET_PPS, &count);
     *pps_count = (uint8_t)count;
     if (profile_idc != 66 && profile_idc != 77 && profile_idc != 88) {
-        *p++ = 0xfc | d->chroma_format_idc;
-        *p++ = (uint8_t)(0xf8 | (d->bit_depth - 8));
-        *p++ = (uint8_t)(0xf8 | (d->bit_depth - 8));
+        *p++ = 0xfc | sps->chroma_format_idc;
+        *p++ = (uint8_t)(0xf8 | (sps->bit_depth_luma - 8));
+        *p++ = (uint8_t)(0xf8 | (sps->bit_depth_chroma - 8));
         *p++ = 0; /* numOfSequenceParameterSetExt */
     }
     return (size_t)(p - out);
@@ -341,7 +321,7 @@ static size_t put_avcc(uint8_t *out, const struct parameter_sets *sets, const st
 
 /* ISO/IEC 14496-15 8.3.3.1.  array_completeness stays 0: sets may come in band as well. */
 static size_t put_hvcc(uint8_t *out, const struct parameter_sets *sets, const struct active *active,
-                       const struct sps_info *sps, const struct description *d)
+                       const struct sps_info *sps)
 {
     static const uint8_t types[] = {HEVC_NAL_VPS, HEVC_NAL_SPS, HEVC_NAL_PPS};
     out[0] = 1;
@@ -349,9 +329,9 @@ static size_t put_hvcc(uint8_t *out, const struct parameter_sets *sets, const st
     out[13] = 0xf0; /* min_spatial_segmentation_idc: not known */
     out[14] = 0;
     out[15] = 0xfc; /* parallelismType: not known */
-    out[16] = 0xfc | d->chroma_format_idc;
-    out[17] = (uint8_t)(0xf8 | (d->bit_depth - 8));
-    out[18] = (uint8_t)(0xf8 | (d->bit_depth - 8));
+    out[16] = 0xfc | sps->chroma_format_idc;
+    out[17] = (uint8_t)(0xf8 | (sps->bit_depth_luma - 8));
+    out[18] = (uint8_t)(0xf8 | (sps->bit_depth_chroma - 8));
     out[19] = 0; /* avgFrameRate: not known */
     out[20] = 0;
     out[21] = (uint8_t)(sps->temporal_layers << 3 | (sps->temporal_id_nested ? 4 : 0) | 3);
@@ -381,8 +361,6 @@ static int make_config(const struct parameter_sets *sets, const struct active *a
     int rc = describe(sets, active, slice, &d);
     if (rc != 0)
         return rc;
-    if (d.bit_depth < 8 || d.bit_depth > 15)
-        return -EINVAL;
 
     size_t room = HVCC_HEAD_BYTES + 9 + 4;
     for (unsigned i = 0; i < sets->count; i++)
@@ -390,8 +368,8 @@ static int make_config(const struct parameter_sets *sets, const struct active *a
     uint8_t *record = malloc(room);
     if (record == NULL)
         return -ENOMEM;
-    size_t len = sets->codec == AV_CODEC_ID_H264 ? put_avcc(record, sets, active, &d)
-                                                 : put_hvcc(record, sets, active, &info, &d);
+    size_t len = sets->codec == AV_CODEC_ID_H264 ? put_avcc(record, sets, active, &info)
+                                                 : put_hvcc(record, sets, active, &info);
     assert(len <= room);
     rc = 0;
     if (*config != NULL && (*config)->record_len == len &&

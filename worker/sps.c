@@ -24,18 +24,35 @@ static void skip_scaling_list(struct nal_bits *b, unsigned size)
     }
 }
 
-/* The members that only the high profiles have. */
-static void skip_high_profile(struct nal_bits *b)
+static void read_chroma_format(struct nal_bits *b, struct sps_info *info)
 {
     uint32_t chroma_format_idc = nal_bits_ue(b);
+    if (chroma_format_idc > 3)
+        b->overrun = true;
+    info->chroma_format_idc = (uint8_t)(chroma_format_idc & 3);
     if (chroma_format_idc == 3)
         (void)nal_bits_read(b, 1); /* separate_colour_plane_flag */
-    (void)nal_bits_ue(b);          /* bit_depth_luma_minus8 */
-    (void)nal_bits_ue(b);          /* bit_depth_chroma_minus8 */
-    (void)nal_bits_read(b, 1);     /* qpprime_y_zero_transform_bypass_flag */
-    if (nal_bits_read(b, 1) == 0)  /* seq_scaling_matrix_present_flag */
+}
+
+static void read_bit_depths(struct nal_bits *b, struct sps_info *info)
+{
+    uint32_t luma_minus8 = nal_bits_ue(b);
+    uint32_t chroma_minus8 = nal_bits_ue(b);
+    if (luma_minus8 > 7 || chroma_minus8 > 7)
+        b->overrun = true; /* out of range counts as unreadable */
+    info->bit_depth_luma = (uint8_t)(8 + (luma_minus8 & 7));
+    info->bit_depth_chroma = (uint8_t)(8 + (chroma_minus8 & 7));
+}
+
+/* The members that only the high profiles have. */
+static void read_high_profile(struct nal_bits *b, struct sps_info *info)
+{
+    read_chroma_format(b, info);
+    read_bit_depths(b, info);
+    (void)nal_bits_read(b, 1);    /* qpprime_y_zero_transform_bypass_flag */
+    if (nal_bits_read(b, 1) == 0) /* seq_scaling_matrix_present_flag */
         return;
-    unsigned lists = chroma_format_idc == 3 ? 12 : 8;
+    unsigned lists = info->chroma_format_idc == 3 ? 12 : 8;
     for (unsigned i = 0; i < lists; i++) {
         if (nal_bits_read(b, 1) != 0)
             skip_scaling_list(b, i < 6 ? 16 : 64);
@@ -109,8 +126,10 @@ static bool read_h264(struct nal_bits *b, struct sps_info *info)
         return false;
     info->id = (uint8_t)id;
 
+    info->chroma_format_idc = 1;
+    info->bit_depth_luma = info->bit_depth_chroma = 8;
     if (has_high_profile_members(profile_idc))
-        skip_high_profile(b);
+        read_high_profile(b, info);
     (void)nal_bits_ue(b); /* log2_max_frame_num_minus4 */
     uint32_t pic_order_cnt_type = nal_bits_ue(b);
     if (pic_order_cnt_type == 0) {
@@ -173,16 +192,14 @@ static bool read_hevc(struct nal_bits *b, struct sps_info *info)
     if (b->overrun || id > 15)
         return false;
     info->id = (uint8_t)id;
-    if (nal_bits_ue(b) == 3)       /* chroma_format_idc */
-        (void)nal_bits_read(b, 1); /* separate_colour_plane_flag */
-    (void)nal_bits_ue(b);          /* pic_width_in_luma_samples */
-    (void)nal_bits_ue(b);          /* pic_height_in_luma_samples */
+    read_chroma_format(b, info);
+    (void)nal_bits_ue(b); /* pic_width_in_luma_samples */
+    (void)nal_bits_ue(b); /* pic_height_in_luma_samples */
     if (nal_bits_read(b, 1) != 0) {
         for (int i = 0; i < 4; i++)
             (void)nal_bits_ue(b); /* conformance window */
     }
-    (void)nal_bits_ue(b); /* bit_depth_luma_minus8 */
-    (void)nal_bits_ue(b); /* bit_depth_chroma_minus8 */
+    read_bit_depths(b, info);
     (void)nal_bits_ue(b); /* log2_max_pic_order_cnt_lsb_minus4 */
 
     uint32_t reorder = 0;

@@ -14,6 +14,9 @@ struct sps_info {
     /* H.264: max_num_reorder_frames of the VUI (E.2.1), 0 without it, as nearly all cameras that
      * leave it out send no B pictures; HEVC: sps_max_num_reorder_pics of the highest sub-layer. */
     uint8_t reorder_frames;
+    uint8_t chroma_format_idc;
+    uint8_t bit_depth_luma;
+    uint8_t bit_depth_chroma;
     /* HEVC, for the hvcC: */
     uint8_t temporal_layers;
     bool temporal_id_nested;
