@@ -126,7 +126,7 @@ $(call obj,$(UNIT_SRC) $(FUZZ_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
 # The page and its player (from npm, once) become part of the master.
 $(MPEGTS_JS): master/web/package-lock.json
 	$(call say,NPM)
-	$(Q)cd master/web && npm ci --omit=dev --no-audit --no-fund --loglevel=error
+	$(Q)cd master/web && npm ci $(if $(wildcard $(FLV_JS)),,--omit=dev) --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # What tests and lint need of npm besides.

@@ -11,7 +11,7 @@ const SILENT_MS = 3000; // no new picture: say so
 const DEAD_MS = 75000; // longer than the server keeps a viewer without its camera
 
 // Seconds between what is shown and the newest that has arrived.
-const EDGE = { jump: 2.0, fast: 0.7, enough: 0.35, target: 0.2, rate: 1.1 };
+const EDGE = { jump: 2.0, fast: 0.5, enough: 0.25, target: 0.2, rate: 1.1 };
 
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts

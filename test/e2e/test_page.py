@@ -386,14 +386,15 @@ def test_screenshots(gateway, browser):
                 for width, height in ((1280, 800), (820, 1000), (390, 780)):
                     browser.resize(width, height)
                     browser.run("return new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
-                    browser.screenshot(os.path.join(SHOTS, f"dashboard-{layout}-{scheme}-{width}.png"))
+                    browser.screenshot(os.path.join(SHOTS, f"dashboard-{layout}-{scheme}-{width}.jpg"))
             browser.set_scheme("dark")
         browser.resize(1280, 800)
         browser.open(page(gateway, "/play?cam=front-door"))
         wait_live(browser)
         browser.find("#stats-button").click()
-        browser.wait("document.querySelector('#stat-viewers').textContent !== '–'", 30, "statistics")
-        browser.screenshot(os.path.join(SHOTS, "player-dark-1280.png"))
+        browser.wait("[...document.querySelectorAll('#stats dd')].every((d) => d.textContent !== '–')", 60,
+                     "statistics")
+        browser.screenshot(os.path.join(SHOTS, "player-dark-1280.jpg"))
     finally:
         browser.set_scheme("dark")
         browser.resize(1280, 800)

@@ -100,7 +100,9 @@ class Browser:
 
     def screenshot(self, path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        assert self.driver.save_screenshot(path)
+        data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "jpeg", "quality": 82})["data"]
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(data))
 
 
 def browser_missing():
