@@ -205,7 +205,7 @@ unit: $(UNIT_BIN)
 fuzz-replay: $(FUZZ_BIN)
 	@bad=0; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; timeout 60 $$f test/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; bad=1; }; done; exit $$bad
 
-check: all unit fuzz-replay
+check: all tools unit fuzz-replay
 
 asan tsan:
 	$(MAKE) BUILD=$@ check

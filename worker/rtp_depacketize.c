@@ -14,7 +14,7 @@
 #define PACKET_MAX 65536
 #define IO_BUFFER_BYTES 4096
 #define SDP_BYTES (SDP_FMTP_MAX + 1024)
-#define AAC_FRAME_SAMPLES 1024
+#define AAC_FRAME_SAMPLES ((int64_t)1024)
 
 struct rtp_depacketizer {
     enum track track;

@@ -28,7 +28,8 @@ static bool is_address(const char *host)
 static bool expect_host(struct rtsp_tls *t, const char *host, bool insecure)
 {
     bool address = is_address(host);
-    if (!address && SSL_set_tlsext_host_name(t->ssl, host) != 1)
+    if (!address && SSL_ctrl(t->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                             (void *)(uintptr_t)host) != 1)
         return false;
     if (insecure)
         return true;

@@ -21,7 +21,8 @@ struct udp_port {
     struct rtsp_transport *transport;
     enum track track;
     bool open;
-    struct sockaddr_storage peer; /* ss_family 0: unknown */
+    struct sockaddr_storage peer;   /* where we send: the camera's end of the connection */
+    struct sockaddr_storage source; /* where it says that it sends from; ss_family 0: not said */
 };
 
 struct write {
@@ -58,8 +59,6 @@ struct rtsp_transport {
     void (*closed)(void *ctx);
     void *closed_ctx;
 };
-
-static void connect_next(struct rtsp_transport *t);
 
 /* --- the end ------------------------------------------------------------ */
 
@@ -241,7 +240,8 @@ static void on_datagram(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
     struct rtsp_transport *t = p->transport;
     if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 || t->ended)
         return;
-    if (!same_host(from, &p->peer)) /* anybody can send to a port: only the camera is heard */
+    /* Anybody can send to a port: only the camera is heard. */
+    if (!same_host(from, &p->peer) && !same_host(from, &p->source))
         return;
     t->events.on_datagram(t->events.ctx, p->track, (const uint8_t *)buf->base, (size_t)n);
 }
@@ -319,7 +319,8 @@ static bool bind_pair(struct rtsp_transport *t, enum track track,
                       const struct sockaddr_storage *local)
 {
     for (int i = 0; i < UDP_PAIR_TRIES; i++) {
-        uint16_t port, neighbour;
+        uint16_t port = 0;
+        uint16_t neighbour = 0;
         int rtp = bind_socket(local, 0, &port);
         if (rtp < 0)
             return false;
@@ -378,13 +379,9 @@ void rtsp_transport_udp_peer(struct rtsp_transport *transport, enum track track,
         int len = sizeof(p->peer);
         if (!p->open || uv_tcp_getpeername(&t->tcp, (struct sockaddr *)&p->peer, &len) != 0)
             continue;
-        struct sockaddr_storage said = {0};
-        if (p->peer.ss_family == AF_INET &&
-            uv_ip4_addr(source, 0, (struct sockaddr_in *)&said) == 0)
-            p->peer = said;
-        else if (p->peer.ss_family == AF_INET6 &&
-                 uv_ip6_addr(source, 0, (struct sockaddr_in6 *)&said) == 0)
-            p->peer = said;
+        if (uv_ip4_addr(source, 0, (struct sockaddr_in *)&p->source) != 0 &&
+            uv_ip6_addr(source, 0, (struct sockaddr_in6 *)&p->source) != 0)
+            p->source.ss_family = 0;
         set_port(&p->peer, ports[i]);
         send_datagram(p, openers[i], sizes[i]);
     }
@@ -398,45 +395,7 @@ void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track
 
 /* --- connecting --------------------------------------------------------- */
 
-static void on_connect(uv_connect_t *request, int status)
-{
-    struct rtsp_transport *t = request->data;
-    if (!t->closing && status < 0) {
-        (void)snprintf(t->failure, sizeof(t->failure), "%s", uv_strerror(status));
-        connect_next(t);
-    } else if (!t->closing) {
-        (void)uv_tcp_nodelay(&t->tcp, 1);
-        (void)uv_tcp_keepalive(&t->tcp, 1, 60);
-        int rc = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_read);
-        if (rc < 0)
-            end(t, uv_strerror(rc));
-        else if (t->udp && !bind_udp(t))
-            end(t, "no UDP ports to receive on");
-        else if (t->tls != NULL)
-            tls_handshake(t);
-        else
-            t->events.on_connected(t->events.ctx);
-    }
-    release(t);
-}
-
-static void connect_address(struct rtsp_transport *t)
-{
-    const struct addrinfo *address = t->next_address;
-    int rc = address == NULL ? -1 : uv_tcp_init(t->loop, &t->tcp);
-    if (rc != 0) {
-        end(t, t->failure);
-        return;
-    }
-    t->next_address = address->ai_next;
-    t->tcp.data = t;
-    t->tcp_open = true;
-    t->pending += 2; /* the handle, the request */
-    t->connect.data = t;
-    rc = uv_tcp_connect(&t->connect, &t->tcp, address->ai_addr, on_connect);
-    if (rc < 0)
-        on_connect(&t->connect, rc);
-}
+static void connect_address(struct rtsp_transport *t);
 
 static void on_tcp_closed(uv_handle_t *handle)
 {
@@ -446,15 +405,56 @@ static void on_tcp_closed(uv_handle_t *handle)
     release(t);
 }
 
-/* A TCP handle connects once: the next address gets a new one. */
-static void connect_next(struct rtsp_transport *t)
+/* A TCP handle connects once: the next address gets a new one, when this one is closed. */
+static void try_next_address(struct rtsp_transport *t, int error)
 {
-    if (!t->tcp_open) {
-        connect_address(t);
-        return;
-    }
+    (void)snprintf(t->failure, sizeof(t->failure), "%s", uv_strerror(error));
     t->tcp_open = false;
     uv_close((uv_handle_t *)&t->tcp, on_tcp_closed);
+}
+
+static void on_connected(struct rtsp_transport *t)
+{
+    (void)uv_tcp_nodelay(&t->tcp, 1);
+    (void)uv_tcp_keepalive(&t->tcp, 1, 60);
+    int rc = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_read);
+    if (rc < 0)
+        end(t, uv_strerror(rc));
+    else if (t->udp && !bind_udp(t))
+        end(t, "no UDP ports to receive on");
+    else if (t->tls != NULL)
+        tls_handshake(t);
+    else
+        t->events.on_connected(t->events.ctx);
+}
+
+static void on_connect(uv_connect_t *request, int status)
+{
+    struct rtsp_transport *t = request->data;
+    if (!t->closing && status < 0)
+        try_next_address(t, status);
+    else if (!t->closing)
+        on_connected(t);
+    release(t);
+}
+
+static void connect_address(struct rtsp_transport *t)
+{
+    const struct addrinfo *address = t->next_address;
+    if (address == NULL || uv_tcp_init(t->loop, &t->tcp) != 0) {
+        end(t, t->failure);
+        return;
+    }
+    t->next_address = address->ai_next;
+    t->tcp.data = t;
+    t->tcp_open = true;
+    t->connect.data = t;
+    t->pending++;
+    int rc = uv_tcp_connect(&t->connect, &t->tcp, address->ai_addr, on_connect);
+    if (rc < 0)
+        try_next_address(t, rc);
+    else
+        t->pending++;
 }
 
 static void on_lookup(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
@@ -470,7 +470,7 @@ static void on_lookup(uv_getaddrinfo_t *request, int status, struct addrinfo *ad
         (void)snprintf(t->failure, sizeof(t->failure), "name lookup: %s", uv_strerror(status));
         t->next_address = NULL;
     }
-    connect_next(t);
+    connect_address(t);
     release(t);
 }
 

@@ -52,9 +52,10 @@ uint16_t rtsp_transport_udp_port(const struct rtsp_transport *transport, enum tr
 
 /**
  * Where a track's datagrams go to and come from.  Sends one to each port, so that NATs and
- * firewalls on the way let the camera's through.
+ * firewalls on the way let the camera's through; always to the host that we are connected to, so
+ * that a camera cannot make us send elsewhere.
  *
- * @param source  address, "" for that of the connection.
+ * @param source  address that datagrams may come from beside that of the connection, or "".
  * @param ports   RTP, RTCP; 0: unknown, nothing is sent.
  */
 void rtsp_transport_udp_peer(struct rtsp_transport *transport, enum track track, const char *source,

@@ -10,6 +10,7 @@
 
 #define DYNAMIC_PAYLOAD_TYPE 96
 #define VIDEO_CLOCK_RATE 90000
+#define CLOCK_RATE_MAX 1000000
 #define FIRST_UNASSIGNED_PAYLOAD_TYPE 35 /* RFC 3551 table 5 */
 #define LINE_MAX_BYTES 16384
 
@@ -134,16 +135,20 @@ static void parse_rtpmap(struct parser *p, const char *value)
         f = &p->formats[0]; /* the section names one format: it is meant */
     if (f == NULL)
         return;
-    unsigned rate = 0;
-    int channels = 0;
-    char codec[32];
-    if (sscanf(end, " %31[^/ ] /%u/%d", codec, &rate, &channels) < 1)
+    const char *codec = end + strspn(end, " ");
+    size_t codec_len = strcspn(codec, "/ ");
+    if (codec_len == 0)
         return;
-    (void)snprintf(f->codec, sizeof(f->codec), "%s", codec);
-    if (strcasecmp(codec, "HEVC") == 0)
+    (void)snprintf(f->codec, sizeof(f->codec), "%.*s", (int)codec_len, codec);
+    if (strcasecmp(f->codec, "HEVC") == 0)
         (void)snprintf(f->codec, sizeof(f->codec), "H265");
-    f->clock_rate = rate;
-    f->channels = channels > 0 && channels <= 8 ? channels : 0;
+    const char *rate = codec + codec_len + strspn(codec + codec_len, " ");
+    if (*rate != '/')
+        return;
+    unsigned long number = strtoul(rate + 1, &end, 10);
+    f->clock_rate = number <= CLOCK_RATE_MAX ? (uint32_t)number : 0;
+    number = *end == '/' ? strtoul(end + 1, NULL, 10) : 0;
+    f->channels = number <= 8 ? (int)number : 0;
 }
 
 static void parse_attribute(struct parser *p, const char *value)
