@@ -11,7 +11,8 @@ const SILENT_MS = 3000; // no new picture: say so
 const DEAD_MS = 75000; // longer than the server keeps a viewer without its camera
 
 // Seconds between what is shown and the newest that has arrived.
-const EDGE = { jump: 2.0, fast: 0.5, enough: 0.25, target: 0.2, rate: 1.1 };
+const EDGE = { jump: 2.0, faster: 1.0, fast: 0.5, enough: 0.25, target: 0.2 };
+const RATE = { faster: 1.3, fast: 1.1 };
 
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts
@@ -238,7 +239,7 @@ export class CameraStream extends EventTarget {
       video.currentTime = Math.max(start, end - EDGE.target);
       video.playbackRate = 1;
     } else if (lag > EDGE.fast) {
-      video.playbackRate = EDGE.rate;
+      video.playbackRate = lag > EDGE.faster ? RATE.faster : RATE.fast;
     } else if (lag < EDGE.enough) {
       video.playbackRate = 1;
     }

@@ -157,6 +157,16 @@ def test_player_takes_a_raw_url(gateway, browser, cameras):
     assert "127.0.0.1" in browser.find("#name").text
 
 
+def test_plays_where_websockets_do_not_pass(gateway, browser):
+    browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": """
+        if (location.search.includes('small-5')) WebSocket = class { constructor() {
+            setTimeout(() => this.onerror?.({code: 1006, message: 'blocked by the test'})); } close() {} };"""})
+    browser.open(page(gateway, "/play?cam=small-5"))
+    wait_live(browser)
+    browser.find("#stats-button").click()
+    browser.wait("document.querySelector('#stat-transport').textContent === 'HTTP'", 30, "plain HTTP")
+
+
 def test_player_links_and_snapshot(gateway, browser):
     browser.open(page(gateway, "/play?cam=front-door"))
     wait_live(browser)
