@@ -170,7 +170,7 @@ def bench_bare(viewers, seconds, shape, mode):
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: listening(port), 10, "the bare loop to listen", interval=0.01)
-        summary = load(f"http://127.0.0.1:{port}/", viewers, seconds - 1, 1)
+        summary = load(f"http://127.0.0.1:{port}/", viewers, seconds + 5, 1)  # until the server ends
         output = server.communicate(timeout=60)[0]
     finally:
         if server.poll() is None:

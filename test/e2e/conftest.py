@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests: the real binaries, cameras, viewers.  test/README.md says how they are built."""
 import os
+import sys
 
 import pytest
 
@@ -19,6 +20,10 @@ stall_timeout_ms = 1500
 idle_timeout_ms = 1000
 reconnect_window_ms = 20000
 """
+
+
+# Many threads of ours read sockets: let the one that judges have its turn soon.
+sys.setswitchinterval(0.0005)
 
 
 def pytest_collection_modifyitems(items):

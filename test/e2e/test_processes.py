@@ -114,8 +114,9 @@ def test_ten_cameras_ten_workers_and_a_crash_costs_one(crashing_gateway, ten_cam
             again.wait_frames(10)
             assert gateway.worker_of(victim.port) not in ([], [dead])
         others = [pair for pair in zip(viewers, ten_cameras) if pair[1] is not victim]
-        for viewer, _ in others:
-            viewer.wait_more(50)
+        wanted = [(viewer, len(viewer.flv.video) + 50) for viewer, _ in others]
+        for viewer, count in wanted:
+            viewer.wait_frames(count)
         for _, camera in others:
             assert gateway.worker_of(camera.port) == workers[camera.port]
             assert (camera.connections, camera.plays) == (1, 1)

@@ -112,11 +112,13 @@ class Gateway:
 
     def busy_workers(self):
         """Workers with a camera: a spare one has only its channel, no TCP or UDP socket."""
-        return [pid for pid in self.all_workers() if internet_sockets(pid)]
+        table = _inet_table()
+        return [pid for pid in self.all_workers() if internet_sockets(pid, table)]
 
     def worker_of(self, camera_port):
         """Workers that have a TCP connection to that port of a camera."""
-        return [pid for pid in self.all_workers() if camera_port in remote_ports(pid)]
+        table = _inet_table()
+        return [pid for pid in self.all_workers() if camera_port in remote_ports(pid, table)]
 
     # --- requests ---
 
@@ -204,11 +206,12 @@ def _inet_table():
     return result
 
 
-def internet_sockets(pid):
-    table = _inet_table()
+def internet_sockets(pid, table):
     return [s for s in processes.sockets(pid) if s[len("socket:["):-1] in table]
 
 
-def remote_ports(pid):
-    table = _inet_table()
-    return {table[s[len("socket:["):-1]] for s in processes.sockets(pid) if s[len("socket:["):-1] in table}
+def remote_ports(pid, table=None):
+    """Ports of the peers that a process is connected to."""
+    if table is None:
+        table = _inet_table()
+    return {table[s[len("socket:["):-1]] for s in internet_sockets(pid, table)}

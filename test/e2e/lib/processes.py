@@ -34,20 +34,24 @@ def alive(pid):
     return found is not None and found[0] not in "ZX"
 
 
-def children(pid):
-    """Living child processes, in order of their start."""
+def _forked(pid):
+    """Child processes, zombies too.  Each thread has its own list."""
     result = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            found = stat(int(entry))
-            if found and found[1] == pid and found[0] not in "ZX":
-                result.append(int(entry))
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            result += map(int, _read(pid, f"task/{task}/children").split())
+    except FileNotFoundError:
+        pass
     return sorted(result)
 
 
+def children(pid):
+    """Living child processes, in order of their pids."""
+    return [child for child in _forked(pid) if alive(child)]
+
+
 def zombies(pid):
-    return [int(e) for e in os.listdir("/proc") if e.isdigit() and (stat(int(e)) or " ")[0] == "Z"
-            and stat(int(e))[1] == pid]
+    return [child for child in _forked(pid) if (stat(child) or " ")[0] == "Z"]
 
 
 def command_line(pid):

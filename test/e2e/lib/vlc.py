@@ -1,7 +1,9 @@
 """VLC without a display, asked for its statistics."""
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import threading
 
 from . import processes
@@ -11,15 +13,16 @@ from .wait import wait_for
 class Vlc:
     """cvlc playing one address into nothing.  VLC refuses to run as root: then it runs as nobody."""
 
-    def __init__(self, url, home):
-        os.makedirs(home, exist_ok=True)
+    def __init__(self, url):
+        self.home = tempfile.TemporaryDirectory(prefix="vlc-")
         as_nobody = {}
         if os.geteuid() == 0:
             as_nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(self.home.name, "nobody", "nogroup")
         self.output = ""
         self.process = subprocess.Popen(
             ["cvlc", "-I", "rc", "--rc-fake-tty", "--vout", "dummy", "--aout", "dummy", "--no-video-title-show",
-             url], env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}, cwd="/",
+             url], env={"HOME": self.home.name, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}, cwd="/",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             preexec_fn=processes.die_with_parent, **as_nobody)
         self.thread = threading.Thread(target=self._read, daemon=True)
@@ -33,6 +36,9 @@ class Vlc:
             self.process.kill()
         self.process.wait()
         self.thread.join()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.home.cleanup()
 
     def _read(self):
         while True:
