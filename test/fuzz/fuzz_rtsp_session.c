@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define PASSWORD "geheim!"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fuzz {
@@ -19,6 +21,7 @@ struct fuzz {
     struct rtp_receiver *receivers[TRACK_COUNT];
     struct rtp_clock clock;
     bool refuse;
+    bool given_away; /* the input has the password in it: it may come back in URLs */
 };
 
 static void on_rtp(void *ctx, const struct rtp_packet *packet, bool lost_before,
@@ -61,14 +64,14 @@ static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data,
     }
 }
 
-static void take_output(struct rtsp_session *session)
+static void take_output(const struct fuzz *f)
 {
     size_t len;
-    const uint8_t *out = rtsp_session_output(session, &len);
+    const uint8_t *out = rtsp_session_output(f->session, &len);
     assert(len <= RTSP_OUTPUT_MAX);
-    for (size_t i = 0; i < len; i++) /* the password goes out hashed or in Base64 only */
-        assert(len - i < 7 || memcmp(out + i, "geheim!", 7) != 0);
-    rtsp_session_sent(session, len);
+    /* The password goes out hashed or in Base64 only. */
+    assert(f->given_away || len == 0 || memmem(out, len, PASSWORD, strlen(PASSWORD)) == NULL);
+    rtsp_session_sent(f->session, len);
 }
 
 static void feed(struct fuzz *f, const uint8_t *data, size_t len, int64_t now_us)
@@ -90,11 +93,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     static const uint32_t rates[TRACK_COUNT] = {90000, 8000};
-    struct fuzz f = {.refuse = (data[0] & 4) != 0};
+    struct fuzz f = {.refuse = (data[0] & 4) != 0,
+                     .given_away = memmem(data, size, PASSWORD, strlen(PASSWORD)) != NULL};
     const struct rtsp_session_params params = {
         .url = "rtsp://10.0.0.9/cam?x=1",
         .user = (data[0] & 8) != 0 ? "" : "admin",
-        .password = (data[0] & 8) != 0 ? "" : "geheim!",
+        .password = (data[0] & 8) != 0 ? "" : PASSWORD,
         .udp = (data[0] & 1) != 0,
         .options_first = (data[0] & 2) != 0,
         .udp_ports = {5000, (data[0] & 16) != 0 ? 5002 : 0},
@@ -103,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rtp_clock_init(&f.clock, rates);
     f.session = rtsp_session_new(&params, &(struct rtsp_session_events){on_ready, on_data, &f});
     rtsp_session_start(f.session, now_us);
-    take_output(f.session);
+    take_output(&f);
     for (size_t at = 1; at + 2 <= size;) {
         size_t len = (size_t)data[at] << 8 | data[at + 1];
         at += 2;
@@ -113,18 +117,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             rtsp_session_timeout(f.session, now_us);
         }
         feed(&f, data + at, len, now_us);
-        take_output(f.session);
+        take_output(&f);
         at += len;
     }
     rtsp_session_teardown(f.session);
-    take_output(f.session);
+    take_output(&f);
     rtsp_session_eof(f.session, "");
     enum http_error error;
     const char *detail;
     enum rtsp_verdict verdict = rtsp_session_verdict(f.session, &error, &detail);
     assert(verdict != RTSP_VERDICT_NONE);
     assert((error != HTTP_ERROR_NONE) == (verdict == RTSP_VERDICT_FAILED));
-    assert(strstr(detail, "geheim!") == NULL);
+    assert(f.given_away || strstr(detail, PASSWORD) == NULL);
     rtsp_session_free(&f.session);
     rtp_receiver_free(&f.receivers[TRACK_VIDEO]);
     rtp_receiver_free(&f.receivers[TRACK_AUDIO]);
