@@ -45,14 +45,11 @@ struct camera_audio {
     AVCodecParameters *par;
 };
 
-/* The first of the encoder's formats that camera_audio_next() can write. */
+/* One that the encoder takes and camera_audio_next() can write. */
 static inline enum AVSampleFormat camera_audio_format(const AVCodec *codec)
 {
-    const enum AVSampleFormat *f = codec->sample_fmts;
-    while (av_get_packed_sample_fmt(*f) != AV_SAMPLE_FMT_FLT &&
-           av_get_packed_sample_fmt(*f) != AV_SAMPLE_FMT_S16)
-        f++;
-    return *f;
+    bool floats = codec->id == AV_CODEC_ID_AAC || codec->id == AV_CODEC_ID_MP3;
+    return floats ? AV_SAMPLE_FMT_FLTP : AV_SAMPLE_FMT_S16;
 }
 
 static inline void camera_audio_open(struct camera_audio *c)

@@ -261,8 +261,11 @@ static void bases_apart_then_both(const struct camera *c, struct packet *p)
 {
     if (p->track == TRACK_AUDIO)
         shift(p, -9000 * S);
-    if (p->sent_us >= (p->track == TRACK_VIDEO ? 9 * S : 7 * S))
+    int64_t moved = p->track == TRACK_VIDEO ? 9 * S : 7 * S;
+    if (p->sent_us >= moved)
         shift(p, 500 * S);
+    if (p->sent_us >= moved - 200 * MS && p->sent_us < moved)
+        drop(p); /* so that a guess cannot be exact */
 }
 static void bases_apart(const struct camera *c, struct packet *p)
 {
@@ -274,6 +277,9 @@ static void bases_apart_one_bad(const struct camera *c, struct packet *p)
 {
     bases_apart(c, p);
     one_bad_stamp(c, p);
+    if (p->track == TRACK_VIDEO ? p->number > 250 && p->number < 255
+                                : p->number > 700 && p->number < 705)
+        drop(p);
 }
 static void clock_fast(const struct camera *c, struct packet *p)
 {
