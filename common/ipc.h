@@ -11,11 +11,12 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 1u
+#define IPC_VERSION 2u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
 #define IPC_HEADER_MAX 128   /* a request header value that the worker answers to */
+#define IPC_ACCESS_LIST_MAX 1024
 #define IPC_PAYLOAD_MAX 4096
 
 /* Phases of the receiver in which a message may arrive. */
@@ -33,6 +34,7 @@ enum ipc_transport {
 enum ipc_client_kind { IPC_CLIENT_STREAM, IPC_CLIENT_SNAPSHOT, IPC_CLIENT_MJPEG };
 enum ipc_join { IPC_JOIN_LIVE, IPC_JOIN_GOP, IPC_JOIN_KEY };
 enum ipc_hevc { IPC_HEVC_ENHANCED, IPC_HEVC_LEGACY };
+enum ipc_access_mode { IPC_ACCESS_ANY, IPC_ACCESS_NAMED, IPC_ACCESS_LIST, IPC_ACCESS_MODE_COUNT };
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
@@ -49,11 +51,26 @@ struct ipc_limits {
     uint32_t viewer_stall_timeout_ms;
 };
 
+/* Which hosts and addresses a camera may have: camera_access.h. */
+struct ipc_access {
+    uint32_t mode;    /* enum ipc_access_mode */
+    uint32_t trusted; /* 1: the configuration file names this camera, its own host is allowed */
+    char list[IPC_ACCESS_LIST_MAX]; /* of IPC_ACCESS_LIST */
+};
+
+/* What a reload may change of a camera. */
+struct ipc_settings {
+    struct ipc_limits limits;
+    struct ipc_access access;
+    uint32_t always_on; /* 1: stay connected without viewers */
+    uint32_t reserved;
+};
+
 /* The camera that this worker serves for the rest of its life. */
 struct ipc_assign {
-    struct ipc_limits limits;
+    struct ipc_settings settings;
     uint32_t transport; /* enum ipc_transport */
-    uint32_t always_on; /* 1: stay connected without viewers */
+    uint32_t reserved;
     char camera_id[IPC_CAMERA_ID_MAX];
     char url[IPC_URL_MAX]; /* normalised, credentials percent-encoded: never log it */
 };
@@ -157,6 +174,7 @@ enum ipc_camera_state {
 /* The tables.  X(NAME, name, payload, descriptors, phases) */
 #define IPC_TO_WORKER(X)                                                         \
     X(ASSIGN,  assign,  struct ipc_assign,  0, IPC_PH_BOOT)                      \
+    X(LIMITS,  limits,  struct ipc_settings, 0, IPC_PH_RUN | IPC_PH_DRAIN)       \
     X(CLIENT,  client,  struct ipc_client,  1, IPC_PH_RUN | IPC_PH_DRAIN)        \
     X(LEAVE,   leave,   struct ipc_leave,   0, IPC_PH_BOOT | IPC_PH_RUN)         \
     X(DRAIN,   drain,   struct ipc_drain,   0, IPC_PH_BOOT | IPC_PH_RUN)

@@ -221,6 +221,22 @@ static struct ipc_limits limits_of(const struct conf *conf)
     };
 }
 
+static struct ipc_settings settings_of(const struct camera *cam)
+{
+    const struct conf *conf = cam->table->conf;
+    struct ipc_settings settings = {
+        .limits = limits_of(conf),
+        .access = conf_access(conf),
+        .always_on = cam->always_on,
+    };
+    for (size_t i = 0; i < conf->camera_count && settings.access.trusted == 0; i++) {
+        char key[IPC_URL_MAX];
+        (void)url_format(&conf->cameras[i].url, key);
+        settings.access.trusted = strcmp(key, cam->key) == 0;
+    }
+    return settings;
+}
+
 /* @return 0 or negative errno. */
 static int start_worker(struct camera *cam)
 {
@@ -228,9 +244,8 @@ static int start_worker(struct camera *cam)
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
-        .limits = limits_of(cam->table->conf),
+        .settings = settings_of(cam),
         .transport = (uint32_t)cam->transport,
-        .always_on = cam->always_on,
     };
     (void)snprintf(assign.camera_id, sizeof(assign.camera_id), "%s", cam->id);
     (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);

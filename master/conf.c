@@ -49,6 +49,19 @@ void conf_free(struct conf *conf)
     free(conf->cameras);
     conf->cameras = NULL;
     conf->camera_count = 0;
+    explicit_bzero(&conf->access, sizeof(conf->access));
+}
+
+struct ipc_access conf_access(const struct conf *conf)
+{
+    struct ipc_access access = {.mode = IPC_ACCESS_LIST};
+    if (strcmp(conf->access.cameras, "any") == 0)
+        access.mode = IPC_ACCESS_ANY;
+    else if (strcmp(conf->access.cameras, "named") == 0)
+        access.mode = IPC_ACCESS_NAMED;
+    else
+        memcpy(access.list, conf->access.cameras, sizeof(access.list));
+    return access;
 }
 
 const struct conf_camera *conf_find_camera(const struct conf *conf, const char *name)

@@ -15,13 +15,16 @@
 
 #define CONF_BIND_MAX 64 /* an IPv4 or IPv6 address, NUL included */
 #define CONF_CAMERAS_MAX 4096
-#define CONF_TEXT_MAX 8192 /* error, help or version text of conf_load() */
+#define CONF_SECRET_MAX 129 /* a token or key, NUL included */
+#define CONF_TEXT_MAX 8192  /* error, help or version text of conf_load() */
 
 /* clang-format off */
 /*
  * Every option, once.  X(section, key, type, default, min, max, help)
  * Types: UINT32 (uint32_t), UINT64 (uint64_t), ADDRESS (char[CONF_BIND_MAX]),
- * LOG_LEVEL, LOG_FORMAT (the enums of common/log.h).  min and max are for numbers.
+ * LOG_LEVEL, LOG_FORMAT (the enums of common/log.h), CAMERAS (char[IPC_ACCESS_LIST_MAX],
+ * camera_access.h), SECRET (char[CONF_SECRET_MAX], up to max characters, never shown).  min and max
+ * are for numbers.
  * Environment: CAM_HTTPFLV_KEY for [server], CAM_HTTPFLV_SECTION_KEY for the others.
  */
 #define CONF_OPTIONS(X)                                                                            \
@@ -54,7 +57,13 @@
     X(viewer, queue_max_ms,        UINT32,     "3000",     100, 600000,                            \
       "a viewer behind by more skips to the next key frame")                                       \
     X(viewer, stall_timeout_ms,    UINT32,     "15000",    100, 600000,                            \
-      "a viewer that takes nothing for so long is disconnected")
+      "a viewer that takes nothing for so long is disconnected")                                   \
+    X(access, cameras,             CAMERAS,    "any",      0, 0,                                   \
+      "any, named, or host patterns and networks (10.0.0.0/8, *.cams.example)")                    \
+    X(access, token,               SECRET,     "",         0, 64,                                  \
+      "needed as ?token= or Authorization: Bearer")                                                \
+    X(access, signing_key,         SECRET,     "",         0, 128,                                 \
+      "then ?expires=UNIX&signature=HEX is accepted too")
 /* clang-format on */
 
 /* A [camera "name"] section. */
@@ -87,6 +96,11 @@ struct conf {
         uint32_t queue_max_ms;
         uint32_t stall_timeout_ms;
     } viewer;
+    struct {
+        char cameras[IPC_ACCESS_LIST_MAX];
+        char token[CONF_SECRET_MAX];
+        char signing_key[CONF_SECRET_MAX];
+    } access;
     struct conf_camera *cameras; /* in the order of the file */
     size_t camera_count;
 };
@@ -111,6 +125,9 @@ void conf_init(struct conf *conf);
 
 /** @return the named camera, or NULL.  Borrowed from conf. */
 const struct conf_camera *conf_find_camera(const struct conf *conf, const char *name);
+
+/** @return what [access] cameras asks for; trusted is 0. */
+struct ipc_access conf_access(const struct conf *conf);
 
 void conf_free(struct conf *conf);
 

@@ -141,7 +141,8 @@ static int begin_section(struct reader *r, const char *line)
         name[len - sizeof(camera)] = '\0';
         return begin_camera(r, name);
     }
-    return fail(r, r->line, "[%s]: [server], [camera], [viewer] and [camera \"name\"] are accepted",
+    return fail(r, r->line,
+                "[%s]: [server], [camera], [viewer], [access] and [camera \"name\"] are accepted",
                 r->section);
 }
 

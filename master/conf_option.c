@@ -1,5 +1,7 @@
 #include "master/conf_option.h"
 
+#include "common/camera_access.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -72,10 +74,40 @@ static bool parse_address(const char *value, char *out)
     return true;
 }
 
+static bool parse_cameras(const char *value, char *out)
+{
+    const char *reason;
+    if (strcmp(value, "any") != 0 && strcmp(value, "named") != 0 &&
+        camera_access_check_list(value, &reason) != 0)
+        return false;
+    (void)snprintf(out, IPC_ACCESS_LIST_MAX, "%s", value);
+    return true;
+}
+
+/* Printable ASCII, or nothing. */
+static bool parse_secret(const char *value, size_t max, char *out)
+{
+    size_t len = strlen(value);
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] <= ' ' || value[i] > '~')
+            return false;
+    }
+    if (len > max)
+        return false;
+    memset(out, 0, CONF_SECRET_MAX);
+    memcpy(out, value, len);
+    return true;
+}
+
 static void put_accepted(struct conf_text *text, const struct conf_option *option)
 {
     if (option->type == CONF_ADDRESS)
         conf_text_put(text, "an IPv4 or IPv6 address is accepted");
+    else if (option->type == CONF_SECRET)
+        conf_text_put(text, "up to %u printable ASCII characters, no spaces, are accepted",
+                      (unsigned)option->max);
+    else if (option->type == CONF_CAMERAS)
+        conf_text_put(text, "%s are accepted", option->help);
     else if (option->type == CONF_LOG_LEVEL || option->type == CONF_LOG_FORMAT)
         conf_text_put(text, "%s is accepted", option->help);
     else
@@ -107,6 +139,12 @@ int conf_option_set(struct conf *conf, const struct conf_option *option, const c
     case CONF_LOG_LEVEL:
         ok = log_level_parse(value, member) == 0;
         break;
+    case CONF_CAMERAS:
+        ok = parse_cameras(value, member);
+        break;
+    case CONF_SECRET:
+        ok = parse_secret(value, option->max, member);
+        break;
     case CONF_LOG_FORMAT:
         ok = strcmp(value, "text") == 0 || strcmp(value, "json") == 0;
         if (ok)
@@ -132,6 +170,12 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
         break;
     case CONF_ADDRESS:
         conf_text_put(text, "%s", (const char *)member);
+        break;
+    case CONF_CAMERAS:
+        conf_text_put(text, "%s", (const char *)member);
+        break;
+    case CONF_SECRET:
+        conf_text_put(text, "%s", *(const char *)member != '\0' ? "***" : "");
         break;
     case CONF_LOG_LEVEL:
         conf_text_put(text, "%s", levels[*(const enum log_level *)member]);

@@ -10,7 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum conf_option_type { CONF_UINT32, CONF_UINT64, CONF_ADDRESS, CONF_LOG_LEVEL, CONF_LOG_FORMAT };
+enum conf_option_type {
+    CONF_UINT32,
+    CONF_UINT64,
+    CONF_ADDRESS,
+    CONF_LOG_LEVEL,
+    CONF_LOG_FORMAT,
+    CONF_CAMERAS,
+    CONF_SECRET
+};
 
 struct conf_option {
     const char *section;
@@ -53,7 +61,7 @@ bool conf_section_known(const char *section);
 int conf_option_set(struct conf *conf, const struct conf_option *option, const char *value,
                     struct conf_text *accepted);
 
-/** Append the value as conf_option_set() takes it. */
+/** Append the value as conf_option_set() takes it; of a secret only that there is one. */
 void conf_option_write(const struct conf *conf, const struct conf_option *option,
                        struct conf_text *text);
 

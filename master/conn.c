@@ -4,6 +4,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "master/access.h"
 #include "master/api.h"
 #include "master/http_head.h"
 #include "master/pages.h"
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define READ_BYTES 4096
 
@@ -200,11 +202,24 @@ static void hand_over(struct conn *c, struct route *r)
     answer_error(c, error, "", r->camera_label, message);
 }
 
+/* The page's files hold nothing; what they ask for needs the token again. */
+static bool is_public(enum route_kind kind)
+{
+    return kind == ROUTE_PAGE || kind == ROUTE_HEALTHZ || kind == ROUTE_PREFLIGHT;
+}
+
 static void on_request(struct conn *c)
 {
     struct route *r = xcalloc(1, sizeof(*r));
     const struct http_request *request = &c->head.request;
+    const char *message;
     (void)route_request(c->server->conf, c->kind, request, r);
+    if (!is_public(r->kind) &&
+        !access_allows(c->server->conf, request, (int64_t)time(NULL), &message)) {
+        answer_error(c, HTTP_ERROR_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", NULL, message);
+        free(r);
+        return;
+    }
     bool for_camera =
         r->kind == ROUTE_STREAM || r->kind == ROUTE_SNAPSHOT || r->kind == ROUTE_MJPEG;
     if (r->kind == ROUTE_ERROR)

@@ -21,6 +21,8 @@
     X(AUDIO,      "audio")       \
     X(JOIN,       "join")        \
     X(TOKEN,      "token")       \
+    X(EXPIRES,    "expires")     \
+    X(SIGNATURE,  "signature")   \
     X(WIDTH,      "width")       \
     X(HEIGHT,     "height")      \
     X(QUALITY,    "quality")     \

@@ -1,5 +1,6 @@
 #include "worker/rtsp_transport.h"
 
+#include "common/camera_access.h"
 #include "common/xalloc.h"
 #include "worker/rtsp_tls.h"
 
@@ -36,6 +37,9 @@ struct rtsp_transport {
     char host[256];
     uint16_t port;
     bool udp;
+    const struct ipc_access *access; /* NULL: any */
+    const char *own_host;
+    bool forbidden; /* an address was, and none was connected to */
 
     uv_getaddrinfo_t lookup;
     struct addrinfo *addresses;
@@ -415,6 +419,7 @@ static void try_next_address(struct rtsp_transport *t, int error)
 
 static void on_connected(struct rtsp_transport *t)
 {
+    t->forbidden = false;
     (void)uv_tcp_nodelay(&t->tcp, 1);
     (void)uv_tcp_keepalive(&t->tcp, 1, 60);
     int rc = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_read);
@@ -438,8 +443,24 @@ static void on_connect(uv_connect_t *request, int status)
     release(t);
 }
 
+static bool may_connect(const struct rtsp_transport *t, const struct sockaddr *address)
+{
+    return t->access == NULL || camera_access_address(t->access, t->own_host, t->host, address);
+}
+
+bool rtsp_transport_forbidden(const struct rtsp_transport *transport)
+{
+    return transport->forbidden;
+}
+
 static void connect_address(struct rtsp_transport *t)
 {
+    /* Here, at the address itself: names may lead elsewhere each time they are looked up. */
+    while (t->next_address != NULL && !may_connect(t, t->next_address->ai_addr)) {
+        t->next_address = t->next_address->ai_next;
+        t->forbidden = true;
+        (void)snprintf(t->failure, sizeof(t->failure), "the camera's address is not allowed");
+    }
     const struct addrinfo *address = t->next_address;
     if (address == NULL || uv_tcp_init(t->loop, &t->tcp) != 0) {
         end(t, t->failure);
@@ -484,6 +505,8 @@ struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
     t->events = *events;
     t->port = params->port;
     t->udp = params->udp;
+    t->access = params->access;
+    t->own_host = params->own_host;
     (void)snprintf(t->host, sizeof(t->host), "%s", params->host);
     (void)snprintf(service, sizeof(service), "%u", params->port);
     if (params->tls) {

@@ -5,6 +5,7 @@
 #ifndef WORKER_RTSP_TRANSPORT_H
 #define WORKER_RTSP_TRANSPORT_H
 
+#include "common/ipc.h"
 #include "worker/frame.h"
 
 #include <stdbool.h>
@@ -16,8 +17,10 @@ struct rtsp_transport_params {
     const char *host; /* name or address.  Borrowed for the call. */
     uint16_t port;
     bool tls;
-    bool tls_insecure; /* take any certificate, and old ciphers */
-    bool udp;          /* bind a pair of ports for each track */
+    bool tls_insecure;               /* take any certificate, and old ciphers */
+    bool udp;                        /* bind a pair of ports for each track */
+    const struct ipc_access *access; /* Borrowed until closed, as the next; NULL: any address */
+    const char *own_host;            /* camera_access.h */
 };
 
 struct rtsp_transport_events {
@@ -43,6 +46,9 @@ struct rtsp_transport;
 struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
                                            const struct rtsp_transport_params *params,
                                            const struct rtsp_transport_events *events);
+
+/** Did the camera's host or addresses turn out to be forbidden?  For after on_end. */
+bool rtsp_transport_forbidden(const struct rtsp_transport *transport);
 
 /** Send; copied where it cannot go out at once. */
 void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, size_t len);

@@ -9,6 +9,7 @@
 
 #include "common/http_reply.h"
 #include "common/ipc.h"
+#include "common/url.h"
 #include "worker/frame.h"
 #include "worker/ingest.h"
 #include "worker/media_sink.h"
@@ -24,6 +25,8 @@ struct source_params {
     uint32_t connect_timeout_ms; /* from the start to the first accepted media packet */
     uint32_t stall_timeout_ms;   /* between accepted media packets */
     bool tls_insecure;           /* rtsps: take any certificate */
+    struct ipc_access access;    /* which hosts and addresses may be connected to */
+    char host[URL_HOST_MAX];     /* of the URL */
 };
 
 /*

@@ -4,6 +4,7 @@
  * under deadlines that an interrupt callback enforces.
  */
 #include "common/clock.h"
+#include "worker/address_guard.h"
 #include "worker/av_util.h"
 #include "worker/flv_reader.h"
 #include "worker/source.h"
@@ -23,6 +24,7 @@ struct flv_source {
     int64_t deadline_us; /* re-armed by accepted media packets only */
     AVIOContext *io;
     struct flv_reader *reader;
+    struct address_guard guard;
     char log_line[160]; /* libavformat's first error */
 };
 
@@ -170,6 +172,12 @@ static enum http_error read_stream(struct flv_source *s, char *detail, size_t de
     return timeout_error(s, detail, detail_size);
 }
 
+static enum http_error forbidden(char *detail, size_t detail_size)
+{
+    (void)snprintf(detail, detail_size, "the camera's address is not allowed");
+    return HTTP_ERROR_CAMERA_NOT_ALLOWED;
+}
+
 enum http_error source_flv_run(const struct source_params *params, const struct media_sink *sink,
                                const atomic_bool *stop, char *detail, size_t detail_size)
 {
@@ -177,11 +185,15 @@ enum http_error source_flv_run(const struct source_params *params, const struct 
     enum http_error error;
 
     s.deadline_us = clock_us() + (int64_t)params->connect_timeout_ms * 1000;
+    if (address_guard_enter(&s.guard, &params->access, params->host) != 0)
+        return forbidden(detail, detail_size);
     s.reader = flv_reader_new(sink);
     av_util_log_capture(s.log_line, sizeof(s.log_line));
     int rc = open_url(&s);
     if (rc >= 0)
         error = read_stream(&s, detail, detail_size);
+    else if (s.guard.refused)
+        error = forbidden(detail, detail_size);
     else if (on_interrupt(&s))
         error = timeout_error(&s, detail, detail_size);
     else
@@ -190,6 +202,7 @@ enum http_error source_flv_run(const struct source_params *params, const struct 
     s.deadline_us = clock_us() + 1000000; /* RTMP says goodbye */
     (void)avio_closep(&s.io);
     av_util_log_capture(NULL, 0);
+    address_guard_leave();
     flv_reader_free(&s.reader);
     return is_stopped(&s) ? HTTP_ERROR_NONE : error;
 }

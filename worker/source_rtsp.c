@@ -377,7 +377,9 @@ static void on_transport_end(void *ctx, const char *detail)
         rtsp_session_eof(s->session, detail);
         pump(s);
     } else {
-        end(s, HTTP_ERROR_CAMERA_UNREACHABLE, detail[0] != '\0' ? detail : "connection closed");
+        bool forbidden = rtsp_transport_forbidden(s->transport);
+        end(s, forbidden ? HTTP_ERROR_CAMERA_NOT_ALLOWED : HTTP_ERROR_CAMERA_UNREACHABLE,
+            detail[0] != '\0' ? detail : "connection closed");
     }
 }
 
@@ -389,6 +391,8 @@ static void connect_camera(struct source_rtsp *s)
         .tls = s->url.tls,
         .tls_insecure = s->params.tls_insecure,
         .udp = s->udp,
+        .access = &s->params.access,
+        .own_host = s->params.access.trusted != 0 ? s->params.host : "",
     };
     s->transport =
         rtsp_transport_open(s->loop, &params,

@@ -278,6 +278,15 @@ static void on_tick(uv_timer_t *timer)
 
 /* --- life ----------------------------------------------------------------- */
 
+static void take_settings(struct stream *s, const struct ipc_settings *settings)
+{
+    s->limits = settings->limits;
+    s->always_on = settings->always_on != 0;
+    s->params.connect_timeout_ms = settings->limits.connect_timeout_ms;
+    s->params.stall_timeout_ms = settings->limits.stall_timeout_ms;
+    s->params.access = settings->access;
+}
+
 int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
                 const struct stream_events *events, struct stream **out)
 {
@@ -290,16 +299,14 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     struct stream *s = xcalloc(1, sizeof(*s));
     s->loop = loop;
     s->events = *events;
-    s->limits = assign->limits;
-    s->always_on = assign->always_on != 0;
     (void)url_format_libav(&url, s->url);
     (void)url_redact(&url, s->shown);
     s->params = (struct source_params){
         .url = s->url,
         .transport = (enum ipc_transport)assign->transport,
-        .connect_timeout_ms = assign->limits.connect_timeout_ms,
-        .stall_timeout_ms = assign->limits.stall_timeout_ms,
     };
+    memcpy(s->params.host, url.host, sizeof(s->params.host));
+    take_settings(s, &assign->settings);
     s->state = IPC_CAMERA_IDLE;
     s->wanted_ms = clock_ms();
     s->ingest = ingest_new();
@@ -313,6 +320,15 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
         connect_now(s);
     *out = s;
     return 0;
+}
+
+void stream_set_settings(struct stream *stream, const struct ipc_settings *settings)
+{
+    take_settings(stream, settings);
+    outputs_limits_changed(stream->outputs);
+    if (stream->always_on && stream->source == NULL && stream->state == IPC_CAMERA_IDLE &&
+        !is_refused(stream))
+        connect_soon(stream);
 }
 
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request)

@@ -39,6 +39,9 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
 /** A viewer.  fd is Moved, request copied. */
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request);
 
+/** The configuration was read again: limits hold at once, access from the next connection on. */
+void stream_set_settings(struct stream *stream, const struct ipc_settings *settings);
+
 /** Answer or end all viewers, leave the camera, free; then closed() is called. */
 void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx);
 

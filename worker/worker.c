@@ -87,11 +87,18 @@ static void on_stream_idle(void *ctx)
     report(w, IPC_IDLE, &idle);
 }
 
+static bool settings_ok(const struct ipc_settings *settings)
+{
+    return settings->access.mode < IPC_ACCESS_MODE_COUNT &&
+           ipc_string_ok(settings->access.list, sizeof(settings->access.list));
+}
+
 static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
 {
     (void)fd;
     if (!ipc_string_ok(m->url, sizeof(m->url)) ||
-        !ipc_string_ok(m->camera_id, sizeof(m->camera_id)) || m->transport >= IPC_TRANSPORT_COUNT)
+        !ipc_string_ok(m->camera_id, sizeof(m->camera_id)) || m->transport >= IPC_TRANSPORT_COUNT ||
+        !settings_ok(&m->settings))
         return -EPROTO;
     log_set_camera(m->camera_id);
     char title[sizeof(m->camera_id) + 32];
@@ -112,6 +119,16 @@ static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
     w->clients_seen++;
     if (!w->leaving)
         stream_add_client(w->stream, fd, m);
+    return 0;
+}
+
+static int on_limits(struct worker *w, const struct ipc_settings *m, int *fd)
+{
+    (void)fd;
+    if (!settings_ok(m))
+        return -EPROTO;
+    if (!w->leaving)
+        stream_set_settings(w->stream, m);
     return 0;
 }
 

@@ -149,12 +149,14 @@ static void test_file_errors(void **state)
                "cams.ini:2: [section], alone on its line, is accepted");
     read_fails("[server] flv_port = 1\n", "cams.ini:1: [section], alone on its line, is accepted");
     /* also without a key: nothing that protects may be taken without effect */
-    read_fails("[access]\n", "cams.ini:1: [access]: [server], [camera], [viewer] and "
-                             "[camera \"name\"] are accepted");
-    read_fails("[Server]\nflv_port = 1\n", "cams.ini:1: [Server]: [server], [camera], [viewer] and "
-                                           "[camera \"name\"] are accepted");
-    read_fails("[]\n", "cams.ini:1: []: [server], [camera], [viewer] and [camera \"name\"] are "
-                       "accepted");
+    read_fails("[acces]\n", "cams.ini:1: [acces]: [server], [camera], [viewer], [access] and "
+                            "[camera \"name\"] are accepted");
+    read_fails("[Server]\nflv_port = 1\n",
+               "cams.ini:1: [Server]: [server], [camera], [viewer], [access] and "
+               "[camera \"name\"] are accepted");
+    read_fails("[]\n",
+               "cams.ini:1: []: [server], [camera], [viewer], [access] and [camera \"name\"] are "
+               "accepted");
 
     char nul[] = "[server]\nbind = ::\0x\n";
     conf_init(&conf);
@@ -175,10 +177,12 @@ static void test_camera_errors(void **state)
                        name_rule);
         read_fails(ini, expected);
     }
-    read_fails("[camera front]\n", "cams.ini:1: [camera front]: [server], [camera], [viewer] and "
-                                   "[camera \"name\"] are accepted");
-    read_fails("[camera \"]\n", "cams.ini:1: [camera \"]: [server], [camera], [viewer] and "
-                                "[camera \"name\"] are accepted");
+    read_fails("[camera front]\n",
+               "cams.ini:1: [camera front]: [server], [camera], [viewer], [access] and "
+               "[camera \"name\"] are accepted");
+    read_fails("[camera \"]\n",
+               "cams.ini:1: [camera \"]: [server], [camera], [viewer], [access] and "
+               "[camera \"name\"] are accepted");
     read_fails("[camera \"a\"]\ntype = rtmp\n[server]\n",
                "cams.ini:1: [camera \"a\"] url is missing");
     read_fails("\n[camera \"a\"]\n", "cams.ini:2: [camera \"a\"] url is missing");

@@ -1,0 +1,195 @@
+#include "common/camera_access.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEPARATORS ", \t"
+#define ENTRY_MAX 256
+
+/* An address, or the first bits of one. */
+struct network {
+    int family;
+    unsigned bits;
+    uint8_t bytes[16];
+};
+
+/* --- entries of a list ---------------------------------------------------- */
+
+/* Copy the next entry. @return false at the end of the list; one too long is cut to fit. */
+static bool next_entry(const char **list, char entry[ENTRY_MAX])
+{
+    *list += strspn(*list, SEPARATORS);
+    size_t len = strcspn(*list, SEPARATORS);
+    size_t kept = len < ENTRY_MAX ? len : ENTRY_MAX - 1;
+    memcpy(entry, *list, kept);
+    entry[kept] = '\0';
+    *list += len;
+    return len > 0;
+}
+
+static bool is_mapped(const uint8_t *bytes)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+    return memcmp(bytes, prefix, sizeof(prefix)) == 0;
+}
+
+static struct network of_ipv6(const uint8_t *bytes)
+{
+    struct network n = {.family = AF_INET6, .bits = 128};
+    memcpy(n.bytes, bytes, 16);
+    if (is_mapped(bytes)) {
+        n = (struct network){.family = AF_INET, .bits = 32};
+        memcpy(n.bytes, bytes + 12, 4);
+    }
+    return n;
+}
+
+/* An address in text. */
+static bool parse_address(const char *text, struct network *out)
+{
+    uint8_t bytes[16];
+    if (inet_pton(AF_INET6, text, bytes) == 1) {
+        *out = of_ipv6(bytes);
+        return true;
+    }
+    *out = (struct network){.family = AF_INET, .bits = 32};
+    return inet_pton(AF_INET, text, out->bytes) == 1;
+}
+
+/* ADDRESS or ADDRESS/BITS; changes entry. */
+static bool parse_network(char *entry, struct network *out)
+{
+    char *slash = strchr(entry, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    bool ok = parse_address(entry, out);
+    if (slash == NULL)
+        return ok;
+    *slash = '/';
+    const char *digits = slash + 1;
+    size_t len = strlen(digits);
+    if (!ok || len == 0 || len > 3 || strspn(digits, "0123456789") != len)
+        return false;
+    unsigned bits = (unsigned)strtoul(digits, NULL, 10);
+    if (bits > out->bits)
+        return false;
+    out->bits = bits;
+    return true;
+}
+
+static bool is_pattern(const char *entry)
+{
+    size_t len =
+        strspn(entry, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_*");
+    return len > 0 && entry[len] == '\0';
+}
+
+int camera_access_check_list(const char *list, const char **reason)
+{
+    char entry[ENTRY_MAX];
+    struct network unused;
+    size_t count = 0;
+    *reason = "any, named, or host patterns and networks (10.0.0.0/8, *.cams.example) are accepted";
+    if (strlen(list) >= IPC_ACCESS_LIST_MAX)
+        return -EINVAL;
+    for (; next_entry(&list, entry); count++) {
+        if (strlen(entry) >= ENTRY_MAX - 1 ||
+            (!parse_network(entry, &unused) && !is_pattern(entry)))
+            return -EINVAL;
+    }
+    return count > 0 ? 0 : -EINVAL;
+}
+
+/* --- judging -------------------------------------------------------------- */
+
+static bool contains(const struct network *net, const struct network *address)
+{
+    if (net->family != address->family)
+        return false;
+    unsigned whole = net->bits / 8, rest = net->bits % 8;
+    if (memcmp(net->bytes, address->bytes, whole) != 0)
+        return false;
+    return rest == 0 ||
+           ((net->bytes[whole] ^ address->bytes[whole]) & (0xff00u >> rest & 0xff)) == 0;
+}
+
+/* Addresses that no name that somebody else can register should lead to. */
+static bool is_special(const struct network *address)
+{
+    static const char *const ranges[] = {"0.0.0.0/8",   "127.0.0.0/8", "169.254.0.0/16",
+                                         "224.0.0.0/3", "::/127",      "fe80::/10",
+                                         "ff00::/8"};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        char entry[ENTRY_MAX];
+        const char *text = ranges[i];
+        struct network net;
+        (void)next_entry(&text, entry);
+        if (parse_network(entry, &net) && contains(&net, address))
+            return true;
+    }
+    return false;
+}
+
+/* What a list says of a host and, unless NULL, an address of it. */
+static bool list_allows(const char *list, const char *host, const struct network *address)
+{
+    char entry[ENTRY_MAX];
+    struct network literal, net;
+    bool is_literal = parse_address(host, &literal);
+    bool networks = false, patterns = false, in_network = false, matches = false, exact = false;
+
+    if (is_literal && address == NULL)
+        address = &literal;
+    while (next_entry(&list, entry)) {
+        if (parse_network(entry, &net)) {
+            networks = true;
+            in_network = in_network || (address != NULL && contains(&net, address));
+        } else {
+            patterns = true;
+            matches = matches || fnmatch(entry, host, FNM_CASEFOLD) == 0;
+            exact = exact || strcasecmp(entry, host) == 0;
+        }
+    }
+    if (is_literal ? !networks : patterns && !matches)
+        return false;
+    if (address == NULL)
+        return true;
+    return networks ? in_network : exact || !is_special(address);
+}
+
+/* @return false when it is not for the list to decide, and *allowed is set. */
+static bool asks_list(const struct ipc_access *access, const char *own_host, const char *host,
+                      bool *allowed)
+{
+    bool own = own_host[0] != '\0' && strcasecmp(own_host, host) == 0;
+    *allowed = access->mode == IPC_ACCESS_ANY || own;
+    return !*allowed && access->mode == IPC_ACCESS_LIST;
+}
+
+bool camera_access_host(const struct ipc_access *access, const char *own_host, const char *host)
+{
+    bool allowed;
+    return asks_list(access, own_host, host, &allowed) ? list_allows(access->list, host, NULL)
+                                                       : allowed;
+}
+
+bool camera_access_address(const struct ipc_access *access, const char *own_host, const char *host,
+                           const struct sockaddr *address)
+{
+    bool allowed;
+    struct network net = {.family = AF_INET, .bits = 32};
+    if (!asks_list(access, own_host, host, &allowed))
+        return allowed;
+    if (address->sa_family == AF_INET)
+        memcpy(net.bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    else if (address->sa_family == AF_INET6)
+        net = of_ipv6(((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr);
+    else
+        return false;
+    return list_allows(access->list, host, &net);
+}

@@ -1,0 +1,98 @@
+#include "master/access.h"
+
+#include "master/query.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Equal digests: neither the content nor the length of a secret shows in the time taken. */
+static bool same_secret(const char *a, const char *b)
+{
+    unsigned char digest_a[SHA256_DIGEST_LENGTH];
+    unsigned char digest_b[SHA256_DIGEST_LENGTH];
+    (void)SHA256((const unsigned char *)a, strlen(a), digest_a);
+    (void)SHA256((const unsigned char *)b, strlen(b), digest_b);
+    return CRYPTO_memcmp(digest_a, digest_b, sizeof(digest_a)) == 0;
+}
+
+void access_sign(const char *key, const char *path, const char *camera, const char *expires,
+                 char out[ACCESS_SIGNATURE_MAX])
+{
+    char text[HTTP_TARGET_MAX + IPC_URL_MAX + 64];
+    unsigned char mac[SHA256_DIGEST_LENGTH] = {0};
+    unsigned len = 0;
+    int n = snprintf(text, sizeof(text), "%s\n%s\n%s", path, camera, expires);
+    (void)HMAC(EVP_sha256(), key, (int)strlen(key), (const unsigned char *)text, (size_t)n, mac,
+               &len);
+    for (size_t i = 0; i < sizeof(mac); i++)
+        (void)snprintf(out + 2 * i, 3, "%02x", mac[i]);
+    explicit_bzero(text, sizeof(text)); /* a camera's password */
+}
+
+/* RFC 6750 section 2.1; the scheme is case-insensitive, RFC 9110 section 11.1. */
+static const char *bearer_token(const struct http_request *request)
+{
+    static const char scheme[] = "Bearer ";
+    const char *value = request->authorization;
+    if (strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
+        return NULL;
+    value += sizeof(scheme) - 1;
+    return value + strspn(value, " ");
+}
+
+static bool has_token(const struct conf *conf, const struct http_request *request,
+                      const struct query *q)
+{
+    const char *bearer = bearer_token(request);
+    if (conf->access.token[0] == '\0')
+        return false;
+    bool in_header = bearer != NULL && same_secret(bearer, conf->access.token);
+    bool in_query = q->given[QUERY_TOKEN] && same_secret(q->value[QUERY_TOKEN], conf->access.token);
+    return in_header || in_query;
+}
+
+static bool is_signed(const struct conf *conf, const struct http_request *request,
+                      const struct query *q, int64_t now_s, const char **message)
+{
+    char wanted[ACCESS_SIGNATURE_MAX];
+    const char *expires = q->value[QUERY_EXPIRES];
+    size_t len = strlen(expires);
+
+    if (conf->access.signing_key[0] == '\0' || !q->given[QUERY_EXPIRES] ||
+        !q->given[QUERY_SIGNATURE] || (!q->given[QUERY_CAM] && !q->given[QUERY_CAM_URL]))
+        return false;
+    if (len == 0 || len > 12 || strspn(expires, "0123456789") != len)
+        return false;
+    const char *camera = q->given[QUERY_CAM_URL] ? q->cam_url : q->value[QUERY_CAM];
+    access_sign(conf->access.signing_key, request->path, camera, expires, wanted);
+    if (!same_secret(q->value[QUERY_SIGNATURE], wanted)) {
+        *message = "the signature is not that of this path, camera and expires";
+        return false;
+    }
+    if (strtoll(expires, NULL, 10) < now_s) {
+        *message = "this signed URL has expired";
+        return false;
+    }
+    return true;
+}
+
+bool access_allows(const struct conf *conf, const struct http_request *request, int64_t now_s,
+                   const char **message)
+{
+    struct query q;
+    enum query_param bad;
+    if (conf->access.token[0] == '\0' && conf->access.signing_key[0] == '\0')
+        return true;
+    *message = conf->access.signing_key[0] == '\0'
+                   ? "token=TOKEN or Authorization: Bearer TOKEN is needed"
+                   : "token=TOKEN, Authorization: Bearer TOKEN or a signed URL is needed";
+    if (query_parse(&q, request->query, &bad) != 0)
+        memset(&q, 0, sizeof(q)); /* a parameter given twice proves nothing */
+    return has_token(conf, request, &q) || is_signed(conf, request, &q, now_s, message);
+}

@@ -1,0 +1,124 @@
+/* master/access: tokens and signed URLs. */
+#include "master/access.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define NOW 1700000000
+
+static struct conf conf;
+
+static int setup(void **state)
+{
+    conf_init(&conf);
+    return 0;
+}
+
+static bool asks(const char *target, const char *headers)
+{
+    static struct http_head head;
+    static char text[HTTP_HEAD_MAX];
+    const char *message = NULL;
+    int n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: gw\r\n%s\r\n", target, headers);
+    http_head_init(&head);
+    assert_int_equal(http_head_feed(&head, text, (size_t)n, NULL), 1);
+    bool allowed = access_allows(&conf, &head.request, NOW, &message);
+    assert_true(allowed || message != NULL);
+    return allowed;
+}
+
+static void use(const char *token, const char *key)
+{
+    (void)snprintf(conf.access.token, sizeof(conf.access.token), "%s", token);
+    (void)snprintf(conf.access.signing_key, sizeof(conf.access.signing_key), "%s", key);
+}
+
+static void test_open_without_secrets(void **state)
+{
+    use("", "");
+    assert_true(asks("/?cam=a", ""));
+    assert_true(asks("/?cam=a&token=x", "Authorization: Bearer y\r\n"));
+}
+
+static void test_token(void **state)
+{
+    use("s3cret+/", "");
+    assert_false(asks("/?cam=a", ""));
+    assert_false(asks("/?cam=a&token=", ""));
+    assert_false(asks("/?cam=a&token=s3cret%2B", ""));
+    assert_false(asks("/?cam=a&token=s3cret%2B//", ""));
+    assert_true(asks("/?cam=a&token=s3cret%2B/", ""));
+    assert_true(asks("/?cam_url=rtsp://u:p@10.0.0.9/x&token=s3cret%2B/", "")); /* raw */
+    assert_false(asks("/?token=s3cret%2B/&token=s3cret%2B/", ""));
+    assert_true(asks("/api/streams", "Authorization: bearer  s3cret+/\r\n"));
+    assert_false(asks("/api/streams", "Authorization: Bearer s3cret\r\n"));
+    assert_false(asks("/api/streams", "Authorization: Basic s3cret+/\r\n"));
+    assert_false(asks("/api/streams", "Authorization: s3cret+/\r\n"));
+    assert_false(asks("/?cam=a&token=s3cret%2B/%00x", ""));
+}
+
+static void test_signature_is_hmac_sha256(void **state)
+{
+    char signature[ACCESS_SIGNATURE_MAX];
+    /* printf '/snapshot\nfront-door\n1700000100' | openssl dgst -sha256 -hmac key */
+    access_sign("key", "/snapshot", "front-door", "1700000100", signature);
+    assert_string_equal(signature, "b5d08de5a7b6affd07a2b05c19662427"
+                                   "9229d36ec57e6f74e1359a645554002c");
+}
+
+static bool signed_for(const char *path, const char *camera, const char *expires,
+                       const char *target)
+{
+    char signature[ACCESS_SIGNATURE_MAX];
+    char text[2048];
+    access_sign("key", path, camera, expires, signature);
+    (void)snprintf(text, sizeof(text), "%s&expires=%s&signature=%s", target, expires, signature);
+    return asks(text, "");
+}
+
+static void test_signed_urls(void **state)
+{
+    use("", "key");
+    assert_false(asks("/?cam=a", ""));
+    assert_true(signed_for("/", "a", "1700000000", "/?cam=a"));
+    assert_true(signed_for("/snapshot", "a", "1700000100", "/snapshot?width=64&cam=a"));
+    assert_true(signed_for("/", "rtsp://u:p@10.0.0.9/x?y&z", "1700000100",
+                           "/?cam_url=rtsp://u:p@10.0.0.9/x?y&z"));
+    assert_true(signed_for("/", "rtsp://10.0.0.9/x y", "1700000100",
+                           "/?cam_url=rtsp%3A%2F%2F10.0.0.9%2Fx+y"));
+    assert_false(signed_for("/", "a", "1699999999", "/?cam=a"));         /* expired */
+    assert_false(signed_for("/", "a", "1700000100", "/?cam=b"));         /* another camera */
+    assert_false(signed_for("/", "a", "1700000100", "/snapshot?cam=a")); /* another path */
+    assert_false(signed_for("/", "a", "-1", "/?cam=a"));
+    assert_false(signed_for("/", "a", "9999999999999", "/?cam=a"));
+    assert_false(signed_for("/api/streams", "", "1700000100", "/api/streams?x=y"));
+}
+
+static void test_changed_expiry_is_refused(void **state)
+{
+    char signature[ACCESS_SIGNATURE_MAX];
+    char text[256];
+    use("tok", "key");
+    access_sign("key", "/", "a", "1700000100", signature);
+    (void)snprintf(text, sizeof(text), "/?cam=a&expires=1800000000&signature=%s", signature);
+    assert_false(asks(text, ""));
+    (void)snprintf(text, sizeof(text), "/?cam=a&signature=%s", signature);
+    assert_false(asks(text, ""));
+    assert_true(asks("/?cam=a&token=tok", "")); /* either will do */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open_without_secrets),      cmocka_unit_test(test_token),
+        cmocka_unit_test(test_signature_is_hmac_sha256),  cmocka_unit_test(test_signed_urls),
+        cmocka_unit_test(test_changed_expiry_is_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
