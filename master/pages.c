@@ -78,7 +78,8 @@ size_t pages_reply(char *buf, const struct http_request *request, const struct p
     size_t len = gzip ? asset->gzip_len : asset->len;
     (void)snprintf(length, sizeof(length), "Content-Length: %zu\r\n", len);
     /* Anybody may frame the page: other dashboards take in /play, and it changes nothing here.
-     * The other port is another origin; its host is this one, which CSP cannot say. */
+     * The other port is another origin; its host is this one, which CSP cannot say.  Not every
+     * browser takes WebSockets of this origin for 'self'. */
     int n =
         snprintf(headers, sizeof(headers),
                  "Content-Type: %s\r\n"
@@ -90,7 +91,7 @@ size_t pages_reply(char *buf, const struct http_request *request, const struct p
                  "Referrer-Policy: no-referrer\r\n"
                  "Content-Security-Policy: default-src 'none'; script-src 'self'; "
                  "style-src 'self'; img-src 'self'; media-src blob:; "
-                 "connect-src 'self' http://*:%u https://*:%u; "
+                 "connect-src 'self' http://*:%u https://*:%u ws://*:%u wss://*:%u; "
                  "base-uri 'none'; form-action 'none'\r\n",
                  asset->type, same ? "" : length, gzip && !same ? "Content-Encoding: gzip\r\n" : "",
                  asset->etag, ports->snapshot, ports->snapshot);

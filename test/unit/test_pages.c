@@ -62,7 +62,7 @@ static void test_every_asset(void **state)
         assert_head(line);
         assert_head("Cache-Control: no-cache\r\n");
         assert_head("default-src 'none'; script-src 'self'; style-src 'self'; ");
-        assert_head("connect-src 'self' http://*:8006 https://*:8006; ");
+        assert_head("connect-src 'self' http://*:8006 https://*:8006 ws://*:8005 wss://*:8005; ");
         assert_head("X-Content-Type-Options: nosniff\r\n");
         assert_null(strstr(head, "Content-Encoding"));
         assert_null(strstr(head, "unsafe"));
