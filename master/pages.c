@@ -94,7 +94,7 @@ size_t pages_reply(char *buf, const struct http_request *request, const struct p
                  "connect-src 'self' http://*:%u https://*:%u ws://*:%u wss://*:%u; "
                  "base-uri 'none'; form-action 'none'\r\n",
                  asset->type, same ? "" : length, gzip && !same ? "Content-Encoding: gzip\r\n" : "",
-                 asset->etag, ports->snapshot, ports->snapshot);
+                 asset->etag, ports->snapshot, ports->snapshot, ports->flv, ports->flv);
     assert(n > 0 && (size_t)n < sizeof(headers));
     if (!same && request->method != REQUEST_HEAD) {
         *body = gzip ? asset->gzip : asset->data;
