@@ -14,6 +14,7 @@
 
 #define TICK_MS 1000
 #define CRASH_FORGIVEN_MS 60000
+#define CAMERA_STOP_GRACE_MS 5000
 
 struct camera_table {
     uv_loop_t *loop;
@@ -87,6 +88,17 @@ static void forget_oldest(struct camera_table *t)
     }
 }
 
+static void give_stream_id(struct camera *cam, const struct camera_url *url)
+{
+    char id[URL_STREAM_ID_MAX];
+    unsigned n = 0;
+    do
+        url_stream_id(url, cam->transport, n++, id);
+    while (id_taken(cam->table, id));
+    cam->named = false;
+    (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
+}
+
 static struct camera *add(struct camera_table *t, const struct camera_url *url,
                           enum ipc_transport transport, const char *name)
 {
@@ -97,16 +109,11 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url,
     cam->transport = transport;
     (void)url_format(url, cam->key);
     (void)url_redact(url, cam->shown);
-    if (name != NULL) {
+    cam->named = name != NULL;
+    if (cam->named)
         (void)snprintf(cam->id, sizeof(cam->id), "%s", name);
-    } else {
-        char id[URL_STREAM_ID_MAX];
-        unsigned n = 0;
-        do
-            url_stream_id(url, transport, n++, id);
-        while (id_taken(t, id));
-        (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
-    }
+    else
+        give_stream_id(cam, url);
     cam->state_since_ms = clock_ms();
     if (t->count == t->capacity) {
         t->capacity = t->capacity == 0 ? 64 : 2 * t->capacity;
@@ -284,6 +291,11 @@ static enum http_error may_serve(struct camera_table *t, const struct camera *ca
         *message = "as many cameras as [server] max_cameras allows are in use";
         return HTTP_ERROR_TOO_MANY_CAMERAS;
     }
+    uint32_t per_camera = t->conf->server.max_viewers_per_camera;
+    if (cam != NULL && per_camera > 0 && cam->stats.clients + cam->clients_fresh >= per_camera) {
+        *message = "as many viewers as [server] max_viewers_per_camera allows watch this camera";
+        return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
     if (viewers(t) >= t->conf->server.max_viewers) {
         *message = "as many viewers as [server] max_viewers allows are connected";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
@@ -303,6 +315,7 @@ enum http_error camera_handover(struct camera_table *table, const struct camera_
         return error;
     if (cam == NULL)
         cam = add(table, url, transport, name);
+    cam->stopped = false;
     if (cam->worker == NULL && start_worker(cam) != 0) {
         if (!worth_keeping(cam))
             forget(cam);
@@ -324,7 +337,7 @@ static void start_always_on(struct camera_table *t)
 {
     for (size_t i = 0; i < t->count; i++) {
         struct camera *cam = t->list[i];
-        if (cam->always_on && cam->worker == NULL && !in_crash_backoff(cam) &&
+        if (cam->always_on && !cam->stopped && cam->worker == NULL && !in_crash_backoff(cam) &&
             clock_ms() >= cam->refused_until_ms && t->active < t->conf->server.max_cameras)
             (void)start_worker(cam); /* if it cannot be started now, the next tick tries again */
     }
@@ -340,6 +353,74 @@ static void on_tick(uv_timer_t *timer)
     start_always_on(t);
 }
 
+/* The cameras of the file that are connected without being asked for. */
+static void add_always_on(struct camera_table *t)
+{
+    for (size_t i = 0; i < t->conf->camera_count; i++) {
+        const struct conf_camera *c = &t->conf->cameras[i];
+        char key[IPC_URL_MAX];
+        (void)url_format(&c->url, key);
+        struct camera *cam = c->always_on ? find(t, key, c->transport) : NULL;
+        if (c->always_on && cam == NULL)
+            cam = add(t, &c->url, c->transport, c->name);
+        if (cam != NULL)
+            cam->always_on = true;
+    }
+}
+
+/* A name that was given to another camera, or to none, cannot stay on this one. */
+static void check_name(struct camera *cam)
+{
+    const struct conf_camera *c = conf_find_camera(cam->table->conf, cam->id);
+    char key[IPC_URL_MAX];
+    struct camera_url url;
+    const char *reason;
+    if (!cam->named)
+        return;
+    if (c != NULL)
+        (void)url_format(&c->url, key);
+    if (c != NULL && c->transport == cam->transport && strcmp(key, cam->key) == 0)
+        return;
+    if (url_parse(&url, cam->key, strlen(cam->key), &reason) == 0)
+        give_stream_id(cam, &url);
+}
+
+void camera_table_reload(struct camera_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        check_name(table->list[i]);
+        table->list[i]->always_on = table->list[i]->stopped = false;
+    }
+    add_always_on(table);
+    for (size_t i = 0; i < table->count; i++) {
+        struct camera *cam = table->list[i];
+        struct log_context ctx = log_ctx(cam);
+        struct ipc_settings settings = settings_of(cam);
+        if (cam->worker != NULL && worker_send(cam->worker, IPC_LIMITS, &settings, NULL) != 0)
+            log_warnx(&ctx, "the worker cannot take the new limits; they hold from its next start");
+    }
+}
+
+int camera_table_stop(struct camera_table *table, const char *id)
+{
+    const struct ipc_drain drain = {.grace_ms = CAMERA_STOP_GRACE_MS};
+    struct camera *cam = NULL;
+    for (size_t i = 0; i < table->count && cam == NULL; i++)
+        cam = strcmp(table->list[i]->id, id) == 0 ? table->list[i] : NULL;
+    if (cam == NULL)
+        return -ENOENT;
+    struct log_context ctx = log_ctx(cam);
+    log_info(&ctx, "stopped by request");
+    cam->stopped = true;
+    cam->refused_until_ms = 0;
+    cam->crashes = 0;
+    if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
+        release(cam);
+    if (!worth_keeping(cam))
+        forget(cam);
+    return 0;
+}
+
 int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_table **out)
 {
     struct camera_table *t = xcalloc(1, sizeof(*t));
@@ -350,11 +431,7 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_ta
         free(t);
         return rc;
     }
-    for (size_t i = 0; i < conf->camera_count; i++) {
-        const struct conf_camera *c = &conf->cameras[i];
-        if (c->always_on)
-            add(t, &c->url, c->transport, c->name)->always_on = true;
-    }
+    add_always_on(t);
     (void)uv_timer_init(loop, &t->tick);
     t->tick.data = t;
     (void)uv_timer_start(&t->tick, on_tick, 0, TICK_MS);

@@ -26,7 +26,9 @@ struct camera {
     enum ipc_transport transport;
     char id[IPC_CAMERA_ID_MAX]; /* name or stream ID: for logs, metrics, the API */
     char shown[IPC_URL_MAX];    /* redacted URL */
+    bool named;                 /* id is its name in the configuration file */
     bool always_on;
+    bool stopped;           /* by the API: always_on has to wait for the next request */
     struct worker *worker;  /* NULL: none */
     uint64_t clients_sent;  /* to this worker */
     uint32_t clients_fresh; /* sent since it last reported how many it has */
@@ -65,6 +67,20 @@ void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), v
 enum http_error camera_handover(struct camera_table *table, const struct camera_url *url,
                                 enum ipc_transport transport, const char *name,
                                 const struct ipc_client *client, int *fd, const char **message);
+
+/**
+ * The configuration was read again: cameras that are always_on now or no longer, limits and access
+ * to all workers.  Viewers stay.
+ */
+void camera_table_reload(struct camera_table *table);
+
+/**
+ * End a stream: its viewers are closed, its worker leaves, what was remembered is forgotten.  The
+ * next request starts it again, also one that is always_on.
+ *
+ * @return 0, or -ENOENT.
+ */
+int camera_table_stop(struct camera_table *table, const char *id);
 
 /** Tell all workers to end their clients and leave. */
 void camera_table_drain(struct camera_table *table, uint32_t grace_ms);

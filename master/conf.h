@@ -44,6 +44,10 @@
       "cameras at once; beyond: 503 too_many_cameras")                                             \
     X(server, max_viewers,         UINT32,     "10000",    1, 1000000,                             \
       "viewers at once; beyond: 503 too_many_viewers")                                             \
+    X(server, max_viewers_per_camera, UINT32,  "0",        0, 1000000,                             \
+      "likewise of one camera; 0: no limit")                                                       \
+    X(server, max_requests_per_minute, UINT32, "0",        0, 1000000,                             \
+      "of one client address; beyond: 503 overloaded; 0: no limit")                                \
     X(camera, connect_timeout_ms,  UINT32,     "10000",    100, 600000,                            \
       "until the first picture of a camera")                                                       \
     X(camera, stall_timeout_ms,    UINT32,     "5000",     100, 600000,                            \
@@ -84,6 +88,8 @@ struct conf {
         uint32_t spare_workers;
         uint32_t max_cameras;
         uint32_t max_viewers;
+        uint32_t max_viewers_per_camera;
+        uint32_t max_requests_per_minute;
     } server;
     struct {
         uint32_t connect_timeout_ms;

@@ -202,6 +202,26 @@ static void hand_over(struct conn *c, struct route *r)
     answer_error(c, error, "", r->camera_label, message);
 }
 
+static void answer_stop(struct conn *c)
+{
+    const char *id = c->head.request.path + strlen(ROUTE_API_STREAM_PREFIX);
+    if (camera_table_stop(c->server->cameras, id) != 0)
+        answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream of this ID");
+    else
+        answer(c, http_reply_head(c->output, 204, c->head.request.origin, ""));
+}
+
+/* Is the client within its requests per minute? */
+static bool within_rate(struct conn *c)
+{
+    struct sockaddr_storage addr;
+    int len = sizeof(addr);
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) != 0)
+        return true; /* gone already */
+    return rate_limit_pass(&c->server->rate_limit, (const struct sockaddr *)&addr,
+                           c->server->conf->server.max_requests_per_minute, clock_ms());
+}
+
 /* The page's files hold nothing; what they ask for needs the token again. */
 static bool is_public(enum route_kind kind)
 {
@@ -214,6 +234,12 @@ static void on_request(struct conn *c)
     const struct http_request *request = &c->head.request;
     const char *message;
     (void)route_request(c->server->conf, c->kind, request, r);
+    if (!is_public(r->kind) && !within_rate(c)) {
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL,
+                     "more requests per minute than [server] max_requests_per_minute allows");
+        free(r);
+        return;
+    }
     if (!is_public(r->kind) &&
         !access_allows(c->server->conf, request, (int64_t)time(NULL), &message)) {
         answer_error(c, HTTP_ERROR_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", NULL, message);
@@ -234,6 +260,8 @@ static void on_request(struct conn *c)
     else if (r->kind == ROUTE_API_CAMERAS || r->kind == ROUTE_API_STREAMS ||
              r->kind == ROUTE_API_STREAM)
         answer_api(c, r->kind);
+    else if (r->kind == ROUTE_API_STOP)
+        answer_stop(c);
     else if (for_camera && c->server->draining)
         answer_error(c, HTTP_ERROR_DRAINING, "", r->camera_label, "the server is stopping");
     else if (r->kind == ROUTE_STREAM && request->method == REQUEST_HEAD)

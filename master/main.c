@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     }
     log_open(conf.server.log_level, conf.server.log_format);
     log_set_process("master");
-    int status = server_run(&conf);
+    int status = server_run(&conf, argc, argv);
     conf_free(&conf);
     return status;
 }

@@ -30,7 +30,7 @@ static const struct endpoint page_endpoint = {ROUTE_PAGE, "GET, HEAD, OPTIONS"};
 static const struct endpoint health_endpoint = {ROUTE_HEALTHZ, "GET, HEAD, OPTIONS"};
 static const struct endpoint cameras_endpoint = {ROUTE_API_CAMERAS, "GET, HEAD, OPTIONS"};
 static const struct endpoint streams_endpoint = {ROUTE_API_STREAMS, "GET, HEAD, OPTIONS"};
-static const struct endpoint one_stream_endpoint = {ROUTE_API_STREAM, "GET, HEAD, OPTIONS"};
+static const struct endpoint one_stream_endpoint = {ROUTE_API_STREAM, "GET, HEAD, DELETE, OPTIONS"};
 
 /* What a parameter may be; the position is the value of the enum that it sets. */
 static const char *const allow_h265_words[] = {"false", "true", NULL};
@@ -85,6 +85,7 @@ static bool method_allowed(const struct endpoint *endpoint, enum request_method 
     case REQUEST_POST:
         return endpoint->kind == ROUTE_SNAPSHOT;
     case REQUEST_DELETE:
+        return endpoint->kind == ROUTE_API_STREAM;
     case REQUEST_OPTIONS:
     case REQUEST_OTHER:
         break;
@@ -342,7 +343,7 @@ int route_request(const struct conf *conf, enum route_port port, const struct ht
     }
     if (endpoint->kind != ROUTE_STREAM && endpoint->kind != ROUTE_SNAPSHOT &&
         endpoint->kind != ROUTE_MJPEG) {
-        out->kind = endpoint->kind;
+        out->kind = request->method == REQUEST_DELETE ? ROUTE_API_STOP : endpoint->kind;
         return 0;
     }
     return route_camera(conf, request, endpoint->kind, out);

@@ -23,7 +23,8 @@ enum route_kind {
     ROUTE_PAGE,        /* pages_reply() */
     ROUTE_API_CAMERAS, /* api_cameras() */
     ROUTE_API_STREAMS, /* api_streams() */
-    ROUTE_API_STREAM   /* api_stream() of what follows ROUTE_API_STREAM_PREFIX in the path */
+    ROUTE_API_STREAM,  /* api_stream() of what follows ROUTE_API_STREAM_PREFIX in the path */
+    ROUTE_API_STOP     /* camera_table_stop() of it */
 };
 
 #define ROUTE_API_STREAM_PREFIX "/api/streams/"

@@ -5,13 +5,18 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define DRAIN_POLL_MS 50
 
 struct run {
     struct server server;
+    struct conf *conf; /* the same as server.conf, to replace it */
+    int argc;
+    char *const *argv;
     uv_loop_t loop;
+    uv_signal_t sighup;
     uv_signal_t sigterm;
     uv_signal_t sigint;
     uv_timer_t drain;
@@ -35,6 +40,7 @@ static void on_cameras_closed(void *ctx)
 {
     struct run *r = ctx;
     listener_close(&r->server.listeners[ROUTE_PORT_SNAPSHOT]);
+    uv_close((uv_handle_t *)&r->sighup, NULL);
     uv_close((uv_handle_t *)&r->sigterm, NULL);
     uv_close((uv_handle_t *)&r->sigint, NULL);
     uv_close((uv_handle_t *)&r->drain, NULL);
@@ -66,11 +72,47 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
     (void)uv_timer_start(&r->drain, on_drain, 0, DRAIN_POLL_MS);
 }
 
-static void watch_signal(struct run *r, uv_signal_t *handle, int signum)
+/* --- reading the configuration again -------------------------------------- */
+
+/* What only a start can change stays as it is. */
+static void keep_sockets(const struct conf *old, struct conf *fresh)
+{
+    if (strcmp(old->server.bind, fresh->server.bind) != 0 ||
+        old->server.flv_port != fresh->server.flv_port ||
+        old->server.snapshot_port != fresh->server.snapshot_port)
+        log_warnx(NULL, "reload: bind, flv_port and snapshot_port change at the next start only");
+    memcpy(fresh->server.bind, old->server.bind, sizeof(fresh->server.bind));
+    fresh->server.flv_port = old->server.flv_port;
+    fresh->server.snapshot_port = old->server.snapshot_port;
+}
+
+static void on_reload_signal(uv_signal_t *handle, int signum)
+{
+    struct run *r = handle->data;
+    struct conf fresh;
+    char text[CONF_TEXT_MAX];
+    (void)signum;
+    if (r->server.draining)
+        return;
+    if (conf_load(&fresh, r->argc, r->argv, text, sizeof(text)) != CONF_RUN) {
+        log_errorx(NULL, "reload: %s; the configuration stays as it was", text);
+        return;
+    }
+    keep_sockets(r->conf, &fresh);
+    conf_free(r->conf);
+    *r->conf = fresh; /* in place: everybody reads it through this pointer */
+    explicit_bzero(&fresh, sizeof(fresh));
+    log_open(r->conf->server.log_level, r->conf->server.log_format);
+    camera_table_reload(r->server.cameras);
+    log_info(NULL, "reload: the configuration was read again, %zu named cameras",
+             r->conf->camera_count);
+}
+
+static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_signal, int signum)
 {
     (void)uv_signal_init(&r->loop, handle);
     handle->data = r;
-    (void)uv_signal_start(handle, on_stop_signal, signum);
+    (void)uv_signal_start(handle, on_signal, signum);
 }
 
 /* --- starting ------------------------------------------------------------- */
@@ -84,9 +126,13 @@ static int listen_on(struct run *r, enum route_port kind, uint32_t port)
     return rc;
 }
 
-int server_run(const struct conf *conf)
+int server_run(struct conf *conf, int argc, char *const *argv)
 {
-    struct run r = {.server = {.loop = &r.loop, .conf = conf}};
+    static struct run r; /* once per process, and too big for a stack */
+    r.server.loop = &r.loop;
+    r.server.conf = r.conf = conf;
+    r.argc = argc;
+    r.argv = argv;
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     if (uv_loop_init(&r.loop) != 0) {
@@ -95,8 +141,11 @@ int server_run(const struct conf *conf)
     }
     (void)uv_timer_init(&r.loop, &r.drain);
     r.drain.data = &r;
-    watch_signal(&r, &r.sigterm, SIGTERM);
-    watch_signal(&r, &r.sigint, SIGINT);
+    (void)uv_random(NULL, NULL, &r.server.rate_limit.seed, sizeof(r.server.rate_limit.seed), 0,
+                    NULL);
+    watch_signal(&r, &r.sighup, on_reload_signal, SIGHUP);
+    watch_signal(&r, &r.sigterm, on_stop_signal, SIGTERM);
+    watch_signal(&r, &r.sigint, on_stop_signal, SIGINT);
 
     /* The nursery first: what it is forked from holds no listener. */
     int status = EXIT_FAILURE;

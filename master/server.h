@@ -7,6 +7,7 @@
 
 #include "master/camera.h"
 #include "master/conf.h"
+#include "master/rate_limit.h"
 
 #include <uv.h>
 
@@ -24,14 +25,17 @@ struct server {
     size_t conns;          /* open in the master */
     uint64_t next_conn_id; /* of the next connection, for logs */
     bool draining;
+    struct rate_limit rate_limit;
 };
 
 /**
- * Run until SIGTERM or SIGINT has been answered.
+ * Run until SIGTERM or SIGINT has been answered.  SIGHUP reads the configuration again: limits,
+ * access and cameras apply, running viewers stay; a bad one is an error line and changes nothing.
  *
- * @param conf  Borrowed.
+ * @param conf  replaced by a reload; the caller frees it.
+ * @param argv  as conf_load() takes it.  Borrowed.
  * @return exit status of the process.
  */
-int server_run(const struct conf *conf);
+int server_run(struct conf *conf, int argc, char *const *argv);
 
 #endif /* MASTER_SERVER_H */

@@ -1,0 +1,147 @@
+"""What an operator does: reload, stop a stream, limits, metrics."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from conftest import QUICK
+from lib.http import request
+from lib.wait import holds_for, wait_for
+
+
+def api(gateway, path="/api/streams"):
+    answer = request(gateway.snapshot_port, path)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def reload(gateway, config, word="was read again"):
+    before = gateway.log().count("reload: ")
+    with open(gateway.config_path, "w", encoding="utf-8") as file:
+        file.write(config)
+    os.kill(gateway.pid, signal.SIGHUP)
+    wait_for(lambda: gateway.log().count("reload: ") > before, 20, "the reload")
+    line = [text for text in gateway.log().splitlines() if "reload: " in text][-1]
+    assert word in line, line
+    return line
+
+
+# --- reload ---------------------------------------------------------------------------------------
+
+def test_reload_applies_limits_and_viewers_stay(make_gateway, make_camera):
+    gateway = make_gateway(QUICK)
+    first, second = make_camera(), make_camera()
+    with gateway.view(first.url()) as viewer:
+        viewer.wait_frames(5)
+        reload(gateway, QUICK + "[server]\nmax_cameras = 1\n[access]\ncameras = 127.0.0.0/8\n")
+        answer = gateway.get(second.url())
+        assert (answer.status, answer.code) == (503, "too_many_cameras")
+        viewer.wait_more(25)
+        assert first.plays == 1
+        # A camera that is no longer allowed: who watches it goes on, nobody else comes in.
+        reload(gateway, QUICK + "[access]\ncameras = 10.0.0.0/8\n")
+        assert gateway.get(first.url()).code == "camera_not_allowed"
+        viewer.wait_more(25)
+        assert first.plays == 1
+    viewer.flv.check()
+
+
+def test_reload_reaches_running_workers(make_gateway, camera):
+    """A worker that would have stayed for an hour leaves at once when the idle time is shortened."""
+    gateway = make_gateway(QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 3600000"))
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(2)
+    holds_for(lambda: camera.open_connections() == 1, 3, "the camera stays connected")
+    reload(gateway, QUICK)
+    wait_for(lambda: camera.open_connections() == 0, 20, "the camera to be left")
+
+
+def test_reload_adds_and_removes_always_on_cameras(make_gateway, make_camera):
+    old, new = make_camera(), make_camera()
+    section = '[camera "door"]\nurl = {}\nalways_on = yes\n'
+    gateway = make_gateway(QUICK + section.format(old.url()))
+    wait_for(lambda: old.plays == 1, 30, "the first camera")
+    reload(gateway, QUICK + section.format(new.url()))
+    wait_for(lambda: new.plays == 1, 30, "the second camera")
+    wait_for(lambda: old.open_connections() == 0, 30, "the first camera to be left")
+    names = [s["name"] for s in api(gateway)["streams"] if s["camera_url"].endswith(f":{new.port}/cam")]
+    assert names == ["door"]
+    reload(gateway, QUICK)
+    wait_for(lambda: new.open_connections() == 0, 30, "the second camera to be left")
+    wait_for(lambda: not api(gateway)["streams"], 20, "nothing to be remembered")
+
+
+def test_bad_file_changes_nothing(make_gateway, camera):
+    gateway = make_gateway(QUICK + f'[camera "door"]\nurl = {camera.url()}\n')
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(2)
+        line = reload(gateway, "[server]\nmax_cameras = many\n", word="stays as it was")
+        assert "error" in line.lower() and ":2:" in line and "max_cameras" in line
+        viewer.wait_more(10)
+    assert [c["name"] for c in api(gateway, "/api/cameras")["cameras"]] == ["door"]
+
+
+def test_ports_do_not_change(make_gateway):
+    gateway = make_gateway(QUICK)
+    reload(gateway, QUICK + "[server]\nmax_viewers = 5\n")
+    assert request(gateway.snapshot_port, "/healthz").status == 200
+
+
+# --- stopping a stream ----------------------------------------------------------------------------
+
+def test_delete_stops_a_stream(gateway, camera):
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        stream = api(gateway)["streams"][0]["id"]
+        assert request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE").status == 204
+        wait_for(lambda: viewer.closed_by_server, 20, "the viewer to be closed")
+    viewer.flv.check()
+    wait_for(lambda: camera.open_connections() == 0, 20, "the camera to be left")
+    wait_for(lambda: not gateway.busy_workers(), 20, "the worker to leave")
+    answer = request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE")
+    assert (answer.status, answer.code) == (404, "not_found")
+    with gateway.view(camera.url()) as viewer:  # it can be asked for again
+        viewer.wait_frames(2)
+
+
+def test_stopped_always_on_camera_waits_for_a_request(make_gateway, camera):
+    gateway = make_gateway(QUICK + f'[camera "door"]\nurl = {camera.url()}\nalways_on = yes\n')
+    wait_for(lambda: camera.plays == 1, 30, "the camera")
+    assert request(gateway.snapshot_port, "/api/streams/door", "DELETE").status == 204
+    wait_for(lambda: camera.open_connections() == 0, 20, "the camera to be left")
+    holds_for(lambda: camera.open_connections() == 0, 3, "it is left alone")
+    assert request(gateway.snapshot_port, "/snapshot?cam=door", timeout=60).status == 200
+
+
+@pytest.mark.parametrize("target", ["/api/streams", "/api/cameras", "/snapshot", "/healthz"])
+def test_delete_is_for_one_stream_only(gateway, target):
+    answer = request(gateway.snapshot_port, target, "DELETE")
+    assert (answer.status, answer.code) == (405, "method_not_allowed")
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+def test_viewers_per_camera(make_gateway, make_camera):
+    gateway = make_gateway("[server]\nmax_viewers_per_camera = 2\n" + QUICK)
+    first, second = make_camera(), make_camera()
+    with gateway.view(first.url()) as a, gateway.view(first.url()) as b:
+        a.wait_frames(2)
+        b.wait_frames(2)
+        answer = gateway.get(first.url())
+        assert (answer.status, answer.code) == (503, "too_many_viewers")
+        assert int(answer.headers["retry-after"]) >= 1
+        with gateway.view(second.url()) as other:
+            other.wait_frames(2)
+
+
+def test_requests_per_client(make_gateway):
+    gateway = make_gateway("[server]\nmax_requests_per_minute = 5\n" + QUICK)
+    codes = [request(gateway.snapshot_port, "/api/streams").status for _ in range(8)]
+    assert codes == [200] * 5 + [503] * 3
+    answer = request(gateway.snapshot_port, "/api/streams")
+    assert answer.code == "overloaded" and int(answer.headers["retry-after"]) >= 1
+    assert request(gateway.snapshot_port, "/healthz").status == 200
