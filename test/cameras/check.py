@@ -62,7 +62,9 @@ def check_row(row, transport, cameras, seconds, folder):
         if transport == "rtmp":
             media.record(cameras.rtmp_url(row), path, seconds)
         else:
-            media.record(cameras.rtsp_url(row), path, seconds, ("-rtsp_transport", transport),
+            # The SDP says it all.  Probing decodes pictures, and misses packets meanwhile.
+            media.record(cameras.rtsp_url(row), path, seconds,
+                         ("-rtsp_transport", transport, "-analyzeduration", "0"),
                          audio="pcm_s16le" if row.endswith("G726") else "copy")
         recording = media.inspect(path, timeout_s=300)
     except subprocess.SubprocessError as failure:

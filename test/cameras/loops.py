@@ -20,9 +20,11 @@ A file appears under its name only when it is complete; a file that is there is 
 """
 
 import argparse
+import ctypes
 import fcntl
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -65,12 +67,15 @@ VARIANTS = {
 }
 
 
-def run(command, **kwargs):
-    return subprocess.run(["nice", *command], check=True, stdin=subprocess.DEVNULL, **kwargs)
+def die_with_parent():
+    """In a child, before exec: SIGTERM when whoever started it is gone, however that went."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-def ffmpeg(arguments):
-    run(["ffmpeg", "-v", "error", "-nostdin", "-y", *arguments])
+def ffmpeg(arguments, stdin=subprocess.DEVNULL):
+    subprocess.run(["nice", "ffmpeg", "-v", "error", "-nostdin", "-y", *arguments], check=True,
+                   stdin=stdin, preexec_fn=die_with_parent)
 
 
 def write_whole(path, chunks):
@@ -117,7 +122,10 @@ def read_loop(path):
 
 def is_current(path):
     if path.endswith(".flv"):
-        return os.path.exists(path)
+        video, _, audio = path[:-len(".mp4.flv")].rpartition("-")
+        sources = (f"{video}.loop", os.path.join(os.path.dirname(path), f"{audio}.loop"))
+        return (os.path.exists(path) and all(map(is_current, sources)) and
+                os.path.getmtime(path) >= max(map(os.path.getmtime, sources)))
     try:
         with open(path, "rb") as f:
             return f.readline().decode().strip() == VERSION
@@ -169,14 +177,13 @@ def encode_video(picture, path, size, codec, frames, extra):
                    "-x265-params", f"log-level=error:{common}"]
     work = f"{path}.{os.getpid()}"
     source = subprocess.Popen(["nice", picture, str(width), str(height), str(frames), str(frames),
-                               "8"], stdout=subprocess.PIPE)
+                               "8"], stdout=subprocess.PIPE, preexec_fn=die_with_parent)
     try:
         # The buffer bounds a key frame: one that is sent in a single burst must fit a UDP socket.
-        subprocess.run(["nice", "ffmpeg", "-v", "error", "-y", "-f", "rawvideo",
-                        "-s", f"{width}x{height}", "-r", str(FRAME_RATE), "-i", "-", *encoder,
-                        "-b:v", f"{rate}k", "-maxrate", f"{rate * 5 // 4}k",
-                        "-bufsize", f"{rate // 4}k", "-video_track_timescale", "12800",
-                        f"{work}.mp4"], stdin=source.stdout, check=True)
+        ffmpeg(["-f", "rawvideo", "-s", f"{width}x{height}", "-r", str(FRAME_RATE), "-i", "-",
+                *encoder, "-b:v", f"{rate}k", "-maxrate", f"{rate * 5 // 4}k",
+                "-bufsize", f"{rate // 4}k", "-video_track_timescale", "12800", f"{work}.mp4"],
+               stdin=source.stdout)
         source.stdout.close()
         if source.wait() != 0:
             raise RuntimeError(f"{picture} failed")

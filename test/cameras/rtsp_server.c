@@ -9,6 +9,8 @@
 #include <glib-unix.h>
 #include <gst/rtsp-server/rtsp-server.h>
 #include <gst/sdp/gstsdpmessage.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 #define FRAME_RATE 25
 #define SESSION_KEY "sample-session"
 #define LOOP_SLOTS 32
+#define CLIENT_LINGER_S 5
 
 static const char *const sizes[] = {"720p", "1080p", "2k", "4k"};
 static const char *const video_codecs[] = {"H264", "H265"};
@@ -229,7 +232,7 @@ static GstElement *sample_factory_create_element(GstRTSPMediaFactory *base, cons
     SampleFactory *factory = (SampleFactory *)base;
     struct session *session = g_new0(struct session, 1);
     struct switches *switches = &session->switches;
-    GstElement *bin = gst_object_ref_sink(gst_bin_new(NULL));
+    GstElement *bin = gst_bin_new(NULL);
     const struct loop_file *video, *audio;
     int64_t start_ns;
     int streams = 0, err = 0;
@@ -404,18 +407,42 @@ static void on_send_message(GstRTSPClient *client, GstRTSPContext *ctx, gpointer
     log_event("error", 0, ctx && ctx->uri ? ctx->uri->abspath : "", more);
 }
 
-static void on_closed(GstRTSPClient *client, gpointer user)
+/* Or the first key frame waits 40 ms for the reader's delayed ACK of the answer to PLAY. */
+static void on_describe(GstRTSPClient *client, GstRTSPContext *ctx, gpointer user)
 {
+    GSocket *socket = gst_rtsp_connection_get_write_socket(ctx->conn);
+
     (void)client;
     (void)user;
+    if (socket)
+        g_socket_set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
+}
+
+static gboolean unref_client(gpointer user)
+{
+    g_object_unref(user);
+    return G_SOURCE_REMOVE;
+}
+
+/*
+ * When sending fails, GStreamer 1.22 schedules the client's close without a reference to it
+ * (do_send_data() in rtsp-client.c), and the client can be gone by then: readers that are killed
+ * would take the server with them.  So every client outlives its connection by some seconds.
+ */
+static void on_closed(GstRTSPClient *client, gpointer user)
+{
+    (void)user;
     log_event("disconnect", 0, "", "");
+    g_timeout_add_seconds(CLIENT_LINGER_S, unref_client, client);
 }
 
 static void on_client(GstRTSPServer *server, GstRTSPClient *client, gpointer user)
 {
     (void)server;
     (void)user;
+    g_object_ref(client); /* given back by on_closed() */
     log_event("connect", 0, "", "");
+    g_signal_connect(client, "describe-request", G_CALLBACK(on_describe), NULL);
     g_signal_connect(client, "play-request", G_CALLBACK(on_play), NULL);
     g_signal_connect(client, "send-message", G_CALLBACK(on_send_message), NULL);
     g_signal_connect(client, "closed", G_CALLBACK(on_closed), NULL);
