@@ -9,7 +9,7 @@ from lib.cameras import SampleCameras
 from lib.gateway import Gateway, binary
 
 # In the order things break: basics, limits, faults.
-ORDER = ("test_flv_reader", "test_command_line", "test_http", "test_stream", "test_players", "test_sample_cameras",
+ORDER = ("test_flv_reader", "test_command_line", "test_http", "test_stream", "test_viewers", "test_players", "test_sample_cameras",
          "test_processes", "test_limits", "test_access", "test_operations",
          "test_camera_errors", "test_faults", "test_page")
 

@@ -87,6 +87,7 @@ class FakeCamera:
     user, password, auth   "digest" or "basic"; without user everybody may look
     paths      paths it knows, or None for all
     silent     None; "accept": never answers; "play": answers, but sends no media
+    stamp      stamp(track, seconds, ticks) -> the RTP timestamp to send instead of ticks; None: as it should be
     """
 
     def __init__(self, video=None, audio=True, user=None, password=None, auth="digest", paths=None, silent=None,
@@ -97,6 +98,7 @@ class FakeCamera:
         self.requests = []  # (method, path, headers)
         self.connections = 0  # accepted so far
         self.plays = 0  # PLAY answered with 200 so far
+        self.stamp = None
         self.frames_sent = 0
         self.muted = threading.Event()  # set: media stops, the connection stays
         self._open = set()
@@ -304,6 +306,8 @@ class _Session:
                 continue
             out = b""
             for kind, timestamp, marker, payload in packets:
+                if camera.stamp is not None:
+                    timestamp = camera.stamp(track, due, timestamp)
                 rtp = struct.pack(">BBHII", 0x80, kind | (0x80 if marker else 0), sequence[track] & 0xFFFF,
                                   timestamp & 0xFFFFFFFF, 1 if track == "video" else 2) + payload
                 sequence[track] += 1

@@ -1,0 +1,286 @@
+"""What viewers live through: joining, being slow, WebSocket, cameras that lie about time or change."""
+import json
+import socket
+import struct
+import time
+
+import pytest
+
+from conftest import QUICK
+from lib import fake_rtsp, processes
+from lib.flv import FlvReader
+from lib.http import head_bytes, request, stream_target
+from lib.wait import wait_for
+from lib.websocket import BINARY, CLOSE, PING, PONG, WebSocket
+
+HOUR = 3600
+
+
+def steps(frames):
+    return [b.dts - a.dts for a, b in zip(frames, frames[1:])]
+
+
+def assert_sound_timeline(flv):
+    """What every player takes: times grow, never by more than a second, sound stays with the picture."""
+    flv.check()
+    assert min(steps(flv.video)) > 0 and max(steps(flv.video)) <= 1000, steps(flv.video)
+    assert min(steps(flv.audio)) > 0 and max(steps(flv.audio)) <= 1000, steps(flv.audio)
+    assert abs(flv.video[-1].dts - flv.audio[-1].dts) < 600
+
+
+def assert_decodable(flv, media):
+    """Every picture follows the one before it in the camera's loop, or is a key frame."""
+    loop = media.slices()
+    numbers = [loop.index(frame.pictures()[0]) for frame in flv.video]
+    assert flv.video[0].key
+    for at in range(1, len(numbers)):
+        follows = numbers[at] == (numbers[at - 1] + 1) % len(loop)
+        assert follows or flv.video[at].key, (at, numbers[at - 1:at + 1])
+    return numbers
+
+
+# --- time ------------------------------------------------------------------------------------------
+
+def ticks(track, seconds):
+    return int(seconds * (90000 if track == "video" else 8000))
+
+
+STAMPS = {
+    "jump forward": lambda track, s, t: t + ticks(track, HOUR if s > 2 else 0),
+    "jump back": lambda track, s, t: t + ticks(track, 2 * HOUR - (HOUR if s > 2 else 0)),
+    "video alone jumps": lambda track, s, t: t + ticks(track, 100 if s > 2 and track == "video" else 0),
+    "equal pairs": lambda track, s, t: t if track == "audio" else t // 7200 * 7200,
+    "stuck for a second": lambda track, s, t: ticks(track, 2) if 2 < s < 3 else t,
+    "wraps": lambda track, s, t: (t + 2 ** 32 - ticks(track, 2)) % 2 ** 32,
+    "one percent fast": lambda track, s, t: int(t * 1.01),
+    "different bases": lambda track, s, t: t + ticks(track, 777 if track == "audio" else 0),
+    "small steps back": lambda track, s, t: t - (ticks(track, 0.1) if track == "video" and int(s * 25) % 10 == 9 else 0),
+}
+
+
+@pytest.mark.parametrize("defect", STAMPS)
+def test_timestamps_are_repaired(shared_gateway, make_camera, defect):
+    camera = make_camera()
+    camera.stamp = STAMPS[defect]
+    with shared_gateway.view(camera.url()) as viewer:
+        began = time.monotonic()
+        viewer.wait_frames(130)
+        took = time.monotonic() - began
+    assert_sound_timeline(viewer.flv)
+    assert_decodable(viewer.flv, camera.video)
+    # The stream's clock goes as time goes, whatever the camera's does.
+    assert abs((viewer.flv.video[-1].dts - viewer.flv.video[0].dts) / 1000 - took) < 1.5
+
+
+# --- cameras that change --------------------------------------------------------------------------
+
+def replace(camera, viewer, **changes):
+    """The camera goes away and comes back as another one."""
+    camera.close()
+    wait_for(lambda: camera.open_connections() == 0, 10, "the connection to be cut")
+    for name, value in changes.items():
+        setattr(camera, name, value)
+    camera.listen()
+
+
+def test_resolution_changes(gateway, camera):
+    other = fake_rtsp.media("h264", size="640x360")
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(30)
+        replace(camera, viewer, video=other)
+        viewer.wait(lambda v: len(v.flv.video_configs) == 2, 60, "the new sequence header")
+        viewer.wait_more(30)
+    flv = viewer.flv
+    assert_sound_timeline(flv)
+    assert flv.video_configs[1].parameter_sets == other.parameter_sets
+    first = next(frame for frame in flv.video if frame.config is flv.video_configs[1])
+    assert first.key
+    in_band = [nal for nal in first.nal_units() if nal[0] & 31 in (7, 8)]
+    assert in_band == other.parameter_sets, "players that ignore later headers need them in the stream"
+    new = [frame for frame in flv.video if frame.config is flv.video_configs[1]]
+    assert [f.pictures()[0] for f in new] == (other.slices() * 2)[:len(new)]
+
+
+def test_the_same_camera_is_not_announced_twice(gateway, camera):
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(30)
+        replace(camera, viewer)
+        viewer.wait_more(60)
+    assert_sound_timeline(viewer.flv)
+    assert (len(viewer.flv.video_configs), len(viewer.flv.audio_configs)) == (1, 1)
+
+
+@pytest.mark.parametrize("change", ["codec", "audio gone"])
+def test_what_no_player_takes_ends_the_connection(gateway, camera, change):
+    changes = {"video": fake_rtsp.media("hevc")} if change == "codec" else {"audio": False}
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(30)
+        replace(camera, viewer, **changes)
+        viewer.wait_closed(60)
+        assert viewer.flv.rest == 0, "closed in the middle of a tag"
+    viewer.flv.check()
+    with gateway.view(camera.url()) as again:
+        again.wait_frames(10)
+    assert again.flv.has_audio == (change == "codec")
+
+
+# --- joining ----------------------------------------------------------------------------------------
+
+def test_gop_that_outgrows_its_bound(make_gateway, make_camera):
+    """Whoever joins then waits for the next key frame, and gets a sound stream from there."""
+    gateway = make_gateway(QUICK + "gop_max_bytes = 65536\n")
+    media = fake_rtsp.media("h264", size="1280x720", bit_rate="3M", seconds=4, gop=50)
+    camera = make_camera(media)
+    with gateway.view(camera.url()) as first:
+        first.wait_frames(20)
+        with gateway.view(camera.url()) as second:
+            second.wait_frames(60)
+        first.wait_more(1)
+    assert_decodable(first.flv, media)
+    assert assert_decodable(second.flv, media)[0] % 50 == 0
+    assert_sound_timeline(second.flv)
+
+
+def test_join_key_waits_for_the_next_key_frame(shared_gateway, make_camera):
+    media = fake_rtsp.media("h264", gop=50)
+    camera = make_camera(media)
+    with shared_gateway.view(camera.url()) as first:
+        first.wait_frames(10)
+        with shared_gateway.view(camera.url(), join="key") as second:
+            second.wait_frames(5)
+            assert_decodable(second.flv, media)
+            assert second.flv.video[0].dts == 0
+            # The first viewer got that picture at the same time, not earlier.
+            picture = second.flv.video[0].pictures()[0]
+            first.wait(lambda v: any(f.pictures()[0] == picture and f.received >= second.started
+                                     for f in v.flv.video), 10, "the same picture at the first viewer")
+
+
+# --- slow viewers, and those who leave -----------------------------------------------------------------
+
+def test_slow_viewer_gets_decodable_pictures_and_holds_nobody_up(make_gateway, make_camera):
+    gateway = make_gateway(QUICK + "[viewer]\nqueue_max_ms = 700\n")
+    media = fake_rtsp.media("h264", size="1280x720", bit_rate="6M")
+    camera = make_camera(media)
+    with gateway.view(camera.url()) as healthy, socket.socket() as slow:
+        healthy.wait_frames(5)
+        worker = gateway.worker_of(camera.port)[0]
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        slow.settimeout(30)
+        slow.connect(("127.0.0.1", gateway.flv_port))
+        slow.sendall(head_bytes(stream_target(camera.url())))
+        head, _, rest = slow.recv(4096).partition(b"\r\n\r\n")
+        assert b" 200 " in head.split(b"\r\n")[0]
+        flv = FlvReader()
+        flv.feed(rest)
+        until = time.monotonic() + 60
+        while len(flv.video) < 60 and time.monotonic() < until:  # a tenth of what the camera sends
+            flv.feed(slow.recv(8192), time.monotonic())
+            time.sleep(8192 / 75000)
+        assert len(flv.video) >= 60
+        memory = processes.pss_bytes(worker)
+    numbers = assert_decodable(flv, media)
+    skips = sum((b - a) % len(media.units) != 1 for a, b in zip(numbers, numbers[1:]))
+    assert skips >= 2, "nothing was skipped: the test's viewer was not slow"
+    assert min(steps(flv.video)) > 0 and max(steps(flv.video)) <= 1000, "a skip must not be a gap in time"
+    assert len(flv.video_configs) == 1
+    assert memory < 100 << 20, memory
+    healthy.flv.check()
+    loop = media.slices()
+    assert [loop.index(f.pictures()[0]) for f in healthy.flv.video] == [
+        n % len(loop) for n in range(len(healthy.flv.video))], "the healthy viewer lost a frame"
+
+
+def viewers_of(gateway):
+    streams = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+    return sum(stream["viewers"] for stream in streams)
+
+
+def test_viewers_who_leave_are_noticed(gateway, camera):
+    viewers = [gateway.view(camera.url()) for _ in range(5)]
+    for viewer in viewers:
+        viewer.wait_frames(2)
+    wait_for(lambda: viewers_of(gateway) == 5, 20, "five viewers to be counted")
+    camera.muted.set()  # nothing is written that could fail
+    for viewer in viewers:
+        viewer.close()
+    wait_for(lambda: viewers_of(gateway) == 0, 20, "their leaving to be noticed")
+
+
+# --- WebSocket -----------------------------------------------------------------------------------------
+
+def ws_target(camera, **parameters):
+    return stream_target(camera.url(), path="/live.flv", **parameters)
+
+
+def test_websocket_carries_the_same_stream(shared_gateway, make_camera):
+    camera = make_camera()
+    with WebSocket(shared_gateway.flv_port, ws_target(camera), {"Origin": "http://wall.example"}) as ws:
+        assert ws.status == 101
+        assert "sec-websocket-protocol" not in ws.headers
+        flv = FlvReader()
+        first = ws.wait_for(BINARY)
+        assert first[:3] == b"FLV" and len(first) > 13, "the header alone is refused by flv.js"
+        flv.feed(first)
+        while len(flv.video) < 40:
+            flv.feed(ws.wait_for(BINARY))
+            assert flv.rest == 0, "a message holds whole tags"
+    assert_sound_timeline(flv)
+    assert_decodable(flv, camera.video)
+
+
+def test_websocket_control_frames(shared_gateway, make_camera):
+    camera = make_camera()
+    with WebSocket(shared_gateway.flv_port, ws_target(camera), {"Sec-WebSocket-Protocol": "flv, other"}) as ws:
+        assert ws.headers["sec-websocket-protocol"] == "flv"
+        ws.wait_for(BINARY)
+        for text in (b"", b"ping", b"x" * 125):
+            ws.send(PING, text)
+            assert ws.wait_for(PONG) == text
+        ws.send(CLOSE, struct.pack(">H", 1000))
+        assert struct.unpack(">H", ws.wait_for(CLOSE)[:2])[0] == 1000
+        with pytest.raises(EOFError):
+            ws.frame()
+
+
+def test_websocket_protocol_errors_close_with_their_code(shared_gateway, make_camera):
+    camera = make_camera()
+    for send, code in ((lambda ws: ws.send(PING, b"bare", masked=False), 1002),
+                       (lambda ws: ws.send(3, b"reserved opcode"), 1002),
+                       (lambda ws: ws.send(PING, b"in parts", final=False), 1002)):
+        with WebSocket(shared_gateway.flv_port, ws_target(camera)) as ws:
+            ws.wait_for(BINARY)
+            send(ws)
+            assert struct.unpack(">H", ws.wait_for(CLOSE)[:2])[0] == code
+
+
+def test_websocket_to_a_camera_that_fails_gets_a_status(shared_gateway, make_camera):
+    camera = make_camera()
+    camera.close()
+    with WebSocket(shared_gateway.flv_port, ws_target(camera)) as ws:
+        assert ws.status == 502
+
+
+# --- H.264 for those who cannot play HEVC ---------------------------------------------------------------
+
+def test_hevc_camera_as_h264(shared_gateway, make_camera):
+    camera = make_camera(fake_rtsp.media("hevc", size="640x360", gop=100))
+    with shared_gateway.view(camera.url()) as original, \
+            shared_gateway.view(camera.url(), allow_h265="false") as transcoded:
+        transcoded.wait_frames(120)
+        original.wait_frames(120)
+    assert [c.dialect for c in original.flv.video_configs] == ["enhanced"]
+    flv = transcoded.flv
+    assert [c.dialect for c in flv.video_configs] == ["avc"]
+    assert (flv.metadata["width"], flv.metadata["height"]) == (640, 360)
+    assert_sound_timeline(flv)
+    keys = [frame.dts for frame in flv.video if frame.key]
+    assert max(b - a for a, b in zip(keys, keys[1:])) <= 2500, "a key frame at least every 2 s"
+    assert camera.plays == 1
+
+
+def test_h264_camera_is_passed_through(shared_gateway, make_camera):
+    camera = make_camera()
+    with shared_gateway.view(camera.url(), allow_h265="false") as viewer:
+        viewer.wait_frames(40)
+    assert_decodable(viewer.flv, camera.video)
