@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-#define BELIEVABLE_US 10000000  /* audio and video further apart than this: a clock is wrong */
-#define RTPTIME_BELIEVABLE_S 10 /* distance of the first packet from RTP-Info's rtptime */
+#define BELIEVABLE_US 10000000     /* audio and video further apart than this: a clock is wrong */
+#define REPORT_TOLERANCE_US 200000 /* drift and jitter between two reports */
+#define RTPTIME_BELIEVABLE_S 10    /* distance of the first packet from RTP-Info's rtptime */
 #define SMALL_CORRECTION_US 500000
 #define SLOW_DIVISOR 50 /* small corrections: 2 % of the time that passes */
 #define FAST_DIVISOR 10 /* large ones: 10 % */
@@ -91,23 +92,37 @@ static void start(struct rtp_clock *clock, enum track track, uint32_t timestamp,
     t->offset_us = other->offset_us + distance;
 }
 
+/* Does a report agree with the one before it about how much time has passed? */
+static bool report_agrees(const struct rtp_clock_track *t, uint64_t ntp, int64_t unwrapped)
+{
+    int64_t passed_us = ntp_difference_us(ntp, t->report_ntp);
+    int64_t difference_us = passed_us - ticks_to_us(t, unwrapped - t->report_unwrapped);
+    return difference_us > -REPORT_TOLERANCE_US && difference_us < REPORT_TOLERANCE_US;
+}
+
 void rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp)
 {
     struct rtp_clock_track *t = &clock->tracks[track];
+    if (ntp == 0)
+        return; /* no clock */
     if (!t->started) {
         t->has_early_report = true;
         t->early_timestamp = timestamp;
         t->early_ntp = ntp;
         return;
     }
+    int64_t unwrapped = t->unwrapped + (int32_t)(timestamp - t->last);
+    bool believed = !t->has_report || report_agrees(t, ntp, unwrapped);
     t->has_report = true;
-    t->report_unwrapped = t->unwrapped + (int32_t)(timestamp - t->last);
+    t->report_unwrapped = unwrapped;
     t->report_ntp = ntp;
 
     struct rtp_clock_track *audio = &clock->tracks[TRACK_AUDIO];
     const struct rtp_clock_track *video = &clock->tracks[TRACK_VIDEO];
     int64_t distance;
-    if (audio->started && video->started && report_distance(audio, video, &distance))
+    if (!believed) /* its clock stands still, or was just set */
+        audio->correction_us = 0;
+    else if (audio->started && video->started && report_distance(audio, video, &distance))
         audio->correction_us = video->offset_us + distance - audio->offset_us;
 }
 

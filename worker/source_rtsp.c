@@ -9,10 +9,10 @@
 #include "worker/rtsp_transport.h"
 
 #include <errno.h>
-#include <libavutil/random_seed.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define REDIRECTS_MAX 5
 #define UDP_SILENCE_US 3000000
@@ -338,8 +338,9 @@ static void on_connected(void *ctx)
         .password = s->url.password,
         .udp = s->udp,
         .options_first = s->options_first,
-        .seed = (uint64_t)av_get_random_seed() << 32 | av_get_random_seed(),
     };
+    if (getrandom(&params.seed, sizeof(params.seed), GRND_NONBLOCK) != sizeof(params.seed))
+        params.seed = (uint64_t)clock_us(); /* it need not be secret */
     for (int i = 0; i < TRACK_COUNT; i++)
         params.udp_ports[i] = rtsp_transport_udp_port(s->transport, (enum track)i);
     s->session = rtsp_session_new(&params, &(struct rtsp_session_events){on_ready, on_data, s});

@@ -12,6 +12,7 @@
  *   end ERROR_CODE DETAIL
  *   closed
  */
+#include "common/clock.h"
 #include "worker/source_rtsp.h"
 
 #include <libavcodec/avcodec.h>
@@ -33,6 +34,8 @@ struct probe {
     uint64_t packets;
     uint64_t video_left; /* 0: no limit */
     uint64_t bytes;
+    int64_t opened_us;
+    int64_t first_us; /* of the first video packet, 0: none yet */
 };
 
 static void on_closed(void *ctx)
@@ -83,6 +86,8 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
     struct probe *p = ctx;
     p->packets++;
     p->bytes += packet->len;
+    if (packet->track == TRACK_VIDEO && p->first_us == 0)
+        p->first_us = clock_us();
     if (!p->quiet) {
         uint32_t crc =
             av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), 0xFFFFFFFF, packet->data, packet->len);
@@ -151,6 +156,7 @@ int main(int argc, char **argv)
     (void)uv_timer_start(&p.timer, on_timer, seconds * 1000, 0);
     (void)uv_signal_start(&p.signal, on_signal, SIGTERM);
 
+    p.opened_us = clock_us();
     p.source = source_rtsp_open(&p.loop, &params, &(struct media_sink){on_tracks, on_packet, &p},
                                 &(struct source_rtsp_events){on_end, &p});
     (void)uv_run(&p.loop, UV_RUN_DEFAULT);
@@ -158,10 +164,13 @@ int main(int argc, char **argv)
 
     struct rusage usage_self;
     (void)getrusage(RUSAGE_SELF, &usage_self);
-    fprintf(stderr, "packets %llu bytes %llu cpu %.3f s max rss %ld kB loop %s\n",
-            (unsigned long long)p.packets, (unsigned long long)p.bytes,
-            (double)(usage_self.ru_utime.tv_sec + usage_self.ru_stime.tv_sec) +
-                (double)(usage_self.ru_utime.tv_usec + usage_self.ru_stime.tv_usec) / 1e6,
-            usage_self.ru_maxrss, rc == 0 ? "closed" : "leaks");
+    fprintf(
+        stderr,
+        "first video after %lld us, packets %llu bytes %llu cpu %.3f s max rss %ld kB loop %s\n",
+        (long long)(p.first_us != 0 ? p.first_us - p.opened_us : -1), (unsigned long long)p.packets,
+        (unsigned long long)p.bytes,
+        (double)(usage_self.ru_utime.tv_sec + usage_self.ru_stime.tv_sec) +
+            (double)(usage_self.ru_utime.tv_usec + usage_self.ru_stime.tv_usec) / 1e6,
+        usage_self.ru_maxrss, rc == 0 ? "closed" : "leaks");
     return rc == 0 ? 0 : 1;
 }

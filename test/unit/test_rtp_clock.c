@@ -107,6 +107,32 @@ static void test_impossible_reports(void **state)
         assert_int_equal(rtp_clock_pts(&c, TRACK_AUDIO, 160 * i, 0), 160 * i);
 }
 
+/* A camera whose NTP clock stands still. */
+static void test_stuck_reports(void **state)
+{
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    double audio = 0;
+    for (uint32_t second = 0; second < 30; second++) {
+        (void)rtp_clock_pts(&c, TRACK_VIDEO, second * 90000, second * 1000000);
+        audio =
+            seconds(rtp_clock_pts(&c, TRACK_AUDIO, second * 8000, second * 1000000), TRACK_AUDIO);
+        assert_near(audio, second);
+        if (second % 5 == 2)
+            rtp_clock_report(&c, TRACK_VIDEO, ntp(7.0), second * 90000);
+        if (second % 5 == 2)
+            rtp_clock_report(&c, TRACK_AUDIO, ntp(7.0), second * 8000);
+        if (second % 5 == 4)
+            rtp_clock_report(&c, TRACK_AUDIO, 0, second * 8000);
+    }
+    for (uint32_t second = 30; second < 60; second++) {
+        rtp_clock_report(&c, TRACK_VIDEO, ntp(7.0), second * 90000 - 45000);
+        audio =
+            seconds(rtp_clock_pts(&c, TRACK_AUDIO, second * 8000, second * 1000000), TRACK_AUDIO);
+        assert_near(audio, second);
+    }
+}
+
 static void test_jumps_pass(void **state)
 {
     struct rtp_clock c;
@@ -126,6 +152,7 @@ int main(void)
         cmocka_unit_test(test_by_early_reports),
         cmocka_unit_test(test_late_reports),
         cmocka_unit_test(test_impossible_reports),
+        cmocka_unit_test(test_stuck_reports),
         cmocka_unit_test(test_jumps_pass),
     };
     return cmocka_run_group_tests_name("rtp_clock", tests, NULL, NULL);

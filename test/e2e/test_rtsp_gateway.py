@@ -1,0 +1,87 @@
+"""The RTSP session inside the gateway: transports, TLS, loss, as a viewer sees them.
+
+What single cameras do wrong is in test_rtsp_tolerance, against the source alone; this is one test of each kind
+through all processes and the sandbox.
+"""
+import random
+
+import pytest
+
+from conftest import QUICK
+from lib.fake_rtsp import FPS
+from lib.scripted_rtsp import Script, ScriptedCamera, certificate
+from lib.wait import wait_for
+
+
+class RealTime(Script):
+    speed = 1
+
+
+class Locked(RealTime):
+    user, password = "admin", "s:e@c/r?e#t%"
+    login = "admin:s%3Ae%40c%2Fr%3Fe%23t%25@"
+    schemes = ("Basic", "MD5", "SHA-256")
+
+
+@pytest.mark.parametrize("cam_type", ["rtsp-tcp", "rtsp-udp"])
+def test_a_stream_and_its_teardown(gateway, cam_type):
+    with ScriptedCamera(Locked()) as camera:
+        url = camera.url(login=Locked.login)
+        gateway.secrets.append(Locked.password)
+        with gateway.view(url, cam_type=cam_type) as viewer:
+            viewer.wait_frames(25)
+            assert viewer.flv.audio
+        word = "client_port=" if cam_type == "rtsp-udp" else "interleaved="
+        assert word in camera.asked("SETUP")[0].get("Transport")
+        wait_for(lambda: camera.asked("TEARDOWN"), 20, "TEARDOWN when nobody watches any more")
+
+
+def test_rtsps(make_gateway, tmp_path):
+    tls, ca = certificate(tmp_path)
+    gateway = make_gateway(QUICK, env={"SSL_CERT_FILE": ca}, secrets=[Locked.password])
+    with ScriptedCamera(Locked(), tls) as camera:
+        with gateway.view(camera.url(login=Locked.login)) as viewer:
+            viewer.wait_frames(25)
+
+
+def test_rtsps_with_an_unknown_certificate(gateway, tmp_path):
+    tls, _ = certificate(tmp_path)
+    with ScriptedCamera(Locked(), tls) as camera:
+        answer = gateway.get(camera.url(login=Locked.login))
+        assert (answer.status, answer.code) == (502, "camera_unreachable")
+        assert not camera.requests
+
+
+def test_udp_that_stays_silent(gateway):
+    class Silent(RealTime):
+        def datagrams(self, session, track, packets):
+            return [] if session.udp else packets
+    with ScriptedCamera(Silent()) as camera:
+        with gateway.view(camera.url(), cam_type="rtsp-udp") as viewer:
+            viewer.wait_frames(25)
+
+
+@pytest.mark.parametrize("loss", [0, 0.01, 0.05])
+def test_udp_loss_and_reordering(gateway, loss):
+    """No frame is lost that arrived whole; nothing stops."""
+    class Lossy(RealTime):
+        mtu = 600
+        whole = sent = 0
+
+        def datagrams(self, session, track, packets):
+            dice = session.__dict__.setdefault("dice", random.Random(11))
+            kept = [p for p in packets if dice.random() >= loss]
+            self.sent += track == "video"
+            if track == "video" and len(kept) == len(packets):
+                self.whole += 1
+            dice.shuffle(kept)
+            return kept
+    script = Lossy()
+    with ScriptedCamera(script) as camera:
+        with gateway.view(camera.url(), cam_type="rtsp-udp") as viewer:
+            viewer.wait_frames(25)
+            seen, whole = len(viewer.flv.video), script.whole
+            wait_for(lambda: script.whole - whole >= 4 * FPS, 30, "four seconds of whole frames")
+            viewer.wait_frames(seen + int((script.whole - whole) * 0.9), 10)
+        print(f"loss {loss:.0%}: {script.whole} of {script.sent} frames whole, "
+              f"viewer got {len(viewer.flv.video)}")
