@@ -1,0 +1,168 @@
+/*
+ * The output clock packet by packet: where it starts, decode times, what a reconnect becomes.  The
+ * defects of whole streams are in test_timeline.c.
+ */
+#include "worker/timeline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define S INT64_C(1000000)
+#define MS INT64_C(1000)
+#define FRAME (40 * MS)
+#define PACKET (20 * MS)
+#define ARRIVAL (5000 * S)
+
+static struct timeline_in video_at(int64_t pts_us, int64_t received_us)
+{
+    return (struct timeline_in){.track = TRACK_VIDEO,
+                                .pts_us = pts_us,
+                                .dts_us = TIMELINE_NONE,
+                                .duration_us = FRAME,
+                                .received_us = received_us};
+}
+
+static struct timeline_in audio_at(int64_t pts_us, int64_t received_us)
+{
+    struct timeline_in in = video_at(pts_us, received_us);
+    in.track = TRACK_AUDIO;
+    in.duration_us = PACKET;
+    return in;
+}
+
+static struct timeline_out map(struct timeline *timeline, struct timeline_in in)
+{
+    struct timeline_out out;
+    timeline_map(timeline, &in, &out);
+    return out;
+}
+
+static void test_starts_at_arrival(void **state)
+{
+    struct timeline timeline;
+    timeline_init(&timeline);
+    struct timeline_out out = map(&timeline, video_at(777, ARRIVAL));
+    assert_int_equal(out.pts_us, ARRIVAL);
+    assert_int_equal(out.dts_us, ARRIVAL);
+    assert_false(out.jumped);
+    /* The second track keeps the camera's relation although it comes late. */
+    out = map(&timeline, audio_at(777 + 15 * MS, ARRIVAL + 300 * MS));
+    assert_int_equal(out.pts_us, ARRIVAL + 15 * MS);
+}
+
+/* Decode times: what libavformat makes of I0 P3 B1 B2 P6 B4 B5 with one frame of reordering. */
+static void test_decode_times(void **state)
+{
+    static const int shown[] = {0, 3, 1, 2, 6, 4, 5, 9, 7, 8};
+    struct timeline timeline;
+    timeline_init(&timeline);
+    for (int i = 0; i < 10; i++) {
+        struct timeline_in in = video_at(shown[i] * FRAME, ARRIVAL + i * FRAME);
+        in.reorder_frames = 1;
+        struct timeline_out out = map(&timeline, in);
+        assert_int_equal(out.dts_us, ARRIVAL + (i - 1) * FRAME);
+        assert_int_equal(out.pts_us, ARRIVAL + shown[i] * FRAME);
+    }
+}
+
+/* Reordering by two (a pyramid), and parameter sets that change it in mid-stream. */
+static void test_reorder_changes(void **state)
+{
+    static const int shown[] = {0, 4, 2, 1, 3, 8, 6, 5, 7};
+    struct timeline timeline;
+    timeline_init(&timeline);
+    map(&timeline, video_at(-FRAME, ARRIVAL - FRAME));
+    int64_t last = ARRIVAL - FRAME;
+    for (int i = 0; i < 9; i++) {
+        struct timeline_in in = video_at(shown[i] * FRAME, ARRIVAL + i * FRAME);
+        in.reorder_frames = 2;
+        struct timeline_out out = map(&timeline, in);
+        assert_int_equal(out.pts_us, ARRIVAL + shown[i] * FRAME);
+        assert_true(out.dts_us > last);
+        if (i >= 3)
+            assert_int_equal(out.dts_us, ARRIVAL + (i - 2) * FRAME);
+        last = out.dts_us;
+    }
+}
+
+/* After an outage: away_us without packets, another base, and the relation of the new session. */
+static void check_reconnect(int64_t away_us, int64_t step_us)
+{
+    struct timeline timeline;
+    int64_t last = 0, received = ARRIVAL;
+    timeline_init(&timeline);
+    for (int i = 0; i < 50; i++, received += FRAME) {
+        last = map(&timeline, video_at(i * FRAME, received)).dts_us;
+        map(&timeline, audio_at(i * FRAME, received));
+    }
+    timeline_reconnect(&timeline);
+    received += away_us - FRAME;
+    struct timeline_out out = map(&timeline, video_at(-999 * S, received));
+    assert_int_equal(out.dts_us, last + step_us);
+    assert_false(out.jumped);
+    out = map(&timeline, audio_at(-999 * S + 33 * MS, received + 50 * MS));
+    assert_int_equal(out.pts_us, last + step_us + 33 * MS);
+    out = map(&timeline, video_at(-999 * S + FRAME, received + FRAME));
+    assert_int_equal(out.dts_us, last + step_us + FRAME);
+}
+
+static void test_reconnect(void **state)
+{
+    check_reconnect(10 * MS, FRAME); /* never less than a frame */
+    check_reconnect(300 * MS, 300 * MS);
+    check_reconnect(20 * S, 100 * MS);
+    check_reconnect(90000 * S, 100 * MS);
+}
+
+/* The new session's second track starts before what was sent of it already. */
+static void test_reconnect_behind(void **state)
+{
+    struct timeline timeline;
+    timeline_init(&timeline);
+    struct timeline_out last = map(&timeline, video_at(0, ARRIVAL));
+    timeline_reconnect(&timeline);
+    map(&timeline, audio_at(10 * S, ARRIVAL + S));
+    struct timeline_out out = map(&timeline, video_at(8 * S, ARRIVAL + S));
+    assert_true(out.dts_us > last.dts_us + PACKET);
+    out = map(&timeline, video_at(8 * S + FRAME, ARRIVAL + S + FRAME));
+    assert_false(out.jumped);
+}
+
+/* Two seconds from frame to frame are no jump if the camera says so. */
+static void test_slow_camera(void **state)
+{
+    struct timeline timeline;
+    timeline_init(&timeline);
+    for (int i = 0; i < 20; i++) {
+        struct timeline_in in = video_at(i * 2 * S, ARRIVAL + i * 2 * S);
+        in.duration_us = 2 * S;
+        struct timeline_out out = map(&timeline, in);
+        assert_int_equal(out.dts_us, ARRIVAL + i * 2 * S);
+        assert_false(out.jumped);
+    }
+}
+
+/* Arrival times that go back are not believed; they come from us, but cost nothing to survive. */
+static void test_arrival_goes_back(void **state)
+{
+    struct timeline timeline;
+    timeline_init(&timeline);
+    map(&timeline, video_at(0, ARRIVAL));
+    struct timeline_out out = map(&timeline, video_at(FRAME, 0));
+    assert_int_equal(out.dts_us, ARRIVAL + FRAME);
+    assert_int_equal(timeline.jumps, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_starts_at_arrival), cmocka_unit_test(test_decode_times),
+        cmocka_unit_test(test_reorder_changes),   cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_reconnect_behind),  cmocka_unit_test(test_slow_camera),
+        cmocka_unit_test(test_arrival_goes_back),
+    };
+    return cmocka_run_group_tests_name("timeline steps", tests, NULL, NULL);
+}
