@@ -170,6 +170,7 @@ GST_CFLAGS  = $(call sys_cflags,$(GST_PKGS))
 GST_LIBS    = $(shell $(PKG_CONFIG) --libs $(GST_PKGS) gstreamer-rtsp-1.0 gstreamer-rtp-1.0 gstreamer-sdp-1.0)
 CAMERA_SRC := $(addprefix test/cameras/,rtsp_server.c feed.c loop_file.c switches.c)
 CAMERA_OBJ := $(call obj,$(CAMERA_SRC))
+CAMERA_FILES := $(wildcard test/cameras/*.[ch])
 ALL_OBJ    += $(CAMERA_OBJ) $(call obj,test/cameras/picture.c)
 # GLib's casts and type macros are not ours to fix.
 $(CAMERA_OBJ): EXTRA_CFLAGS = $(GST_CFLAGS) -Wno-cast-qual -Wno-cast-align -Wno-conversion
@@ -228,7 +229,7 @@ analyze:
 
 lint: headers web-dev
 	scripts/check-includes
-	clang-format --dry-run -Werror $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS)
+	clang-format --dry-run -Werror $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 -I. \
 	  $(addprefix --include=,$(firstword $(wildcard /usr/include/sys/queue.h /usr/include/*/sys/queue.h))) common master worker
 	shellcheck $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' scripts/* .ci/*)
@@ -246,7 +247,7 @@ bench: all $(BENCH_BIN)
 	/usr/bin/python3 test/bench/bench.py $(BENCH_ARGS)
 
 format:
-	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS)
+	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)
 
 install: all
 	install -D -m 0755 $(O)/cam-httpflv        $(DESTDIR)$(PREFIX)/bin/cam-httpflv

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define NS_PER_S INT64_C(1000000000)
+#define SILENT_SHIFT_S INT64_C(864000)
 #define NS_PER_MS INT64_C(1000000)
 
 struct feed {
@@ -222,7 +223,7 @@ int feed_add(GstBin *bin, const char *name, const struct loop_file *loop,
     feed->loop = loop;
     feed->ppm = switches->audio_ppm; /* of pictures too: sound stays with its picture */
     feed->stop_ns = switches->stop_after_ms * NS_PER_MS;
-    feed->shift_ns = switches->silent ? 10 * 24 * 3600 * NS_PER_S : 0;
+    feed->shift_ns = switches->silent ? SILENT_SHIFT_S * NS_PER_S : 0;
     feed_seek(feed, start_ns);
 
     caps = payload_caps(payload, loop);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +23,9 @@ static int parse_config(const char *hex, struct loop_file *loop)
     if (n % 2 || n / 2 > sizeof(loop->config))
         return -EINVAL;
     for (size_t i = 0; i < n / 2; i++) {
-        unsigned byte;
+        char byte[3] = {hex[2 * i], hex[2 * i + 1], 0};
 
-        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-            return -EINVAL;
-        loop->config[i] = (uint8_t)byte;
+        loop->config[i] = (uint8_t)strtoul(byte, NULL, 16);
     }
     loop->config_bytes = n / 2;
     return 0;
@@ -38,12 +35,12 @@ static int parse_frame(const char *line, struct loop_file *loop, const uint8_t *
                        const uint8_t *end)
 {
     struct loop_frame *grown, *frame;
-    size_t bytes;
-    int64_t pts;
-    int key;
+    char *rest;
+    size_t bytes = strtoul(line, &rest, 10);
+    int64_t pts = strtoll(rest, &rest, 10);
+    long key = strtol(rest, &rest, 10);
 
-    if (sscanf(line, "%zu %" SCNd64 " %d", &bytes, &pts, &key) != 3 ||
-        bytes > (size_t)(end - *data))
+    if (*rest || bytes > (size_t)(end - *data))
         return -EINVAL;
     grown = realloc(loop->frames, (loop->frame_count + 1) * sizeof(*grown));
     if (!grown)

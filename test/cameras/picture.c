@@ -61,14 +61,16 @@ static int counter_cell(unsigned counter, int column)
 
 static void draw_cell(struct picture *p, int column, int row, int white)
 {
-    int w = p->width / GRID_COLUMNS;
-    int h = p->height / GRID_ROWS;
+    size_t stride = (size_t)p->width;
+    size_t w = stride / GRID_COLUMNS;
+    size_t h = (size_t)p->height / GRID_ROWS;
+    size_t left = (size_t)column * w;
 
-    for (int y = row * h; y < (row + 1) * h; y++)
-        memset(p->luma + (size_t)y * p->width + column * w, white ? LUMA_WHITE : LUMA_BLACK, w);
-    for (int y = row * h / 2; y < (row + 1) * h / 2; y++) {
-        memset(p->cb + (size_t)y * (p->width / 2) + column * w / 2, CHROMA_GREY, w / 2);
-        memset(p->cr + (size_t)y * (p->width / 2) + column * w / 2, CHROMA_GREY, w / 2);
+    for (size_t y = (size_t)row * h; y < (size_t)(row + 1) * h; y++)
+        memset(p->luma + y * stride + left, white ? LUMA_WHITE : LUMA_BLACK, w);
+    for (size_t y = (size_t)row * h / 2; y < (size_t)(row + 1) * h / 2; y++) {
+        memset(p->cb + y * stride / 2 + left / 2, CHROMA_GREY, w / 2);
+        memset(p->cr + y * stride / 2 + left / 2, CHROMA_GREY, w / 2);
     }
 }
 
@@ -153,14 +155,17 @@ int main(int argc, char **argv)
     static struct picture p;
     int frames, period;
     uint32_t seed = 1;
+    int values[5]; /* as in the usage */
 
     if (argc != 6) {
         fprintf(stderr, "usage: %s WIDTH HEIGHT FRAMES PERIOD NOISE > yuv420p\n", argv[0]);
         return 2;
     }
-    frames = atoi(argv[3]);
-    period = atoi(argv[4]);
-    if (period < 1 || picture_init(&p, atoi(argv[1]), atoi(argv[2]), atoi(argv[5])) < 0)
+    for (int i = 0; i < 5; i++)
+        values[i] = (int)strtol(argv[i + 1], NULL, 10);
+    frames = values[2];
+    period = values[3];
+    if (period < 1 || picture_init(&p, values[0], values[1], values[4]) < 0)
         return 1;
     for (int i = 0; i < frames; i++) {
         draw_scene(&p, i, period, &seed);
