@@ -11,13 +11,14 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 2u
+#define IPC_VERSION 3u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
 #define IPC_HEADER_MAX 128   /* a request header value that the worker answers to */
 #define IPC_ACCESS_LIST_MAX 1024
 #define IPC_PAYLOAD_MAX 4096
+#define IPC_HISTOGRAM_BUCKETS 12
 
 /* Phases of the receiver in which a message may arrive. */
 enum ipc_phase { IPC_PH_BOOT = 1 << 0, IPC_PH_RUN = 1 << 1, IPC_PH_DRAIN = 1 << 2 };
@@ -121,18 +122,29 @@ struct ipc_state {
     uint32_t restarts; /* connections made after the first */
 };
 
+/* How long something took: histogram.h has the bounds. */
+struct ipc_histogram {
+    uint64_t sum_us;
+    uint32_t counts[IPC_HISTOGRAM_BUCKETS]; /* not cumulative */
+};
+
 /* Counters, once a second.  A worker that stays silent is killed (workers.h). */
 struct ipc_stats {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t frames_in;
-    uint64_t frames_dropped; /* skipped for slow viewers */
+    uint64_t frames_dropped;       /* skipped for slow viewers */
+    uint64_t gop_overflows;        /* GOPs bigger than gop_max_bytes */
+    struct ipc_histogram join;     /* from accepting a viewer to its first picture */
+    struct ipc_histogram snapshot; /* from taking over a request to its picture */
     uint32_t clients;
     uint32_t video_codec; /* FourCC, big endian: 'avc1' 'hvc1'; 0 unknown */
     uint32_t audio_codec; /* FourCC of the camera's audio; 0 none */
     uint32_t width;
     uint32_t height;
-    uint32_t frame_rate_mhz; /* frames in 1000 s */
+    uint32_t frame_rate_mhz;        /* frames in 1000 s */
+    uint32_t key_frame_interval_ms; /* between the last two; 0 unknown */
+    uint32_t reserved;
 };
 
 /* Nobody has been here for the idle time: may I exit? */

@@ -1,6 +1,7 @@
 #include "master/camera.h"
 
 #include "common/clock.h"
+#include "common/histogram.h"
 #include "common/log.h"
 #include "common/url.h"
 #include "common/url_redact.h"
@@ -23,7 +24,8 @@ struct camera_table {
     struct camera **list; /* oldest first */
     size_t count;
     size_t capacity;
-    size_t active; /* with a worker */
+    size_t active;             /* with a worker */
+    struct camera_totals gone; /* of workers that have ended */
     uv_timer_t tick;
     bool closing;
     void (*closed)(void *ctx);
@@ -130,6 +132,13 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url,
 static void on_state(void *owner, const struct ipc_state *state)
 {
     struct camera *cam = owner;
+    bool was_connected =
+        cam->state.state == IPC_CAMERA_CONNECTING || cam->state.state == IPC_CAMERA_STREAMING;
+    if (state->state == IPC_CAMERA_BACKOFF && was_connected && state->error > HTTP_ERROR_NONE &&
+        state->error < HTTP_ERROR_COUNT) {
+        cam->reconnects[state->error]++;
+        cam->table->gone.reconnects[state->error]++;
+    }
     if (state->state != cam->state.state)
         cam->state_since_ms = clock_ms();
     cam->state = *state;
@@ -153,8 +162,30 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
     cam->clients_fresh = 0;
 }
 
+static void add_stats(struct ipc_stats *sum, const struct ipc_stats *s)
+{
+    sum->bytes_in += s->bytes_in;
+    sum->bytes_out += s->bytes_out;
+    sum->frames_in += s->frames_in;
+    sum->frames_dropped += s->frames_dropped;
+    sum->gop_overflows += s->gop_overflows;
+    histogram_merge(&sum->join, &s->join);
+    histogram_merge(&sum->snapshot, &s->snapshot);
+}
+
+struct camera_totals camera_table_totals(const struct camera_table *table)
+{
+    struct camera_totals totals = table->gone;
+    for (size_t i = 0; i < table->count; i++) {
+        add_stats(&totals.stats, &table->list[i]->stats);
+        totals.stats.clients += table->list[i]->stats.clients;
+    }
+    return totals;
+}
+
 static void detach(struct camera *cam)
 {
+    add_stats(&cam->table->gone.stats, &cam->stats);
     cam->worker = NULL;
     cam->table->active--;
     cam->clients_sent = 0;
@@ -195,6 +226,8 @@ static void on_gone(void *owner)
         struct log_context ctx = log_ctx(cam);
         cam->crashes = clock_ms() - cam->crashed_ms < CRASH_FORGIVEN_MS ? cam->crashes + 1 : 1;
         cam->crashed_ms = clock_ms();
+        cam->worker_deaths++;
+        cam->table->gone.worker_deaths++;
         log_errorx(&ctx, "the camera's worker died, its viewers are disconnected");
     }
     if (!worth_keeping(cam))

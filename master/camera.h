@@ -41,6 +41,15 @@ struct camera {
     int64_t refused_until_ms; /* … until then */
     unsigned crashes;         /* in a row */
     int64_t crashed_ms;
+    uint32_t worker_deaths;                /* for metrics, as the next */
+    uint32_t reconnects[HTTP_ERROR_COUNT]; /* connections that failed or were lost, by reason */
+};
+
+/* Since the server started, cameras that are forgotten included. */
+struct camera_totals {
+    struct ipc_stats stats; /* sums; of the sizes and rates only clients has a meaning */
+    uint64_t worker_deaths;
+    uint64_t reconnects[HTTP_ERROR_COUNT];
 };
 
 struct camera_table;
@@ -96,5 +105,7 @@ struct camera_list {
 
 /** All entries, for the API and metrics. */
 struct camera_list camera_table_list(const struct camera_table *table);
+
+struct camera_totals camera_table_totals(const struct camera_table *table);
 
 #endif /* MASTER_CAMERA_H */

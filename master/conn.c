@@ -7,6 +7,7 @@
 #include "master/access.h"
 #include "master/api.h"
 #include "master/http_head.h"
+#include "master/metrics.h"
 #include "master/pages.h"
 
 #include <errno.h>
@@ -101,6 +102,7 @@ static void answer_error(struct conn *c, enum http_error error, const char *head
 {
     struct log_context ctx = {.client = c->peer};
     log_info(&ctx, "refused: %s: %s", http_error_code(error), message);
+    c->server->refused[error]++;
     answer(c, http_reply_error_with(c->output, error, c->head.request.origin, headers, camera,
                                     message, c->head.request.method == REQUEST_HEAD));
 }
@@ -135,11 +137,27 @@ static void answer_page(struct conn *c)
     answer_with(c, len, body, body_len);
 }
 
+/* c->text, NULL if there was no memory for it. */
+static void answer_text(struct conn *c, const char *type)
+{
+    const struct http_request *request = &c->head.request;
+    char headers[192];
+    if (c->text == NULL) {
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "out of memory");
+        return;
+    }
+    size_t body_len = strlen(c->text);
+    (void)snprintf(headers, sizeof(headers),
+                   "Content-Type: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n", type,
+                   body_len);
+    size_t len = http_reply_head(c->output, 200, request->origin, headers);
+    answer_with(c, len, c->text, request->method == REQUEST_HEAD ? 0 : body_len);
+}
+
 static void answer_api(struct conn *c, enum route_kind kind)
 {
     struct camera_list cameras = camera_table_list(c->server->cameras);
     const struct http_request *request = &c->head.request;
-    char headers[128];
     int rc = 0;
     if (kind == ROUTE_API_CAMERAS)
         c->text = api_cameras(c->server->conf);
@@ -152,17 +170,13 @@ static void answer_api(struct conn *c, enum route_kind kind)
         answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream of this ID");
         return;
     }
-    if (c->text == NULL) {
-        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "out of memory");
-        return;
-    }
-    size_t body_len = strlen(c->text);
-    (void)snprintf(headers, sizeof(headers),
-                   "Content-Type: application/json\r\nCache-Control: no-store\r\n"
-                   "Content-Length: %zu\r\n",
-                   body_len);
-    size_t len = http_reply_head(c->output, 200, request->origin, headers);
-    answer_with(c, len, c->text, request->method == REQUEST_HEAD ? 0 : body_len);
+    answer_text(c, "application/json");
+}
+
+static void answer_metrics(struct conn *c)
+{
+    c->text = metrics_text(c->server);
+    answer_text(c, "text/plain; version=0.0.4; charset=utf-8");
 }
 
 /* HEAD asks what a stream would be like, which needs no camera. */
@@ -260,6 +274,8 @@ static void on_request(struct conn *c)
     else if (r->kind == ROUTE_API_CAMERAS || r->kind == ROUTE_API_STREAMS ||
              r->kind == ROUTE_API_STREAM)
         answer_api(c, r->kind);
+    else if (r->kind == ROUTE_METRICS)
+        answer_metrics(c);
     else if (r->kind == ROUTE_API_STOP)
         answer_stop(c);
     else if (for_camera && c->server->draining)

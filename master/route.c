@@ -28,6 +28,7 @@ static const struct endpoint snapshot_endpoint = {ROUTE_SNAPSHOT, "GET, HEAD, PO
 static const struct endpoint mjpeg_endpoint = {ROUTE_MJPEG, "GET, HEAD, OPTIONS"};
 static const struct endpoint page_endpoint = {ROUTE_PAGE, "GET, HEAD, OPTIONS"};
 static const struct endpoint health_endpoint = {ROUTE_HEALTHZ, "GET, HEAD, OPTIONS"};
+static const struct endpoint metrics_endpoint = {ROUTE_METRICS, "GET, HEAD, OPTIONS"};
 static const struct endpoint cameras_endpoint = {ROUTE_API_CAMERAS, "GET, HEAD, OPTIONS"};
 static const struct endpoint streams_endpoint = {ROUTE_API_STREAMS, "GET, HEAD, OPTIONS"};
 static const struct endpoint one_stream_endpoint = {ROUTE_API_STREAM, "GET, HEAD, DELETE, OPTIONS"};
@@ -67,6 +68,8 @@ static const struct endpoint *find_endpoint(enum route_port port, const char *pa
         return &snapshot_endpoint;
     if (strcmp(path, "/mjpeg") == 0)
         return &mjpeg_endpoint;
+    if (strcmp(path, "/metrics") == 0)
+        return &metrics_endpoint;
     if (strcmp(path, "/api/cameras") == 0)
         return &cameras_endpoint;
     if (strcmp(path, "/api/streams") == 0)
@@ -332,11 +335,11 @@ int route_request(const struct conf *conf, enum route_port port, const struct ht
     if (request->method == REQUEST_OPTIONS)
         return answer_preflight(request, endpoint, out);
     if (endpoint == NULL)
-        return fail(
-            out, HTTP_ERROR_NOT_FOUND, "%s",
-            port == ROUTE_PORT_STREAM
-                ? "this port has /, /play and any path that ends in .flv"
-                : "this port has /snapshot, /mjpeg, /healthz, /api/cameras and /api/streams");
+        return fail(out, HTTP_ERROR_NOT_FOUND, "%s",
+                    port == ROUTE_PORT_STREAM
+                        ? "this port has /, /play and any path that ends in .flv"
+                        : "this port has /snapshot, /mjpeg, /healthz, /metrics, /api/cameras and "
+                          "/api/streams");
     if (!method_allowed(endpoint, request->method)) {
         (void)snprintf(out->headers, sizeof(out->headers), "Allow: %s\r\n", endpoint->methods);
         return fail(out, HTTP_ERROR_METHOD_NOT_ALLOWED, "%s are accepted", endpoint->methods);

@@ -24,6 +24,7 @@ enum route_kind {
     ROUTE_API_CAMERAS, /* api_cameras() */
     ROUTE_API_STREAMS, /* api_streams() */
     ROUTE_API_STREAM,  /* api_stream() of what follows ROUTE_API_STREAM_PREFIX in the path */
+    ROUTE_METRICS,     /* metrics_text() */
     ROUTE_API_STOP     /* camera_table_stop() of it */
 };
 

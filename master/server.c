@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #define DRAIN_POLL_MS 50
 
@@ -133,6 +134,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     r.server.conf = r.conf = conf;
     r.argc = argc;
     r.argv = argv;
+    r.server.started_s = (int64_t)time(NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     if (uv_loop_init(&r.loop) != 0) {

@@ -25,6 +25,8 @@ struct server {
     size_t conns;          /* open in the master */
     uint64_t next_conn_id; /* of the next connection, for logs */
     bool draining;
+    int64_t started_s;                  /* UNIX time */
+    uint64_t refused[HTTP_ERROR_COUNT]; /* requests answered with an error here */
     struct rate_limit rate_limit;
 };
 

@@ -1,6 +1,7 @@
 #include "worker/fanout.h"
 
 #include "common/clock.h"
+#include "common/histogram.h"
 #include "common/xalloc.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct fanout {
     uv_timer_t hold;            /* audio is waiting for the next video frame */
     uv_timer_t check;
     struct client_totals gone; /* of viewers that have left */
+    struct ipc_histogram join;
     void (*closed)(void *ctx); /* set once closing */
     void *closed_ctx;
 };
@@ -117,6 +119,14 @@ static bool ready(const struct fanout *f)
     return f->has_tracks && frame_ring_newest_dts_us(f->ring) != INT64_MIN;
 }
 
+static void start_client(struct fanout *f, struct client *c)
+{
+    int64_t accepted_us = client_request(c)->accepted_us;
+    client_start(c, f->audio);
+    if (client_get_state(c) == CLIENT_STREAMING)
+        histogram_add(&f->join, clock_us() - accepted_us);
+}
+
 void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request)
 {
     if (fanout->count == fanout->capacity) {
@@ -130,7 +140,7 @@ void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request
     struct client *c = client_open(&fanout->env, fd, request);
     fanout->clients[fanout->count++] = c;
     if (ready(fanout))
-        client_start(c, fanout->audio);
+        start_client(fanout, c);
 }
 
 void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)
@@ -153,7 +163,7 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
     }
     for (size_t i = 0; i < fanout->count; i++) {
         if (client_get_state(fanout->clients[i]) == CLIENT_WAITING && fanout->has_tracks)
-            client_start(fanout->clients[i], fanout->audio);
+            start_client(fanout, fanout->clients[i]);
     }
     flush_all(fanout);
 }
@@ -206,7 +216,10 @@ size_t fanout_streaming(const struct fanout *fanout)
 
 struct fanout_stats fanout_stats(const struct fanout *fanout)
 {
-    struct fanout_stats s = {fanout->gone.bytes, fanout->gone.frames_skipped};
+    struct fanout_stats s = {.bytes_out = fanout->gone.bytes,
+                             .frames_skipped = fanout->gone.frames_skipped,
+                             .gop_overflows = frame_ring_overflows(fanout->ring),
+                             .join = fanout->join};
     for (size_t i = 0; i < fanout->count; i++) {
         struct client_totals t = client_totals(fanout->clients[i]);
         s.bytes_out += t.bytes;

@@ -20,6 +20,8 @@ struct fanout;
 struct fanout_stats {
     uint64_t bytes_out;
     uint64_t frames_skipped;
+    uint64_t gop_overflows;
+    struct ipc_histogram join; /* from accepting viewers to their answers */
 };
 
 /**

@@ -1,5 +1,6 @@
 #include "worker/outputs.h"
 
+#include "common/histogram.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/rendition.h"
@@ -202,8 +203,15 @@ struct fanout_stats outputs_stats(const struct outputs *outputs)
         struct fanout_stats s = fanout_stats(outputs->fanouts[i]);
         sum.bytes_out += s.bytes_out;
         sum.frames_skipped += s.frames_skipped;
+        sum.gop_overflows += s.gop_overflows;
+        histogram_merge(&sum.join, &s.join);
     }
     return sum;
+}
+
+struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs)
+{
+    return snapshot_get_stats(outputs->snapshot).times;
 }
 
 /* --- end ------------------------------------------------------------------ */

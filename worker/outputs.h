@@ -31,6 +31,9 @@ size_t outputs_waiting(const struct outputs *outputs);
 size_t outputs_streaming(const struct outputs *outputs);
 struct fanout_stats outputs_stats(const struct outputs *outputs);
 
+/** How long snapshots took. */
+struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs);
+
 /** Release the transcoder if no viewer needs it any more.  Call about once a second. */
 void outputs_check(struct outputs *outputs);
 

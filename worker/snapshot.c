@@ -2,6 +2,7 @@
 #include "worker/snapshot.h"
 
 #include "common/clock.h"
+#include "common/histogram.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/snapshot_client.h"
@@ -295,8 +296,12 @@ static void answer(struct snapshot *s)
         if (w == NULL || seq > s->done_seq)
             continue;
         const struct rendered *r = find_rendered(s, w);
-        if (r != NULL && r->jpeg != NULL)
-            snapshot_client_answer(s->clients[i], &s->job.picture, r->jpeg);
+        if (r == NULL || r->jpeg == NULL)
+            continue;
+        if (snapshot_client_is_waiting(s->clients[i]))
+            histogram_add(&s->stats.times,
+                          (clock_ms() - snapshot_client_opened_ms(s->clients[i])) * 1000);
+        snapshot_client_answer(s->clients[i], &s->job.picture, r->jpeg);
     }
 }
 

@@ -33,8 +33,9 @@ struct snapshot;
 
 struct snapshot_stats {
     uint64_t bytes_out;
-    uint64_t pictures; /* JPEGs made */
-    uint64_t decoded;  /* frames given to the decoder */
+    uint64_t pictures;          /* JPEGs made */
+    uint64_t decoded;           /* frames given to the decoder */
+    struct ipc_histogram times; /* until clients got their first picture */
 };
 
 /**

@@ -57,6 +57,8 @@ struct stream {
 
     uint64_t bytes_in; /* of connections that have ended */
     uint64_t frames_in;
+    int64_t key_dts_us; /* of the newest key frame; INT64_MIN none */
+    uint32_t key_frame_interval_ms;
     struct codec_config *video; /* newest; one reference */
     bool has_audio;
     void (*closed)(void *ctx);
@@ -195,6 +197,7 @@ static void on_source_tracks(void *ctx, struct codec_config *audio)
 
 static void on_first_frame(struct stream *s)
 {
+    s->key_dts_us = INT64_MIN; /* the pause is no interval */
     log_info(NULL, "first frame %lld ms after connecting",
              (long long)(clock_ms() - s->connecting_since_ms));
     s->connections++;
@@ -202,6 +205,13 @@ static void on_first_frame(struct stream *s)
     s->lost_ms = 0;
     s->error = HTTP_ERROR_NONE;
     set_state(s, IPC_CAMERA_STREAMING, 0);
+}
+
+static void on_key_frame(struct stream *s, int64_t dts_us)
+{
+    if (s->key_dts_us != INT64_MIN && dts_us > s->key_dts_us)
+        s->key_frame_interval_ms = (uint32_t)((dts_us - s->key_dts_us) / 1000);
+    s->key_dts_us = dts_us;
 }
 
 static void on_source_frame(void *ctx, struct frame *frame)
@@ -215,6 +225,8 @@ static void on_source_frame(void *ctx, struct frame *frame)
         }
         if (s->state == IPC_CAMERA_CONNECTING)
             on_first_frame(s);
+        if (frame->key)
+            on_key_frame(s, frame->dts_us);
     }
     outputs_push(s->outputs, frame);
 }
@@ -308,6 +320,7 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     memcpy(s->params.host, url.host, sizeof(s->params.host));
     take_settings(s, &assign->settings);
     s->state = IPC_CAMERA_IDLE;
+    s->key_dts_us = INT64_MIN;
     s->wanted_ms = clock_ms();
     s->ingest = ingest_new();
     s->outputs = outputs_new(loop, &s->limits, s->shown);
@@ -393,6 +406,10 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .bytes_out = out.bytes_out,
         .frames_in = stream->frames_in,
         .frames_dropped = out.frames_skipped,
+        .gop_overflows = out.gop_overflows,
+        .join = out.join,
+        .snapshot = outputs_snapshot_times(stream->outputs),
+        .key_frame_interval_ms = stream->key_frame_interval_ms,
         .clients = (uint32_t)viewers(stream),
         .audio_codec = stream->has_audio ? fourcc("mp4a") : 0,
     };

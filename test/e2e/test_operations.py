@@ -85,12 +85,6 @@ def test_bad_file_changes_nothing(make_gateway, camera):
     assert [c["name"] for c in api(gateway, "/api/cameras")["cameras"]] == ["door"]
 
 
-def test_ports_do_not_change(make_gateway):
-    gateway = make_gateway(QUICK)
-    reload(gateway, QUICK + "[server]\nmax_viewers = 5\n")
-    assert request(gateway.snapshot_port, "/healthz").status == 200
-
-
 # --- stopping a stream ----------------------------------------------------------------------------
 
 def test_delete_stops_a_stream(gateway, camera):
@@ -145,3 +139,88 @@ def test_requests_per_client(make_gateway):
     answer = request(gateway.snapshot_port, "/api/streams")
     assert answer.code == "overloaded" and int(answer.headers["retry-after"]) >= 1
     assert request(gateway.snapshot_port, "/healthz").status == 200
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+SAMPLE = re.compile(r'^(cam_httpflv_\w+)(?:\{(.*)\})? (\S+)$')
+
+
+def metrics(gateway):
+    """{(name, labels): value}"""
+    answer = request(gateway.snapshot_port, "/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    result = {}
+    for line in answer.body.decode().splitlines():
+        if line.startswith("#"):
+            continue
+        name, labels, value = SAMPLE.match(line).groups()
+        assert (name, labels or "") not in result, f"{name} twice"
+        result[name, labels or ""] = float(value)
+    return result
+
+
+def test_metrics_of_a_stream(make_gateway, make_camera):
+    camera = make_camera()
+    gateway = make_gateway(QUICK + f'[camera "door"]\nurl = {camera.url()}\n', secrets=["s3cret"])
+    with gateway.view(camera.url()) as other:  # the ID before anybody asked for the name
+        other.wait_frames(2)
+    wait_for(lambda: not gateway.busy_workers(), 20, "the worker to leave")
+    with gateway.view("", raw=True) as refused:
+        refused.wait_status()
+    with_name = request(gateway.snapshot_port, "/snapshot?cam=door", timeout=60)
+    assert with_name.status == 200
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(80)
+
+        def counted():
+            now = metrics(gateway)
+            return now if now.get(("cam_httpflv_camera_join_seconds_count", 'camera="door"')) == 1 else None
+        wait_for(counted, 20, "the worker's report", interval=0.2)
+        wait_for(lambda: metrics(gateway)["cam_httpflv_camera_key_frame_interval_seconds", 'camera="door"'] > 0, 20,
+                 "two key frames", interval=0.2)
+        now = metrics(gateway)
+        door = 'camera="door"'
+        assert now["cam_httpflv_camera_state", door + ',state="streaming"'] == 1
+        assert sum(v for (n, _), v in now.items() if n == "cam_httpflv_camera_state") == 1
+        assert now["cam_httpflv_cameras", 'state="streaming"'] == 1
+        assert now["cam_httpflv_camera_viewers", door] == now["cam_httpflv_viewers", ""] == 1
+        assert now["cam_httpflv_camera_received_frames_total", door] >= 25
+        assert 0 < now["cam_httpflv_camera_received_bytes_total", door] < now["cam_httpflv_received_bytes_total", ""]
+        assert now["cam_httpflv_camera_sent_bytes_total", door] > 10000
+        assert 0.9 < now["cam_httpflv_camera_key_frame_interval_seconds", door] < 1.1
+        assert now["cam_httpflv_camera_snapshot_seconds_count", door] == 1
+        assert 0 < now["cam_httpflv_camera_join_seconds_sum", door] < 10
+        assert now["cam_httpflv_join_seconds_count", ""] == 2  # one of the worker that has left
+        assert now["cam_httpflv_camera_resident_memory_bytes", door] > 1e6
+        assert now["cam_httpflv_resident_memory_bytes", ""] > 1e6
+        assert now["cam_httpflv_refused_requests_total", 'code="missing_camera"'] == 1
+        camera.drop()
+        wait_for(lambda: metrics(gateway).get(("cam_httpflv_camera_reconnects_total",
+                                               door + ',reason="camera_unreachable"')) == 1, 20, "the reconnect")
+        wait_for(lambda: gateway.worker_of(camera.port), 20, "the camera to be back")
+        os.kill(gateway.worker_of(camera.port)[0], signal.SIGKILL)
+        wait_for(lambda: metrics(gateway)["cam_httpflv_worker_restarts_total", ""] == 1, 20, "the worker's death")
+
+
+def test_metrics_hold_no_url(make_gateway, make_camera):
+    camera = make_camera(user="admin", password="s3cret-pass")
+    gateway = make_gateway(QUICK, secrets=["s3cret-pass"])
+    with gateway.view(camera.url(user="admin", password="s3cret-pass")) as viewer:
+        viewer.wait_frames(2)
+        text = request(gateway.snapshot_port, "/metrics").body.decode()
+    assert "s3cret" not in text and "rtsp:" not in text and "127.0.0.1" not in text
+
+
+def test_promtool_accepts_the_metrics(gateway, camera):
+    promtool = os.environ.get("CAM_PROMTOOL") or shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool (Debian package prometheus) is not installed")
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(2)
+        camera.drop()
+        viewer.wait_more(5)
+        text = request(gateway.snapshot_port, "/metrics").body
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0 and not done.stderr + done.stdout, (done.stdout + done.stderr).decode()

@@ -1,0 +1,19 @@
+/*
+ * Distributions of times, in buckets that both sides know.  Every process; pure.
+ */
+#ifndef COMMON_HISTOGRAM_H
+#define COMMON_HISTOGRAM_H
+
+#include "common/ipc.h"
+
+#include <stdint.h>
+
+/* Upper bounds, inclusive; the last bucket has none. */
+extern const uint32_t histogram_bounds_us[IPC_HISTOGRAM_BUCKETS - 1];
+
+void histogram_add(struct ipc_histogram *histogram, int64_t us);
+
+/** Add all that from has counted. */
+void histogram_merge(struct ipc_histogram *into, const struct ipc_histogram *from);
+
+#endif /* COMMON_HISTOGRAM_H */

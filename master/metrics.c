@@ -1,0 +1,289 @@
+#include "master/metrics.h"
+
+#include "common/histogram.h"
+#include "common/version.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PREFIX "cam_httpflv_"
+#define PATH_BYTES 64
+
+/* clang-format off */
+/* What workers count.  X(name, type, member of struct ipc_stats, units in one base unit, help).
+ * As camera_NAME of each camera, and of type counter as NAME of all together. */
+#define WORKER_METRICS(X)                                                                         \
+    X(received_bytes_total,        counter, bytes_in,              1,    "Media received from cameras.") \
+    X(sent_bytes_total,            counter, bytes_out,             1,    "Sent to viewers.")      \
+    X(received_frames_total,       counter, frames_in,             1,    "Frames received from cameras, video and audio.") \
+    X(skipped_frames_total,        counter, frames_dropped,        1,    "Frames that viewers missed because they were too slow.") \
+    X(gop_overflows_total,         counter, gop_overflows,         1,    "Groups of pictures bigger than gop_max_bytes.") \
+    X(viewers,                     gauge,   clients,               1,    "Viewers and snapshot requests.") \
+    X(frames_per_second,           gauge,   frame_rate_mhz,        1000, "Frame rate that the camera states.") \
+    X(key_frame_interval_seconds,  gauge,   key_frame_interval_ms, 1000, "Between the last two key frames.")
+
+/* X(name, member of struct ipc_stats, help): likewise, of each camera and of all. */
+#define WORKER_HISTOGRAMS(X)                                                             \
+    X(join_seconds,     join,     "From accepting a viewer to its first picture.")       \
+    X(snapshot_seconds, snapshot, "From taking over a snapshot request to its picture.")
+/* clang-format on */
+
+struct worker_metric {
+    const char *name;
+    const char *type;
+    size_t offset;
+    size_t size;
+    unsigned scale;
+    const char *help;
+};
+
+static const struct worker_metric worker_metrics[] = {
+#define X(id, kind, member, units, about)                       \
+    {.name = #id,                                               \
+     .type = #kind,                                             \
+     .offset = offsetof(struct ipc_stats, member), /* NOLINT */ \
+     .size = sizeof(((const struct ipc_stats *)NULL)->member),  \
+     .scale = (units),                                          \
+     .help = (about)},
+    WORKER_METRICS(X)
+#undef X
+};
+
+static const struct {
+    const char *name;
+    size_t offset;
+    const char *help;
+} worker_histograms[] = {
+#define X(id, member, about) {#id, offsetof(struct ipc_stats, member), (about)}, /* NOLINT */
+    WORKER_HISTOGRAMS(X)
+#undef X
+};
+
+static const char *const state_names[] = {[IPC_CAMERA_IDLE] = "idle",
+                                          [IPC_CAMERA_CONNECTING] = "connecting",
+                                          [IPC_CAMERA_STREAMING] = "streaming",
+                                          [IPC_CAMERA_BACKOFF] = "backoff",
+                                          [IPC_CAMERA_STATE_COUNT] = "stopped"};
+
+#define STATES (sizeof(state_names) / sizeof(state_names[0]))
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+    (void)fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
+}
+
+static void single(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    head(out, name, type, help);
+    (void)fprintf(out, PREFIX "%s %" PRIu64 "\n", name, value);
+}
+
+static double value_of(const struct ipc_stats *stats, const struct worker_metric *m)
+{
+    const char *at = (const char *)stats + m->offset;
+    uint64_t big = 0;
+    uint32_t small = 0;
+    if (m->size == sizeof(big))
+        memcpy(&big, at, sizeof(big));
+    else
+        memcpy(&small, at, sizeof(small));
+    return (double)(big + small) / m->scale;
+}
+
+static void put_histogram(FILE *out, const char *name, const char *camera,
+                          const struct ipc_histogram *h)
+{
+    const char *before = camera != NULL ? "camera=\"" : "";
+    const char *after = camera != NULL ? "\"" : "";
+    const char *id = camera != NULL ? camera : "";
+    uint64_t count = 0;
+    for (int i = 0; i < IPC_HISTOGRAM_BUCKETS; i++) {
+        char bound[32] = "+Inf";
+        if (i < IPC_HISTOGRAM_BUCKETS - 1)
+            (void)snprintf(bound, sizeof(bound), "%g", histogram_bounds_us[i] / 1e6);
+        count += h->counts[i];
+        (void)fprintf(out, PREFIX "%s_bucket{%s%s%s%sle=\"%s\"} %" PRIu64 "\n", name, before, id,
+                      after, camera != NULL ? "," : "", bound, count);
+    }
+    const char *open = camera != NULL ? "{" : "", *close = camera != NULL ? "}" : "";
+    (void)fprintf(out, PREFIX "%s_sum%s%s%s%s%s %.6f\n", name, open, before, id, after, close,
+                  (double)h->sum_us / 1e6);
+    (void)fprintf(out, PREFIX "%s_count%s%s%s%s%s %" PRIu64 "\n", name, open, before, id, after,
+                  close, count);
+}
+
+/* RSS, proc(5). */
+static uint64_t resident_bytes(pid_t pid)
+{
+    char path[PATH_BYTES];
+    unsigned long long size = 0, resident = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2) /* NOLINT(cert-err34-c) */
+        resident = 0;
+    (void)fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t state_of(const struct camera *cam)
+{
+    return cam->worker != NULL && cam->state.state < IPC_CAMERA_STATE_COUNT
+               ? cam->state.state
+               : IPC_CAMERA_STATE_COUNT;
+}
+
+/* --- of each camera ------------------------------------------------------- */
+
+static void put_camera_states(FILE *out, const struct camera_list *cameras)
+{
+    head(out, "camera_state", "gauge", "1 for the state that the camera is in.");
+    for (size_t i = 0; i < cameras->count; i++) {
+        for (size_t s = 0; s < STATES; s++)
+            (void)fprintf(out, PREFIX "camera_state{camera=\"%s\",state=\"%s\"} %d\n",
+                          cameras->items[i]->id, state_names[s], state_of(cameras->items[i]) == s);
+    }
+}
+
+static void put_camera_reconnects(FILE *out, const struct camera_list *cameras)
+{
+    head(out, "camera_reconnects_total", "counter",
+         "Connections to the camera that failed or were lost.");
+    for (size_t i = 0; i < cameras->count; i++) {
+        for (int e = HTTP_ERROR_NONE + 1; e < HTTP_ERROR_COUNT; e++) {
+            if (cameras->items[i]->reconnects[e] > 0)
+                (void)fprintf(out,
+                              PREFIX "camera_reconnects_total{camera=\"%s\",reason=\"%s\"} %u\n",
+                              cameras->items[i]->id, http_error_code((enum http_error)e),
+                              cameras->items[i]->reconnects[e]);
+        }
+    }
+}
+
+static void put_camera_processes(FILE *out, const struct camera_list *cameras)
+{
+    head(out, "camera_worker_restarts_total", "counter",
+         "Workers of the camera that died and were replaced.");
+    for (size_t i = 0; i < cameras->count; i++)
+        (void)fprintf(out, PREFIX "camera_worker_restarts_total{camera=\"%s\"} %u\n",
+                      cameras->items[i]->id, cameras->items[i]->worker_deaths);
+    head(out, "camera_resident_memory_bytes", "gauge",
+         "Resident memory of the camera's worker, shared pages included.");
+    for (size_t i = 0; i < cameras->count; i++) {
+        const struct camera *cam = cameras->items[i];
+        pid_t pid = cam->worker != NULL ? worker_pid(cam->worker) : 0;
+        if (pid > 0)
+            (void)fprintf(out, PREFIX "camera_resident_memory_bytes{camera=\"%s\"} %" PRIu64 "\n",
+                          cam->id, resident_bytes(pid));
+    }
+}
+
+static void put_cameras(FILE *out, const struct camera_list *cameras)
+{
+    char name[PATH_BYTES];
+    put_camera_states(out, cameras);
+    for (size_t m = 0; m < sizeof(worker_metrics) / sizeof(worker_metrics[0]); m++) {
+        (void)snprintf(name, sizeof(name), "camera_%s", worker_metrics[m].name);
+        head(out, name, worker_metrics[m].type, worker_metrics[m].help);
+        for (size_t i = 0; i < cameras->count; i++)
+            (void)fprintf(out, PREFIX "%s{camera=\"%s\"} %.15g\n", name, cameras->items[i]->id,
+                          value_of(&cameras->items[i]->stats, &worker_metrics[m]));
+    }
+    for (size_t m = 0; m < sizeof(worker_histograms) / sizeof(worker_histograms[0]); m++) {
+        (void)snprintf(name, sizeof(name), "camera_%s", worker_histograms[m].name);
+        head(out, name, "histogram", worker_histograms[m].help);
+        for (size_t i = 0; i < cameras->count; i++)
+            put_histogram(out, name, cameras->items[i]->id,
+                          (const struct ipc_histogram
+                               *)(const void *)((const char *)&cameras->items[i]->stats +
+                                                worker_histograms[m].offset));
+    }
+    put_camera_reconnects(out, cameras);
+    put_camera_processes(out, cameras);
+}
+
+/* --- of all --------------------------------------------------------------- */
+
+static void put_by_error(FILE *out, const char *name, const char *label, const char *help,
+                         const uint64_t counts[HTTP_ERROR_COUNT])
+{
+    head(out, name, "counter", help);
+    for (int e = HTTP_ERROR_NONE + 1; e < HTTP_ERROR_COUNT; e++)
+        (void)fprintf(out, PREFIX "%s{%s=\"%s\"} %" PRIu64 "\n", name, label,
+                      http_error_code((enum http_error)e), counts[e]);
+}
+
+static void put_camera_counts(FILE *out, const struct camera_list *cameras)
+{
+    uint64_t counts[STATES] = {0};
+    for (size_t i = 0; i < cameras->count; i++)
+        counts[state_of(cameras->items[i])]++;
+    head(out, "cameras", "gauge", "Cameras by state.");
+    for (size_t s = 0; s < STATES; s++)
+        (void)fprintf(out, PREFIX "cameras{state=\"%s\"} %" PRIu64 "\n", state_names[s], counts[s]);
+}
+
+static void put_totals(FILE *out, const struct camera_totals *totals)
+{
+    for (size_t m = 0; m < sizeof(worker_metrics) / sizeof(worker_metrics[0]); m++) {
+        const struct worker_metric *w = &worker_metrics[m];
+        if (strcmp(w->type, "counter") != 0 && strcmp(w->name, "viewers") != 0)
+            continue;
+        head(out, w->name, w->type, w->help);
+        (void)fprintf(out, PREFIX "%s %.15g\n", w->name, value_of(&totals->stats, w));
+    }
+    for (size_t m = 0; m < sizeof(worker_histograms) / sizeof(worker_histograms[0]); m++) {
+        head(out, worker_histograms[m].name, "histogram", worker_histograms[m].help);
+        put_histogram(out, worker_histograms[m].name, NULL,
+                      (const struct ipc_histogram *)(const void *)((const char *)&totals->stats +
+                                                                   worker_histograms[m].offset));
+    }
+    put_by_error(out, "reconnects_total", "reason",
+                 "Connections to cameras that failed or were lost.", totals->reconnects);
+    single(out, "worker_restarts_total", "counter", "Workers that died and were replaced.",
+           totals->worker_deaths);
+}
+
+static void put_server(FILE *out, const struct server *server)
+{
+    head(out, "build_info", "gauge", "The version that runs.");
+    (void)fprintf(out, PREFIX "build_info{version=\"%s\"} 1\n", CAM_HTTPFLV_VERSION);
+    single(out, "start_time_seconds", "gauge", "When the server started, UNIX time.",
+           (uint64_t)server->started_s);
+    single(out, "draining", "gauge", "1 while the server is stopping.", server->draining);
+    single(out, "connections", "gauge", "Requests that the master is reading or answering.",
+           server->conns);
+    single(out, "accepted_connections_total", "counter", "Connections accepted on both ports.",
+           server->next_conn_id);
+    single(out, "resident_memory_bytes", "gauge", "Resident memory of the master.",
+           resident_bytes(getpid()));
+    put_by_error(out, "refused_requests_total", "code",
+                 "Requests that the master answered with an error.", server->refused);
+}
+
+char *metrics_text(const struct server *server)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL)
+        return NULL;
+    const struct camera_list cameras = camera_table_list(server->cameras);
+    const struct camera_totals totals = camera_table_totals(server->cameras);
+    put_server(out, server);
+    put_camera_counts(out, &cameras);
+    put_totals(out, &totals);
+    put_cameras(out, &cameras);
+    bool failed = ferror(out) != 0;
+    if (fclose(out) != 0 || failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
