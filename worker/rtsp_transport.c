@@ -35,30 +35,30 @@ struct rtsp_transport {
     uv_loop_t *loop;
     struct rtsp_transport_events events;
     char host[256];
-    uint16_t port;
-    bool udp;
     const struct ipc_access *access; /* NULL: any */
     const char *own_host;
-    bool forbidden; /* an address was, and none was connected to */
 
     uv_getaddrinfo_t lookup;
     struct addrinfo *addresses;
     const struct addrinfo *next_address;
     uv_tcp_t tcp;
-    bool tcp_open;
     uv_connect_t connect;
     char failure[128]; /* of the last address tried */
 
     struct rtsp_tls *tls;
-    bool secure; /* the handshake is done */
     uint8_t *tls_buf;
 
     struct udp_port ports[TRACK_COUNT][2]; /* RTP, RTCP */
-    uint16_t port_numbers[TRACK_COUNT];
     uint8_t *datagram;
+    uint16_t port_numbers[TRACK_COUNT];
+    uint16_t port;
 
     unsigned pending; /* open handles and requests that still come back */
-    bool ended;       /* on_end was called, or close asked for */
+    bool udp;
+    bool tcp_open;
+    bool secure;    /* the TLS handshake is done */
+    bool forbidden; /* an address was, and none was connected to */
+    bool ended;     /* on_end was called, or close asked for */
     bool closing;
     void (*closed)(void *ctx);
     void *closed_ctx;
