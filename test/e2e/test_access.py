@@ -163,7 +163,8 @@ def test_redirect_to_a_forbidden_address(make_gateway, scheme, target):
         assert forbidden.connections == 0
 
 
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "rtmp://127.0.0.1/x", "concat:/etc/passwd", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "rtmp://127.0.0.1/x", "concat:/etc/passwd",
+                                      "ftp://127.0.0.1/x"])
 def test_redirect_to_another_scheme(gateway, location):
     reply = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close\r\nLocation: {location}\r\n\r\n".encode()
     with Trap(reply=reply) as camera:

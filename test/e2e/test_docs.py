@@ -1,0 +1,52 @@
+"""The documents against the program."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from lib.gateway import ROOT, binary, clean_environment
+
+
+def check_docs(root):
+    return subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "scripts", "check-docs"), str(root)],
+                          capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_documents_are_complete():
+    done = check_docs(ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path, old, new, complaint", [
+    ("docs/configuration.md", "| `max_cameras` |", "| `max_kameras` |", "option server.max_cameras is missing"),
+    ("docs/configuration.md", "| `max_cameras` | `256` |", "| `max_cameras` | `255` |", "default is '256'"),
+    ("docs/configuration.md", "| `always_on` |", "| always_on |", "option camera NAME.always_on is missing"),
+    ("docs/configuration.md", "| `--check-config` |", "| `--check` |", "flag --check-config is missing"),
+    ("docs/cam-httpflv.ini", "idle_timeout_ms = 30000", "; gone", "option camera.idle_timeout_ms is missing"),
+    ("docs/cam-httpflv.ini", "idle_timeout_ms = 30000", "idle_timeout_ms = 1", "default is '30000'"),
+    ("docs/api.md", "`signature`", "signature", "parameter signature is missing"),
+    ("docs/api.md", "| `draining` | 503 |", "| `draining` | 500 |", "error draining 503 is missing"),
+    ("docs/api.md", "`GET /metrics`", "`GET /metric`", "endpoint /metrics is missing"),
+    ("docs/operations.md", "| `cam_httpflv_join_seconds` |", "| join |", "metric cam_httpflv_join_seconds is missing"),
+    ("docs/operations.md", "| `cam_httpflv_draining` |", "| x |", "metric cam_httpflv_draining is missing"),
+    ("docs/architecture.md", "| LIMITS |", "| LIMIT |", "message LIMITS is missing"),
+    ("common/http_reply.h", '"draining",', '"drained", ', "error drained 503 is missing"),
+    ("master/conf.h", "X(viewer, queue_max_ms,", "X(viewer, queue_max_s, ", "option viewer.queue_max_s is missing"),
+])
+def test_what_is_missing_is_found(tmp_path, path, old, new, complaint):
+    for part in ("docs", "common", "master", "worker"):
+        shutil.copytree(os.path.join(ROOT, part), tmp_path / part, ignore=shutil.ignore_patterns("node_modules", "images"))
+    text = (tmp_path / path).read_text()
+    assert old in text
+    (tmp_path / path).write_text(text.replace(old, new, 1))
+    done = check_docs(tmp_path)
+    assert done.returncode == 1 and complaint in done.stderr, done.stderr
+
+
+def test_example_configuration_is_the_defaults():
+    def effective(*args):
+        return subprocess.run([binary(), "--check-config", *args], capture_output=True, text=True, timeout=30, check=True,
+                              env=clean_environment()).stdout
+    example = effective("--config", os.path.join(ROOT, "docs", "cam-httpflv.ini"))
+    assert example == effective().replace("named cameras: 0", "named cameras: 1")
