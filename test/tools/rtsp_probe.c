@@ -36,6 +36,9 @@ struct probe {
     uint64_t bytes;
     int64_t opened_us;
     int64_t first_us; /* of the first video packet, 0: none yet */
+    uint64_t frames;  /* by RTP marker */
+    int64_t delay_us; /* from the arrival of a frame's last packet until here, sum and worst */
+    int64_t delay_max_us;
 };
 
 static void on_closed(void *ctx)
@@ -88,6 +91,12 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
     p->bytes += packet->len;
     if (packet->track == TRACK_VIDEO && p->first_us == 0)
         p->first_us = clock_us();
+    if (packet->last) {
+        int64_t delay_us = clock_us() - packet->received_us;
+        p->frames++;
+        p->delay_us += delay_us;
+        p->delay_max_us = delay_us > p->delay_max_us ? delay_us : p->delay_max_us;
+    }
     if (!p->quiet) {
         uint32_t crc =
             av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), 0xFFFFFFFF, packet->data, packet->len);
@@ -164,13 +173,15 @@ int main(int argc, char **argv)
 
     struct rusage usage_self;
     (void)getrusage(RUSAGE_SELF, &usage_self);
-    fprintf(
-        stderr,
-        "first video after %lld us, packets %llu bytes %llu cpu %.3f s max rss %ld kB loop %s\n",
-        (long long)(p.first_us != 0 ? p.first_us - p.opened_us : -1), (unsigned long long)p.packets,
-        (unsigned long long)p.bytes,
-        (double)(usage_self.ru_utime.tv_sec + usage_self.ru_stime.tv_sec) +
-            (double)(usage_self.ru_utime.tv_usec + usage_self.ru_stime.tv_usec) / 1e6,
-        usage_self.ru_maxrss, rc == 0 ? "closed" : "leaks");
+    fprintf(stderr,
+            "first video after %lld us; %llu frames, delay mean %lld us, max %lld us; "
+            "packets %llu bytes %llu; cpu %.3f s, max rss %ld kB, loop %s\n",
+            (long long)(p.first_us != 0 ? p.first_us - p.opened_us : -1),
+            (unsigned long long)p.frames,
+            (long long)(p.frames > 0 ? p.delay_us / (int64_t)p.frames : -1),
+            (long long)p.delay_max_us, (unsigned long long)p.packets, (unsigned long long)p.bytes,
+            (double)(usage_self.ru_utime.tv_sec + usage_self.ru_stime.tv_sec) +
+                (double)(usage_self.ru_utime.tv_usec + usage_self.ru_stime.tv_usec) / 1e6,
+            usage_self.ru_maxrss, rc == 0 ? "closed" : "leaks");
     return rc == 0 ? 0 : 1;
 }
