@@ -13,7 +13,8 @@
 
 #include "test/unit/sample_video.h"
 
-#define TICKS 3600 /* of a 90 kHz clock, per frame */
+#define TICKS 3600  /* of a 90 kHz clock, per frame */
+#define OPEN_GOP 26 /* frames; not a multiple of the distance between P pictures */
 
 struct out {
     struct frame *frame;
@@ -62,7 +63,7 @@ static bool push(struct rig *rig, struct media_packet packet)
     return alive;
 }
 
-enum { MARK_RIGHT, MARK_NEVER, MARK_ALWAYS };
+enum { MARK_RIGHT, MARK_NEVER, MARK_ALWAYS, MARK_NALS };
 
 struct how {
     size_t fragment; /* NAL units are cut into pieces of at most so many bytes; 0: left whole */
@@ -71,6 +72,12 @@ struct how {
     int lose_unit; /* drop a piece of this unit's slice; 0: lose nothing */
     bool strip_parameter_sets;
 };
+
+static bool is_marked(int marks, bool last_of_unit, bool last_of_nal)
+{
+    return marks == MARK_ALWAYS || (marks == MARK_RIGHT && last_of_unit) ||
+           (marks == MARK_NALS && last_of_nal);
+}
 
 /* One encoded picture as packets. */
 static void push_unit(struct rig *rig, const struct sample *s, int i, const struct how *how,
@@ -102,8 +109,7 @@ static void push_unit(struct rig *rig, const struct sample *s, int i, const stru
             }
             push(rig, (struct media_packet){.track = TRACK_VIDEO,
                                             .form = MEDIA_ANNEX_B,
-                                            .last = how->marks == MARK_ALWAYS ||
-                                                    (how->marks == MARK_RIGHT && last),
+                                            .last = is_marked(how->marks, last, pos == nal.len),
                                             .lost_before = lost,
                                             .data = buf,
                                             .len = head + len,
@@ -194,10 +200,10 @@ static int setup(void **state)
     h264_slices = sample_encode(AV_CODEC_ID_H264, 60, 320, 240, "keyint=25:bframes=0:slices=4");
     h264_b = sample_encode(
         AV_CODEC_ID_H264, 75, 320, 240,
-        "keyint=25:min-keyint=25:bframes=2:b-pyramid=none:b-adapt=0:open-gop=1:scenecut=0");
+        "keyint=26:min-keyint=26:bframes=2:b-pyramid=none:b-adapt=0:open-gop=1:scenecut=0");
     hevc = sample_encode(AV_CODEC_ID_HEVC, 60, 320, 240, "keyint=25:bframes=0:slices=2:aud=1");
     hevc_open = sample_encode(AV_CODEC_ID_HEVC, 75, 320, 240,
-                              "keyint=25:min-keyint=25:bframes=3:b-adapt=0:open-gop=1:scenecut=0");
+                              "keyint=26:min-keyint=26:bframes=3:b-adapt=0:open-gop=1:scenecut=0");
     return 0;
 }
 
@@ -221,12 +227,12 @@ static void run(const struct sample *s, const struct how *how)
     rig_free(rig);
 }
 
-static void test_markers_right_never_always(void **state)
+static void test_markers_right_and_wrong(void **state)
 {
     (void)state;
     const struct sample *samples[] = {&h264, &h264_slices, &hevc};
     for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-        for (int marks = MARK_RIGHT; marks <= MARK_ALWAYS; marks++) {
+        for (int marks = MARK_RIGHT; marks <= MARK_NALS; marks++) {
             run(samples[i], &(struct how){.marks = marks});
             run(samples[i], &(struct how){.marks = marks, .fragment = 300});
         }
@@ -411,6 +417,28 @@ static void test_first_slice_missing(void **state)
     rig_free(rig);
 }
 
+/* A fragment that nobody knows to be lost: what is left cannot be used, and what follows shows it.
+ */
+static void test_first_fragment_missing(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(&h264_b, NULL, 0);
+    const struct how how = {.fragment = 100};
+    for (int i = 0; i < 5; i++)
+        push_unit(rig, &h264_b, i, &how, h264_b.unit[i]->pts * TICKS);
+    push(rig, (struct media_packet){.track = TRACK_VIDEO,
+                                    .form = MEDIA_ANNEX_B,
+                                    .data = h264_b.unit[5]->data + 50,
+                                    .len = (size_t)h264_b.unit[5]->size - 50,
+                                    .pts = h264_b.unit[5]->pts * TICKS});
+    for (int i = 6; i < h264_b.count; i++)
+        push_unit(rig, &h264_b, i, &how, h264_b.unit[i]->pts * TICKS);
+    assert_int_equal(rig->count, h264_b.count - 2); /* and the last is still open */
+    for (int i = 0; i < rig->count; i++)
+        assert_int_equal(rig->out[i].frame->damaged, i >= 5 && rig->out[i].pts < OPEN_GOP * TICKS);
+    rig_free(rig);
+}
+
 static int count_nals(const struct frame *frame, unsigned type)
 {
     struct nal_cursor cursor = {frame->data, frame->data + frame->len};
@@ -480,24 +508,30 @@ static void test_parameter_sets_with_the_time_before(void **state)
     rig_free(rig);
 }
 
+/* The pictures of an open GOP come after its key frame, some of them are displayed before it. */
+static int open_gop_index(const struct sample *s)
+{
+    int i = 1;
+    while (s->unit[i]->pts != OPEN_GOP)
+        i++;
+    assert_true(s->unit[i + 1]->pts < OPEN_GOP);
+    return i;
+}
+
 /* Joined at an open GOP: its leading pictures cannot be decoded and must not come out. */
 static void join_open_gop(const struct sample *s)
 {
     struct rig *rig = rig_new(s, s->extradata, s->extradata_len);
-    int64_t key_pts = -1;
+    int first = open_gop_index(s);
+    int later = 0;
     for (int i = 5; i < s->count; i++) {
         push_unit(rig, s, i, &(struct how){.marks = MARK_RIGHT}, s->unit[i]->pts * TICKS);
-        if (key_pts == -1 && rig->count > 0)
-            key_pts = s->unit[i]->pts;
+        later += i >= first && s->unit[i]->pts >= OPEN_GOP;
     }
-    assert_int_equal(key_pts, 25);
     assert_true(rig->out[0].frame->key);
-    int later = 0;
-    for (int i = 0; i < s->count; i++)
-        later += s->unit[i]->pts >= 25;
     assert_int_equal(rig->count, later);
     for (int i = 0; i < rig->count; i++) {
-        assert_true(rig->out[i].pts >= 25 * TICKS);
+        assert_true(rig->out[i].pts >= OPEN_GOP * TICKS);
         assert_false(rig->out[i].frame->damaged);
     }
     /* Commands to drop reference pictures before the start fail, harmlessly. */
@@ -510,6 +544,12 @@ static void test_open_gop(void **state)
     (void)state;
     join_open_gop(&h264_b);
     join_open_gop(&hevc_open);
+    /* From the start: a recovery point is a key frame after IDR pictures as well. */
+    struct rig *rig = rig_new(&h264_b, NULL, 0);
+    push_all(rig, &h264_b, &(struct how){.marks = MARK_RIGHT});
+    assert_complete(rig, &h264_b, 0, true);
+    assert_true(rig->out[open_gop_index(&h264_b)].frame->key);
+    rig_free(rig);
 }
 
 /* In mid-stream the same pictures are good, unless the chain before was not. */
@@ -521,11 +561,12 @@ static void test_leading_pictures_after_damage(void **state)
     assert_int_equal(rig->count, hevc_open.count);
     int damaged = 0;
     for (int i = 0; i < rig->count; i++) {
-        bool expected = i >= 10 && rig->out[i].pts < 25 * TICKS;
+        bool expected = i >= 10 && rig->out[i].pts < OPEN_GOP * TICKS;
         assert_int_equal(rig->out[i].frame->damaged, expected);
         damaged += expected;
     }
     assert_true(damaged > 12);
+    assert_true(rig->out[open_gop_index(&hevc_open) + 1].frame->damaged);
     rig_free(rig);
 }
 
@@ -578,7 +619,7 @@ static void test_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_markers_right_never_always),
+        cmocka_unit_test(test_markers_right_and_wrong),
         cmocka_unit_test(test_equal_timestamps),
         cmocka_unit_test(test_marker_ends_the_unit_at_once),
         cmocka_unit_test(test_configuration),
@@ -587,6 +628,7 @@ int main(void)
         cmocka_unit_test(test_annex_b_where_lengths_should_be),
         cmocka_unit_test(test_loss_damages_until_the_next_key_frame),
         cmocka_unit_test(test_first_slice_missing),
+        cmocka_unit_test(test_first_fragment_missing),
         cmocka_unit_test(test_new_resolution),
         cmocka_unit_test(test_parameter_sets_with_the_time_before),
         cmocka_unit_test(test_open_gop),
