@@ -139,6 +139,25 @@ static void test_window_is_bounded(void **state)
     rtp_receiver_free(&r);
 }
 
+static void test_window_is_bounded_in_bytes(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    static uint8_t large[60000] = {0x80, 96};
+    push_from(r, 0, 0, 0);
+    size_t held = RTP_WINDOW_BYTES / sizeof(large);
+    for (uint16_t i = 2; i < 2 + held; i++) {
+        large[2] = (uint8_t)(i >> 8);
+        large[3] = (uint8_t)i;
+        rtp_receiver_packet(r, large, sizeof(large), 0);
+    }
+    assert_int_equal(out.count, 1);
+    large[2] = 0;
+    large[3] = (uint8_t)(2 + held);
+    rtp_receiver_packet(r, large, sizeof(large), 0);
+    assert_int_equal(out.count, 2 + held);
+    rtp_receiver_free(&r);
+}
+
 static void test_new_start(void **state)
 {
     struct rtp_receiver *r = open_receiver(true);
@@ -234,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_loss_given_up_in_time),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_window_is_bounded),
+        cmocka_unit_test(test_window_is_bounded_in_bytes),
         cmocka_unit_test(test_new_start),
         cmocka_unit_test(test_tcp_waits_for_nothing),
         cmocka_unit_test(test_reports),

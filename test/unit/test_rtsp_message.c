@@ -122,7 +122,7 @@ static void test_garbage_between_frames(void **state)
     uint8_t buf[4096];
     size_t len = make_frame(buf, 0, 40);
     /* Among the garbage what looks like frames: wrong version, too short, wrong payload type. */
-    static const uint8_t garbage[] = {0, 1,    2,  '$', 0, 0, 20, 0x11, 9,  '$', 0,   0,
+    static const uint8_t garbage[] = {0, 1,    2,  '$', 0, 0, 20, 0x11, 96, '$', 0,   0,
                                       7, 0x80, 96, '$', 0, 0, 20, 0x80, 97, 'x', 'R', 'T'};
     r->payload_types[0] = 96;
     memcpy(buf + len, garbage, sizeof(garbage));

@@ -397,6 +397,8 @@ static void test_play_never_answered(void **state)
     assert_int_equal(c->packets[TRACK_AUDIO], 1);
     rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
     expect(c, "OPTIONS ");
+    answer(c, "200 OK", "", ""); /* of the keep-alive, not of PLAY */
+    assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAY);
     /* An error to PLAY while media flows is no error. */
     feed(c, "RTSP/1.0 400 Bad\r\nCSeq: 4\r\n\r\n", 30);
     assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAYING);
