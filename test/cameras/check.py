@@ -62,9 +62,11 @@ def check_row(row, transport, cameras, seconds, folder):
         if transport == "rtmp":
             media.record(cameras.rtmp_url(row), path, seconds)
         else:
-            # The SDP says it all.  Probing decodes pictures, and misses packets meanwhile.
+            # ffmpeg decodes 20 pictures before it reads on, to guess their delay; UDP packets are
+            # lost meanwhile when the machine is busy.  One key frame says enough.
             media.record(cameras.rtsp_url(row), path, seconds,
-                         ("-rtsp_transport", transport, "-analyzeduration", "0"),
+                         ("-rtsp_transport", transport, "-analyzeduration", "0",
+                          "-probesize", "100000"),
                          audio="pcm_s16le" if row.endswith("G726") else "copy")
         recording = media.inspect(path, timeout_s=300)
     except subprocess.SubprocessError as failure:
