@@ -22,7 +22,7 @@ static void redact_credentials(char *text)
                 at = c;
         }
         if (at != NULL && at - p >= 3) {
-            memcpy(p, "***", 3);
+            memset(p, '*', 3);
             memmove(p + 3, at, strlen(at) + 1);
         }
     }

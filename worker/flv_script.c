@@ -104,7 +104,7 @@ static bool skip_scalar(struct amf *a, unsigned type)
 /* Skip a value whatever it holds; its own values are of no interest. */
 static void skip_value(struct amf *a, unsigned type)
 {
-    uint32_t open[DEPTH_MAX];
+    uint32_t open[DEPTH_MAX] = {0};
     unsigned depth = 0;
     do {
         if (type == AMF_OBJECT_END && depth > 0 && open[depth - 1] == IN_OBJECT) {

@@ -78,7 +78,7 @@ static void put_header(struct flv *f, int flags)
 /* onMetaData with two numbers; a nested object in front, to be skipped. */
 static void put_metadata(struct flv *f, double video, double audio)
 {
-    struct flv body = {NULL};
+    struct flv body = {.data = NULL};
     uint64_t bits;
     TEXT(&body, "\2\0\12onMetaData\10\0\0\0\3");
     TEXT(&body, "\0\5outer\3\0\5inner\2\0\2ok\0\1x\12\0\0\0\2\1\1\5\0\0\11");
@@ -169,7 +169,7 @@ static void end(struct rig *rig, struct flv *f)
 {
     clear(rig);
     free(f->data);
-    *f = (struct flv){NULL};
+    *f = (struct flv){.data = NULL};
 }
 
 static void assert_tracks(const struct event *e, enum AVCodecID video, enum AVCodecID audio)
@@ -196,7 +196,7 @@ static void assert_packet(const struct event *e, enum track track, int64_t dts, 
 static void test_h264_and_aac_in_every_chunking(void **state)
 {
     (void)state;
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     put_header(&f, 5);
     put_metadata(&f, 7, 10);
     VIDEO(&f, 0, AVC_CONFIG(SPS_A));
@@ -214,9 +214,9 @@ static void test_h264_and_aac_in_every_chunking(void **state)
         assert_int_equal(rig.event[0].sample_rate, 44100);
         assert_int_equal(rig.event[0].channels, 2);
         assert_int_equal(rig.event[0].extradata_len, 40);
-        assert_packet(&rig.event[1], TRACK_VIDEO, 0xfffff0, 0xfffff0 + 40, KEY + 5, 7);
-        assert_packet(&rig.event[2], TRACK_AUDIO, 0xfffff8, 0xfffff8, AAC_FRAME + 2, 3);
-        assert_packet(&rig.event[3], TRACK_VIDEO, 0x1000018, 0x1000016, INTER + 5, 7);
+        assert_packet(&rig.event[1], TRACK_VIDEO, 0xfffff0, 0xfffff0 + 40, &KEY[5], 7);
+        assert_packet(&rig.event[2], TRACK_AUDIO, 0xfffff8, 0xfffff8, &AAC_FRAME[2], 3);
+        assert_packet(&rig.event[3], TRACK_VIDEO, 0x1000018, 0x1000016, &INTER[5], 7);
         assert_false(rig.event[1].packet.lost_before);
         assert_true(rig.alive);
         clear(&rig);
@@ -239,7 +239,7 @@ static void test_other_audio(void **state)
         {"\xe2\xff\xfb", AV_CODEC_ID_MP3, 8000, 1},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct flv f = {NULL};
+        struct flv f = {.data = NULL};
         struct rig rig = {.count = 0};
         put_header(&f, 5);
         put_tag(&f, 8, 0, cases[i].data, 3);
@@ -258,7 +258,7 @@ static void test_other_audio(void **state)
 static void test_hevc_in_both_dialects(void **state)
 {
     (void)state;
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
     put_header(&f, 1);
     put_metadata(&f, 12, 0);
@@ -289,7 +289,7 @@ static void test_hevc_in_both_dialects(void **state)
 static void test_audio_is_waited_for_within_bounds(void **state)
 {
     (void)state;
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
 
     /* onMetaData without audio: not at all. */
@@ -360,7 +360,7 @@ static void test_audio_is_waited_for_within_bounds(void **state)
 static void test_new_sequence_header(void **state)
 {
     (void)state;
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
     put_header(&f, 5);
     VIDEO(&f, 0, AVC_CONFIG(SPS_A));
@@ -379,7 +379,7 @@ static void test_new_sequence_header(void **state)
     assert_int_equal(sets->len, 4 + 24 + 4 + 5);
     assert_memory_equal(sets->data, "\0\0\0\1" SPS_B, 28);
     assert_memory_equal(sets->data + sets->len - 9, "\0\0\0\1" PPS, 9);
-    assert_packet(&rig.event[3], TRACK_VIDEO, 80, 120, KEY + 5, 7);
+    assert_packet(&rig.event[3], TRACK_VIDEO, 80, 120, &KEY[5], 7);
     clear(&rig);
 
     VIDEO(&f, 120, "\x17\0\0\0\0" AVCC(SPS_A, "\xfd")); /* 2-byte lengths */
@@ -401,7 +401,7 @@ static void test_new_sequence_header(void **state)
 static void test_errors(void **state)
 {
     (void)state;
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
 
     put(&f, "<!DOCTYPE html>", 15);
@@ -443,7 +443,7 @@ static void test_garbage_between_tags(void **state)
 {
     (void)state;
     for (size_t garbage = 1; garbage < 300; garbage += 7) {
-        struct flv f = {NULL};
+        struct flv f = {.data = NULL};
         struct rig rig = {.count = 0};
         put_header(&f, 1);
         put_metadata(&f, 7, 0);
@@ -461,7 +461,7 @@ static void test_garbage_between_tags(void **state)
         assert_int_equal(rig.event[3].packet.dts, 80);
         end(&rig, &f);
     }
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
     put_header(&f, 1);
     for (size_t i = 0; i < FLV_READER_SKIP_MAX + 100; i += 10)
@@ -473,7 +473,7 @@ static void test_garbage_between_tags(void **state)
 static void test_wrong_previous_tag_sizes(void **state)
 {
     (void)state;
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
     put_header(&f, 1);
     put_metadata(&f, 7, 0);
@@ -492,7 +492,7 @@ static void test_wrong_previous_tag_sizes(void **state)
 static void test_parameter_sets_in_band_only(void **state)
 {
     (void)state;
-    struct flv f = {NULL};
+    struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
     put_header(&f, 1);
     put_metadata(&f, 7, 0);
