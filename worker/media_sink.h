@@ -18,7 +18,8 @@ struct media_track {
 };
 
 enum media_packet_form {
-    MEDIA_ANNEX_B, /* some NAL units of an access unit, each after a start code (RTP) */
+    MEDIA_ANNEX_B, /* some NAL units of an access unit, each after a start code (RTP); what comes
+                      before the first start code continues the NAL unit of the packet before */
     MEDIA_LENGTHS, /* a complete access unit, NAL units after length fields (FLV, MP4) */
     MEDIA_RAW,     /* audio */
 };
