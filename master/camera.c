@@ -67,7 +67,7 @@ static void forget(struct camera *cam)
     assert(cam->worker == NULL);
     while (t->list[i] != cam)
         i++;
-    memmove(t->list + i, t->list + i + 1, (--t->count - i) * sizeof(cam));
+    memmove(t->list + i, t->list + i + 1, (--t->count - i) * sizeof(struct camera *));
     free(cam);
 }
 
@@ -119,7 +119,7 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url,
     cam->state_since_ms = clock_ms();
     if (t->count == t->capacity) {
         t->capacity = t->capacity == 0 ? 64 : 2 * t->capacity;
-        t->list = realloc(t->list, t->capacity * sizeof(cam));
+        t->list = realloc(t->list, t->capacity * sizeof(struct camera *));
         if (t->list == NULL)
             abort();
     }

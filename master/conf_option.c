@@ -94,8 +94,8 @@ static bool parse_secret(const char *value, size_t max, char *out)
     }
     if (len > max)
         return false;
-    memset(out, 0, CONF_SECRET_MAX);
-    memcpy(out, value, len);
+    explicit_bzero(out, CONF_SECRET_MAX);
+    (void)snprintf(out, CONF_SECRET_MAX, "%s", value);
     return true;
 }
 
@@ -169,8 +169,6 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
         conf_text_put(text, "%llu", (unsigned long long)*(const uint64_t *)member);
         break;
     case CONF_ADDRESS:
-        conf_text_put(text, "%s", (const char *)member);
-        break;
     case CONF_CAMERAS:
         conf_text_put(text, "%s", (const char *)member);
         break;

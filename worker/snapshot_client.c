@@ -90,6 +90,11 @@ void snapshot_client_close(struct snapshot_client *client)
     struct snapshot_client *c = client;
     if (c->state == CLOSED)
         return;
+    if (c->state == STREAMING) {
+        struct log_context ctx = log_ctx(c);
+        log_info(&ctx, "MJPEG viewer gone: %.1f s, %llu bytes",
+                 (double)(clock_ms() - c->opened_ms) / 1000, (unsigned long long)c->bytes);
+    }
     c->state = CLOSED;
     c->wants = false;
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import QUICK
 from lib.http import request
+from lib.snapshot import MjpegViewer
 from lib.wait import holds_for, wait_for
 
 
@@ -139,6 +140,17 @@ def test_requests_per_client(make_gateway):
     answer = request(gateway.snapshot_port, "/api/streams")
     assert answer.code == "overloaded" and int(answer.headers["retry-after"]) >= 1
     assert request(gateway.snapshot_port, "/healthz").status == 200
+
+
+# --- log ------------------------------------------------------------------------------------------
+
+def test_log_has_a_line_for_each_change_and_each_end(gateway, camera):
+    with gateway.view(camera.url()) as viewer, MjpegViewer(gateway, camera.url()) as pictures:
+        viewer.wait_frames(5)
+        wait_for(lambda: pictures.parts, 60, "a picture")
+    for line in (r"camera idle -> connecting", r"camera connecting -> streaming", r"viewer gone: .*[\d.]+ s, \d+ bytes",
+                 r"MJPEG viewer gone: [\d.]+ s, \d+ bytes", r"camera streaming -> idle"):
+        wait_for(lambda: re.search(line, gateway.log()), 20, line)  # pylint: disable=cell-var-from-loop
 
 
 # --- metrics --------------------------------------------------------------------------------------
