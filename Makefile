@@ -65,7 +65,7 @@ UV_LIBS    := $(shell $(PKG_CONFIG) --libs libuv)
 AV_PKGS    := libavformat libavcodec libswresample libswscale libavutil
 AV_CFLAGS  := $(call sys_cflags,$(AV_PKGS))
 AV_LIBS    := $(shell $(PKG_CONFIG) --libs $(AV_PKGS))
-MASTER_LIBS := $(UV_LIBS) -lhttp_parser -linih -ljansson -lcrypto
+MASTER_LIBS := $(UV_LIBS) -lhttp_parser -linih -ljansson -lcrypto -lsystemd
 WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lssl -lcrypto -lm
 TEST_LIBS   := $(MASTER_LIBS) $(WORKER_LIBS) -lcmocka
 GST_PKGS    := gstreamer-1.0 gstreamer-app-1.0 gstreamer-rtsp-server-1.0
@@ -102,7 +102,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall clean FORCE sample-cameras tools
+.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall deb clean FORCE sample-cameras tools
 
 all: $(BINS)
 
@@ -250,12 +250,24 @@ bench: all $(BENCH_BIN)
 format:
 	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)
 
+UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: all
 	install -D -m 0755 $(O)/cam-httpflv        $(DESTDIR)$(PREFIX)/bin/cam-httpflv
 	install -D -m 0755 $(O)/cam-httpflv-worker $(DESTDIR)$(PREFIX)/libexec/cam-httpflv/cam-httpflv-worker
+	install -D -m 0644 docs/cam-httpflv.8 $(DESTDIR)$(PREFIX)/share/man/man8/cam-httpflv.8
+	install -D -m 0644 docs/systemd/cam-httpflv.socket $(UNITDIR)/cam-httpflv.socket
+	install -D -m 0644 docs/systemd/cam-httpflv.service $(UNITDIR)/cam-httpflv.service
+	sed -i 's,/usr/local/,$(PREFIX)/,' $(UNITDIR)/cam-httpflv.service
+	install -D -m 0644 docs/systemd/cam-httpflv.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/cam-httpflv.conf
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/cam-httpflv $(DESTDIR)$(PREFIX)/libexec/cam-httpflv/cam-httpflv-worker
+	rm -f $(DESTDIR)$(PREFIX)/bin/cam-httpflv $(DESTDIR)$(PREFIX)/libexec/cam-httpflv/cam-httpflv-worker \
+	  $(DESTDIR)$(PREFIX)/share/man/man8/cam-httpflv.8 $(UNITDIR)/cam-httpflv.service $(UNITDIR)/cam-httpflv.socket \
+	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/cam-httpflv.conf
+
+# build/cam-httpflv_VERSION_ARCH.deb, for the Debian that it is made on.
+deb: all
+	$(Q)scripts/make-deb $(O)
 
 clean:
 	rm -rf build

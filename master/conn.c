@@ -344,6 +344,8 @@ static void set_peer(struct conn *c)
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&addr;
         (void)uv_ip6_name(in6, text, sizeof(text));
         (void)snprintf(c->peer, sizeof(c->peer), "[%s]:%u", text, ntohs(in6->sin6_port));
+    } else if (addr.ss_family == AF_UNIX) { /* systemd's, a proxy on the same machine */
+        (void)snprintf(c->peer, sizeof(c->peer), "unix");
     } else {
         const struct sockaddr_in *in = (const struct sockaddr_in *)&addr;
         (void)uv_ip4_name(in, text, sizeof(text));

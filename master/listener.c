@@ -1,5 +1,6 @@
 #include "master/listener.h"
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/conn.h"
@@ -7,7 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
@@ -42,38 +42,41 @@ static uint16_t bound_port(const uv_tcp_t *tcp)
     int len = sizeof(addr);
     if (uv_tcp_getsockname(tcp, (struct sockaddr *)&addr, &len) != 0)
         return 0;
+    if (addr.ss_family == AF_UNIX)
+        return 0;
     return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
                                             : ((struct sockaddr_in *)&addr)->sin_port);
 }
 
-static int make_address(const char *address, uint16_t port, struct sockaddr_storage *out)
+static int bind_to(uv_tcp_t *tcp, const char *address, uint16_t port)
 {
-    memset(out, 0, sizeof(*out));
-    if (uv_ip6_addr(address, port, (struct sockaddr_in6 *)out) == 0)
-        return 0;
-    return uv_ip4_addr(address, port, (struct sockaddr_in *)out);
+    struct sockaddr_storage addr = {0};
+    int rc = uv_ip6_addr(address, port, (struct sockaddr_in6 *)&addr);
+    if (rc != 0)
+        rc = uv_ip4_addr(address, port, (struct sockaddr_in *)&addr);
+    return rc != 0 ? rc : uv_tcp_bind(tcp, (const struct sockaddr *)&addr, 0);
 }
 
 int listener_open(struct server *server, enum route_port kind, const char *address, uint16_t port,
-                  struct listener **out)
+                  int fd, struct listener **out)
 {
-    struct sockaddr_storage addr;
-    int rc = make_address(address, port, &addr);
-    if (rc != 0)
-        return rc;
     struct listener *l = xcalloc(1, sizeof(*l));
     l->server = server;
     l->kind = kind;
-    rc = uv_tcp_init(server->loop, &l->tcp);
+    int rc = uv_tcp_init(server->loop, &l->tcp);
     if (rc != 0) {
+        fd_close(&fd);
         free(l);
         return rc;
     }
     l->tcp.data = l;
-    rc = uv_tcp_bind(&l->tcp, (const struct sockaddr *)&addr, 0);
+    rc = fd == -1 ? bind_to(&l->tcp, address, port) : uv_tcp_open(&l->tcp, fd);
+    if (rc == 0)
+        fd = -1; /* the handle's now */
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
     if (rc != 0) {
+        fd_close(&fd);
         uv_close((uv_handle_t *)&l->tcp, on_closed);
         return rc;
     }

@@ -17,11 +17,12 @@ struct listener;
  *
  * @param kind  which requests are answered there.
  * @param port  0: the system picks one.
+ * @param fd    a bound socket to take instead of address and port, or -1.  Moved.
  * @param out   Caller owns; listener_close().
  * @return 0 or negative errno.
  */
 int listener_open(struct server *server, enum route_port kind, const char *address, uint16_t port,
-                  struct listener **out);
+                  int fd, struct listener **out);
 
 /** Stop accepting, free.  NULL inside is fine. */
 void listener_close(struct listener **listener);

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "master/listener.h"
+#include "master/service.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct run {
     int argc;
     char *const *argv;
     uv_loop_t loop;
+    struct service service;
     uv_signal_t sighup;
     uv_signal_t sigterm;
     uv_signal_t sigint;
@@ -45,6 +47,7 @@ static void on_cameras_closed(void *ctx)
     uv_close((uv_handle_t *)&r->sigterm, NULL);
     uv_close((uv_handle_t *)&r->sigint, NULL);
     uv_close((uv_handle_t *)&r->drain, NULL);
+    service_close(&r->service);
 }
 
 static void on_drain(uv_timer_t *timer)
@@ -67,6 +70,7 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
         return;
     log_info(NULL, "signal %d: draining", signum);
     r->server.draining = true;
+    service_notify_stopping();
     listener_close(&r->server.listeners[ROUTE_PORT_STREAM]);
     camera_table_drain(r->server.cameras, SERVER_GRACE_MS);
     r->drain_until_ms = uv_now(&r->loop) + SERVER_GRACE_MS - DRAIN_POLL_MS;
@@ -87,14 +91,10 @@ static void keep_sockets(const struct conf *old, struct conf *fresh)
     fresh->server.snapshot_port = old->server.snapshot_port;
 }
 
-static void on_reload_signal(uv_signal_t *handle, int signum)
+static void reload(struct run *r)
 {
-    struct run *r = handle->data;
     struct conf fresh;
     char text[CONF_TEXT_MAX];
-    (void)signum;
-    if (r->server.draining)
-        return;
     if (conf_load(&fresh, r->argc, r->argv, text, sizeof(text)) != CONF_RUN) {
         log_errorx(NULL, "reload: %s; the configuration stays as it was", text);
         return;
@@ -109,6 +109,17 @@ static void on_reload_signal(uv_signal_t *handle, int signum)
              r->conf->camera_count);
 }
 
+static void on_reload_signal(uv_signal_t *handle, int signum)
+{
+    struct run *r = handle->data;
+    (void)signum;
+    if (r->server.draining)
+        return;
+    service_notify_reloading();
+    reload(r);
+    service_notify_ready();
+}
+
 static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_signal, int signum)
 {
     (void)uv_signal_init(&r->loop, handle);
@@ -121,7 +132,8 @@ static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_sig
 static int listen_on(struct run *r, enum route_port kind, uint32_t port)
 {
     const char *address = r->server.conf->server.bind;
-    int rc = listener_open(&r->server, kind, address, (uint16_t)port, &r->server.listeners[kind]);
+    int rc = listener_open(&r->server, kind, address, (uint16_t)port,
+                           service_take_socket(&r->service, kind), &r->server.listeners[kind]);
     if (rc != 0)
         log_errorx(NULL, "cannot listen on %s port %u: %s", address, port, uv_strerror(rc));
     return rc;
@@ -149,10 +161,11 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     watch_signal(&r, &r.sigterm, on_stop_signal, SIGTERM);
     watch_signal(&r, &r.sigint, on_stop_signal, SIGINT);
 
-    /* The nursery first: what it is forked from holds no listener. */
     int status = EXIT_FAILURE;
-    int rc = camera_table_open(&r.loop, conf, &r.server.cameras);
+    int rc = service_open(&r.service, &r.loop);
     if (rc != 0) {
+        log_errorx(NULL, "systemd has to hand over two stream sockets: streams, then snapshots");
+    } else if ((rc = camera_table_open(&r.loop, conf, &r.server.cameras)) != 0) {
         log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
     } else if (listen_on(&r, ROUTE_PORT_STREAM, conf->server.flv_port) != 0 ||
                listen_on(&r, ROUTE_PORT_SNAPSHOT, conf->server.snapshot_port) != 0) {
@@ -160,6 +173,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
         camera_table_close(r.server.cameras, on_cameras_closed, &r);
     } else {
         status = EXIT_SUCCESS;
+        service_notify_ready();
     }
     if (rc != 0)
         on_cameras_closed(&r);

@@ -1,0 +1,160 @@
+/* master/service: a manager played by the test itself. */
+#include "master/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static uv_loop_t loop;
+static struct service service; /* closed by the loop, after the test */
+
+static int setup(void **state)
+{
+    static const char *const names[] = {"NOTIFY_SOCKET",  "LISTEN_PID",   "LISTEN_FDS",
+                                        "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        (void)unsetenv(names[i]);
+    /* The loop must not sit where sockets are handed over. */
+    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + 2; fd++) {
+        int null = open("/dev/null", O_RDONLY);
+        if (null != fd && (dup2(null, fd) == -1 || close(null) == -1))
+            return -1;
+    }
+    return uv_loop_init(&loop);
+}
+
+static int teardown(void **state)
+{
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    return uv_loop_close(&loop);
+}
+
+/* A manager that listens; its socket is an abstract one. */
+static int manager(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char name[64];
+    (void)snprintf(name, sizeof(name), "@cam-httpflv-test-%d", (int)getpid());
+    memcpy(addr.sun_path + 1, name + 1, strlen(name) - 1);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+    assert_int_equal(bind(fd, (const struct sockaddr *)&addr, len), 0);
+    struct timeval limit = {.tv_sec = 20};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+    assert_int_equal(setenv("NOTIFY_SOCKET", name, 1), 0);
+    return fd;
+}
+
+static const char *told(int fd)
+{
+    static char text[256];
+    ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    return text;
+}
+
+static void hand_over(int count, int type)
+{
+    char text[16];
+    for (int i = 0; i < count; i++) {
+        int fd = socket(AF_INET, type, 0);
+        assert_true(fd >= 0);
+        if (fd != SD_LISTEN_FDS_START + i) {
+            assert_int_equal(dup2(fd, SD_LISTEN_FDS_START + i), SD_LISTEN_FDS_START + i);
+            assert_int_equal(close(fd), 0);
+        }
+    }
+    (void)snprintf(text, sizeof(text), "%d", (int)getpid());
+    assert_int_equal(setenv("LISTEN_PID", text, 1), 0);
+    (void)snprintf(text, sizeof(text), "%d", count);
+    assert_int_equal(setenv("LISTEN_FDS", text, 1), 0);
+}
+
+static void test_without_systemd(void **state)
+{
+    assert_int_equal(service_open(&service, &loop), 0);
+    assert_int_equal(service_take_socket(&service, ROUTE_PORT_STREAM), -1);
+    assert_int_equal(service_take_socket(&service, ROUTE_PORT_SNAPSHOT), -1);
+    assert_false(uv_is_active((uv_handle_t *)&service.watchdog));
+    service_notify_ready();
+    service_close(&service);
+}
+
+static void test_states(void **state)
+{
+    int fd = manager();
+    service_notify_ready();
+    assert_string_equal(told(fd), "READY=1");
+    service_notify_reloading();
+    assert_non_null(strstr(told(fd), "RELOADING=1\nMONOTONIC_USEC="));
+    service_notify_stopping();
+    assert_string_equal(told(fd), "STOPPING=1");
+    assert_int_equal(close(fd), 0);
+}
+
+static void test_watchdog(void **state)
+{
+    int fd = manager();
+    assert_int_equal(setenv("WATCHDOG_USEC", "40000", 1), 0);
+    assert_int_equal(service_open(&service, &loop), 0);
+    assert_int_equal(uv_timer_get_repeat(&service.watchdog), 20);
+    assert_false(uv_loop_alive(&loop)); /* it does not keep a server running */
+    uv_ref((uv_handle_t *)&service.watchdog);
+    assert_true(uv_run(&loop, UV_RUN_ONCE));
+    assert_string_equal(told(fd), "WATCHDOG=1");
+    service_close(&service);
+    assert_int_equal(close(fd), 0);
+}
+
+static void test_sockets(void **state)
+{
+    hand_over(2, SOCK_STREAM);
+    assert_int_equal(service_open(&service, &loop), 0);
+    assert_null(getenv("LISTEN_FDS")); /* not for our children */
+    assert_int_equal(service_take_socket(&service, ROUTE_PORT_STREAM), SD_LISTEN_FDS_START);
+    assert_int_equal(service_take_socket(&service, ROUTE_PORT_STREAM), -1);
+    assert_int_equal(close(SD_LISTEN_FDS_START), 0);
+    service_close(&service);
+    assert_int_equal(close(SD_LISTEN_FDS_START + 1), -1); /* nobody took it: it is closed */
+    assert_int_equal(errno, EBADF);
+}
+
+static void test_other_sockets(void **state)
+{
+    hand_over(1, SOCK_STREAM);
+    assert_int_equal(service_open(&service, &loop), -EINVAL);
+    service_close(&service);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(close(SD_LISTEN_FDS_START), 0);
+    hand_over(2, SOCK_DGRAM);
+    assert_int_equal(service_open(&service, &loop), -EINVAL);
+    service_close(&service);
+    assert_int_equal(close(SD_LISTEN_FDS_START), 0);
+    assert_int_equal(close(SD_LISTEN_FDS_START + 1), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_without_systemd, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_states, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_sockets, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
