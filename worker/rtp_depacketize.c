@@ -302,8 +302,8 @@ static int64_t audio_pts(struct rtp_depacketizer *d, int64_t packet_pts)
 /* The last packet's frames fill the time until this one. */
 static void measure_frames(struct rtp_depacketizer *d, int64_t pts, bool lost_before)
 {
-    int64_t first = d->frame_pts - (int64_t)(d->frames_in_packet - 1) * d->frame_duration;
-    if (d->frames_in_packet > 1 && !lost_before && pts > first) {
+    if (d->frames_in_packet > 1 && !lost_before) {
+        int64_t first = d->frame_pts - (int64_t)(d->frames_in_packet - 1) * d->frame_duration;
         int64_t measured = (pts - first) / d->frames_in_packet;
         if (measured > AAC_FRAME_SAMPLES / 4 && measured < AAC_FRAME_SAMPLES * 4)
             d->frame_duration = measured;

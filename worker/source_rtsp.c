@@ -1,6 +1,7 @@
 #include "worker/source_rtsp.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/rtp_clock.h"
 #include "worker/rtp_depacketize.h"
@@ -90,8 +91,22 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
+static void log_stats(const struct source_rtsp *s)
+{
+    static const char *const names[TRACK_COUNT] = {"video", "audio"};
+    for (int i = 0; i < TRACK_COUNT; i++) {
+        if (s->tracks[i].receiver == NULL)
+            continue;
+        const struct rtp_stats *stats = rtp_receiver_stats(s->tracks[i].receiver);
+        log_debug(NULL, "rtp: %s: %llu packets, %llu lost, %llu reordered, %llu late", names[i],
+                  (unsigned long long)stats->received, (unsigned long long)stats->lost,
+                  (unsigned long long)stats->reordered, (unsigned long long)stats->late);
+    }
+}
+
 static void close_connection(struct source_rtsp *s)
 {
+    log_stats(s);
     rtsp_session_free(&s->session);
     for (int i = 0; i < TRACK_COUNT; i++) {
         rtp_receiver_free(&s->tracks[i].receiver);
@@ -276,12 +291,14 @@ static void connect_again(struct source_rtsp *s)
 
 static void switch_transport(struct source_rtsp *s, const char *detail)
 {
-    if (s->switched) {
+    /* Behind RTSPS media stay within TLS: over UDP they would be for everybody to see. */
+    if (s->switched || s->url.tls) {
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, detail);
         return;
     }
     s->switched = true;
     s->udp = !s->udp;
+    log_info(NULL, "rtsp: %s, trying %s", detail, s->udp ? "UDP" : "TCP");
     connect_again(s);
 }
 
@@ -299,7 +316,9 @@ static void follow_redirect(struct source_rtsp *s, const char *target)
     memcpy(url.user, s->url.user, sizeof(url.user));
     memcpy(url.password, s->url.password, sizeof(url.password));
     s->url = url;
+    s->udp = s->udp && !url.tls;
     explicit_bzero(&url, sizeof(url));
+    log_debug(NULL, "rtsp: the camera redirects");
     connect_again(s);
 }
 
@@ -320,7 +339,7 @@ static void act_on_verdict(struct source_rtsp *s)
         follow_redirect(s, detail);
         break;
     case RTSP_VERDICT_SWITCH:
-        switch_transport(s, "the camera takes neither TCP nor UDP");
+        switch_transport(s, s->udp ? "the camera refuses UDP" : "the camera refuses TCP");
         break;
     case RTSP_VERDICT_OPTIONS:
         s->options_first = true;
@@ -364,10 +383,15 @@ static uint8_t *on_space(void *ctx, size_t *len)
 static void on_bytes(void *ctx, size_t len)
 {
     struct source_rtsp *s = ctx;
-    s->busy = true;
-    if (s->session != NULL)
+    if (s->session != NULL) {
+        enum rtsp_state before = rtsp_session_state(s->session);
+        s->busy = true;
         rtsp_session_filled(s->session, len, clock_us());
-    s->busy = false;
+        s->busy = false;
+        enum rtsp_state after = rtsp_session_state(s->session);
+        if (after != before)
+            log_debug(NULL, "rtsp: %s", rtsp_state_name(after));
+    }
     pump(s);
 }
 
@@ -520,7 +544,6 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->events = *events;
     s->params = *params;
     s->params.url = NULL;
-    s->udp = params->transport == IPC_TRANSPORT_RTSP_UDP;
     s->media_by_us = clock_us() + (int64_t)params->connect_timeout_ms * 1000;
     s->udp_silence_by_us = s->report_at_us = s->teardown_by_us = INT64_MAX;
     s->timer_at_us = INT64_MAX;
@@ -533,7 +556,8 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->open_handles = 1;
     if (rtsp_url_parse(&s->url, params->url) != 0)
         s->bad = "not an RTSP URL";
-    else
+    s->udp = params->transport == IPC_TRANSPORT_RTSP_UDP && !s->url.tls;
+    if (s->bad == NULL)
         connect_camera(s);
     arm_timer(s);
     return s;

@@ -401,6 +401,15 @@ def test_redirect_keeps_credentials():
     result.assert_unharmed(camera)
 
 
+def test_no_redirect_from_rtsps_to_rtsp(tmp_path):
+    class Down(Script):
+        def on_describe(self, session, request):
+            return 302, ["Location: rtsp://127.0.0.1:9/"], ""
+    tls, _ = certificate(tmp_path)
+    result, _ = read(Down(), "--insecure", tls=tls)
+    assert result.error == "camera_unreachable" and "rtsps" in result.end[1]
+
+
 def test_redirect_without_end():
     class Loop(Script):
         def on_describe(self, session, request):
@@ -741,6 +750,17 @@ def test_rtsps_checks_the_name(tmp_path):
 def test_rtsps_with_any_certificate(tmp_path):
     tls, _ = certificate(tmp_path)
     assert_reads(Locked(), "--insecure", tls=tls, login=Locked.login)
+
+
+def test_rtsps_keeps_media_within_tls(tmp_path):
+    tls, ca = certificate(tmp_path)
+    _, camera = assert_reads(Script(), "--udp", tls=tls, env={"SSL_CERT_FILE": ca})
+    assert "interleaved=" in camera.asked("SETUP")[0].get("Transport")
+
+    class UdpOnly(Script):
+        tcp = False
+    result, camera = read(UdpOnly(), tls=tls, env={"SSL_CERT_FILE": ca})
+    assert result.error == "camera_unreachable" and len(camera.asked("SETUP")) == 1
 
 
 def test_rtsps_to_a_port_without_tls():
