@@ -10,7 +10,9 @@
  *   the decoder asks for while it decodes a frame (get_buffer2) is kept by reference: without
  *   frame threads the picture is complete when the call returns, whatever its place in display
  *   order.  Where the decoder gives the picture out at once (nearly every camera), that is used.
- * - One thread, no frame threads: those would hold back as many frames as there are threads.
+ * - One thread.  Frame threads would hold back as many frames as there are threads; with slice
+ *   threads the H.264 decoder looks for no errors, and wavefronts of HEVC were measured to cost
+ *   44 % more CPU for 12 % less time (4K, two cores).
  * - Nothing decoded from a broken reference is ever offered.  A chain of frames is broken by a
  *   frame marked damaged, by any error of the decoder, by concealed errors
  *   (AVFrame.decode_error_flags, AV_FRAME_FLAG_CORRUPT), and by a frame for which the decoder had

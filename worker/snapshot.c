@@ -14,6 +14,8 @@
 #include <sys/resource.h>
 
 #define CHECK_INTERVAL_MS 250
+/* Composition times that differ by less are the same: timestamps are rounded. */
+#define CTS_SLACK_US 1000
 /* Frames that are worth a job of their own when nobody waits. */
 #define AHEAD_FRAMES 2
 /* Answers under way when the worker leaves have this long. */
@@ -378,26 +380,62 @@ static bool wants_ahead(const struct snapshot *s)
     return s->job.decoder != NULL && s->asked_often && clock_us() - s->asked_us < s->gop_us / 2;
 }
 
+static bool anybody_waits(const struct snapshot *s)
+{
+    uint64_t seq;
+    for (size_t i = 0; i < s->count; i++) {
+        if (snapshot_client_waits(s->clients[i], &seq) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* Start a job if there is something to do and none is running. */
 static void pump(struct snapshot *s)
 {
     if (s->busy || s->closed != NULL)
         return;
-    uint64_t seq;
-    bool wanted = false;
-    for (size_t i = 0; i < s->count && !wanted; i++)
-        wanted = snapshot_client_waits(s->clients[i], &seq) != NULL;
-    if (!wanted) {
-        uint64_t fresh = frame_ring_head(s->ring) - s->next_seq;
-        if (fresh < AHEAD_FRAMES || !wants_ahead(s))
-            return;
-    }
+    answer(s); /* from what was made before */
+    uint64_t fresh = frame_ring_head(s->ring) - s->next_seq;
+    if (!anybody_waits(s) && (fresh < AHEAD_FRAMES || !wants_ahead(s)))
+        return;
     list_frames(s);
     if (s->job.frame_count == 0)
         s->done_seq = s->job_seq;
     list_renditions(s);
-    answer(s);
+    answer(s); /* if no frame came since */
     start_job(s);
+}
+
+/* The newest video frame before a ring number, or NULL; *seq is set to its number. */
+static const struct frame *video_frame_before(const struct snapshot *s, uint64_t *seq)
+{
+    while (*seq > frame_ring_tail(s->ring)) {
+        const struct frame *f = frame_ring_get(s->ring, --*seq);
+        if (f->track == TRACK_VIDEO)
+            return f;
+    }
+    return NULL;
+}
+
+/*
+ * What a picture must be made of to answer a request that comes now: everything but the newest
+ * frame.  A picture that is there already and one frame behind is not older when it arrives than a
+ * new one, which takes about a frame's time to make; and when many ask, half as many are made.
+ * Everything, where the newest frame may be more than one picture ahead (reordering: composition
+ * times differ), and in a damaged chain.
+ */
+static uint64_t awaited_seq(const struct snapshot *s)
+{
+    uint64_t head = frame_ring_head(s->ring);
+    uint64_t newest_seq = head;
+    const struct frame *newest = video_frame_before(s, &newest_seq);
+    uint64_t seq = newest_seq;
+    const struct frame *before = newest != NULL ? video_frame_before(s, &seq) : NULL;
+    if (before == NULL || !s->has_chain)
+        return head;
+    int64_t cts_step_us = (newest->pts_us - newest->dts_us) - (before->pts_us - before->dts_us);
+    return llabs(cts_step_us) < CTS_SLACK_US ? newest_seq : head;
 }
 
 static void note_request(struct snapshot *s)
@@ -413,11 +451,11 @@ void snapshot_on_frame(struct snapshot *snapshot)
 {
     struct snapshot *s = snapshot;
     note_gop(s);
-    uint64_t head = frame_ring_head(s->ring);
+    uint64_t seq = awaited_seq(s);
     int64_t now_us = clock_us();
     for (size_t i = 0; i < s->count; i++) {
         if (snapshot_client_is_streaming(s->clients[i]) &&
-            snapshot_client_on_frame(s->clients[i], head, now_us))
+            snapshot_client_on_frame(s->clients[i], seq, now_us))
             note_request(s);
     }
     pump(s);
@@ -453,8 +491,10 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
     struct snapshot *s = snapshot;
     const struct rendition r = {request->width, request->height, request->quality};
     bool full = s->count >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &r);
-    struct snapshot_client *c =
-        snapshot_client_open(&s->env, fd, request, frame_ring_head(s->ring));
+    /* Who names a picture it has wants another one if there is any. */
+    bool conditional = request->if_none_match[0] != '\0';
+    uint64_t seq = conditional ? frame_ring_head(s->ring) : awaited_seq(s);
+    struct snapshot_client *c = snapshot_client_open(&s->env, fd, request, seq);
     if (s->count == s->capacity) {
         s->capacity = s->capacity > 0 ? s->capacity * 2 : 8;
         s->clients = realloc(s->clients, s->capacity * sizeof(struct snapshot_client *));

@@ -3,8 +3,9 @@
  * that does not grow with the number of those who ask.  Worker, loop thread; decoding, scaling and
  * encoding run in the thread pool, one job at a time.
  *
- * - A request notes the head of the frame ring.  Any picture made from all frames up to there
- *   answers it, so all who asked meanwhile share one decode, and one encode per size and quality.
+ * - A request notes where the frame ring is.  Any picture made from all frames up to there (one
+ *   less, unless the stream reorders frames) answers it, so all who asked meanwhile share one
+ *   decode, and one encode per size and quality.
  * - Each frame is decoded at most once: the decoder keeps its state from job to job.  Frames before
  *   the newest key frame are left out when that key frame has not been decoded yet.
  * - Asked often (more than twice per GOP), frames are decoded as they come, a few at a time: they

@@ -355,14 +355,16 @@ bool snapshot_client_on_frame(struct snapshot_client *client, uint64_t seq, int6
 void snapshot_client_check(struct snapshot_client *client, int64_t now_ms)
 {
     struct snapshot_client *c = client;
-    if (c->state == WAITING && c->wants && now_ms > c->deadline_ms)
+    if (c->state == CLOSED)
+        return;
+    bool stalled =
+        to_send(c) > 0 && now_ms - c->progress_ms > c->env->limits->viewer_stall_timeout_ms;
+    bool lingered = c->state == LINGERING && now_ms > c->deadline_ms;
+    if (stalled || lingered)
+        snapshot_client_close(c);
+    else if (c->state == WAITING && c->wants && now_ms > c->deadline_ms)
         snapshot_client_fail(c, HTTP_ERROR_CAMERA_TIMEOUT,
                              "the camera sent no undamaged picture in time");
-    else if (c->state == LINGERING && now_ms > c->deadline_ms)
-        snapshot_client_close(c);
-    else if (c->state != CLOSED && to_send(c) > 0 &&
-             now_ms - c->progress_ms > c->env->limits->viewer_stall_timeout_ms)
-        snapshot_client_close(c);
 }
 
 bool snapshot_client_is_streaming(const struct snapshot_client *client)

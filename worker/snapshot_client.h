@@ -33,7 +33,7 @@ struct snapshot_client_env {
  * @param env      Borrowed; outlives the client.
  * @param fd       connected socket, non-blocking.  Moved.
  * @param request  of kind IPC_CLIENT_SNAPSHOT or IPC_CLIENT_MJPEG; copied.
- * @param seq      the picture must be as new as the ring with this head was.
+ * @param seq      the picture must be made from all frames of the ring before this number.
  * @return never NULL.  The client frees itself after env->on_closed().
  */
 struct snapshot_client *snapshot_client_open(const struct snapshot_client_env *env, int *fd,
@@ -45,7 +45,8 @@ struct snapshot_client *snapshot_client_open(const struct snapshot_client_env *e
  */
 const struct rendition *snapshot_client_waits(const struct snapshot_client *client, uint64_t *seq);
 
-/** A frame has come, the ring's head is seq now: an MJPEG client may become due.
+/** A frame has come: an MJPEG client may become due.
+ * @param seq  as in snapshot_client_open().
  * @return true if it now waits for a picture. */
 bool snapshot_client_on_frame(struct snapshot_client *client, uint64_t seq, int64_t now_us);
 

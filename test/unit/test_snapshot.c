@@ -202,11 +202,35 @@ static void test_newest(void **state)
         push(&b, 2);
         while (b.pushed < 50) {
             assert_int_equal(ask_number(&b), newest_pushed(&b));
-            push(&b, 1 + b.pushed % 7);
+            push(&b, 2 + b.pushed % 6);
         }
         assert_true(snapshot_get_stats(b.snapshot).decoded <= (uint64_t)b.pushed);
         bench_close(&b);
     }
+}
+
+/* A picture that is there already is given out while it is one frame behind, not two. */
+static void test_reuse(void **state)
+{
+    struct bench b;
+    bench_open(&b, AV_CODEC_ID_H264, 60, 0);
+    push(&b, 5);
+    assert_int_equal(ask_number(&b), 4);
+    push(&b, 1);
+    assert_int_equal(ask_number(&b), 4);
+    assert_int_equal(snapshot_get_stats(b.snapshot).pictures, 1);
+    push(&b, 1);
+    assert_int_equal(ask_number(&b), 6);
+    bench_close(&b);
+
+    bench_open(&b, AV_CODEC_ID_H264, 60, 3); /* one frame more may be four pictures */
+    push(&b, 2);
+    (void)ask_number(&b);
+    while (b.pushed < 20) {
+        push(&b, 1);
+        assert_int_equal(ask_number(&b), newest_pushed(&b));
+    }
+    bench_close(&b);
 }
 
 /* However many ask: one decode of each frame, one encode of each rendition. */
@@ -401,7 +425,7 @@ static void test_failures(void **state)
     assert_int_equal(number_of(a), 0);
     answer_free(a);
 
-    push(&b, 1);
+    push(&b, 2);
     a = ask(&b, &r);
     struct answer *other = ask(&b, &r);
     fd_close(&other->fd); /* gone before it was answered */
@@ -464,10 +488,11 @@ static void test_mjpeg(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_newest),   cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_headers),  cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_timeout),  cmocka_unit_test(test_overload),
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_mjpeg),
+        cmocka_unit_test(test_newest),   cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_shared),   cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_damaged),  cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_overload), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_mjpeg),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);

@@ -1,0 +1,378 @@
+#!/usr/bin/python3
+"""make bench: snapshots: time, age, CPU, memory, cold start, effect on viewers.  Tables on stdout and in build/bench/.
+
+`--only loss` (root; not part of make bench) asks for snapshots of cameras behind a network that loses UDP packets, in
+a network namespace of its own, and compares each picture with the source picture of its counter.
+"""
+import argparse
+import ctypes
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
+
+from lib import picture, processes  # noqa: E402
+from lib.cameras import RTMP_ROWS, RTSP_ROWS, SampleCameras  # noqa: E402
+from lib.gateway import Gateway  # noqa: E402
+from lib.snapshot import frames_behind, counters_of_frames, read_jpegs, snapshot  # noqa: E402
+from lib.wait import wait_for  # noqa: E402
+
+ROWS = ("1080p-H264-AAC", "4k-H265-AAC")
+POLLS_PER_SECOND = 5
+QUICK_IDLE = "[camera]\nidle_timeout_ms = 100\n"
+KEEP_SECONDS = 10  # SNAPSHOT_KEEP_MS
+PREFIX = []  # command words in front of the gateway
+
+
+def quantile(values, q):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+def poll(gateway, url, pollers, seconds, in_phase=False, **parameters):
+    """Each of the pollers asks POLLS_PER_SECOND times a second, evenly spread or all at the same moments -> list of
+    answers, in no order."""
+    answers, lock = [], threading.Lock()
+    begin = time.monotonic() + 0.2
+
+    def run(number):
+        due = begin + (0 if in_phase else number / pollers / POLLS_PER_SECOND)
+        while due < begin + seconds:
+            time.sleep(max(0, due - time.monotonic()))
+            answer = snapshot(gateway, url, **parameters)
+            with lock:
+                answers.append(answer)
+            due = max(due + 1 / POLLS_PER_SECOND, time.monotonic())  # no burst after a slow answer
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(pollers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def start_gateway(directory, config=None):
+    return Gateway(directory, config, prefix=PREFIX, log_level="info")
+
+
+def only_worker(gateway):
+    workers = []
+    wait_for(lambda: workers.extend(gateway.busy_workers()) or workers, 10, "the camera's worker")
+    return workers[0]
+
+
+def watch(gateway, url):
+    viewer = gateway.view(url)
+    viewer.wait_frames(30)
+    return viewer
+
+
+# --- time, age and CPU ----------------------------------------------------------------------------
+
+def measure_polling(gateway, url, pollers, seconds, in_phase=False):
+    viewer = watch(gateway, url)
+    worker = only_worker(gateway)
+    poll(gateway, url, min(pollers, 4), 2)  # past the first decode
+    viewer.flv.video.clear()
+    cpu, begun = processes.cpu_seconds(worker), time.monotonic()
+    answers = poll(gateway, url, pollers, seconds, in_phase)
+    took, cpu = time.monotonic() - begun, processes.cpu_seconds(worker) - cpu
+    viewer.wait_more(5)
+    viewer.close()
+    good = [a for a in answers if a.status == 200]
+    times = [(a.answered - a.asked) * 1000 for a in good]
+    return {
+        "pollers": pollers, "in_phase": in_phase, "polls": len(answers), "failed": len(answers) - len(good),
+        "median_ms": statistics.median(times), "p99_ms": quantile(times, 0.99), "min_ms": min(times),
+        "age_median_ms": statistics.median(int(a.headers["x-snapshot-age-ms"]) for a in good),
+        "cpu": cpu / took, "pictures_per_second": len({a.headers["etag"] for a in good}) / took,
+        "requests_per_second": len(answers) / took}
+
+
+def measure_freshness(gateway, url, polls=60):
+    """How many pictures a snapshot is behind the newest that a viewer had when it was asked for."""
+    with gateway.view(url) as viewer:
+        viewer.wait_frames(30)
+        answers = []
+        for _ in range(polls):
+            time.sleep(random.uniform(0.02, 0.25))
+            answers.append(snapshot(gateway, url, width=640))
+        viewer.wait_more(5)
+    video = list(viewer.flv.video)
+    counters = counters_of_frames(viewer.flv)
+    seen = [picture.read_counter(p) for p in read_jpegs([a.body for a in answers])]
+    behind = [frames_behind(c, a.asked, video, counters) for c, a in zip(seen, answers)]
+    return {"polls": polls, "median": statistics.median(behind), "worst": max(behind)}
+
+
+def bench_polling(cameras, directory, seconds, counts):
+    result = {}
+    for row in ROWS:
+        with start_gateway(directory) as gateway:
+            url = cameras.rtsp_url(row)
+            # In phase the picture rate is the same, however many ask; 100 at 4K would measure the client.
+            cases = [(n, phase) for n in counts for phase in (False, True)
+                     if (n > 1 or not phase) and (n <= 20 or row == ROWS[0])]
+            result[row] = {"polling": [measure_polling(gateway, url, n, max(seconds, 200 // (5 * n)), phase)
+                                       for n, phase in cases],
+                           "freshness": measure_freshness(gateway, url)}
+    return result
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+def measure_memory(gateway, url):
+    viewer = watch(gateway, url)
+    worker = only_worker(gateway)
+
+    def private_mb():
+        return processes.private_bytes(worker) / 1e6
+    before, during = private_mb(), []
+    polling = threading.Thread(target=poll, args=(gateway, url, 5, 6))
+    polling.start()
+    while polling.is_alive():
+        during.append(private_mb())
+        time.sleep(0.1)
+    polling.join()
+    time.sleep(KEEP_SECONDS + 2)
+    after = private_mb()
+    viewer.close()
+    return {"before_mb": before, "median_during_mb": statistics.median(during), "most_mb": max(during),
+            "after_mb": after}
+
+
+def bench_memory(cameras, directory):
+    result = {}
+    for row in ("720p-H264-AAC",) + ROWS:
+        with start_gateway(directory) as gateway:
+            result[row] = measure_memory(gateway, cameras.rtsp_url(row))
+    return result
+
+
+# --- cold start -----------------------------------------------------------------------------------
+
+def bench_cold(cameras, directory, starts):
+    """By turns: GET to the first key frame of a stream, GET to the end of a snapshot; nobody is connected."""
+    row = ROWS[0]
+    url = cameras.rtsp_url(row)
+    streams, snapshots = [], []
+    with start_gateway(directory, QUICK_IDLE) as gateway:
+        for _ in range(starts):
+            viewer = gateway.view(url)
+            viewer.wait_frames(1)
+            streams.append((viewer.first_key - viewer.started) * 1000)
+            viewer.close()
+            cameras.wait_for_sessions(0, row)
+            wait_for(lambda: not gateway.busy_workers(), 20, "the worker to leave")
+            answer = snapshot(gateway, url)
+            snapshots.append((answer.answered - answer.asked) * 1000)
+            cameras.wait_for_sessions(0, row)
+            wait_for(lambda: not gateway.busy_workers(), 20, "the worker to leave")
+    return {"row": row, "stream_ms": streams, "snapshot_ms": snapshots}
+
+
+# --- effect on viewers ----------------------------------------------------------------------------
+
+def frame_delays(viewer):
+    """Of each video frame: ms later than the most punctual one."""
+    late = [f.received * 1000 - f.dts for f in viewer.flv.video[10:]]
+    return [x - min(late) for x in late]
+
+
+def bench_viewers(cameras, directory, seconds):
+    row = ROWS[0]
+    url = cameras.rtsp_url(row)
+    result = {}
+    with start_gateway(directory) as gateway:
+        for name, pollers in (("no polling", 0), ("20 pollers", 20), ("no polling again", 0)):
+            with gateway.view(url) as viewer:
+                viewer.wait_frames(5)
+                if pollers > 0:
+                    poll(gateway, url, pollers, seconds, width=640)
+                else:
+                    time.sleep(seconds)
+            delays = frame_delays(viewer)
+            result[name] = {"median_ms": statistics.median(delays), "p99_ms": quantile(delays, 0.99),
+                            "frames": len(delays)}
+    return result
+
+
+# --- lost packets ---------------------------------------------------------------------------------
+
+CLONE_NEWNET = 0x40000000
+
+
+def enter_lossy_network(loss_percent):
+    """This process, and what it starts, in a network of its own whose UDP packets get lost."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare: a network namespace needs root")
+    for command in ("ip link set lo up",
+                    "tc qdisc add dev lo root handle 1: prio bands 4 priomap 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
+                    f"tc qdisc add dev lo parent 1:4 handle 40: netem loss {loss_percent}% limit 100000",
+                    "tc filter add dev lo parent 1: protocol ip prio 1 u32 match ip protocol 17 0xff flowid 1:4"):
+        subprocess.run(command.split(), check=True)
+
+
+def source_pictures(width, height):
+    """Luma of the pictures before they were encoded, by counter."""
+    program = os.path.join(ROOT, "build", "release", "test", "sample-picture")
+    raw = subprocess.run([program, str(width), str(height), str(picture.LOOP_FRAMES), str(picture.LOOP_FRAMES), "0"],
+                         stdout=subprocess.PIPE, check=True).stdout
+    size = width * height * 3 // 2
+    return [np.frombuffer(raw, np.uint8, width * height, i * size).reshape(height, width)
+            for i in range(picture.LOOP_FRAMES)]
+
+
+def psnr(answer, sources):
+    """Against the source picture of its counter -> dB, or None when the counter cannot be read."""
+    rgb = picture.read_jpeg(answer.body)
+    counter = picture.read_counter(rgb)
+    if counter is None or counter >= len(sources):
+        return None
+    # The camera's luma is limited range; RGB's is full.
+    luma = rgb.astype(np.float32) @ np.float32([0.2126, 0.7152, 0.0722]) * (219 / 255) + 16
+    error = np.mean((luma - sources[counter]) ** 2)
+    return float(10 * np.log10(255 ** 2 / max(error, 1e-9)))
+
+
+def ask_at_random(gateway, url, parameters, sources, count, results):
+    for _ in range(count):
+        time.sleep(random.uniform(0, 1))
+        answer = snapshot(gateway, url, quality=95, **parameters)
+        results.append(psnr(answer, sources) if answer.status == 200 else answer.status)
+
+
+def bench_loss(directory, loss_percent, total, rows_at_once=3, clients=4):
+    sources = source_pictures(1280, 720)
+    rows = [r for r in RTSP_ROWS if r.startswith("720p")] + [r for r in RTMP_ROWS if r.startswith("720p")]
+    protocols = ["rtsp"] * 12 + ["rtmp"] * 3
+    share = -(-total // (len(rows) * clients))
+    result = {}
+    with SampleCameras(sizes=("720p",)) as cameras, start_gateway(directory) as gateway:
+        for first in range(0, len(rows), rows_at_once):
+            threads = []
+            for row, protocol in list(zip(rows, protocols))[first:first + rows_at_once]:
+                url = cameras.rtsp_url(row) if protocol == "rtsp" else cameras.rtmp_url(row)
+                parameters = {"cam_type": "rtsp-udp"} if protocol == "rtsp" else {}
+                answers = result[f"{protocol} {row}"] = []
+                threads += [threading.Thread(target=ask_at_random,
+                                             args=(gateway, url, parameters, sources, share, answers))
+                            for _ in range(clients)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    return {"loss_percent": loss_percent, "rows": result}
+
+
+def loss_text(r):
+    lines, all_pictures = [], []
+    for row, answers in r["rows"].items():
+        pictures = [a for a in answers if a is None or isinstance(a, float)]
+        others = [a for a in answers if isinstance(a, int)]
+        all_pictures += pictures
+        good = [a for a in pictures if a is not None]
+        lines.append((row, len(answers), len(pictures), f"{min(good):.1f}" if good else "",
+                      pictures.count(None), ", ".join(f"{n} × {others.count(n)}" for n in sorted(set(others)))))
+    bad = sum(a is None or a <= 30 for a in all_pictures)
+    total = sum(len(a) for a in r["rows"].values())
+    return "\n".join([
+        f"## Snapshots with {r['loss_percent']} % of UDP packets lost", "",
+        table(("row", "asked", "pictures", "worst PSNR dB", "counter unreadable", "other answers"), lines), "",
+        f"{total} asked, {len(all_pictures)} pictures, {bad} of them bad (counter unreadable or PSNR of 30 dB or less)."])
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+def table(head, rows):
+    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def polling_text(r):
+    parts = []
+    for row, measured in r.items():
+        f = measured["freshness"]
+        parts += [f"## Snapshots of {row}, {POLLS_PER_SECOND} polls per second and poller", "", table(
+            ("pollers", "polls", "failed", "median ms", "p99 ms", "min ms", "age ms", "pictures/s", "requests/s",
+             "cores of the worker"),
+            [(f"{m['pollers']}{' in phase' if m['in_phase'] else ''}", m["polls"], m["failed"], f"{m['median_ms']:.1f}", f"{m['p99_ms']:.1f}",
+              f"{m['min_ms']:.1f}", f"{m['age_median_ms']:.0f}", f"{m['pictures_per_second']:.1f}",
+              f"{m['requests_per_second']:.0f}", f"{m['cpu']:.3f}") for m in measured["polling"]]), "",
+                  f"Behind the newest frame of a viewer: median {f['median']:.0f}, worst {f['worst']} pictures "
+                  f"({f['polls']} polls).", ""]
+    return "\n".join(parts)
+
+
+def memory_text(r):
+    return "\n".join(["## Memory of the worker, private MB (one viewer)", "", table(
+        ("camera", "before", "polled, median", "polled, most", f"{KEEP_SECONDS} s after"),
+        [(row, f"{m['before_mb']:.1f}", f"{m['median_during_mb']:.1f}", f"{m['most_mb']:.1f}", f"{m['after_mb']:.1f}")
+         for row, m in r.items()])])
+
+
+def cold_text(r):
+    def row(name, values):
+        return name, f"{statistics.median(values):.1f}", f"{min(values):.1f}", f"{max(values):.1f}", len(values)
+    return "\n".join([f"## Cold start, {r['row']}", "", table(("ms", "median", "min", "max", "n"), [
+        row("stream: GET to first key frame", r["stream_ms"]),
+        row("snapshot: GET to last byte", r["snapshot_ms"])]), "",
+        f"Snapshot: stream + {statistics.median(r['snapshot_ms']) - statistics.median(r['stream_ms']):.1f} ms."])
+
+
+def viewers_text(r):
+    return "\n".join([f"## Delay of a viewer's frames beyond the most punctual one, {ROWS[0]}", "", table(
+        ("", "median ms", "p99 ms", "frames"),
+        [(name, f"{m['median_ms']:.1f}", f"{m['p99_ms']:.1f}", m["frames"]) for name, m in r.items()])])
+
+
+def write(name, result, text):
+    out = os.path.join(ROOT, "build", "bench")
+    os.makedirs(out, exist_ok=True)
+    print(text + "\n", flush=True)
+    with open(os.path.join(out, name + ".md"), "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    with open(os.path.join(out, name + ".json"), "w", encoding="utf-8") as file:
+        json.dump(result, file, indent=1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=("polling", "memory", "cold", "viewers", "loss"))
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--pollers", default="1,20,100")
+    parser.add_argument("--starts", type=int, default=20)
+    parser.add_argument("--loss", type=float, default=5, help="percent of UDP packets")
+    parser.add_argument("--snapshots", type=int, default=1000, help="with --only loss")
+    parser.add_argument("--prefix", default="", help="command words in front of the gateway: taskset -c 1")
+    options = parser.parse_args()
+    PREFIX.extend(options.prefix.split())
+    with tempfile.TemporaryDirectory() as directory:
+        if options.only == "loss":
+            enter_lossy_network(options.loss)
+            result = bench_loss(directory, options.loss, options.snapshots)
+            write("snapshot-loss", result, loss_text(result))
+            return
+        counts = [int(n) for n in options.pollers.split(",")]
+        parts = {"polling": (lambda c: bench_polling(c, directory, options.seconds, counts), polling_text),
+                 "memory": (lambda c: bench_memory(c, directory), memory_text),
+                 "cold": (lambda c: bench_cold(c, directory, options.starts), cold_text),
+                 "viewers": (lambda c: bench_viewers(c, directory, options.seconds), viewers_text)}
+        with SampleCameras(sizes=("720p", "1080p", "4k")) as cameras:
+            for name, (measure, text) in parts.items():
+                if options.only in (None, name):
+                    result = measure(cameras)
+                    write("snapshot-" + name, result, text(result))
+
+
+if __name__ == "__main__":
+    main()
