@@ -22,7 +22,10 @@ struct outputs {
     bool rendition_failed;       /* no decoder or encoder in this libavcodec */
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
-    unsigned closing;           /* what still has to report that it is closed */
+    /* Once closing, when the parts go one by one. */
+    struct fanout_stats final;
+    struct ipc_histogram final_times;
+    unsigned closing; /* what still has to report that it is closed */
     void (*closed)(void *ctx);
     void *closed_ctx;
 };
@@ -182,6 +185,8 @@ void outputs_close_streaming(struct outputs *outputs, const char *why)
 
 size_t outputs_waiting(const struct outputs *outputs)
 {
+    if (outputs->closed != NULL)
+        return 0;
     size_t n = snapshot_waiting(outputs->snapshot);
     for (size_t i = 0; i < outputs->count; i++)
         n += fanout_waiting(outputs->fanouts[i]);
@@ -190,6 +195,8 @@ size_t outputs_waiting(const struct outputs *outputs)
 
 size_t outputs_streaming(const struct outputs *outputs)
 {
+    if (outputs->closed != NULL)
+        return 0;
     size_t n = snapshot_streaming(outputs->snapshot);
     for (size_t i = 0; i < outputs->count; i++)
         n += fanout_streaming(outputs->fanouts[i]);
@@ -198,6 +205,8 @@ size_t outputs_streaming(const struct outputs *outputs)
 
 struct fanout_stats outputs_stats(const struct outputs *outputs)
 {
+    if (outputs->closed != NULL)
+        return outputs->final;
     struct fanout_stats sum = {.bytes_out = snapshot_get_stats(outputs->snapshot).bytes_out};
     for (size_t i = 0; i < outputs->count; i++) {
         struct fanout_stats s = fanout_stats(outputs->fanouts[i]);
@@ -211,6 +220,8 @@ struct fanout_stats outputs_stats(const struct outputs *outputs)
 
 struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs)
 {
+    if (outputs->closed != NULL)
+        return outputs->final_times;
     return snapshot_get_stats(outputs->snapshot).times;
 }
 
@@ -228,6 +239,8 @@ static void on_part_closed(void *ctx)
 
 void outputs_close(struct outputs *outputs, void (*closed)(void *ctx), void *ctx)
 {
+    outputs->final = outputs_stats(outputs);
+    outputs->final_times = outputs_snapshot_times(outputs);
     outputs->closed = closed;
     outputs->closed_ctx = ctx;
     outputs->closing = 1; /* so that nothing is freed within this function */

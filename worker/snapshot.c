@@ -5,13 +5,13 @@
 #include "common/histogram.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/picture_feed.h"
 #include "worker/snapshot_client.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #define CHECK_INTERVAL_MS 250
 /* Composition times that differ by less are the same: timestamps are rounded. */
@@ -20,8 +20,7 @@
 #define AHEAD_FRAMES 2
 /* Answers under way when the worker leaves have this long. */
 #define CLOSE_MS 2000
-/* Pool threads yield to the loop thread when the machine is busy. */
-#define POOL_NICE 2
+/* One decodes, one renders. */
 #define POOL_THREADS "2"
 
 struct snapshot {
@@ -32,15 +31,13 @@ struct snapshot {
     size_t capacity;
     uv_timer_t check;
 
-    uv_work_t work;
-    bool busy;
-    struct snapshot_job job; /* the pool thread's while busy */
-    bool reset_job;          /* as soon as it is not */
+    struct picture_feed *feed; /* NULL once closed */
+    struct rendered_set made;  /* of the picture given out now */
 
-    uint64_t next_seq; /* first frame of the ring that was not looked at yet */
-    uint64_t done_seq; /* the picture is the newest of all frames before this one */
-    uint64_t job_seq;  /* done_seq when the job is done */
-    bool has_chain;    /* the decoder can take next_seq */
+    uv_work_t work;
+    bool rendering;
+    bool drop_render;         /* as soon as it is done: the camera went meanwhile */
+    struct render_job render; /* the pool thread's while rendering */
 
     /* How often pictures are wanted, and how long a GOP is: is decoding ahead worth it? */
     int64_t asked_us;
@@ -56,6 +53,7 @@ struct snapshot {
 };
 
 static void pump(struct snapshot *s);
+static void on_decoded(void *ctx);
 
 /* --- life ----------------------------------------------------------------- */
 
@@ -63,13 +61,14 @@ static void on_timer_closed(uv_handle_t *handle);
 
 static void free_when_done(struct snapshot *s)
 {
-    if (s->closed == NULL || s->count > 0 || s->busy)
+    if (s->closed == NULL || s->count > 0 || s->rendering || s->feed != NULL)
         return;
     if (!uv_is_closing((uv_handle_t *)&s->check))
         uv_close((uv_handle_t *)&s->check, on_timer_closed);
     if (s->check.data != NULL)
         return;
-    snapshot_job_reset(&s->job);
+    rendered_set_clear(&s->made);
+    render_job_reset(&s->render);
     s->closed(s->closed_ctx);
     free(s->clients);
     free(s);
@@ -88,14 +87,14 @@ static void on_client_closed(void *ctx, struct snapshot_client *client)
     free_when_done(s);
 }
 
-static void forget_pictures(struct snapshot *s)
+/* Nothing made so far may be given out any more. */
+static void forget_rendered(struct snapshot *s)
 {
-    s->has_chain = false;
-    s->done_seq = 0;
-    if (s->busy)
-        s->reset_job = true;
+    rendered_set_clear(&s->made);
+    if (s->rendering)
+        s->drop_render = true;
     else
-        snapshot_job_reset(&s->job);
+        render_job_reset(&s->render);
 }
 
 static bool has_clients(const struct snapshot *s)
@@ -114,11 +113,14 @@ static void on_check(uv_timer_t *timer)
     }
     if (has_clients(s))
         s->asked_us = clock_us();
-    bool kept = s->busy || s->job.decoder != NULL;
-    if (kept && !s->reset_job && clock_us() - s->asked_us > SNAPSHOT_KEEP_MS * INT64_C(1000)) {
-        log_debug(NULL, "nobody asks for pictures: decoder given back");
-        forget_pictures(s);
-    } else if (!kept && s->count == 0 && s->closed == NULL) {
+    if (s->closed != NULL)
+        return;
+    bool kept = picture_feed_holds_memory(s->feed);
+    if (kept && clock_us() - s->asked_us > SNAPSHOT_KEEP_MS * INT64_C(1000)) {
+        log_debug(NULL, "nobody asks for pictures: memory given back");
+        forget_rendered(s);
+        picture_feed_forget(s->feed);
+    } else if (!kept && s->count == 0) {
         (void)uv_timer_stop(timer);
     }
 }
@@ -129,6 +131,7 @@ struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
     struct snapshot *s = xcalloc(1, sizeof(*s));
     s->env = (struct snapshot_client_env){loop, limits, camera, on_client_closed, s};
     s->ring = ring;
+    s->feed = picture_feed_new(loop, ring, on_decoded, s);
     s->key_dts_us = INT64_MIN;
     s->work.data = s;
     s->check.data = s;
@@ -144,6 +147,13 @@ static void on_timer_closed(uv_handle_t *handle)
     free_when_done(s);
 }
 
+static void on_feed_closed(void *ctx)
+{
+    struct snapshot *s = ctx;
+    s->feed = NULL;
+    free_when_done(s);
+}
+
 void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *ctx)
 {
     snapshot->closed = closed;
@@ -152,188 +162,77 @@ void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *
     snapshot_fail_waiting(snapshot, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     snapshot_close_streaming(snapshot);
     (void)uv_timer_start(&snapshot->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
-    free_when_done(snapshot);
+    picture_feed_close(snapshot->feed, on_feed_closed, snapshot);
 }
 
-/* --- what a job gets ------------------------------------------------------ */
+/* --- rendering ------------------------------------------------------------ */
 
-static bool same_rendition(const struct rendition *a, const struct rendition *b)
-{
-    return a->width == b->width && a->height == b->height && a->quality == b->quality;
-}
-
-static struct rendered *find_rendered(struct snapshot *s, const struct rendition *wanted)
-{
-    for (size_t i = 0; i < s->job.rendered_count; i++) {
-        if (same_rendition(&s->job.rendered[i].rendition, wanted))
-            return &s->job.rendered[i];
-    }
-    return NULL;
-}
-
-static void drop_unwanted(struct snapshot *s)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < s->job.rendered_count; i++) {
-        struct rendered *r = &s->job.rendered[i];
-        if (r->wanted)
-            s->job.rendered[kept++] = *r;
-        else
-            jpeg_unref(&r->jpeg);
-    }
-    s->job.rendered_count = kept;
-}
-
-/* What somebody waits for is marked or added; what nobody waits for makes room when that is short.
- * What does not fit (MJPEG clients may want more) waits for the next job. */
-static void list_renditions(struct snapshot *s)
-{
-    struct snapshot_job *job = &s->job;
-    uint64_t seq;
-    for (size_t i = 0; i < job->rendered_count; i++)
-        job->rendered[i].wanted = false;
-    for (size_t i = 0; i < s->count; i++) {
-        const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
-        struct rendered *r = w != NULL ? find_rendered(s, w) : NULL;
-        if (r != NULL)
-            r->wanted = true;
-    }
-    for (size_t i = 0; i < s->count; i++) {
-        const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
-        if (w == NULL || find_rendered(s, w) != NULL)
-            continue;
-        if (job->rendered_count == SNAPSHOT_RENDITIONS_MAX)
-            drop_unwanted(s);
-        if (job->rendered_count < SNAPSHOT_RENDITIONS_MAX)
-            job->rendered[job->rendered_count++] =
-                (struct rendered){.rendition = *w, .wanted = true};
-    }
-}
-
-/* Where decoding goes on: at the newest key frame if that is not behind us.
- * @return false if nothing can be decoded until the next key frame. */
-static bool find_start(struct snapshot *s, uint64_t *start, bool *gap)
-{
-    uint64_t key;
-    bool has_key = frame_ring_key(s->ring, &key);
-    bool follows = s->has_chain && s->next_seq >= frame_ring_tail(s->ring);
-    if (has_key && key >= s->next_seq) {
-        *gap = !(follows && key == s->next_seq);
-        *start = key;
-        return true;
-    }
-    if (has_key && s->job.decoder == NULL) { /* nothing of this GOP was ever decoded */
-        *gap = true;
-        *start = key;
-        return true;
-    }
-    *gap = false;
-    *start = s->next_seq;
-    return follows;
-}
-
-/* Is there a request that a picture made from all frames before seq answers? */
-static bool is_awaited(const struct snapshot *s, uint64_t seq)
-{
-    for (size_t i = 0; i < s->count; i++) {
-        uint64_t from;
-        if (snapshot_client_waits(s->clients[i], &from) != NULL && from <= seq)
-            return true;
-    }
-    return false;
-}
-
-/* Frames for the job; those that cannot be decoded are only counted. */
-static void list_frames(struct snapshot *s)
-{
-    struct snapshot_job *job = &s->job;
-    uint64_t head = frame_ring_head(s->ring);
-    uint64_t seq;
-    bool gap;
-    bool decodable = find_start(s, &seq, &gap);
-    job->gap = gap;
-    job->frame_count = 0;
-    if (!decodable) {
-        s->has_chain = false;
-        if (seq < frame_ring_tail(s->ring)) {
-            seq = frame_ring_tail(s->ring);
-            job->lost = SNAPSHOT_LOST_MAX + 1;
-        }
-        for (; seq < head; seq++)
-            job->lost += frame_ring_get(s->ring, seq)->track == TRACK_VIDEO;
-    }
-    for (; seq < head && job->frame_count < SNAPSHOT_JOB_FRAMES_MAX; seq++) {
-        struct frame *f = frame_ring_get(s->ring, seq);
-        if (f->track != TRACK_VIDEO)
-            continue;
-        job->frames[job->frame_count] = frame_ref(f);
-        job->seqs[job->frame_count++] = seq;
-    }
-    s->next_seq = seq;
-    job->render = seq == head || is_awaited(s, seq);
-    s->job_seq = seq;
-}
-
-/* --- what a job gives ----------------------------------------------------- */
-
-static void run_job(uv_work_t *work)
-{
-    static _Thread_local bool is_nice;
-    struct snapshot *s = work->data;
-    if (!is_nice) {
-        is_nice = true;
-        (void)setpriority(PRIO_PROCESS, 0, POOL_NICE); /* Linux: of this thread */
-    }
-    snapshot_job_run(&s->job);
-}
-
-/* Everybody whom the picture is new enough for. */
+/* Everybody whom what was made is new enough for. */
 static void answer(struct snapshot *s)
 {
-    if (!snapshot_job_is_fresh(&s->job))
-        return;
     for (size_t i = 0; i < s->count; i++) {
         uint64_t seq;
         const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
-        if (w == NULL || seq > s->done_seq)
+        if (w == NULL || seq > s->made.newest_until)
             continue;
-        const struct rendered *r = find_rendered(s, w);
+        const struct rendered *r = rendered_set_find(&s->made, w);
         if (r == NULL || r->jpeg == NULL)
             continue;
         if (snapshot_client_is_waiting(s->clients[i]))
             histogram_add(&s->stats.times,
                           (clock_ms() - snapshot_client_opened_ms(s->clients[i])) * 1000);
-        snapshot_client_answer(s->clients[i], &s->job.picture, r->jpeg);
+        snapshot_client_answer(s->clients[i], &s->made.picture, r->jpeg);
     }
 }
 
-static void report_error(struct snapshot *s)
+static void run_render(uv_work_t *work)
 {
-    if (s->job.error == -ENOTSUP)
+    struct snapshot *s = work->data;
+    render_job_run(&s->render);
+}
+
+/* What was made before of the same picture is kept as long as there is room. */
+static void take_rendered(struct snapshot *s)
+{
+    struct rendered_set *made = &s->render.set;
+    for (size_t i = 0; i < made->count; i++)
+        s->stats.pictures += made->items[i].jpeg != NULL;
+    if (made->picture.seq == s->made.picture.seq) {
+        for (size_t i = 0; i < s->made.count && made->count < SNAPSHOT_RENDITIONS_MAX; i++) {
+            struct rendered *old = &s->made.items[i];
+            if (rendered_set_find(made, &old->rendition) == NULL) {
+                made->items[made->count++] = *old;
+                old->jpeg = NULL;
+            }
+        }
+    }
+    rendered_set_clear(&s->made);
+    s->made = *made;
+    memset(made, 0, sizeof(*made));
+}
+
+static void report_error(struct snapshot *s, int error)
+{
+    if (error == -ENOTSUP)
         snapshot_fail_waiting(s, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
                               "the picture cannot be decoded");
-    else if (s->job.error == -ENOMEM)
+    else if (error != 0)
         snapshot_fail_waiting(s, INT64_MAX, HTTP_ERROR_OVERLOADED, "out of memory");
 }
 
-static void on_job_done(uv_work_t *work, int status)
+static void on_rendered(uv_work_t *work, int status)
 {
     struct snapshot *s = work->data;
     assert(status == 0); /* jobs are never cancelled */
     (void)status;
-    s->busy = false;
-    s->stats.decoded += s->job.frame_count;
-    s->stats.pictures += s->job.made;
-    for (size_t i = 0; i < s->job.frame_count; i++)
-        frame_unref(&s->job.frames[i]);
-    s->job.frame_count = 0;
-    if (s->reset_job) {
-        s->reset_job = false;
-        snapshot_job_reset(&s->job);
+    s->rendering = false;
+    if (s->drop_render) {
+        s->drop_render = false;
+        render_job_reset(&s->render);
     } else {
-        s->has_chain = !picture_decoder_needs_key(s->job.decoder);
-        s->done_seq = s->job_seq;
-        report_error(s);
+        av_frame_unref(s->render.frame);
+        report_error(s, s->render.error);
+        take_rendered(s);
         answer(s);
     }
     if (s->closed != NULL)
@@ -342,16 +241,40 @@ static void on_job_done(uv_work_t *work, int status)
         pump(s);
 }
 
-static void start_job(struct snapshot *s)
+/* What is waited for and a picture answers that is the newest until that ring number.  More than
+ * fits (MJPEG clients may want it) waits for the next job. */
+static void list_renditions(struct snapshot *s, uint64_t newest_until)
 {
-    size_t missing = 0;
-    for (size_t i = 0; i < s->job.rendered_count; i++)
-        missing += s->job.rendered[i].wanted && s->job.rendered[i].jpeg == NULL;
-    bool can_render = missing > 0 && s->job.render && snapshot_job_is_fresh(&s->job);
-    if (s->job.frame_count == 0 && !can_render)
+    struct rendered_set *set = &s->render.set;
+    for (size_t i = 0; i < s->count && set->count < SNAPSHOT_RENDITIONS_MAX; i++) {
+        uint64_t seq;
+        const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
+        if (w != NULL && seq <= newest_until && rendered_set_find(set, w) == NULL)
+            set->items[set->count++] = (struct rendered){.rendition = *w};
+    }
+}
+
+/* Make what is waited for of the newest picture, if that is new enough. */
+static void render(struct snapshot *s)
+{
+    struct picture_feed_newest newest;
+    if (s->rendering || !picture_feed_get(s->feed, &newest))
         return;
-    s->busy = true;
-    if (uv_queue_work(s->env.loop, &s->work, run_job, on_job_done) != 0)
+    if (s->made.newest_until != 0 && s->made.picture.seq == newest.seq) {
+        s->made.newest_until = newest.until;
+        answer(s);
+    }
+    list_renditions(s, newest.until);
+    if (s->render.set.count == 0)
+        return;
+    s->render.set.picture = (struct snapshot_picture){newest.seq, newest.received_us};
+    s->render.set.newest_until = newest.until;
+    if (s->render.frame == NULL)
+        s->render.frame = av_frame_alloc();
+    if (s->render.frame == NULL || av_frame_ref(s->render.frame, newest.frame) < 0)
+        abort(); /* counted references to a picture that is there: small */
+    s->rendering = true;
+    if (uv_queue_work(s->env.loop, &s->work, run_render, on_rendered) != 0)
         abort(); /* it refuses only a missing function */
 }
 
@@ -377,7 +300,9 @@ static void note_gop(struct snapshot *s)
 /* Will the frames that came have to be decoded anyway? */
 static bool wants_ahead(const struct snapshot *s)
 {
-    return s->job.decoder != NULL && s->asked_often && clock_us() - s->asked_us < s->gop_us / 2;
+    return picture_feed_holds_memory(s->feed) && s->asked_often &&
+           picture_feed_backlog(s->feed) >= AHEAD_FRAMES &&
+           clock_us() - s->asked_us < s->gop_us / 2;
 }
 
 static bool anybody_waits(const struct snapshot *s)
@@ -390,21 +315,29 @@ static bool anybody_waits(const struct snapshot *s)
     return false;
 }
 
-/* Start a job if there is something to do and none is running. */
+/* A job of the feed is done: for those who waited for it the picture is new enough now. */
+static void on_decoded(void *ctx)
+{
+    struct snapshot *s = ctx;
+    report_error(s, picture_feed_error(s->feed));
+    render(s);
+    pump(s);
+}
+
+/*
+ * Do what there is to do.  A request that nothing made before answers is served from the newest
+ * frame there is: decode first, unless that is under way or the picture is being made.
+ */
 static void pump(struct snapshot *s)
 {
-    if (s->busy || s->closed != NULL)
+    if (s->closed != NULL)
         return;
-    answer(s); /* from what was made before */
-    uint64_t fresh = frame_ring_head(s->ring) - s->next_seq;
-    if (!anybody_waits(s) && (fresh < AHEAD_FRAMES || !wants_ahead(s)))
-        return;
-    list_frames(s);
-    if (s->job.frame_count == 0)
-        s->done_seq = s->job_seq;
-    list_renditions(s);
-    answer(s); /* if no frame came since */
-    start_job(s);
+    answer(s);
+    bool waited_for = anybody_waits(s) && !s->rendering;
+    if (waited_for && !picture_feed_update(s->feed))
+        render(s);
+    else if (!waited_for && wants_ahead(s))
+        (void)picture_feed_update(s->feed);
 }
 
 /* The newest video frame before a ring number, or NULL; *seq is set to its number. */
@@ -432,7 +365,7 @@ static uint64_t awaited_seq(const struct snapshot *s)
     const struct frame *newest = video_frame_before(s, &newest_seq);
     uint64_t seq = newest_seq;
     const struct frame *before = newest != NULL ? video_frame_before(s, &seq) : NULL;
-    if (before == NULL || !s->has_chain)
+    if (before == NULL || !picture_feed_has_chain(s->feed))
         return head;
     int64_t cts_step_us = (newest->pts_us - newest->dts_us) - (before->pts_us - before->dts_us);
     return llabs(cts_step_us) < CTS_SLACK_US ? newest_seq : head;
@@ -463,27 +396,24 @@ void snapshot_on_frame(struct snapshot *snapshot)
 
 void snapshot_on_disconnect(struct snapshot *snapshot)
 {
-    snapshot->next_seq = frame_ring_head(snapshot->ring);
     snapshot->key_dts_us = INT64_MIN;
-    forget_pictures(snapshot);
+    forget_rendered(snapshot);
+    picture_feed_disconnect(snapshot->feed);
 }
 
 /* --- clients -------------------------------------------------------------- */
 
 static bool has_room_for(struct snapshot *s, const struct rendition *r)
 {
-    const struct rendition *seen[SNAPSHOT_RENDITIONS_MAX];
-    size_t n = 0;
+    struct rendered_set wanted = {.count = 0};
     for (size_t i = 0; i < s->count; i++) {
         uint64_t seq;
         const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
-        bool is_new = w != NULL && !same_rendition(w, r);
-        for (size_t k = 0; k < n && is_new; k++)
-            is_new = !same_rendition(w, seen[k]);
-        if (is_new && n < SNAPSHOT_RENDITIONS_MAX)
-            seen[n++] = w;
+        if (w != NULL && rendered_set_find(&wanted, w) == NULL &&
+            wanted.count < SNAPSHOT_RENDITIONS_MAX)
+            wanted.items[wanted.count++].rendition = *w;
     }
-    return n < SNAPSHOT_RENDITIONS_MAX;
+    return wanted.count < SNAPSHOT_RENDITIONS_MAX || rendered_set_find(&wanted, r) != NULL;
 }
 
 void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *request)
@@ -545,6 +475,8 @@ size_t snapshot_streaming(const struct snapshot *snapshot)
 struct snapshot_stats snapshot_get_stats(const struct snapshot *snapshot)
 {
     struct snapshot_stats stats = snapshot->stats;
+    if (snapshot->feed != NULL)
+        stats.decoded = picture_feed_decoded(snapshot->feed);
     for (size_t i = 0; i < snapshot->count; i++)
         stats.bytes_out += snapshot_client_bytes(snapshot->clients[i]);
     return stats;

@@ -11,7 +11,7 @@
  * - Asked often (more than twice per GOP), frames are decoded as they come, a few at a time: they
  *   all have to be decoded anyway, and a request then finds next to nothing left to do.  Asked
  *   rarely, nothing is decoded until the request comes.
- * - A picture is served while at most SNAPSHOT_LOST_MAX frames after it could not be decoded;
+ * - A picture is served while at most PICTURE_FEED_LOST_MAX frames after it could not be decoded;
  *   otherwise requests wait for the next good one.
  * - Decoder and pictures (tens of megabytes) go when nobody has asked for SNAPSHOT_KEEP_MS.
  *

@@ -10,8 +10,9 @@
 
 #include "common/http_reply.h"
 #include "common/ipc.h"
-#include "worker/snapshot_job.h"
+#include "worker/snapshot_render.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 /* On top of the time for connecting: the source's own error should be there by then. */

@@ -4,7 +4,8 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "test/unit/encode_video.h"
-#include "worker/snapshot_job.h"
+#include "worker/picture_feed.h"
+#include "worker/snapshot_render.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -340,7 +341,7 @@ static void test_damaged(void **state)
         b.e.frames[i]->damaged = true;
     push(&b, 5);
     assert_int_equal(ask_number(&b), 4);
-    push(&b, SNAPSHOT_LOST_MAX);
+    push(&b, PICTURE_FEED_LOST_MAX);
     assert_int_equal(ask_number(&b), 4);
     push(&b, 1);
     struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
