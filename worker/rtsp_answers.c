@@ -252,6 +252,8 @@ void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message 
 static void on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_slice value;
+    if (m->status != 401)
+        rtsp_auth_accepted(&s->auth);
     if (m->status == 401) {
         (void)rtsp_auth_refused(&s->auth, m); /* a fresh nonce for the next one */
     } else if (s->keepalive == METHOD_OPTIONS && rtsp_message_header(m, "Public", NULL, &value) &&
@@ -282,9 +284,11 @@ void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message 
     if (m->status != 401)
         rtsp_auth_accepted(&s->auth);
     read_session(s, m);
-    if (m->status == 401 && method != METHOD_TEARDOWN) {
+    if (m->status == 401) {
         if (rtsp_auth_refused(&s->auth, m))
             rtsp_session_ask(s);
+        else if (method == METHOD_TEARDOWN)
+            rtsp_session_end(s, RTSP_VERDICT_CLOSED);
         else
             rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNAUTHORIZED,
                               "the camera refused user name or password");
@@ -292,7 +296,7 @@ void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message 
         on_success(s, method, m);
     } else if (m->status < 400 && method != METHOD_TEARDOWN) {
         rtsp_session_on_redirect(s, m);
-    } else if (m->status == 403) {
+    } else if (m->status == 403 && method != METHOD_TEARDOWN) {
         fail_by_status(s, method, m->status);
     } else {
         on_refused(s, method, m->status);

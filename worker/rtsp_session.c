@@ -138,9 +138,11 @@ void rtsp_session_ask(struct rtsp_session *s)
     case RTSP_STATE_PLAY:
         ask(s, METHOD_PLAY, s->aggregate, s->without_range ? "" : "Range: npt=0.000-\r\n");
         break;
+    case RTSP_STATE_TEARDOWN:
+        ask(s, METHOD_TEARDOWN, s->aggregate, "");
+        break;
     case RTSP_STATE_IDLE:
     case RTSP_STATE_PLAYING:
-    case RTSP_STATE_TEARDOWN:
     case RTSP_STATE_ENDED:
     case RTSP_STATE_COUNT:
         break;
@@ -231,6 +233,7 @@ struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
     s->events = *events;
     rtsp_auth_init(&s->auth, params->user, params->password, params->seed);
     (void)snprintf(s->url, sizeof(s->url), "%s", params->url);
+    (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", params->url);
     s->udp = params->udp;
     memcpy(s->udp_ports, params->udp_ports, sizeof(s->udp_ports));
     s->options_done = params->options_first;
@@ -352,14 +355,7 @@ void rtsp_session_teardown(struct rtsp_session *session)
         rtsp_session_end(s, RTSP_VERDICT_CLOSED);
         return;
     }
-    rtsp_session_set_state(s, RTSP_STATE_TEARDOWN);
-    const char *url = s->aggregate[0] != '\0' ? s->aggregate : s->url;
-    if (!send_request(s, METHOD_TEARDOWN, url, "")) {
-        rtsp_session_end(s, RTSP_VERDICT_CLOSED);
-        return;
-    }
-    s->pending = METHOD_TEARDOWN;
-    s->pending_cseq = s->cseq;
+    rtsp_session_enter(s, RTSP_STATE_TEARDOWN);
 }
 
 enum rtsp_state rtsp_session_state(const struct rtsp_session *session)

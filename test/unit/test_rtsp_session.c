@@ -196,6 +196,21 @@ static void test_teardown(void **state)
     assert_verdict(c, RTSP_VERDICT_CLOSED);
 }
 
+static void test_teardown_with_a_stale_nonce(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n1\"\r\n", "");
+    to_playing(c);
+    rtsp_session_teardown(c->session);
+    expect(c, "TEARDOWN ");
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n2\"\r\n", "");
+    expect(c, "TEARDOWN ");
+    assert_non_null(strstr(c->request, "nonce=\"n2\""));
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n2\"\r\n", "");
+    assert_verdict(c, RTSP_VERDICT_CLOSED);
+}
+
 static void test_teardown_before_a_session(void **state)
 {
     struct camera *c = *state;
@@ -507,6 +522,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_four_round_trips),
         T(test_teardown),
+        T(test_teardown_with_a_stale_nonce),
         T(test_teardown_before_a_session),
         T(test_keepalive_by_half_the_timeout),
         T(test_keepalive_with_a_new_nonce),
