@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,9 @@
 #define CLOSE_MS 2000
 /* One decodes, one renders. */
 #define POOL_THREADS "2"
+/* Blocks from this size on go back to the system when they are freed, and so does what is free at
+ * the end of a pool thread's arena; glibc would learn from the first picture freed not to do so. */
+#define MMAP_BYTES (512 * 1024)
 
 struct snapshot {
     struct snapshot_client_env env;
@@ -137,6 +141,7 @@ struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
     s->check.data = s;
     (void)uv_timer_init(loop, &s->check);
     (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     return s;
 }
 

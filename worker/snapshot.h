@@ -40,7 +40,8 @@ struct snapshot_stats {
 };
 
 /**
- * Call before any thread of the worker is started: it sets how many the pool has.
+ * Call before any thread of the worker is started: it sets how many the pool has, and how malloc
+ * gives memory back.
  *
  * @param ring    where the stream puts its frames.  Borrowed until snapshot_close().
  * @param limits  Borrowed; may change.

@@ -132,7 +132,7 @@ def bench_polling(cameras, directory, seconds, counts):
 # --- memory ---------------------------------------------------------------------------------------
 
 def measure_memory(gateway, url):
-    viewer = watch(gateway, url)
+    viewer = watch(gateway, url).wait_frames(150)  # the ring holds as much as it will
     worker = only_worker(gateway)
 
     def private_mb():
