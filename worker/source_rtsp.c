@@ -172,6 +172,12 @@ void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), vo
     pump(s);
 }
 
+static bool wants_udp(const struct source_rtsp *s)
+{
+    /* Behind RTSPS media stay within TLS: over UDP they would be for everybody to see. */
+    return s->params.transport == IPC_TRANSPORT_RTSP_UDP && !s->url.tls;
+}
+
 /* --- media -------------------------------------------------------------- */
 
 static void on_media(void *ctx, const struct media_packet *packet)
@@ -181,6 +187,10 @@ static void on_media(void *ctx, const struct media_packet *packet)
     if (s->ended || s->closing)
         return;
     if (s->sink.on_packet(s->sink.ctx, packet)) {
+        if (!s->accepted && s->params.memory != NULL) {
+            s->params.memory->other_transport = s->udp != wants_udp(s);
+            s->params.memory->options_first = s->options_first;
+        }
         s->accepted = true;
         s->media_by_us = packet->received_us + (int64_t)s->params.stall_timeout_ms * 1000;
     }
@@ -291,7 +301,6 @@ static void connect_again(struct source_rtsp *s)
 
 static void switch_transport(struct source_rtsp *s, const char *detail)
 {
-    /* Behind RTSPS media stay within TLS: over UDP they would be for everybody to see. */
     if (s->switched || s->url.tls) {
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, detail);
         return;
@@ -556,7 +565,11 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->open_handles = 1;
     if (rtsp_url_parse(&s->url, params->url) != 0)
         s->bad = "not an RTSP URL";
-    s->udp = params->transport == IPC_TRANSPORT_RTSP_UDP && !s->url.tls;
+    s->udp = wants_udp(s);
+    if (params->memory != NULL) {
+        s->udp = s->udp != (params->memory->other_transport && !s->url.tls);
+        s->options_first = params->memory->options_first;
+    }
     if (s->bad == NULL)
         connect_camera(s);
     arm_timer(s);

@@ -32,6 +32,7 @@ struct stream {
     struct stream_events events;
     struct ipc_limits limits;
     struct source_params params;
+    struct source_memory memory;
     char url[IPC_URL_MAX];   /* as the source opens it: secret */
     char shown[IPC_URL_MAX]; /* redacted */
     bool always_on;
@@ -316,6 +317,7 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->params = (struct source_params){
         .url = s->url,
         .transport = (enum ipc_transport)assign->transport,
+        .memory = &s->memory,
     };
     memcpy(s->params.host, url.host, sizeof(s->params.host));
     take_settings(s, &assign->settings);

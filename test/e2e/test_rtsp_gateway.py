@@ -4,6 +4,7 @@ What single cameras do wrong is in test_rtsp_tolerance, against the source alone
 through all processes and the sandbox.
 """
 import random
+import socket
 
 import pytest
 
@@ -53,12 +54,17 @@ def test_rtsps_with_an_unknown_certificate(gateway, tmp_path):
 
 
 def test_udp_that_stays_silent(gateway):
+    """TCP takes over; when the camera comes back, TCP is tried first."""
     class Silent(RealTime):
         def datagrams(self, session, track, packets):
             return [] if session.udp else packets
     with ScriptedCamera(Silent()) as camera:
         with gateway.view(camera.url(), cam_type="rtsp-udp") as viewer:
             viewer.wait_frames(25)
+            camera.sessions[-1].sock.shutdown(socket.SHUT_RDWR)
+            viewer.wait_more(25)
+    wanted = [r.get("Transport") for r in camera.asked("SETUP")]
+    assert ["client_port" in w for w in wanted] == [True, True, False, False, False, False]
 
 
 @pytest.mark.parametrize("loss", [0, 0.01, 0.05])
