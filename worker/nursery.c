@@ -4,6 +4,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "worker/av_util.h"
+#include "worker/rtsp_tls.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -78,6 +79,8 @@ static void warm_up(void)
     for (size_t i = 0; i < sizeof(decoders) / sizeof(decoders[0]); i++)
         warm_decoder(decoders[i]);
     warm_aac_encoder();
+    struct rtsp_tls *tls = rtsp_tls_new("localhost", false); /* OpenSSL reads its configuration */
+    rtsp_tls_free(&tls);
 }
 
 /* --- children ------------------------------------------------------------- */

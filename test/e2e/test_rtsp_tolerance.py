@@ -734,6 +734,12 @@ def test_rtsps_with_a_known_certificate(tmp_path):
     assert_reads(Locked(), tls=tls, login=Locked.login, env={"SSL_CERT_FILE": ca})
 
 
+def test_rtsps_with_a_directory_of_certificates(tmp_path):
+    tls, _ = certificate(tmp_path)
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True, timeout=60, stderr=subprocess.DEVNULL)
+    assert_reads(Locked(), tls=tls, login=Locked.login, env={"SSL_CERT_FILE": None, "SSL_CERT_DIR": str(tmp_path)})
+
+
 def test_rtsps_checks_the_certificate(tmp_path):
     tls, _ = certificate(tmp_path)
     result, camera = read(Locked(), tls=tls, login=Locked.login)

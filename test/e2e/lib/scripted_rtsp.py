@@ -410,11 +410,11 @@ class Result:
 
 
 def probe(url, *options, video=20, seconds=8, cwd=None, env=None):
-    """Run rtsp_probe until so many video packets came, or so many seconds passed."""
+    """Run rtsp_probe until so many video packets came, or so many seconds passed.  env: None unsets."""
     binary = os.path.join(ROOT, "build", os.environ.get("CAM_HTTPFLV_BUILD", "release"), "test", "rtsp_probe")
     done = subprocess.run([binary, *options, "--seconds", str(seconds), "--video", str(video), url], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds + 20, cwd=cwd,
-                          env={**os.environ, **(env or {})})
+                          env={k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None})
     result = Result(done.stdout, done.stderr, done.returncode)
     assert done.returncode == 0, (done.returncode, done.stderr)
     assert "loop closed" in done.stderr and result.closed, done.stderr
