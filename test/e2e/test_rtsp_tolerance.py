@@ -5,6 +5,7 @@ ZLMediaKit.  What arrives is compared NAL unit by NAL unit with what the scripte
 """
 import random
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -735,9 +736,12 @@ def test_rtsps_with_a_known_certificate(tmp_path):
 
 
 def test_rtsps_with_a_directory_of_certificates(tmp_path):
-    tls, _ = certificate(tmp_path)
-    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True, timeout=60, stderr=subprocess.DEVNULL)
-    assert_reads(Locked(), tls=tls, login=Locked.login, env={"SSL_CERT_FILE": None, "SSL_CERT_DIR": str(tmp_path)})
+    tls, ca = certificate(tmp_path)
+    folder = tmp_path / "trusted"
+    folder.mkdir()
+    shutil.copy(ca, folder)
+    subprocess.run(["openssl", "rehash", folder], check=True, timeout=60)
+    assert_reads(Locked(), tls=tls, login=Locked.login, env={"SSL_CERT_FILE": None, "SSL_CERT_DIR": str(folder)})
 
 
 def test_rtsps_checks_the_certificate(tmp_path):
