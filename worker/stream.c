@@ -240,6 +240,7 @@ static void on_source_end(void *ctx, enum http_error error, const char *detail)
 static void connect_now(struct stream *s)
 {
     assert(s->source == NULL);
+    (void)uv_timer_stop(&s->retry); /* a viewer came before the attempt was due */
     s->connecting_since_ms = clock_ms();
     set_state(s, IPC_CAMERA_CONNECTING, 0);
     const struct source_events events = {

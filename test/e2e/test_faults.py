@@ -1,5 +1,6 @@
 """A camera that goes away while it is watched."""
 from conftest import QUICK
+from lib import processes
 from lib.wait import holds_for, wait_for
 
 
@@ -80,3 +81,23 @@ def test_password_changed_while_streaming(gateway, make_camera):
         camera.drop()
         wait_for(lambda: len(camera.logins()) > before, 20, "the worker to try again")
         holds_for(lambda: len(camera.logins()) == before + 1, 4, "one login with the old password")
+
+
+def test_viewer_that_arrives_during_the_back_off(gateway, camera):
+    """It makes the worker connect at once; the attempt that was due later must not come on top."""
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(10)
+        worker = gateway.worker_of(camera.port)[0]
+        camera.close()
+        wait_for(lambda: gateway.log().count("cannot connect") >= 2, 30, "two attempts to fail")
+        # The third is 1.5 s away at least, and a viewer needs 0.5 s of rest to make the worker connect at once.
+        holds_for(lambda: gateway.log().count("cannot connect") == 2, 0.8, "no third attempt yet")
+        camera.listen()
+
+        def second_viewer_plays():
+            with gateway.view(camera.url()) as second:
+                return second.wait_status() == 200
+        wait_for(second_viewer_plays, 30, "a second viewer to play")
+        viewer.wait_more(75)  # 3 s: the attempt that was due has come by now
+        assert processes.alive(worker) and camera.plays == 2
+    viewer.flv.check()
