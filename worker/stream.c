@@ -18,7 +18,7 @@
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 15000
 #define BACKOFF_JITTER 4 /* plus or minus a quarter */
-#define REFUSED_MS (5 * 60 * 1000)
+#define REFUSED_MS INT64_C(300000)
 #define TICK_MS 1000
 /* On top of the camera's own deadlines, before the loop stops waiting for the source's thread. */
 #define GRACE_MS 1000
