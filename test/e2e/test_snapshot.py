@@ -1,6 +1,10 @@
 """Snapshots and MJPEG: the newest picture, whole, in the size asked for; every status."""
 import email.utils
+import os
+import re
+import shutil
 import socket
+import subprocess
 import time
 
 import pytest
@@ -8,7 +12,7 @@ import pytest
 from conftest import QUICK
 from lib import fake_rtsp, picture
 from lib.cameras import DIMENSIONS
-from lib.gateway import Gateway, free_port
+from lib.gateway import ROOT, Gateway, free_port
 from lib.http import stream_target
 from lib.snapshot import (MjpegViewer, ask, counter_of, counters_of_frames, frames_behind, in_parallel, jpeg_size,
                           snapshot)
@@ -108,6 +112,17 @@ def test_pollers_share_pictures(busy):
     assert len(tags) <= 2 + span * picture.FRAME_RATE
     for tag in tags:
         assert len({a.body for a in answers if a.headers["etag"] == tag}) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("iptables"), reason="needs root and iptables")
+def test_lost_packets(sample_cameras):
+    """5 % of UDP packets lost, all fifteen rows: no picture is grey, green or torn."""
+    output = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "test", "bench", "bench_snapshot.py"), "--only",
+                             "loss", "--loss", "5", "--snapshots", "120"], check=True, stdout=subprocess.PIPE,
+                            text=True, timeout=300).stdout
+    asked, pictures, bad = map(int, re.search(r"(\d+) asked, (\d+) pictures, (\d+) of them bad", output).groups())
+    assert asked == 120 and bad == 0, output
+    assert pictures >= 24, output  # those of the RTMP rows, at least
 
 
 # --- requests and answers -------------------------------------------------------------------------
