@@ -268,6 +268,7 @@ static struct ipc_settings settings_of(const struct camera *cam)
         .limits = limits_of(conf),
         .access = conf_access(conf),
         .always_on = cam->always_on,
+        .tls_insecure = !cam->table->conf->camera.tls_verify,
     };
     for (size_t i = 0; i < conf->camera_count && settings.access.trusted == 0; i++) {
         char key[IPC_URL_MAX];

@@ -23,8 +23,8 @@
  * Every option, once.  X(section, key, type, default, min, max, help)
  * Types: UINT32 (uint32_t), UINT64 (uint64_t), ADDRESS (char[CONF_BIND_MAX]),
  * LOG_LEVEL, LOG_FORMAT (the enums of common/log.h), CAMERAS (char[IPC_ACCESS_LIST_MAX],
- * camera_access.h), SECRET (char[CONF_SECRET_MAX], up to max characters, never shown).  min and max
- * are for numbers.
+ * camera_access.h), SECRET (char[CONF_SECRET_MAX], up to max characters, never shown), YES_NO (bool).
+ * min and max are for numbers.
  * Environment: CAM_HTTPFLV_KEY for [server], CAM_HTTPFLV_SECTION_KEY for the others.
  */
 #define CONF_OPTIONS(X)                                                                            \
@@ -58,6 +58,8 @@
       "viewers wait so long for a camera that went away")                                          \
     X(camera, gop_max_bytes,       UINT64,     "33554432", 65536, 1073741824,                      \
       "frames kept since the last key frame, per camera")                                          \
+    X(camera, tls_verify,          YES_NO,     "yes",      0, 0,                                      \
+      "check the certificates of rtsps cameras: yes or no")                                        \
     X(viewer, queue_max_ms,        UINT32,     "3000",     100, 600000,                            \
       "a viewer behind by more skips to the next key frame")                                       \
     X(viewer, stall_timeout_ms,    UINT32,     "15000",    100, 600000,                            \
@@ -97,6 +99,7 @@ struct conf {
         uint32_t idle_timeout_ms;
         uint32_t reconnect_window_ms;
         uint64_t gop_max_bytes;
+        bool tls_verify;
     } camera;
     struct {
         uint32_t queue_max_ms;

@@ -108,6 +108,8 @@ static void put_accepted(struct conf_text *text, const struct conf_option *optio
                       (unsigned)option->max);
     else if (option->type == CONF_CAMERAS)
         conf_text_put(text, "%s are accepted", option->help);
+    else if (option->type == CONF_YES_NO)
+        conf_text_put(text, "yes or no is accepted");
     else if (option->type == CONF_LOG_LEVEL || option->type == CONF_LOG_FORMAT)
         conf_text_put(text, "%s is accepted", option->help);
     else
@@ -145,6 +147,11 @@ int conf_option_set(struct conf *conf, const struct conf_option *option, const c
     case CONF_SECRET:
         ok = parse_secret(value, option->max, member);
         break;
+    case CONF_YES_NO:
+        ok = strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
+        if (ok)
+            *(bool *)member = value[0] == 'y';
+        break;
     case CONF_LOG_FORMAT:
         ok = strcmp(value, "text") == 0 || strcmp(value, "json") == 0;
         if (ok)
@@ -177,6 +184,9 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
         break;
     case CONF_LOG_LEVEL:
         conf_text_put(text, "%s", levels[*(const enum log_level *)member]);
+        break;
+    case CONF_YES_NO:
+        conf_text_put(text, "%s", *(const bool *)member ? "yes" : "no");
         break;
     case CONF_LOG_FORMAT:
         conf_text_put(text, "%s",

@@ -17,7 +17,8 @@ enum conf_option_type {
     CONF_LOG_LEVEL,
     CONF_LOG_FORMAT,
     CONF_CAMERAS,
-    CONF_SECRET
+    CONF_SECRET,
+    CONF_YES_NO
 };
 
 struct conf_option {

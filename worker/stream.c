@@ -296,6 +296,7 @@ static void take_settings(struct stream *s, const struct ipc_settings *settings)
 {
     s->limits = settings->limits;
     s->always_on = settings->always_on != 0;
+    s->params.tls_insecure = settings->tls_insecure != 0;
     s->params.connect_timeout_ms = settings->limits.connect_timeout_ms;
     s->params.stall_timeout_ms = settings->limits.stall_timeout_ms;
     s->params.access = settings->access;
