@@ -53,6 +53,15 @@ def test_rtsps_with_an_unknown_certificate(gateway, tmp_path):
         assert not camera.requests
 
 
+def test_rtsps_with_a_certificate_of_its_own(make_gateway, tmp_path):
+    """Most cameras sign their own: tls_verify = no takes it."""
+    tls, _ = certificate(tmp_path)
+    gateway = make_gateway(QUICK + "tls_verify = no\n", secrets=[Locked.password])
+    with ScriptedCamera(Locked(), tls) as camera:
+        with gateway.view(camera.url(login=Locked.login)) as viewer:
+            viewer.wait_frames(25)
+
+
 def test_udp_that_stays_silent(gateway):
     """TCP takes over; when the camera comes back, TCP is tried first."""
     class Silent(RealTime):
