@@ -365,15 +365,13 @@ static const struct frame *video_frame_before(const struct snapshot *s, uint64_t
  */
 static uint64_t awaited_seq(const struct snapshot *s)
 {
-    uint64_t head = frame_ring_head(s->ring);
-    uint64_t newest_seq = head;
-    const struct frame *newest = video_frame_before(s, &newest_seq);
-    uint64_t seq = newest_seq;
+    uint64_t seq = frame_ring_head(s->ring);
+    const struct frame *newest = video_frame_before(s, &seq);
     const struct frame *before = newest != NULL ? video_frame_before(s, &seq) : NULL;
     if (before == NULL || !picture_feed_has_chain(s->feed))
-        return head;
+        return frame_ring_head(s->ring);
     int64_t cts_step_us = (newest->pts_us - newest->dts_us) - (before->pts_us - before->dts_us);
-    return llabs(cts_step_us) < CTS_SLACK_US ? newest_seq : head;
+    return llabs(cts_step_us) < CTS_SLACK_US ? seq + 1 : frame_ring_head(s->ring);
 }
 
 static void note_request(struct snapshot *s)

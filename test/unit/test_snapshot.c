@@ -87,6 +87,14 @@ static void push(struct bench *b, int count)
     }
 }
 
+/* What the ring holds between video frames. */
+static void push_audio(struct bench *b)
+{
+    struct codec_config *config = codec_config_new(TRACK_AUDIO, AV_CODEC_ID_AAC, NULL, 0);
+    frame_ring_push(b->ring, frame_new(config, 0));
+    codec_config_unref(&config);
+}
+
 static struct ipc_client request_of(uint32_t kind)
 {
     return (struct ipc_client){
@@ -217,7 +225,9 @@ static void test_reuse(void **state)
     bench_open(&b, AV_CODEC_ID_H264, 60, 0);
     push(&b, 5);
     assert_int_equal(ask_number(&b), 4);
+    push_audio(&b);
     push(&b, 1);
+    push_audio(&b);
     assert_int_equal(ask_number(&b), 4);
     assert_int_equal(snapshot_get_stats(b.snapshot).pictures, 1);
     push(&b, 1);
