@@ -210,8 +210,10 @@ static void test_newest(void **state)
         bench_open(&b, cases[i].codec, cases[i].gop, cases[i].b_frames);
         push(&b, 2);
         while (b.pushed < 50) {
-            assert_int_equal(ask_number(&b), newest_pushed(&b));
-            push(&b, 2 + b.pushed % 6);
+            int may_be_behind = cases[i].b_frames > 0 ? 0 : 1;
+            int newest = newest_pushed(&b);
+            assert_in_range(ask_number(&b), newest - may_be_behind, newest);
+            push(&b, 1 + b.pushed % 6);
         }
         assert_true(snapshot_get_stats(b.snapshot).decoded <= (uint64_t)b.pushed);
         bench_close(&b);
@@ -231,7 +233,7 @@ static void test_reuse(void **state)
     assert_int_equal(ask_number(&b), 4);
     assert_int_equal(snapshot_get_stats(b.snapshot).pictures, 1);
     push(&b, 1);
-    assert_int_equal(ask_number(&b), 6);
+    assert_in_range(ask_number(&b), 5, 6); /* 5 if that was being decoded */
     bench_close(&b);
 
     bench_open(&b, AV_CODEC_ID_H264, 60, 3); /* one frame more may be four pictures */
