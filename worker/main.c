@@ -29,7 +29,9 @@ int main(int argc, char **argv)
         return usage();
     log_open(level, strcmp(argv[3], "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
     log_set_process("nursery");
-    (void)signal(SIGINT, SIG_IGN); /* Ctrl-C is the master's: it drains */
+    /* Terminals and systemd send these to every process, but they are the master's: it drains. */
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
     (void)uv_set_process_title("cam-httpflv: nursery");
     return nursery_run((int)channel);
 }
