@@ -210,7 +210,7 @@ static inline void encode_paint_number(AVFrame *picture, int number, const struc
             bool centre = abs(x - picture->width / 2) < 24 && abs(y - picture->height / 2) < 24;
             unsigned noise = (unsigned)((x + number * 3) * 7919 + y * 104729) >> 3;
             picture->data[0][y * picture->linesize[0] + x] =
-                (uint8_t)(centre ? 20 + number * 2 : 60 + (int)(noise % 64));
+                (uint8_t)(centre ? 20 + number * 3 : 60 + (int)(noise % 64));
         }
     for (int p = 1; p < 3; p++)
         for (int y = 0; y < picture->height / 2; y++)
@@ -221,7 +221,7 @@ static inline void encode_paint_number(AVFrame *picture, int number, const struc
 static inline int encode_read_number(const AVFrame *picture)
 {
     const uint8_t *row = picture->data[0] + picture->height / 2 * picture->linesize[0];
-    return (row[picture->width / 2] - 20 + 1) / 2;
+    return (row[picture->width / 2] - 20 + 1) / 3;
 }
 
 #endif /* TEST_UNIT_ENCODE_VIDEO_H */

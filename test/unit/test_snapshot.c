@@ -154,7 +154,7 @@ static int read_number(const char *data, size_t len, int width, int height)
     assert_int_equal(f->width, width);
     assert_int_equal(f->height, height);
     int luma = f->data[0][height / 2 * f->linesize[0] + width / 2];
-    double number = ((luma * 219.0 / 255 + 16) - 20) / 2; /* JPEG is full range */
+    double number = ((luma * 219.0 / 255 + 16) - 20) / 3; /* JPEG is full range */
     av_frame_free(&f);
     av_packet_free(&pkt);
     avcodec_free_context(&dec);
