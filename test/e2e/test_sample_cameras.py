@@ -24,7 +24,7 @@ import loops  # noqa: E402
 LOOPS = os.environ.get("SAMPLE_LOOPS") or os.path.join(ROOT, "build", "cameras")
 FPS, SECONDS = 25, 10
 FRAMES = FPS * SECONDS + 5
-GROUP = 10  # cameras watched at the same time
+GROUP = 20  # cameras watched at the same time
 UDP_TRIES = 3  # a busy machine loses datagrams, whoever receives them: then that row is watched again, alone
 
 
