@@ -13,7 +13,10 @@
 
 #include <uv.h>
 
-#define FANOUT_AUDIO_HOLD_MS 20
+/* Longer than a frame lasts at 25 frames per second: a shorter wait costs a second write per frame,
+ * twice the work of a worker with many viewers, and gains nothing, since players wait for the
+ * picture that belongs to the sound. */
+#define FANOUT_AUDIO_HOLD_MS 45
 
 struct fanout;
 
