@@ -92,7 +92,8 @@ def test_same_camera_written_differently_is_one_camera(gateway, camera):
 def crashing_gateway(make_gateway):
     """A gateway whose workers the test crashes: a sanitizer must not report that as a finding."""
     quiet = "handle_segv=0"
-    return make_gateway(QUICK, env={"ASAN_OPTIONS": quiet, "TSAN_OPTIONS": quiet})
+    patient = QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 10000")  # ten cameras at once
+    return make_gateway(patient, env={"ASAN_OPTIONS": quiet, "TSAN_OPTIONS": quiet})
 
 
 def test_ten_cameras_ten_workers_and_a_crash_costs_one(crashing_gateway, ten_cameras):
