@@ -200,6 +200,7 @@ $(TOOL_BIN): $(O)/test/%: $(O)/test/tools/%.o $(NOMAIN_OBJ) $(COMMON_OBJ)
 tools: $(TOOL_BIN)
 
 # --- checks -------------------------------------------------------------
+unit: export TSAN_OPTIONS := suppressions=test/tsan.supp
 unit: $(UNIT_BIN)
 	@bad=0; for t in $(UNIT_BIN); do timeout 120 $$t || { echo "FAILED: $$t"; bad=1; }; done; exit $$bad
 

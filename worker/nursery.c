@@ -191,6 +191,8 @@ static int receive(struct nursery *n)
         log_errorx(NULL, "no descriptor left to take a worker's channel");
         rc = -EAGAIN;
     }
+    if (rc == -ECONNRESET)
+        return 0; /* the master ended with messages unread */
     return rc == -EAGAIN ? 1 : rc;
 }
 

@@ -650,12 +650,6 @@ const char *__lsan_default_suppressions(void)
     return "leak:libx265";
 }
 
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "race:libx265";
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
