@@ -642,8 +642,7 @@ static void test_close_at_any_time(void **state)
     free_clip(&clip);
 }
 
-/* libx265, the camera of this test, never frees some of what it allocates, and is not built for
- * the thread sanitizer. */
+/* libx265, the camera of this test, never frees some of what it allocates. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
