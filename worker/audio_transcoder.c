@@ -54,7 +54,7 @@ struct audio_transcoder {
     double error_us; /* filtered */
     double skew;     /* integral part: stretch that the clocks need */
     bool stretching;
-    float *planes[2]; /* CHUNK samples each */
+    float planes[2][CHUNK];
 };
 
 static int open_decoder(struct audio_transcoder *t, const AVCodecParameters *par)
@@ -88,9 +88,7 @@ int audio_transcoder_open(struct audio_transcoder **transcoder, const AVCodecPar
     if (rc == 0) {
         t->packet = av_packet_alloc();
         t->frame = av_frame_alloc();
-        t->planes[0] = malloc(CHUNK * sizeof(float));
-        t->planes[1] = malloc(CHUNK * sizeof(float));
-        if (t->packet == NULL || t->frame == NULL || t->planes[0] == NULL || t->planes[1] == NULL)
+        if (t->packet == NULL || t->frame == NULL)
             rc = -ENOMEM;
     }
     if (rc != 0)
@@ -268,7 +266,5 @@ void audio_transcoder_close(struct audio_transcoder **transcoder)
     av_packet_free(&t->packet);
     av_frame_free(&t->frame);
     swr_free(&t->resampler);
-    free(t->planes[0]);
-    free(t->planes[1]);
     free(t);
 }
