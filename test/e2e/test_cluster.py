@@ -135,9 +135,16 @@ def test_a_gateway_is_drained(cluster, make_camera):
         first, other = sorted(gateways, key=lambda g: not g.busy_workers())
         first.process.send_signal(signal.SIGTERM)
         viewer.wait_closed()
-    with Viewer(balancer.flv_port, stream_target(camera.url())) as viewer:
-        viewer.wait_frames(5)
-        assert other.busy_workers()
+
+    def plays_again():
+        """Players come again: until the health check has seen the drain, an answer may be a 503."""
+        with Viewer(balancer.flv_port, stream_target(camera.url())) as again:
+            if again.wait_status() == 503:
+                return False
+            again.wait_frames(5)
+            return True
+    wait_for(plays_again, 30, "a viewer to play through the other gateway", interval=0.3)
+    assert other.busy_workers()
     assert first.process.wait(30) == 0
 
 
