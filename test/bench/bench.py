@@ -5,25 +5,21 @@ Figures depend on the machine; what is comparable is each one's ratio to the ref
 the same run: the bare RTSP dialogue for the cold start, the bare loop of fanout-limit for fan-out.
 """
 import argparse
-import json
 import os
 import re
 import socket
 import statistics
 import struct
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
+from measure import CpuSampler, table, write  # first: it leads to lib
 
-from lib import processes  # noqa: E402
-from lib.cameras import SampleCameras  # noqa: E402
-from lib.gateway import Gateway, build_dir, free_port  # noqa: E402
-from lib.wait import wait_for  # noqa: E402
+from lib import processes
+from lib.cameras import SampleCameras
+from lib.gateway import Gateway, build_dir, free_port
+from lib.wait import wait_for
 
 ROW = "720p-H264-AAC"
 QUICK_IDLE = "[server]\nspare_workers = 2\n[camera]\nidle_timeout_ms = 100\n"
@@ -207,31 +203,6 @@ def bench_gateway(cameras, directory, viewers, seconds):
             "worker_pss_mb": pss}
 
 
-class CpuSampler:
-    """CPU seconds of some processes over time."""
-
-    def __init__(self, pids):
-        self.pids, self.samples = pids, []
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        while True:
-            self.samples.append((time.monotonic(), sum(map(processes.cpu_seconds, self.pids))))
-            if self.ended.wait(0.25):
-                return
-
-    def between(self, start, end):
-        """CPU seconds per second in that time."""
-        inside = [s for s in self.samples if start <= s[0] <= end]
-        return (inside[-1][1] - inside[0][1]) / (inside[-1][0] - inside[0][0])
-
-    def stop(self):
-        self.ended.set()
-        self.thread.join()
-
-
 def stream_shape(cameras, directory):
     """Average tag sizes of the stream, for the bare loop to send the same."""
     with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
@@ -259,11 +230,6 @@ def bench_fanout(cameras, directory, counts, seconds):
 
 
 # --- output ---------------------------------------------------------------------------------------
-
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(str(c) for c in row) + " |" for row in rows])
-
 
 def cold_start_text(r):
     def row(name, v):
@@ -309,8 +275,6 @@ def main():
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--viewers", default="100,1000")
     options = parser.parse_args()
-    out = os.path.join(ROOT, "build", "bench")
-    os.makedirs(out, exist_ok=True)
     parts = {
         "cold-start": (lambda c, d: bench_cold_start(c, d, options.starts), cold_start_text),
         "memory": (lambda c, d: bench_memory(c, d, 10), memory_text),
@@ -320,12 +284,7 @@ def main():
         for name, (measure, text) in parts.items():
             if options.only in (None, name):
                 result = measure(cameras, directory)
-                rendered = text(result)
-                print(rendered + "\n", flush=True)
-                with open(os.path.join(out, name + ".md"), "w", encoding="utf-8") as file:
-                    file.write(rendered + "\n")
-                with open(os.path.join(out, name + ".json"), "w", encoding="utf-8") as file:
-                    json.dump(result, file, indent=1)
+                write(name, result, text(result))
 
 
 if __name__ == "__main__":

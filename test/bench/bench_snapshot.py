@@ -5,38 +5,28 @@
 a network namespace of its own, and compares each picture with the source picture of its counter.
 """
 import argparse
-import ctypes
-import json
 import os
 import random
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
 import numpy as np
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
+from measure import QUICK_IDLE, ROOT, enter_own_network, lose_udp, quantile, table, write  # first: it leads to lib
 
-from lib import picture, processes  # noqa: E402
-from lib.cameras import RTMP_ROWS, RTSP_ROWS, SampleCameras  # noqa: E402
-from lib.gateway import Gateway  # noqa: E402
-from lib.snapshot import frames_behind, counters_of_frames, read_jpegs, snapshot  # noqa: E402
-from lib.wait import wait_for  # noqa: E402
+from lib import picture, processes
+from lib.cameras import RTMP_ROWS, RTSP_ROWS, SampleCameras
+from lib.gateway import Gateway
+from lib.snapshot import frames_behind, counters_of_frames, read_jpegs, snapshot
+from lib.wait import wait_for
 
 ROWS = ("1080p-H264-AAC", "4k-H265-AAC")
 POLLS_PER_SECOND = 5
-QUICK_IDLE = "[camera]\nidle_timeout_ms = 100\n"
 KEEP_SECONDS = 10  # SNAPSHOT_KEEP_MS
 PREFIX = []  # command words in front of the gateway
-
-
-def quantile(values, q):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
 
 
 def poll(gateway, url, pollers, seconds, in_phase=False, **parameters):
@@ -209,20 +199,6 @@ def bench_viewers(cameras, directory, seconds):
 
 # --- lost packets ---------------------------------------------------------------------------------
 
-CLONE_NEWNET = 0x40000000
-
-
-def enter_lossy_network(loss_percent):
-    """This process, and what it starts, in a network of its own whose UDP packets get lost."""
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "unshare: a network namespace needs root")
-    # Dropped on arrival: the sender is told nothing.  tc's netem needs a kernel module, this does not.
-    for command in ("ip link set lo up",
-                    "iptables -A INPUT -p udp -m statistic --mode random --probability "
-                    f"{loss_percent / 100} -j DROP"):
-        subprocess.run(command.split(), check=True)
-
-
 def source_pictures(width, height):
     """Luma of the pictures before they were encoded, by counter."""
     program = os.path.join(ROOT, "build", "release", "test", "sample-picture")
@@ -306,10 +282,6 @@ def loss_text(r):
 
 # --- tables ---------------------------------------------------------------------------------------
 
-def table(head, rows):
-    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in (head, ["---"] * len(head), *rows))
-
-
 def polling_text(r):
     parts = []
     for row, measured in r.items():
@@ -347,16 +319,6 @@ def viewers_text(r):
         [(name, f"{m['median_ms']:.1f}", f"{m['p99_ms']:.1f}", m["frames"]) for name, m in r.items()])])
 
 
-def write(name, result, text):
-    out = os.path.join(ROOT, "build", "bench")
-    os.makedirs(out, exist_ok=True)
-    print(text + "\n", flush=True)
-    with open(os.path.join(out, name + ".md"), "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    with open(os.path.join(out, name + ".json"), "w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=("polling", "memory", "cold", "viewers", "loss"))
@@ -370,7 +332,8 @@ def main():
     PREFIX.extend(options.prefix.split())
     with tempfile.TemporaryDirectory() as directory:
         if options.only == "loss":
-            enter_lossy_network(options.loss)
+            enter_own_network()
+            lose_udp(options.loss)
             result = bench_loss(directory, options.loss, options.snapshots)
             write("snapshot-loss", result, loss_text(result))
             return
