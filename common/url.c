@@ -1,5 +1,7 @@
 #include "common/url.h"
 
+#include "common/url_text.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
@@ -28,12 +30,6 @@ static const char *const transport_names[IPC_TRANSPORT_COUNT] = {
     [IPC_TRANSPORT_HTTP_FLV] = "http-flv",
 };
 
-/* A piece of the text that is being split. */
-struct span {
-    const char *at;
-    size_t len;
-};
-
 /* One reading of what follows `scheme://`. */
 struct authority {
     struct span userinfo; /* before the last `@`; at is NULL without one */
@@ -46,16 +42,6 @@ struct authority {
 };
 
 /* Locale-free: a camera URL means the same everywhere. */
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static char to_lower(char c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -65,7 +51,7 @@ static char to_lower(char c)
 
 static int hex_value(char c)
 {
-    if (is_digit(c))
+    if (char_is_digit(c))
         return c - '0';
     c = to_lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -90,7 +76,7 @@ static bool parse_port(struct span s, uint16_t *port)
     if (s.len > 5)
         return false;
     for (size_t i = 0; i < s.len; i++) {
-        if (!is_digit(s.at[i]))
+        if (!char_is_digit(s.at[i]))
             return false;
         value = value * 10 + (unsigned)(s.at[i] - '0');
     }
@@ -126,7 +112,7 @@ static bool parse_name(struct span s, struct authority *a)
                 return false; /* empty label */
             if (c[1] != '\0')
                 label = c + 1;
-        } else if (!is_alnum(*c) && !((*c == '-' || *c == '_') && c != label)) {
+        } else if (!char_is_alnum(*c) && !((*c == '-' || *c == '_') && c != label)) {
             return false;
         }
     }
@@ -277,7 +263,7 @@ static size_t put_escape(char *out, char c)
 /* RFC 3986 section 3.2.1: userinfo may hold unreserved and sub-delims unescaped. */
 static bool credential_char_ok(char c)
 {
-    return is_alnum(c) || (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
+    return char_is_alnum(c) || (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
 }
 
 /* @return bytes that the escaped text has; written when out is not NULL. */
@@ -363,7 +349,7 @@ static int fill_path(struct camera_url *u, struct span rest)
 static int take_scheme(struct camera_url *u, struct span *text, const char **reason)
 {
     size_t n = 0;
-    while (n < text->len && (is_alnum(text->at[n]) || strchr("+-.", text->at[n]) != NULL))
+    while (n < text->len && (char_is_alnum(text->at[n]) || strchr("+-.", text->at[n]) != NULL))
         n++;
     *reason = "not a URL: scheme://host/path is accepted";
     if (n == 0 || n == text->len || text->at[n] != ':')
@@ -425,67 +411,47 @@ int url_parse(struct camera_url *u, const char *text, size_t len, const char **r
     return rc;
 }
 
-/* A string under construction in IPC_URL_MAX bytes; what does not fit is cut. */
-struct writer {
-    char *out;
-    size_t len;
-};
-
-static void put(struct writer *w, const char *s, size_t len)
-{
-    if (len > IPC_URL_MAX - 1 - w->len)
-        len = IPC_URL_MAX - 1 - w->len;
-    memcpy(w->out + w->len, s, len);
-    w->len += len;
-    w->out[w->len] = '\0';
-}
-
-static void put_text(struct writer *w, const char *s)
-{
-    put(w, s, strlen(s));
-}
-
-static void put_credential(struct writer *w, const char *s)
+static void put_credential(struct url_writer *w, const char *s)
 {
     char escaped[3 * URL_CREDENTIAL_MAX];
-    put(w, escaped, encode_credential(escaped, s));
+    url_put(w, escaped, encode_credential(escaped, s));
 }
 
-static void put_host_port(struct writer *w, const struct camera_url *u)
+static void put_host_port(struct url_writer *w, const struct camera_url *u)
 {
     if (u->host_is_ipv6)
-        put_text(w, "[");
-    put_text(w, u->host);
+        url_put_text(w, "[");
+    url_put_text(w, u->host);
     if (u->host_is_ipv6)
-        put_text(w, "]");
+        url_put_text(w, "]");
     if (u->port != schemes[u->scheme].port) {
         char port[8];
         (void)snprintf(port, sizeof(port), ":%u", (unsigned)u->port);
-        put_text(w, port);
+        url_put_text(w, port);
     }
 }
 
 size_t url_format(const struct camera_url *u, char *out)
 {
-    struct writer w = {.out = out};
-    put_text(&w, schemes[u->scheme].name);
-    put_text(&w, "://");
+    struct url_writer w = {.out = out};
+    url_put_text(&w, schemes[u->scheme].name);
+    url_put_text(&w, "://");
     if (u->has_user) {
         put_credential(&w, u->user);
-        put_text(&w, ":"); /* even without a password: libavformat sends nothing without it */
+        url_put_text(&w, ":"); /* even without a password: libavformat sends nothing without it */
         put_credential(&w, u->password);
-        put_text(&w, "@");
+        url_put_text(&w, "@");
     }
     put_host_port(&w, u);
-    put_text(&w, u->path);
+    url_put_text(&w, u->path);
     return w.len;
 }
 
-static void put_raw_credential(struct writer *w, const char *s)
+static void put_raw_credential(struct url_writer *w, const char *s)
 {
     for (; *s != '\0'; s++) {
         char escape[3] = {*s};
-        put(w, escape, strchr("/?#", *s) != NULL ? put_escape(escape, *s) : 1);
+        url_put(w, escape, strchr("/?#", *s) != NULL ? put_escape(escape, *s) : 1);
     }
 }
 
@@ -494,15 +460,15 @@ size_t url_format_libav(const struct camera_url *u, char *out)
     if (!u->has_user || (u->scheme != URL_RTMP && u->scheme != URL_RTMPS))
         return url_format(u, out);
 
-    struct writer w = {.out = out};
-    put_text(&w, schemes[u->scheme].name);
-    put_text(&w, "://");
+    struct url_writer w = {.out = out};
+    url_put_text(&w, schemes[u->scheme].name);
+    url_put_text(&w, "://");
     put_raw_credential(&w, u->user);
-    put_text(&w, ":");
+    url_put_text(&w, ":");
     put_raw_credential(&w, u->password);
-    put_text(&w, "@");
+    url_put_text(&w, "@");
     put_host_port(&w, u);
-    put_text(&w, u->path);
+    url_put_text(&w, u->path);
     return w.len;
 }
 

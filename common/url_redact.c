@@ -1,40 +1,12 @@
 #include "common/url_redact.h"
 
+#include "common/url_text.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-struct span {
-    const char *at;
-    size_t len;
-};
-
-/* A string under construction in IPC_URL_MAX bytes; what does not fit is cut. */
-struct writer {
-    char *out;
-    size_t len;
-};
-
-static void put(struct writer *w, const char *s, size_t len)
-{
-    if (len > IPC_URL_MAX - 1 - w->len)
-        len = IPC_URL_MAX - 1 - w->len;
-    memcpy(w->out + w->len, s, len);
-    w->len += len;
-    w->out[w->len] = '\0';
-}
-
-static void put_text(struct writer *w, const char *s)
-{
-    put(w, s, strlen(s));
-}
-
-static bool is_alnum(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 static bool name_is_secret(struct span name)
 {
@@ -53,25 +25,25 @@ static bool name_is_secret(struct span name)
 static bool starts_parameter(struct span s, size_t i)
 {
     size_t n = i;
-    while (n < s.len && is_alnum(s.at[n]))
+    while (n < s.len && char_is_alnum(s.at[n]))
         n++;
     return n > i && n < s.len && s.at[n] == '=';
 }
 
 /* Copy text, replacing the values of secret looking `name=value` pairs. */
-static void put_masked_pairs(struct writer *w, struct span s)
+static void put_masked_pairs(struct url_writer *w, struct span s)
 {
     size_t from = 0; /* start of the word that may be a name */
     for (size_t i = 0; i < s.len; i++) {
         char c = s.at[i];
         if (c != '=') {
-            put(w, &c, 1);
-            if (!is_alnum(c) && c != '-' && c != '_')
+            url_put(w, &c, 1);
+            if (!char_is_alnum(c) && c != '-' && c != '_')
                 from = i + 1;
             continue;
         }
         struct span name = {s.at + from, i - from};
-        put(w, "=", 1);
+        url_put(w, "=", 1);
         from = i + 1;
         if (!name_is_secret(name))
             continue;
@@ -80,7 +52,7 @@ static void put_masked_pairs(struct writer *w, struct span s)
         while (end < s.len && strchr("&;", s.at[end]) == NULL &&
                !(s.at[end] == '_' && starts_parameter(s, end + 1)))
             end++;
-        put_text(w, "***");
+        url_put_text(w, "***");
         i = end - 1;
         from = end;
     }
@@ -105,7 +77,7 @@ static const char *find_word(struct span s, const char *const *words, bool last,
 }
 
 /* One of path and query.  Before its last `@` may stand a password, in a URL within it or not. */
-static void put_redacted(struct writer *w, struct span s)
+static void put_redacted(struct url_writer *w, struct span s)
 {
     static const char *const ats[] = {"@", "%40", "%2540", NULL};
     static const char *const slashes[] = {"://", "%3A%2F%2F", "%253A%252F%252F", NULL};
@@ -116,14 +88,14 @@ static void put_redacted(struct writer *w, struct span s)
         const char *url = find_word(before, slashes, false, &len);
         if (url != NULL)
             put_masked_pairs(w, (struct span){s.at, (size_t)(url - s.at) + len});
-        put_text(w, "***");
+        url_put_text(w, "***");
         s = (struct span){at, s.len - before.len};
     }
     put_masked_pairs(w, s);
 }
 
 /* What comes before the path, without user name and password. */
-static void put_host(struct writer *w, const struct camera_url *u)
+static void put_host(struct url_writer *w, const struct camera_url *u)
 {
     struct camera_url bare = *u;
     char text[IPC_URL_MAX];
@@ -131,23 +103,23 @@ static void put_host(struct writer *w, const struct camera_url *u)
     bare.path[0] = '\0';
     size_t len = url_format(&bare, text);
     size_t scheme_len = strlen(url_scheme_name(u->scheme)) + 3;
-    put(w, text, scheme_len);
+    url_put(w, text, scheme_len);
     if (u->has_user)
-        put_text(w, "***@");
-    put(w, text + scheme_len, len - scheme_len);
+        url_put_text(w, "***@");
+    url_put(w, text + scheme_len, len - scheme_len);
 }
 
 size_t url_redact(const struct camera_url *u, char *out)
 {
-    struct writer w = {.out = out};
+    struct url_writer w = {.out = out};
     put_host(&w, u);
     size_t path_len = strcspn(u->path, "?");
     if (path_len > 0) {
-        put_text(&w, "/");
+        url_put_text(&w, "/");
         put_redacted(&w, (struct span){u->path + 1, path_len - 1});
     }
     if (u->path[path_len] != '\0') {
-        put_text(&w, "?");
+        url_put_text(&w, "?");
         put_redacted(&w, (struct span){u->path + path_len + 1, strlen(u->path + path_len + 1)});
     }
     return w.len;

@@ -1,6 +1,7 @@
 #include "master/query.h"
 
 #include "common/url.h"
+#include "common/url_text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,11 +12,6 @@ static const char *const names[QUERY_COUNT] = {
 #define X(name, text) [QUERY_##name] = (text),
     QUERY_PARAMS(X)
 #undef X
-};
-
-struct span {
-    const char *at;
-    size_t len;
 };
 
 /* The known parameter that a `name=value` pair sets, and its value; QUERY_COUNT if none. */
