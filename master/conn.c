@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/access.h"
+#include "master/address.h"
 #include "master/api.h"
 #include "master/http_head.h"
 #include "master/metrics.h"
@@ -337,20 +338,8 @@ static void set_peer(struct conn *c)
 {
     struct sockaddr_storage addr;
     int len = sizeof(addr);
-    char text[INET6_ADDRSTRLEN] = "?";
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) != 0)
-        return;
-    if (addr.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&addr;
-        (void)uv_ip6_name(in6, text, sizeof(text));
-        (void)snprintf(c->peer, sizeof(c->peer), "[%s]:%u", text, ntohs(in6->sin6_port));
-    } else if (addr.ss_family == AF_UNIX) { /* systemd's, a proxy on the same machine */
-        (void)snprintf(c->peer, sizeof(c->peer), "unix");
-    } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&addr;
-        (void)uv_ip4_name(in, text, sizeof(text));
-        (void)snprintf(c->peer, sizeof(c->peer), "%s:%u", text, ntohs(in->sin_port));
-    }
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) == 0)
+        address_format((const struct sockaddr *)&addr, c->peer);
 }
 
 void conn_accept(struct server *server, enum route_port kind, uv_stream_t *listening)

@@ -3,6 +3,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "master/address.h"
 #include "master/conn.h"
 
 #include <arpa/inet.h>
@@ -36,16 +37,23 @@ static void on_connection(uv_stream_t *stream, int status)
     conn_accept(l->server, l->kind, stream);
 }
 
-static uint16_t bound_port(const uv_tcp_t *tcp)
+/* Sets the port of the server, 0 for a Unix socket; logs where it is. */
+static void note_address(struct listener *l)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {0};
     int len = sizeof(addr);
-    if (uv_tcp_getsockname(tcp, (struct sockaddr *)&addr, &len) != 0)
-        return 0;
-    if (addr.ss_family == AF_UNIX)
-        return 0;
-    return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                            : ((struct sockaddr_in *)&addr)->sin_port);
+    char text[IPC_PEER_MAX];
+    uint16_t port = 0;
+
+    (void)uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&addr, &len);
+    if (addr.ss_family == AF_INET6)
+        port = ((const struct sockaddr_in6 *)&addr)->sin6_port;
+    else if (addr.ss_family == AF_INET)
+        port = ((const struct sockaddr_in *)&addr)->sin_port;
+    l->server->ports[l->kind] = ntohs(port);
+    address_format((const struct sockaddr *)&addr, text);
+    log_info(NULL, "listening on %s for %s", text,
+             l->kind == ROUTE_PORT_STREAM ? "streams" : "snapshots");
 }
 
 static int bind_to(uv_tcp_t *tcp, const char *address, uint16_t port)
@@ -80,9 +88,7 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
         uv_close((uv_handle_t *)&l->tcp, on_closed);
         return rc;
     }
-    server->ports[kind] = bound_port(&l->tcp);
-    log_info(NULL, "listening on %s port %u for %s", address, server->ports[kind],
-             kind == ROUTE_PORT_STREAM ? "streams" : "snapshots");
+    note_address(l);
     *out = l;
     return 0;
 }

@@ -105,7 +105,7 @@ static void reload(struct run *r)
     explicit_bzero(&fresh, sizeof(fresh));
     log_open(r->conf->server.log_level, r->conf->server.log_format);
     camera_table_reload(r->server.cameras);
-    log_info(NULL, "reload: the configuration was read again, %zu named cameras",
+    log_info(NULL, "reload: the configuration was read again; named cameras: %zu",
              r->conf->camera_count);
 }
 

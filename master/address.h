@@ -1,0 +1,17 @@
+/* Socket addresses as text for logs and the API.  Master, loop thread; pure. */
+#ifndef MASTER_ADDRESS_H
+#define MASTER_ADDRESS_H
+
+#include "common/ipc.h"
+
+#include <sys/socket.h>
+
+/**
+ * `192.0.2.7:4711`, `[2001:db8::7]:4711`, or `unix`.  An IPv4 client of an IPv6 socket
+ * (::ffff:192.0.2.7, RFC 4291 section 2.5.5.2) is written as what it is, an IPv4 address.
+ *
+ * @param out IPC_PEER_MAX bytes.  Caller owns.
+ */
+void address_format(const struct sockaddr *address, char *out);
+
+#endif /* MASTER_ADDRESS_H */
