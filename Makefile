@@ -248,6 +248,7 @@ $(O)/bench/%: test/bench/%.c $(O)/.flags
 bench: all $(BENCH_BIN)
 	/usr/bin/python3 test/bench/bench.py $(BENCH_ARGS)
 	/usr/bin/python3 test/bench/bench_snapshot.py $(BENCH_SNAPSHOT_ARGS)
+	/usr/bin/python3 test/bench/bench_page.py $(BENCH_PAGE_ARGS)
 
 format:
 	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)

@@ -15,7 +15,8 @@ import time
 
 import numpy as np
 
-from measure import QUICK_IDLE, ROOT, enter_own_network, lose_udp, quantile, table, write  # first: it leads to lib
+from measure import (QUICK_IDLE, ROOT, build_if_missing, enter_own_network, lose_udp, quantile,
+                     table, write)  # first: it leads to lib
 
 from lib import picture, processes
 from lib.cameras import RTMP_ROWS, RTSP_ROWS, SampleCameras
@@ -330,6 +331,7 @@ def main():
     parser.add_argument("--prefix", default="", help="command words in front of the gateway: taskset -c 1")
     options = parser.parse_args()
     PREFIX.extend(options.prefix.split())
+    build_if_missing()
     with tempfile.TemporaryDirectory() as directory:
         if options.only == "loss":
             enter_own_network()

@@ -62,6 +62,15 @@ def lose_udp(percent):
                         "--probability", str(percent / 100), "-j", "DROP"], check=True)
 
 
+def build_if_missing():
+    """For a clean clone; `make bench` has built everything."""
+    mode = os.environ.get("CAM_HTTPFLV_BUILD", "release")
+    if not os.path.exists(os.path.join(ROOT, "build", mode, "cam-httpflv-worker")):
+        subprocess.run(["make", "-j2", f"BUILD={mode}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    if not os.path.exists(os.path.join(ROOT, "build", "release", "test", "sample-picture")):
+        subprocess.run(["make", "-j2", "sample-cameras"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
 def table(head, rows):
     """A Markdown table."""
     return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in (head, ["---"] * len(head), *rows))
