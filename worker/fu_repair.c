@@ -15,7 +15,7 @@ void fu_repair_init(struct fu_repair *fu, enum AVCodecID codec)
 }
 
 /* The FU header byte of a fragment, or NULL. */
-static uint8_t *fu_header(enum AVCodecID codec, uint8_t *payload, size_t len)
+static const uint8_t *fu_header(enum AVCodecID codec, const uint8_t *payload, size_t len)
 {
     if (codec == AV_CODEC_ID_H264 && len >= 2 && (payload[0] & 0x1F) == H264_FU_A)
         return payload + 1;
@@ -47,10 +47,10 @@ static enum fu_kind judge(const struct fu_repair *fu, uint8_t type, uint32_t tim
     return is_same_unit(fu, start_bit) ? FU_CONTINUE : FU_START;
 }
 
-enum fu_kind fu_repair_next(struct fu_repair *fu, uint8_t *payload, size_t len, uint32_t timestamp,
-                            bool lost_before)
+enum fu_kind fu_repair_next(struct fu_repair *fu, const uint8_t *payload, size_t len,
+                            uint32_t timestamp, bool lost_before)
 {
-    uint8_t *header = fu_header(fu->codec, payload, len);
+    const uint8_t *header = fu_header(fu->codec, payload, len);
     lost_before = lost_before || fu->joining;
     fu->joining = false;
     if (header == NULL) {
@@ -74,7 +74,6 @@ enum fu_kind fu_repair_next(struct fu_repair *fu, uint8_t *payload, size_t len, 
     fu->orphan = kind == FU_ORPHAN;
     fu->type = type;
     fu->timestamp = timestamp;
-    *header = (uint8_t)(kind == FU_START ? *header | START_BIT : *header & ~START_BIT);
     return kind;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Start and end bits of H.264 and HEVC fragmentation units (RFC 6184 section 5.8, RFC 7798 section
- * 4.4.3), set right for cameras that set them wrong.  Worker; pure.
+ * Which H.264 and HEVC fragmentation units (RFC 6184 section 5.8, RFC 7798 section 4.4.3) make up a
+ * NAL unit, for cameras too that set their start and end bits wrong.  Worker; pure.
  *
  * Which fragments belong together also follows from their sequence, timestamp and NAL unit type.
  * Where that and the bits disagree, what this stream has shown of itself decides: a camera that
@@ -40,12 +40,12 @@ enum fu_kind {
 void fu_repair_init(struct fu_repair *fu, enum AVCodecID codec);
 
 /**
- * What is this payload, the next in order?  Its start bit is set to what is returned.
+ * What is this payload, the next in order?
  *
  * @param lost_before  packets right before it never came.
  */
-enum fu_kind fu_repair_next(struct fu_repair *fu, uint8_t *payload, size_t len, uint32_t timestamp,
-                            bool lost_before);
+enum fu_kind fu_repair_next(struct fu_repair *fu, const uint8_t *payload, size_t len,
+                            uint32_t timestamp, bool lost_before);
 
 /** Is the unit complete with this fragment, if the RTP marker says that the frame is? */
 bool fu_repair_complete(const struct fu_repair *fu);

@@ -1,7 +1,7 @@
 #include "worker/rtp_depacketize.h"
 
 #include "common/xalloc.h"
-#include "worker/fu_repair.h"
+#include "worker/rtp_nal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -32,8 +32,10 @@ struct rtp_depacketizer {
     uint16_t sequence; /* of the packets that libavformat sees: never a gap, that is our business */
     uint8_t *packet;   /* PACKET_MAX */
 
+    bool annex_b; /* H.264 or HEVC */
+    struct rtp_nal_format format;
     struct fu_repair fu;
-    uint8_t *nal; /* fragments of one NAL unit, joined */
+    uint8_t *nal; /* a NAL unit, its fragments joined */
     size_t nal_len;
     size_t nal_room;
     struct media_packet nal_packet;
@@ -161,7 +163,10 @@ int rtp_depacketizer_open(const struct sdp_track *track,
         rtp_depacketizer_free(&d);
         return rc;
     }
-    fu_repair_init(&d->fu, rtp_depacketizer_par(d)->codec_id);
+    enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
+    d->annex_b = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+    d->format = rtp_nal_format(codec, track->fmtp);
+    fu_repair_init(&d->fu, codec);
     *out = d;
     return 0;
 }
@@ -192,7 +197,7 @@ static void emit(struct rtp_depacketizer *d, struct media_packet *packet)
     d->emit(d->ctx, packet);
 }
 
-/* --- joining fragments -------------------------------------------------- */
+/* --- putting a NAL unit together ---------------------------------------- */
 
 static void flush_nal(struct rtp_depacketizer *d, bool last)
 {
@@ -240,55 +245,6 @@ static size_t start_code_bytes(const uint8_t *p, size_t len)
     return 0;
 }
 
-/* Write the packet as libavformat wants it: known payload type, no gap in the numbers. */
-static void prepare(struct rtp_depacketizer *d, const struct rtp_packet *packet)
-{
-    uint8_t *p = d->packet;
-    size_t skip =
-        d->track == TRACK_VIDEO ? start_code_bytes(packet->payload, packet->payload_len) : 0;
-    size_t len = packet->payload_len - skip;
-    assert(RTP_HEADER_BYTES + len <= PACKET_MAX);
-    d->sequence++;
-    p[0] = 0x80;
-    p[1] = (uint8_t)((packet->marker ? 0x80 : 0) | d->payload_type);
-    p[2] = (uint8_t)(d->sequence >> 8);
-    p[3] = (uint8_t)d->sequence;
-    for (int i = 0; i < 4; i++) {
-        p[4 + i] = (uint8_t)(packet->timestamp >> (24 - 8 * i));
-        p[8 + i] = (uint8_t)(packet->ssrc >> (24 - 8 * i));
-    }
-    memcpy(p + RTP_HEADER_BYTES, packet->payload + skip, len);
-    d->input = p;
-    d->input_len = RTP_HEADER_BYTES + len;
-}
-
-static bool is_annex_b(const struct rtp_depacketizer *d)
-{
-    enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
-    return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
-}
-
-static void on_video(struct rtp_depacketizer *d, enum fu_kind kind, bool marker,
-                     struct media_packet *packet)
-{
-    switch (kind) {
-    case FU_START:
-        d->nal_packet = *packet;
-        join(d, packet->data, packet->len);
-        break;
-    case FU_CONTINUE:
-        if (d->nal_len > 0)
-            join(d, packet->data, packet->len);
-        break;
-    case FU_NONE:
-        packet->last = marker;
-        emit(d, packet);
-        break;
-    case FU_ORPHAN:
-        break;
-    }
-}
-
 /* Several audio frames may share a packet: the later ones follow at the pace of the stream. */
 static int64_t audio_pts(struct rtp_depacketizer *d, int64_t packet_pts)
 {
@@ -313,50 +269,100 @@ static void measure_frames(struct rtp_depacketizer *d, int64_t pts, bool lost_be
     d->frames_in_packet = 0;
 }
 
+/* Write the packet as libavformat wants it: known payload type, no gap in the numbers. */
+static void prepare(struct rtp_depacketizer *d, const struct rtp_packet *packet)
+{
+    uint8_t *p = d->packet;
+    size_t len = packet->payload_len;
+    assert(RTP_HEADER_BYTES + len <= PACKET_MAX);
+    d->sequence++;
+    p[0] = 0x80;
+    p[1] = (uint8_t)((packet->marker ? 0x80 : 0) | d->payload_type);
+    p[2] = (uint8_t)(d->sequence >> 8);
+    p[3] = (uint8_t)d->sequence;
+    for (int i = 0; i < 4; i++) {
+        p[4 + i] = (uint8_t)(packet->timestamp >> (24 - 8 * i));
+        p[8 + i] = (uint8_t)(packet->ssrc >> (24 - 8 * i));
+    }
+    memcpy(p + RTP_HEADER_BYTES, packet->payload, len);
+    d->input = p;
+    d->input_len = RTP_HEADER_BYTES + len;
+}
+
+static void push_libavformat(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                             const struct media_packet *like)
+{
+    prepare(d, packet);
+    d->io->eof_reached = 0;
+    d->io->error = 0;
+    while (av_read_frame(d->fmt, d->pkt) >= 0) {
+        struct media_packet out = *like;
+        out.data = d->pkt->data;
+        out.len = (size_t)d->pkt->size;
+        if (d->track == TRACK_AUDIO)
+            out.pts = audio_pts(d, like->pts);
+        else
+            out.last = packet->marker;
+        emit(d, &out);
+        av_packet_unref(d->pkt);
+    }
+    d->input_len = 0;
+}
+
+static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet, bool lost_before,
+                     const struct media_packet *like)
+{
+    enum fu_kind kind = fu_repair_next(&d->fu, packet->payload, packet->payload_len,
+                                       packet->timestamp, lost_before);
+    struct rtp_nal_part part;
+    if (kind != FU_CONTINUE) {
+        d->nal_packet.lost_before |= lost_before; /* the rest of it, perhaps */
+        flush_nal(d, d->nal_packet.pts != like->pts);
+    }
+    d->lost = d->lost || lost_before;
+    if (kind == FU_ORPHAN)
+        return;
+    if (!rtp_nal_read(&part, &d->format, kind, packet->payload, packet->payload_len)) {
+        push_libavformat(d, packet, like);
+    } else if (kind == FU_CONTINUE) {
+        if (d->nal_len > 0)
+            join(d, part.data, part.len);
+    } else if (kind == FU_NONE || part.len > 0) {
+        d->nal_packet = *like;
+        join(d, part.head, part.head_len);
+        join(d, part.data, part.len);
+    }
+    d->nal_packet.received_us = like->received_us; /* of its last byte */
+    if (kind == FU_NONE)
+        flush_nal(d, packet->marker);
+    else if (packet->marker && fu_repair_complete(&d->fu))
+        flush_nal(d, true);
+}
+
 void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *packet,
                            bool lost_before, int64_t pts, int64_t received_us)
 {
-    bool annex_b = is_annex_b(d);
-    enum fu_kind kind = FU_NONE;
-    if (packet->payload_len == 0 || packet->payload_len > PACKET_MAX - RTP_HEADER_BYTES)
+    struct rtp_packet p = *packet;
+    const struct media_packet like = {
+        .track = d->track,
+        .form = d->annex_b ? MEDIA_ANNEX_B : MEDIA_RAW,
+        .pts = pts,
+        .dts = AV_NOPTS_VALUE,
+        .received_us = received_us,
+    };
+    if (p.payload_len == 0 || p.payload_len > PACKET_MAX - RTP_HEADER_BYTES)
         return;
-    prepare(d, packet);
-    if (annex_b) {
-        kind = fu_repair_next(&d->fu, d->packet + RTP_HEADER_BYTES, d->input_len - RTP_HEADER_BYTES,
-                              packet->timestamp, lost_before);
-        if (kind != FU_CONTINUE) {
-            d->nal_packet.lost_before |= lost_before; /* the rest of it, perhaps */
-            flush_nal(d, d->nal_packet.pts != pts);
-        }
+    if (d->track == TRACK_VIDEO) {
+        size_t skip = start_code_bytes(p.payload, p.payload_len);
+        p.payload += skip;
+        p.payload_len -= skip;
+    }
+    if (d->annex_b) {
+        push_nal(d, &p, lost_before, &like);
+        return;
     }
     if (d->track == TRACK_AUDIO)
         measure_frames(d, pts, lost_before);
     d->lost = d->lost || lost_before;
-    if (kind == FU_ORPHAN) {
-        d->input_len = 0;
-        return;
-    }
-
-    d->io->eof_reached = 0;
-    d->io->error = 0;
-    while (av_read_frame(d->fmt, d->pkt) >= 0) {
-        struct media_packet out = {
-            .track = d->track,
-            .form = annex_b ? MEDIA_ANNEX_B : MEDIA_RAW,
-            .data = d->pkt->data,
-            .len = (size_t)d->pkt->size,
-            .pts = d->track == TRACK_AUDIO ? audio_pts(d, pts) : pts,
-            .dts = AV_NOPTS_VALUE,
-            .received_us = received_us,
-        };
-        if (annex_b)
-            on_video(d, kind, packet->marker, &out);
-        else
-            emit(d, &out);
-        av_packet_unref(d->pkt);
-    }
-    d->input_len = 0;
-    d->nal_packet.received_us = received_us; /* of its last byte */
-    if (annex_b && packet->marker && fu_repair_complete(&d->fu))
-        flush_nal(d, true);
+    push_libavformat(d, &p, &like);
 }

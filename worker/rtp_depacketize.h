@@ -1,11 +1,14 @@
 /*
- * RTP payloads to NAL units and audio frames, through libavformat's depacketizers: its `sdp`
- * demuxer with custom I/O, one demuxer per track, one packet in, what it makes of it out.  Nothing
- * waits for a next frame.  Worker; one thread; no network I/O.
+ * RTP payloads to NAL units and audio frames, one packet in, what it makes out.  Nothing waits for
+ * a next frame.  Worker; one thread; no network I/O.
  *
- * libavformat hands out fragments of H.264 and HEVC (FU-A, FU) one by one: they are joined here, so
- * that a media_packet always holds whole NAL units.  A unit that misses a fragment is given out as
- * far as it came, with lost_before, and the rest of it is dropped.
+ * Single NAL units of H.264 and HEVC, and fragments of them, are put together here: they are most
+ * of all packets, and libavformat would spend three allocations and two copies on each.  All else
+ * (aggregates, audio) goes through libavformat's depacketizers: its `sdp` demuxer with custom I/O,
+ * one demuxer per track.
+ *
+ * A media_packet always holds whole NAL units.  A unit that misses a fragment is given out as far
+ * as it came, with lost_before, and the rest of it is dropped.
  */
 #ifndef WORKER_RTP_DEPACKETIZE_H
 #define WORKER_RTP_DEPACKETIZE_H

@@ -251,6 +251,38 @@ static void test_hevc(void **state)
     assert_out("000000014001aa\n000000014201bb000000014401cc\n000000012601a1a2a3 last\n");
 }
 
+/* RFC 7798 section 4.4.1 and 4.4.3: numbers for the decoding order, in the first fragment only. */
+static void test_hevc_decoding_order_numbers(void **state)
+{
+    open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\na=fmtp:99 sprop-max-don-diff=2\n",
+               TRACK_VIDEO);
+    push("40010005aa", false, false);
+    push("6201930006a1", false, false);
+    push("620153a2", true, false);
+    assert_out("000000014001aa\n000000012601a1a2 last\n");
+}
+
+static void test_hevc_of_another_layer(void **state)
+{
+    open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\n", TRACK_VIDEO);
+    push("0209aa", false, false);
+    push("620993a1", false, false);
+    push("620953a2", true, false);
+    push("0201bb", true, false);
+    assert_out("000000010201bb last\n");
+}
+
+static void test_empty_fragments(void **state)
+{
+    open_h264();
+    push("7c85", false, false);
+    push("7c45a2", true, false); /* of a unit without a beginning */
+    push("7c85a1", false, false);
+    push("7c05", false, false);
+    push("7c45a3", true, false);
+    assert_out("0000000165a1a3 last\n");
+}
+
 static void test_broken_payloads(void **state)
 {
     static const char *const broken[] = {"7c",       "7c85", "18",   "1800",
@@ -314,6 +346,9 @@ int main(void)
         cmocka_unit_test(test_marker_on_every_packet),
         cmocka_unit_test(test_annex_b_in_rtp),
         cmocka_unit_test(test_hevc),
+        cmocka_unit_test(test_hevc_decoding_order_numbers),
+        cmocka_unit_test(test_hevc_of_another_layer),
+        cmocka_unit_test(test_empty_fragments),
         cmocka_unit_test(test_broken_payloads),
         cmocka_unit_test(test_audio),
         cmocka_unit_test(test_aac_frames_in_one_packet),
