@@ -240,15 +240,17 @@ lint: headers web-dev
 	$(MAKE) BUILD=analyze all
 
 # Tools of the benchmark: measured beside the program, not part of it.
-$(O)/bench/%: test/bench/%.c $(O)/.flags
+$(O)/bench/avdelay: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS)
+$(O)/bench/%: test/bench/%.c $(wildcard test/bench/*.h) $(O)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o $@ $<
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o $@ $< $(BENCH_FLAGS)
 
 bench: all $(BENCH_BIN)
 	/usr/bin/python3 test/bench/bench.py $(BENCH_ARGS)
 	/usr/bin/python3 test/bench/bench_snapshot.py $(BENCH_SNAPSHOT_ARGS)
 	/usr/bin/python3 test/bench/bench_page.py $(BENCH_PAGE_ARGS)
+	/usr/bin/python3 test/bench/bench_rtsp.py $(BENCH_RTSP_ARGS)
 
 format:
 	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)
