@@ -66,7 +66,7 @@ AV_PKGS    := libavformat libavcodec libswresample libswscale libavutil
 AV_CFLAGS  := $(call sys_cflags,$(AV_PKGS))
 AV_LIBS    := $(shell $(PKG_CONFIG) --libs $(AV_PKGS))
 MASTER_LIBS := $(UV_LIBS) -lhttp_parser -linih -ljansson -lcrypto -lsystemd
-WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lssl -lcrypto -lm
+WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lssl -lcrypto -lseccomp -lm
 TEST_LIBS   := $(MASTER_LIBS) $(WORKER_LIBS) -lcmocka
 GST_PKGS    := gstreamer-1.0 gstreamer-app-1.0 gstreamer-rtsp-server-1.0
 

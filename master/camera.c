@@ -180,6 +180,8 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
         add_stats(&totals.stats, &table->list[i]->stats);
         totals.stats.clients += table->list[i]->stats.clients;
     }
+    memcpy(totals.worker_failures, workers_failures(table->workers),
+           sizeof(totals.worker_failures));
     return totals;
 }
 

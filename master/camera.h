@@ -49,6 +49,7 @@ struct camera {
 struct camera_totals {
     struct ipc_stats stats; /* sums; of the sizes and rates only clients has a meaning */
     uint64_t worker_deaths;
+    uint64_t worker_failures[WORKER_FAILURE_COUNT];
     uint64_t reconnects[HTTP_ERROR_COUNT];
 };
 

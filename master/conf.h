@@ -7,6 +7,7 @@
 
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/sandbox_mode.h"
 #include "common/url.h"
 
 #include <stdbool.h>
@@ -15,6 +16,7 @@
 
 #define CONF_BIND_MAX 64 /* an IPv4 or IPv6 address, NUL included */
 #define CONF_CAMERAS_MAX 4096
+#define CONF_NAME_MAX 32    /* of a user or group, NUL included */
 #define CONF_SECRET_MAX 129 /* a token or key, NUL included */
 #define CONF_TEXT_MAX 8192  /* error, help or version text of conf_load() */
 
@@ -23,7 +25,8 @@
  * Every option, once.  X(section, key, type, default, min, max, help)
  * Types: UINT32 (uint32_t), UINT64 (uint64_t), ADDRESS (char[CONF_BIND_MAX]),
  * LOG_LEVEL, LOG_FORMAT (the enums of common/log.h), CAMERAS (char[IPC_ACCESS_LIST_MAX],
- * camera_access.h), SECRET (char[CONF_SECRET_MAX], up to max characters, never shown), YES_NO (bool).
+ * camera_access.h), NAME (char[CONF_NAME_MAX]), SANDBOX (the enum of common/sandbox_mode.h),
+ * SECRET (char[CONF_SECRET_MAX], up to max characters, never shown), YES_NO (bool).
  * min and max are for numbers.
  * Environment: CAM_HTTPFLV_KEY for [server], CAM_HTTPFLV_SECTION_KEY for the others.
  */
@@ -38,6 +41,12 @@
       "error, warn, info, debug or trace")                                                         \
     X(server, log_format,          LOG_FORMAT, "text",     0, 0,                                   \
       "text or json")                                                                              \
+    X(server, user,                NAME,       "",         0, 0,                                   \
+      "whom root becomes when the ports are open; empty: nobody else")                             \
+    X(server, group,               NAME,       "",         0, 0,                                   \
+      "in the place of that user's own group")                                                     \
+    X(server, sandbox,             SANDBOX,    "on",       0, 0,                                   \
+      "shut workers in: on, off or require")                                                       \
     X(server, spare_workers,       UINT32,     "2",        0, 64,                                  \
       "workers forked ahead of need")                                                              \
     X(server, max_cameras,         UINT32,     "256",      1, 65536,                               \
@@ -87,6 +96,9 @@ struct conf {
         uint32_t snapshot_port;
         enum log_level log_level;
         enum log_format log_format;
+        char user[CONF_NAME_MAX];
+        char group[CONF_NAME_MAX];
+        enum sandbox_mode sandbox;
         uint32_t spare_workers;
         uint32_t max_cameras;
         uint32_t max_viewers;

@@ -3,6 +3,7 @@
 #include "common/camera_access.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,6 +85,20 @@ static bool parse_cameras(const char *value, char *out)
     return true;
 }
 
+/* Of a user or group, or nothing. */
+static bool parse_name(const char *value, char *out)
+{
+    size_t len = strlen(value);
+    if (len >= CONF_NAME_MAX || value[0] == '-')
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (!isalnum((unsigned char)value[i]) && strchr("._-", value[i]) == NULL)
+            return false;
+    }
+    memcpy(out, value, len + 1);
+    return true;
+}
+
 /* Printable ASCII, or nothing. */
 static bool parse_secret(const char *value, size_t max, char *out)
 {
@@ -108,8 +123,13 @@ static void put_accepted(struct conf_text *text, const struct conf_option *optio
                       (unsigned)option->max);
     else if (option->type == CONF_CAMERAS)
         conf_text_put(text, "%s are accepted", option->help);
+    else if (option->type == CONF_NAME)
+        conf_text_put(text, "a name of up to %d letters, digits, '.', '_' and '-' is accepted",
+                      CONF_NAME_MAX - 1);
     else if (option->type == CONF_YES_NO)
         conf_text_put(text, "yes or no is accepted");
+    else if (option->type == CONF_SANDBOX)
+        conf_text_put(text, "on, off or require is accepted");
     else if (option->type == CONF_LOG_LEVEL || option->type == CONF_LOG_FORMAT)
         conf_text_put(text, "%s is accepted", option->help);
     else
@@ -140,6 +160,12 @@ int conf_option_set(struct conf *conf, const struct conf_option *option, const c
         break;
     case CONF_LOG_LEVEL:
         ok = log_level_parse(value, member) == 0;
+        break;
+    case CONF_NAME:
+        ok = parse_name(value, member);
+        break;
+    case CONF_SANDBOX:
+        ok = sandbox_mode_parse(value, member) == 0;
         break;
     case CONF_CAMERAS:
         ok = parse_cameras(value, member);
@@ -177,6 +203,7 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
         break;
     case CONF_ADDRESS:
     case CONF_CAMERAS:
+    case CONF_NAME:
         conf_text_put(text, "%s", (const char *)member);
         break;
     case CONF_SECRET:
@@ -184,6 +211,9 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
         break;
     case CONF_LOG_LEVEL:
         conf_text_put(text, "%s", levels[*(const enum log_level *)member]);
+        break;
+    case CONF_SANDBOX:
+        conf_text_put(text, "%s", sandbox_mode_name(*(const enum sandbox_mode *)member));
         break;
     case CONF_YES_NO:
         conf_text_put(text, "%s", *(const bool *)member ? "yes" : "no");

@@ -16,6 +16,8 @@ enum conf_option_type {
     CONF_ADDRESS,
     CONF_LOG_LEVEL,
     CONF_LOG_FORMAT,
+    CONF_NAME,
+    CONF_SANDBOX,
     CONF_CAMERAS,
     CONF_SECRET,
     CONF_YES_NO

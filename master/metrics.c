@@ -229,6 +229,17 @@ static void put_camera_counts(FILE *out, const struct camera_list *cameras)
         (void)fprintf(out, PREFIX "cameras{state=\"%s\"} %" PRIu64 "\n", state_names[s], counts[s]);
 }
 
+static void put_worker_failures(FILE *out, const uint64_t counts[WORKER_FAILURE_COUNT])
+{
+    static const char *const reasons[] = {[WORKER_FAILED_SANDBOX] = "sandbox",
+                                          [WORKER_FAILED_SIGNAL] = "signal",
+                                          [WORKER_FAILED_STATUS] = "status"};
+    head(out, "worker_failures_total", "counter", "Workers that ended without being asked to.");
+    for (size_t i = 0; i < WORKER_FAILURE_COUNT; i++)
+        (void)fprintf(out, PREFIX "worker_failures_total{reason=\"%s\"} %" PRIu64 "\n", reasons[i],
+                      counts[i]);
+}
+
 static void put_totals(FILE *out, const struct camera_totals *totals)
 {
     for (size_t m = 0; m < sizeof(worker_metrics) / sizeof(worker_metrics[0]); m++) {
@@ -248,6 +259,7 @@ static void put_totals(FILE *out, const struct camera_totals *totals)
                  "Connections to cameras that failed or were lost.", totals->reconnects);
     single(out, "worker_restarts_total", "counter", "Workers that died and were replaced.",
            totals->worker_deaths);
+    put_worker_failures(out, totals->worker_failures);
 }
 
 static void put_server(FILE *out, const struct server *server)

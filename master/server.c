@@ -1,6 +1,7 @@
 #include "master/server.h"
 
 #include "common/log.h"
+#include "master/identity.h"
 #include "master/listener.h"
 #include "master/service.h"
 
@@ -80,6 +81,17 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
 /* --- reading the configuration again -------------------------------------- */
 
 /* What only a start can change stays as it is. */
+static void keep_identity(const struct conf *old, struct conf *fresh)
+{
+    if (strcmp(old->server.user, fresh->server.user) != 0 ||
+        strcmp(old->server.group, fresh->server.group) != 0 ||
+        old->server.sandbox != fresh->server.sandbox)
+        log_warnx(NULL, "reload: user, group and sandbox change at the next start only");
+    memcpy(fresh->server.user, old->server.user, sizeof(fresh->server.user));
+    memcpy(fresh->server.group, old->server.group, sizeof(fresh->server.group));
+    fresh->server.sandbox = old->server.sandbox;
+}
+
 static void keep_sockets(const struct conf *old, struct conf *fresh)
 {
     if (strcmp(old->server.bind, fresh->server.bind) != 0 ||
@@ -100,6 +112,7 @@ static void reload(struct run *r)
         return;
     }
     keep_sockets(r->conf, &fresh);
+    keep_identity(r->conf, &fresh);
     conf_free(r->conf);
     *r->conf = fresh; /* in place: everybody reads it through this pointer */
     explicit_bzero(&fresh, sizeof(fresh));
@@ -139,6 +152,45 @@ static int listen_on(struct run *r, enum route_port kind, uint32_t port)
     return rc;
 }
 
+/* Another user may not be able to read what root could: better said now than at the reload. */
+static int change_identity(struct run *r)
+{
+    struct conf trial;
+    char text[CONF_TEXT_MAX];
+    int rc = identity_change(r->conf->server.user, r->conf->server.group);
+    if (rc == 1 && conf_load(&trial, r->argc, r->argv, text, sizeof(text)) == CONF_RUN)
+        conf_free(&trial);
+    else if (rc == 1)
+        log_warnx(NULL, "SIGHUP will change nothing: as user %s, %s", r->conf->server.user, text);
+    return rc < 0 ? rc : 0;
+}
+
+/* The ports first: they may need root.  @return EXIT_SUCCESS or EXIT_FAILURE, with all closed. */
+static int start(struct run *r)
+{
+    struct server *server = &r->server;
+    int rc = service_open(&r->service, &r->loop);
+    if (rc != 0) {
+        log_errorx(NULL, "systemd has to hand over two stream sockets: streams, then snapshots");
+        goto fail;
+    }
+    if (listen_on(r, ROUTE_PORT_STREAM, r->conf->server.flv_port) != 0 ||
+        listen_on(r, ROUTE_PORT_SNAPSHOT, r->conf->server.snapshot_port) != 0 ||
+        change_identity(r) != 0)
+        goto fail;
+    rc = camera_table_open(&r->loop, r->conf, &server->cameras);
+    if (rc != 0) {
+        log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
+        goto fail;
+    }
+    service_notify_ready();
+    return EXIT_SUCCESS;
+fail:
+    listener_close(&server->listeners[ROUTE_PORT_STREAM]);
+    on_cameras_closed(r);
+    return EXIT_FAILURE;
+}
+
 int server_run(struct conf *conf, int argc, char *const *argv)
 {
     static struct run r; /* once per process, and too big for a stack */
@@ -161,22 +213,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     watch_signal(&r, &r.sigterm, on_stop_signal, SIGTERM);
     watch_signal(&r, &r.sigint, on_stop_signal, SIGINT);
 
-    int status = EXIT_FAILURE;
-    int rc = service_open(&r.service, &r.loop);
-    if (rc != 0) {
-        log_errorx(NULL, "systemd has to hand over two stream sockets: streams, then snapshots");
-    } else if ((rc = camera_table_open(&r.loop, conf, &r.server.cameras)) != 0) {
-        log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
-    } else if (listen_on(&r, ROUTE_PORT_STREAM, conf->server.flv_port) != 0 ||
-               listen_on(&r, ROUTE_PORT_SNAPSHOT, conf->server.snapshot_port) != 0) {
-        listener_close(&r.server.listeners[ROUTE_PORT_STREAM]);
-        camera_table_close(r.server.cameras, on_cameras_closed, &r);
-    } else {
-        status = EXIT_SUCCESS;
-        service_notify_ready();
-    }
-    if (rc != 0)
-        on_cameras_closed(&r);
+    int status = start(&r);
     (void)uv_run(&r.loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&r.loop);
     return status;

@@ -59,6 +59,7 @@ struct workers {
     size_t count;
     size_t spare; /* STARTING or SPARE */
     uint32_t next_id;
+    uint64_t failures[WORKER_FAILURE_COUNT];
 
     uv_process_t nursery;
     bool nursery_running; /* the process; its handle is open until on_nursery_closed() */
@@ -275,6 +276,11 @@ size_t workers_busy(const struct workers *workers)
     return workers->count - workers->spare;
 }
 
+const uint64_t *workers_failures(const struct workers *workers)
+{
+    return workers->failures;
+}
+
 /* --- the nursery ---------------------------------------------------------- */
 
 static void on_nursery(struct workers *ws, const struct ipc_ready *m)
@@ -297,15 +303,25 @@ static void on_spawned(struct workers *ws, const struct ipc_spawned *m)
 
 static void on_exited(struct workers *ws, const struct ipc_exited *m)
 {
-    (void)ws;
-    if (WIFSIGNALED(m->wait_status))
+    enum worker_failure failure = WORKER_FAILED_STATUS;
+    if (WIFSIGNALED(m->wait_status) && WTERMSIG(m->wait_status) == SIGSYS) {
+        failure = WORKER_FAILED_SANDBOX;
+        log_errorx(NULL,
+                   "worker %u (pid %u) was ended by its sandbox: it tried what only an attacker "
+                   "would; the kernel's log may name the system call",
+                   m->worker_id, m->pid);
+    } else if (WIFSIGNALED(m->wait_status)) {
+        failure = WORKER_FAILED_SIGNAL;
         log_errorx(NULL, "worker %u (pid %u) was killed by signal %d (%s)", m->worker_id, m->pid,
                    WTERMSIG(m->wait_status), strsignal(WTERMSIG(m->wait_status)));
-    else if (WEXITSTATUS(m->wait_status) != 0)
+    } else if (WEXITSTATUS(m->wait_status) != 0) {
         log_errorx(NULL, "worker %u (pid %u) ended with status %d", m->worker_id, m->pid,
                    WEXITSTATUS(m->wait_status));
-    else
+    } else {
         log_debug(NULL, "worker %u (pid %u) has left", m->worker_id, m->pid);
+        return;
+    }
+    ws->failures[failure]++;
 }
 
 static int dispatch_nursery(struct workers *ws, const struct ipc_msg *msg)
@@ -398,10 +414,12 @@ static int start_nursery(struct workers *ws)
     char fd_text[] = "3";
     char level[8];
     char format[8];
+    char sandbox[8];
     (void)snprintf(level, sizeof(level), "%s", levels[ws->conf->server.log_level]);
     (void)snprintf(format, sizeof(format), "%s",
                    ws->conf->server.log_format == LOG_FORMAT_JSON ? "json" : "text");
-    char *argv[] = {ws->program, fd_text, level, format, NULL};
+    (void)snprintf(sandbox, sizeof(sandbox), "%s", sandbox_mode_name(ws->conf->server.sandbox));
+    char *argv[] = {ws->program, fd_text, level, format, sandbox, NULL};
     uv_stdio_container_t stdio[NURSERY_FD + 1] = {
         {.flags = UV_IGNORE},
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},

@@ -20,6 +20,14 @@
 struct workers;
 struct worker;
 
+/* How workers end that were not asked to. */
+enum worker_failure {
+    WORKER_FAILED_SANDBOX, /* it tried what only somebody else's code would (sandbox_seccomp.h) */
+    WORKER_FAILED_SIGNAL,  /* crashed, or killed because it was silent */
+    WORKER_FAILED_STATUS,  /* gave up */
+    WORKER_FAILURE_COUNT
+};
+
 struct workers_events {
     /* From a worker that was taken; owner is what worker_set_owner() said. */
     void (*on_state)(void *owner, const struct ipc_state *state);
@@ -45,6 +53,9 @@ void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx
 
 /** How many worker processes have a camera, or are on their way out. */
 size_t workers_busy(const struct workers *workers);
+
+/** @return how many have ended like that, ever.  Borrowed, WORKER_FAILURE_COUNT of them. */
+const uint64_t *workers_failures(const struct workers *workers);
 
 /**
  * A worker that has no camera yet: a spare one, or one that is only being forked.

@@ -1,5 +1,6 @@
 /* cam-httpflv-worker: started by the master as the nursery, with its channel as a descriptor. */
 #include "common/log.h"
+#include "common/sandbox_mode.h"
 #include "worker/nursery.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 static int usage(void)
 {
     (void)fprintf(stderr, "cam-httpflv-worker is started by cam-httpflv, not by hand:\n"
-                          "cam-httpflv-worker CHANNEL_FD LOG_LEVEL text|json\n");
+                          "cam-httpflv-worker CHANNEL_FD LOG_LEVEL text|json SANDBOX\n");
     return EXIT_FAILURE;
 }
 
@@ -21,8 +22,10 @@ int main(int argc, char **argv)
 {
     argv = uv_setup_args(argc, argv); /* workers show their camera in the process list */
     enum log_level level;
+    enum sandbox_mode sandbox;
     char *end;
-    if (argc != 4 || log_level_parse(argv[2], &level) != 0)
+    if (argc != 5 || log_level_parse(argv[2], &level) != 0 ||
+        sandbox_mode_parse(argv[4], &sandbox) != 0)
         return usage();
     long channel = strtol(argv[1], &end, 10);
     if (*end != '\0' || channel < 3 || fcntl((int)channel, F_SETFD, FD_CLOEXEC) == -1)
@@ -33,5 +36,5 @@ int main(int argc, char **argv)
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
     (void)uv_set_process_title("cam-httpflv: nursery");
-    return nursery_run((int)channel);
+    return nursery_run((int)channel, sandbox);
 }

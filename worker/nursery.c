@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "worker/av_util.h"
 #include "worker/rtsp_tls.h"
+#include "worker/sandbox.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct child {
 struct nursery {
     int channel;
     int sigchld; /* signalfd */
+    enum sandbox_mode sandbox;
     struct child *children;
     size_t count;
     size_t capacity;
@@ -112,6 +114,9 @@ static void become_worker(struct nursery *n, uint32_t worker_id, int channel)
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    log_set_process("worker");
+    if (sandbox_enter(n->sandbox) != 0)
+        exit(EXIT_FAILURE);
     exit(worker_run(worker_id, channel));
 }
 
@@ -220,15 +225,17 @@ static void wait_for_children(void)
     }
 }
 
-int nursery_run(int channel)
+int nursery_run(int channel, enum sandbox_mode sandbox)
 {
-    struct nursery n = {.channel = channel, .sigchld = open_sigchld()};
+    struct nursery n = {.channel = channel, .sigchld = open_sigchld(), .sandbox = sandbox};
     if (n.sigchld == -1) {
         log_error(NULL, "cannot watch for ended workers");
         return EXIT_FAILURE;
     }
     av_util_log_open();
     warm_up();
+    if (sandbox_prepare(sandbox) != 0)
+        return EXIT_FAILURE;
     const struct ipc_ready hello = {.version = IPC_VERSION, .pid = (uint32_t)getpid()};
     report(&n, IPC_NURSERY, &hello);
 

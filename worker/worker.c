@@ -214,7 +214,6 @@ int worker_run(uint32_t worker_id, int channel)
     struct worker w = {.channel = channel, .phase = IPC_PH_BOOT};
     char title[64];
     (void)snprintf(title, sizeof(title), "cam-httpflv: spare worker %u", worker_id);
-    log_set_process("worker");
     (void)signal(SIGPIPE, SIG_IGN);
     if (uv_loop_init(&w.loop) != 0) {
         log_error(NULL, "cannot make an event loop");

@@ -58,6 +58,9 @@ static void test_defaults(void **state)
     assert_int_equal(conf.server.snapshot_port, 8006);
     assert_int_equal(conf.server.log_level, LOG_LEVEL_INFO);
     assert_int_equal(conf.server.log_format, LOG_FORMAT_TEXT);
+    assert_string_equal(conf.server.user, "");
+    assert_string_equal(conf.server.group, "");
+    assert_int_equal(conf.server.sandbox, SANDBOX_ON);
     assert_int_equal(conf.server.spare_workers, 2);
     assert_int_equal(conf.server.max_cameras, 256);
     assert_int_equal(conf.server.max_viewers, 10000);
@@ -81,6 +84,9 @@ static void test_file(void **state)
             "   flv_port=0\n"
             "log_level : debug\n"
             "log_format = json\n"
+            "user = _cam-2.x\n"
+            "group = video\n"
+            "sandbox = require\n"
             "[camera]             ; every stream\n"
             "gop_max_bytes = 1073741824\n"
             "stall_timeout_ms = 100\n"
@@ -100,6 +106,9 @@ static void test_file(void **state)
     assert_int_equal(conf.server.snapshot_port, 8006);
     assert_int_equal(conf.server.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(conf.server.log_format, LOG_FORMAT_JSON);
+    assert_string_equal(conf.server.user, "_cam-2.x");
+    assert_string_equal(conf.server.group, "video");
+    assert_int_equal(conf.server.sandbox, SANDBOX_REQUIRE);
     assert_int_equal(conf.camera.gop_max_bytes, 1073741824);
     assert_int_equal(conf.camera.stall_timeout_ms, 100);
     assert_int_equal(conf.camera.idle_timeout_ms, 0);
@@ -140,6 +149,15 @@ static void test_file_errors(void **state)
                "cams.ini:2: [server] log_level: error, warn, info, debug or trace is accepted");
     read_fails("[server]\nlog_format = xml\n",
                "cams.ini:2: [server] log_format: text or json is accepted");
+    read_fails("[server]\nsandbox = yes\n",
+               "cams.ini:2: [server] sandbox: on, off or require is accepted");
+    read_fails("[server]\nuser = -x\n",
+               "cams.ini:2: [server] user: a name of up to 31 letters, digits, '.', '_' and '-' is "
+               "accepted");
+    read_fails(
+        "[server]\ngroup = a b\n",
+        "cams.ini:2: [server] group: a name of up to 31 letters, digits, '.', '_' and '-' is "
+        "accepted");
     read_fails("[viewer]\nflv_port = 1\n",
                "cams.ini:2: [viewer] flv_port: unknown key; queue_max_ms, stall_timeout_ms are "
                "accepted");

@@ -1,0 +1,128 @@
+"""Workers as they run: what the kernel says they gave up, what a violation costs; a master that is not root."""
+import os
+import pwd
+import re
+import signal
+import stat
+import subprocess
+
+import pytest
+
+from conftest import QUICK
+from lib import processes
+from lib.gateway import binary, build_dir, clean_environment, free_port
+from lib.http import request
+from lib.wait import wait_for
+
+USER = "nobody"
+
+
+def status(pid):
+    """What /proc says of a process: its fields as text."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+
+
+def failures(gateway, reason):
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    return int(re.search(r'^cam_httpflv_worker_failures_total\{reason="%s"\} (\d+)$' % reason, text, re.M).group(1))
+
+
+def test_workers_are_shut_in(gateway, camera):
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        wait_for(lambda: len(gateway.all_workers()) == 3, 20, "a worker and two spares")
+        for pid in gateway.all_workers():
+            wait_for(lambda p=pid: status(p)["Seccomp"] == "2", 20, f"the filter of {pid}")
+            fields = status(pid)
+            assert (fields["NoNewPrivs"], int(fields["CapPrm"], 16), int(fields["CapEff"], 16)) == ("1", 0, 0)
+            with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+                assert re.search(r"^Max core file size +0 +0 ", file.read(), re.M)
+        # Threads have what the process has.
+        worker, = gateway.worker_of(camera.port)
+        for task in os.listdir(f"/proc/{worker}/task"):
+            assert status(f"{worker}/task/{task}")["Seccomp"] == "2"
+
+
+def test_memory_of_a_shut_in_worker_is_known(gateway, camera):
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        text = request(gateway.snapshot_port, "/metrics").body.decode()
+        values = re.findall(r"^cam_httpflv_camera_resident_memory_bytes\{.*\} (\d+)$", text, re.M)
+        assert values and all(int(value) > 1 << 20 for value in values)
+
+
+def test_off(make_gateway, camera):
+    gateway = make_gateway("[server]\nsandbox = off\n" + QUICK)
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        worker, = gateway.worker_of(camera.port)
+        assert status(worker)["Seccomp"] == status(gateway.pid)["Seccomp"]
+        assert "sandbox = off" in gateway.log()
+
+
+def test_violation_is_logged_and_counted(gateway, camera):
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        worker, = gateway.worker_of(camera.port)
+        os.kill(worker, signal.SIGSYS)  # as the kernel does
+        viewer.wait_closed()
+    wait_for(lambda: failures(gateway, "sandbox") == 1, 20, "the violation to be counted")
+    assert failures(gateway, "signal") == 0
+    assert f"(pid {worker}) was ended by its sandbox" in gateway.log()
+    with gateway.view(camera.url()) as viewer:  # and the camera is there again
+        viewer.wait_frames(5)
+
+
+def reachable_by_others(path):
+    """May any user start the program?"""
+    while True:
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            return False
+        if path == "/":
+            return True
+        path = os.path.dirname(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user(make_gateway, camera):
+    if not reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+        pytest.skip(f"{build_dir()} is not for other users to enter")
+    gateway = make_gateway(f"[server]\nuser = {USER}\n" + QUICK)
+    wanted = pwd.getpwnam(USER)
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        for pid in [gateway.pid, gateway.nursery(), *gateway.all_workers()]:
+            fields = status(pid)
+            assert set(map(int, fields["Uid"].split())) == {wanted.pw_uid}, fields
+            assert set(map(int, fields["Gid"].split())) == {wanted.pw_gid}, fields
+            assert "0" not in fields["Groups"].split()
+            assert int(fields["CapPrm"], 16) == 0
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    assert int(re.search(r"^cam_httpflv_resident_memory_bytes (\d+)$", text, re.M).group(1)) > 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_who_cannot_read_the_configuration(make_gateway, tmp_path):
+    if not reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+        pytest.skip(f"{build_dir()} is not for other users to enter")
+    os.chmod(tmp_path, 0o700)
+    gateway = make_gateway(f"[server]\nuser = {USER}\n")
+    assert "SIGHUP will change nothing" in gateway.log()
+    os.kill(gateway.pid, signal.SIGHUP)
+    wait_for(lambda: "the configuration stays as it was" in gateway.log(), 20, "the reload to fail")
+    assert request(gateway.snapshot_port, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("lines,words", [
+    ("user = no-such-user-1\n", "no-such-user-1: there is no such user"),
+    (f"user = {USER}\ngroup = no-such-group-1\n", "no-such-group-1: there is no such group"),
+    ("group = daemon\n", "a user is needed"),
+])
+def test_nobody_of_that_name(tmp_path, lines, words):
+    file = tmp_path / "c.ini"
+    file.write_text(f"[server]\nbind = 127.0.0.1\nflv_port = {free_port()}\nsnapshot_port = 0\n" + lines)
+    result = subprocess.run([binary(), "--config", str(file)], env=clean_environment(), capture_output=True,
+                            text=True, timeout=60, check=False, preexec_fn=processes.die_with_parent)
+    assert result.returncode == 1
+    assert words in result.stderr

@@ -1,0 +1,476 @@
+/* From inside the sandbox, as a worker enters it: what is refused, what has to go on working. */
+#include "common/fd.h"
+#include "worker/sandbox.h"
+#include "worker/sandbox_landlock.h"
+#include "worker/sandbox_seccomp.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BIG_BYTES (256u << 20)
+
+/* @return 0 as expected, errno of what failed, or 255. */
+typedef int (*attempt_fn)(void);
+
+/* @return the wait status of a worker-like process in which the attempt was made. */
+static int run_inside(attempt_fn attempt)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (sandbox_enter(SANDBOX_ON) != 0)
+            _exit(254);
+        _exit(attempt());
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void assert_exit(attempt_fn attempt, int expected)
+{
+    int status = run_inside(attempt);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), expected);
+}
+
+/* In sanitizer builds some of it is only refused. */
+static void assert_killed(attempt_fn attempt)
+{
+    int status = run_inside(attempt);
+    if (WIFEXITED(status))
+        assert_int_not_equal(WEXITSTATUS(status), 0);
+    else
+        assert_int_equal(WTERMSIG(status), SIGSYS);
+#if !SANDBOX_SANITIZER
+    assert_true(WIFSIGNALED(status));
+#endif
+}
+
+static int error_of(long result)
+{
+    return result == -1 ? errno : 0;
+}
+
+static int open_for(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC, 0600);
+    int error = error_of(fd);
+    fd_close(&fd);
+    return error;
+}
+
+/* --- what is refused ------------------------------------------------------ */
+
+static int open_passwd(void)
+{
+    return open_for("/etc/passwd", O_RDONLY);
+}
+
+static int open_own_memory(void)
+{
+    return open_for("/proc/self/mem", O_RDONLY);
+}
+
+static int list_root(void)
+{
+    return open_for("/", O_RDONLY | O_DIRECTORY);
+}
+
+static int write_null(void)
+{
+    return open_for("/dev/null", O_WRONLY);
+}
+
+static int create_file(void)
+{
+    return open_for("/tmp/cam-httpflv-sandbox", O_RDONLY | O_CREAT);
+}
+
+static int create_nameless_file(void)
+{
+    return open_for("/tmp", O_TMPFILE | O_RDWR);
+}
+
+static int remove_file(void)
+{
+    return error_of(unlink("/nonexistent/file"));
+}
+
+static int open_unix_socket(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return error_of(fd);
+}
+
+static int open_packet_socket(void)
+{
+    return error_of(socket(AF_PACKET, SOCK_RAW, 0));
+}
+
+static int open_raw_socket(void)
+{
+    return error_of(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+}
+
+static int open_netlink_socket(void)
+{
+    return error_of(socket(AF_NETLINK, SOCK_RAW, 0));
+}
+
+static int listen_tcp(void)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd == -1 || bind(fd, (const struct sockaddr *)&any, sizeof(any)) != 0)
+        return 255;
+    return error_of(listen(fd, 1));
+}
+
+static int signal_parent(void)
+{
+    return error_of(kill(getppid(), 0));
+}
+
+static int signal_thread_of_parent(void)
+{
+    return error_of(syscall(SYS_tgkill, getppid(), getppid(), 0));
+}
+
+static int map_code(void)
+{
+    void *at = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? errno : 0;
+}
+
+static int make_code(void)
+{
+    void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? 255 : error_of(mprotect(at, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int use_io_uring(void)
+{
+    return error_of(syscall(SYS_io_uring_setup, 8, NULL));
+}
+
+static int newest_call(void)
+{
+    return error_of(syscall(500));
+}
+
+static int raise_limit(void)
+{
+    const struct rlimit limit = {.rlim_cur = 1, .rlim_max = 1};
+    return error_of(setrlimit(RLIMIT_CORE, &limit));
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    assert_exit(write_null, EPERM);
+    assert_exit(create_file, EPERM);
+    assert_exit(create_nameless_file, EPERM);
+    assert_exit(remove_file, EPERM);
+    assert_exit(open_unix_socket, EPERM);
+    assert_exit(open_packet_socket, EPERM);
+    assert_exit(open_raw_socket, EPERM);
+    assert_exit(open_netlink_socket, EPERM);
+    assert_exit(listen_tcp, EPERM);
+    assert_exit(map_code, EPERM);
+    assert_exit(make_code, EPERM);
+    assert_exit(raise_limit, EPERM);
+    assert_exit(use_io_uring, ENOSYS);
+    assert_exit(newest_call, ENOSYS);
+#if !SANDBOX_SANITIZER
+    assert_exit(signal_parent, EPERM);
+    assert_exit(signal_thread_of_parent, EPERM);
+#endif
+}
+
+static void test_files_are_out_of_reach(void **state)
+{
+    (void)state;
+    if (!sandbox_landlock_available())
+        skip();
+    assert_exit(open_passwd, EACCES);
+    assert_exit(list_root, EACCES);
+#if !SANDBOX_SANITIZER
+    assert_exit(open_own_memory, EACCES);
+#endif
+}
+
+/* --- what ends the process ------------------------------------------------ */
+
+static int start_program(void)
+{
+    char *const argv[] = {(char[]){"true"}, NULL};
+    (void)execv("/bin/true", argv);
+    return errno;
+}
+
+static int start_process(void)
+{
+    long pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        _exit(0);
+    return error_of(pid);
+}
+
+static int trace_parent(void)
+{
+    return error_of(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+}
+
+static int become_root(void)
+{
+    return error_of(syscall(SYS_setresuid, 0, 0, 0));
+}
+
+static int new_namespace(void)
+{
+    return error_of(unshare(CLONE_NEWUSER));
+}
+
+static int load_bpf(void)
+{
+    return error_of(syscall(SYS_bpf, 0, NULL, 0));
+}
+
+static int read_parent(void)
+{
+    return error_of(syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0));
+}
+
+static void test_ends_the_process(void **state)
+{
+    (void)state;
+    assert_killed(start_program);
+#if !SANDBOX_SANITIZER
+    assert_killed(start_process);
+#endif
+    assert_killed(trace_parent);
+    assert_killed(read_parent);
+    assert_killed(become_root);
+    assert_killed(new_namespace);
+    assert_killed(load_bpf);
+}
+
+/* --- what works ----------------------------------------------------------- */
+
+static uint16_t listener_port;
+
+static int connect_tcp(void)
+{
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons(listener_port),
+                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int rc = connect(fd, (const struct sockaddr *)&to, sizeof(to));
+    return rc == 0 || errno == EINPROGRESS ? 0 : errno;
+}
+
+static int send_udp(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(at);
+    char byte = 'x';
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) != 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) != 0 ||
+        sendto(fd, &byte, 1, 0, (const struct sockaddr *)&at, sizeof(at)) != 1)
+        return errno;
+    return recv(fd, &byte, 1, 0) == 1 ? 0 : errno;
+}
+
+static int look_up(void)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    int rc = getaddrinfo("localhost", "554", &hints, &list);
+    if (rc == 0)
+        freeaddrinfo(list);
+    return rc == 0 ? 0 : 255;
+}
+
+static void *in_thread(void *arg)
+{
+    void *big = malloc(BIG_BYTES);
+    if (big != NULL)
+        memset(big, 1, 4096);
+    *(int *)arg = big == NULL;
+    free(big);
+    return NULL;
+}
+
+static int start_threads(void)
+{
+    pthread_t threads[8];
+    int failed[8] = {0};
+    for (size_t i = 0; i < 8; i++) {
+        if (pthread_create(&threads[i], NULL, in_thread, &failed[i]) != 0)
+            return 255;
+    }
+    int rc = 0;
+    for (size_t i = 0; i < 8; i++) {
+        (void)pthread_join(threads[i], NULL);
+        rc |= failed[i];
+    }
+    return rc;
+}
+
+static int read_certificates(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    int rc = SSL_CTX_load_verify_dir(ctx, X509_get_default_cert_dir()) == 1 ? 0 : 1;
+    DIR *directory = opendir(X509_get_default_cert_dir());
+    if (directory == NULL)
+        rc = errno;
+    else
+        (void)closedir(directory);
+    SSL_CTX_free(ctx);
+    return rc;
+}
+
+static int use_tls(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
+    int rc = ssl != NULL ? 0 : 255;
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    return rc;
+}
+
+static int read_random_device(void)
+{
+    return open_for("/dev/urandom", O_RDONLY);
+}
+
+static int read_name_service(void)
+{
+    return open_for("/etc/hosts", O_RDONLY);
+}
+
+static int abort_itself(void)
+{
+    abort();
+}
+
+static int listen_outside(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    listener_port = ntohs(at.sin_port);
+    return fd;
+}
+
+static void test_works(void **state)
+{
+    (void)state;
+    int listener = listen_outside();
+    assert_exit(connect_tcp, 0);
+    fd_close(&listener);
+    assert_exit(send_udp, 0);
+    assert_exit(look_up, 0);
+    assert_exit(start_threads, 0);
+    assert_exit(use_tls, 0);
+    assert_exit(read_random_device, 0);
+    if (access("/etc/hosts", R_OK) == 0)
+        assert_exit(read_name_service, 0);
+    if (access(X509_get_default_cert_dir(), R_OK) == 0)
+        assert_exit(read_certificates, 0);
+}
+
+/* Otherwise a failed assertion of ours would look like somebody else's work. */
+static void test_abort_is_an_abort(void **state)
+{
+    (void)state;
+    int status = run_inside(abort_itself);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static int no_core(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 0 ? 0 : 1;
+}
+
+static int too_much_memory(void)
+{
+    void *at = mmap(NULL, SANDBOX_DATA_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? errno : 0;
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    assert_exit(no_core, 0);
+#if !SANDBOX_SANITIZER
+    assert_exit(too_much_memory, ENOMEM);
+#endif
+}
+
+static void test_modes(void **state)
+{
+    (void)state;
+    enum sandbox_mode mode;
+    for (int i = 0; i < SANDBOX_MODE_COUNT; i++) {
+        assert_int_equal(sandbox_mode_parse(sandbox_mode_name((enum sandbox_mode)i), &mode), 0);
+        assert_int_equal(mode, i);
+    }
+    assert_int_equal(sandbox_mode_parse("yes", &mode), -EINVAL);
+    assert_int_equal(sandbox_mode_parse("", &mode), -EINVAL);
+    assert_int_equal(sandbox_enter(SANDBOX_OFF), 0);
+    assert_int_equal(open_passwd(), 0);
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    return sandbox_prepare(SANDBOX_ON);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_files_are_out_of_reach),
+        cmocka_unit_test(test_ends_the_process),
+        cmocka_unit_test(test_works),
+        cmocka_unit_test(test_abort_is_an_abort),
+        cmocka_unit_test(test_limits),
+    };
+    return cmocka_run_group_tests(tests, prepare, NULL);
+}

@@ -1,0 +1,33 @@
+/*
+ * Which system calls a worker may make (seccomp, through libseccomp).  The nursery asks whether the
+ * kernel has it, the worker enters.
+ *
+ * A list of what is allowed.  What is not in it
+ *  - ends the process (SIGSYS, which the master logs and counts as `sandbox`) when nothing that we
+ *    link has an honest use for it: starting programs or processes, looking into others, mounting,
+ *    loading modules, other identities.  Then somebody else is at work, and shall not try twice;
+ *  - fails as if the kernel were older (ENOSYS) when libraries try it and have something older to
+ *    fall back on: clone3(), whose flags a filter cannot see, io_uring, what is newer than the
+ * list;
+ *  - fails with EPERM otherwise: a library that tries it copes, or reports an error.
+ *
+ * Arguments are filtered where the call alone says too little: clone() for threads only, socket()
+ * for IPv4 and IPv6 only, open() for reading only, mmap() and mprotect() not for code, tgkill() of
+ * this process only; prctl(), ioctl(), fcntl(), setsockopt() and prlimit() by what is asked.
+ */
+#ifndef WORKER_SANDBOX_SECCOMP_H
+#define WORKER_SANDBOX_SECCOMP_H
+
+#include <stdbool.h>
+
+/** Does this kernel have filters, and those that end a process (4.14)? */
+bool sandbox_seccomp_available(void);
+
+/**
+ * Filter the system calls of the calling thread and of those it will start.  Needs no_new_privs.
+ *
+ * @return 0 or negative errno.
+ */
+int sandbox_seccomp_enter(void);
+
+#endif /* WORKER_SANDBOX_SECCOMP_H */
