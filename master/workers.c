@@ -4,6 +4,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "master/outbox.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,6 +29,7 @@ struct worker {
     struct workers *workers;
     uint32_t id;
     int channel;
+    struct outbox outbox; /* what the channel has no room for */
     uv_poll_t poll;
     enum ipc_phase phase;
     pid_t pid;   /* 0 until READY */
@@ -117,6 +119,7 @@ static void drop_worker(struct worker *w)
         w->workers->spare--;
     uv_close((uv_handle_t *)&w->poll, on_worker_closed);
     fd_close(&w->channel);
+    outbox_clear(&w->outbox);
     if (w->owner != NULL)
         w->workers->events->on_gone(w->owner);
     fill_spares(w->workers);
@@ -176,10 +179,19 @@ static int dispatch_worker(struct worker *w, const struct ipc_msg *msg)
     }
 }
 
+static void on_worker_channel(uv_poll_t *handle, int status, int events);
+
+static void poll_worker(struct worker *w)
+{
+    int events = UV_READABLE | (outbox_is_empty(&w->outbox) ? 0 : UV_WRITABLE);
+    (void)uv_poll_start(&w->poll, events, on_worker_channel);
+}
+
 static void on_worker_channel(uv_poll_t *handle, int status, int events)
 {
-    (void)events;
     struct worker *w = handle->data;
+    if (status == 0 && (events & UV_WRITABLE) != 0 && outbox_flush(&w->outbox, w->channel) == 0)
+        poll_worker(w); /* a broken channel says so by reading, too */
     struct ipc_msg msg;
     int rc = status < 0 ? 0 : 1;
     while (rc == 1 && !w->closing) {
@@ -222,7 +234,8 @@ static struct worker *spawn_worker(struct workers *ws)
     if (uv_poll_init(ws->loop, &w->poll, w->channel) != 0)
         abort(); /* a fresh socket: only our own mistake could be refused */
     w->poll.data = w;
-    (void)uv_poll_start(&w->poll, UV_READABLE, on_worker_channel);
+    outbox_init(&w->outbox);
+    poll_worker(w);
     LIST_INSERT_HEAD(&ws->list, w, link);
     ws->count++;
     ws->spare++;
@@ -257,7 +270,11 @@ struct worker *workers_take(struct workers *workers, void *owner)
 
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd)
 {
-    return ipc_send(worker->channel, type, payload, fd);
+    bool waited = !outbox_is_empty(&worker->outbox);
+    int rc = outbox_send(&worker->outbox, worker->channel, type, payload, fd);
+    if (!waited && !outbox_is_empty(&worker->outbox))
+        poll_worker(worker);
+    return rc;
 }
 
 void worker_release(struct worker *worker)

@@ -66,7 +66,7 @@ const uint64_t *workers_failures(const struct workers *workers);
  */
 struct worker *workers_take(struct workers *workers, void *owner);
 
-/** Send a message. @return as ipc_send(). */
+/** Send a message; it may wait in the worker's outbox. @return as outbox_send(). */
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd);
 
 /** It was told to end and is nobody's from now on: no event comes, w is not to be used again. */
