@@ -29,6 +29,7 @@ struct client {
     int fd;
     enum client_state state;
     bool blocked; /* the socket is full: wait until it is writable */
+    bool backlog; /* there is more to write: client_catch_up() does */
     bool websocket;
     struct websocket_parser parser;
     struct ipc_client *request; /* until the answer is given */
@@ -88,29 +89,52 @@ static void set_blocked(struct client *c, bool blocked)
     update_poll(c);
 }
 
-void client_flush(struct client *client)
+/* It gets the rest when the others have had their turn. */
+static void set_backlog(struct client *c)
 {
-    if (client->state != CLIENT_STREAMING || client->blocked)
-        return;
-    uint64_t before = client->output.bytes;
-    enum flv_output_result result = flv_output_write(&client->output, client->fd);
-    if (client->output.bytes != before)
-        client->progress_ms = clock_ms();
+    c->backlog = true;
+    c->env->on_backlog(c->env->ctx);
+}
+
+static void write_some(struct client *c)
+{
+    uint64_t before = c->output.bytes;
+    enum flv_output_result result = flv_output_write(&c->output, c->fd);
+    if (c->output.bytes != before)
+        c->progress_ms = clock_ms();
     switch (result) {
     case FLV_OUTPUT_DONE:
     case FLV_OUTPUT_FULL:
-        set_blocked(client, result == FLV_OUTPUT_FULL);
+        set_blocked(c, result == FLV_OUTPUT_FULL);
+        break;
+    case FLV_OUTPUT_MORE:
+        set_backlog(c);
         break;
     case FLV_OUTPUT_LOST:
-        close_now(client, "connection lost");
+        close_now(c, "connection lost");
         break;
     case FLV_OUTPUT_CODEC:
-        client_close(client, "the camera changed its codec");
+        client_close(c, "the camera changed its codec");
         break;
     case FLV_OUTPUT_END:
-        client_close(client, "timestamps near 2^31 ms");
+        client_close(c, "timestamps near 2^31 ms");
         break;
     }
+}
+
+void client_flush(struct client *client)
+{
+    if (client->state == CLIENT_STREAMING && !client->blocked && !client->backlog)
+        write_some(client);
+}
+
+bool client_catch_up(struct client *client)
+{
+    if (client->state != CLIENT_STREAMING || !client->backlog)
+        return false;
+    client->backlog = false;
+    write_some(client);
+    return true;
 }
 
 /* --- input ---------------------------------------------------------------- */
@@ -170,7 +194,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         on_readable(c);
     if ((events & UV_WRITABLE) != 0 && c->state == CLIENT_STREAMING) {
         set_blocked(c, false);
-        client_flush(c);
+        set_backlog(c);
     }
 }
 

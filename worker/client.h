@@ -32,6 +32,8 @@ struct client_env {
     const char *camera;              /* redacted URL for error bodies.  Borrowed. */
     /* The viewer is gone, its memory goes when this returns. */
     void (*on_closed)(void *ctx, struct client *client);
+    /* A viewer has a backlog: client_catch_up() is to be called. */
+    void (*on_backlog)(void *ctx);
     void *ctx;
 };
 
@@ -58,8 +60,11 @@ struct client *client_open(const struct client_env *env, int *fd, const struct i
  */
 void client_start(struct client *client, struct codec_config *audio);
 
-/** Write what can be written now.  Does nothing while the socket is full. */
+/** Write what is new.  Does nothing while the socket is full, or there is a backlog. */
 void client_flush(struct client *client);
+
+/** Write a part of the viewer's backlog. @return false: it has none, or its socket is full. */
+bool client_catch_up(struct client *client);
 
 /** Answer a waiting viewer with an error, then close. */
 void client_fail(struct client *client, enum http_error error, const char *message);

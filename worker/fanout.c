@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define CHECK_INTERVAL_MS 1000
+#define CATCH_UP_AT_ONCE 16 /* parts of backlogs, about 64 KiB each */
 
 struct fanout {
     struct client_env env;
@@ -19,6 +20,8 @@ struct fanout {
     struct codec_config *audio; /* one reference, or NULL */
     uv_timer_t hold;            /* audio is waiting for the next video frame */
     uv_timer_t check;
+    uv_idle_t idle;            /* runs while a viewer has a backlog */
+    size_t next_turn;          /* index of the viewer that wrote a part of its backlog last */
     struct client_totals gone; /* of viewers that have left */
     struct ipc_histogram join;
     void (*closed)(void *ctx); /* set once closing */
@@ -28,7 +31,7 @@ struct fanout {
 static void free_when_done(struct fanout *f)
 {
     if (f->closed == NULL || f->count > 0 || uv_is_active((uv_handle_t *)&f->hold) ||
-        f->hold.data != NULL || f->check.data != NULL)
+        f->hold.data != NULL || f->check.data != NULL || f->idle.data != NULL)
         return;
     f->closed(f->closed_ctx);
     codec_config_unref(&f->audio);
@@ -59,6 +62,29 @@ static void flush_all(struct fanout *f)
         client_flush(f->clients[i]);
 }
 
+/*
+ * Backlogs, of viewers who join or whose sockets were full, are written a few at a time between two
+ * looks for events: new frames and new viewers wait for a millisecond, not until all have theirs.
+ */
+static void on_idle(uv_idle_t *idle)
+{
+    struct fanout *f = idle->data;
+    int written = 0;
+    for (size_t seen = 0; seen < f->count && written < CATCH_UP_AT_ONCE; seen++) {
+        f->next_turn = f->next_turn + 1 < f->count ? f->next_turn + 1 : 0;
+        written += client_catch_up(f->clients[f->next_turn]);
+    }
+    if (written == 0)
+        (void)uv_idle_stop(idle);
+}
+
+static void on_backlog(void *ctx)
+{
+    struct fanout *f = ctx;
+    if (f->closed == NULL)
+        (void)uv_idle_start(&f->idle, on_idle);
+}
+
 static void on_hold(uv_timer_t *timer)
 {
     flush_all(timer->data);
@@ -82,15 +108,17 @@ struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, cons
                                  .limits = limits,
                                  .camera = camera,
                                  .on_closed = on_client_closed,
+                                 .on_backlog = on_backlog,
                                  .ctx = f};
     (void)uv_timer_init(loop, &f->hold);
     (void)uv_timer_init(loop, &f->check);
-    f->hold.data = f->check.data = f;
+    (void)uv_idle_init(loop, &f->idle);
+    f->hold.data = f->check.data = f->idle.data = f;
     (void)uv_timer_start(&f->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
     return f;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     struct fanout *f = handle->data;
     handle->data = NULL;
@@ -103,8 +131,9 @@ void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx)
     fanout->closed_ctx = ctx;
     for (size_t i = 0; i < fanout->count; i++)
         client_close(fanout->clients[i], "the server closes");
-    uv_close((uv_handle_t *)&fanout->hold, on_timer_closed);
-    uv_close((uv_handle_t *)&fanout->check, on_timer_closed);
+    uv_close((uv_handle_t *)&fanout->hold, on_handle_closed);
+    uv_close((uv_handle_t *)&fanout->check, on_handle_closed);
+    uv_close((uv_handle_t *)&fanout->idle, on_handle_closed);
 }
 
 void fanout_limits_changed(struct fanout *fanout)

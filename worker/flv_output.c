@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+/* Of one write: no more frames, and no further one once there are so many bytes. */
 #define BATCH_FRAMES 16
+#define BATCH_BYTES (64 * 1024)
 
 /* --- bytes between tags ----------------------------------------------------- */
 
@@ -210,6 +212,7 @@ static void batch_fill(struct flv_output *o, struct batch *b)
     b->partial_bytes = 0;
     b->tag_count = 0;
     b->before = o->at;
+    o->codec_changed = false;
     if (o->partial.frame != NULL) {
         b->partial_bytes = tag_len(&o->partial) - o->partial_sent;
         b->iov_count = iov_skip(b->iov, tag_iov(&o->partial, b->iov), o->partial_sent);
@@ -219,7 +222,8 @@ static void batch_fill(struct flv_output *o, struct batch *b)
         b->iov[b->iov_count++] = (struct iovec){o->head + o->head_sent, b->head_bytes};
     b->bytes = b->partial_bytes + b->head_bytes;
 
-    while (o->started && b->tag_count < BATCH_FRAMES &&
+    int most = o->bytes == 0 ? 1 : BATCH_FRAMES; /* the key frame alone comes first */
+    while (o->started && b->tag_count < most && b->bytes < BATCH_BYTES &&
            next_tag(o, b->head_bytes == 0 && b->tag_count == 0, &b->tags[b->tag_count])) {
         b->iov_count += tag_iov(&b->tags[b->tag_count], b->iov + b->iov_count);
         b->bytes += tag_len(&b->tags[b->tag_count]);
@@ -268,14 +272,13 @@ static void batch_sent(struct flv_output *o, const struct batch *b, size_t n)
     }
 }
 
-/* One sendmsg().  more: it all went out, and there may be more to write. */
-static enum flv_output_result write_batch(struct flv_output *o, int fd, bool *more)
+/* One sendmsg(). */
+static enum flv_output_result write_batch(struct flv_output *o, int fd)
 {
     struct batch b;
     batch_fill(o, &b);
-    *more = b.bytes > 0 || o->head_len > 0; /* a sequence header was made: it leads the next one */
-    if (b.bytes == 0)
-        return FLV_OUTPUT_DONE;
+    if (b.bytes == 0) /* a sequence header may have been made: it leads the next one */
+        return o->head_len > 0 ? FLV_OUTPUT_MORE : FLV_OUTPUT_DONE;
 
     struct msghdr mh = {.msg_iov = b.iov, .msg_iovlen = (size_t)b.iov_count};
     ssize_t n;
@@ -288,19 +291,22 @@ static enum flv_output_result write_batch(struct flv_output *o, int fd, bool *mo
     o->bytes += sent;
     if (n == -1 && !full)
         return FLV_OUTPUT_LOST;
-    return sent < b.bytes ? FLV_OUTPUT_FULL : FLV_OUTPUT_DONE;
+    if (sent < b.bytes)
+        return FLV_OUTPUT_FULL;
+    bool more = o->started && o->at.cursor < frame_ring_head(o->ring);
+    return more ? FLV_OUTPUT_MORE : FLV_OUTPUT_DONE;
 }
 
 enum flv_output_result flv_output_write(struct flv_output *output, int fd)
 {
     enum flv_output_result result;
-    bool more;
     if (output->started)
         keep_up(output);
+    uint64_t before = output->bytes;
     do
-        result = write_batch(output, fd, &more);
-    while (result == FLV_OUTPUT_DONE && more);
-    if (result == FLV_OUTPUT_DONE && output->codec_changed)
+        result = write_batch(output, fd);
+    while (result == FLV_OUTPUT_MORE && output->bytes == before);
+    if (output->codec_changed && (result == FLV_OUTPUT_DONE || result == FLV_OUTPUT_MORE))
         result = FLV_OUTPUT_CODEC;
     if (result == FLV_OUTPUT_DONE && output->at.clock.last_ms[TRACK_VIDEO] > VIEWER_CLOCK_MAX_MS)
         result = FLV_OUTPUT_END;

@@ -40,7 +40,7 @@ struct flv_output {
     bool websocket;
     bool want_audio;
     bool started;       /* the preamble was appended */
-    bool codec_changed; /* the next frame is in another codec */
+    bool codec_changed; /* the frame after the last batch is in another codec */
     struct flv_output_position at;
     int64_t join_dts_us;                      /* newest frame when this viewer came */
     struct codec_config *config[TRACK_COUNT]; /* what it was told.  One reference each */
@@ -59,6 +59,7 @@ struct flv_output {
 enum flv_output_result {
     FLV_OUTPUT_DONE,  /* everything there is was written */
     FLV_OUTPUT_FULL,  /* the socket takes no more for now */
+    FLV_OUTPUT_MORE,  /* there is more: a backlog */
     FLV_OUTPUT_LOST,  /* the connection is gone */
     FLV_OUTPUT_CODEC, /* what comes next is in another codec, which no player takes: close */
     FLV_OUTPUT_END    /* timestamps near 2^31 ms: close */
@@ -90,7 +91,10 @@ bool flv_output_is_between_messages(const struct flv_output *output);
 void flv_output_start(struct flv_output *output, enum ipc_join join, struct codec_config *video,
                       struct codec_config *audio);
 
-/** Write what there is to fd, non-blocking. */
+/**
+ * Write to fd, non-blocking, by one system call: all that is new, or the beginning of a backlog.
+ * The first write goes no further than the first key frame.
+ */
 enum flv_output_result flv_output_write(struct flv_output *output, int fd);
 
 #endif /* WORKER_FLV_OUTPUT_H */

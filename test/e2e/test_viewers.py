@@ -1,5 +1,8 @@
 """What viewers live through: joining, being slow, WebSocket, cameras that lie about time or change."""
+import contextlib
 import json
+import os
+import signal
 import socket
 import struct
 import time
@@ -9,7 +12,7 @@ import pytest
 from conftest import QUICK
 from lib import fake_rtsp, processes
 from lib.flv import FlvReader
-from lib.http import head_bytes, request, stream_target
+from lib.http import connect, head_bytes, request, stream_target
 from lib.wait import wait_for
 from lib.websocket import BINARY, CLOSE, PING, PONG, WebSocket
 
@@ -154,6 +157,24 @@ def test_join_key_waits_for_the_next_key_frame(shared_gateway, make_camera):
             picture = second.flv.video[0].pictures()[0]
             first.wait(lambda v: any(f.pictures()[0] == picture and f.received >= second.started
                                      for f in v.flv.video), 10, "the same picture at the first viewer")
+
+
+def test_many_join_at_once(shared_gateway, make_camera):
+    """More than the channel to the worker holds: all are served, none is told to come again."""
+    camera = make_camera()
+    request_head = head_bytes(stream_target(camera.url(), audio="none"))
+    with shared_gateway.view(camera.url()) as first, contextlib.ExitStack() as stack:
+        first.wait_frames(10)
+        worker = shared_gateway.worker_of(camera.port)[0]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            socks = [stack.enter_context(connect(shared_gateway.flv_port)) for _ in range(600)]
+            for sock in socks:
+                sock.sendall(request_head)
+            assert request(shared_gateway.snapshot_port, "/healthz").status == 200  # those before have been read
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert {sock.recv(12) for sock in socks} == {b"HTTP/1.1 200"}
 
 
 # --- slow viewers, and those who leave -----------------------------------------------------------------
