@@ -88,7 +88,8 @@ WORKER_OBJ := $(call obj,$(WORKER_SRC))
 ALL_OBJ    := $(COMMON_OBJ) $(MASTER_OBJ) $(WORKER_OBJ) $(call obj,$(UNIT_SRC) $(FUZZ_SRC) test/fuzz/main.c)
 UNIT_BIN   := $(patsubst test/unit/%.c,$(O)/test/%,$(UNIT_SRC))
 FUZZ_BIN   := $(patsubst test/fuzz/%.c,$(O)/test/%,$(FUZZ_SRC))
-BENCH_BIN  := $(patsubst test/bench/%.c,$(O)/bench/%,$(sort $(wildcard test/bench/*.c)))
+BENCH_FILE := $(patsubst test/bench/%.c,$(O)/bench/%,$(sort $(wildcard test/bench/*.c)))
+BENCH_BIN  := $(BENCH_FILE) $(O)/bench/flvload
 BINS       := $(O)/cam-httpflv $(O)/cam-httpflv-worker
 
 # --- output -------------------------------------------------------------
@@ -241,13 +242,16 @@ lint: headers web-dev
 
 # Tools of the benchmark: measured beside the program, not part of it.
 $(O)/bench/avdelay: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS)
-$(O)/bench/%: test/bench/%.c $(wildcard test/bench/*.h) $(O)/.flags
+$(O)/bench/flvload: $(wildcard test/bench/flvload/*.[ch])
+$(BENCH_FILE): $(O)/bench/%: test/bench/%.c $(wildcard test/bench/*.h)
+$(BENCH_BIN): $(O)/.flags
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o $@ $< $(BENCH_FLAGS)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o $@ $(filter %.c,$^) $(BENCH_FLAGS)
 
 bench: all $(BENCH_BIN)
 	/usr/bin/python3 test/bench/bench.py $(BENCH_ARGS)
+	/usr/bin/python3 test/bench/bench_viewers.py $(BENCH_VIEWERS_ARGS)
 	/usr/bin/python3 test/bench/bench_snapshot.py $(BENCH_SNAPSHOT_ARGS)
 	/usr/bin/python3 test/bench/bench_page.py $(BENCH_PAGE_ARGS)
 	/usr/bin/python3 test/bench/bench_rtsp.py $(BENCH_RTSP_ARGS)

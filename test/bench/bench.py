@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""make bench: cold start, memory per worker, fan-out.  Tables on stdout and in build/bench/.
+"""make bench: cold start, memory per worker.  Tables on stdout and in build/bench/.
 
-Figures depend on the machine; what is comparable is each one's ratio to the reference measured in
-the same run: the bare RTSP dialogue for the cold start, the bare loop of fanout-limit for fan-out.
+Figures depend on the machine; what is comparable is the cold start's ratio to the bare RTSP dialogue,
+measured in the same run.
 """
 import argparse
 import os
@@ -10,15 +10,14 @@ import re
 import socket
 import statistics
 import struct
-import subprocess
 import tempfile
 import time
 
-from measure import CpuSampler, table, write  # first: it leads to lib
+from measure import table, write  # first: it leads to lib
 
 from lib import processes
 from lib.cameras import SampleCameras
-from lib.gateway import Gateway, build_dir, free_port
+from lib.gateway import Gateway
 from lib.wait import wait_for
 
 ROW = "720p-H264-AAC"
@@ -146,89 +145,6 @@ def bench_memory(cameras, directory, seconds):
     return result
 
 
-# --- fan-out --------------------------------------------------------------------------------------
-
-def load(url, viewers, seconds, cpu):
-    """flvload's key=value summary."""
-    # -s 5: joining viewers get the whole GOP first; that is not the steady state.
-    result = subprocess.run(["taskset", "-c", str(cpu), os.path.join(build_dir(), "bench", "flvload"), "-c",
-                             str(viewers), "-r", "400", "-t", str(seconds), "-s", "5", "-w", "30", "-q", "-k", url],
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds * 3 + 120)
-    line = next(x for x in result.stdout.splitlines() if x.startswith("KV "))
-    return {k: float(v) for k, v in (pair.split("=") for pair in line.split()[1:])}
-
-
-def bench_bare(viewers, seconds, shape, mode):
-    port = free_port()
-    server = subprocess.Popen(["taskset", "-c", "0", os.path.join(build_dir(), "bench", "fanout-limit"), str(port),
-                               str(viewers), str(seconds), mode, str(shape["video_bytes"]),
-                               f"{shape['audio_per_second']:.2f}", str(shape["audio_bytes"])],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    try:
-        wait_for(lambda: listening(port), 10, "the bare loop to listen", interval=0.01)
-        summary = load(f"http://127.0.0.1:{port}/", viewers, seconds + 5, 1)  # until the server ends
-        output = server.communicate(timeout=60)[0]
-    finally:
-        if server.poll() is None:
-            server.kill()
-            server.wait()
-    values = dict(pair.split("=") for pair in output.split())
-    return {"cpu": float(values["cpu"]), "mbps": float(values["mbps"]), "fails": int(values["fails"]),
-            "load_cpu": summary["cpu"]}
-
-
-def listening(port):
-    with open("/proc/net/tcp", encoding="ascii") as file:
-        return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
-                   for line in file.readlines()[1:])
-
-
-def bench_gateway(cameras, directory, viewers, seconds):
-    """The whole program on core 0; camera and viewers on core 1."""
-    url = cameras.rtsp_url(ROW)
-    with Gateway(directory, QUICK_IDLE, log_level="info", prefix=("taskset", "-c", "0")) as gateway:
-        with gateway.view(url) as viewer:
-            viewer.wait_frames(50)
-            worker = gateway.worker_of(cameras.rtsp_port)[0]
-            pids = [gateway.pid, worker]
-            sampler = CpuSampler(pids)
-            target = gateway.url(url)
-            summary = load(target, viewers, seconds, 1)
-            steady_end = time.monotonic()
-            cpu = sampler.between(steady_end - summary["steady_s"], steady_end - 0.5)
-            sampler.stop()
-            pss = processes.pss_bytes(worker) / 1e6
-    return {"cpu": cpu, "mbps": summary["mbps"], "errors": int(summary["err"]), "closed": int(summary["closed"]),
-            "gaps": int(summary["gaps"]), "delay_p99_ms": summary["dmax_p99"], "load_cpu": summary["cpu"],
-            "worker_pss_mb": pss}
-
-
-def stream_shape(cameras, directory):
-    """Average tag sizes of the stream, for the bare loop to send the same."""
-    with Gateway(directory, QUICK_IDLE, log_level="info") as gateway:
-        with gateway.view(cameras.rtsp_url(ROW)) as viewer:
-            viewer.wait_frames(101)
-        flv = viewer.flv
-    span = (flv.audio[-1].dts - flv.audio[0].dts) / 1000
-    return {"video_bytes": round(statistics.mean(len(f.data) + 5 for f in flv.video)),
-            "audio_bytes": round(statistics.mean(len(f.data) + 2 for f in flv.audio)),
-            "audio_per_second": (len(flv.audio) - 1) / span}
-
-
-def bench_fanout(cameras, directory, counts, seconds):
-    shape = stream_shape(cameras, directory)
-    rows = []
-    for viewers in counts:
-        row = {"viewers": viewers, "bare_write": bench_bare(viewers, seconds, shape, "write"),
-               "bare_frame": bench_bare(viewers, seconds, shape, "frame"),
-               "gateway": bench_gateway(cameras, directory, viewers, seconds)}
-        for mode in ("bare_write", "bare_frame"):
-            bare, ours = row[mode], row["gateway"]
-            row["ratio_to_" + mode] = (ours["cpu"] / ours["mbps"]) / (bare["cpu"] / bare["mbps"])
-        rows.append(row)
-    return {"shape": shape, "rows": rows}
-
-
 # --- output ---------------------------------------------------------------------------------------
 
 def cold_start_text(r):
@@ -250,36 +166,14 @@ def memory_text(r):
         (name, f"{v['pss_mb']:.1f}", f"{v['private_mb']:.1f}") for name, v in r.items()])])
 
 
-def fanout_text(r):
-    rows = []
-    for row in r["rows"]:
-        for name in ("bare_write", "bare_frame", "gateway"):
-            v = row[name]
-            ratio = "1" if name == "bare_frame" else (
-                f"{(v['cpu'] / v['mbps']) / (row['bare_frame']['cpu'] / row['bare_frame']['mbps']):.2f}")
-            trouble = v.get("fails", 0) + v.get("errors", 0) + v.get("closed", 0) + v.get("gaps", 0)
-            rows.append((row["viewers"], name.replace("_", " loop, "), f"{v['cpu']:.3f}", f"{v['mbps']:.0f}",
-                         f"{v['cpu'] / v['mbps'] * 1000:.3f}", ratio, trouble))
-    s = r["shape"]
-    return "\n".join([
-        f"## Fan-out of one stream ({ROW}: {s['video_bytes']} bytes × 25/s video, {s['audio_bytes']} bytes × "
-        f"{s['audio_per_second']:.0f}/s audio), server pinned to one core", "",
-        table(("viewers", "server", "cores", "Mbit/s", "cores per Gbit/s", "ratio to the bare loop (frame)",
-               "errors, cuts, gaps"), rows)])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=("cold-start", "memory", "fanout"))
+    parser.add_argument("--only", choices=("cold-start", "memory"))
     parser.add_argument("--starts", type=int, default=20)
-    parser.add_argument("--seconds", type=int, default=15)
-    parser.add_argument("--viewers", default="100,1000")
     options = parser.parse_args()
     parts = {
         "cold-start": (lambda c, d: bench_cold_start(c, d, options.starts), cold_start_text),
-        "memory": (lambda c, d: bench_memory(c, d, 10), memory_text),
-        "fanout": (lambda c, d: bench_fanout(c, d, [int(n) for n in options.viewers.split(",")], options.seconds),
-                   fanout_text)}
+        "memory": (lambda c, d: bench_memory(c, d, 10), memory_text)}
     with tempfile.TemporaryDirectory() as directory, SampleCameras(sizes=("720p", "4k")) as cameras:
         for name, (measure, text) in parts.items():
             if options.only in (None, name):

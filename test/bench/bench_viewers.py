@@ -1,0 +1,240 @@
+#!/usr/bin/python3
+"""make bench: many viewers of one camera: CPU, memory, delay of frames, joins.  Tables on stdout and in build/bench/.
+
+The server has core 0 to itself, camera and viewers share core 1.  CPU is compared with the bare loop of fanout-limit,
+one send per viewer and frame, in the same run.
+"""
+import argparse
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+
+from measure import QUICK_IDLE, CpuSampler, table, write  # first: it leads to lib
+
+from lib import fake_rtsp, processes
+from lib.cameras import SampleCameras
+from lib.gateway import Gateway, build_dir, free_port
+from lib.wait import wait_for
+
+# More would be limited by the machine's memory bandwidth, whatever the server does: 12 Gbit/s through loopback.
+SMALL_ROW, ROW, SMALL_ROW_FROM = "720p-H264-AAC", "1080p-H264-AAC", 2000
+SERVER, CLIENTS = ("taskset", "-c", "0"), ("taskset", "-c", "1")
+SETTLE_S = 5  # viewers who join get the whole GOP first; that is not the steady state
+STAMP = b"flvload-sent-at:"  # FRAME_STAMP of test/bench/flvload/load.h
+
+
+def row_of(viewers):
+    return SMALL_ROW if viewers >= SMALL_ROW_FROM else ROW
+
+
+class Load:
+    """flvload in the background; result() is its key=value summary."""
+
+    def __init__(self, url, viewers, *arguments):
+        command = [*CLIENTS, os.path.join(build_dir(), "bench", "flvload"), "-c", str(viewers), "-s", str(SETTLE_S),
+                   "-q", *map(str, arguments), url]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def result(self, timeout=300):
+        output = self.process.communicate(timeout=timeout)[0]
+        line = next(x for x in output.splitlines() if x.startswith("KV "))
+        return {k: float(v) for k, v in (pair.split("=") for pair in line.split()[1:])}
+
+
+def trouble(summary):
+    return int(sum(summary[name] for name in ("errors", "closed", "gaps", "backward", "no_key")))
+
+
+@contextlib.contextmanager
+def running(camera_url, camera_port, directory, frames=60):
+    """A gateway on its core that shows a camera to one viewer -> (gateway, worker, URL for more viewers)."""
+    with Gateway(directory, QUICK_IDLE, log_level="warn", prefix=SERVER) as gateway:
+        with gateway.view(camera_url) as viewer:
+            viewer.wait_frames(frames)
+            yield gateway, gateway.worker_of(camera_port)[0], gateway.url(camera_url)
+
+
+# --- CPU and memory -------------------------------------------------------------------------------
+
+def stream_shape(cameras, row, directory):
+    """Average tag sizes of the stream, for the bare loop to send the same."""
+    with Gateway(directory, QUICK_IDLE, log_level="warn") as gateway:
+        with gateway.view(cameras.rtsp_url(row)) as viewer:
+            viewer.wait_frames(101)
+        flv = viewer.flv
+    span = (flv.audio[-1].dts - flv.audio[0].dts) / 1000
+    return {"video_bytes": round(statistics.mean(len(f.data) + 5 for f in flv.video)),
+            "audio_bytes": round(statistics.mean(len(f.data) + 2 for f in flv.audio)),
+            "audio_per_second": (len(flv.audio) - 1) / span}
+
+
+def listening(port):
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"
+                   for line in file.readlines()[1:])
+
+
+def load_steadily(url, viewers, seconds):
+    # -w 30: reading costs core 1 little then, and the server nothing.
+    return Load(url, viewers, "-r", 400, "-t", seconds + SETTLE_S, "-w", 30)
+
+
+def bench_bare(viewers, seconds, shape):
+    port = free_port()
+    seconds += SETTLE_S
+    server = subprocess.Popen([*SERVER, os.path.join(build_dir(), "bench", "fanout-limit"), str(port), str(viewers),
+                               str(seconds), "frame", str(shape["video_bytes"]), f"{shape['audio_per_second']:.2f}",
+                               str(shape["audio_bytes"])],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: listening(port), 10, "the bare loop to listen", interval=0.01)
+        with load_steadily(f"http://127.0.0.1:{port}/", viewers, seconds) as load:  # until the server ends
+            output = server.communicate(timeout=seconds + 60)[0]
+            load.result()
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+    values = dict(pair.split("=") for pair in output.split())
+    return {"cpu": float(values["cpu"]), "mbps": float(values["mbps"]), "trouble": int(values["fails"])}
+
+
+def kernel_bytes_per_socket(port):
+    """Median of the buffers that the kernel holds for a connection at the server's end, bytes."""
+    lines = subprocess.run(["ss", "-tmnH", "state", "established", f"sport = :{port}"], stdout=subprocess.PIPE,
+                           check=True, text=True).stdout
+    sizes = [sum(map(int, m)) for m in re.findall(r"skmem:\(r(\d+),rb\d+,t\d+,tb\d+,f(\d+),w(\d+),o(\d+)", lines)]
+    return statistics.median(sizes)
+
+
+def bench_gateway(cameras, directory, viewers, seconds):
+    url = cameras.rtsp_url(row_of(viewers))
+    with running(url, cameras.rtsp_port, directory, 120) as (gateway, worker, target):
+        alone = processes.private_bytes(worker)
+        sampler = CpuSampler([gateway.pid, worker])
+        with load_steadily(target, viewers, seconds) as load:
+            time.sleep(viewers / 400 + SETTLE_S + seconds / 2)
+            private, kernel = processes.private_bytes(worker), kernel_bytes_per_socket(gateway.flv_port)
+            summary = load.result()
+            steady_end = time.monotonic()
+        cpu = sampler.between(steady_end - summary["steady_s"], steady_end - 0.5)
+        sampler.stop()
+    return {"cpu": cpu, "mbps": summary["mbps"], "trouble": trouble(summary), "private_bytes": private,
+            "bytes_per_viewer": (private - alone) / viewers, "kernel_bytes_per_viewer": kernel}
+
+
+def bench_fanout(cameras, directory, counts, seconds):
+    shapes = {row: stream_shape(cameras, row, directory) for row in {row_of(n) for n in counts}}
+    rows = []
+    for viewers in counts:
+        row = {"viewers": viewers, "row": row_of(viewers), "shape": shapes[row_of(viewers)]}
+        row["bare"] = bench_bare(viewers, seconds, row["shape"])
+        row["gateway"] = bench_gateway(cameras, directory, viewers, seconds)
+        bare, ours = row["bare"], row["gateway"]
+        row["ratio"] = (ours["cpu"] / ours["mbps"]) / (bare["cpu"] / bare["mbps"])
+        rows.append(row)
+    return rows
+
+
+def fanout_text(rows):
+    def kib(count):
+        return f"{count / 1024:.2f}"
+    return "\n".join([
+        "## Fan-out of one camera, server on one core", "",
+        table(("viewers", "camera", "bare loop, cores", "gateway, cores", "ratio per bit", "gateway, Mbit/s",
+               "worker, private MB", "of it per viewer, KiB", "kernel's buffers per viewer, KiB",
+               "errors, cuts, gaps"),
+              [(r["viewers"], r["row"], f"{r['bare']['cpu']:.3f}", f"{g['cpu']:.3f}", f"{r['ratio']:.2f}",
+                f"{g['mbps']:.0f}", f"{g['private_bytes'] / 1e6:.1f}", kib(g["bytes_per_viewer"]),
+                kib(g["kernel_bytes_per_viewer"]), r["bare"]["trouble"] + g["trouble"])
+               for r, g in ((r, r["gateway"]) for r in rows)])])
+
+
+# --- delay ----------------------------------------------------------------------------------------
+
+def stamp_nal():
+    """An SEI message of user data (ITU-T H.264 D.1.7) that says when it is sent; no emulation of start codes in it."""
+    text = STAMP + f"{time.clock_gettime_ns(time.CLOCK_REALTIME):020d}".encode()
+    return b"\x06\x05" + bytes([len(text)]) + text + b"\x80"
+
+
+@contextlib.contextmanager
+def stamping_camera(viewers):
+    size, rate = ("1280x720", "2M") if viewers >= SMALL_ROW_FROM else ("1920x1080", "4M")
+    with fake_rtsp.FakeCamera(fake_rtsp.media("h264", size=size, bit_rate=rate, gop=50)) as camera:
+        camera.sei = stamp_nal
+        yield camera
+
+
+def bench_delay(_cameras, directory, counts, seconds):
+    """From the moment the camera begins to send a picture until the kernel has its last byte for a viewer."""
+    rows = []
+    for viewers in counts:
+        with stamping_camera(viewers) as camera, \
+                running(camera.url(), camera.port, directory) as (_, _, target), \
+                Load(target, viewers, "-r", 400, "-t", seconds + SETTLE_S) as load:
+            rows.append({"viewers": viewers, **load.result()})
+    return rows
+
+
+def delay_text(rows):
+    return "\n".join([
+        "## Delay of a picture: the camera begins to send it, until a viewer's kernel has its last byte", "",
+        table(("viewers", "median ms", "p99 ms", "p99.9 ms", "worst ms", "errors, cuts, gaps"),
+              [(r["viewers"], *(f"{r['frame_' + q + '_ms']:.1f}" for q in ("p50", "p99", "p999", "max")), trouble(r))
+               for r in rows])])
+
+
+# --- joins ----------------------------------------------------------------------------------------
+
+def bench_joins(cameras, directory, joins):
+    """On a running camera, from connect() on: so many viewers at once, and one after the other."""
+    url = cameras.rtsp_url(SMALL_ROW)
+    result = {"joins": joins}
+    for name, arguments in (("at once", ("-r", 0, "-t", 3)), ("one by one", ("-1",))):
+        with running(url, cameras.rtsp_port, directory) as (_, _, target), Load(target, joins, *arguments) as load:
+            result[name] = load.result()
+    return result
+
+
+def joins_text(r):
+    rows = [(f"{r['joins']} {name}, {what}", *(f"{r[name][key + '_' + q]:.2f}" for q in ("median", "p99", "max")))
+            for name in ("at once", "one by one")
+            for what, key in (("first byte", "first_byte_ms"), ("first key frame", "first_key_ms"))]
+    return "\n".join([f"## Joins of a running camera ({SMALL_ROW}), from connect() on", "",
+                      table(("", "median ms", "p99 ms", "worst ms"), rows)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", choices=("fanout", "delay", "joins"))
+    parser.add_argument("--seconds", type=int, default=10, help="of the steady state, for each row")
+    parser.add_argument("--viewers", default="100,1000,3000")
+    parser.add_argument("--joins", type=int, default=1000)
+    options = parser.parse_args()
+    counts = [int(n) for n in options.viewers.split(",")]
+    parts = {"fanout": (lambda c, d: bench_fanout(c, d, counts, options.seconds), fanout_text),
+             "delay": (lambda c, d: bench_delay(c, d, counts, options.seconds), delay_text),
+             "joins": (lambda c, d: bench_joins(c, d, options.joins), joins_text)}
+    with tempfile.TemporaryDirectory() as directory, SampleCameras(sizes=("720p", "1080p")) as cameras:
+        for name, (measure, text) in parts.items():
+            if options.only in (None, name):
+                result = measure(cameras, directory)
+                write("viewers-" + name, result, text(result))
+
+
+if __name__ == "__main__":
+    main()
