@@ -242,7 +242,7 @@ lint: headers web-dev
 
 # Tools of the benchmark: measured beside the program, not part of it.
 $(O)/bench/avdelay: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS)
-$(O)/bench/flvload: $(wildcard test/bench/flvload/*.[ch])
+$(O)/bench/flvload: $(wildcard test/bench/flvload/*.[ch] test/bench/*.h)
 $(BENCH_FILE): $(O)/bench/%: test/bench/%.c $(wildcard test/bench/*.h)
 $(BENCH_BIN): $(O)/.flags
 	@mkdir -p $(@D)

@@ -7,66 +7,31 @@ The reference of delay and handshake is libavformat's own RTSP client on the sam
 RTSP rows of the sample cameras over TCP and over UDP.
 """
 import argparse
-import base64
 import os
 import random
 import statistics
-import struct
 import subprocess
 import tempfile
-import threading
 import time
 
 from measure import (ROOT, CpuSampler, enter_own_network, lose_udp, quantile, table, write)  # first: it leads to lib
+from stamping import Stamping
 
 from lib import processes
 from lib.cameras import SampleCameras
 from lib.fake_rtsp import FPS, media
 from lib.gateway import Gateway, build_dir
 from lib.http import stream_target
-from lib.scripted_rtsp import Script, ScriptedCamera
+from lib.scripted_rtsp import ScriptedCamera
 from lib.wait import wait_for
 
 ROW = "720p-H264-AAC"
 CONFIG = "[camera]\nidle_timeout_ms = 100\n"
-UUID = b"CAM-HTTPFLV-SENT"  # stamp.h
 KEY_FRAMES_S = 2
 
 
 def video(codec):
     return media(codec, size="1280x720", seconds=4, bit_rate="2M", gop=KEY_FRAMES_S * FPS)
-
-
-class Stamping(Script):
-    """A camera in real time that says in each frame when it sent it."""
-
-    speed = 1
-
-    def on_play(self, session, request):
-        # Not before the answer: libavformat drops what comes earlier.
-        threading.Timer(0.002, session.start_media).start()
-        return 200, [self.session_line(session), *self.rtp_info(session)], ""
-
-    def video_sdp(self):
-        sets = [base64.b64encode(nal).decode() for nal in self.video.parameter_sets]
-        if self.video.codec == "h264":
-            fmtp = "packetization-mode=1;sprop-parameter-sets=" + ",".join(sets)
-        else:
-            fmtp = ";".join(f"sprop-{name}={value}" for name, value in zip(("vps", "sps", "pps"), sets))
-        return [*super().video_sdp(), "a=fmtp:96 " + fmtp]
-
-    def nals(self, index):
-        head = b"\x06" if self.video.codec == "h264" else b"\x4e\x01"
-        stamp = head + struct.pack("BB", 5, len(UUID) + 16) + UUID + b"0" * 16 + b"\x80"
-        unit = self.video.units[index]
-        sets = sum(nal in self.video.parameter_sets for nal in unit)  # these come first
-        return [*unit[:sets], stamp, *unit[sets:]]
-
-    def datagrams(self, session, track, packets):
-        if track != "video":
-            return packets
-        now = b"%016x" % (time.monotonic_ns() // 1000)
-        return [packet[:-17] + now + b"\x80" if UUID in packet[:64] else packet for packet in packets]
 
 
 class Locked(Stamping):

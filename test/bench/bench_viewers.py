@@ -14,17 +14,19 @@ import tempfile
 import time
 
 from measure import QUICK_IDLE, CpuSampler, table, write  # first: it leads to lib
+from stamping import Stamping
 
-from lib import fake_rtsp, processes
+from lib import processes
 from lib.cameras import SampleCameras
+from lib.fake_rtsp import media
 from lib.gateway import Gateway, build_dir, free_port
+from lib.scripted_rtsp import ScriptedCamera
 from lib.wait import wait_for
 
 # More would be limited by the machine's memory bandwidth, whatever the server does: 12 Gbit/s through loopback.
 SMALL_ROW, ROW, SMALL_ROW_FROM = "720p-H264-AAC", "1080p-H264-AAC", 2000
 SERVER, CLIENTS = ("taskset", "-c", "0"), ("taskset", "-c", "1")
 SETTLE_S = 5  # viewers who join get the whole GOP first; that is not the steady state
-STAMP = b"flvload-sent-at:"  # FRAME_STAMP of test/bench/flvload/load.h
 
 
 def row_of(viewers):
@@ -165,18 +167,9 @@ def fanout_text(rows):
 
 # --- delay ----------------------------------------------------------------------------------------
 
-def stamp_nal():
-    """An SEI message of user data (ITU-T H.264 D.1.7) that says when it is sent; no emulation of start codes in it."""
-    text = STAMP + f"{time.clock_gettime_ns(time.CLOCK_REALTIME):020d}".encode()
-    return b"\x06\x05" + bytes([len(text)]) + text + b"\x80"
-
-
-@contextlib.contextmanager
 def stamping_camera(viewers):
     size, rate = ("1280x720", "2M") if viewers >= SMALL_ROW_FROM else ("1920x1080", "4M")
-    with fake_rtsp.FakeCamera(fake_rtsp.media("h264", size=size, bit_rate=rate, gop=50)) as camera:
-        camera.sei = stamp_nal
-        yield camera
+    return ScriptedCamera(Stamping(media("h264", size=size, bit_rate=rate, gop=50)))
 
 
 def bench_delay(_cameras, directory, counts, seconds):

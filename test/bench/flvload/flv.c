@@ -1,7 +1,6 @@
 /* Checks the framing of a stream of FLV tags and takes the time of each (load.h). */
 #include "load.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { FILE_HEADER, TAG_HEADER, TAG_BODY, TAG_END };
@@ -37,15 +36,10 @@ static bool is_coded(const struct flv_state *f, int track, bool *key)
 
 static void measure_stamp(struct conn *c, const struct arrival *arrival)
 {
-    const struct flv_state *f = &c->flv;
-    const size_t stamp_len = sizeof(FRAME_STAMP) - 1;
-    const uint8_t *at = memmem(f->start, f->start_len, FRAME_STAMP, stamp_len);
-    char digits[21] = "";
-    if (at == NULL || arrival->received_ns == 0 ||
-        (size_t)(f->start + f->start_len - at) < stamp_len + sizeof(digits) - 1)
+    int64_t sent_us = stamp_read(c->flv.start, c->flv.start_len);
+    if (sent_us == 0 || arrival->received_us == 0)
         return;
-    memcpy(digits, at + stamp_len, sizeof(digits) - 1);
-    double delay_ms = (double)(arrival->received_ns - strtoll(digits, NULL, 10)) / 1e6;
+    double delay_ms = (double)(arrival->received_us - sent_us) / 1e3;
     long bucket = delay_ms > 0 ? (long)(delay_ms / DELAY_BUCKET_MS) : 0;
     totals.delays[bucket < DELAY_BUCKETS ? bucket : DELAY_BUCKETS - 1]++;
     if (delay_ms > c->delay_max_ms)

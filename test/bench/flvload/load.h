@@ -2,21 +2,20 @@
  * flvload: many viewers of one HTTP-FLV URL in one process, and what each of them saw.  Benchmark
  * tool, single thread.
  *
- * Delay of a frame.  A camera of the benchmark puts the time at which it sends a picture into an
- * SEI message (FRAME_STAMP and CLOCK_REALTIME in nanoseconds, 20 digits); the kernel says when the
- * last byte of the picture came to the viewer's socket (SO_TIMESTAMPNS), however long this process
- * takes to read it.  Without a stamp there is the delay behind the connection's live edge: the
- * least (arrival - timestamp) that it has seen.
+ * Delay of a frame.  A camera of the benchmark says in each picture when it sends it (stamp.h); the
+ * kernel says when the last byte of the picture came to the viewer's socket (SO_TIMESTAMPNS),
+ * however long this process takes to read it.  Without a stamp there is the delay behind the
+ * connection's live edge: the least (arrival - timestamp) that it has seen.
  */
 #ifndef BENCH_FLVLOAD_LOAD_H
 #define BENCH_FLVLOAD_LOAD_H
+
+#include "../stamp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_STAMP "flvload-sent-at:"
-#define TAG_START_MAX 192 /* of a tag's body, where the stamp is */
 #define DELAY_BUCKETS 20000
 #define DELAY_BUCKET_MS 0.05
 
@@ -37,8 +36,9 @@ enum conn_error {
 
 /* When bytes came. */
 struct arrival {
-    double read_s;       /* CLOCK_MONOTONIC, when they were read */
-    int64_t received_ns; /* CLOCK_REALTIME, when the last of them came to the socket; 0: unknown */
+    double read_s; /* CLOCK_MONOTONIC, when they were read */
+    int64_t
+        received_us; /* on stamp.h's clock, when the last of them came to the socket; 0: unknown */
 };
 
 /* Where the parser of chunked transfer coding is (RFC 9112 section 7.1). */
@@ -58,7 +58,7 @@ struct flv_state {
     uint32_t size;
     uint32_t left;
     uint32_t timestamp_ms;
-    uint8_t start[TAG_START_MAX];
+    uint8_t start[STAMP_WITHIN];
     unsigned start_len;
 };
 

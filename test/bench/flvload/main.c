@@ -45,6 +45,7 @@ static char request[4096];
 static size_t request_len;
 static uint8_t *buffer;
 static int epoll_fd;
+static int64_t offset_us;
 static volatile sig_atomic_t stopped;
 
 double now_s(void)
@@ -128,13 +129,21 @@ static void on_connected(struct conn *c)
     epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
 }
 
-static int64_t received_ns(struct msghdr *mh)
+/* CLOCK_MONOTONIC - CLOCK_REALTIME, microseconds. */
+static int64_t clock_offset_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return stamp_now_us() - ((int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+}
+
+static int64_t received_us(struct msghdr *mh)
 {
     for (struct cmsghdr *m = CMSG_FIRSTHDR(mh); m != NULL; m = CMSG_NXTHDR(mh, m)) {
         if (m->cmsg_level == SOL_SOCKET && m->cmsg_type == SO_TIMESTAMPNS) {
             struct timespec t;
             memcpy(&t, CMSG_DATA(m), sizeof(t));
-            return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+            return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 + offset_us;
         }
     }
     return 0;
@@ -154,7 +163,7 @@ static void on_readable(struct conn *c)
             conn_close(c, true);
         return;
     }
-    struct arrival arrival = {now_s(), received_ns(&mh)};
+    struct arrival arrival = {now_s(), received_us(&mh)};
     if (c->first_byte_s < 0)
         c->first_byte_s = arrival.read_s - c->started_s;
     totals.bytes += (uint64_t)n;
@@ -316,6 +325,7 @@ static void prepare(void)
     conns = calloc((size_t)options.conns, sizeof(*conns));
     buffer = malloc(options.buffer_bytes);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    offset_us = clock_offset_us();
     if (conns == NULL || buffer == NULL || epoll_fd == -1) {
         perror("flvload");
         exit(2);

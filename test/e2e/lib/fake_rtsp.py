@@ -88,7 +88,6 @@ class FakeCamera:
     paths      paths it knows, or None for all
     silent     None; "accept": never answers; "play": answers, but sends no media
     stamp      stamp(track, seconds, ticks) -> the RTP timestamp to send instead of ticks; None: as it should be
-    sei        sei() -> an SEI NAL unit to send in front of the picture's slice; None: nothing
     """
 
     def __init__(self, video=None, audio=True, user=None, password=None, auth="digest", paths=None, silent=None,
@@ -99,7 +98,7 @@ class FakeCamera:
         self.requests = []  # (method, path, headers)
         self.connections = 0  # accepted so far
         self.plays = 0  # PLAY answered with 200 so far
-        self.stamp = self.sei = None
+        self.stamp = None
         self.frames_sent = 0
         self.muted = threading.Event()  # set: media stops, the connection stays
         self._open = set()
@@ -297,16 +296,16 @@ class _Session:
     def _send_media(self):
         camera = self.camera
         start, sequence = time.monotonic(), {"video": 0, "audio": 0}
-        schedule = self._schedule()
+        queue = self._packets()
         while not self.ended.is_set():
-            due, track, number = next(schedule)
+            due, track, packets = next(queue)
             delay = start + due - time.monotonic()
             if delay > 0 and self.ended.wait(delay):
                 return
             if track not in self.channels or camera.muted.is_set():
                 continue
             out = b""
-            for kind, timestamp, marker, payload in self._packets(track, number):
+            for kind, timestamp, marker, payload in packets:
                 if camera.stamp is not None:
                     timestamp = camera.stamp(track, due, timestamp)
                 rtp = struct.pack(">BBHII", 0x80, kind | (0x80 if marker else 0), sequence[track] & 0xFFFF,
@@ -318,8 +317,8 @@ class _Session:
             if track == "video":
                 camera.frames_sent += 1
 
-    def _schedule(self):
-        """(seconds, track, number of the picture or packet of sound) in order of time, endlessly."""
+    def _packets(self):
+        """(seconds, track, [(payload type, timestamp, marker, payload)]) in order of time, endlessly."""
         camera = self.camera
         frame = sound = 0
         while True:
@@ -327,20 +326,13 @@ class _Session:
             audio_due = sound * 0.02 if camera.audio else float("inf")
             if video_due == audio_due == float("inf"):
                 self.ended.wait()
-            elif video_due <= audio_due:
-                yield video_due, "video", frame
+                continue
+            if video_due <= audio_due:
+                nals = camera.video.units[frame % len(camera.video.units)]
+                payloads = [p for nal in nals for p in _rtp_payloads(camera.video.codec, nal)]
+                yield video_due, "video", [(96, frame * 90000 // FPS, i == len(payloads) - 1, p)
+                                           for i, p in enumerate(payloads)]
                 frame += 1
             else:
-                yield audio_due, "audio", sound
+                yield audio_due, "audio", [(8, sound * 160, False, b"\xd5" * 160)]
                 sound += 1
-
-    def _packets(self, track, number):
-        """[(payload type, timestamp, marker, payload)] of one picture or packet of sound."""
-        if track == "audio":
-            return [(8, number * 160, False, b"\xd5" * 160)]
-        video = self.camera.video
-        nals = video.units[number % len(video.units)]
-        if self.camera.sei is not None:
-            nals = nals[:-1] + [self.camera.sei(), nals[-1]]
-        payloads = [p for nal in nals for p in _rtp_payloads(video.codec, nal)]
-        return [(96, number * 90000 // FPS, i == len(payloads) - 1, p) for i, p in enumerate(payloads)]
