@@ -90,6 +90,30 @@ static void forget_oldest(struct camera_table *t)
     }
 }
 
+static bool is_configured_as(const struct camera *cam, const struct conf_camera *c)
+{
+    char key[IPC_URL_MAX];
+    (void)url_format(&c->url, key);
+    return c->transport == cam->transport && strcmp(key, cam->key) == 0;
+}
+
+/* The first camera of the file that is this one, or NULL: its name is this one's, whoever asked. */
+static const struct conf_camera *find_configured(const struct camera *cam)
+{
+    const struct conf *conf = cam->table->conf;
+    for (size_t i = 0; i < conf->camera_count; i++) {
+        if (is_configured_as(cam, &conf->cameras[i]))
+            return &conf->cameras[i];
+    }
+    return NULL;
+}
+
+static void give_name(struct camera *cam, const char *name)
+{
+    cam->named = true;
+    (void)snprintf(cam->id, sizeof(cam->id), "%s", name);
+}
+
 static void give_stream_id(struct camera *cam, const struct camera_url *url)
 {
     char id[URL_STREAM_ID_MAX];
@@ -111,9 +135,11 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url,
     cam->transport = transport;
     (void)url_format(url, cam->key);
     (void)url_redact(url, cam->shown);
-    cam->named = name != NULL;
-    if (cam->named)
-        (void)snprintf(cam->id, sizeof(cam->id), "%s", name);
+    const struct conf_camera *c = name == NULL ? find_configured(cam) : NULL;
+    if (c != NULL)
+        name = c->name;
+    if (name != NULL)
+        give_name(cam, name);
     else
         give_stream_id(cam, url);
     cam->state_since_ms = clock_ms();
@@ -404,20 +430,19 @@ static void add_always_on(struct camera_table *t)
     }
 }
 
-/* A name that was given to another camera, or to none, cannot stay on this one. */
+/* A name that was given to another camera, or to none, cannot stay on this one; it may have got
+ * one. */
 static void check_name(struct camera *cam)
 {
-    const struct conf_camera *c = conf_find_camera(cam->table->conf, cam->id);
-    char key[IPC_URL_MAX];
+    const struct conf_camera *c = cam->named ? conf_find_camera(cam->table->conf, cam->id) : NULL;
     struct camera_url url;
     const char *reason;
-    if (!cam->named)
+    if (c != NULL && is_configured_as(cam, c))
         return;
+    c = find_configured(cam);
     if (c != NULL)
-        (void)url_format(&c->url, key);
-    if (c != NULL && c->transport == cam->transport && strcmp(key, cam->key) == 0)
-        return;
-    if (url_parse(&url, cam->key, strlen(cam->key), &reason) == 0)
+        give_name(cam, c->name);
+    else if (cam->named && url_parse(&url, cam->key, strlen(cam->key), &reason) == 0)
         give_stream_id(cam, &url);
 }
 

@@ -26,7 +26,7 @@ struct camera {
     enum ipc_transport transport;
     char id[IPC_CAMERA_ID_MAX]; /* name or stream ID: for logs, metrics, the API */
     char shown[IPC_URL_MAX];    /* redacted URL */
-    bool named;                 /* id is its name in the configuration file */
+    bool named;                 /* id is its name in the configuration file, however asked for */
     bool always_on;
     bool stopped;           /* by the API: always_on has to wait for the next request */
     struct worker *worker;  /* NULL: none */

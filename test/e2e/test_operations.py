@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import QUICK
-from lib.http import request
+from lib.http import Viewer, request
 from lib.snapshot import MjpegViewer
 from lib.wait import holds_for, wait_for
 
@@ -59,6 +59,28 @@ def test_reload_reaches_running_workers(make_gateway, camera):
     holds_for(lambda: camera.open_connections() == 1, 3, "the camera stays connected")
     reload(gateway, QUICK)
     wait_for(lambda: camera.open_connections() == 0, 20, "the camera to be left")
+
+
+def test_camera_has_its_name_however_it_is_asked_for(make_gateway, make_camera):
+    door, yard = make_camera(), make_camera()
+    section = '[camera "{}"]\nurl = {}\n'
+    gateway = make_gateway(QUICK + section.format("door", door.url()))
+
+    def names():
+        """Name (None: none) -> viewers."""
+        return {s["name"]: s["viewers"] for s in api(gateway, "/api/streams")["streams"]}
+    with gateway.view(door.url()) as first, gateway.view(yard.url()) as other:
+        first.wait_frames(2)
+        other.wait_frames(2)
+        with Viewer(gateway.flv_port, "/?cam=door") as second:
+            second.wait_frames(2)
+            wait_for(lambda: names() == {"door": 2, None: 1}, 30, names)
+            assert api(gateway, "/api/streams/door")["camera_url"] == door.url()
+        # The file may name a camera, or take its name away, while it runs.
+        reload(gateway, QUICK + section.format("yard", yard.url()))
+        wait_for(lambda: names() == {None: 1, "yard": 1}, 30, names)
+        first.wait_more(2)
+        other.wait_more(2)
 
 
 def test_reload_adds_and_removes_always_on_cameras(make_gateway, make_camera):
