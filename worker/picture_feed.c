@@ -218,9 +218,11 @@ bool picture_feed_has_chain(const struct picture_feed *feed)
 
 bool picture_feed_get(const struct picture_feed *feed, struct picture_feed_newest *newest)
 {
-    if (!feed->has_newest || feed->forget || !feed->fresh)
+    if (!feed->has_newest || feed->forget)
         return false;
     *newest = feed->info;
+    if (!feed->fresh)
+        newest->until = 0;
     return true;
 }
 

@@ -48,10 +48,12 @@ struct picture_feed_newest {
     const AVFrame *frame; /* Borrowed until control returns to the loop */
     uint64_t seq;         /* ring sequence number of the frame it was decoded from */
     int64_t received_us;  /* clock_us() when that came from the camera */
-    uint64_t until;       /* it is the newest of all frames of the ring before this number */
+    /* It is the newest of all frames of the ring before this number; 0: it is not, too many frames
+     * after it could not be decoded. */
+    uint64_t until;
 };
 
-/** @return true and *newest filled; false if there is no picture that counts as the newest. */
+/** @return true and *newest filled; false if there is no good picture. */
 bool picture_feed_get(const struct picture_feed *feed, struct picture_feed_newest *newest);
 
 /** Why the last job failed: -ENOTSUP (codec), -ENOMEM; 0. */

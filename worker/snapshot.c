@@ -119,6 +119,7 @@ static void on_check(uv_timer_t *timer)
         s->asked_us = clock_us();
     if (s->closed != NULL)
         return;
+    pump(s); /* somebody may have run out of patience */
     bool kept = picture_feed_holds_memory(s->feed);
     if (kept && clock_us() - s->asked_us > SNAPSHOT_KEEP_MS * INT64_C(1000)) {
         log_debug(NULL, "nobody asks for pictures: memory given back");
@@ -172,13 +173,29 @@ void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *
 
 /* --- rendering ------------------------------------------------------------ */
 
+/*
+ * What a client waits for, if the picture is new enough for it.
+ *
+ * @param until  the picture is the newest of all frames of the ring before this number.
+ */
+static const struct rendition *wanted_of(const struct snapshot_client *client,
+                                         const struct snapshot_picture *picture, uint64_t until)
+{
+    uint64_t seq;
+    const struct rendition *w = snapshot_client_waits(client, &seq);
+    if (w == NULL || seq <= until)
+        return w;
+    bool is_recent = clock_us() - picture->received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
+    return is_recent && snapshot_client_takes_older(client, clock_ms()) ? w : NULL;
+}
+
 /* Everybody whom what was made is new enough for. */
 static void answer(struct snapshot *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        uint64_t seq;
-        const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
-        if (w == NULL || seq > s->made.newest_until)
+        const struct rendition *w =
+            wanted_of(s->clients[i], &s->made.picture, s->made.newest_until);
+        if (w == NULL)
             continue;
         const struct rendered *r = rendered_set_find(&s->made, w);
         if (r == NULL || r->jpeg == NULL)
@@ -246,15 +263,14 @@ static void on_rendered(uv_work_t *work, int status)
         pump(s);
 }
 
-/* What is waited for and a picture answers that is the newest until that ring number.  More than
- * fits (MJPEG clients may want it) waits for the next job. */
-static void list_renditions(struct snapshot *s, uint64_t newest_until)
+/* What is waited for and the set's picture answers.  More than fits (MJPEG clients may want it)
+ * waits for the next job. */
+static void list_renditions(struct snapshot *s)
 {
     struct rendered_set *set = &s->render.set;
     for (size_t i = 0; i < s->count && set->count < SNAPSHOT_RENDITIONS_MAX; i++) {
-        uint64_t seq;
-        const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
-        if (w != NULL && seq <= newest_until && rendered_set_find(set, w) == NULL)
+        const struct rendition *w = wanted_of(s->clients[i], &set->picture, set->newest_until);
+        if (w != NULL && rendered_set_find(set, w) == NULL)
             set->items[set->count++] = (struct rendered){.rendition = *w};
     }
 }
@@ -265,15 +281,15 @@ static void render(struct snapshot *s)
     struct picture_feed_newest newest;
     if (s->rendering || !picture_feed_get(s->feed, &newest))
         return;
-    if (s->made.newest_until != 0 && s->made.picture.seq == newest.seq) {
+    if (s->made.count > 0 && s->made.picture.seq == newest.seq) {
         s->made.newest_until = newest.until;
         answer(s);
     }
-    list_renditions(s, newest.until);
-    if (s->render.set.count == 0)
-        return;
     s->render.set.picture = (struct snapshot_picture){newest.seq, newest.received_us};
     s->render.set.newest_until = newest.until;
+    list_renditions(s);
+    if (s->render.set.count == 0)
+        return;
     if (s->render.frame == NULL)
         s->render.frame = av_frame_alloc();
     if (s->render.frame == NULL || av_frame_ref(s->render.frame, newest.frame) < 0)

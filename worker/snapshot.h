@@ -12,7 +12,9 @@
  *   all have to be decoded anyway, and a request then finds next to nothing left to do.  Asked
  *   rarely, nothing is decoded until the request comes.
  * - A picture is served while at most PICTURE_FEED_LOST_MAX frames after it could not be decoded;
- *   otherwise requests wait for the next good one.
+ *   otherwise requests wait for the next good one.  Who has waited SNAPSHOT_PATIENCE_MS in vain
+ * gets the newest good one there was, if that is at most SNAPSHOT_OLD_MAX_MS old: over a network
+ * that loses packets the next key frame is often damaged too.
  * - Decoder and pictures (tens of megabytes) go when nobody has asked for SNAPSHOT_KEEP_MS.
  *
  * Bounds: SNAPSHOT_CLIENTS_MAX clients, SNAPSHOT_RENDITIONS_MAX sizes and qualities wanted at a
@@ -29,6 +31,7 @@
 
 #define SNAPSHOT_CLIENTS_MAX 512
 #define SNAPSHOT_KEEP_MS 10000
+#define SNAPSHOT_OLD_MAX_MS 10000
 
 struct snapshot;
 

@@ -336,6 +336,11 @@ const struct rendition *snapshot_client_waits(const struct snapshot_client *clie
     return client->wants ? &client->rendition : NULL;
 }
 
+bool snapshot_client_takes_older(const struct snapshot_client *client, int64_t now_ms)
+{
+    return snapshot_client_is_waiting(client) && now_ms - client->opened_ms >= SNAPSHOT_PATIENCE_MS;
+}
+
 bool snapshot_client_on_frame(struct snapshot_client *client, uint64_t seq, int64_t now_us)
 {
     struct snapshot_client *c = client;

@@ -17,6 +17,8 @@
 
 /* On top of the time for connecting: the source's own error should be there by then. */
 #define SNAPSHOT_GRACE_MS 1000
+/* Cameras send a key frame every second or two. */
+#define SNAPSHOT_PATIENCE_MS 2000
 
 struct snapshot_client;
 
@@ -45,6 +47,9 @@ struct snapshot_client *snapshot_client_open(const struct snapshot_client_env *e
  * @return what it waits for and *seq set, or NULL.  Borrowed.
  */
 const struct rendition *snapshot_client_waits(const struct snapshot_client *client, uint64_t *seq);
+
+/** Has it waited so long, without any answer, that an older picture is better than none? */
+bool snapshot_client_takes_older(const struct snapshot_client *client, int64_t now_ms);
 
 /** A frame has come: an MJPEG client may become due.
  * @param seq  as in snapshot_client_open().

@@ -34,7 +34,7 @@ struct snapshot_picture {
 /* A picture and what was made of it. */
 struct rendered_set {
     struct snapshot_picture picture;
-    /* It is the newest of all frames of the ring before this number; 0: there is no picture. */
+    /* It is the newest of all frames of the ring before this number; 0: it is not. */
     uint64_t newest_until;
     struct rendered items[SNAPSHOT_RENDITIONS_MAX];
     size_t count;

@@ -27,6 +27,7 @@ from lib.wait import wait_for
 ROWS = ("1080p-H264-AAC", "4k-H265-AAC")
 POLLS_PER_SECOND = 5
 KEEP_SECONDS = 10  # SNAPSHOT_KEEP_MS
+LOSS_SECONDS = 180  # --only loss ends then, with fewer pictures if need be
 PREFIX = []  # command words in front of the gateway
 
 
@@ -236,49 +237,57 @@ def judge(jpegs, sources, at_once=20):
     return result
 
 
-def ask_at_random(gateway, url, parameters, count, answers):
-    for _ in range(count):
+def ask_at_random(gateway, url, parameters, count, answers, until):
+    """Until there are so many pictures, or the time has come."""
+    while sum(a.status == 200 for a in answers) < count and time.monotonic() < until:
         time.sleep(random.uniform(0, 1))
         answers.append(snapshot(gateway, url, quality=95, **parameters))
 
 
 def bench_loss(directory, loss_percent, total, clients=4):
+    """Snapshots at random moments of every 720p row, until each has its share of the pictures."""
     sources = source_pictures(1280, 720)
     rows = [("rtsp", r) for r in RTSP_ROWS] + [("rtmp", r) for r in RTMP_ROWS]
     rows = [(protocol, r) for protocol, r in rows if r.startswith("720p")]
-    share = -(-total // (len(rows) * clients))
+    share = -(-total // len(rows))
     answers, threads = {}, []
+    until = time.monotonic() + LOSS_SECONDS
     with SampleCameras(sizes=("720p",)) as cameras, start_gateway(directory) as gateway:
         for protocol, row in rows:
             url = cameras.rtsp_url(row) if protocol == "rtsp" else cameras.rtmp_url(row)
             parameters = {"cam_type": "rtsp-udp"} if protocol == "rtsp" else {}
             into = answers[f"{protocol} {row}"] = []
-            threads += [threading.Thread(target=ask_at_random, args=(gateway, url, parameters, share, into))
+            threads += [threading.Thread(target=ask_at_random, args=(gateway, url, parameters, share, into, until))
                         for _ in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    return {"loss_percent": loss_percent, "rows": {
-        row: judge([a.body for a in into if a.status == 200], sources) + [a.status for a in into if a.status != 200]
-        for row, into in answers.items()}}
+    return {"loss_percent": loss_percent, "rows": {row: {
+        "psnr": judge([a.body for a in into if a.status == 200], sources),
+        "age_ms": [int(a.headers["x-snapshot-age-ms"]) for a in into if a.status == 200],
+        "took_ms": [(a.answered - a.asked) * 1000 for a in into if a.status == 200],
+        "others": [a.status for a in into if a.status != 200]} for row, into in answers.items()}}
 
 
 def loss_text(r):
-    lines, all_pictures = [], []
-    for row, answers in r["rows"].items():
-        pictures = [a for a in answers if a is None or isinstance(a, float)]
-        others = [a for a in answers if isinstance(a, int)]
-        all_pictures += pictures
-        good = [a for a in pictures if a is not None]
-        lines.append((row, len(answers), len(pictures), f"{min(good):.1f}" if good else "",
-                      pictures.count(None), ", ".join(f"{n} × {others.count(n)}" for n in sorted(set(others)))))
-    bad = sum(a is None or a <= 30 for a in all_pictures)
-    total = sum(len(a) for a in r["rows"].values())
+    lines, asked, made, bad, timeouts = [], 0, 0, 0, 0
+    for row, m in r["rows"].items():
+        good = [p for p in m["psnr"] if p is not None]
+        asked += len(m["psnr"]) + len(m["others"])
+        made += len(m["psnr"])
+        bad += m["psnr"].count(None) + sum(p <= 30 for p in good)
+        timeouts += m["others"].count(504)
+        lines.append((row, len(m["psnr"]) + len(m["others"]), len(m["psnr"]), f"{min(good):.1f}" if good else "",
+                      m["psnr"].count(None), *(f"{quantile(m[name], q):.0f}" if m[name] else ""
+                                               for name in ("took_ms", "age_ms") for q in (0.5, 0.95)),
+                      ", ".join(f"{n} × {m['others'].count(n)}" for n in sorted(set(m["others"])))))
     return "\n".join([
         f"## Snapshots with {r['loss_percent']} % of UDP packets lost", "",
-        table(("row", "asked", "pictures", "worst PSNR dB", "counter unreadable", "other answers"), lines), "",
-        f"{total} asked, {len(all_pictures)} pictures, {bad} of them bad (counter unreadable or PSNR of 30 dB or less)."])
+        table(("row", "asked", "pictures", "worst PSNR dB", "counter unreadable", "answer ms, median", "p95",
+               "age ms, median", "p95", "other answers"), lines), "",
+        f"{asked} asked, {made} pictures, {bad} of them bad (counter unreadable or PSNR of 30 dB or less), "
+        f"{timeouts} × 504."])
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -327,7 +336,7 @@ def main():
     parser.add_argument("--pollers", default="1,20,100")
     parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--loss", type=float, default=5, help="percent of UDP packets")
-    parser.add_argument("--snapshots", type=int, default=1000, help="with --only loss")
+    parser.add_argument("--snapshots", type=int, default=1000, help="pictures wanted, with --only loss")
     parser.add_argument("--prefix", default="", help="command words in front of the gateway: taskset -c 1")
     options = parser.parse_args()
     PREFIX.extend(options.prefix.split())

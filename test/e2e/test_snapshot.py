@@ -120,9 +120,9 @@ def test_lost_packets(sample_cameras):
     output = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "test", "bench", "bench_snapshot.py"), "--only",
                              "loss", "--loss", "5", "--snapshots", "120"], check=True, stdout=subprocess.PIPE,
                             text=True, timeout=300).stdout
-    asked, pictures, bad = map(int, re.search(r"(\d+) asked, (\d+) pictures, (\d+) of them bad", output).groups())
-    assert asked == 120 and bad == 0, output
-    assert pictures >= 24, output  # those of the RTMP rows, at least
+    pictures, bad = map(int, re.search(r"asked, (\d+) pictures, (\d+) of them bad", output).groups())
+    assert bad == 0, output
+    assert pictures >= 24, output  # those of the RTMP rows, at least; the others when there is time enough
 
 
 # --- requests and answers -------------------------------------------------------------------------

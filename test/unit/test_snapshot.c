@@ -5,6 +5,7 @@
 #include "common/fd.h"
 #include "test/unit/encode_video.h"
 #include "worker/picture_feed.h"
+#include "worker/snapshot_client.h"
 #include "worker/snapshot_render.h"
 
 #include <errno.h>
@@ -77,14 +78,19 @@ static void bench_close(struct bench *b)
     encoded_free(&b->e);
 }
 
-static void push(struct bench *b, int count)
+static void push_received(struct bench *b, int count, int64_t received_us)
 {
     for (int i = 0; i < count; i++) {
         struct frame *f = frame_ref(b->e.frames[b->pushed++]);
-        f->received_us = clock_us();
+        f->received_us = received_us;
         frame_ring_push(b->ring, f);
         snapshot_on_frame(b->snapshot);
     }
+}
+
+static void push(struct bench *b, int count)
+{
+    push_received(b, count, clock_us());
 }
 
 /* What the ring holds between video frames. */
@@ -369,6 +375,48 @@ static void test_damaged(void **state)
     bench_close(&b);
 }
 
+/* No good picture for long: the last one, with its age, for who has waited; never one too old. */
+static void test_older(void **state)
+{
+    struct bench b;
+    char value[64];
+    bench_open(&b, AV_CODEC_ID_H264, 20, 0);
+    for (int i = 10; i <= 20; i++)
+        b.e.frames[i]->damaged = true;
+    push(&b, 10);
+    assert_int_equal(ask_number(&b), 9);
+    push(&b, 15); /* the key frame among them is damaged */
+    int64_t asked_ms = clock_ms();
+    struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
+    struct answer *a = ask(&b, &r);
+    assert_true(wait_for(&b, a, SNAPSHOT_PATIENCE_MS + 10000));
+    check_status(a, "200");
+    assert_int_equal(number_of(a), 9);
+    assert_true(clock_ms() - asked_ms >= SNAPSHOT_PATIENCE_MS);
+    assert_non_null(header(a, "X-Snapshot-Age-Ms", value, sizeof(value)));
+    assert_in_range(atoi(value), SNAPSHOT_PATIENCE_MS, SNAPSHOT_OLD_MAX_MS);
+    answer_free(a);
+
+    /* Who comes now waits as long, and gets what comes meanwhile. */
+    a = ask(&b, &r);
+    assert_false(wait_for(&b, a, 300));
+    push(&b, 17); /* with a good key frame */
+    assert_true(wait_for(&b, a, 3000));
+    assert_in_range(number_of(a), 40, 41);
+    answer_free(a);
+
+    b.limits.connect_timeout_ms = SNAPSHOT_PATIENCE_MS;
+    for (int i = 43; i < 60; i++)
+        b.e.frames[i]->damaged = true;
+    push_received(&b, 1, clock_us() - SNAPSHOT_OLD_MAX_MS * INT64_C(1000));
+    push(&b, 5);
+    a = ask(&b, &r);
+    assert_true(wait_for(&b, a, 15000));
+    check_status(a, "504");
+    answer_free(a);
+    bench_close(&b);
+}
+
 static void test_timeout(void **state)
 {
     struct bench b;
@@ -503,9 +551,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_newest),   cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_shared),   cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_damaged),  cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_overload), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_mjpeg),
+        cmocka_unit_test(test_damaged),  cmocka_unit_test(test_older),
+        cmocka_unit_test(test_timeout),  cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_failures), cmocka_unit_test(test_mjpeg),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
