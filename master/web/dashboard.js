@@ -28,12 +28,19 @@ function tiles() {
   return [...grid.children].map((element) => element.tile).filter(Boolean);
 }
 
+function summaryText() {
+  const states = tiles().map((tile) => tile.state);
+  const count = (state) => states.filter((s) => s === state).length;
+  const paused = count('idle');
+  const watched = states.length - paused;
+  const parts = [watched && `${count('live')} of ${watched} live`, paused && `${paused} paused`];
+  return parts.filter(Boolean).join(', ');
+}
+
 function summarise() {
   clearTimeout(summaryTimer);
   summaryTimer = setTimeout(() => {
-    const all = tiles();
-    const live = all.filter((tile) => tile.state === 'live').length;
-    byId('summary').textContent = all.length === 0 ? '' : `${live} of ${all.length} live`;
+    byId('summary').textContent = summaryText();
   }, SILENCE_MS);
 }
 

@@ -5,7 +5,7 @@ const browser = Object.fromEntries(
     'window', 'document', 'location', 'history', 'navigator', 'console', 'fetch', 'URL',
     'URLSearchParams', 'AbortController', 'AbortSignal', 'EventTarget', 'Event', 'CustomEvent',
     'IntersectionObserver', 'MediaSource', 'setTimeout', 'clearTimeout', 'setInterval',
-    'clearInterval', 'performance', 'mpegts',
+    'clearInterval', 'performance', 'createImageBitmap', 'mpegts',
   ].map((name) => [name, 'readonly']),
 );
 

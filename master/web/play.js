@@ -1,7 +1,5 @@
 // One camera, full window.  What follows `?` in the address goes to the server as it is.
 
-import { CameraStream } from './stream.js';
-import { bitRateText, codecName, keepStill } from './tile.js';
 import {
   findStream,
   labelOf,
@@ -10,6 +8,9 @@ import {
   snapshotUrl,
   streamUrl,
 } from './server.js';
+import { Still } from './still.js';
+import { CameraStream } from './stream.js';
+import { bitRateText, codecName } from './tile.js';
 
 const STATS_MS = 1000;
 const GRACE_MS = 2000;
@@ -19,12 +20,12 @@ const video = byId('video');
 const query = location.search.slice(1);
 const label = labelOf(query);
 const stream = new CameraStream(video, query);
+const still = new Still(byId('still'), byId('still-time'));
 let graceTimer = 0;
 
 function showState() {
   const { state, text, code } = stream;
-  if (state === 'retrying') keepStill(video, byId('still'));
-  if (state === 'live') byId('still').hidden = true;
+  if (state === 'live') still.hide();
   document.body.dataset.state = state;
   document.body.dataset.code = code;
   byId('state').textContent = state === 'idle' ? 'Paused' : text;
@@ -122,17 +123,19 @@ function onKey(event) {
 
 function pause() {
   clearTimeout(graceTimer);
-  keepStill(video, byId('still'));
   stream.stop();
+  still.cancel();
 }
 
 function onVisibility() {
   clearTimeout(graceTimer);
   if (document.hidden) {
     graceTimer = setTimeout(pause, GRACE_MS);
+  } else if (stream.running) {
+    stream.retryNow();
   } else {
     stream.start();
-    stream.retryNow();
+    still.refresh(snapshotUrl(query));
   }
 }
 
@@ -157,6 +160,7 @@ async function start() {
   window.addEventListener('pageshow', onVisibility);
   window.addEventListener('online', () => stream.retryNow());
   stream.addEventListener('state', showState);
+  stream.addEventListener('closing', () => still.keep(video, stream.pictureTime));
   setInterval(showStats, STATS_MS);
   mpegts.LoggingControl.enableAll = false;
   onVisibility();

@@ -120,9 +120,10 @@ export async function loadConfig() {
 }
 
 // A snapshot takes the camera, and nothing of what is said about the stream.
-export function snapshotUrl(query) {
+export function snapshotUrl(query, { width } = {}) {
   const camera = query.replace(/(^|&)(allow_h265|hevc|audio|join)=[^&]*/g, '').replace(/^&/, '');
-  return `${operations ?? candidates()[0]}/snapshot?${withToken(camera)}`;
+  const size = width >= 16 ? `&width=${width}` : '';
+  return `${operations ?? candidates()[0]}/snapshot?${withToken(camera)}${size}`;
 }
 
 function tokenQuery() {

@@ -55,6 +55,11 @@ export class CameraStream extends EventTarget {
     this.#audio = audio;
   }
 
+  // When the newest picture came, in ms since the epoch.
+  get pictureTime() {
+    return performance.timeOrigin + this.#pictureAt;
+  }
+
   get running() {
     return this.state !== 'idle';
   }
@@ -151,6 +156,7 @@ export class CameraStream extends EventTarget {
     const player = this.#player;
     this.#player = null;
     if (player !== null) {
+      this.dispatchEvent(new Event('closing')); // the video still has its last picture
       player.destroy();
       this.#video.playbackRate = 1;
     }

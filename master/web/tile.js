@@ -1,7 +1,8 @@
 // One place of the grid: a camera's live picture, or the still of it while nobody looks.
 
+import { findStream, labelOf, playUrl, queryOf, snapshotUrl } from './server.js';
+import { Still } from './still.js';
 import { CameraStream } from './stream.js';
-import { findStream, labelOf, playUrl, queryOf } from './server.js';
 
 const CODECS = { avc1: 'H.264', hvc1: 'H.265', hev1: 'H.265' };
 // A glance at another tab, or a quick scroll, does not cost a new connection.
@@ -15,15 +16,6 @@ export function bitRateText(bitsPerSecond) {
   return bitsPerSecond >= 1e6
     ? `${(bitsPerSecond / 1e6).toFixed(1)} Mbit/s`
     : `${Math.round(bitsPerSecond / 1e3)} kbit/s`;
-}
-
-// The last picture stays in sight when the video element loses it.
-export function keepStill(video, canvas) {
-  if (video.videoWidth === 0 || video.readyState < 2) return;
-  canvas.width = video.videoWidth;
-  canvas.height = video.videoHeight;
-  canvas.getContext('2d').drawImage(video, 0, 0);
-  canvas.hidden = false;
 }
 
 export class Tile {
@@ -42,9 +34,10 @@ export class Tile {
     this.element = template.content.firstElementChild.cloneNode(true);
     this.#template = (name) => this.element.querySelector(`[data-part="${name}"]`);
     this.#video = this.#template('video');
-    this.#still = this.#template('still');
+    this.#still = new Still(this.#template('still'), this.#template('still-time'));
     this.#stream = new CameraStream(this.#video, this.query);
     this.#stream.addEventListener('state', () => this.#showState());
+    this.#stream.addEventListener('closing', () => this.#keepPicture());
     this.element.tile = this;
     this.#template('name').textContent = this.label;
     this.#template('open').href = playUrl(this.query);
@@ -104,8 +97,8 @@ export class Tile {
 
   pause() {
     clearTimeout(this.#graceTimer);
-    keepStill(this.#video, this.#still);
     this.#stream.stop();
+    this.#still.cancel();
   }
 
   close() {
@@ -116,14 +109,25 @@ export class Tile {
   #update() {
     const wanted = this.#inSight && this.#tabVisible;
     clearTimeout(this.#graceTimer);
-    if (wanted) this.#stream.start();
-    else if (this.#stream.running) this.#graceTimer = setTimeout(() => this.pause(), GRACE_MS);
+    if (wanted && !this.#stream.running) {
+      this.#stream.start();
+      this.#still.refresh(snapshotUrl(this.query, { width: this.#pixelWidth() }));
+    } else if (!wanted && this.#stream.running) {
+      this.#graceTimer = setTimeout(() => this.pause(), GRACE_MS);
+    }
+  }
+
+  #pixelWidth() {
+    return Math.round(this.element.clientWidth * window.devicePixelRatio);
+  }
+
+  #keepPicture() {
+    this.#still.keep(this.#video, this.#stream.pictureTime);
   }
 
   #showState() {
     const { state, text } = this.#stream;
-    if (state === 'retrying') keepStill(this.#video, this.#still);
-    if (state === 'live') this.#still.hidden = true;
+    if (state === 'live') this.#still.hide();
     this.element.dataset.state = state;
     this.element.dataset.code = this.#stream.code;
     this.#template('state').textContent = state === 'idle' ? 'Paused' : text;

@@ -264,13 +264,16 @@ def test_errors_in_words_and_recovery(gateway, browser, small):
 
 
 def test_camera_goes_and_comes_back(gateway, browser, small):
-    """Within the window the tile just goes on; the still of the last picture is never black."""
+    """Within the window the tile just goes on, after it comes back by itself; its last picture stays in sight."""
     browser.open(dashboard(gateway, "small-2", layout=1))
     wait_states(browser, {"small-2": "live"})
     small.close()
     try:
         wait_states(browser, {"small-2": "silent"}, deadline=60)
         assert browser.picture(".tile video")[1].std() > 10
+        wait_states(browser, {"small-2": "retrying"}, deadline=60)
+        assert stills(browser)[0] is not None
+        assert browser.canvas_spread(".tile canvas") > 10
     finally:
         small.listen()
     wait_states(browser, {"small-2": "live"}, deadline=90)
@@ -322,6 +325,40 @@ def test_out_of_sight_stops(gateway, browser):
         wait_states(browser, {"small-9": "live", "small-1": "idle"}, deadline=90)
         assert not browser.run("return document.querySelector('.tile canvas').hidden")
         assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        browser.resize(1280, 800)
+
+
+def stills(browser):
+    """Of the first tile: -> [time of the picture shown in the video's place or None, snapshots asked for so far]."""
+    return browser.run("""
+        const tile = document.querySelector('.tile'), time = tile.querySelector('time');
+        const asked = performance.getEntriesByType('resource')
+            .filter((e) => e.name.includes(`/snapshot?${tile.tile.query}&`));
+        return [time.hidden ? null : time.dateTime, asked.length];""")
+
+
+def test_still_of_a_tile_that_stopped(gateway, browser):
+    """Its last picture at once; nothing is asked for while nobody looks; one snapshot when somebody looks again."""
+    names = [f"small-{i}" for i in range(1, 10)]
+    browser.resize(390, 700)
+    try:
+        browser.open(dashboard(gateway, *names, layout=9))
+        wait_states(browser, {"small-1": "live", "small-9": "idle"}, deadline=90)
+        assert stills(browser) == [None, 0]
+        browser.run("document.querySelectorAll('.tile')[8].scrollIntoView()")
+        wait_states(browser, {"small-1": "idle"}, deadline=60)
+        kept, asked = stills(browser)
+        assert kept is not None and asked == 0
+        assert browser.canvas_spread(".tile canvas") > 10
+        holds_for(lambda: stills(browser) == [kept, 0], 4, "no traffic for a tile out of sight", interval=0.5)
+        # No stream from now on: the snapshot is what there is to see.
+        browser.run("""window.WebSocket = class { constructor() {
+            setTimeout(() => this.onerror?.({code: 1006, message: 'blocked by the test'})); } close() {} };
+            document.querySelector('.tile').scrollIntoView();""")
+        wait_for(lambda: (stills(browser)[0] or "") > kept, 60, "a newer picture than the one kept")
+        assert stills(browser)[1] == 1
+        assert browser.canvas_spread(".tile canvas") > 10
     finally:
         browser.resize(1280, 800)
 
@@ -383,22 +420,38 @@ def test_details(gateway, browser):
     assert now["delay"].endswith(" s") and now["bits"].endswith("bit/s") and now["rate"].endswith("/s")
 
 
+SETTLED = """
+const [wanted] = arguments;
+const tiles = [...document.querySelectorAll('.tile')];
+const seen = (tile) => { const {top, bottom} = tile.getBoundingClientRect(); return bottom > 0 && top < innerHeight; };
+const paused = tiles.filter((tile) => !seen(tile)).length;
+const live = tiles.filter((tile) => seen(tile) && wanted[tile.tile.label] === 'live').length;
+const text = `${live} of ${tiles.length - paused} live` + (paused ? `, ${paused} paused` : '');
+return tiles.every((tile) => tile.dataset.state === (seen(tile) ? wanted[tile.tile.label] : 'idle')) &&
+    document.querySelector('#summary').textContent === text;
+"""
+
+
+def shoot(browser, name, wanted):
+    """In three widths and both colour schemes, when everything is in the state that it will stay in."""
+    for width, height in ((1280, 800), (820, 1000), (390, 780)):
+        browser.resize(width, height)
+        wait_for(lambda: browser.run(SETTLED, wanted), 120,
+                 lambda: f"{wanted}; {browser.find('#summary').text}: {browser.run(f'return {STATES}')}", interval=0.2)
+        for scheme in ("light", "dark"):
+            browser.set_scheme(scheme)
+            browser.run("return new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+            browser.screenshot(os.path.join(SHOTS, f"{name}-{scheme}-{width}.jpg"))
+
+
 def test_screenshots(gateway, browser):
     """For docs/ (CAM_SCREENSHOTS names the directory) and for whoever changes the page."""
     cams = {1: ["front-door"], 4: ["front-door", "yard", "locked", "small-1"],
             9: ["front-door", "yard", "locked", *(f"small-{i}" for i in range(1, 7))]}
     try:
         for layout, names in cams.items():
-            browser.resize(1280, 800)
             browser.open(dashboard(gateway, *names, layout=layout))
-            wait_states(browser, {n: "retrying" if n == "locked" else "live" for n in names}, deadline=120)
-            for scheme in ("dark", "light"):
-                browser.set_scheme(scheme)
-                for width, height in ((1280, 800), (820, 1000), (390, 780)):
-                    browser.resize(width, height)
-                    browser.run("return new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
-                    browser.screenshot(os.path.join(SHOTS, f"dashboard-{layout}-{scheme}-{width}.jpg"))
-            browser.set_scheme("dark")
+            shoot(browser, f"dashboard-{layout}", {n: "retrying" if n == "locked" else "live" for n in names})
         browser.resize(1280, 800)
         browser.open(page(gateway, "/play?cam=front-door"))
         wait_live(browser)

@@ -1,5 +1,6 @@
 """A real browser (Chromium) on the page, and what its video elements show."""
 import base64
+import json
 import os
 import subprocess
 import tempfile
@@ -31,6 +32,14 @@ let text = '';
 for (let i = 0; i < data.length; i += 4)
   text += String.fromCharCode((data[i] * 77 + data[i + 1] * 150 + data[i + 2] * 29) >> 8);
 return [at, btoa(text)];
+"""
+
+CANVAS = """
+const canvas = document.querySelector(arguments[0]);
+const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+let text = '';
+for (let i = 0; i < data.length; i += 64) text += String.fromCharCode(data[i]);
+return btoa(text);
 """
 
 
@@ -87,11 +96,19 @@ class Browser:
 
     def picture(self, selector="video", width=320, height=180):
         """-> (time in ms since the epoch, array of grey values), or None while there is none."""
-        grabbed = self.run(GRAB, selector, width, height)
+        # Not by run(): what that returns is kept in the page's memory, which is measured too.
+        call = f"(function() {{ {GRAB} }})({json.dumps(selector)}, {width}, {height})"
+        answer = self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": call, "returnByValue": True})
+        grabbed = answer["result"].get("value")
         if grabbed is None:
             return None
         at, text = grabbed
         return at, np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width)
+
+    def canvas_spread(self, selector):
+        """Standard deviation of the grey values of a canvas: 0 when it is of one colour."""
+        data = self.run(CANVAS, selector)
+        return float(np.frombuffer(base64.b64decode(data), np.uint8).std())
 
     def frames(self, selector="video"):
         """Pictures decoded so far."""
