@@ -96,11 +96,15 @@ static int set_limits(void)
     return rc;
 }
 
-/* Matters when the server runs as root. */
+/* Matters when the server runs as root.  Where there are none to drop, dropping may be forbidden:
+ * systemd counts capset() among what is @privileged. */
 static int drop_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct held[_LINUX_CAPABILITY_U32S_3] = {0};
     const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capget, &header, held) == 0 && memcmp(held, none, sizeof(none)) == 0)
+        return 0;
     return syscall(SYS_capset, &header, none) == -1 ? -errno : 0;
 }
 

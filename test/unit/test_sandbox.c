@@ -7,11 +7,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -419,6 +421,28 @@ static void test_abort_is_an_abort(void **state)
     assert_int_equal(WTERMSIG(status), SIGABRT);
 }
 
+/* As below docs/systemd/cam-httpflv.service: no capabilities, and nobody may ask for any. */
+static void test_without_capset(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+        if (syscall(SYS_capset, &header, none) != 0 ||
+            seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(capset), 0) != 0 ||
+            seccomp_load(filter) != 0)
+            _exit(254);
+        seccomp_release(filter);
+        _exit(sandbox_enter(SANDBOX_ON) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static int no_core(void)
 {
     struct rlimit limit;
@@ -470,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_ends_the_process),
         cmocka_unit_test(test_works),
         cmocka_unit_test(test_abort_is_an_abort),
+        cmocka_unit_test(test_without_capset),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
