@@ -38,6 +38,8 @@
 /* @return 0 as expected, errno of what failed, or 255. */
 typedef int (*attempt_fn)(void);
 
+static pid_t parent;
+
 /* @return the wait status of a worker-like process in which the attempt was made. */
 static int run_inside(attempt_fn attempt)
 {
@@ -155,12 +157,12 @@ static int listen_tcp(void)
 
 static int signal_parent(void)
 {
-    return error_of(kill(getppid(), 0));
+    return error_of(kill(parent, 0));
 }
 
 static int signal_thread_of_parent(void)
 {
-    return error_of(syscall(SYS_tgkill, getppid(), getppid(), 0));
+    return error_of(syscall(SYS_tgkill, parent, parent, 0));
 }
 
 static int map_code(void)
@@ -245,7 +247,7 @@ static int start_process(void)
 
 static int trace_parent(void)
 {
-    return error_of(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+    return error_of(ptrace(PTRACE_ATTACH, parent, NULL, NULL));
 }
 
 static int become_root(void)
@@ -265,7 +267,7 @@ static int load_bpf(void)
 
 static int read_parent(void)
 {
-    return error_of(syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0));
+    return error_of(syscall(SYS_process_vm_readv, parent, NULL, 0, NULL, 0, 0));
 }
 
 static void test_ends_the_process(void **state)
@@ -402,7 +404,8 @@ static void test_works(void **state)
     assert_exit(connect_tcp, 0);
     fd_close(&listener);
     assert_exit(send_udp, 0);
-    assert_exit(look_up, 0);
+    if (look_up() == 0) /* a machine without /etc/hosts does not know it outside either */
+        assert_exit(look_up, 0);
     assert_exit(start_threads, 0);
     assert_exit(use_tls, 0);
     assert_exit(read_random_device, 0);
@@ -482,6 +485,7 @@ static void test_modes(void **state)
 static int prepare(void **state)
 {
     (void)state;
+    parent = getpid();
     return sandbox_prepare(SANDBOX_ON);
 }
 
