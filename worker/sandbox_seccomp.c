@@ -62,7 +62,8 @@ static const int allowed[] = {
     /* the leak checker stops the other threads from a process that shares their memory */
     SCMP_SYS(ptrace), SCMP_SYS(wait4), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
     SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(personality), SCMP_SYS(prctl), SCMP_SYS(clone),
-    SCMP_SYS(mincore), SCMP_SYS(msync), SCMP_SYS(pipe),
+    SCMP_SYS(mincore), SCMP_SYS(msync), SCMP_SYS(pipe), SCMP_SYS(getppid),
+    SCMP_SYS(getdents),
 #endif
 };
 
