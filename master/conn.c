@@ -22,6 +22,7 @@
 #define READ_BYTES 4096
 
 struct conn {
+    LIST_ENTRY(conn) link; /* of the server's */
     uv_tcp_t tcp;
     uv_timer_t deadline;
     uv_write_t write;
@@ -46,6 +47,7 @@ static void on_handle_closed(uv_handle_t *handle)
     struct conn *c = handle->data;
     if (--c->open_handles > 0)
         return;
+    LIST_REMOVE(c, link);
     c->server->conns--;
     free(c->text);
     free(c);
@@ -350,6 +352,7 @@ void conn_accept(struct server *server, enum route_port kind, uv_stream_t *liste
     c->id = ++server->next_conn_id;
     c->accepted_us = clock_us();
     c->open_handles = 2;
+    LIST_INSERT_HEAD(&server->open_conns, c, link);
     server->conns++;
     (void)uv_tcp_init(server->loop, &c->tcp);
     (void)uv_timer_init(server->loop, &c->deadline);
@@ -368,4 +371,14 @@ void conn_accept(struct server *server, enum route_port kind, uv_stream_t *liste
     (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
     if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
         conn_close(c);
+}
+
+void conn_close_all(struct server *server, bool answered)
+{
+    struct conn *c;
+    LIST_FOREACH(c, &server->open_conns, link)
+    {
+        if (answered || !c->answered)
+            conn_close(c); /* leaves the list later */
+    }
 }

@@ -20,4 +20,11 @@
 /** Take the connection that waits at a listening stream. */
 void conn_accept(struct server *server, enum route_port kind, uv_stream_t *listening);
 
+/**
+ * The server ends: close the connections whose request has not come yet.
+ *
+ * @param answered  those too whose answer is still being taken.
+ */
+void conn_close_all(struct server *server, bool answered);
+
 #endif /* MASTER_CONN_H */

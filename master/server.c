@@ -1,6 +1,7 @@
 #include "master/server.h"
 
 #include "common/log.h"
+#include "master/conn.h"
 #include "master/identity.h"
 #include "master/listener.h"
 #include "master/service.h"
@@ -55,10 +56,16 @@ static void on_drain(uv_timer_t *timer)
 {
     struct run *r = timer->data;
     size_t busy = camera_table_busy(r->server.cameras);
-    if (busy > 0 && uv_now(&r->loop) < r->drain_until_ms)
+    bool in_time = uv_now(&r->loop) < r->drain_until_ms;
+    if (busy > 0 && in_time)
         return;
     if (busy > 0)
         log_warnx(NULL, "%zu workers have not ended in time: killing them", busy);
+    /* Requests must not come any more: they would ask about cameras that are not there. */
+    listener_close(&r->server.listeners[ROUTE_PORT_SNAPSHOT]);
+    conn_close_all(&r->server, !in_time);
+    if (r->server.conns > 0 && in_time)
+        return;
     (void)uv_timer_stop(timer);
     camera_table_close(r->server.cameras, on_cameras_closed, r);
 }

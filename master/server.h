@@ -9,6 +9,7 @@
 #include "master/conf.h"
 #include "master/rate_limit.h"
 
+#include <sys/queue.h>
 #include <uv.h>
 
 /* SIGTERM: running viewers are closed within this. */
@@ -16,13 +17,16 @@
 /* Connections whose request is being read or answered by the master; beyond: 503 at once. */
 #define SERVER_MAX_CONNS 8192
 
+LIST_HEAD(conn_list, conn);
+
 struct server {
     uv_loop_t *loop;
     const struct conf *conf;
     struct camera_table *cameras;
     struct listener *listeners[2];
-    uint16_t ports[2];     /* that they listen on */
-    size_t conns;          /* open in the master */
+    uint16_t ports[2]; /* that they listen on */
+    struct conn_list open_conns;
+    size_t conns;          /* in that list */
     uint64_t next_conn_id; /* of the next connection, for logs */
     bool draining;
     int64_t started_s;                  /* UNIX time */

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import QUICK
 from lib import fake_rtsp, processes
-from lib.http import request
+from lib.http import connect, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
 VIEWERS = CAMERAS = 10
@@ -243,7 +243,6 @@ def test_drain_with_a_connecting_camera(gateway, make_camera):
 
 def test_drain_with_a_stuck_viewer(gateway, camera):
     """A viewer that reads nothing does not hold up the end."""
-    from lib.http import connect, head_bytes, stream_target
     with connect(gateway.flv_port) as stuck:
         stuck.sendall(head_bytes(stream_target(camera.url())))
         wait_for(lambda: camera.frames_sent > 5, 20, "the camera to play")
@@ -251,6 +250,17 @@ def test_drain_with_a_stuck_viewer(gateway, camera):
         gateway.process.send_signal(signal.SIGTERM)
         assert gateway.process.wait(30) == 0
         assert time.monotonic() - started < 6
+
+
+def test_drain_with_connections_that_ask_nothing(gateway):
+    """Browsers connect ahead of need: no reason to stay, and nobody may ask once the cameras are gone."""
+    with connect(gateway.flv_port) as one, connect(gateway.snapshot_port) as other:
+        assert request(gateway.snapshot_port, "/healthz").status == 200  # both have been accepted
+        started = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        assert read_all(one) == b"" and read_all(other) == b""
+        assert gateway.process.wait(30) == 0
+        assert time.monotonic() - started < 9  # 10 s is what a request head may take
 
 
 def test_descriptors_return(make_gateway, make_camera):
