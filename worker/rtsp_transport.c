@@ -1,7 +1,8 @@
 #include "worker/rtsp_transport.h"
 
-#include "common/camera_access.h"
+#include "common/fd.h"
 #include "common/xalloc.h"
+#include "worker/dial.h"
 #include "worker/rtsp_tls.h"
 
 #include <assert.h>
@@ -34,16 +35,8 @@ struct write {
 struct rtsp_transport {
     uv_loop_t *loop;
     struct rtsp_transport_events events;
-    char host[256];
-    const struct ipc_access *access; /* NULL: any */
-    const char *own_host;
-
-    uv_getaddrinfo_t lookup;
-    struct addrinfo *addresses;
-    const struct addrinfo *next_address;
+    struct dial *dial; /* NULL: connected, or given up */
     uv_tcp_t tcp;
-    uv_connect_t connect;
-    char failure[128]; /* of the last address tried */
 
     struct rtsp_tls *tls;
     uint8_t *tls_buf;
@@ -51,13 +44,12 @@ struct rtsp_transport {
     struct udp_port ports[TRACK_COUNT][2]; /* RTP, RTCP */
     uint8_t *datagram;
     uint16_t port_numbers[TRACK_COUNT];
-    uint16_t port;
 
     unsigned pending; /* open handles and requests that still come back */
     bool udp;
     bool tcp_open;
     bool secure;    /* the TLS handshake is done */
-    bool forbidden; /* an address was, and none was connected to */
+    bool forbidden; /* no address may be connected to */
     bool ended;     /* on_end was called, or close asked for */
     bool closing;
     void (*closed)(void *ctx);
@@ -73,7 +65,6 @@ static void release(struct rtsp_transport *t)
         return;
     void (*closed)(void *ctx) = t->closed;
     void *ctx = t->closed_ctx;
-    uv_freeaddrinfo(t->addresses);
     rtsp_tls_free(&t->tls);
     free(t->tls_buf);
     free(t->datagram);
@@ -399,31 +390,37 @@ void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track
 
 /* --- connecting --------------------------------------------------------- */
 
-static void connect_address(struct rtsp_transport *t);
-
-static void on_tcp_closed(uv_handle_t *handle)
+static void on_dial_closed(void *ctx)
 {
-    struct rtsp_transport *t = handle->data;
-    if (!t->closing)
-        connect_address(t);
-    release(t);
+    release(ctx);
 }
 
-/* A TCP handle connects once: the next address gets a new one, when this one is closed. */
-static void try_next_address(struct rtsp_transport *t, int error)
+static void stop_dialing(struct rtsp_transport *t)
 {
-    (void)snprintf(t->failure, sizeof(t->failure), "%s", uv_strerror(error));
-    t->tcp_open = false;
-    uv_close((uv_handle_t *)&t->tcp, on_tcp_closed);
+    struct dial *dial = t->dial;
+    t->dial = NULL;
+    if (dial != NULL)
+        dial_close(dial, on_dial_closed, t);
 }
 
-static void on_connected(struct rtsp_transport *t)
+static void on_connected(void *ctx, int *fd)
 {
-    t->forbidden = false;
-    (void)uv_tcp_nodelay(&t->tcp, 1);
-    (void)uv_tcp_keepalive(&t->tcp, 1, 60);
-    int rc = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_read);
-    if (rc < 0)
+    struct rtsp_transport *t = ctx;
+    stop_dialing(t);
+    int rc = uv_tcp_init(t->loop, &t->tcp);
+    if (rc == 0) {
+        t->tcp.data = t;
+        t->tcp_open = true;
+        t->pending++;
+        rc = uv_tcp_open(&t->tcp, *fd);
+    }
+    if (rc == 0) {
+        (void)fd_take(fd);
+        (void)uv_tcp_nodelay(&t->tcp, 1);
+        (void)uv_tcp_keepalive(&t->tcp, 1, 60);
+        rc = uv_read_start((uv_stream_t *)&t->tcp, on_alloc, on_read);
+    }
+    if (rc != 0)
         end(t, uv_strerror(rc));
     else if (t->udp && !bind_udp(t))
         end(t, "no UDP ports to receive on");
@@ -433,19 +430,11 @@ static void on_connected(struct rtsp_transport *t)
         t->events.on_connected(t->events.ctx);
 }
 
-static void on_connect(uv_connect_t *request, int status)
+static void on_dial_failed(void *ctx, const char *detail, bool forbidden)
 {
-    struct rtsp_transport *t = request->data;
-    if (!t->closing && status < 0)
-        try_next_address(t, status);
-    else if (!t->closing)
-        on_connected(t);
-    release(t);
-}
-
-static bool may_connect(const struct rtsp_transport *t, const struct sockaddr *address)
-{
-    return t->access == NULL || camera_access_address(t->access, t->own_host, t->host, address);
+    struct rtsp_transport *t = ctx;
+    t->forbidden = forbidden;
+    end(t, detail);
 }
 
 bool rtsp_transport_forbidden(const struct rtsp_transport *transport)
@@ -453,72 +442,28 @@ bool rtsp_transport_forbidden(const struct rtsp_transport *transport)
     return transport->forbidden;
 }
 
-static void connect_address(struct rtsp_transport *t)
-{
-    /* Here, at the address itself: names may lead elsewhere each time they are looked up. */
-    while (t->next_address != NULL && !may_connect(t, t->next_address->ai_addr)) {
-        t->next_address = t->next_address->ai_next;
-        t->forbidden = true;
-        (void)snprintf(t->failure, sizeof(t->failure), "the camera's address is not allowed");
-    }
-    const struct addrinfo *address = t->next_address;
-    if (address == NULL || uv_tcp_init(t->loop, &t->tcp) != 0) {
-        end(t, t->failure);
-        return;
-    }
-    t->next_address = address->ai_next;
-    t->tcp.data = t;
-    t->tcp_open = true;
-    t->connect.data = t;
-    t->pending++;
-    int rc = uv_tcp_connect(&t->connect, &t->tcp, address->ai_addr, on_connect);
-    if (rc < 0)
-        try_next_address(t, rc);
-    else
-        t->pending++;
-}
-
-static void on_lookup(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
-{
-    struct rtsp_transport *t = request->data;
-    t->addresses = addresses;
-    t->next_address = addresses;
-    if (t->closing) {
-        release(t);
-        return;
-    }
-    if (status < 0) {
-        (void)snprintf(t->failure, sizeof(t->failure), "name lookup: %s", uv_strerror(status));
-        t->next_address = NULL;
-    }
-    connect_address(t);
-    release(t);
-}
-
 struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
                                            const struct rtsp_transport_params *params,
                                            const struct rtsp_transport_events *events)
 {
     struct rtsp_transport *t = xcalloc(1, sizeof(*t));
-    char service[8];
+    const struct dial_params camera = {
+        .host = params->host,
+        .port = params->port,
+        .access = params->access,
+        .own_host = params->own_host,
+    };
     t->loop = loop;
     t->events = *events;
-    t->port = params->port;
     t->udp = params->udp;
-    t->access = params->access;
-    t->own_host = params->own_host;
-    (void)snprintf(t->host, sizeof(t->host), "%s", params->host);
-    (void)snprintf(service, sizeof(service), "%u", params->port);
     if (params->tls) {
         t->tls = rtsp_tls_new(params->host, params->tls_insecure);
         t->tls_buf = malloc(TLS_CHUNK_BYTES);
         if (t->tls == NULL || t->tls_buf == NULL)
             goto fail;
     }
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    t->lookup.data = t;
-    /* Every connection asks again: cameras move. */
-    if (uv_getaddrinfo(loop, &t->lookup, on_lookup, t->host, service, &hints) != 0)
+    t->dial = dial_open(loop, &camera, &(struct dial_events){on_connected, on_dial_failed, t});
+    if (t->dial == NULL)
         goto fail;
     t->pending++;
     return t;
@@ -537,7 +482,7 @@ void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void 
     t->closed = closed;
     t->closed_ctx = ctx;
     t->pending++; /* so that nothing goes before this function is through */
-    (void)uv_cancel((uv_req_t *)&t->lookup);
+    stop_dialing(t);
     if (t->tcp_open) {
         t->tcp_open = false;
         uv_close((uv_handle_t *)&t->tcp, on_closed);
