@@ -64,7 +64,7 @@ struct ipc_settings {
     struct ipc_limits limits;
     struct ipc_access access;
     uint32_t always_on;    /* 1: stay connected without viewers */
-    uint32_t tls_insecure; /* 1: rtsps cameras may have any certificate */
+    uint32_t tls_insecure; /* 1: the camera may have any certificate */
 };
 
 /* The camera that this worker serves for the rest of its life. */

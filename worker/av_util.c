@@ -45,8 +45,10 @@ static void on_av_log(void *avcl, int level, const char *fmt, va_list ap)
         return;
     text[strcspn(text, "\r\n")] = '\0';
     redact_credentials(text);
-    if (captured && capture.text[0] == '\0')
-        (void)snprintf(capture.text, capture.size, "%s", text);
+    if (captured) {
+        size_t len = strlen(capture.text);
+        (void)snprintf(capture.text + len, capture.size - len, "%s%s", len > 0 ? "; " : "", text);
+    }
     log_debug(NULL, "libav: %s", text);
 }
 

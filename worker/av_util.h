@@ -10,8 +10,8 @@
 void av_util_log_open(void);
 
 /**
- * Keep the first error line that libav logs on this thread, credentials cut out: some protocols
- * say in no other way what a server answered.  Ends with text NULL.
+ * Keep the error lines that libav logs on this thread, as far as there is room, credentials cut
+ * out: some protocols say in no other way what a server answered.  Ends with text NULL.
  *
  * @param text  Borrowed until then; "" as long as there is none.
  */

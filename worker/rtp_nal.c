@@ -43,8 +43,9 @@ bool rtp_nal_read(struct rtp_nal_part *part, const struct rtp_nal_format *format
             return false;
     } else {
         uint8_t fu = payload[skip++]; /* fu_repair_next() has seen it */
-        header[0] = hevc ? (uint8_t)((payload[0] & 0x81) | (fu & 0x3F) << 1)
-                         : (uint8_t)((payload[0] & 0xE0) | (fu & 0x1F));
+        unsigned first =
+            hevc ? (payload[0] & 0x81u) | (fu & 0x3Fu) << 1 : (payload[0] & 0xE0u) | (fu & 0x1Fu);
+        header[0] = (uint8_t)first;
     }
     if (format->donl && kind != FU_CONTINUE)
         skip += DONL_BYTES;

@@ -30,7 +30,7 @@ struct source_params {
     enum ipc_transport transport;
     uint32_t connect_timeout_ms;  /* from the start to the first accepted media packet */
     uint32_t stall_timeout_ms;    /* between accepted media packets */
-    bool tls_insecure;            /* rtsps: take any certificate */
+    bool tls_insecure;            /* take any certificate */
     struct source_memory *memory; /* NULL: none.  Borrowed until closed() of source_close(). */
     struct ipc_access access;     /* which hosts and addresses may be connected to */
     char host[URL_HOST_MAX];      /* of the URL */

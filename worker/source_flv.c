@@ -13,7 +13,9 @@
 #include <libavformat/avio.h>
 #include <libavutil/dict.h>
 #include <libavutil/error.h>
+#include <openssl/x509.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define READ_BYTES (32 << 10)
@@ -25,7 +27,7 @@ struct flv_source {
     AVIOContext *io;
     struct flv_reader *reader;
     struct address_guard guard;
-    char log_line[160]; /* libavformat's first error */
+    char log[512]; /* libavformat's errors */
 };
 
 static bool is_stopped(const struct flv_source *s)
@@ -44,6 +46,18 @@ static bool is_rtmp(const struct source_params *params)
     return strncmp(params->url, "rtmp", 4) == 0;
 }
 
+/* Who checks: libavformat with GnuTLS, against the system's authorities or those that the
+ * environment names, as rtsps does. */
+static void set_tls(AVDictionary **opts, const struct source_params *params)
+{
+    const char *authorities = getenv(X509_get_default_cert_file_env());
+    if (params->tls_insecure)
+        return;
+    (void)av_dict_set(opts, "tls_verify", "1", 0);
+    if (authorities != NULL)
+        (void)av_dict_set(opts, "ca_file", authorities, 0);
+}
+
 static int open_url(struct flv_source *s)
 {
     const AVIOInterruptCB interrupt = {on_interrupt, s};
@@ -55,6 +69,7 @@ static int open_url(struct flv_source *s)
 
     /* Not `timeout`: to the RTMP protocol that means to listen for a publisher. */
     (void)av_dict_set_int(&opts, "rw_timeout", (int64_t)timeout_ms * 1000, 0);
+    set_tls(&opts, params);
     if (is_rtmp(params)) {
         (void)av_dict_set(&opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
         (void)av_dict_set(&opts, "rtmp_live", "live", 0);
@@ -72,6 +87,27 @@ static int open_url(struct flv_source *s)
     return rc;
 }
 
+/* RTMP servers reject a password in their answer to `connect`, each in words of its own; what they
+ * say is logged only. */
+static bool is_rejected(const struct flv_source *s)
+{
+    static const char *const always[] = {"No credentials set", "Incorrect username"};
+    static const char *const in_answer[] = {"authmod", "code=403", "reject", "denied", "unauthor"};
+    if (!is_rtmp(s->params))
+        return false;
+    for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
+        if (strstr(s->log, always[i]) != NULL)
+            return true;
+    }
+    if (strstr(s->log, "connect error") == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof(in_answer) / sizeof(in_answer[0]); i++) {
+        if (strcasestr(s->log, in_answer[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* What RTMP servers say, or do, about a stream that they do not play.  false: not that. */
 static bool is_refused(const struct flv_source *s, int averror, char *detail, size_t detail_size)
 {
@@ -81,7 +117,7 @@ static bool is_refused(const struct flv_source *s, int averror, char *detail, si
     /* onStatus of level "error", such as NetStream.Play.StreamNotFound, comes out as -1, `_error`
      * as unknown; what they say is logged only. */
     if (averror == -1 || averror == AVERROR_UNKNOWN) {
-        const char *said = strstr(s->log_line, server_error);
+        const char *said = strstr(s->log, server_error);
         (void)snprintf(detail, detail_size, "the server refuses to play this stream%s%.100s",
                        said != NULL ? ": " : "", said != NULL ? said + strlen(server_error) : "");
         return true;
@@ -89,7 +125,7 @@ static bool is_refused(const struct flv_source *s, int averror, char *detail, si
     /* nginx-rtmp hangs up instead.  A name that does not resolve is EIO as well. */
     bool hung_up = averror == AVERROR(EIO) || averror == AVERROR(EPIPE) ||
                    averror == AVERROR(ECONNRESET) || averror == AVERROR_EOF;
-    if (hung_up && s->io == NULL && strstr(s->log_line, "resolve") == NULL) {
+    if (hung_up && s->io == NULL && strstr(s->log, "resolve") == NULL) {
         (void)snprintf(detail, detail_size, "the server hangs up when asked for this stream");
         return true;
     }
@@ -99,14 +135,23 @@ static bool is_refused(const struct flv_source *s, int averror, char *detail, si
 static enum http_error transport_error(const struct flv_source *s, int averror, char *detail,
                                        size_t detail_size)
 {
-    if (is_refused(s, averror, detail, detail_size))
+    if (strstr(s->log, "certificate") != NULL) {
+        (void)snprintf(detail, detail_size, "TLS: the camera's certificate is not trusted%s",
+                       strstr(s->log, "hostname") != NULL ? ": it is another host's" : "");
+        return HTTP_ERROR_CAMERA_UNREACHABLE;
+    }
+    if (is_rejected(s))
+        averror = AVERROR_HTTP_UNAUTHORIZED;
+    else if (is_refused(s, averror, detail, detail_size))
         return HTTP_ERROR_CAMERA_NOT_FOUND;
     if (averror == AVERROR_EOF) {
         (void)snprintf(detail, detail_size, "the camera ended the stream");
         return HTTP_ERROR_CAMERA_UNREACHABLE;
     }
     enum http_error error = av_util_camera_error(averror, detail, detail_size);
-    if (strstr(s->log_line, "resolve") != NULL)
+    if (error == HTTP_ERROR_CAMERA_UNAUTHORIZED)
+        (void)snprintf(detail, detail_size, "the camera refused user name or password");
+    if (strstr(s->log, "resolve") != NULL)
         (void)snprintf(detail, detail_size, "the camera's host name does not resolve");
     return error;
 }
@@ -188,7 +233,7 @@ enum http_error source_flv_run(const struct source_params *params, const struct 
     if (address_guard_enter(&s.guard, &params->access, params->host) != 0)
         return forbidden(detail, detail_size);
     s.reader = flv_reader_new(sink);
-    av_util_log_capture(s.log_line, sizeof(s.log_line));
+    av_util_log_capture(s.log, sizeof(s.log));
     int rc = open_url(&s);
     if (rc >= 0)
         error = read_stream(&s, detail, detail_size);
