@@ -59,7 +59,8 @@ struct workers {
     struct worker_list list;
     struct orphan_list orphans;
     size_t count;
-    size_t spare; /* STARTING or SPARE */
+    size_t spare;         /* STARTING or SPARE */
+    int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
     uint32_t next_id;
     uint64_t failures[WORKER_FAILURE_COUNT];
 
@@ -117,6 +118,8 @@ static void drop_worker(struct worker *w)
     LIST_REMOVE(w, link);
     if (w->owner == NULL && !w->leaving)
         w->workers->spare--;
+    if (w->pid == 0)
+        w->workers->stillborn_ms = clock_ms();
     uv_close((uv_handle_t *)&w->poll, on_worker_closed);
     fd_close(&w->channel);
     outbox_clear(&w->outbox);
@@ -242,8 +245,17 @@ static struct worker *spawn_worker(struct workers *ws)
     return w;
 }
 
+/* Did a worker die in this time before it was READY? */
+static bool starts_failed(const struct workers *ws, int64_t within_ms)
+{
+    return ws->stillborn_ms != 0 && clock_ms() - ws->stillborn_ms < within_ms;
+}
+
+/* A worker that cannot start is no reason to fork as fast as one can: the next tick tries again. */
 static void fill_spares(struct workers *ws)
 {
+    if (starts_failed(ws, WORKERS_RESTART_MS))
+        return;
     while (ws->spare < ws->conf->server.spare_workers && spawn_worker(ws) != NULL) {
     }
 }
@@ -258,6 +270,9 @@ struct worker *workers_take(struct workers *workers, void *owner)
         if (w->owner == NULL && !w->leaving && !w->kill_sent && (chosen == NULL || w->pid != 0))
             chosen = w; /* rather one that is up */
     }
+    /* Better no worker than one that takes the client with it. */
+    if ((chosen == NULL || chosen->pid == 0) && starts_failed(workers, 2 * WORKERS_RESTART_MS))
+        return NULL;
     if (chosen == NULL)
         chosen = spawn_worker(workers);
     if (chosen == NULL)

@@ -61,8 +61,9 @@ const uint64_t *workers_failures(const struct workers *workers);
  * A worker that has no camera yet: a spare one, or one that is only being forked.
  *
  * @param owner  passed to the events.
- * @return NULL when none can be had: nursery gone, or no descriptors.  The worker belongs to the
- *         table; the pointer is valid until on_gone().
+ * @return NULL when none can be had: nursery gone, no descriptors, or the last ones died before
+ *         they were READY.  The worker belongs to the table; the pointer is valid until
+ *         on_gone().
  */
 struct worker *workers_take(struct workers *workers, void *owner);
 

@@ -1,20 +1,25 @@
 """Workers as they run: what the kernel says they gave up, what a violation costs; a master that is not root."""
 import os
+import platform
 import pwd
 import re
 import signal
 import stat
 import subprocess
+import sys
+import time
 
 import pytest
 
 from conftest import QUICK
 from lib import processes
 from lib.gateway import binary, build_dir, clean_environment, free_port
-from lib.http import request
+from lib.http import request, stream_target
 from lib.wait import wait_for
 
 USER = "nobody"
+LANDLOCK_RESTRICT_SELF = 446
+CAPSET = 126
 
 
 def status(pid):
@@ -71,6 +76,36 @@ def test_violation_is_logged_and_counted(gateway, camera):
     assert failures(gateway, "signal") == 0
     assert f"(pid {worker}) was ended by its sandbox" in gateway.log()
     with gateway.view(camera.url()) as viewer:  # and the camera is there again
+        viewer.wait_frames(5)
+
+
+def refusing(number):
+    """In front of a command: its system call NUMBER fails."""
+    return (sys.executable, os.path.join(os.path.dirname(processes.__file__), "refuse_syscall.py"), str(number))
+
+
+def test_workers_that_cannot_be_shut_in_do_not_run(make_gateway, camera):
+    """And are not forked anew as fast as the machine can."""
+    gateway = make_gateway(QUICK, prefix=refusing(LANDLOCK_RESTRICT_SELF))
+    wait_for(lambda: failures(gateway, "status") > 2, 30, "spare workers to fail, twice")
+    assert "sandbox: Landlock: Operation not permitted" in gateway.log()
+    answer = request(gateway.flv_port, stream_target(camera.url()), timeout=60)
+    assert (answer.status, answer.error["code"]) == (503, "overloaded"), answer.body
+    start, before = time.monotonic(), failures(gateway, "status")
+    wait_for(lambda: failures(gateway, "status") >= before + 4, 60, "more workers to be tried")
+    spares, seconds = 2, time.monotonic() - start
+    assert failures(gateway, "status") - before <= spares * (seconds + 2)
+    assert camera.connections == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the system call's number is x86-64's")
+def test_workers_without_capabilities_need_not_drop_them(make_gateway, camera):
+    """Under systemd's filter ~@privileged."""
+    if not reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+        pytest.skip(f"{build_dir()} is not for other users to enter")
+    gateway = make_gateway(f"[server]\nuser = {USER}\n" + QUICK, prefix=refusing(CAPSET))
+    with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)
 
 
