@@ -60,7 +60,10 @@ function show() {
       elements.push(emptyPlace(i));
       continue;
     }
-    const fresh = new Tile(byId('tile-template'), camera, { onRemove: remove });
+    const fresh = new Tile(byId('tile-template'), camera, {
+      onRemove: remove,
+      onChange: (tile) => openDialog(indexOf(tile), tile.camera),
+    });
     const kept = old.get(fresh.query)?.shift();
     elements.push((kept ?? fresh).element);
     if (!kept) sight.observe(fresh.element);
@@ -100,16 +103,21 @@ function setLayout(layout) {
   change({ ...view, layout });
 }
 
-function openDialog(index) {
+// For a new camera, or to change the one that is there.
+function openDialog(index, camera) {
   place = index;
   byId('add-form').reset();
   byId('add-error').textContent = '';
+  byId('add-title').textContent = camera ? 'Change the camera' : 'Add a camera';
+  byId('add-submit').textContent = camera ? 'Change' : 'Add';
+  byId('add-url').value = camera?.camUrl ?? '';
+  byId('add-type').value = camera?.camType ?? '';
   const list = byId('add-name');
   list.replaceChildren(list.options[0]);
-  for (const camera of named) list.add(new window.Option(camera.name, camera.name));
+  for (const { name } of named) list.add(new window.Option(name, name));
   byId('add-named').hidden = named.length === 0;
   dialog.showModal();
-  byId(named.length === 0 ? 'add-url' : 'add-name').focus();
+  byId(camera || named.length === 0 ? 'add-url' : 'add-name').focus();
 }
 
 function firstEmpty() {
@@ -121,8 +129,9 @@ function add(event) {
   event.preventDefault();
   const cam = byId('add-name').value;
   const camUrl = byId('add-url').value.trim();
-  if (cam === '' && !/^[a-z]+:\/\/[^/]/i.test(camUrl)) {
-    byId('add-error').textContent = 'Type a camera URL, such as rtsp://user:password@10.0.0.9/stream1';
+  if (cam === '' && !/^(rtsps?|rtmps?|https?):\/\/[^/]/i.test(camUrl)) {
+    byId('add-error').textContent =
+      'A camera URL begins with rtsp://, rtsps://, rtmp://, rtmps://, or http:// for FLV.';
     byId('add-url').focus();
     return;
   }

@@ -60,14 +60,18 @@ export function nameIn(query) {
   return match ? decode(match[1]) : null;
 }
 
+// Parameters whose values the server masks (common/url_redact.c).
+const SECRET =
+  /([\w-]*(?:pas|pwd|psw|token|auth|secret|key|sign|cred|session)[\w-]*=)(?:(?!_[a-z0-9]+=)[^&;])*/gi;
+
 // The URL as the server shows it: no user name, no password.
 export function redactedUrlIn(query) {
   const match = /(?:^|&)cam_url=(.*)$/.exec(query);
   if (!match) return '';
   const raw = match[1].includes('://') ? match[1] : decode(match[1].split('&')[0]);
-  return raw.replace(/^([a-z]+:\/\/)(?:.*@)?/i, (all, scheme) =>
-    all === scheme ? scheme : `${scheme}***@`,
-  );
+  return raw
+    .replace(/^([a-z]+:\/\/)(?:.*@)?/i, (all, scheme) => (all === scheme ? scheme : `${scheme}***@`))
+    .replace(SECRET, '$1***');
 }
 
 export function labelOf(query) {

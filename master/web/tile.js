@@ -27,7 +27,7 @@ export class Tile {
   #tabVisible = !document.hidden;
   #graceTimer = 0;
 
-  constructor(template, camera, { onRemove }) {
+  constructor(template, camera, { onRemove, onChange }) {
     this.camera = camera;
     this.query = queryOf(camera);
     this.label = labelOf(this.query);
@@ -39,11 +39,13 @@ export class Tile {
     this.#stream.addEventListener('state', () => this.#showState());
     this.#stream.addEventListener('closing', () => this.#keepPicture());
     this.element.tile = this;
-    this.#template('name').textContent = this.label;
+    this.#template('name').textContent = this.#template('name').title = this.label;
     this.#template('open').href = playUrl(this.query);
     this.#template('sound').addEventListener('click', () => this.toggleSound());
     this.#template('full').addEventListener('click', () => this.toggleFullScreen());
     this.#template('remove').addEventListener('click', () => onRemove(this));
+    this.#template('change').addEventListener('click', () => onChange(this));
+    this.#template('change').hidden = camera.camUrl === undefined;
     this.#template('retry').addEventListener('click', () => this.#stream.retryNow());
     this.#showState();
   }
@@ -87,12 +89,16 @@ export class Tile {
     const set = (name, text) => {
       this.#template(name).textContent = text || '–';
     };
-    set('codec', live ? codecName(stats.codec) : '');
+    set('codec', live ? this.#codecText(codecName(stats.codec), server?.video_codec) : '');
     set('size', stats.width ? `${stats.width} × ${stats.height}` : '');
     set('rate', live && stats.frameRate ? `${stats.frameRate.toFixed(1)} /s` : '');
     set('bits', live && stats.bitRate ? bitRateText(stats.bitRate) : '');
     set('delay', live ? `${stats.delay.toFixed(1)} s` : '');
     set('viewers', server === undefined ? '' : String(server.viewers));
+  }
+
+  #codecText(played, sent) {
+    return sent && sent !== played ? `${played} from ${sent}` : played;
   }
 
   pause() {

@@ -392,6 +392,28 @@ def test_bookmark_and_keyboard(gateway, browser):
     assert browser.run("return document.querySelector('#grid').dataset.layout") == "9"
 
 
+def test_change_a_url(gateway, browser, small):
+    """A mistyped URL is mended in its place; what looks like a password is not shown."""
+    browser.open(dashboard(gateway, layout=1))
+    browser.find("#add").click()
+    browser.find("#add-url").send_keys("127.0.0.1/cam")
+    browser.find("#add-submit").click()
+    assert browser.find("#add-error").text.startswith("A camera URL begins with rtsp://")
+    browser.find("#add-url").clear()
+    browser.find("#add-url").send_keys("rtsp://127.0.0.1:9/cam?user=u&password=hidden-1")
+    browser.find("#add-submit").click()
+    wait_states(browser, {"127.0.0.1:9/cam?user=u&password=***": "retrying"})
+    assert "hidden-1" not in browser.run("return document.querySelector('.tile').textContent")
+    browser.run("document.querySelector('.tile').focus()")
+    browser.find("[data-part='change']").click()
+    assert browser.run("return document.querySelector('#add-url').value").endswith("password=hidden-1")
+    browser.find("#add-url").clear()
+    browser.find("#add-url").send_keys(small.url("/mended"))
+    browser.find("#add-submit").click()
+    wait_states(browser, {f"127.0.0.1:{small.port}/mended": "live"})
+    assert browser.run("return document.querySelectorAll('.tile').length") == 1
+
+
 def test_kept_tiles_are_not_disturbed(gateway, browser):
     browser.open(dashboard(gateway, "small-1", "small-2", layout=4))
     wait_states(browser, {"small-1": "live", "small-2": "live"})
