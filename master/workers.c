@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "common/http_reply.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/outbox.h"
@@ -21,6 +22,10 @@
 #define TICK_MS 1000
 #define NURSERY_FD 3
 #define PROGRAM "cam-httpflv-worker"
+/* A worker that talks without end gets its turn like all others. */
+#define MESSAGES_AT_ONCE 64
+/* From asking the nursery to kill a worker to losing patience with the nursery. */
+#define OBEY_MS 10000
 
 /* Life of a worker:  STARTING --READY--> SPARE --taken--> BUSY --told to--> LEAVING.
  * One may be taken while still STARTING: its messages wait in the channel. */
@@ -32,10 +37,10 @@ struct worker {
     struct outbox outbox; /* what the channel has no room for */
     uv_poll_t poll;
     enum ipc_phase phase;
-    pid_t pid;   /* 0 until READY */
+    pid_t pid;   /* 0 until SPAWNED */
     void *owner; /* NULL: spare, or leaving */
     bool leaving;
-    bool adopted; /* its nursery died: the master reaps it */
+    bool adopted; /* its nursery died: it is the master's child */
     bool kill_sent;
     bool closing;
     int64_t heard_ms;
@@ -43,21 +48,12 @@ struct worker {
 
 LIST_HEAD(worker_list, worker);
 
-/* Processes whose channel is closed, but which only the master can reap. */
-struct orphan {
-    LIST_ENTRY(orphan) link;
-    pid_t pid;
-};
-
-LIST_HEAD(orphan_list, orphan);
-
 struct workers {
     uv_loop_t *loop;
     const struct conf *conf;
     const struct workers_events *events;
     char program[PATH_MAX];
     struct worker_list list;
-    struct orphan_list orphans;
     size_t count;
     size_t spare;         /* STARTING or SPARE */
     int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
@@ -79,7 +75,6 @@ struct workers {
 };
 
 static void free_when_done(struct workers *ws);
-static void fill_spares(struct workers *ws);
 
 /* --- one worker ----------------------------------------------------------- */
 
@@ -100,16 +95,12 @@ static void on_worker_closed(uv_handle_t *handle)
     struct worker *w = handle->data;
     struct workers *ws = w->workers;
     ws->count--;
-    if (w->adopted && w->pid > 0) {
-        struct orphan *o = xcalloc(1, sizeof(*o));
-        o->pid = w->pid;
-        LIST_INSERT_HEAD(&ws->orphans, o, link);
-    }
     free(w);
     free_when_done(ws);
 }
 
-/* The channel is closed or broken: for the master the worker is gone. */
+/* The channel is closed or broken: for the master the worker is gone.  A spare one is replaced at
+ * the next tick, not at once: where none can be forked, that would go round and round. */
 static void drop_worker(struct worker *w)
 {
     if (w->closing)
@@ -118,14 +109,13 @@ static void drop_worker(struct worker *w)
     LIST_REMOVE(w, link);
     if (w->owner == NULL && !w->leaving)
         w->workers->spare--;
-    if (w->pid == 0)
+    if (w->phase == IPC_PH_BOOT)
         w->workers->stillborn_ms = clock_ms();
     uv_close((uv_handle_t *)&w->poll, on_worker_closed);
     fd_close(&w->channel);
     outbox_clear(&w->outbox);
     if (w->owner != NULL)
         w->workers->events->on_gone(w->owner);
-    fill_spares(w->workers);
 }
 
 #define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m);
@@ -141,14 +131,13 @@ static int on_ready(struct worker *w, const struct ipc_ready *m)
                    m->version, IPC_VERSION);
         return -EPROTO;
     }
-    w->pid = (pid_t)m->pid;
-    w->phase = IPC_PH_RUN;
+    w->phase = IPC_PH_RUN; /* its pid is what the nursery says: this one must not be believed */
     return 0;
 }
 
 static int on_state(struct worker *w, const struct ipc_state *m)
 {
-    if (m->state >= IPC_CAMERA_STATE_COUNT)
+    if (m->state >= IPC_CAMERA_STATE_COUNT || m->error >= HTTP_ERROR_COUNT)
         return -EPROTO;
     if (w->owner != NULL)
         w->workers->events->on_state(w->owner, m);
@@ -197,7 +186,7 @@ static void on_worker_channel(uv_poll_t *handle, int status, int events)
         poll_worker(w); /* a broken channel says so by reading, too */
     struct ipc_msg msg;
     int rc = status < 0 ? 0 : 1;
-    while (rc == 1 && !w->closing) {
+    for (int n = 0; n < MESSAGES_AT_ONCE && rc == 1 && !w->closing; n++) {
         rc = ipc_recv(w->channel, w->phase, &msg);
         if (rc != 1)
             break;
@@ -267,11 +256,13 @@ struct worker *workers_take(struct workers *workers, void *owner)
     struct worker *w;
     LIST_FOREACH(w, &workers->list, link)
     {
-        if (w->owner == NULL && !w->leaving && !w->kill_sent && (chosen == NULL || w->pid != 0))
+        if (w->owner == NULL && !w->leaving && !w->kill_sent &&
+            (chosen == NULL || w->phase == IPC_PH_RUN))
             chosen = w; /* rather one that is up */
     }
     /* Better no worker than one that takes the client with it. */
-    if ((chosen == NULL || chosen->pid == 0) && starts_failed(workers, 2 * WORKERS_RESTART_MS))
+    if ((chosen == NULL || chosen->phase == IPC_PH_BOOT) &&
+        starts_failed(workers, 2 * WORKERS_RESTART_MS))
         return NULL;
     if (chosen == NULL)
         chosen = spawn_worker(workers);
@@ -326,10 +317,12 @@ static void on_spawned(struct workers *ws, const struct ipc_spawned *m)
     struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
-        if (w->id == m->worker_id && m->pid == 0) {
+        if (w->id != m->worker_id)
+            continue;
+        w->pid = (pid_t)m->pid;
+        if (w->pid == 0)
             drop_worker(w); /* the nursery has said why */
-            return;
-        }
+        return;
     }
 }
 
@@ -386,6 +379,14 @@ static void drop_nursery_channel(struct workers *ws)
     fd_close(&ws->nursery_channel);
 }
 
+/* What it does not hear or obey is the next one's. */
+static void give_up_nursery(struct workers *ws)
+{
+    drop_nursery_channel(ws);
+    if (ws->nursery_running)
+        (void)uv_process_kill(&ws->nursery, SIGKILL);
+}
+
 static void on_nursery_channel(uv_poll_t *handle, int status, int events)
 {
     (void)events;
@@ -402,9 +403,7 @@ static void on_nursery_channel(uv_poll_t *handle, int status, int events)
     if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE)) {
         if (!ws->closing)
             log_errorx(NULL, "channel to the nursery is closed");
-        drop_nursery_channel(ws);
-        if (ws->nursery_running)
-            (void)uv_process_kill(&ws->nursery, SIGKILL);
+        give_up_nursery(ws);
     }
 }
 
@@ -426,10 +425,11 @@ static void on_nursery_exit(uv_process_t *process, int64_t status, int signal_nu
     struct worker *next;
     for (w = LIST_FIRST(&ws->list); w != NULL; w = next) {
         next = LIST_NEXT(w, link);
+        w->adopted = true;
         if (w->pid == 0)
             drop_worker(w); /* it may never have been forked */
-        else
-            w->adopted = true;
+        else if (w->kill_sent)
+            kill_worker(w); /* the nursery may not have read it */
     }
     ws->nursery_ended_ms = clock_ms();
     uv_close((uv_handle_t *)process, on_nursery_closed);
@@ -486,6 +486,24 @@ static int start_nursery(struct workers *ws)
 
 /* --- once a second, and at SIGCHLD ---------------------------------------- */
 
+static bool is_nursery_warm(const struct workers *ws)
+{
+    return ws->nursery_channel != -1 && ws->nursery_phase == IPC_PH_RUN;
+}
+
+/* Whatever a nursery leaves behind is the master's: workers that go on, and those that had ended
+ * or were about to.  The nursery itself is for libuv to reap. */
+static void reap(struct workers *ws)
+{
+    for (;;) {
+        siginfo_t info = {.si_pid = 0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0 ||
+            (ws->nursery_running && info.si_pid == ws->nursery.pid))
+            return;
+        (void)waitpid(info.si_pid, NULL, WNOHANG);
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct workers *ws = timer->data;
@@ -499,28 +517,25 @@ static void on_tick(uv_timer_t *timer)
     struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
-        if (now_ms - w->heard_ms > WORKERS_SILENCE_MS && !w->kill_sent) {
+        int64_t silent_ms = now_ms - w->heard_ms;
+        if (silent_ms > WORKERS_SILENCE_MS && !w->kill_sent) {
             log_errorx(NULL, "worker %u (pid %d) has been silent for %d s: killing it", w->id,
                        (int)w->pid, WORKERS_SILENCE_MS / 1000);
             kill_worker(w);
         }
+        if (silent_ms > WORKERS_SILENCE_MS + OBEY_MS && !w->adopted && is_nursery_warm(ws)) {
+            log_errorx(NULL, "the nursery does not obey: killing it");
+            give_up_nursery(ws);
+        }
     }
     fill_spares(ws);
+    reap(ws);
 }
 
 static void on_sigchld(uv_signal_t *handle, int signum)
 {
     (void)signum;
-    struct workers *ws = handle->data;
-    struct orphan *o;
-    struct orphan *next;
-    for (o = LIST_FIRST(&ws->orphans); o != NULL; o = next) {
-        next = LIST_NEXT(o, link);
-        if (waitpid(o->pid, NULL, WNOHANG) != 0) {
-            LIST_REMOVE(o, link);
-            free(o);
-        }
-    }
+    reap(handle->data);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -543,6 +558,11 @@ static int find_program(char *out, size_t size)
     return -ENOENT;
 }
 
+static void on_never_opened(void *ctx)
+{
+    (void)ctx; /* nobody waits for it */
+}
+
 int workers_open(uv_loop_t *loop, const struct conf *conf, const struct workers_events *events,
                  struct workers **out)
 {
@@ -553,7 +573,6 @@ int workers_open(uv_loop_t *loop, const struct conf *conf, const struct workers_
     ws->nursery_channel = -1;
     ws->next_id = 1;
     LIST_INIT(&ws->list);
-    LIST_INIT(&ws->orphans);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     int rc = find_program(ws->program, sizeof(ws->program));
     if (rc != 0) {
@@ -565,10 +584,14 @@ int workers_open(uv_loop_t *loop, const struct conf *conf, const struct workers_
     ws->tick.data = ws->sigchld.data = ws;
     (void)uv_timer_start(&ws->tick, on_tick, TICK_MS, TICK_MS);
     (void)uv_signal_start(&ws->sigchld, on_sigchld, SIGCHLD);
-    *out = ws;
     rc = start_nursery(ws);
+    if (rc != 0) {
+        workers_close(ws, on_never_opened, NULL);
+        return rc;
+    }
     fill_spares(ws);
-    return rc;
+    *out = ws;
+    return 0;
 }
 
 static void free_when_done(struct workers *ws)
@@ -576,11 +599,6 @@ static void free_when_done(struct workers *ws)
     if (!ws->closing || ws->count > 0 || ws->nursery_running || ws->nursery_poll != NULL ||
         ws->tick.data != NULL || ws->sigchld.data != NULL)
         return;
-    struct orphan *o;
-    while ((o = LIST_FIRST(&ws->orphans)) != NULL) {
-        LIST_REMOVE(o, link);
-        free(o);
-    }
     ws->closed(ws->closed_ctx);
     free(ws);
 }

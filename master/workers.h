@@ -4,7 +4,8 @@
  *
  * Deadlines: a worker reports once a second; one that has said nothing for WORKERS_SILENCE_MS is
  * killed.  A nursery that dies is started again after WORKERS_RESTART_MS; its workers go on, and
- * become the master's own children (PR_SET_CHILD_SUBREAPER).
+ * become the master's own children (PR_SET_CHILD_SUBREAPER).  One that does not kill a worker when
+ * told to is killed itself.
  */
 #ifndef MASTER_WORKERS_H
 #define MASTER_WORKERS_H

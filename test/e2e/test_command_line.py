@@ -1,9 +1,11 @@
 """Options, configuration file, environment: what is accepted, what is refused, and how it is said."""
 import re
+import shutil
 import subprocess
 
 import pytest
 
+from lib import processes
 from lib.gateway import Gateway, binary, clean_environment, free_port
 from lib.http import request
 
@@ -141,3 +143,15 @@ def test_master_links_no_libav():
         assert name not in libraries, libraries
     assert "libavformat" in subprocess.run(["ldd", binary("cam-httpflv-worker")], capture_output=True, text=True,
                                            check=True).stdout
+
+
+def test_worker_program_that_cannot_be_started(tmp_path):
+    """An end with the reason, not a server without workers."""
+    program = shutil.copy(binary(), tmp_path)
+    worker = tmp_path / "cam-httpflv-worker"
+    worker.write_text("#!/no/such/interpreter\n")
+    worker.chmod(0o755)
+    result = subprocess.run([program, "--bind", "127.0.0.1", "--flv-port", "0", "--snapshot-port", "0"],
+                            env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                            timeout=60, check=False, preexec_fn=processes.die_with_parent)
+    refused(result, "cannot start cam-httpflv-worker")

@@ -1,12 +1,16 @@
 """Who runs when: one worker per camera, spare ones ahead, what a death costs, how everything ends."""
 import os
+import pwd
+import resource
 import signal
+import subprocess
 import time
 
 import pytest
 
 from conftest import QUICK
 from lib import fake_rtsp, processes
+from lib.gateway import binary
 from lib.http import connect, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
@@ -166,6 +170,55 @@ def test_nursery_killed(gateway, make_camera):
         assert processes.alive(worker)
     assert_no_frame_lost(viewer, old)
     wait_for(lambda: not processes.alive(worker), 30, "the orphaned worker to leave when idle")
+
+
+def test_nursery_hangs(gateway, make_camera):
+    """SIGSTOP stands for it.  It is replaced; what it has not killed and not reaped is the master's."""
+    old, new = make_camera(), make_camera()
+    with gateway.view(old.url()) as viewer:
+        viewer.wait_frames(10)
+        worker = gateway.worker_of(old.port)[0]
+        spare = wait_for(lambda: [pid for pid in gateway.all_workers() if pid != worker], 30, "a spare worker")[0]
+        nursery = gateway.nursery()
+        os.kill(nursery, signal.SIGSTOP)
+        os.kill(spare, signal.SIGKILL)
+        os.kill(worker, signal.SIGSTOP)
+        wait_for(lambda: not processes.alive(nursery), 60, "the nursery to be killed")
+        wait_for(lambda: not processes.alive(worker), 30, "the hanging worker to be killed")
+        viewer.wait_closed()
+    wait_for(lambda: gateway.nursery() not in (None, nursery), 30, "another nursery")
+
+    def new_camera_plays():
+        with gateway.view(new.url()) as fresh:
+            return fresh.wait_status() == 200
+    wait_for(new_camera_plays, 30, "a new camera to play")
+    wait_for(lambda: not processes.zombies(gateway.pid), 20, "the master to reap what the nursery left")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_no_worker_can_be_forked(make_gateway):
+    """Tried once a second, not without end, and successful when there is room again."""
+    if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+        pytest.skip("other users cannot start the program")
+    gateway = make_gateway("[server]\nuser = nobody\nspare_workers = 1\n")
+    nursery = wait_for(gateway.nursery, 30, "the nursery")
+    spare = wait_for(lambda: processes.children(nursery), 30, "the spare worker")[0]
+
+    def limit_processes(soft):
+        """As the user itself: in a container even root may lack the right."""
+        subprocess.run(["prlimit", f"--pid={nursery}", f"--nproc={soft}:"], check=True, user="nobody",
+                       group=pwd.getpwnam("nobody").pw_gid, extra_groups=[])
+    limit_processes(1)
+    os.kill(spare, signal.SIGKILL)
+
+    def failures():
+        return gateway.log().count("cannot fork a worker")
+    wait_for(failures, 30, "the nursery to fail")
+    first, started = failures(), time.monotonic()
+    wait_for(lambda: failures() > first + 1, 30, "it to try again")
+    assert failures() - first < 5 + 2 * (time.monotonic() - started)
+    limit_processes(resource.prlimit(0, resource.RLIMIT_NPROC)[1])
+    wait_for(gateway.all_workers, 30, "a spare worker again")
 
 
 def test_master_killed_takes_everything_with_it(gateway, camera):

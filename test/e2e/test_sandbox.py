@@ -4,7 +4,6 @@ import platform
 import pwd
 import re
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -102,26 +101,16 @@ def test_workers_that_cannot_be_shut_in_do_not_run(make_gateway, camera):
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the system call's number is x86-64's")
 def test_workers_without_capabilities_need_not_drop_them(make_gateway, camera):
     """Under systemd's filter ~@privileged."""
-    if not reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+    if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
         pytest.skip(f"{build_dir()} is not for other users to enter")
     gateway = make_gateway(f"[server]\nuser = {USER}\n" + QUICK, prefix=refusing(CAPSET))
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)
 
 
-def reachable_by_others(path):
-    """May any user start the program?"""
-    while True:
-        if not os.stat(path).st_mode & stat.S_IXOTH:
-            return False
-        if path == "/":
-            return True
-        path = os.path.dirname(path)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user(make_gateway, camera):
-    if not reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+    if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
         pytest.skip(f"{build_dir()} is not for other users to enter")
     gateway = make_gateway(f"[server]\nuser = {USER}\n" + QUICK)
     wanted = pwd.getpwnam(USER)
@@ -139,7 +128,7 @@ def test_another_user(make_gateway, camera):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_who_cannot_read_the_configuration(make_gateway, tmp_path):
-    if not reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+    if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
         pytest.skip(f"{build_dir()} is not for other users to enter")
     os.chmod(tmp_path, 0o700)
     gateway = make_gateway(f"[server]\nuser = {USER}\n")

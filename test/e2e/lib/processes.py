@@ -2,6 +2,7 @@
 import ctypes
 import os
 import signal
+import stat as permissions
 
 PR_SET_PDEATHSIG = 1
 
@@ -101,3 +102,13 @@ def cpu_seconds(pid):
         return 0.0
     fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def reachable_by_others(path):
+    """May any user start the program?"""
+    while True:
+        if not os.stat(path).st_mode & permissions.S_IXOTH:
+            return False
+        if path == "/":
+            return True
+        path = os.path.dirname(path)
