@@ -108,6 +108,11 @@ static int drop_capabilities(void)
     return syscall(SYS_capset, &header, none) == -1 ? -errno : 0;
 }
 
+bool sandbox_is_outdated(void)
+{
+    return has_landlock && sandbox_landlock_is_outdated();
+}
+
 int sandbox_enter(enum sandbox_mode mode)
 {
     const char *what = "limits";

@@ -18,6 +18,8 @@
 
 #include "common/sandbox_mode.h"
 
+#include <stdbool.h>
+
 /* The leak and race checkers read their own process, and map terabytes. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX_SANITIZER 1
@@ -48,5 +50,11 @@ int sandbox_prepare(enum sandbox_mode mode);
  *         logged; the process is to end.
  */
 int sandbox_enter(enum sandbox_mode mode);
+
+/**
+ * Was a file of the name service replaced since sandbox_enter()?  Then this process can read
+ * neither the old nor the new one, and finds no names any more; another one would.  Worker.
+ */
+bool sandbox_is_outdated(void);
 
 #endif /* WORKER_SANDBOX_H */

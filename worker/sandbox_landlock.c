@@ -46,6 +46,21 @@ static const char *const readable[] = {
 #endif
 };
 
+/* Of these it is noticed when they are replaced. */
+static const char *const watched[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"};
+
+#define WATCHED (sizeof(watched) / sizeof(watched[0]))
+
+static bool always_forbidden[WATCHED]; /* to our user */
+
+static bool is_forbidden(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool forbidden = fd == -1 && errno == EACCES;
+    fd_close(&fd);
+    return forbidden;
+}
+
 static int abi_version(void)
 {
     return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -110,6 +125,8 @@ int sandbox_landlock_enter(void)
     int ruleset = create_ruleset(abi_version());
     if (ruleset < 0)
         return ruleset;
+    for (size_t i = 0; i < WATCHED; i++)
+        always_forbidden[i] = is_forbidden(watched[i]);
     for (size_t i = 0; rc == 0 && i < sizeof(readable) / sizeof(readable[0]); i++)
         rc = allow_reading(ruleset, readable[i]);
     if (rc == 0)
@@ -118,4 +135,13 @@ int sandbox_landlock_enter(void)
         rc = -errno;
     fd_close(&ruleset);
     return rc;
+}
+
+bool sandbox_landlock_is_outdated(void)
+{
+    for (size_t i = 0; i < WATCHED; i++) {
+        if (!always_forbidden[i] && is_forbidden(watched[i]))
+            return true;
+    }
+    return false;
 }

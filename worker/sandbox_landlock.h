@@ -4,6 +4,7 @@
  *
  * A rule holds for a file, not for its name: a file that is replaced later (resolv.conf, by a DHCP
  * client) is not in reach of workers that run already, unless it is in a directory that is allowed.
+ * sandbox_landlock_is_outdated() notices.
  */
 #ifndef WORKER_SANDBOX_LANDLOCK_H
 #define WORKER_SANDBOX_LANDLOCK_H
@@ -21,5 +22,8 @@ bool sandbox_landlock_available(void);
  * @return 0 or negative errno.
  */
 int sandbox_landlock_enter(void);
+
+/** As sandbox_is_outdated(). */
+bool sandbox_landlock_is_outdated(void);
 
 #endif /* WORKER_SANDBOX_LANDLOCK_H */

@@ -203,6 +203,8 @@ int sandbox_seccomp_enter(void)
     if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0); /* has been set */
     if (rc == 0)
+        rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1); /* a sanitizer's own thread, too */
+    if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list */
     if (rc == 0)
         rc = add_all(filter, SCMP_ACT_ALLOW, allowed, COUNT(allowed));

@@ -24,7 +24,7 @@
 bool sandbox_seccomp_available(void);
 
 /**
- * Filter the system calls of the calling thread and of those it will start.  Needs no_new_privs.
+ * Filter the system calls of this process.  Needs no_new_privs.
  *
  * @return 0 or negative errno.
  */

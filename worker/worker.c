@@ -7,8 +7,10 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "common/http_reply.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "worker/sandbox.h"
 #include "worker/stream.h"
 
 #include <errno.h>
@@ -31,6 +33,7 @@ struct worker {
     enum ipc_phase phase;
     struct stream *stream; /* NULL until assigned */
     bool leaving;
+    bool unreachable; /* the camera, since it streamed last */
     uint64_t clients_seen;
 };
 
@@ -77,7 +80,12 @@ IPC_TO_WORKER(X)
 
 static void on_stream_state(void *ctx, const struct ipc_state *state)
 {
-    report(ctx, IPC_STATE, state);
+    struct worker *w = ctx;
+    if (state->state == IPC_CAMERA_STREAMING)
+        w->unreachable = false;
+    else if (state->error == HTTP_ERROR_CAMERA_UNREACHABLE)
+        w->unreachable = true;
+    report(w, IPC_STATE, state);
 }
 
 static void on_stream_idle(void *ctx)
@@ -207,6 +215,10 @@ static void on_stats(uv_timer_t *timer)
             stream_get_stats(w->stream, &stats);
     }
     report(w, IPC_STATS, &stats);
+    if (w->unreachable && !w->leaving && sandbox_is_outdated()) {
+        log_warnx(NULL, "leaving: the files that tell where names lead were replaced");
+        leave(w); /* the next client, or always_on, gets a worker that can read them */
+    }
 }
 
 int worker_run(uint32_t worker_id, int channel)

@@ -108,6 +108,27 @@ def test_workers_without_capabilities_need_not_drop_them(make_gateway, camera):
         viewer.wait_frames(5)
 
 
+PRIVATE_ETC = ("unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount --bind "$0" /etc && exec "$@"')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has mount namespaces for the asking")
+def test_replaced_name_files(make_gateway, make_camera, tmp_path):
+    """A worker cannot read files that were replaced: one of a camera that is not there gives way to one that can."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "nsswitch.conf").write_text("hosts: files\n")
+    (etc / "hosts").write_text("127.0.0.1 other.example\n")
+    if subprocess.run([*PRIVATE_ETC, etc, "true"], check=False, timeout=60).returncode != 0:
+        pytest.skip("no mount namespaces here")
+    camera = make_camera()
+    config = '[camera "door"]\nurl = ' + camera.url().replace("127.0.0.1", "door.example") + "\nalways_on = yes\n"
+    gateway = make_gateway(QUICK + config, prefix=(*PRIVATE_ETC, str(etc)))
+    wait_for(lambda: "name lookup" in gateway.log(), 60, "the look-up to fail")
+    (etc / "hosts.new").write_text("127.0.0.1 door.example\n")
+    os.replace(etc / "hosts.new", etc / "hosts")
+    wait_for(lambda: camera.plays > 0, 60, lambda: f"the new file to be read:\n{gateway.log()[-3000:]}")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user(make_gateway, camera):
     if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
