@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import QUICK
-from lib import fake_rtsp, picture
+from lib import fake_rtsp, interlaced, picture
 from lib.cameras import DIMENSIONS
 from lib.gateway import ROOT, Gateway, free_port
 from lib.http import stream_target
@@ -79,6 +79,22 @@ def test_freshness(patient, sample_cameras, row, switches):
     period = 500 if switches.get("loop") == "longgop" else picture.LOOP_FRAMES
     behind = [frames_behind(counter_of(a), a.asked, video, counters, period) for a in answers]
     assert max(behind) <= 2, behind
+
+
+@pytest.mark.parametrize("make,options", [
+    (interlaced.mbaff, {}), (interlaced.paff, {}), (interlaced.paff, {"together": True}),
+    (interlaced.paff, {"reorder": 1}), (interlaced.paff, {"together": True, "reorder": 1})])
+def test_interlaced(patient, make_camera, make, options):
+    """Both fields of one picture, never one field or those of two pictures."""
+    camera = make_camera(video=make(**options), audio=False)
+    answers = []
+    for i in range(10):
+        answers.append(snapshot(patient, camera.url(), quality=100))
+        time.sleep(0.013 * (i % 7))
+    assert {a.status for a in answers} == {200}
+    seen = [interlaced.fields_in(a.body) for a in answers]
+    assert all(number is not None and whole for number, whole in seen), seen
+    assert len({number for number, _ in seen}) > 2, seen
 
 
 def test_every_join_point(patient, sample_cameras):
