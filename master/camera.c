@@ -126,7 +126,7 @@ static void give_stream_id(struct camera *cam, const struct camera_url *url)
 }
 
 static struct camera *add(struct camera_table *t, const struct camera_url *url,
-                          enum ipc_transport transport, const char *name)
+                          enum ipc_transport transport)
 {
     if (t->count - t->active >= CAMERA_MEMORY_MAX)
         forget_oldest(t);
@@ -135,11 +135,9 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url,
     cam->transport = transport;
     (void)url_format(url, cam->key);
     (void)url_redact(url, cam->shown);
-    const struct conf_camera *c = name == NULL ? find_configured(cam) : NULL;
+    const struct conf_camera *c = find_configured(cam);
     if (c != NULL)
-        name = c->name;
-    if (name != NULL)
-        give_name(cam, name);
+        give_name(cam, c->name);
     else
         give_stream_id(cam, url);
     cam->state_since_ms = clock_ms();
@@ -366,8 +364,8 @@ static enum http_error may_serve(struct camera_table *t, const struct camera *ca
 }
 
 enum http_error camera_handover(struct camera_table *table, const struct camera_url *url,
-                                enum ipc_transport transport, const char *name,
-                                const struct ipc_client *client, int *fd, const char **message)
+                                enum ipc_transport transport, const struct ipc_client *client,
+                                int *fd, const char **message)
 {
     char key[IPC_URL_MAX];
     (void)url_format(url, key);
@@ -376,7 +374,7 @@ enum http_error camera_handover(struct camera_table *table, const struct camera_
     if (error != HTTP_ERROR_NONE)
         return error;
     if (cam == NULL)
-        cam = add(table, url, transport, name);
+        cam = add(table, url, transport);
     cam->stopped = false;
     if (cam->worker == NULL && start_worker(cam) != 0) {
         if (!worth_keeping(cam))
@@ -424,7 +422,7 @@ static void add_always_on(struct camera_table *t)
         (void)url_format(&c->url, key);
         struct camera *cam = c->always_on ? find(t, key, c->transport) : NULL;
         if (c->always_on && cam == NULL)
-            cam = add(t, &c->url, c->transport, c->name);
+            cam = add(t, &c->url, c->transport);
         if (cam != NULL)
             cam->always_on = true;
     }

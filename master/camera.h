@@ -68,15 +68,14 @@ void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), v
  * Hand a client to the worker of its camera, starting one if there is none.
  *
  * @param url      of the camera.  Borrowed.
- * @param name     configured name, or NULL.  Borrowed.
  * @param client   complete.  Borrowed.
  * @param fd       connected socket.  Moved on success (*fd becomes -1).
  * @param message  why not, HTTP_ERROR texts; a literal.
  * @return HTTP_ERROR_NONE, or what to answer; the caller still owns *fd.
  */
 enum http_error camera_handover(struct camera_table *table, const struct camera_url *url,
-                                enum ipc_transport transport, const char *name,
-                                const struct ipc_client *client, int *fd, const char **message);
+                                enum ipc_transport transport, const struct ipc_client *client,
+                                int *fd, const char **message);
 
 /**
  * The configuration was read again: cameras that are always_on now or no longer, limits and access

@@ -195,7 +195,6 @@ static void answer_stream_head(struct conn *c)
 static void hand_over(struct conn *c, struct route *r)
 {
     const char *message = "";
-    const char *name = r->camera != NULL ? r->camera->name : NULL;
     r->client.conn_id = c->id;
     r->client.accepted_us = c->accepted_us;
     (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);
@@ -209,8 +208,8 @@ static void hand_over(struct conn *c, struct route *r)
     if (fd == -1)
         message = "no descriptor left";
     else
-        error = camera_handover(c->server->cameras, &r->url, r->transport, name, &r->client, &fd,
-                                &message);
+        error =
+            camera_handover(c->server->cameras, &r->url, r->transport, &r->client, &fd, &message);
     fd_close(&fd);
     if (error == HTTP_ERROR_NONE) {
         conn_close(c);

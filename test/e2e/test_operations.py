@@ -258,3 +258,16 @@ def test_promtool_accepts_the_metrics(gateway, camera):
         text = request(gateway.snapshot_port, "/metrics").body
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0 and not done.stderr + done.stdout, (done.stdout + done.stderr).decode()
+
+
+def test_named_camera_over_two_transports(make_gateway, camera):
+    """Two connections, two streams: an ID stands for one of them, as a series of metrics does."""
+    patient = QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 20000")
+    gateway = make_gateway(patient + f"[camera \"front\"]\nurl = {camera.url()}\n")
+    with Viewer(gateway.flv_port, "/?cam=front&cam_type=rtsp-udp"), Viewer(gateway.flv_port, "/?cam=front"):
+        wait_for(lambda: len(api(gateway)["streams"]) == 2, 20, "two streams")
+        ids = {stream["cam_type"]: stream["id"] for stream in api(gateway)["streams"]}
+        assert ids["rtsp-tcp"] == "front" != ids["rtsp-udp"]
+        text = request(gateway.snapshot_port, "/metrics").body.decode()
+        series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+        assert len(series) == len(set(series))
