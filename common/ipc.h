@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 4u
+#define IPC_VERSION 5u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -135,6 +135,8 @@ struct ipc_stats {
     uint64_t frames_in;
     uint64_t frames_dropped;       /* skipped for slow viewers */
     uint64_t gop_overflows;        /* GOPs bigger than gop_max_bytes */
+    uint64_t packets_lost;         /* RTP */
+    uint64_t frames_damaged;       /* video, with lost packets or after such a frame */
     struct ipc_histogram join;     /* from accepting a viewer to its first picture */
     struct ipc_histogram snapshot; /* from taking over a request to its picture */
     uint32_t clients;

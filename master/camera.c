@@ -193,6 +193,8 @@ static void add_stats(struct ipc_stats *sum, const struct ipc_stats *s)
     sum->frames_in += s->frames_in;
     sum->frames_dropped += s->frames_dropped;
     sum->gop_overflows += s->gop_overflows;
+    sum->packets_lost += s->packets_lost;
+    sum->frames_damaged += s->frames_damaged;
     histogram_merge(&sum->join, &s->join);
     histogram_merge(&sum->snapshot, &s->snapshot);
 }

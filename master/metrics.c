@@ -23,6 +23,8 @@
     X(received_frames_total,       counter, frames_in,             1,    "Frames received from cameras, video and audio.") \
     X(skipped_frames_total,        counter, frames_dropped,        1,    "Frames that viewers missed because they were too slow.") \
     X(gop_overflows_total,         counter, gop_overflows,         1,    "Groups of pictures bigger than gop_max_bytes.") \
+    X(lost_packets_total,          counter, packets_lost,          1,    "RTP packets that never came.") \
+    X(damaged_frames_total,        counter, frames_damaged,        1,    "Video frames with lost packets, or after such a frame up to the next key frame.") \
     X(viewers,                     gauge,   clients,               1,    "Viewers and snapshot requests.") \
     X(frames_per_second,           gauge,   frame_rate_mhz,        1000, "Frame rate that the camera states.") \
     X(key_frame_interval_seconds,  gauge,   key_frame_interval_ms, 1000, "Between the last two key frames.")

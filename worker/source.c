@@ -99,3 +99,8 @@ uint64_t source_bytes_in(const struct source *source)
 {
     return atomic_load_explicit(&source->bytes_in, memory_order_relaxed);
 }
+
+uint64_t source_packets_lost(const struct source *source)
+{
+    return source->rtsp != NULL ? source_rtsp_packets_lost(source->rtsp) : 0;
+}

@@ -80,4 +80,7 @@ int64_t source_overdue_ms(const struct source *source);
 /** Payload bytes received from the camera by this connection. */
 uint64_t source_bytes_in(const struct source *source);
 
+/** RTP packets of this connection that never came. */
+uint64_t source_packets_lost(const struct source *source);
+
 #endif /* WORKER_SOURCE_H */

@@ -55,6 +55,7 @@ struct source_rtsp {
     int64_t report_at_us;
     int64_t teardown_by_us;
     bool accepted; /* media was */
+    uint64_t lost; /* packets, of connections that ended */
 
     const char *bad; /* why no connection was even tried; told from the timer */
     bool ended;      /* on_end was called */
@@ -104,9 +105,20 @@ static void log_stats(const struct source_rtsp *s)
     }
 }
 
+uint64_t source_rtsp_packets_lost(const struct source_rtsp *source)
+{
+    uint64_t lost = source->lost;
+    for (int i = 0; i < TRACK_COUNT; i++) {
+        if (source->tracks[i].receiver != NULL)
+            lost += rtp_receiver_stats(source->tracks[i].receiver)->lost;
+    }
+    return lost;
+}
+
 static void close_connection(struct source_rtsp *s)
 {
     log_stats(s);
+    s->lost = source_rtsp_packets_lost(s);
     rtsp_session_free(&s->session);
     for (int i = 0; i < TRACK_COUNT; i++) {
         rtp_receiver_free(&s->tracks[i].receiver);

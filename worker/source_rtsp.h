@@ -36,4 +36,7 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
  */
 void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), void *ctx);
 
+/** RTP packets that never came. */
+uint64_t source_rtsp_packets_lost(const struct source_rtsp *source);
+
 #endif /* WORKER_SOURCE_RTSP_H */

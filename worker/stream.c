@@ -57,7 +57,9 @@ struct stream {
     int64_t wanted_ms;        /* somebody was here */
 
     uint64_t bytes_in; /* of connections that have ended */
+    uint64_t packets_lost;
     uint64_t frames_in;
+    uint64_t frames_damaged;
     int64_t key_dts_us; /* of the newest key frame; INT64_MIN none */
     uint32_t key_frame_interval_ms;
     struct codec_config *video; /* newest; one reference */
@@ -163,6 +165,7 @@ static void leave_camera(struct stream *s)
         return;
     s->source_closing = true;
     s->bytes_in += source_bytes_in(s->source);
+    s->packets_lost += source_packets_lost(s->source);
     outputs_disconnected(s->outputs);
     source_close(s->source, on_source_closed, s);
 }
@@ -220,6 +223,7 @@ static void on_source_frame(void *ctx, struct frame *frame)
     struct stream *s = ctx;
     s->frames_in++;
     if (frame->track == TRACK_VIDEO) {
+        s->frames_damaged += frame->damaged;
         if (frame->config != s->video) {
             codec_config_unref(&s->video);
             s->video = codec_config_ref(frame->config);
@@ -411,14 +415,18 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .frames_in = stream->frames_in,
         .frames_dropped = out.frames_skipped,
         .gop_overflows = out.gop_overflows,
+        .packets_lost = stream->packets_lost,
+        .frames_damaged = stream->frames_damaged,
         .join = out.join,
         .snapshot = outputs_snapshot_times(stream->outputs),
         .key_frame_interval_ms = stream->key_frame_interval_ms,
         .clients = (uint32_t)viewers(stream),
         .audio_codec = stream->has_audio ? fourcc("mp4a") : 0,
     };
-    if (stream->source != NULL && !stream->source_closing)
+    if (stream->source != NULL && !stream->source_closing) {
         stats->bytes_in += source_bytes_in(stream->source);
+        stats->packets_lost += source_packets_lost(stream->source);
+    }
     if (v != NULL) {
         stats->video_codec = fourcc(v->codec == AV_CODEC_ID_HEVC ? "hvc1" : "avc1");
         stats->width = (uint32_t)v->width;

@@ -7,8 +7,10 @@ The reference of delay and handshake is libavformat's own RTSP client on the sam
 RTSP rows of the sample cameras over TCP and over UDP.
 """
 import argparse
+import contextlib
 import os
 import random
+import re
 import statistics
 import subprocess
 import tempfile
@@ -21,8 +23,8 @@ from lib import processes
 from lib.cameras import SampleCameras
 from lib.fake_rtsp import FPS, media
 from lib.gateway import Gateway, build_dir
-from lib.http import stream_target
-from lib.scripted_rtsp import ScriptedCamera
+from lib.http import request, stream_target
+from lib.scripted_rtsp import Script, ScriptedCamera
 from lib.wait import wait_for
 
 ROW = "720p-H264-AAC"
@@ -148,6 +150,89 @@ def cameras_text(r):
         f"Master and nursery: {r['others_cores']:.4f} core."])
 
 
+# --- networks that lose and reorder ---------------------------------------------------------------
+
+class RealTime(Script):
+    speed = 1
+
+
+class Reordering(RealTime):
+    """One packet in ten overtakes the one to three before it."""
+
+    def datagrams(self, session, track, packets):
+        dice = session.__dict__.setdefault("dice", random.Random(7))
+        packets = list(packets)
+        for at in range(len(packets)):
+            if dice.random() < 0.1:
+                packets.insert(max(0, at - dice.randint(1, 3)), packets.pop(at))
+        return packets
+
+
+def count_frames(viewer, script):
+    """What a viewer got of what was sent, by the frames' times."""
+    frames = viewer.flv.video
+    sent = round((frames[-1].dts - frames[0].dts) * FPS / 1000) + 1
+    known = set(script.video.slices())
+    whole = sum(all(picture in known for picture in frame.pictures()) for frame in frames)
+    return {"sent": sent, "whole": whole, "cut": len(frames) - whole, "missing": sent - len(frames)}
+
+
+def metric(gateway, name):
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    return int(re.search(rf"^cam_httpflv_{name} (\d+)$", text, re.M).group(1))
+
+
+def measure_loss(directory, script, percent, seconds, count, **parameters):
+    lose_udp(0)
+    scripts = [script(video(("h264", "hevc")[i % 2])) for i in range(count)]
+    cameras = [ScriptedCamera(s) for s in scripts]
+    viewers = []
+    with contextlib.ExitStack() as stack, Gateway(directory, CONFIG, log_level="info") as gateway:
+        for camera in cameras:
+            stack.enter_context(camera)
+            viewers.append(gateway.view(camera.url(), join="key", **parameters))
+        for viewer in viewers:
+            viewer.wait_frames(FPS)
+        lose_udp(percent)
+        for viewer in viewers:
+            viewer.wait(lambda v: v.flv.video[-1].dts > (seconds + 1) * 1000, seconds + 60, "the end")
+        lose_udp(0)
+        time.sleep(2.5)  # workers report once a second
+        lost, damaged = metric(gateway, "lost_packets_total"), metric(gateway, "damaged_frames_total")
+        for viewer in viewers:
+            viewer.close()
+    found = [count_frames(viewer, s) for viewer, s in zip(viewers, scripts)]
+    return {**{key: sum(f[key] for f in found) for key in found[0]}, "lost_packets": lost, "damaged": damaged}
+
+
+def bench_loss(directory, seconds, count=4):
+    tcp, udp = {"cam_type": "rtsp-tcp"}, {"cam_type": "rtsp-udp"}
+    cases = [("TCP", RealTime, 0, tcp), ("UDP", RealTime, 0, udp), ("UDP, 1 % lost", RealTime, 1, udp),
+             ("UDP, 5 % lost", RealTime, 5, udp), ("UDP, 10 % out of order", Reordering, 0, udp),
+             ("UDP, 10 % out of order, 1 % lost", Reordering, 1, udp)]
+    return {name: measure_loss(directory, script, percent, seconds, count, **parameters)
+            for name, script, percent, parameters in cases}
+
+
+def loss_text(r):
+    return "\n".join(["## Frames over a network that loses and reorders (720p, 2 Mbit/s, H.264 and HEVC)", "", table(
+        ("", "frames sent", "delivered whole", "delivered cut", "not delivered", "RTP packets lost",
+         "marked as damaged"),
+        [(name, v["sent"], v["whole"], v["cut"], v["missing"], v["lost_packets"], v["damaged"])
+         for name, v in r.items()]), "",
+        "Marked as damaged: with a lost packet, or after such a frame up to the next key frame (one every "
+        f"{KEY_FRAMES_S} s). Viewers get these too, snapshots are not made of them."])
+
+
+# --- all rows -------------------------------------------------------------------------------------
+
+def bench_rows():
+    """test_sample_cameras with every RTSP row over TCP, then over UDP."""
+    for transport in ("rtsp-tcp", "rtsp-udp"):
+        subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-k", transport, "test/e2e/test_sample_cameras.py"],
+                       cwd=ROOT, env={**os.environ, "SAMPLE_ROWS_TRANSPORT": transport}, check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=("delay", "handshake", "cameras", "loss", "rows"))
@@ -156,7 +241,15 @@ def main():
     parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--cameras", type=int, default=64)
     options = parser.parse_args()
+    if options.only == "rows":
+        bench_rows()
+        return
     with tempfile.TemporaryDirectory() as directory:
+        if options.only == "loss":
+            enter_own_network()
+            result = bench_loss(directory, options.seconds)
+            write("rtsp-loss", result, loss_text(result))
+            return
         counts = [int(n) for n in options.viewers.split(",")]
         parts = {"delay": (lambda: bench_delay(directory, options.seconds, counts), delay_text),
                  "handshake": (lambda: bench_handshake(directory, options.starts), handshake_text),

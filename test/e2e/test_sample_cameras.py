@@ -25,6 +25,7 @@ LOOPS = os.environ.get("SAMPLE_LOOPS") or os.path.join(ROOT, "build", "cameras")
 FPS, SECONDS = 25, 10
 FRAMES = FPS * SECONDS + 5
 GROUP = 20  # cameras watched at the same time
+TRANSPORT = os.environ.get("SAMPLE_ROWS_TRANSPORT")  # of all RTSP rows
 UDP_TRIES = 3  # a busy machine loses datagrams, whoever receives them: then that row is watched again, alone
 
 
@@ -49,7 +50,8 @@ class Row:
 
 
 def all_rows():
-    """The 60, sizes mixed so that every group is about equally heavy; every other RTSP one over UDP."""
+    """The 60, sizes mixed so that every group is about equally heavy; every other RTSP one over UDP, or as
+    SAMPLE_ROWS_TRANSPORT says."""
     rows = []
     for a, audio in enumerate(AUDIO_CODECS):
         for v, video in enumerate(VIDEO_CODECS):
