@@ -58,7 +58,7 @@ int sandbox_prepare(enum sandbox_mode mode)
         log_warnx(NULL, "sandbox = off: a camera that takes over its worker can do what we can");
         return 0;
     }
-    has_seccomp = sandbox_seccomp_available();
+    has_seccomp = sandbox_seccomp_prepare() == 0;
     has_landlock = sandbox_landlock_available();
     const char *lacks = !has_seccomp && !has_landlock ? "neither seccomp filters nor Landlock"
                         : !has_seccomp                ? "no seccomp filters"

@@ -1,14 +1,18 @@
 #include "worker/sandbox_seccomp.h"
 
+#include "common/fd.h"
 #include "worker/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -163,6 +167,13 @@ static const struct argument_rule arguments[] = {
 };
 /* clang-format on */
 
+/* Stands in the compiled filter for the process that enters it; no process has this number. */
+#define OWN_PID 0x7fffffffu
+#define PROGRAM_MAX 4096 /* BPF_MAXINSNS, which also fits into a pipe */
+
+static struct sock_filter instructions[PROGRAM_MAX];
+static size_t instruction_count;
+
 static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
 {
     int rc = 0;
@@ -179,7 +190,7 @@ static int add_arguments(scmp_filter_ctx filter)
                                     arguments[i].conditions);
 #if !SANDBOX_SANITIZER
     const struct scmp_arg_cmp process[] = {BITS(0, CLONE_THREAD, 0)};
-    const struct scmp_arg_cmp myself[] = {IS(0, getpid())}; /* abort() */
+    const struct scmp_arg_cmp myself[] = {IS(0, OWN_PID)}; /* abort() */
     if (rc == 0)
         rc = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1, process);
     if (rc == 0)
@@ -188,22 +199,15 @@ static int add_arguments(scmp_filter_ctx filter)
     return rc;
 }
 
-bool sandbox_seccomp_available(void)
+static bool is_available(void)
 {
     const uint32_t action = SECCOMP_RET_KILL_PROCESS;
     return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-int sandbox_seccomp_enter(void)
+static int compile(scmp_filter_ctx filter)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (filter == NULL)
-        return -ENOMEM;
     int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (rc == 0)
-        rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0); /* has been set */
-    if (rc == 0)
-        rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1); /* a sanitizer's own thread, too */
     if (rc == 0)
         rc = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, not a list */
     if (rc == 0)
@@ -214,10 +218,50 @@ int sandbox_seccomp_enter(void)
         rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), call, 0);
     if (rc == 0)
         rc = add_all(filter, SCMP_ACT_KILL_PROCESS, hostile, COUNT(hostile));
+    return rc == 0 ? add_arguments(filter) : rc;
+}
+
+/* libseccomp writes programs to descriptors only. */
+static int take_program(scmp_filter_ctx filter)
+{
+    int ends[2] = {-1, -1};
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
+        return -errno;
+    int rc = seccomp_export_bpf(filter, ends[1]);
+    ssize_t n = rc == 0 ? read(ends[0], instructions, sizeof(instructions)) : 0;
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+    if (rc == 0 && (n <= 0 || (size_t)n % sizeof(instructions[0]) != 0))
+        rc = -EIO;
+    instruction_count = rc == 0 ? (size_t)n / sizeof(instructions[0]) : 0;
+    return rc;
+}
+
+int sandbox_seccomp_prepare(void)
+{
+    if (!is_available())
+        return -ENOSYS;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (filter == NULL)
+        return -ENOMEM;
+    int rc = compile(filter);
     if (rc == 0)
-        rc = add_arguments(filter);
-    if (rc == 0)
-        rc = seccomp_load(filter);
+        rc = take_program(filter);
     seccomp_release(filter);
     return rc;
+}
+
+int sandbox_seccomp_enter(void)
+{
+    const struct sock_fprog program = {.len = (unsigned short)instruction_count,
+                                       .filter = instructions};
+    for (size_t i = 0; i < instruction_count; i++) {
+        if (instructions[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && instructions[i].k == OWN_PID)
+            instructions[i].k = (uint32_t)getpid();
+    }
+    /* All threads: a sanitizer has one of its own. */
+    long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+    if (rc == -1)
+        return -errno;
+    return rc == 0 ? 0 : -ESRCH; /* a thread that has another filter */
 }

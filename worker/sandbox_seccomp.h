@@ -1,6 +1,6 @@
 /*
- * Which system calls a worker may make (seccomp, through libseccomp).  The nursery asks whether the
- * kernel has it, the worker enters.
+ * Which system calls a worker may make (seccomp, through libseccomp).  The nursery
+ * compiles the filter, the worker enters.
  *
  * A list of what is allowed.  What is not in it
  *  - ends the process (SIGSYS, which the master logs and counts as `sandbox`) when nothing that we
@@ -18,10 +18,14 @@
 #ifndef WORKER_SANDBOX_SECCOMP_H
 #define WORKER_SANDBOX_SECCOMP_H
 
-#include <stdbool.h>
-
-/** Does this kernel have filters, and those that end a process (4.14)? */
-bool sandbox_seccomp_available(void);
+/**
+ * Compile the filter, once for all workers: libseccomp takes a millisecond and half a megabyte.
+ * Nursery, before it forks.
+ *
+ * @return 0; -ENOSYS: the kernel has no filters, or none that end a process (before 4.14); other
+ *         negative errno.
+ */
+int sandbox_seccomp_prepare(void);
 
 /**
  * Filter the system calls of this process.  Needs no_new_privs.
