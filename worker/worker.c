@@ -180,6 +180,16 @@ static void on_master_gone(struct worker *w, const char *why)
     leave(w);
 }
 
+/* It counts all the same: the master sent it, and lets this worker go when the numbers agree. */
+static void on_client_lost(struct worker *w)
+{
+    static struct log_limit limit;
+    unsigned suppressed;
+    w->clients_seen++;
+    if (log_limit_pass(&limit, 1000, &suppressed))
+        log_errorx(NULL, "no descriptor left: a client was lost (%u more)", suppressed);
+}
+
 static void on_channel(uv_poll_t *handle, int status, int events)
 {
     (void)events;
@@ -197,7 +207,7 @@ static void on_channel(uv_poll_t *handle, int status, int events)
         rc = 1;
     }
     if (rc == -EMFILE)
-        log_errorx(NULL, "no descriptor left: a client was lost");
+        on_client_lost(w);
     else if (rc == 0)
         on_master_gone(w, "the master is gone");
     else if (rc < 0 && rc != -EAGAIN)

@@ -1,5 +1,8 @@
 """Bounds: cameras, viewers, slow viewers."""
+import resource
+
 from conftest import QUICK
+from lib import processes
 from lib.http import connect, head_bytes, stream_target
 from lib.wait import wait_for
 
@@ -67,3 +70,20 @@ def test_viewer_that_takes_nothing_is_disconnected(make_gateway, make_camera):
     got = [frame.pictures()[0] for frame in healthy.flv.video]
     first = loop.index(got[0])
     assert got == [loop[(first + n) % len(loop)] for n in range(len(got))]
+
+
+def test_worker_out_of_descriptors(gateway, camera):
+    """Viewers that it cannot take are cut; it serves the others, and still leaves when all have gone."""
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        worker = gateway.worker_of(camera.port)[0]
+        room = max(processes.open_files(worker)) + 2
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (room, room))
+        lost = [gateway.view(camera.url()) for _ in range(5)]
+        try:
+            wait_for(lambda: any(one.closed_by_server and one.status is None for one in lost), 30, "one to be cut")
+            viewer.wait_more(10)
+        finally:
+            for one in lost:
+                one.stop()
+    wait_for(lambda: not processes.alive(worker), 30, "the worker to leave")
