@@ -33,11 +33,13 @@ struct conn {
     int64_t accepted_us;
     char peer[IPC_PEER_MAX];
     struct http_head head;
-    bool answered; /* an answer is being written: input is thrown away */
+    bool answered;  /* an answer is being written: input is thrown away */
+    bool half_open; /* the peer has sent all it will: closed when the answer is written */
     int open_handles;
     char input[READ_BYTES];
     char output[HTTP_REPLY_MAX];
     char *text; /* a body made for this answer, or NULL */
+    size_t text_bytes;
 };
 
 /* --- end ------------------------------------------------------------------ */
@@ -49,6 +51,7 @@ static void on_handle_closed(uv_handle_t *handle)
         return;
     LIST_REMOVE(c, link);
     c->server->conns--;
+    c->server->text_bytes -= c->text_bytes;
     free(c->text);
     free(c);
 }
@@ -78,7 +81,8 @@ static void on_shutdown(uv_shutdown_t *req, int status)
 static void on_written(uv_write_t *req, int status)
 {
     struct conn *c = req->data;
-    if (status != 0 || uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
+    if (status != 0 || c->half_open ||
+        uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
         conn_close(c);
 }
 
@@ -150,6 +154,13 @@ static void answer_text(struct conn *c, const char *type)
         return;
     }
     size_t body_len = strlen(c->text);
+    size_t others = c->server->text_bytes;
+    if (others > 0 && others + body_len > SERVER_MAX_TEXT_BYTES) {
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "too many answers are being taken");
+        return;
+    }
+    c->text_bytes = body_len;
+    c->server->text_bytes = others + body_len;
     (void)snprintf(headers, sizeof(headers),
                    "Content-Type: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n", type,
                    body_len);
@@ -189,6 +200,8 @@ static void answer_stream_head(struct conn *c)
                               "Content-Type: video/x-flv\r\nCache-Control: no-store\r\n"));
 }
 
+static void read_on(struct conn *c);
+
 /* --- handing over --------------------------------------------------------- */
 
 /* The worker gets a duplicate; closing our handle then leaves the connection to it. */
@@ -216,6 +229,7 @@ static void hand_over(struct conn *c, struct route *r)
         return;
     }
     answer_error(c, error, "", r->camera_label, message);
+    read_on(c);
 }
 
 static void answer_stop(struct conn *c)
@@ -313,6 +327,11 @@ static const char *head_error_text(enum http_error error)
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
+    if (nread == UV_EOF && c->answered && uv_stream_get_write_queue_size(stream) > 0) {
+        c->half_open = true; /* RFC 9112 section 9.6: it may well still read */
+        (void)uv_read_stop(stream);
+        return;
+    }
     if (nread < 0) {
         conn_close(c);
         return;
@@ -333,6 +352,14 @@ static void on_head_deadline(uv_timer_t *timer)
     struct conn *c = timer->data;
     answer_error(c, HTTP_ERROR_REQUEST_TIMEOUT, "", NULL,
                  "the request head did not arrive within 10 s");
+}
+
+/* To the end, also what is not wanted: closing with bytes unread resets the connection. */
+static void read_on(struct conn *c)
+{
+    if (!uv_is_closing((uv_handle_t *)&c->tcp) &&
+        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
+        conn_close(c);
 }
 
 static void set_peer(struct conn *c)
@@ -363,13 +390,15 @@ void conn_accept(struct server *server, enum route_port kind, uv_stream_t *liste
     }
     (void)uv_tcp_nodelay(&c->tcp, 1);
     set_peer(c);
-    if (server->conns > SERVER_MAX_CONNS) {
-        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "too many requests are waiting");
+    if (server->conns > SERVER_MAX_CONNS + SERVER_MAX_REFUSALS) {
+        conn_close(c);
         return;
     }
-    (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
-    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
-        conn_close(c);
+    if (server->conns > SERVER_MAX_CONNS)
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "too many requests are waiting");
+    else
+        (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
+    read_on(c);
 }
 
 void conn_close_all(struct server *server, bool answered)

@@ -14,8 +14,12 @@
 
 /* SIGTERM: running viewers are closed within this. */
 #define SERVER_GRACE_MS 5000
-/* Connections whose request is being read or answered by the master; beyond: 503 at once. */
+/* Connections whose request is being read or answered by the master; beyond: 503 at once, and with
+ * so many refusals under way closed without a word. */
 #define SERVER_MAX_CONNS 8192
+#define SERVER_MAX_REFUSALS 1024
+/* JSON and metrics that slow clients have not taken yet; beyond: 503, but for a single one. */
+#define SERVER_MAX_TEXT_BYTES (32u << 20)
 
 LIST_HEAD(conn_list, conn);
 
@@ -27,6 +31,7 @@ struct server {
     uint16_t ports[2]; /* that they listen on */
     struct conn_list open_conns;
     size_t conns;          /* in that list */
+    size_t text_bytes;     /* of their answers */
     uint64_t next_conn_id; /* of the next connection, for logs */
     bool draining;
     int64_t started_s;                  /* UNIX time */

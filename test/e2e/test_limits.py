@@ -1,9 +1,10 @@
 """Bounds: cameras, viewers, slow viewers."""
 import resource
+import socket
 
 from conftest import QUICK
 from lib import processes
-from lib.http import connect, head_bytes, stream_target
+from lib.http import Answer, connect, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
 
@@ -87,3 +88,48 @@ def test_worker_out_of_descriptors(gateway, camera):
             for one in lost:
                 one.stop()
     wait_for(lambda: not processes.alive(worker), 30, "the worker to leave")
+
+
+def test_refused_client_that_is_still_sending(make_gateway, make_camera):
+    """It can send its body to the end, and has its answer then."""
+    gateway = make_gateway("[server]\nmax_cameras = 1\n" + QUICK)
+    with gateway.view(make_camera().url()) as viewer:
+        viewer.wait_frames(2)
+        with connect(gateway.snapshot_port, timeout=60) as sock:
+            sock.sendall(head_bytes("/snapshot?cam_url=rtsp://127.0.0.2/x", "POST"))
+            sock.sendall(bytes(32 << 20))
+            answer = Answer(read_all(sock))
+    assert (answer.status, answer.code) == (503, "too_many_cameras")
+
+
+def many_cameras(count):
+    """Configuration of cameras that are listed, each of them some kilobytes of metrics."""
+    return "[server]\nmax_cameras = 1\n" + QUICK + "".join(
+        f"[camera \"a-camera-with-quite-a-long-name-{n}\"]\nurl = rtsp://127.0.0.1:1/{n}\nalways_on = yes\n"
+        for n in range(count))
+
+
+def test_half_closed_client_gets_a_big_answer(make_gateway):
+    gateway = make_gateway(many_cameras(2000))
+    with connect(gateway.snapshot_port, timeout=60) as sock:
+        sock.sendall(head_bytes("/metrics"))
+        sock.shutdown(socket.SHUT_WR)
+        answer = Answer(read_all(sock, 1 << 26))
+    assert len(answer.body) == int(answer.headers["content-length"])
+
+
+def test_answers_that_nobody_takes_are_bounded(make_gateway):
+    gateway = make_gateway(many_cameras(2000))
+    size = int(request(gateway.snapshot_port, "/metrics", "HEAD").headers["content-length"])
+    assert size > 4 << 20
+    slow = []
+    try:
+        for _ in range(10):
+            slow.append(connect(gateway.snapshot_port))
+            slow[-1].sendall(head_bytes("/metrics"))
+        statuses = [sock.recv(12) for sock in slow]
+    finally:
+        for sock in slow:
+            sock.close()
+    assert b"HTTP/1.1 200" in statuses and b"HTTP/1.1 503" in statuses
+    wait_for(lambda: request(gateway.snapshot_port, "/metrics", "HEAD").status == 200, 30, "room again")
