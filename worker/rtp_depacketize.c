@@ -1,6 +1,7 @@
 #include "worker/rtp_depacketize.h"
 
 #include "common/xalloc.h"
+#include "worker/rtp_aac.h"
 #include "worker/rtp_nal.h"
 
 #include <assert.h>
@@ -33,12 +34,13 @@ struct rtp_depacketizer {
     uint8_t *packet;   /* PACKET_MAX */
 
     bool annex_b; /* H.264 or HEVC */
+    bool aac;     /* frames are read here, as long as packets hold whole ones */
     struct rtp_nal_format format;
     struct fu_repair fu;
-    uint8_t *nal; /* a NAL unit, its fragments joined */
-    size_t nal_len;
-    size_t nal_room;
-    struct media_packet nal_packet;
+    uint8_t *unit; /* a NAL unit, its fragments joined, or an AAC frame */
+    size_t unit_len;
+    size_t unit_room;
+    struct media_packet unit_packet;
 
     bool lost;         /* something is missing before what comes out next */
     int64_t frame_pts; /* of the audio frame that came out last */
@@ -165,6 +167,7 @@ int rtp_depacketizer_open(const struct sdp_track *track,
     }
     enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
     d->annex_b = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+    d->aac = rtp_aac_is_usual(track->codec, track->fmtp);
     d->format = rtp_nal_format(codec, track->fmtp);
     fu_repair_init(&d->fu, codec);
     *out = d;
@@ -181,7 +184,7 @@ void rtp_depacketizer_free(struct rtp_depacketizer **d)
     free_io(&p->io);
     av_packet_free(&p->pkt);
     free(p->packet);
-    free(p->nal);
+    free(p->unit);
     free(p);
 }
 
@@ -197,39 +200,39 @@ static void emit(struct rtp_depacketizer *d, struct media_packet *packet)
     d->emit(d->ctx, packet);
 }
 
-/* --- putting a NAL unit together ---------------------------------------- */
+/* --- putting a unit together -------------------------------------------- */
 
-static void flush_nal(struct rtp_depacketizer *d, bool last)
+static void flush_unit(struct rtp_depacketizer *d, bool last)
 {
-    if (d->nal_len == 0)
+    if (d->unit_len == 0)
         return;
-    memset(d->nal + d->nal_len, 0, AV_INPUT_BUFFER_PADDING_SIZE);
-    struct media_packet packet = d->nal_packet;
-    packet.data = d->nal;
-    packet.len = d->nal_len;
+    memset(d->unit + d->unit_len, 0, AV_INPUT_BUFFER_PADDING_SIZE);
+    struct media_packet packet = d->unit_packet;
+    packet.data = d->unit;
+    packet.len = d->unit_len;
     packet.last = last;
-    d->nal_len = 0;
+    d->unit_len = 0;
     emit(d, &packet);
 }
 
 static void join(struct rtp_depacketizer *d, const uint8_t *data, size_t len)
 {
-    size_t need = d->nal_len + len + AV_INPUT_BUFFER_PADDING_SIZE;
-    if (need > d->nal_room) {
-        size_t room = d->nal_room != 0 ? d->nal_room : 32768;
+    size_t need = d->unit_len + len + AV_INPUT_BUFFER_PADDING_SIZE;
+    if (need > d->unit_room) {
+        size_t room = d->unit_room != 0 ? d->unit_room : 32768;
         while (room < need)
             room *= 2;
-        uint8_t *nal = need <= RTP_NAL_MAX ? realloc(d->nal, room) : NULL;
-        if (nal == NULL) {
-            d->nal_len = 0;
+        uint8_t *unit = need <= RTP_NAL_MAX ? realloc(d->unit, room) : NULL;
+        if (unit == NULL) {
+            d->unit_len = 0;
             d->lost = true;
             return;
         }
-        d->nal = nal;
-        d->nal_room = room;
+        d->unit = unit;
+        d->unit_room = room;
     }
-    memcpy(d->nal + d->nal_len, data, len);
-    d->nal_len += len;
+    memcpy(d->unit + d->unit_len, data, len);
+    d->unit_len += len;
 }
 
 /* --- one packet --------------------------------------------------------- */
@@ -316,8 +319,8 @@ static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet
                                        packet->timestamp, lost_before);
     struct rtp_nal_part part;
     if (kind != FU_CONTINUE) {
-        d->nal_packet.lost_before |= lost_before; /* the rest of it, perhaps */
-        flush_nal(d, d->nal_packet.pts != like->pts);
+        d->unit_packet.lost_before |= lost_before; /* the rest of it, perhaps */
+        flush_unit(d, d->unit_packet.pts != like->pts);
     }
     d->lost = d->lost || lost_before;
     if (kind == FU_ORPHAN)
@@ -325,18 +328,32 @@ static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet
     if (!rtp_nal_read(&part, &d->format, kind, packet->payload, packet->payload_len)) {
         push_libavformat(d, packet, like);
     } else if (kind == FU_CONTINUE) {
-        if (d->nal_len > 0)
+        if (d->unit_len > 0)
             join(d, part.data, part.len);
     } else if (kind == FU_NONE || part.len > 0) {
-        d->nal_packet = *like;
+        d->unit_packet = *like;
         join(d, part.head, part.head_len);
         join(d, part.data, part.len);
     }
-    d->nal_packet.received_us = like->received_us; /* of its last byte */
+    d->unit_packet.received_us = like->received_us; /* of its last byte */
     if (kind == FU_NONE)
-        flush_nal(d, packet->marker);
+        flush_unit(d, packet->marker);
     else if (packet->marker && fu_repair_complete(&d->fu))
-        flush_nal(d, true);
+        flush_unit(d, true);
+}
+
+static bool push_aac(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                     const struct media_packet *like)
+{
+    struct rtp_aac_frame frames[RTP_AAC_FRAMES_MAX];
+    size_t count = rtp_aac_read(frames, packet->payload, packet->payload_len);
+    for (size_t i = 0; i < count; i++) {
+        d->unit_packet = *like;
+        d->unit_packet.pts = audio_pts(d, like->pts);
+        join(d, frames[i].data, frames[i].len);
+        flush_unit(d, false);
+    }
+    return count > 0;
 }
 
 void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *packet,
@@ -364,5 +381,6 @@ void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *
     if (d->track == TRACK_AUDIO)
         measure_frames(d, pts, lost_before);
     d->lost = d->lost || lost_before;
-    push_libavformat(d, &p, &like);
+    if (!d->aac || !push_aac(d, &p, &like))
+        push_libavformat(d, &p, &like);
 }

@@ -2,10 +2,10 @@
  * RTP payloads to NAL units and audio frames, one packet in, what it makes out.  Nothing waits for
  * a next frame.  Worker; one thread; no network I/O.
  *
- * Single NAL units of H.264 and HEVC, and fragments of them, are put together here: they are most
- * of all packets, and libavformat would spend three allocations and two copies on each.  All else
- * (aggregates, audio) goes through libavformat's depacketizers: its `sdp` demuxer with custom I/O,
- * one demuxer per track.
+ * Single NAL units of H.264 and HEVC, fragments of them, and whole AAC frames are taken out here:
+ * they are most of all packets, and libavformat would spend three allocations and two copies on
+ * each.  All else (aggregates, other audio) goes through libavformat's depacketizers: its `sdp`
+ * demuxer with custom I/O, one demuxer per track.
  *
  * A media_packet always holds whole NAL units.  A unit that misses a fragment is given out as far
  * as it came, with lost_before, and the rest of it is dropped.

@@ -327,6 +327,37 @@ static void test_aac_frames_in_one_packet(void **state)
     assert_out("aaaa\nbbbb\naaaa\nbbbb\n");
 }
 
+static void open_aac(void)
+{
+    open_track("m=audio 0 RTP/AVP 97\na=rtpmap:97 mpeg4-generic/16000/1\n"
+               "a=fmtp:97 streamtype=5;mode=AAC-hbr;config=1408;sizelength=13;indexlength=3;"
+               "indexdeltalength=3\n",
+               TRACK_AUDIO);
+}
+
+/* A frame of 4 bytes in two packets: libavformat joins it. */
+static void test_aac_fragments(void **state)
+{
+    open_aac();
+    push("00100020aabb", false, false);
+    push("00100020ccdd", true, false);
+    push("00100010eeff", true, true);
+    assert_out("aabbccdd\neeff lost\n");
+}
+
+static void test_broken_aac(void **state)
+{
+    static const char *const broken[] = {"00",         "0010",         "001000",
+                                         "00000010",   "00100000aabb", "00110010aabb",
+                                         "ffff0010aa", "00100008aabb"};
+    open_aac();
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+        push(broken[i], true, false);
+    push("00100010eeff", true, false);
+    assert_non_null(strstr(out.text, "eeff"));
+    rtp_depacketizer_free(&dep);
+}
+
 int main(void)
 {
     av_log_set_level(AV_LOG_QUIET);
@@ -352,6 +383,8 @@ int main(void)
         cmocka_unit_test(test_broken_payloads),
         cmocka_unit_test(test_audio),
         cmocka_unit_test(test_aac_frames_in_one_packet),
+        cmocka_unit_test(test_aac_fragments),
+        cmocka_unit_test(test_broken_aac),
     };
     return cmocka_run_group_tests_name("rtp_depacketize", tests, NULL, NULL);
 }
