@@ -186,7 +186,7 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
     bool video = frame->track == TRACK_VIDEO;
     frame_ring_push(fanout->ring, frame);
     if (!video) {
-        if (!uv_is_active((uv_handle_t *)&fanout->hold))
+        if (fanout->count > 0 && !uv_is_active((uv_handle_t *)&fanout->hold))
             (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
         return;
     }
