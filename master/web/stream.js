@@ -13,6 +13,9 @@ const DEAD_MS = 75000; // longer than the server keeps a viewer without its came
 // Seconds between what is shown and the newest that has arrived.
 const EDGE = { jump: 2.0, faster: 1.0, fast: 0.5, enough: 0.25, target: 0.2 };
 const RATE = { faster: 1.3, fast: 1.1 };
+// A jump makes the browser decode from the key frame before: one that is short of CPU only falls
+// farther behind when it jumps at every tick.
+const JUMP_PAUSE_MS = 5000;
 
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts
@@ -37,6 +40,7 @@ export class CameraStream extends EventTarget {
   #h264Only = !playsHevc();
   #overHttp = false;
   #liveAt = 0;
+  #jumpedAt = -Infinity;
   #pictureAt = 0;
   #total = 0; // pictures decoded
   #frames = 0; // of them before #framesAt
@@ -204,7 +208,7 @@ export class CameraStream extends EventTarget {
   #tick() {
     const now = performance.now();
     this.#countFrames(now);
-    if (this.#liveAt !== 0) this.#keepToEdge();
+    if (this.#liveAt !== 0) this.#keepToEdge(now);
     const quiet = now - this.#pictureAt;
     if (quiet > DEAD_MS) {
       this.#onFailure('ended');
@@ -234,14 +238,16 @@ export class CameraStream extends EventTarget {
     }
   }
 
-  #keepToEdge() {
+  #keepToEdge(now) {
     const video = this.#video;
     const { buffered } = video;
     if (buffered.length === 0) return;
     const end = buffered.end(buffered.length - 1);
     const lag = end - video.currentTime;
     const start = buffered.start(buffered.length - 1);
-    if (lag > EDGE.jump || video.currentTime < start) {
+    const mayJump = now - this.#jumpedAt > JUMP_PAUSE_MS;
+    if ((lag > EDGE.jump && mayJump) || video.currentTime < start) {
+      this.#jumpedAt = now;
       video.currentTime = Math.max(start, end - EDGE.target);
       video.playbackRate = 1;
     } else if (lag > EDGE.fast) {
