@@ -153,7 +153,7 @@ def test_another_user_who_cannot_read_the_configuration(make_gateway, tmp_path):
         pytest.skip(f"{build_dir()} is not for other users to enter")
     os.chmod(tmp_path, 0o700)
     gateway = make_gateway(f"[server]\nuser = {USER}\n")
-    assert "SIGHUP will change nothing" in gateway.log()
+    wait_for(lambda: "SIGHUP will change nothing" in gateway.log(), 20, "the warning")
     os.kill(gateway.pid, signal.SIGHUP)
     wait_for(lambda: "the configuration stays as it was" in gateway.log(), 20, "the reload to fail")
     assert request(gateway.snapshot_port, "/healthz").status == 200
