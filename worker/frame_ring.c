@@ -70,9 +70,12 @@ static void drop_oldest(struct frame_ring *r)
     r->tail++;
 }
 
-/* Is the oldest frame neither part of the GOP nor needed by a viewer within the lag allowed? */
+/* Is the oldest frame neither part of the GOP nor needed by a viewer within the lag allowed?  Sound
+ * alone is nothing to join, however long the picture does not come. */
 static bool oldest_is_spent(const struct frame_ring *r)
 {
+    if (r->newest_dts_us == INT64_MIN)
+        return (*slot(r, r->head - 1))->dts_us - (*slot(r, r->tail))->dts_us > r->max_lag_us;
     if (!r->has_key || r->tail >= r->key)
         return false;
     return r->newest_dts_us - (*slot(r, r->tail))->dts_us > r->max_lag_us;

@@ -16,7 +16,7 @@ struct frame_ring;
 /**
  * @param max_bytes   of frames kept at most, their heads included; one frame is always kept.
  * @param max_lag_us  frames older than the GOP are kept while they are at most this far behind the
- *                    newest frame.
+ *                    newest frame; so is audio before the first video frame.
  * @return never NULL.  Caller owns; frame_ring_free().
  */
 struct frame_ring *frame_ring_new(size_t max_bytes, int64_t max_lag_us);

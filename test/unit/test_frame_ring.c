@@ -65,6 +65,24 @@ static void test_keeps_the_gop_whatever_its_age(void **state)
     frame_ring_free(&ring);
 }
 
+/* The H.264 output of an HEVC camera gets the sound also while nobody has it transcoded. */
+static void test_sound_without_picture_is_not_hoarded(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(NO_LIMIT, 3 * FRAME_US);
+    for (int i = 0; i < 1000; i++)
+        push(ring, TRACK_AUDIO, true, (int64_t)i * FRAME_US, 100);
+    assert_int_equal(1000 - 4, frame_ring_tail(ring));
+    push(ring, TRACK_VIDEO, true, 1000 * FRAME_US, 100);
+    push(ring, TRACK_AUDIO, true, 1001 * FRAME_US, 100);
+    assert_int_equal(1000 - 3, frame_ring_tail(ring)); /* what viewers may still need stays */
+    frame_ring_clear(ring);                            /* the picture is gone again */
+    for (int i = 1002; i < 2000; i++)
+        push(ring, TRACK_AUDIO, true, (int64_t)i * FRAME_US, 100);
+    assert_int_equal(2000 - 4, frame_ring_tail(ring));
+    frame_ring_free(&ring);
+}
+
 static void test_new_key_frame_drops_what_nobody_may_need(void **state)
 {
     (void)state;
@@ -131,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_keeps_the_gop_whatever_its_age),
+        cmocka_unit_test(test_sound_without_picture_is_not_hoarded),
         cmocka_unit_test(test_new_key_frame_drops_what_nobody_may_need),
         cmocka_unit_test(test_audio_does_not_make_a_gop),
         cmocka_unit_test(test_gop_that_outgrows_the_bound),
