@@ -469,6 +469,8 @@ static void send_reports(struct source_rtsp *s, int64_t now_us)
 
 static int64_t next_deadline(const struct source_rtsp *s)
 {
+    if (s->closing) /* nothing else is done any more, however due it is */
+        return s->teardown_by_us;
     int64_t at = s->bad != NULL ? 0 : s->media_by_us;
     const int64_t others[] = {s->udp_silence_by_us, s->report_at_us, s->teardown_by_us,
                               s->session != NULL ? rtsp_session_deadline(s->session) : INT64_MAX};

@@ -728,6 +728,21 @@ def test_teardown_never_answered():
     assert time.monotonic() - began < 5
 
 
+def test_waiting_for_the_answer_to_teardown_takes_no_processor_time():
+    class Lossy(Script):
+        mtu = 200
+
+        def datagrams(self, session, track, packets):  # so that some always wait for one that is missing
+            return packets[::2] if track == "video" else packets
+
+        def on_teardown(self, session, request):
+            session.ended.set()
+            return None
+    result, camera = read(Lossy(), "--udp")
+    assert camera.methods()[-1] == "TEARDOWN"
+    assert result.closing_cpu_us < 30000  # of half a second
+
+
 # --- RTSPS -----------------------------------------------------------------------------------------------------------
 
 def test_rtsps_with_a_known_certificate(tmp_path):

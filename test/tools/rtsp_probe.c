@@ -10,7 +10,7 @@
  *   tracks VIDEO_CODEC EXTRADATA_BYTES AUDIO_CODEC|none SAMPLE_RATE
  *   video|audio PTS_US BYTES CRC32 last|- lost|-
  *   end ERROR_CODE DETAIL
- *   closed
+ *   closed CPU_US (from when it was asked to close)
  */
 #include "common/clock.h"
 #include "worker/source_rtsp.h"
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 struct probe {
     uv_loop_t loop;
@@ -31,6 +32,7 @@ struct probe {
     AVRational time_base[TRACK_COUNT];
     bool quiet;
     bool closing;
+    int64_t closing_cpu_us; /* processor time of the loop until then */
     uint64_t packets;
     uint64_t video_left; /* 0: no limit */
     uint64_t bytes;
@@ -41,13 +43,20 @@ struct probe {
     int64_t delay_max_us;
 };
 
+static int64_t cpu_us(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 static void on_closed(void *ctx)
 {
     struct probe *p = ctx;
     p->source = NULL;
     uv_close((uv_handle_t *)&p->timer, NULL);
     uv_close((uv_handle_t *)&p->signal, NULL);
-    printf("closed\n");
+    printf("closed %lld\n", (long long)(cpu_us() - p->closing_cpu_us));
 }
 
 static void close_source(struct probe *p)
@@ -55,6 +64,7 @@ static void close_source(struct probe *p)
     if (p->closing)
         return;
     p->closing = true;
+    p->closing_cpu_us = cpu_us();
     source_rtsp_close(p->source, on_closed, p);
 }
 

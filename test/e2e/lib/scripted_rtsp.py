@@ -377,6 +377,7 @@ class Result:
     def __init__(self, text, errors, status):
         self.text, self.errors, self.status = text, errors, status
         self.tracks, self.end, self.video, self.audio, self.closed = None, None, [], [], False
+        self.closing_cpu_us = None
         for line in text.splitlines():
             word, *fields = line.split(" ")
             if word == "tracks":
@@ -387,7 +388,7 @@ class Result:
             elif word == "end":
                 self.end = (fields[0], " ".join(fields[1:]))
             elif word == "closed":
-                self.closed = True
+                self.closed, self.closing_cpu_us = True, int(fields[0])
 
     @property
     def error(self):
