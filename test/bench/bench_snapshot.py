@@ -82,6 +82,7 @@ def measure_polling(gateway, url, pollers, seconds, in_phase=False):
     viewer.wait_more(5)
     viewer.close()
     good = [a for a in answers if a.status == 200]
+    assert good, f"no picture in {len(answers)} answers: {answers[-1].status if answers else None}"
     times = [(a.answered - a.asked) * 1000 for a in good]
     return {
         "pollers": pollers, "in_phase": in_phase, "polls": len(answers), "failed": len(answers) - len(good),
@@ -91,7 +92,7 @@ def measure_polling(gateway, url, pollers, seconds, in_phase=False):
         "requests_per_second": len(answers) / took}
 
 
-def measure_freshness(gateway, url, polls=60):
+def measure_freshness(gateway, url, polls=40):
     """How many pictures a snapshot is behind the newest that a viewer had when it was asked for."""
     with gateway.view(url) as viewer:
         viewer.wait_frames(30)

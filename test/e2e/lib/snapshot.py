@@ -48,7 +48,7 @@ def read_jpegs(jpegs, width=320, height=180):
 def counters_of_frames(flv):
     """The counter of each video frame of an FlvReader, in the order received."""
     shown = picture.decode_counters("-", input_options=("-f", flv.video[0].config.codec),
-                                    data=flv.annex_b())
+                                    data=flv.annex_b(), timeout_s=300)
     assert len(shown) == len(flv.video), (len(shown), len(flv.video))
     order = sorted(range(len(flv.video)), key=lambda i: flv.video[i].pts)
     result = [None] * len(shown)
