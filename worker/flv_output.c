@@ -109,7 +109,7 @@ static bool left_out(struct flv_output *o, const struct frame *f)
             return true;
         o->at.wait_key = false;
         if (o->at.clock.last_ms[TRACK_VIDEO] == -1)
-            viewer_clock_start(&o->at.clock, f->dts_us, f->dts_us);
+            viewer_clock_start(&o->at.clock, f->dts_us, f->dts_us, 0);
         else
             viewer_clock_skip_to(&o->at.clock, f);
     }
@@ -148,6 +148,10 @@ static bool next_tag(struct flv_output *o, bool first, struct flv_output_tag *ta
         if (changed_codec(o, f)) {
             o->codec_changed = true;
             return false;
+        }
+        if (f->track == TRACK_VIDEO && !same_config(o->config[TRACK_VIDEO], f->config)) {
+            viewer_clock_skip_to(&o->at.clock, f);
+            before.clock = o->at.clock;
         }
         if (left_out(o, f) || !viewer_clock_map(&o->at.clock, f, &ts_ms, &cts_ms))
             continue;
@@ -351,6 +355,14 @@ bool flv_output_is_between_messages(const struct flv_output *output)
     return output->partial.frame == NULL && output->head_len == 0;
 }
 
+static uint64_t pictures_after(const struct frame_ring *ring, uint64_t key)
+{
+    uint64_t count = 0;
+    for (uint64_t seq = key + 1; seq < frame_ring_head(ring); seq++)
+        count += frame_ring_get(ring, seq)->track == TRACK_VIDEO;
+    return count;
+}
+
 /* Where a viewer begins: at the cached key frame, or at the next one. */
 static void set_start(struct flv_output *o, enum ipc_join join)
 {
@@ -362,12 +374,14 @@ static void set_start(struct flv_output *o, enum ipc_join join)
     if (!cached || (join == IPC_JOIN_KEY && !at_key)) {
         o->at.cursor = frame_ring_head(ring);
         o->at.wait_key = true;
-        viewer_clock_start(&o->at.clock, o->join_dts_us, o->join_dts_us);
+        viewer_clock_start(&o->at.clock, o->join_dts_us, o->join_dts_us, 0);
     } else {
         int64_t start_us = frame_ring_get(ring, key)->dts_us;
         o->at.cursor = key;
-        viewer_clock_start(&o->at.clock, start_us,
-                           join == IPC_JOIN_LIVE ? o->join_dts_us : start_us);
+        if (join == IPC_JOIN_LIVE)
+            viewer_clock_start(&o->at.clock, start_us, o->join_dts_us, pictures_after(ring, key));
+        else
+            viewer_clock_start(&o->at.clock, start_us, start_us, 0);
     }
 }
 

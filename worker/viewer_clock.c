@@ -1,35 +1,60 @@
 #include "worker/viewer_clock.h"
 
-#define SKIP_STEP_MS 40 /* what a viewer sees of a gap: one frame at 25 frames per second */
+/*
+ * What a viewer sees of a gap, and by how much the first picture after the live edge is late.
+ *
+ * Both are for mpegts.js, which hands the newest two pictures before a new sequence header to
+ * Chromium's media source after it, where they are dropped.  The media source bridges twice the
+ * greatest distance of pictures that it has seen: with equal distances that is just not enough for
+ * two pictures and a gap.  So one distance is greater, once, by half of what the gap measures or
+ * more.
+ */
+#define SKIP_STEP_MS 10
+#define LATE_ONCE_MS 10
+#define CACHED_STEP_US 1000 /* FLV counts in milliseconds: the least step that players take */
 
-void viewer_clock_start(struct viewer_clock *clock, int64_t start_us, int64_t edge_us)
+void viewer_clock_start(struct viewer_clock *clock, int64_t start_us, int64_t edge_us,
+                        uint64_t cached)
 {
+    int64_t cached_us = (int64_t)cached * CACHED_STEP_US;
     clock->start_us = start_us;
     clock->edge_us = edge_us > start_us ? edge_us : start_us;
+    clock->lead_us = clock->edge_us - start_us;
+    if (cached_us < clock->lead_us)
+        clock->lead_us = cached_us;
     clock->skipped_us = 0;
+    clock->was_late = false;
     for (int i = 0; i < TRACK_COUNT; i++)
         clock->last_ms[i] = -1;
 }
 
 /* Monotonic, so that decoding and display order survive the compression. */
-static int64_t to_viewer_us(const struct viewer_clock *c, int64_t t_us)
+static int64_t to_viewer_us(const struct viewer_clock *c, enum track track, int64_t t_us)
 {
-    int64_t edge_viewer_us = (c->edge_us - c->start_us) / VIEWER_CLOCK_COMPRESSION;
-    int64_t out_us = t_us < c->edge_us ? (t_us - c->start_us) / VIEWER_CLOCK_COMPRESSION
-                                       : edge_viewer_us + (t_us - c->edge_us);
+    int64_t out_us = t_us - c->edge_us + c->lead_us;
+    if (track == TRACK_VIDEO && t_us <= c->start_us)
+        out_us = t_us - c->start_us;
+    else if (track == TRACK_VIDEO && t_us < c->edge_us)
+        out_us = (t_us - c->start_us) * c->lead_us / (c->edge_us - c->start_us);
     return out_us - c->skipped_us;
 }
 
 bool viewer_clock_map(struct viewer_clock *clock, const struct frame *frame, uint32_t *ts_ms,
                       int32_t *cts_ms)
 {
-    if (frame->dts_us < (frame->track == TRACK_AUDIO ? clock->edge_us : clock->start_us))
+    int64_t dts_us = to_viewer_us(clock, frame->track, frame->dts_us);
+    if (dts_us < 0)
         return false;
-    int64_t dts_ms = to_viewer_us(clock, frame->dts_us) / 1000;
-    int64_t pts_ms = to_viewer_us(clock, frame->pts_us) / 1000;
+    int64_t dts_ms = dts_us / 1000;
+    int64_t pts_ms = to_viewer_us(clock, frame->track, frame->pts_us) / 1000;
     int64_t last_ms = clock->last_ms[frame->track];
     if (frame->track == TRACK_AUDIO && dts_ms < last_ms)
         return false; /* audio from before a gap that was closed */
+    if (frame->track == TRACK_VIDEO && frame->dts_us > clock->edge_us && !clock->was_late) {
+        clock->was_late = true;
+        dts_ms += LATE_ONCE_MS;
+        pts_ms += LATE_ONCE_MS;
+    }
     if (dts_ms <= last_ms)
         dts_ms = last_ms + 1;
     clock->last_ms[frame->track] = dts_ms;
@@ -41,7 +66,8 @@ bool viewer_clock_map(struct viewer_clock *clock, const struct frame *frame, uin
 void viewer_clock_skip_to(struct viewer_clock *clock, const struct frame *frame)
 {
     int64_t last_ms = clock->last_ms[TRACK_VIDEO];
-    int64_t gap_us = to_viewer_us(clock, frame->dts_us) - (last_ms + SKIP_STEP_MS) * 1000;
+    int64_t gap_us =
+        to_viewer_us(clock, TRACK_VIDEO, frame->dts_us) - (last_ms + SKIP_STEP_MS) * 1000;
     if (gap_us > 0)
         clock->skipped_us += gap_us;
 }

@@ -2,17 +2,17 @@
 import contextlib
 import json
 import os
+import re
 import signal
-import socket
 import struct
 import time
 
 import pytest
 
 from conftest import QUICK
-from lib import fake_rtsp, processes
+from lib import fake_rtsp, ffmpeg, processes
 from lib.flv import FlvReader
-from lib.http import connect, head_bytes, request, stream_target
+from lib.http import SlowReader, connect, head_bytes, request, stream_target
 from lib.wait import wait_for
 from lib.websocket import BINARY, CLOSE, PING, PONG, WebSocket
 
@@ -66,13 +66,49 @@ def test_timestamps_are_repaired(shared_gateway, make_camera, defect):
     camera = make_camera()
     camera.stamp = STAMPS[defect]
     with shared_gateway.view(camera.url()) as viewer:
-        began = time.monotonic()
         viewer.wait_frames(130)
-        took = time.monotonic() - began
     assert_sound_timeline(viewer.flv)
     assert_decodable(viewer.flv, camera.video)
     # The stream's clock goes as time goes, whatever the camera's does.
-    assert abs((viewer.flv.video[-1].dts - viewer.flv.video[0].dts) / 1000 - took) < 1.5
+    first, last = viewer.flv.video[0], viewer.flv.video[-1]
+    assert abs((last.dts - first.dts) / 1000 - (last.received - first.received)) < 1.5
+
+
+REPORTS = {
+    "in order": lambda s: 1.7e9 + s,
+    "the camera's clock is set": lambda s: 1.7e9 + s + (HOUR if s > 2 else 0),
+    "corrected in small steps": lambda s: 1.7e9 + s + 0.3 * int(s),
+}
+
+
+@pytest.mark.parametrize("reports", REPORTS)
+def test_sender_reports_do_not_tear_the_stream(shared_gateway, make_camera, reports):
+    """Tracks of different bases, which only RTCP brings together, and an RTCP that changes its mind."""
+    camera = make_camera()
+    camera.stamp = STAMPS["different bases"]
+    camera.wall = REPORTS[reports]
+    with shared_gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(130)
+    assert_sound_timeline(viewer.flv)
+    assert_decodable(viewer.flv, camera.video)
+
+
+@pytest.mark.parametrize("join", ["live", "gop"])
+def test_b_frames(shared_gateway, make_camera, join):
+    """RTP has no decoding times: those made up fit the order of display, of frames compressed in time as well."""
+    camera = make_camera(fake_rtsp.counting_media(gop=100, bframes=2, frames=100))
+    with shared_gateway.view(camera.url()) as first:
+        first.wait_frames(60)
+        with shared_gateway.view(camera.url(), join=join) as viewer:
+            viewer.wait_frames(90)
+    for flv in (first.flv, viewer.flv):
+        assert_sound_timeline(flv)
+        shown = [frame.pts for frame in flv.video]
+        expected = [camera.video.shown[n % 100] + n // 100 * 100 for n in range(len(shown))]
+        order = sorted(range(len(shown)), key=shown.__getitem__)
+        assert [expected[n] for n in order] == sorted(expected) and len(set(shown)) == len(shown)
+        steps_back = [b for a, b in zip(shown, shown[1:]) if b < a]
+        assert steps_back, "no B-frames: the test's camera is not what it should be"
 
 
 # --- cameras that change --------------------------------------------------------------------------
@@ -129,6 +165,11 @@ def test_what_no_player_takes_ends_the_connection(gateway, camera, change):
 
 # --- joining ----------------------------------------------------------------------------------------
 
+def metric(gateway, name):
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    return float(re.search(rf"^{name} (\S+)$", text, re.M).group(1))
+
+
 def test_gop_that_outgrows_its_bound(make_gateway, make_camera):
     """Whoever joins then waits for the next key frame, and gets a sound stream from there."""
     gateway = make_gateway(QUICK + "gop_max_bytes = 65536\n")
@@ -139,6 +180,7 @@ def test_gop_that_outgrows_its_bound(make_gateway, make_camera):
         with gateway.view(camera.url()) as second:
             second.wait_frames(60)
         first.wait_more(1)
+        wait_for(lambda: metric(gateway, "cam_httpflv_gop_overflows_total") >= 1, 20, "the overflow to be counted")
     assert_decodable(first.flv, media)
     assert assert_decodable(second.flv, media)[0] % 50 == 0
     assert_sound_timeline(second.flv)
@@ -179,32 +221,25 @@ def test_many_join_at_once(shared_gateway, make_camera):
 
 # --- slow viewers, and those who leave -----------------------------------------------------------------
 
-def test_slow_viewer_gets_decodable_pictures_and_holds_nobody_up(make_gateway, make_camera):
+def test_slow_viewers_get_decodable_pictures_and_hold_nobody_up(make_gateway, make_camera):
+    """One reads a tenth of the bit rate, one nothing at all."""
     gateway = make_gateway(QUICK + "[viewer]\nqueue_max_ms = 700\n")
     media = fake_rtsp.media("h264", size="1280x720", bit_rate="6M")
     camera = make_camera(media)
-    with gateway.view(camera.url()) as healthy, socket.socket() as slow:
+    with gateway.view(camera.url()) as healthy, connect(gateway.flv_port) as stuck, \
+            SlowReader(gateway.flv_port, stream_target(camera.url()), 75000) as slow:
         healthy.wait_frames(5)
         worker = gateway.worker_of(camera.port)[0]
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-        slow.settimeout(30)
-        slow.connect(("127.0.0.1", gateway.flv_port))
-        slow.sendall(head_bytes(stream_target(camera.url())))
-        head, _, rest = slow.recv(4096).partition(b"\r\n\r\n")
-        assert b" 200 " in head.split(b"\r\n")[0]
-        flv = FlvReader()
-        flv.feed(rest)
-        until = time.monotonic() + 60
-        while len(flv.video) < 60 and time.monotonic() < until:  # a tenth of what the camera sends
-            flv.feed(slow.recv(8192), time.monotonic())
-            time.sleep(8192 / 75000)
-        assert len(flv.video) >= 60
+        stuck.sendall(head_bytes(stream_target(camera.url())))
+        slow.read_until(lambda flv: len(flv.video) >= 60, 60)
         memory = processes.pss_bytes(worker)
-    numbers = assert_decodable(flv, media)
+    numbers = assert_decodable(slow.flv, media)
     skips = sum((b - a) % len(media.units) != 1 for a, b in zip(numbers, numbers[1:]))
     assert skips >= 2, "nothing was skipped: the test's viewer was not slow"
-    assert min(steps(flv.video)) > 0 and max(steps(flv.video)) <= 1000, "a skip must not be a gap in time"
-    assert len(flv.video_configs) == 1
+    assert min(steps(slow.flv.video)) > 0 and max(steps(slow.flv.video)) <= 1000, "a skip must not be a gap in time"
+    assert len(slow.flv.video_configs) == 1
+    pictures = ffmpeg.decode_video("h264", slow.flv.annex_b(), 64, 36)  # complains about anything missing
+    assert len(pictures) == len(slow.flv.video)
     assert memory < 100 << 20, memory
     healthy.flv.check()
     loop = media.slices()

@@ -16,6 +16,7 @@ import time
 from .wait import wait_for
 
 FPS = 25
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 
 
 def _split_annex_b(data):
@@ -26,10 +27,13 @@ def _split_annex_b(data):
 
 
 class Media:
-    """An encoded loop: access units as lists of NAL units, the first one a key frame."""
+    """An encoded loop: access units as lists of NAL units, the first one a key frame.
 
-    def __init__(self, codec, nals):
-        self.codec = codec
+    shown    place of each access unit in display order, when that is not the order they come in
+    """
+
+    def __init__(self, codec, nals, shown=None):
+        self.codec, self.shown = codec, shown
         self.units, self.parameter_sets, unit = [], [], []
         for nal in nals:
             kind = nal[0] & 0x1F if codec == "h264" else nal[0] >> 1 & 0x3F
@@ -64,6 +68,34 @@ def media(codec="h264", size="320x180", seconds=4, bit_rate="400k", gop=25):
     return _media[key]
 
 
+def counting_media(gop, bframes=0, frames=500, size=(640, 360)):
+    """A loop of the sample cameras' pictures (lib/picture.py reads their counters), with long GOPs and B-frames.
+
+    bframes: 0, or 2 between references; gop is one more than a multiple of 3 then.
+    """
+    key = (gop, bframes, frames, size)
+    if key not in _media:
+        subprocess.run(["make", "-s", "-C", ROOT, "BUILD=release", "sample-cameras"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=300)
+        drawn = subprocess.Popen([os.path.join(ROOT, "build/release/test/sample-picture"), *map(str, size),
+                                  str(frames), str(frames), "8"], stdout=subprocess.PIPE)
+        x264 = (f"slices=1:scenecut=0:open-gop=0:keyint={gop}:min-keyint={gop}:bframes={bframes}:b-adapt=0:"
+                "b-pyramid=none")
+        data = subprocess.run(
+            ["ffmpeg", "-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s",
+             "{}x{}".format(*size), "-r", str(FPS), "-i", "pipe:0", "-c:v", "libx264", "-preset", "ultrafast", "-b:v",
+             "800k", "-x264-params", x264, "-f", "h264", "-"],
+            stdin=drawn.stdout, stdout=subprocess.PIPE, check=True, timeout=120).stdout
+        drawn.stdout.close()
+        assert drawn.wait() == 0
+        # In order of decoding: I0 P3 B1 B2 P6 B4 B5 …
+        in_gop = [0] + [k + at for k in range(0, gop - 1, 3) for at in (3, 1, 2)]
+        shown = [n // gop * gop + in_gop[n % gop] for n in range(frames)] if bframes else None
+        _media[key] = Media("h264", _split_annex_b(data), shown)
+        assert len(_media[key].units) == frames
+    return _media[key]
+
+
 def _rtp_payloads(codec, nal, limit=1400):
     """One NAL unit as RTP payloads, fragmented when it is too long."""
     if len(nal) <= limit:
@@ -88,6 +120,7 @@ class FakeCamera:
     paths      paths it knows, or None for all
     silent     None; "accept": never answers; "play": answers, but sends no media
     stamp      stamp(track, seconds, ticks) -> the RTP timestamp to send instead of ticks; None: as it should be
+    wall       wall(seconds) -> the time of day, s, that RTCP sender reports give; None: no reports
     """
 
     def __init__(self, video=None, audio=True, user=None, password=None, auth="digest", paths=None, silent=None,
@@ -98,8 +131,9 @@ class FakeCamera:
         self.requests = []  # (method, path, headers)
         self.connections = 0  # accepted so far
         self.plays = 0  # PLAY answered with 200 so far
-        self.stamp = None
+        self.stamp = self.wall = None
         self.frames_sent = 0
+        self.began = None  # time.monotonic() of the newest session's first picture
         self.muted = threading.Event()  # set: media stops, the connection stays
         self._open = set()
         self._lock = threading.Lock()
@@ -206,6 +240,7 @@ class _Session:
         self.channels = {}
         self.nonce = os.urandom(8).hex()
         self.write_lock = threading.Lock()
+        self.report_due = {"video": 0, "audio": 0}
 
     def run(self):
         buffer = b""
@@ -296,6 +331,7 @@ class _Session:
     def _send_media(self):
         camera = self.camera
         start, sequence = time.monotonic(), {"video": 0, "audio": 0}
+        camera.began = start
         queue = self._packets()
         while not self.ended.is_set():
             due, track, packets = next(queue)
@@ -304,7 +340,7 @@ class _Session:
                 return
             if track not in self.channels or camera.muted.is_set():
                 continue
-            out = b""
+            out = self._sender_report(track, due, packets[0][1])
             for kind, timestamp, marker, payload in packets:
                 if camera.stamp is not None:
                     timestamp = camera.stamp(track, due, timestamp)
@@ -316,6 +352,18 @@ class _Session:
                 self.sock.sendall(out)
             if track == "video":
                 camera.frames_sent += 1
+
+    def _sender_report(self, track, due, timestamp):
+        """RFC 3550 section 6.4.1, with the first packet and then once a second."""
+        camera = self.camera
+        if camera.wall is None or due < self.report_due[track]:
+            return b""
+        self.report_due[track] = due + 1
+        if camera.stamp is not None:
+            timestamp = camera.stamp(track, due, timestamp)
+        ntp = int((camera.wall(due) + 2208988800) * 2 ** 32)
+        report = struct.pack(">BBHIQIII", 0x80, 200, 6, 1 if track == "video" else 2, ntp, timestamp & 0xFFFFFFFF, 0, 0)
+        return struct.pack(">BBH", 0x24, self.channels[track] + 1, len(report)) + report
 
     def _packets(self):
         """(seconds, track, [(payload type, timestamp, marker, payload)]) in order of time, endlessly."""
@@ -330,9 +378,17 @@ class _Session:
             if video_due <= audio_due:
                 nals = camera.video.units[frame % len(camera.video.units)]
                 payloads = [p for nal in nals for p in _rtp_payloads(camera.video.codec, nal)]
-                yield video_due, "video", [(96, frame * 90000 // FPS, i == len(payloads) - 1, p)
+                yield video_due, "video", [(96, self._shown(frame) * 90000 // FPS, i == len(payloads) - 1, p)
                                            for i, p in enumerate(payloads)]
                 frame += 1
             else:
                 yield audio_due, "audio", [(8, sound * 160, False, b"\xd5" * 160)]
                 sound += 1
+
+    def _shown(self, frame):
+        """The place of a picture in display order."""
+        video = self.camera.video
+        if video.shown is None:
+            return frame
+        loops, at = divmod(frame, len(video.units))
+        return loops * len(video.units) + video.shown[at]

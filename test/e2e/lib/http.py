@@ -209,3 +209,34 @@ class Viewer:
         """stop(); raises if the stream was malformed."""
         self.stop()
         self.check()
+
+
+class SlowReader:
+    """A viewer that reads so many bytes a second, by a small window; in the thread of who calls read_until()."""
+
+    def __init__(self, port, target, bytes_per_second):
+        self.flv = FlvReader()
+        self.bytes_per_second = bytes_per_second
+        self._sock = socket.socket()
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        self._sock.settimeout(30)
+        self._sock.connect(("127.0.0.1", port))
+        self._sock.sendall(head_bytes(target))
+        head, _, rest = self._sock.recv(4096).partition(b"\r\n\r\n")
+        assert b" 200 " in head.split(b"\r\n")[0], head
+        self.flv.feed(rest)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._sock.close()
+
+    def read_until(self, predicate, deadline):
+        until = time.monotonic() + deadline
+        while not predicate(self.flv):
+            assert time.monotonic() < until, f"a slow viewer got {len(self.flv.video)} pictures in {deadline} s"
+            chunk = self._sock.recv(8192)
+            assert chunk, "the server closed a slow viewer"
+            self.flv.feed(chunk, time.monotonic())
+            time.sleep(8192 / self.bytes_per_second)
