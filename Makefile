@@ -249,9 +249,10 @@ $(BENCH_BIN): $(O)/.flags
 	$(call say,CC)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o $@ $(filter %.c,$^) $(BENCH_FLAGS)
 
-bench: all $(BENCH_BIN)
+bench: all web-dev $(BENCH_BIN)
 	/usr/bin/python3 test/bench/bench.py $(BENCH_ARGS)
 	/usr/bin/python3 test/bench/bench_viewers.py $(BENCH_VIEWERS_ARGS)
+	/usr/bin/python3 test/bench/bench_players.py $(BENCH_PLAYERS_ARGS)
 	/usr/bin/python3 test/bench/bench_snapshot.py $(BENCH_SNAPSHOT_ARGS)
 	/usr/bin/python3 test/bench/bench_page.py $(BENCH_PAGE_ARGS)
 	/usr/bin/python3 test/bench/bench_rtsp.py $(BENCH_RTSP_ARGS)

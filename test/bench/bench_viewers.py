@@ -18,8 +18,10 @@ from stamping import Stamping
 
 from lib import processes
 from lib.cameras import SampleCameras
-from lib.fake_rtsp import media
-from lib.gateway import Gateway, build_dir, free_port
+from lib.fake_rtsp import FakeCamera, media
+from lib.ffmpeg import decode_video
+from lib.gateway import Gateway, build_dir, free_port, remote_ports
+from lib.http import SlowReader, connect, head_bytes, stream_target
 from lib.scripted_rtsp import ScriptedCamera
 from lib.wait import wait_for
 
@@ -211,9 +213,42 @@ def joins_text(r):
                       table(("", "median ms", "p99 ms", "worst ms"), rows)])
 
 
+# --- slow viewers ---------------------------------------------------------------------------------
+
+def bench_slow(_cameras, directory, seconds):
+    """A hundred viewers as usual, one at a tenth of the bit rate, one that stops reading."""
+    video = media("h264", size="1280x720", bit_rate="4M", gop=50)
+    with FakeCamera(video) as camera, running(camera.url(), camera.port, directory) as (gateway, worker, url), \
+            connect(gateway.flv_port) as stuck, \
+            SlowReader(gateway.flv_port, stream_target(camera.url()), 50000) as slow, \
+            Load(url, 100, "-r", 400, "-t", seconds, "-w", 30) as load:
+        stuck.sendall(head_bytes(stream_target(camera.url())))
+        memory, until = [], time.monotonic() + seconds
+        while time.monotonic() < until:
+            count = len(slow.flv.video)
+            slow.read_until(lambda flv: len(flv.video) >= count + 5, 60)
+            memory.append(processes.private_bytes(worker))
+        left = stuck.getsockname()[1] not in remote_ports(worker)
+        others = load.result()
+    pictures = decode_video("h264", slow.flv.annex_b(), 64, 36)  # fails when anything is missing
+    return {"others": others, "memory_mb": max(memory) / 1e6, "stuck_left": left, "slow_pictures": len(pictures),
+            "slow_share": len(slow.flv.video) / (seconds * 25), "seconds": seconds}
+
+
+def slow_text(r):
+    return "\n".join([
+        f"## 100 viewers, one at 10 % of the bit rate and one that stops reading, {r['seconds']} s", "",
+        table(("", ""), [
+            ("the hundred: errors, cuts, gaps", trouble(r["others"])),
+            ("the slow one: pictures, all decoded without a complaint", r["slow_pictures"]),
+            ("the slow one: share of the camera's pictures", f"{r['slow_share']:.2f}"),
+            ("the one that stops: disconnected", "yes" if r["stuck_left"] else "not yet"),
+            ("worker, most private MB", f"{r['memory_mb']:.1f}")])])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=("fanout", "delay", "joins"))
+    parser.add_argument("--only", choices=("fanout", "delay", "joins", "slow"))
     parser.add_argument("--seconds", type=int, default=10, help="of the steady state, for each row")
     parser.add_argument("--viewers", default="100,1000,3000")
     parser.add_argument("--joins", type=int, default=1000)
@@ -221,7 +256,8 @@ def main():
     counts = [int(n) for n in options.viewers.split(",")]
     parts = {"fanout": (lambda c, d: bench_fanout(c, d, counts, options.seconds), fanout_text),
              "delay": (lambda c, d: bench_delay(c, d, counts, options.seconds), delay_text),
-             "joins": (lambda c, d: bench_joins(c, d, options.joins), joins_text)}
+             "joins": (lambda c, d: bench_joins(c, d, options.joins), joins_text),
+             "slow": (lambda c, d: bench_slow(c, d, 25), slow_text)}
     with tempfile.TemporaryDirectory() as directory, SampleCameras(sizes=("720p", "1080p")) as cameras:
         for name, (measure, text) in parts.items():
             if options.only in (None, name):

@@ -5,7 +5,16 @@ import time
 import pytest
 
 from lib import fake_rtsp, ffmpeg
+from lib.ffplay import Ffplay
+from lib.picture import read_counter
+from lib.player_page import PlayerPage, library_missing
 from lib.vlc import Vlc
+from lib.wait import wait_for
+
+browser_module = pytest.importorskip("lib.browser", reason="selenium is not installed")
+needs_browser = pytest.mark.skipif(browser_module.browser_missing() is not None,
+                                   reason=str(browser_module.browser_missing()))
+LONG_GOP = 127  # pictures, 5 s
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +79,78 @@ def test_ffmpeg_7_reads_enhanced_hevc(shared_gateway, hevc_camera):
     assert codecs(found) == [("audio", "aac"), ("video", "hevc")]
     video = next(s for s in found["streams"] if s["codec_type"] == "video")
     assert (video["width"], video["height"]) == (320, 180) and int(video["nb_read_frames"]) >= 40
+
+
+# --- joining a long GOP, and a camera that reboots: players of other people's pages, ffplay, VLC ---------------------
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_module.Browser() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def long_gop_camera(shared_gateway):
+    """With sound and B-frames, and watched, so that its GOP is cached."""
+    with fake_rtsp.FakeCamera(fake_rtsp.counting_media(LONG_GOP, bframes=2, frames=2 * LONG_GOP)) as camera, \
+            shared_gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        yield camera
+
+
+def wait_for_old_gop(camera):
+    wait_for(lambda: (time.monotonic() - camera.began) * fake_rtsp.FPS % LONG_GOP > 0.7 * LONG_GOP, 30,
+             "the GOP to be 3.5 s old")
+
+
+@needs_browser
+@pytest.mark.parametrize("library", ["mpegts.js", "flv.js"])
+def test_join_live_is_at_the_live_edge(shared_gateway, long_gop_camera, browser, library):
+    """What is shown is not as old as the key frame."""
+    if library_missing(library):
+        pytest.skip(library_missing(library))
+    with PlayerPage(browser, library) as page:
+        wait_for_old_gop(long_gop_camera)
+        page.play(shared_gateway.url(long_gop_camera.url()), (500, 3000), enableStashBuffer=False)
+        behind = []
+        for at, grey in page.wait_looks(2):
+            sent = (at - (time.time() - time.monotonic()) - long_gop_camera.began) * fake_rtsp.FPS
+            counter = read_counter(grey)
+            behind.append(None if counter is None else (sent - counter) % (2 * LONG_GOP) / fake_rtsp.FPS)
+        print(f"{library}: s behind the source 0.5 s and 3 s after the request: {behind}")
+        assert behind[1] is not None and behind[1] < 2.5, behind
+        assert page.errors() == [] and page.sound_bytes() > 0
+
+
+def test_ffplay_takes_compressed_time(shared_gateway, long_gop_camera):
+    """It plays on at normal pace, sound and picture together."""
+    wait_for_old_gop(long_gop_camera)
+    with Ffplay(shared_gateway.url(long_gop_camera.url())) as player:
+        player.wait_clock(4)
+        apart = sorted(abs(sample.behind_sound_s) for sample in player.samples if sample.clock_s > 2)
+        assert apart[len(apart) // 2] < 0.2, apart
+
+
+@needs_browser
+def test_players_live_through_a_reboot(shared_gateway, browser):
+    """The camera is away for 5 s and has another resolution then; nobody asks anew."""
+    first, other = (fake_rtsp.counting_media(2 * fake_rtsp.FPS, frames=100, size=size)
+                    for size in ((640, 360), (320, 180)))
+    with fake_rtsp.FakeCamera(first) as camera:
+        url = shared_gateway.url(camera.url())
+        with PlayerPage(browser) as page, Ffplay(url) as ffplay, Vlc(url) as vlc:
+            page.play(url, enableStashBuffer=False)
+            page.wait_shown(50)
+            ffplay.wait_clock(2)
+            displayed = vlc.wait_displayed(25)["frames displayed"]
+            gone = time.monotonic()
+            camera.close()
+            wait_for(lambda: time.monotonic() - gone > 5, 10, "five seconds to pass")
+            camera.video = other
+            camera.listen()
+            wait_for(lambda: page.size() == (320, 180), 60, "the browser to show the new size", interval=0.1)
+            page.wait_shown(50)
+            assert page.errors() == [] and not page.ended()
+            ffplay.wait_clock(ffplay.clock() + 3)
+            vlc.wait_displayed(displayed + 100)
+    assert camera.plays == 2
