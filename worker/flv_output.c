@@ -11,7 +11,7 @@
 
 /* Of one write: no more frames, and no further one once there are so many bytes. */
 #define BATCH_FRAMES 16
-#define BATCH_BYTES (64 * 1024)
+#define BATCH_BYTES ((size_t)64 * 1024)
 
 /* --- bytes between tags ----------------------------------------------------- */
 
