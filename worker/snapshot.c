@@ -173,28 +173,32 @@ void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *
 
 /* --- rendering ------------------------------------------------------------ */
 
-/*
- * What a client waits for, if the picture is new enough for it.
- *
- * @param until  the picture is the newest of all frames of the ring before this number.
- */
-static const struct rendition *wanted_of(const struct snapshot_client *client,
-                                         const struct snapshot_picture *picture, uint64_t until)
+/* May the picture be given to who has waited in vain for a newer one? */
+static bool is_second_best(const struct snapshot *s, const struct snapshot_picture *picture)
+{
+    struct picture_feed_newest newest;
+    return picture_feed_get(s->feed, &newest) && newest.seq == picture->seq &&
+           clock_us() - picture->received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
+}
+
+/* What a client waits for, if the picture of the set is new enough for it. */
+static const struct rendition *wanted_of(const struct snapshot *s,
+                                         const struct snapshot_client *client,
+                                         const struct rendered_set *set)
 {
     uint64_t seq;
     const struct rendition *w = snapshot_client_waits(client, &seq);
-    if (w == NULL || seq <= until)
+    if (w == NULL || seq <= set->newest_until)
         return w;
-    bool is_recent = clock_us() - picture->received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
-    return is_recent && snapshot_client_takes_older(client, clock_ms()) ? w : NULL;
+    bool takes_older = snapshot_client_takes_older(client, clock_ms());
+    return takes_older && is_second_best(s, &set->picture) ? w : NULL;
 }
 
 /* Everybody whom what was made is new enough for. */
 static void answer(struct snapshot *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        const struct rendition *w =
-            wanted_of(s->clients[i], &s->made.picture, s->made.newest_until);
+        const struct rendition *w = wanted_of(s, s->clients[i], &s->made);
         if (w == NULL)
             continue;
         const struct rendered *r = rendered_set_find(&s->made, w);
@@ -269,7 +273,7 @@ static void list_renditions(struct snapshot *s)
 {
     struct rendered_set *set = &s->render.set;
     for (size_t i = 0; i < s->count && set->count < SNAPSHOT_RENDITIONS_MAX; i++) {
-        const struct rendition *w = wanted_of(s->clients[i], &set->picture, set->newest_until);
+        const struct rendition *w = wanted_of(s, s->clients[i], set);
         if (w != NULL && rendered_set_find(set, w) == NULL)
             set->items[set->count++] = (struct rendered){.rendition = *w};
     }
