@@ -5,13 +5,12 @@
 #include "common/http_reply.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "master/nursery_link.h"
 #include "master/outbox.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,8 +19,6 @@
 #include <unistd.h>
 
 #define TICK_MS 1000
-#define NURSERY_FD 3
-#define PROGRAM "cam-httpflv-worker"
 /* A worker that talks without end gets its turn like all others. */
 #define MESSAGES_AT_ONCE 64
 /* From asking the nursery to kill a worker to losing patience with the nursery. */
@@ -52,20 +49,13 @@ struct workers {
     uv_loop_t *loop;
     const struct conf *conf;
     const struct workers_events *events;
-    char program[PATH_MAX];
+    struct nursery_link *nursery; /* NULL once it has been closed */
     struct worker_list list;
     size_t count;
     size_t spare;         /* STARTING or SPARE */
     int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
     uint32_t next_id;
     uint64_t failures[WORKER_FAILURE_COUNT];
-
-    uv_process_t nursery;
-    bool nursery_running; /* the process; its handle is open until on_nursery_closed() */
-    int nursery_channel;  /* -1: none */
-    uv_poll_t *nursery_poll;
-    enum ipc_phase nursery_phase;
-    int64_t nursery_ended_ms;
 
     uv_timer_t tick;
     uv_signal_t sigchld;
@@ -85,9 +75,7 @@ static void kill_worker(struct worker *w)
         (void)kill(w->pid, SIGKILL); /* ours and not reaped: the pid cannot be another's */
         return;
     }
-    const struct ipc_kill message = {.worker_id = w->id};
-    if (w->workers->nursery_channel != -1)
-        (void)ipc_send(w->workers->nursery_channel, IPC_KILL, &message, NULL);
+    nursery_link_kill(w->workers->nursery, w->id);
 }
 
 static void on_worker_closed(uv_handle_t *handle)
@@ -126,8 +114,8 @@ static int on_ready(struct worker *w, const struct ipc_ready *m)
 {
     if (m->version != IPC_VERSION) {
         log_errorx(NULL,
-                   "worker speaks version %u of the messages, not %u: is " PROGRAM
-                   " of the same release?",
+                   "worker speaks version %u of the messages, not %u: is its program of the same "
+                   "release?",
                    m->version, IPC_VERSION);
         return -EPROTO;
     }
@@ -207,12 +195,12 @@ static struct worker *spawn_worker(struct workers *ws)
 {
     int ours = -1;
     int theirs = -1;
-    if (ws->nursery_channel == -1 || ws->closing || fd_seqpacket_pair(&ours, &theirs) != 0)
+    if (ws->closing || fd_seqpacket_pair(&ours, &theirs) != 0)
         return NULL;
-    const struct ipc_spawn message = {.worker_id = ws->next_id};
-    int rc = ipc_send(ws->nursery_channel, IPC_SPAWN, &message, &theirs);
+    int rc = nursery_link_spawn(ws->nursery, ws->next_id, &theirs);
     if (rc != 0) {
-        log_warnx(NULL, "cannot ask for a worker: %s", strerrordesc_np(-rc));
+        if (rc != -ENOTCONN)
+            log_warnx(NULL, "cannot ask for a worker: %s", strerrordesc_np(-rc));
         fd_close(&ours);
         fd_close(&theirs);
         return NULL;
@@ -304,16 +292,11 @@ const uint64_t *workers_failures(const struct workers *workers)
     return workers->failures;
 }
 
-/* --- the nursery ---------------------------------------------------------- */
+/* --- what the nursery says ---------------------------------------------------------- */
 
-static void on_nursery(struct workers *ws, const struct ipc_ready *m)
+static void on_spawned(void *owner, const struct ipc_spawned *m)
 {
-    ws->nursery_phase = IPC_PH_RUN;
-    log_debug(NULL, "nursery %u is warm", m->pid);
-}
-
-static void on_spawned(struct workers *ws, const struct ipc_spawned *m)
-{
+    const struct workers *ws = owner;
     struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
@@ -326,8 +309,9 @@ static void on_spawned(struct workers *ws, const struct ipc_spawned *m)
     }
 }
 
-static void on_exited(struct workers *ws, const struct ipc_exited *m)
+static void on_exited(void *owner, const struct ipc_exited *m)
 {
+    struct workers *ws = owner;
     enum worker_failure failure = WORKER_FAILED_STATUS;
     if (WIFSIGNALED(m->wait_status) && WTERMSIG(m->wait_status) == SIGSYS) {
         failure = WORKER_FAILED_SANDBOX;
@@ -349,147 +333,33 @@ static void on_exited(struct workers *ws, const struct ipc_exited *m)
     ws->failures[failure]++;
 }
 
-static int dispatch_nursery(struct workers *ws, const struct ipc_msg *msg)
+/* Its workers go on; those that it may never have forked do not. */
+static void on_nursery_died(void *owner)
 {
-    switch ((enum ipc_type)msg->hdr.type) {
-#define X(U, l, type, fds, ph)                                \
-    case IPC_##U:                                             \
-        on_##l(ws, (const type *)(const void *)msg->payload); \
-        return 0;
-        IPC_FROM_NURSERY(X)
-#undef X
-    default:
-        return -EPROTO; /* a message of another direction */
-    }
-}
-
-static void on_poll_freed(uv_handle_t *handle)
-{
-    struct workers *ws = handle->data;
-    free(handle);
-    free_when_done(ws);
-}
-
-static void drop_nursery_channel(struct workers *ws)
-{
-    if (ws->nursery_channel == -1)
-        return;
-    uv_close((uv_handle_t *)ws->nursery_poll, on_poll_freed);
-    ws->nursery_poll = NULL;
-    fd_close(&ws->nursery_channel);
-}
-
-/* What it does not hear or obey is the next one's. */
-static void give_up_nursery(struct workers *ws)
-{
-    drop_nursery_channel(ws);
-    if (ws->nursery_running)
-        (void)uv_process_kill(&ws->nursery, SIGKILL);
-}
-
-static void on_nursery_channel(uv_poll_t *handle, int status, int events)
-{
-    (void)events;
-    struct workers *ws = handle->data;
-    struct ipc_msg msg;
-    int rc = status < 0 ? 0 : 1;
-    while (rc == 1) {
-        rc = ipc_recv(ws->nursery_channel, ws->nursery_phase, &msg);
-        if (rc == 1) {
-            rc = dispatch_nursery(ws, &msg) == 0 ? 1 : -EPROTO;
-            ipc_msg_free(&msg);
-        }
-    }
-    if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE)) {
-        if (!ws->closing)
-            log_errorx(NULL, "channel to the nursery is closed");
-        give_up_nursery(ws);
-    }
-}
-
-static void on_nursery_closed(uv_handle_t *handle)
-{
-    struct workers *ws = handle->data;
-    ws->nursery_running = false;
-    free_when_done(ws);
-}
-
-static void on_nursery_exit(uv_process_t *process, int64_t status, int signal_number)
-{
-    struct workers *ws = process->data;
-    if (!ws->closing)
-        log_errorx(NULL, "nursery ended (status %lld, signal %d): starting another",
-                   (long long)status, signal_number);
-    drop_nursery_channel(ws);
+    struct workers *ws = owner;
     struct worker *w;
     struct worker *next;
     for (w = LIST_FIRST(&ws->list); w != NULL; w = next) {
         next = LIST_NEXT(w, link);
         w->adopted = true;
         if (w->pid == 0)
-            drop_worker(w); /* it may never have been forked */
+            drop_worker(w);
         else if (w->kill_sent)
             kill_worker(w); /* the nursery may not have read it */
     }
-    ws->nursery_ended_ms = clock_ms();
-    uv_close((uv_handle_t *)process, on_nursery_closed);
 }
 
-static int start_nursery(struct workers *ws)
+static void on_nursery_closed(void *owner)
 {
-    int ours = -1;
-    int theirs = -1;
-    int rc = fd_seqpacket_pair(&ours, &theirs);
-    if (rc != 0)
-        return rc;
-    static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
-    char fd_text[] = "3";
-    char level[8];
-    char format[8];
-    char sandbox[8];
-    (void)snprintf(level, sizeof(level), "%s", levels[ws->conf->server.log_level]);
-    (void)snprintf(format, sizeof(format), "%s",
-                   ws->conf->server.log_format == LOG_FORMAT_JSON ? "json" : "text");
-    (void)snprintf(sandbox, sizeof(sandbox), "%s", sandbox_mode_name(ws->conf->server.sandbox));
-    char *argv[] = {ws->program, fd_text, level, format, sandbox, NULL};
-    uv_stdio_container_t stdio[NURSERY_FD + 1] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        {.flags = UV_INHERIT_FD, .data.fd = theirs},
-    };
-    const uv_process_options_t options = {
-        .exit_cb = on_nursery_exit,
-        .file = ws->program,
-        .args = argv,
-        .stdio = stdio,
-        .stdio_count = NURSERY_FD + 1,
-    };
-    ws->nursery.data = ws;
-    rc = uv_spawn(ws->loop, &ws->nursery, &options);
-    fd_close(&theirs);
-    if (rc != 0) {
-        fd_close(&ours);
-        uv_close((uv_handle_t *)&ws->nursery, on_nursery_closed);
-        ws->nursery_running = true; /* until its handle is closed */
-        return rc;
-    }
-    ws->nursery_running = true;
-    ws->nursery_channel = ours;
-    ws->nursery_phase = IPC_PH_BOOT;
-    ws->nursery_poll = xcalloc(1, sizeof(*ws->nursery_poll));
-    (void)uv_poll_init(ws->loop, ws->nursery_poll, ours);
-    ws->nursery_poll->data = ws;
-    (void)uv_poll_start(ws->nursery_poll, UV_READABLE, on_nursery_channel);
-    return 0;
+    struct workers *ws = owner;
+    ws->nursery = NULL;
+    free_when_done(ws);
 }
+
+static const struct nursery_link_events nursery_events = {on_spawned, on_exited, on_nursery_died,
+                                                          on_nursery_closed};
 
 /* --- once a second, and at SIGCHLD ---------------------------------------- */
-
-static bool is_nursery_warm(const struct workers *ws)
-{
-    return ws->nursery_channel != -1 && ws->nursery_phase == IPC_PH_RUN;
-}
 
 /* Whatever a nursery leaves behind is the master's: workers that go on, and those that had ended
  * or were about to.  The nursery itself is for libuv to reap. */
@@ -498,7 +368,7 @@ static void reap(struct workers *ws)
     for (;;) {
         siginfo_t info = {.si_pid = 0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0 ||
-            (ws->nursery_running && info.si_pid == ws->nursery.pid))
+            info.si_pid == nursery_link_pid(ws->nursery))
             return;
         (void)waitpid(info.si_pid, NULL, WNOHANG);
     }
@@ -508,12 +378,6 @@ static void on_tick(uv_timer_t *timer)
 {
     struct workers *ws = timer->data;
     int64_t now_ms = clock_ms();
-    if (!ws->nursery_running && now_ms - ws->nursery_ended_ms >= WORKERS_RESTART_MS) {
-        int rc = start_nursery(ws);
-        if (rc != 0)
-            log_errorx(NULL, "cannot start %s: %s", ws->program, uv_strerror(rc));
-        ws->nursery_ended_ms = now_ms;
-    }
     struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
@@ -523,9 +387,10 @@ static void on_tick(uv_timer_t *timer)
                        (int)w->pid, WORKERS_SILENCE_MS / 1000);
             kill_worker(w);
         }
-        if (silent_ms > WORKERS_SILENCE_MS + OBEY_MS && !w->adopted && is_nursery_warm(ws)) {
+        if (silent_ms > WORKERS_SILENCE_MS + OBEY_MS && !w->adopted &&
+            nursery_link_is_warm(ws->nursery)) {
             log_errorx(NULL, "the nursery does not obey: killing it");
-            give_up_nursery(ws);
+            nursery_link_replace(ws->nursery);
         }
     }
     fill_spares(ws);
@@ -540,24 +405,6 @@ static void on_sigchld(uv_signal_t *handle, int signum)
 
 /* --- life ----------------------------------------------------------------- */
 
-/* Beside this program, as in the build tree, or where `make install` puts it. */
-static int find_program(char *out, size_t size)
-{
-    static const char *const places[] = {"/" PROGRAM, "/../libexec/cam-httpflv/" PROGRAM};
-    char self[PATH_MAX];
-    size_t len = sizeof(self);
-    int rc = uv_exepath(self, &len);
-    if (rc != 0)
-        return rc;
-    *strrchr(self, '/') = '\0';
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        int n = snprintf(out, size, "%s%s", self, places[i]);
-        if (n > 0 && (size_t)n < size && access(out, X_OK) == 0)
-            return 0;
-    }
-    return -ENOENT;
-}
-
 static void on_never_opened(void *ctx)
 {
     (void)ctx; /* nobody waits for it */
@@ -570,21 +417,15 @@ int workers_open(uv_loop_t *loop, const struct conf *conf, const struct workers_
     ws->loop = loop;
     ws->conf = conf;
     ws->events = events;
-    ws->nursery_channel = -1;
     ws->next_id = 1;
     LIST_INIT(&ws->list);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    int rc = find_program(ws->program, sizeof(ws->program));
-    if (rc != 0) {
-        free(ws);
-        return rc;
-    }
     (void)uv_timer_init(loop, &ws->tick);
     (void)uv_signal_init(loop, &ws->sigchld);
     ws->tick.data = ws->sigchld.data = ws;
     (void)uv_timer_start(&ws->tick, on_tick, TICK_MS, TICK_MS);
     (void)uv_signal_start(&ws->sigchld, on_sigchld, SIGCHLD);
-    rc = start_nursery(ws);
+    int rc = nursery_link_open(loop, conf, &nursery_events, ws, &ws->nursery);
     if (rc != 0) {
         workers_close(ws, on_never_opened, NULL);
         return rc;
@@ -596,8 +437,8 @@ int workers_open(uv_loop_t *loop, const struct conf *conf, const struct workers_
 
 static void free_when_done(struct workers *ws)
 {
-    if (!ws->closing || ws->count > 0 || ws->nursery_running || ws->nursery_poll != NULL ||
-        ws->tick.data != NULL || ws->sigchld.data != NULL)
+    if (!ws->closing || ws->count > 0 || ws->nursery != NULL || ws->tick.data != NULL ||
+        ws->sigchld.data != NULL)
         return;
     ws->closed(ws->closed_ctx);
     free(ws);
@@ -625,5 +466,5 @@ void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx
     }
     uv_close((uv_handle_t *)&workers->tick, on_handle_closed);
     uv_close((uv_handle_t *)&workers->sigchld, on_handle_closed);
-    drop_nursery_channel(workers); /* end of file: the nursery ends */
+    nursery_link_close(workers->nursery);
 }

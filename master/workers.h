@@ -1,11 +1,11 @@
 /*
- * The nursery and the workers, as the master sees them: start, spare ones, channels, silence, end.
+ * The workers, as the master sees them: start, spare ones, channels, silence, end.
  * Master, loop thread.  Knows nothing about cameras: camera.c decides what a worker is for.
  *
  * Deadlines: a worker reports once a second; one that has said nothing for WORKERS_SILENCE_MS is
- * killed.  A nursery that dies is started again after WORKERS_RESTART_MS; its workers go on, and
- * become the master's own children (PR_SET_CHILD_SUBREAPER).  One that does not kill a worker when
- * told to is killed itself.
+ * killed.  When the nursery dies (nursery_link.h), its workers go on and become the master's own
+ * children (PR_SET_CHILD_SUBREAPER).  A nursery that does not kill a worker when told to is killed
+ * itself.
  */
 #ifndef MASTER_WORKERS_H
 #define MASTER_WORKERS_H
@@ -16,7 +16,7 @@
 #include <uv.h>
 
 #define WORKERS_SILENCE_MS 10000
-#define WORKERS_RESTART_MS 1000
+#define WORKERS_RESTART_MS 1000 /* after one that died before it was READY */
 
 struct workers;
 struct worker;

@@ -305,6 +305,25 @@ def test_drain_with_a_stuck_viewer(gateway, camera):
         assert time.monotonic() - started < 6
 
 
+def test_drain_with_a_hanging_nursery(gateway):
+    nursery = wait_for(gateway.nursery, 30, "the nursery")
+    wait_for(lambda: processes.children(nursery), 30, "a spare worker")
+    os.kill(nursery, signal.SIGSTOP)
+    gateway.process.send_signal(signal.SIGTERM)
+    assert gateway.process.wait(60) == 0
+
+
+def test_settings_of_the_master_are_not_for_workers(make_gateway):
+    """Whoever takes over a worker does not find the token in its environment."""
+    gateway = make_gateway(env={"CAM_HTTPFLV_ACCESS_TOKEN": "a-token-42"})
+    nursery = wait_for(gateway.nursery, 30, "the nursery")
+    spare = wait_for(lambda: processes.children(nursery), 30, "a spare worker")[0]
+    assert b"a-token-42" in processes.environment(gateway.pid)
+    for pid in (nursery, spare):
+        assert b"PATH=" in processes.environment(pid)
+        assert b"CAM_HTTPFLV" not in processes.environment(pid)
+
+
 def test_drain_with_connections_that_ask_nothing(gateway):
     """Browsers connect ahead of need: no reason to stay, and nobody may ask once the cameras are gone."""
     with connect(gateway.flv_port) as one, connect(gateway.snapshot_port) as other:

@@ -1,0 +1,66 @@
+/*
+ * The nursery, as the master sees it: start, channel, death, the next one.  Master, loop thread.
+ * Knows workers by their IDs only: workers.c has them.
+ */
+#ifndef MASTER_NURSERY_LINK_H
+#define MASTER_NURSERY_LINK_H
+
+#include "common/ipc.h"
+#include "master/conf.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#define NURSERY_LINK_RESTART_MS 1000
+/* Of a nursery whose channel was closed; it waits 4 s for its children itself. */
+#define NURSERY_LINK_END_MS 5000
+
+struct nursery_link;
+
+struct nursery_link_events {
+    void (*on_spawned)(void *owner, const struct ipc_spawned *spawned);
+    void (*on_exited)(void *owner, const struct ipc_exited *exited);
+    /* It has died; the next one is started after NURSERY_LINK_RESTART_MS. */
+    void (*on_died)(void *owner);
+    /* After nursery_link_close(): the link is freed when this returns. */
+    void (*on_closed)(void *owner);
+};
+
+/**
+ * Start the nursery.
+ *
+ * @param conf    Borrowed; log and sandbox settings are read when a process is started.
+ * @param events  Borrowed.
+ * @param owner   passed to the events.
+ * @param out     set in any case.  Caller owns; nursery_link_close().
+ * @return 0 or negative errno: its program cannot be started.
+ */
+int nursery_link_open(uv_loop_t *loop, const struct conf *conf,
+                      const struct nursery_link_events *events, void *owner,
+                      struct nursery_link **out);
+
+/** Let it end, kill it if it does not; then on_closed(). */
+void nursery_link_close(struct nursery_link *link);
+
+/**
+ * Ask for a worker.
+ *
+ * @param channel  the worker's end.  Moved on success (*channel becomes -1).
+ * @return as ipc_send(); -ENOTCONN while there is no nursery.
+ */
+int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
+
+/** Ask it to kill a worker; nobody says whether it was asked in vain. */
+void nursery_link_kill(struct nursery_link *link, uint32_t worker_id);
+
+/** Kill it: on_died() comes, and another nursery. */
+void nursery_link_replace(struct nursery_link *link);
+
+/** Does it run, and has it said that it is ready? */
+bool nursery_link_is_warm(const struct nursery_link *link);
+
+/** Its process, for libuv alone to reap; 0: none. */
+pid_t nursery_link_pid(const struct nursery_link *link);
+
+#endif /* MASTER_NURSERY_LINK_H */
