@@ -5,6 +5,11 @@
 #include "common/http_reply.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* Pixels of a picture that is decoded: twice what 8K has.  A camera's parameter sets may claim four
+ * times as many, and a decoder takes the memory for several before it has seen one. */
+#define AV_UTIL_PIXELS_MAX (INT64_C(8192) * 8192)
 
 /** Send libav's log lines to ours: its errors and warnings become debug lines.  Once, at start. */
 void av_util_log_open(void);

@@ -2,6 +2,7 @@
 #include "worker/picture_decoder.h"
 
 #include "common/xalloc.h"
+#include "worker/av_util.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -123,6 +124,7 @@ static int open_decoder(struct picture_decoder *d, struct codec_config *config)
     d->avctx = avctx;
     avctx->opaque = d;
     avctx->get_buffer2 = on_get_buffer;
+    avctx->max_pixels = AV_UTIL_PIXELS_MAX;
     avctx->thread_count = 1;
     avctx->thread_type = FF_THREAD_SLICE; /* 5.1 complains of get_buffer2 otherwise */
     int rc = set_extradata(avctx, config);

@@ -1,6 +1,7 @@
 #include "worker/transcoder.h"
 
 #include "common/log.h"
+#include "worker/av_util.h"
 #include "worker/parameter_sets.h"
 
 #include <assert.h>
@@ -366,6 +367,7 @@ static int open_decoder(struct transcoder *t, struct codec_config *config)
         goto out;
     memcpy(dec->extradata, config->record, config->record_len);
     dec->extradata_size = (int)config->record_len;
+    dec->max_pixels = AV_UTIL_PIXELS_MAX;
     dec->pkt_timebase = (AVRational){1, 1000000};
     /* Frame threads would hold pictures back; slices and wavefronts do not. */
     dec->thread_type = FF_THREAD_SLICE;

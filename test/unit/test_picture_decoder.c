@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -249,13 +250,53 @@ static void test_hostile_payload(void **state)
     encoded_free(&e);
 }
 
+/* Address space that this process has had at most. */
+static long peak_memory_kb(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    long kb = -1;
+    assert_non_null(file);
+    while (kb < 0 && fgets(line, sizeof(line), file) != NULL)
+        if (sscanf(line, "VmPeak: %ld", &kb) != 1)
+            kb = -1;
+    (void)fclose(file);
+    assert_true(kb > 0);
+    return kb;
+}
+
+/* Parameter sets of 16000 by 16000 pixels, in a camera's first hundred bytes. */
+static void test_claimed_size(void **state)
+{
+    (void)state;
+    static const uint8_t record[] = {0x01, 0x42, 0xc0, 0x33, 0xff, 0xe1, 0x00, 0x0b, 0x67,
+                                     0x42, 0xc0, 0x33, 0xda, 0x00, 0x3e, 0x80, 0x07, 0xd1,
+                                     0x90, 0x01, 0x00, 0x04, 0x68, 0xce, 0x38, 0x80};
+    static const uint8_t payload[] = {0x00, 0x00, 0x00, 0x0c, 0x65, 0x88, 0x84, 0xaa,
+                                      0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0x80};
+    struct codec_config *config =
+        codec_config_new(TRACK_VIDEO, AV_CODEC_ID_H264, record, sizeof(record));
+    struct frame *f = frame_new(config, sizeof(payload));
+    memcpy(f->data, payload, sizeof(payload));
+    f->key = true;
+    struct picture_decoder *d = picture_decoder_new();
+    struct picture p;
+    long before_kb = peak_memory_kb();
+    assert_int_equal(picture_decoder_feed(d, f, 0, false), -EAGAIN);
+    assert_true(peak_memory_kb() - before_kb < 100L * 1024); /* a picture would be 375 MiB */
+    assert_false(picture_decoder_newest(d, &p));
+    picture_decoder_free(&d);
+    frame_unref(&f);
+    codec_config_unref(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_newest),          cmocka_unit_test(test_open_gop_start),
         cmocka_unit_test(test_damaged_chain),   cmocka_unit_test(test_missing_frame),
         cmocka_unit_test(test_corrupt_payload), cmocka_unit_test(test_config_change),
-        cmocka_unit_test(test_hostile_payload),
+        cmocka_unit_test(test_hostile_payload), cmocka_unit_test(test_claimed_size),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("picture_decoder", tests, NULL, NULL);
