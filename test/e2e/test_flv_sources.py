@@ -120,7 +120,7 @@ def test_http_camera_rejects_the_password(gateway, flv_camera, status):
     assert "refused user name or password" in answer.error["message"]
     asked = len(camera.asked)
     assert (gateway.get(url).status, gateway.get(url).code) == (502, "camera_unauthorized")
-    holds_for(lambda: len(camera.asked) == asked, 2, "no further try")
+    holds_for(lambda: len(camera.asked) == asked, 1, "no further try")
 
 
 @pytest.mark.parametrize("login,descriptions", [
@@ -136,7 +136,7 @@ def test_rtmp_server_rejects_the_password(gateway, login, descriptions):
         assert (answer.status, answer.code) == (502, "camera_unauthorized")
         asked = camera.connects
         assert gateway.get(url).code == "camera_unauthorized"
-        holds_for(lambda: camera.connects == asked, 2, "no further try")
+        holds_for(lambda: camera.connects == asked, 1, "no further try")
 
 
 def test_rtmp_server_rejects_for_another_reason(gateway):

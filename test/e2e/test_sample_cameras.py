@@ -56,7 +56,8 @@ def all_rows():
     for a, audio in enumerate(AUDIO_CODECS):
         for v, video in enumerate(VIDEO_CODECS):
             for s, size in enumerate(SIZES):
-                rows.append(Row("rtsp", size, video, audio, "rtsp-udp" if (a + v + s) % 2 else "rtsp-tcp"))
+                transport = TRANSPORT or ("rtsp-udp" if (a + v + s) % 2 else "rtsp-tcp")
+                rows.append(Row("rtsp", size, video, audio, transport))
     for audio in ("AAC", "G711A", "G711U"):
         for size in SIZES:
             rows.append(Row("rtmp", size, "H264", audio, "rtmp"))
