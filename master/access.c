@@ -69,7 +69,10 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
         return false;
     if (len == 0 || len > 12 || strspn(expires, "0123456789") != len)
         return false;
-    const char *camera = q->given[QUERY_CAM_URL] ? q->cam_url : q->value[QUERY_CAM];
+    /* As route reads it: an empty cam_url does not hide cam. */
+    const char *camera = q->cam_url_len > 0 ? q->cam_url : q->value[QUERY_CAM];
+    if (camera[0] == '\0')
+        return false;
     access_sign(conf->access.signing_key, request->path, camera, expires, wanted);
     if (!same_secret(q->value[QUERY_SIGNATURE], wanted)) {
         *message = "the signature is not that of this path, camera and expires";

@@ -98,6 +98,8 @@ static void test_signed_urls(void **state)
     assert_false(signed_for("/", "a", "-1", "/?cam=a"));
     assert_false(signed_for("/", "a", "9999999999999", "/?cam=a"));
     assert_false(signed_for("/api/streams", "", "1700000100", "/api/streams?x=y"));
+    assert_false(signed_for("/", "", "1700000100", "/?cam_url=&cam=a")); /* a is what is served */
+    assert_true(signed_for("/", "a", "1700000100", "/?cam_url=&cam=a"));
 }
 
 static void test_changed_expiry_is_refused(void **state)
