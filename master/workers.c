@@ -250,7 +250,7 @@ struct worker *workers_take(struct workers *workers, void *owner)
     }
     /* Better no worker than one that takes the client with it. */
     if ((chosen == NULL || chosen->phase == IPC_PH_BOOT) &&
-        starts_failed(workers, 2 * WORKERS_RESTART_MS))
+        starts_failed(workers, INT64_C(2) * WORKERS_RESTART_MS))
         return NULL;
     if (chosen == NULL)
         chosen = spawn_worker(workers);

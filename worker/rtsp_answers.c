@@ -255,7 +255,8 @@ static void on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message
     if (m->status != 401)
         rtsp_auth_accepted(&s->auth);
     if (m->status == 401) {
-        (void)rtsp_auth_refused(&s->auth, m); /* a fresh nonce for the next one */
+        if (rtsp_auth_refused(&s->auth, m)) /* a fresh nonce: some have one for each request */
+            rtsp_session_keep_alive(s);
     } else if (s->keepalive == METHOD_OPTIONS && rtsp_message_header(m, "Public", NULL, &value) &&
                rtsp_slice_find(value, "GET_PARAMETER") != NULL) {
         s->keepalive = METHOD_GET_PARAMETER;

@@ -302,17 +302,23 @@ void rtsp_session_eof(struct rtsp_session *session, const char *detail)
                           detail[0] != '\0' ? detail : "connection closed by the camera");
 }
 
-void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us)
+void rtsp_session_keep_alive(struct rtsp_session *session)
 {
     struct rtsp_session *s = session;
-    s->now_us = now_us;
-    if (now_us < s->keepalive_at_us || s->state < RTSP_STATE_PLAY || s->state > RTSP_STATE_PLAYING)
-        return;
     rtsp_session_arm_keepalive(s);
     /* A camera that does not read has no use for more of them. */
     enum method method = s->keepalive == METHOD_NONE ? METHOD_OPTIONS : s->keepalive;
     if (send_request(s, method, s->aggregate, ""))
         s->keepalive_cseq = s->cseq;
+}
+
+void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us)
+{
+    struct rtsp_session *s = session;
+    s->now_us = now_us;
+    if (now_us >= s->keepalive_at_us && s->state >= RTSP_STATE_PLAY &&
+        s->state <= RTSP_STATE_PLAYING)
+        rtsp_session_keep_alive(s);
 }
 
 int64_t rtsp_session_deadline(const struct rtsp_session *session)

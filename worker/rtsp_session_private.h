@@ -72,6 +72,9 @@ void rtsp_session_enter(struct rtsp_session *session, enum rtsp_state state);
 /** The next keep-alive is due half the session timeout from now. */
 void rtsp_session_arm_keepalive(struct rtsp_session *session);
 
+/** Send a keep-alive now; the next one is due as of rtsp_session_arm_keepalive(). */
+void rtsp_session_keep_alive(struct rtsp_session *session);
+
 /** The session ends; where the camera keeps one for us, it is told. */
 void rtsp_session_end(struct rtsp_session *session, enum rtsp_verdict verdict);
 

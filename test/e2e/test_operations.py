@@ -265,8 +265,11 @@ def test_named_camera_over_two_transports(make_gateway, camera):
     patient = QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 20000")
     gateway = make_gateway(patient + f"[camera \"front\"]\nurl = {camera.url()}\n")
     with Viewer(gateway.flv_port, "/?cam=front&cam_type=rtsp-udp"), Viewer(gateway.flv_port, "/?cam=front"):
-        wait_for(lambda: len(api(gateway)["streams"]) == 2, 20, "two streams")
-        ids = {stream["cam_type"]: stream["id"] for stream in api(gateway)["streams"]}
+        def two_streams():
+            ids = {stream["cam_type"]: stream["id"] for stream in api(gateway)["streams"]}
+            return ids if len(ids) == 2 else None
+
+        ids = wait_for(two_streams, 60, "two streams")
         assert ids["rtsp-tcp"] == "front" != ids["rtsp-udp"]
         text = request(gateway.snapshot_port, "/metrics").body.decode()
         series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]

@@ -250,10 +250,27 @@ static void test_keepalive_with_a_new_nonce(void **state)
     rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
     expect(c, "OPTIONS ");
     answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n2\"\r\n", "");
-    expect_nothing(c);
-    rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
-    expect(c, "OPTIONS ");
+    expect(c, "OPTIONS "); /* at once: the session must not end for want of it */
     assert_non_null(strstr(c->request, "nonce=\"n2\""));
+    answer(c, "200 OK", "", "");
+    expect_nothing(c);
+    assert_verdict(c, RTSP_VERDICT_NONE);
+}
+
+static void test_keepalives_that_are_never_accepted(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n", "");
+    to_playing(c);
+    rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
+    int sent = 0;
+    size_t len;
+    for (; rtsp_session_output(c->session, &len) != NULL && len > 0 && sent < 100; sent++) {
+        expect(c, "OPTIONS ");
+        answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"m\"\r\n", "");
+    }
+    assert_in_range(sent, 1, 10);
     assert_verdict(c, RTSP_VERDICT_NONE);
 }
 
@@ -526,6 +543,7 @@ int main(void)
         T(test_teardown_before_a_session),
         T(test_keepalive_by_half_the_timeout),
         T(test_keepalive_with_a_new_nonce),
+        T(test_keepalives_that_are_never_accepted),
         T(test_wrong_password),
         T(test_statuses),
         T(test_options_only_when_asked_for),
