@@ -222,8 +222,8 @@ async function start() {
     if (!document.hidden) tiles().forEach((tile) => tile.showStats(streams));
   }, STATS_MS);
   mpegts.LoggingControl.enableAll = false;
-  if (location.hash !== '') restore(); // a bookmark need not wait for the list of cameras
   await loadConfig().catch(() => {});
+  if (location.hash !== '') restore(); // a bookmark need not wait for the list of cameras
   named = await loadCameras();
   if (location.hash === '') {
     const cameras = named.slice(0, LAYOUTS.at(-1)).map(({ name }) => ({ cam: name }));

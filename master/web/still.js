@@ -1,7 +1,10 @@
 // The last picture of a camera, shown with its time while the video shows none.
 //
-// A stream that ends leaves its last picture here.  When somebody looks again, one snapshot of the
-// server replaces it until the stream is back.  Nothing is asked for while nobody looks.
+// A stream that ends leaves its last picture here.  When somebody looks (again), one snapshot of the
+// server is shown until the stream is there.  Nothing is asked for while nobody looks.
+//
+// The snapshot also makes the server connect to the camera: browsers open one WebSocket to a host
+// at a time (RFC 6455 section 4.1), so that the cameras of a dashboard would start one by one.
 
 const SOON_MS = 3000; // the picture kept is still good enough
 
@@ -39,7 +42,7 @@ export class Still {
 
   // Somebody looks, and there may be no stream for a while.
   async refresh(url) {
-    if (this.#at === 0 || Date.now() - this.#at < SOON_MS) return;
+    if (Date.now() - this.#at < SOON_MS) return;
     this.#cancel.abort();
     this.#cancel = new AbortController();
     const { signal } = this.#cancel;
