@@ -157,8 +157,7 @@ export function findStream(streams, query) {
   return streams.find((s) => (name === null ? s.camera_url === url : s.name === name));
 }
 
-// Why does a stream not play?  WebSocket hides the answer, so ask the same over plain HTTP.
-// Resolves to null when the server would play it now.
+// Why does a stream not play?  Asks for it over plain HTTP.  Resolves to null when the server plays it now.
 export async function explain(query, signal) {
   const cancel = new AbortController();
   const abort = () => cancel.abort();

@@ -2,9 +2,6 @@
 //
 // A stream that ends leaves its last picture here.  When somebody looks (again), one snapshot of the
 // server is shown until the stream is there.  Nothing is asked for while nobody looks.
-//
-// The snapshot also makes the server connect to the camera: browsers open one WebSocket to a host
-// at a time (RFC 6455 section 4.1), so that the cameras of a dashboard would start one by one.
 
 const SOON_MS = 3000; // the picture kept is still good enough
 

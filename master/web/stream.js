@@ -123,9 +123,20 @@ export class CameraStream extends EventTarget {
     );
   }
 
-  #connect() {
+  // The camera is asked for over HTTP first, because only HTTP says why there is no stream, and
+  // because a browser opens one WebSocket to a host at a time (RFC 6455 section 4.1): one to a
+  // camera that takes long to answer would hold up those of all others.
+  async #connect() {
     this.#set('connecting', 'Connecting');
     this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    const reason = await explain(this.#fullQuery(), signal);
+    if (signal.aborted) return;
+    if (reason === null) this.#play();
+    else this.#retry(reason);
+  }
+
+  #play() {
     this.#liveAt = 0;
     this.#pictureAt = performance.now();
     this.#media = null;
@@ -169,28 +180,19 @@ export class CameraStream extends EventTarget {
   #onFailure(type) {
     if (this.#player === null) return;
     const wasLive = this.#liveAt !== 0;
+    let code = 'ended';
     if (wasLive && performance.now() - this.#liveAt > STEADY_MS) this.#retries = 0;
     this.#close();
     this.#bitRate = this.#frameRate = 0;
     if (type === mpegts.ErrorTypes.MEDIA_ERROR) {
       // It said that it plays HEVC, and does not.
       if (!wasLive) this.#h264Only = true;
-      this.#retry({ code: 'player', text: wordsOf('player') });
-    } else if (wasLive && this.#retries === 0) {
-      this.#retry({ code: 'ended', text: wordsOf('ended') });
-    } else {
-      this.#explain(wasLive);
+      code = 'player';
+    } else if (!wasLive && this.#retries > 0) {
+      // HTTP plays and WebSocket does not: something in between does not let it through.
+      this.#overHttp = !this.#overHttp;
     }
-  }
-
-  async #explain(wasLive) {
-    this.#stop = new AbortController();
-    const { signal } = this.#stop;
-    const reason = await explain(this.#fullQuery(), signal);
-    if (signal.aborted) return;
-    // Plain HTTP plays and WebSocket does not: something in between does not let it through.
-    if (reason === null && !wasLive && this.#retries > 0) this.#overHttp = !this.#overHttp;
-    this.#retry(reason ?? { code: 'ended', text: wordsOf('ended') });
+    this.#retry({ code, text: wordsOf(code) });
   }
 
   #retry({ code, text }) {

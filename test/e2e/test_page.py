@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import shutil
+import socket
 import threading
 import time
 import urllib.parse
@@ -288,6 +289,17 @@ def test_nine_at_once(gateway, browser):
     browser.wait("[...document.querySelectorAll('video')].every((v, i) => "
                  "v.getVideoPlaybackQuality().totalVideoFrames > arguments[0][i] + 5)", 120, "all nine to go on", before)
     assert browser.find("#summary").text == "9 of 9 live"
+
+
+def test_a_camera_that_hangs_holds_nobody_up(browser, small, tmp_path):
+    """Browsers open one WebSocket to a host at a time: none may wait for a camera."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        urls = {"hangs": f"rtsp://127.0.0.1:{hanging.getsockname()[1]}/x", "good": small.url("/cam1")}
+        config = SHORT.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 60000")
+        config += "".join(f'[camera "{name}"]\nurl = {url}\n' for name, url in urls.items())
+        with Gateway(tmp_path, config) as patient:
+            browser.open(dashboard(patient, "hangs", "good", layout=4))
+            wait_states(browser, {"hangs": "connecting", "good": "live"}, deadline=50)
 
 
 def test_hidden_tab_stops_traffic(gateway, browser):
