@@ -99,7 +99,7 @@ function fillLinks() {
   byId('link-flv').value = flv;
   byId('link-ws').value = streamUrl(query, { webSocket: true });
   byId('link-snapshot').value = snapshotUrl(query);
-  byId('link-ffplay').value = `ffplay -fflags nobuffer ${shell}`;
+  byId('link-ffplay').value = `ffplay ${shell}`;
   byId('link-vlc').value = `vlc --network-caching=300 ${shell}`;
 }
 
