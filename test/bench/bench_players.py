@@ -99,7 +99,8 @@ def players(browser):
     return found
 
 
-def bench_join(browser, directory):
+def bench_join(browser, directory, wanted):
+    """wanted: one player, or "" for all; half a minute for each player and stream."""
     result = {}
     for stream, (bframes, sound) in STREAMS.items():
         media = fake_rtsp.counting_media(GOP, bframes)
@@ -107,7 +108,8 @@ def bench_join(browser, directory):
                 Gateway(directory, QUICK_IDLE, log_level="warn") as gateway, gateway.view(camera.url()) as viewer:
             viewer.wait_frames(5)
             for player, play in players(browser).items():
-                result[f"{player}, {stream}"] = play(camera, gateway.url(camera.url()))
+                if wanted in ("", player):
+                    result[f"{player}, {stream}"] = play(camera, gateway.url(camera.url()))
             how = BROWSER_PLAYERS["mpegts.js"]
             result[f"mpegts.js, {stream}, join=gop"] = in_browser(browser, *how, camera,
                                                                 gateway.url(camera.url(), join="gop"))
@@ -169,9 +171,10 @@ def reboot_text(r):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=("join", "reboot"))
+    parser.add_argument("--player", default="", help="join: only this one")
     parser.add_argument("--away", type=float, default=20, help="seconds that the camera is away")
     options = parser.parse_args()
-    parts = {"join": (bench_join, join_text),
+    parts = {"join": (lambda b, d: bench_join(b, d, options.player), join_text),
              "reboot": (lambda b, d: bench_reboot(b, d, options.away), reboot_text)}
     with tempfile.TemporaryDirectory() as directory, Browser() as browser:
         for name, (measure, text) in parts.items():
