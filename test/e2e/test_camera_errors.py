@@ -108,6 +108,7 @@ def test_sends_audio_only_though_video_is_announced(gateway, make_camera):
             self.units = [[]]  # a frame without packets
     camera = make_camera(NoPictures(fake_rtsp.media()))
     assert_error(gateway.get(camera.url()), 504, "camera_timeout")
+    assert camera.sounds_sent > 10
 
 
 def test_no_video(gateway, make_camera):

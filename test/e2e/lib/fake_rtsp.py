@@ -132,7 +132,7 @@ class FakeCamera:
         self.connections = 0  # accepted so far
         self.plays = 0  # PLAY answered with 200 so far
         self.stamp = self.wall = None
-        self.frames_sent = 0
+        self.frames_sent = self.sounds_sent = 0
         self.began = None  # time.monotonic() of the newest session's first picture
         self.muted = threading.Event()  # set: media stops, the connection stays
         self._open = set()
@@ -338,7 +338,7 @@ class _Session:
             delay = start + due - time.monotonic()
             if delay > 0 and self.ended.wait(delay):
                 return
-            if track not in self.channels or camera.muted.is_set():
+            if track not in self.channels or camera.muted.is_set() or not packets:
                 continue
             out = self._sender_report(track, due, packets[0][1])
             for kind, timestamp, marker, payload in packets:
@@ -352,6 +352,8 @@ class _Session:
                 self.sock.sendall(out)
             if track == "video":
                 camera.frames_sent += 1
+            else:
+                camera.sounds_sent += 1
 
     def _sender_report(self, track, due, timestamp):
         """RFC 3550 section 6.4.1, with the first packet and then once a second."""
