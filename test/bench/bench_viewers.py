@@ -47,10 +47,7 @@ class Load:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+        processes.end(self.process)
 
     def result(self, timeout=300):
         output = self.process.communicate(timeout=timeout)[0]
@@ -109,9 +106,7 @@ def bench_bare(viewers, seconds, shape):
             output = server.communicate(timeout=seconds + 60)[0]
             load.result()
     finally:
-        if server.poll() is None:
-            server.kill()
-            server.wait()
+        processes.end(server)
     values = dict(pair.split("=") for pair in output.split())
     return {"cpu": float(values["cpu"]), "mbps": float(values["mbps"]), "trouble": int(values["fails"])}
 

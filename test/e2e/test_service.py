@@ -40,9 +40,7 @@ class Manager:
                 return
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        processes.end(self.process)
         self._notify.close()
         self._log.close()
 

@@ -36,11 +36,7 @@ class Ffplay:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.thread.join()
-        self.process.stderr.close()
+        processes.end(self.process, self.thread)
 
     def _read(self):
         line = b""

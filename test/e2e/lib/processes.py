@@ -1,4 +1,4 @@
-"""What /proc says about processes."""
+"""Starting and ending processes, and what /proc says about them."""
 import ctypes
 import os
 import signal
@@ -10,6 +10,18 @@ PR_SET_PDEATHSIG = 1
 def die_with_parent():
     """For preexec_fn: SIGTERM when the test run is gone, however it went."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end(process, reader=None):
+    """Kill a child that still runs, wait for it and for the thread that reads from it, close its pipes."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    if reader is not None:
+        reader.join()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _read(pid, name):

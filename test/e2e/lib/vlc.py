@@ -32,12 +32,7 @@ class Vlc:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self.thread.join()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        processes.end(self.process, self.thread)
         self.home.cleanup()
 
     def _read(self):
