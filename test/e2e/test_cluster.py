@@ -1,148 +1,136 @@
-"""More than one gateway: behind HAProxy with docs/haproxy.cfg, and one gateway as the camera of another."""
+"""More than one gateway: behind the proxies with their configurations of docs/, and one as the camera of another."""
 import os
-import re
-import shutil
 import signal
-import subprocess
 
 import pytest
 
 from conftest import QUICK
-from lib import processes
-from lib.gateway import ROOT, free_port
-from lib.http import Viewer, request, stream_target
+from lib.balancer import HAProxy, Nginx
+from lib.flv import FlvReader
+from lib.http import Viewer, stream_target
 from lib.wait import wait_for
+from lib.websocket import BINARY, WebSocket
 
-HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
-CAMERAS, VIEWERS = 10, 50
-
-needs_haproxy = pytest.mark.skipif(not os.path.exists(HAPROXY), reason="haproxy is not installed")
+CAMERAS, NAMED, VIEWERS = 10, 5, 50
 
 
-def ask(balancer, target, **kwargs):
-    """A request to the snapshot port; HAProxy would keep the connection."""
-    return request(balancer.snapshot_port, target, headers={"Connection": "close"}, **kwargs)
+class Cluster:
+    """Two gateways, the balancer in front of them, and cameras."""
+
+    def __init__(self, gateways, balancer, cameras):
+        self.gateways, self.balancer, self.cameras = gateways, balancer, cameras
+
+    def target(self, n, path="/", spelling=0, **parameters):
+        """Of camera n.  The first are asked for by name: what a name's hash is does not depend on ports, so it is
+        certain that both gateways get some.  The others are asked for by URL."""
+        if n < NAMED:
+            return path + "?" + "&".join([f"cam=camera-{n}"] + [f"{k}={v}" for k, v in parameters.items()])
+        raw = self.balancer.decodes and spelling % 2 == 1
+        return stream_target(self.cameras[n].url(), raw=raw, path=path, **parameters)
+
+    def join(self, n, spelling=0):
+        """A viewer; another spelling or other wishes: the same camera, the same gateway."""
+        wishes = {"audio": "none"} if spelling % 3 == 2 else {}
+        return Viewer(self.balancer.flv_port, self.target(n, spelling=spelling, **wishes))
+
+    def snapshots(self):
+        for n in range(CAMERAS):
+            answer = self.balancer.ask(self.target(n, "/snapshot"))
+            assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
 
 
-class Balancer:
-    """HAProxy with the configuration of docs/; only addresses and ports are the test's."""
-
-    def __init__(self, directory, gateways):
-        self.flv_port, self.snapshot_port = free_port(), free_port()
-        with open(os.path.join(ROOT, "docs", "haproxy.cfg"), encoding="utf-8") as file:
-            text = file.read()
-        text = text.replace("bind :8005", f"bind 127.0.0.1:{self.flv_port}")
-        text = text.replace("bind :8006", f"bind 127.0.0.1:{self.snapshot_port}")
-        for n, gateway in enumerate(gateways, 1):
-            for port, ours in ((8005, gateway.flv_port), (8006, gateway.snapshot_port)):
-                text, count = re.subn(rf"server gateway-{n} 10\.0\.0\.1{n}:{port}",
-                                      f"server gateway-{n} 127.0.0.1:{ours} check port {gateway.snapshot_port}", text)
-                assert count == 1
-        path = directory / "haproxy.cfg"
-        path.write_text(text, encoding="utf-8")
-        self._log_path = directory / "haproxy.log"
-        self._log = open(self._log_path, "wb")
-        self.process = subprocess.Popen([HAPROXY, "-db", "-f", str(path)], stdin=subprocess.DEVNULL,
-                                        stdout=self._log, stderr=self._log, preexec_fn=processes.die_with_parent)
-
-    def healthy(self):
-        assert self.process.poll() is None, self.log()
-        try:
-            return ask(self, "/healthz", timeout=5).status == 200
-        except OSError:
-            return False
-
-    def log(self):
-        return self._log_path.read_text(errors="replace")
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self._log.close()
-
-
-@pytest.fixture
-def cluster(make_gateway, tmp_path):
-    """Two gateways and the balancer in front of them."""
+@pytest.fixture(params=[HAProxy, Nginx], ids=["haproxy", "nginx"])
+def cluster(request, make_gateway, make_camera, tmp_path):
+    if not os.path.exists(request.param.program):
+        pytest.skip(f"{request.param.program} is not installed")
+    cameras = [make_camera() for _ in range(CAMERAS)]
     # Not QUICK's stall time: ten cameras in one test process may pause for that long on a busy machine,
     # and a camera that is connected anew is what the test counts.
-    patient = QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 10000")
-    gateways = [make_gateway(patient) for _ in range(2)]
-    balancer = Balancer(tmp_path, gateways)
+    config = QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 10000")
+    config += "".join(f'[camera "camera-{n}"]\nurl = {camera.url()}\n' for n, camera in enumerate(cameras[:NAMED]))
+    gateways = [make_gateway(config) for _ in range(2)]
+    directory = tmp_path / "balancer"
+    directory.mkdir()
+    balancer = request.param(directory, gateways)
     try:
-        wait_for(balancer.healthy, 30, "HAProxy to answer")
-        yield gateways, balancer
+        wait_for(balancer.healthy, 30, lambda: f"the balancer to answer:\n{balancer.log()}")
+        yield Cluster(gateways, balancer, cameras)
     finally:
         balancer.close()
+    # Where viewers are logged, what they asked for is not: URLs hold passwords.
+    assert not any(text in balancer.log() for text in ("cam=", "cam_url", "rtsp:")), balancer.log()
 
 
-@needs_haproxy
-def test_each_camera_once_and_a_gateway_dies(cluster, make_camera):
-    gateways, balancer = cluster
-    cameras = [make_camera() for _ in range(CAMERAS)]
-
-    def join(camera, n):
-        # Encoded, pasted, or with other wishes: the same camera, the same gateway.
-        target = stream_target(camera.url(), raw=n % 3 == 1, **({"audio": "none"} if n % 3 == 2 else {}))
-        return Viewer(balancer.flv_port, target)
-
-    viewers = [(cameras[n % CAMERAS], n, join(cameras[n % CAMERAS], n)) for n in range(VIEWERS)]
+def test_each_camera_once_and_a_gateway_dies(cluster):
+    viewers = [(n % CAMERAS, n // CAMERAS, cluster.join(n % CAMERAS, n // CAMERAS)) for n in range(VIEWERS)]
     try:
         for _, _, viewer in viewers:
             viewer.wait_frames(5, deadline=120)
-        assert [camera.connections for camera in cameras] == [1] * CAMERAS
-        assert [camera.plays for camera in cameras] == [1] * CAMERAS
-        # Both gateways work, and snapshots are made where the camera is.
-        assert all(gateway.busy_workers() for gateway in gateways)
-        for camera in cameras:
-            answer = ask(balancer, stream_target(camera.url(), path="/snapshot"))
-            assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
-        assert [camera.connections for camera in cameras] == [1] * CAMERAS
-        assert ask(balancer, "/metrics").status == 404
-
-        victim = gateways[0]
+        # Snapshots are made where the camera is; both gateways work.
+        cluster.snapshots()
+        assert [camera.connections for camera in cluster.cameras] == [1] * CAMERAS
+        assert [camera.plays for camera in cluster.cameras] == [1] * CAMERAS
+        victim, other = cluster.gateways
         lost = len(victim.busy_workers())
-        assert 0 < lost < CAMERAS
+        assert 0 < lost < CAMERAS and lost + len(other.busy_workers()) == CAMERAS
+
         os.killpg(victim.pid, signal.SIGKILL)
         victim.process.wait()
         wait_for(lambda: any(viewer.closed_by_server for _, _, viewer in viewers), 30, "viewers to be closed")
 
         def moved():
             """Who was closed comes again, as players do."""
-            for n, (camera, number, viewer) in enumerate(viewers):
+            for place, (n, spelling, viewer) in enumerate(viewers):
                 if viewer.closed_by_server:
                     viewer.stop()
-                    viewers[n] = (camera, number, join(camera, number))
+                    viewers[place] = (n, spelling, cluster.join(n, spelling))
             return all(viewer.status == 200 and viewer.flv.video for _, _, viewer in viewers)
         wait_for(moved, 60, "all viewers to play through the other gateway", interval=0.3)
         for _, _, viewer in viewers:
             viewer.wait_more(5)
-        assert len(gateways[1].busy_workers()) == CAMERAS
-        assert sum(camera.plays for camera in cameras) == CAMERAS + lost
+        cluster.snapshots()
+        assert len(other.busy_workers()) == CAMERAS
+        assert sum(camera.plays for camera in cluster.cameras) == CAMERAS + lost
     finally:
         for _, _, viewer in viewers:
             viewer.stop()
-    assert "cam_url" not in balancer.log() and "rtsp:" not in balancer.log()
 
 
-@needs_haproxy
-def test_a_gateway_is_drained(cluster, make_camera):
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_websocket(cluster, tls):
+    """By the proxy's TLS, which is off in the documents, too."""
+    balancer = cluster.balancer
+    port, context = (balancer.tls_port, balancer.tls) if tls else (balancer.flv_port, None)
+    with WebSocket(port, cluster.target(0), tls=context) as ws:
+        assert ws.status == 101
+        flv = FlvReader()
+        while len(flv.video) < 30:
+            flv.feed(ws.wait_for(BINARY))
+    assert cluster.cameras[0].plays == 1
+
+
+def test_operations_are_not_for_viewers(cluster):
+    """Status, metrics and the API are of one gateway."""
+    for path in ("/metrics", "/api/streams", "/api/cameras", "/api/streams/camera-0"):
+        assert cluster.balancer.ask(path).status == 404, path
+    assert cluster.balancer.ask("/api/streams/camera-0", method="DELETE").status == 404
+
+
+def test_a_gateway_is_drained(cluster):
     """SIGTERM: its viewers are closed at a tag's end, the next ones are for the other gateway."""
-    gateways, balancer = cluster
-    camera = make_camera()
-    with Viewer(balancer.flv_port, stream_target(camera.url())) as viewer:
+    with cluster.join(0) as viewer:
         viewer.wait_frames(5)
-        first, other = sorted(gateways, key=lambda g: not g.busy_workers())
+        first, other = sorted(cluster.gateways, key=lambda g: not g.busy_workers())
         first.process.send_signal(signal.SIGTERM)
         viewer.wait_closed()
 
     def plays_again():
-        """Players come again: until the health check has seen the drain, the answer may be an error.
+        """Players come again: until the balancer has seen the drain, the answer may be an error.
 
-        503 is the draining gateway's own; 502 is HAProxy's when the gateway leaves (or is marked
+        503 is the draining gateway's own; 502 is the balancer's when the gateway leaves (or is marked
         down) between the request and the answer, 504 when it takes long to.
         """
-        with Viewer(balancer.flv_port, stream_target(camera.url())) as again:
+        with cluster.join(0) as again:
             if again.wait_status() in (502, 503, 504):
                 return False
             again.wait_frames(5)

@@ -61,10 +61,11 @@ def head_bytes(target, method="GET", headers=None, version="HTTP/1.1"):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def connect(port, timeout=30):
+def connect(port, timeout=30, tls=None):
+    """tls: an ssl client context."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+    return sock if tls is None else tls.wrap_socket(sock, server_hostname="127.0.0.1")
 
 
 def read_all(sock, limit=1 << 20):

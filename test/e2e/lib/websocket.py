@@ -11,9 +11,9 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class WebSocket:
-    def __init__(self, port, target, headers=None, timeout=30):
+    def __init__(self, port, target, headers=None, timeout=30, tls=None):
         key = base64.b64encode(os.urandom(16)).decode()
-        self._sock = connect(port, timeout)
+        self._sock = connect(port, timeout, tls)
         self._sock.sendall(head_bytes(target, headers={
             "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key,
             "Sec-WebSocket-Version": "13", **(headers or {})}))
