@@ -297,7 +297,8 @@ static bool may_settle(const struct flv_reader *r, const struct flv_tag *tag)
 {
     if (!r->known[TRACK_VIDEO])
         return false;
-    return r->known[TRACK_AUDIO] || r->no_audio || r->video_frames >= AUDIO_WAIT_FRAMES ||
+    return r->known[TRACK_AUDIO] || (r->no_audio && r->video_frames > 0) ||
+           r->video_frames >= AUDIO_WAIT_FRAMES ||
            (tag->type == FLV_TAG_VIDEO && advance_ms(r, TRACK_VIDEO, tag->ts_ms) >= AUDIO_WAIT_MS);
 }
 

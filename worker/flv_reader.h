@@ -6,9 +6,10 @@
  * at 8 kHz; other audio counts as none.
  *
  * Tracks are announced once both configurations are known.  Before that, tags are held back (at
- * most FLV_READER_HELD_MAX bytes).  A stream whose onMetaData speaks of video but not of audio is
- * announced without audio at once; otherwise audio is waited for until video has advanced by one
- * second, or the hold is full.  Audio that appears later is ignored on this connection.
+ * most FLV_READER_HELD_MAX bytes).  A stream whose onMetaData speaks of video but not of audio, and
+ * that has sent no audio configuration before its first picture, is announced without audio then;
+ * otherwise audio is waited for until video has advanced by one second, or the hold is full.  Audio
+ * that appears later is ignored on this connection.
  *
  * A changed video sequence header in mid-stream reaches the sink as an Annex B packet of its
  * parameter sets in front of the next frame; if codec, length size or the audio configuration

@@ -41,6 +41,9 @@ SIZES = {"720p": (1280, 720, 2000), "1080p": (1920, 1080, 4000),
 VIDEO_CODECS = ("H264", "H265")
 AUDIO_CODECS = ("AAC", "G711A", "G711U", "G722", "G726", "OPUS")
 RTMP_AUDIO_CODECS = ("AAC", "G711A", "G711U")
+# CodecID; SoundFormat, rate, size and type.  12 for HEVC is no standard, but what many cameras send.
+FLV_VIDEO = {"H264": 7, "H265": 12}
+FLV_AUDIO = {"AAC": b"\xaf", "G711A": b"\x72", "G711U": b"\x82"}
 
 # name: (ffmpeg encoder arguments, sample rate, channels, RTP clock rate, frame bytes or 0 when they vary)
 AUDIO = {
@@ -261,36 +264,46 @@ def flv_tag(kind, time_ms, body):
     return tag + struct.pack(">I", len(tag))
 
 
-def flv_metadata(width, height):
+def flv_metadata(width, height, video_id, audio_id):
     def number(name, value):
         return struct.pack(">H", len(name)) + name.encode() + b"\0" + struct.pack(">d", value)
 
     values = {"duration": LOOP_SECONDS, "width": width, "height": height,
-              "framerate": FRAME_RATE, "videocodecid": 7}
+              "framerate": FRAME_RATE, "videocodecid": video_id, "audiocodecid": audio_id}
     body = b"\x02\0\x0aonMetaData\x08" + struct.pack(">I", len(values))
     body += b"".join(number(name, value) for name, value in values.items()) + b"\0\0\x09"
     return flv_tag(18, 0, body)
 
 
-def write_flv(path, video, audio, size):
-    audio_head = {"AAC": b"\xaf", "G711A": b"\x72", "G711U": b"\x82"}[audio["codec"]]
-    aac = audio["codec"] == "AAC"
+def flv_head(video, audio, size):
+    """File header, metadata and sequence headers."""
+    width, height, _ = SIZES[size]
+    codec_id = FLV_VIDEO[video["codec"]]
+    head = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
+    head += flv_metadata(width, height, codec_id, FLV_AUDIO[audio["codec"]][0] >> 4)
+    head += flv_tag(9, 0, bytes([0x10 | codec_id, 0, 0, 0, 0]) + video["config"])
+    if audio["codec"] == "AAC":
+        head += flv_tag(8, 0, FLV_AUDIO["AAC"] + b"\0" + audio["config"])
+    return head
+
+
+def flv_tags(video, audio, begin_ms=0):
+    """One round of the loop -> [(time in ms, tag)] in the order in which they are sent."""
+    codec_id = FLV_VIDEO[video["codec"]]
+    audio_head = FLV_AUDIO[audio["codec"]] + (b"\x01" if audio["codec"] == "AAC" else b"")
     tags = []
     for order, (data, pts, key) in enumerate(video["frames"]):
-        head = (b"\x17" if key else b"\x27") + b"\x01\0\0\0"
-        tags.append((pts * 1000 // FRAME_RATE, 0, order, flv_tag(9, pts * 1000 // FRAME_RATE,
-                                                                head + data)))
+        time_ms = begin_ms + pts * 1000 // FRAME_RATE
+        head = bytes([(0x10 if key else 0x20) | codec_id, 1, 0, 0, 0])
+        tags.append((time_ms, 0, order, flv_tag(9, time_ms, head + data)))
     for order, (data, pts, _) in enumerate(audio["frames"]):
-        time_ms = (pts * 1000 + audio["timescale"] // 2) // audio["timescale"]
-        tags.append((time_ms, 1, order, flv_tag(8, time_ms, audio_head + (b"\x01" if aac else b"")
-                                                + data)))
-    tags.sort()
-    width, height, _ = SIZES[size]
-    parts = [b"FLV\x01\x05\0\0\0\x09\0\0\0\0", flv_metadata(width, height),
-             flv_tag(9, 0, b"\x17\0\0\0\0" + video["config"])]
-    if aac:
-        parts.append(flv_tag(8, 0, audio_head + b"\0" + audio["config"]))
-    write_whole(path, parts + [tag[3] for tag in tags])
+        time_ms = begin_ms + (pts * 1000 + audio["timescale"] // 2) // audio["timescale"]
+        tags.append((time_ms, 1, order, flv_tag(8, time_ms, audio_head + data)))
+    return [(time_ms, tag) for time_ms, _, _, tag in sorted(tags)]
+
+
+def write_flv(path, video, audio, size):
+    write_whole(path, [flv_head(video, audio, size), *(tag for _, tag in flv_tags(video, audio))])
 
 
 # --- what to make ---------------------------------------------------------------------

@@ -292,13 +292,25 @@ static void test_audio_is_waited_for_within_bounds(void **state)
     struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
 
-    /* onMetaData without audio: not at all. */
+    /* onMetaData without audio: not at all … */
     put_header(&f, 5);
     put_metadata(&f, 7, 0);
     VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    VIDEO(&f, 0, KEY);
     assert_int_equal(feed(&rig, &f, 1000), 0);
-    assert_int_equal(rig.count, 1);
+    assert_int_equal(rig.count, 2);
     assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
+    end(&rig, &f);
+
+    /* … but what is announced after all is believed. */
+    put_header(&f, 5);
+    put_metadata(&f, 7, 0);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    AUDIO(&f, 0, AAC_CONFIG);
+    VIDEO(&f, 0, KEY);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 2);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
     end(&rig, &f);
 
     /* Nothing known: one second of video, then all of it at once; audio is too late then. */
@@ -434,6 +446,7 @@ static void test_errors(void **state)
     put_header(&f, 1);
     put_metadata(&f, 7, 0);
     VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    VIDEO(&f, 0, KEY);
     rig.refuse = -ENOMEM;
     assert_int_equal(feed(&rig, &f, 100), -ENOMEM);
     end(&rig, &f);
