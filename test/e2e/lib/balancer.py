@@ -39,13 +39,15 @@ class Balancer:
         self.directory = directory
         certificate(directory)  # cert.pem, key.pem
         self.tls = ssl.create_default_context(cafile=directory / "cert.pem")
-        with open(os.path.join(ROOT, "docs", self.document), encoding="utf-8") as file:
-            text = self.adapt(file.read(), gateways)
-        self.path = directory / self.document
-        self.path.write_text(text, encoding="utf-8")
+        self.path = directory / "balancer.conf"
+        self.path.write_text(self.adapt(self.read_document(), gateways), encoding="utf-8")
         self._output = open(directory / "balancer.log", "wb")
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self._output,
                                         stderr=self._output, preexec_fn=processes.die_with_parent)
+
+    def read_document(self):
+        with open(os.path.join(ROOT, "docs", self.document), encoding="utf-8") as file:
+            return file.read()
 
     def adapt(self, text, gateways):
         """-> the configuration with addresses, ports and paths of the test."""
