@@ -17,6 +17,7 @@
     X(BAD_REQUEST,         "bad_request",          400)   \
     X(UNAUTHORIZED,        "unauthorized",         401)   \
     X(CAMERA_NOT_ALLOWED,  "camera_not_allowed",   403)   \
+    X(ORIGIN_NOT_ALLOWED,  "origin_not_allowed",   403)   \
     X(NOT_FOUND,           "not_found",            404)   \
     X(UNKNOWN_CAMERA,      "unknown_camera",       404)   \
     X(METHOD_NOT_ALLOWED,  "method_not_allowed",   405)   \

@@ -1,6 +1,6 @@
 /*
- * May this request be served: token and signed URLs ([access]).  Master, loop thread; pure: no I/O,
- * the time is given.  Which cameras may be asked for is camera_access.h.
+ * May this request be served: token and signed URLs ([access]), web pages of others.  Master, loop
+ * thread; pure: no I/O, the time is given.  Which cameras may be asked for is camera_access.h.
  *
  * A signed URL carries expires=UNIX and signature=HEX: HMAC-SHA256 (RFC 2104) under signing_key of
  *
@@ -29,6 +29,18 @@
  */
 bool access_allows(const struct conf *conf, const struct http_request *request, int64_t now_s,
                    const char **message);
+
+/**
+ * May this request change something, as far as web pages go?  Any page that a user of the network
+ * has open can send requests (cross-site request forgery); browsers say in Origin whose page it is
+ * (Fetch standard, section 3.1), other programs send none.  Only the server's own pages may, whose
+ * Origin is that of Host, unless token or signing_key is set: access_allows() has seen then what no
+ * page of others knows.
+ *
+ * @param message  on refusal: a literal for the answer.
+ */
+bool access_allows_change(const struct conf *conf, const struct http_request *request,
+                          const char **message);
 
 /** The signature of a URL, as above. */
 void access_sign(const char *key, const char *path, const char *camera, const char *expires,

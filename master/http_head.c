@@ -69,6 +69,8 @@ static int on_header_value(http_parser *parser, const char *at, size_t len)
         head->in_value = true;
         head->value_len = 0;
         head->header = find_header(head);
+        if (strcasecmp(head->name, "Origin") == 0)
+            head->request.has_origin = true;
     }
     for (size_t i = 0; i < len; i++) {
         /* RFC 9110 section 5.5; http-parser does not look at the first byte of a value */

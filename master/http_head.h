@@ -28,6 +28,7 @@ enum request_method {
 /* clang-format off */
 /* The headers that somebody here reads.  X(member, name, size).  A longer value counts as absent. */
 #define REQUEST_HEADERS(X)                                                        \
+    X(host,                 "Host",                           IPC_HEADER_MAX)     \
     X(origin,               "Origin",                         IPC_HEADER_MAX)     \
     X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
     X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \
@@ -44,6 +45,7 @@ enum request_method {
 struct http_request {
     enum request_method method;
     bool upgrade_websocket;           /* Upgrade: websocket and Connection: upgrade, RFC 6455 */
+    bool has_origin;                  /* also when it is too long to be in origin */
     const char *path;                 /* into target: from `/`; "*" of OPTIONS * */
     const char *query;                /* into target: after the first `?`, with any `#`; or "" */
     char target[HTTP_TARGET_MAX + 1]; /* with a NUL in place of the `?` */

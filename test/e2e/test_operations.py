@@ -125,6 +125,36 @@ def test_delete_stops_a_stream(gateway, camera):
         viewer.wait_frames(2)
 
 
+def delete(gateway, stream, **headers):
+    return request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE", headers)
+
+
+def test_web_pages_of_others_cannot_stop_a_stream(gateway, camera):
+    here = f"gateway.example:{gateway.snapshot_port}"
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        stream = api(gateway)["streams"][0]["id"]
+        for origin in ("http://evil.example", f"http://gateway.example:{gateway.flv_port}", "null",
+                       "http://" + "a" * 500 + ".example"):
+            answer = delete(gateway, stream, Host=here, Origin=origin)
+            assert (answer.status, answer.code) == (403, "origin_not_allowed"), origin
+            assert "Origin" in answer.error["message"]
+        viewer.wait_more(5)
+        assert delete(gateway, stream, Host=here, Origin="http://" + here).status == 204
+        viewer.wait_closed()
+
+
+def test_web_pages_with_the_token_can_stop_a_stream(make_gateway, camera):
+    gateway = make_gateway("[access]\ntoken = tok\n" + QUICK)
+    with gateway.view(camera.url(), token="tok") as viewer:
+        viewer.wait_frames(5)
+        stream = api(gateway, "/api/streams?token=tok")["streams"][0]["id"]
+        assert delete(gateway, stream, Origin="http://wall.example").status == 401
+        answer = delete(gateway, stream, Origin="http://wall.example", Authorization="Bearer tok")
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (204, "http://wall.example")
+        viewer.wait_closed()
+
+
 def test_stopped_always_on_camera_waits_for_a_request(make_gateway, camera):
     gateway = make_gateway(QUICK + f'[camera "door"]\nurl = {camera.url()}\nalways_on = yes\n')
     wait_for(lambda: camera.plays == 1, 30, "the camera")

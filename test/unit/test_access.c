@@ -115,12 +115,60 @@ static void test_changed_expiry_is_refused(void **state)
     assert_true(asks("/?cam=a&token=tok", "")); /* either will do */
 }
 
+static bool may_change(const char *headers)
+{
+    static struct http_head head;
+    static char text[HTTP_HEAD_MAX];
+    const char *message = NULL;
+    int n = snprintf(text, sizeof(text), "DELETE /api/streams/a HTTP/1.1\r\n%s\r\n", headers);
+    http_head_init(&head);
+    assert_int_equal(http_head_feed(&head, text, (size_t)n, NULL), 1);
+    bool allowed = access_allows_change(&conf, &head.request, &message);
+    assert_true(allowed || strncmp(message, "Origin: ", 8) == 0);
+    return allowed;
+}
+
+static void test_only_own_pages_change_something(void **state)
+{
+    char longer[512];
+    use("", "");
+    assert_true(may_change("Host: gw:8006\r\n"));
+    assert_true(may_change("Host: gw:8006\r\nOrigin: http://gw:8006\r\n"));
+    assert_true(may_change("Origin: https://GW.example\r\nHost: gw.example\r\n"));
+    assert_true(may_change("Host: [::1]:8006\r\nOrigin: http://[::1]:8006\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin: http://gw:8005\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin: http://gw\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin: http://gw:80061\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin: http://evil.example\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin: gw:8006\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin: null\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin:\r\n"));
+    assert_false(may_change("Host:\r\nOrigin: http://\r\n"));
+    assert_false(may_change("Origin: http://gw:8006\r\n"));
+    /* One that is too long to be kept is not none. */
+    (void)snprintf(longer, sizeof(longer), "Host: gw:8006\r\nOrigin: http://%0*d.example\r\n",
+                   2 * IPC_HEADER_MAX, 0);
+    assert_false(may_change(longer));
+}
+
+static void test_who_has_a_token_may_change_something_from_any_page(void **state)
+{
+    use("tok", "");
+    assert_true(may_change("Host: gw:8006\r\nOrigin: http://wall.example\r\n"));
+    use("", "key");
+    assert_true(may_change("Host: gw:8006\r\nOrigin: http://wall.example\r\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_without_secrets),      cmocka_unit_test(test_token),
-        cmocka_unit_test(test_signature_is_hmac_sha256),  cmocka_unit_test(test_signed_urls),
+        cmocka_unit_test(test_open_without_secrets),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_signature_is_hmac_sha256),
+        cmocka_unit_test(test_signed_urls),
         cmocka_unit_test(test_changed_expiry_is_refused),
+        cmocka_unit_test(test_only_own_pages_change_something),
+        cmocka_unit_test(test_who_has_a_token_may_change_something_from_any_page),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
