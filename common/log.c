@@ -157,14 +157,18 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
     errno = saved_errno;
 }
 
-bool log_limit_pass(struct log_limit *limit, long interval_ms, unsigned *suppressed)
+bool log_limit_pass(struct log_limit *limit, unsigned lines, long interval_ms, unsigned *suppressed)
 {
     long now = (long)clock_ms();
-    if (limit->last_ms != 0 && now - limit->last_ms < interval_ms) {
+    if (limit->since_ms == 0 || now - limit->since_ms >= interval_ms) {
+        limit->since_ms = now;
+        limit->written = 0;
+    }
+    if (limit->written >= lines) {
         limit->suppressed++;
         return false;
     }
-    limit->last_ms = now;
+    limit->written++;
     *suppressed = limit->suppressed;
     limit->suppressed = 0;
     return true;

@@ -62,17 +62,20 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
             log_write(LOG_LEVEL_TRACE, (ctx), 0, __VA_ARGS__); \
     } while (0)
 
-/** A token bucket of one: repeats within the interval are counted, not written. */
+/** Repeats beyond the first lines of an interval are counted, not written.  Zeroed at first. */
 struct log_limit {
-    long last_ms;
+    long since_ms; /* when the interval began */
+    unsigned written;
     unsigned suppressed;
 };
 
 /**
  * May a repeating message be written now?  Not thread safe per object.
  *
+ * @param lines       how many may be written within an interval, > 0.
  * @param suppressed  on true: how many were held back since the last one.
  */
-bool log_limit_pass(struct log_limit *limit, long interval_ms, unsigned *suppressed);
+bool log_limit_pass(struct log_limit *limit, unsigned lines, long interval_ms,
+                    unsigned *suppressed);
 
 #endif /* COMMON_LOG_H */

@@ -108,7 +108,7 @@ static void answer_error(struct conn *c, enum http_error error, const char *head
                          const char *camera, const char *message)
 {
     struct log_context ctx = {.client = c->peer};
-    log_info(&ctx, "refused: %s: %s", http_error_code(error), message);
+    refusal_log_write(&c->server->refusal_log, &ctx, "refused", error, message);
     c->server->refused[error]++;
     answer(c, http_reply_error_with(c->output, error, c->head.request.origin, headers, camera,
                                     message, c->head.request.method == REQUEST_HEAD));

@@ -29,7 +29,7 @@ static void on_connection(uv_stream_t *stream, int status)
     if (status != 0) {
         static struct log_limit limit;
         unsigned suppressed;
-        if (log_limit_pass(&limit, 1000, &suppressed))
+        if (log_limit_pass(&limit, 1, 1000, &suppressed))
             log_warnx(NULL, "cannot accept a connection: %s (%u more)", uv_strerror(status),
                       suppressed);
         return;

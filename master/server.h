@@ -5,6 +5,7 @@
 #ifndef MASTER_SERVER_H
 #define MASTER_SERVER_H
 
+#include "common/refusal_log.h"
 #include "master/camera.h"
 #include "master/conf.h"
 #include "master/rate_limit.h"
@@ -36,6 +37,7 @@ struct server {
     bool draining;
     int64_t started_s;                  /* UNIX time */
     uint64_t refused[HTTP_ERROR_COUNT]; /* requests answered with an error here */
+    struct refusal_log refusal_log;
     struct rate_limit rate_limit;
 };
 

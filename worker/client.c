@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/refusal_log.h"
 #include "common/xalloc.h"
 #include "worker/flv_output.h"
 #include "worker/websocket.h"
@@ -63,9 +64,10 @@ static void close_now(struct client *c, const char *why)
     if (c->state == CLIENT_CLOSED)
         return;
     struct log_context ctx = log_ctx(c);
-    log_info(&ctx, "viewer gone: %s; %.1f s, %llu bytes, %llu frames skipped", why,
-             (double)(clock_ms() - c->opened_ms) / 1000, (unsigned long long)c->output.bytes,
-             (unsigned long long)c->output.frames_skipped);
+    if (c->state != CLIENT_REFUSED) /* which has been logged */
+        log_info(&ctx, "viewer gone: %s; %.1f s, %llu bytes, %llu frames skipped", why,
+                 (double)(clock_ms() - c->opened_ms) / 1000, (unsigned long long)c->output.bytes,
+                 (unsigned long long)c->output.frames_skipped);
     c->state = CLIENT_CLOSED;
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);
     (void)shutdown(c->fd, SHUT_WR);
@@ -276,7 +278,8 @@ void client_fail(struct client *client, enum http_error error, const char *messa
     (void)send(client->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* an empty socket takes it */
     (void)shutdown(client->fd, SHUT_WR);
     struct log_context ctx = log_ctx(client);
-    log_info(&ctx, "viewer refused: %s: %s", http_error_code(error), message);
+    static struct refusal_log log; /* of this process, that is, of this camera */
+    refusal_log_write(&log, &ctx, "viewer refused", error, message);
     client->state = CLIENT_REFUSED;
     client->linger_until_ms = clock_ms() + LINGER_MS;
 }

@@ -111,7 +111,7 @@ static void run(void *arg)
             transcoder_request_key(r->transcoder);
         int rc = transcoder_push(r->transcoder, frame);
         frame_unref(&frame);
-        if (rc != 0 && log_limit_pass(&limit, 10000, &suppressed))
+        if (rc != 0 && log_limit_pass(&limit, 1, 10000, &suppressed))
             log_write(LOG_LEVEL_WARN, NULL, -rc, "rendition: waits for a key frame (%u more)",
                       suppressed);
         uv_mutex_lock(&r->lock);

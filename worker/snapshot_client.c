@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/refusal_log.h"
 #include "common/xalloc.h"
 
 #include <assert.h>
@@ -299,7 +300,8 @@ void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
     c->head_len = http_reply_error(c->head, error, c->request.origin, c->env->camera, message,
                                    (int)c->request.head);
     struct log_context ctx = log_ctx(c);
-    log_info(&ctx, "snapshot refused: %s: %s", http_error_code(error), message);
+    static struct refusal_log log; /* of this process, that is, of this camera */
+    refusal_log_write(&log, &ctx, "snapshot refused", error, message);
     c->progress_ms = clock_ms();
     flush(c);
 }

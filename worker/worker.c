@@ -186,7 +186,7 @@ static void on_client_lost(struct worker *w)
     static struct log_limit limit;
     unsigned suppressed;
     w->clients_seen++;
-    if (log_limit_pass(&limit, 1000, &suppressed))
+    if (log_limit_pass(&limit, 1, 1000, &suppressed))
         log_errorx(NULL, "no descriptor left: a client was lost (%u more)", suppressed);
 }
 

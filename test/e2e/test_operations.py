@@ -5,11 +5,13 @@ import re
 import shutil
 import signal
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from conftest import QUICK
-from lib.http import Viewer, request
+from lib.http import Viewer, request, stream_target
 from lib.snapshot import MjpegViewer
 from lib.wait import holds_for, wait_for
 
@@ -168,6 +170,38 @@ def test_stopped_always_on_camera_waits_for_a_request(make_gateway, camera):
 def test_delete_is_for_one_stream_only(gateway, target):
     answer = request(gateway.snapshot_port, target, "DELETE")
     assert (answer.status, answer.code) == (405, "method_not_allowed")
+
+
+# --- log ------------------------------------------------------------------------------------------
+
+def refusals(gateway, words):
+    """(lines, requests that they tell of)."""
+    lines = [line for line in gateway.log().splitlines() if words in line]
+    others = [re.search(r"\((\d+) more before\)$", line) for line in lines]
+    return len(lines), len(lines) + sum(int(found.group(1)) for found in others if found)
+
+
+@pytest.mark.parametrize("port, status, words", [("snapshot_port", 401, " refused: unauthorized: "),
+                                                 ("flv_port", 502, "viewer refused: camera_not_found: ")])
+def test_refused_requests_do_not_fill_the_log(make_gateway, make_camera, port, status, words):
+    """By the master and by a worker: some a second of each kind are logged, all are told of."""
+    target = "/api/streams" if port == "snapshot_port" else stream_target(make_camera(paths=["/cam"]).url("/gone"), token="tok")
+    patient = QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 60000")  # the worker counts, and shall stay
+    gateway = make_gateway("[access]\ntoken = tok\n" + patient)
+    asked, start = 200, time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: request(getattr(gateway, port), target, timeout=60).status, range(asked)))
+    assert set(answers) == {status}
+    seconds = time.monotonic() - start
+
+    def all_told():
+        """Once more, when the second is over."""
+        nonlocal asked
+        asked += 1
+        request(getattr(gateway, port), target, timeout=60)
+        return refusals(gateway, words)[1] == asked
+    wait_for(all_told, 30, lambda: f"{asked} requests to be told of: {refusals(gateway, words)}", interval=1.1)
+    assert refusals(gateway, words)[0] <= 5 * (seconds + 2) + asked - 200
 
 
 # --- limits ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
-/* common/log and common/escape: one whole line per call, whatever is in it. */
+/* common/log, common/refusal_log and common/escape: one whole line per call, whatever is in it. */
 #include "common/escape.h"
 #include "common/log.h"
+#include "common/refusal_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,14 +184,45 @@ static void test_limit(void **state)
 {
     struct log_limit limit = {0};
     unsigned suppressed = 99;
-    assert_true(log_limit_pass(&limit, 100000, &suppressed));
-    assert_int_equal(suppressed, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(log_limit_pass(&limit, 2, 100000, &suppressed));
+        assert_int_equal(suppressed, 0);
+    }
     for (int i = 0; i < 3; i++)
-        assert_false(log_limit_pass(&limit, 100000, &suppressed));
-    assert_true(log_limit_pass(&limit, 0, &suppressed));
+        assert_false(log_limit_pass(&limit, 2, 100000, &suppressed));
+    assert_true(log_limit_pass(&limit, 2, 0, &suppressed));
     assert_int_equal(suppressed, 3);
-    assert_true(log_limit_pass(&limit, 0, &suppressed));
+    assert_true(log_limit_pass(&limit, 2, 0, &suppressed));
     assert_int_equal(suppressed, 0);
+}
+
+static unsigned count(const char *text)
+{
+    unsigned n = 0;
+    for (const char *at = line; (at = strstr(at, text)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void test_refusals(void **state)
+{
+    struct log_context ctx = {.client = "10.0.0.1:5"};
+    struct refusal_log log = {0};
+    log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    begin();
+    for (int i = 0; i < 1000; i++)
+        refusal_log_write(&log, &ctx, "refused", HTTP_ERROR_UNAUTHORIZED, "no token");
+    refusal_log_write(&log, &ctx, "refused", HTTP_ERROR_NOT_FOUND, "no path"); /* another kind */
+    end();
+    unsigned written = count("client=10.0.0.1:5: refused: unauthorized: no token\n");
+    assert_in_range(written, 1, 3 * REFUSAL_LOG_LINES); /* a slow machine may need some seconds */
+    assert_int_equal(count("refused: not_found: no path\n"), 1);
+
+    begin();
+    log.limits[HTTP_ERROR_UNAUTHORIZED].since_ms -= REFUSAL_LOG_INTERVAL_MS; /* a second later */
+    refusal_log_write(&log, &ctx, "refused", HTTP_ERROR_UNAUTHORIZED, "no token");
+    end();
+    assert_int_equal(count(" more before)\n"), 1);
 }
 
 int main(void)
@@ -203,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_text_cannot_forge_a_line),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
