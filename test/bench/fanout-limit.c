@@ -3,12 +3,15 @@
  * work: no per-client state beyond the descriptor, one send per client and flush.  The limit that
  * the gateway's fan-out is compared with, in the same run, on the same core.
  *
- *   fanout-limit PORT VIEWERS SECONDS MODE VIDEO_BYTES AUDIO_PER_SECOND AUDIO_BYTES
+ *   fanout-limit PORT VIEWERS SECONDS MODE VIDEO_BYTES KEY_BYTES AUDIO_PER_SECOND AUDIO_BYTES
  *
  * MODE: write (each tag its own send), frame (audio held until the next video tag), memfd
- * (sendfile from a memfd per frame, audio held).  25 video tags a second, key frame every 2 s.
- * Streaming begins when all viewers are connected.  Prints the process's CPU seconds per second.
+ * (sendfile from a memfd per frame, audio held).  25 video tags a second, one of KEY_BYTES every 2
+ * s, each with the time at which it was due to be sent (stamp.h).  Streaming begins when all
+ * viewers are connected.  Prints the process's CPU seconds per second.
  */
+#include "stamp.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +32,7 @@
 #define FPS 25
 #define GOP 50
 #define BODY_MAX (1 << 20)
+#define VIDEO_MIN 64 /* room for the codec header and the stamp */
 
 static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\n"
                            "Connection: close\r\n\r\n"
@@ -58,6 +62,14 @@ static void put_be(uint8_t *out, uint32_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
         out[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
+}
+
+static void put_stamp(uint8_t *out, double due_s)
+{
+    char text[sizeof(STAMP_UUID) + STAMP_DIGITS];
+    snprintf(text, sizeof(text), "%s%0*llx", STAMP_UUID, STAMP_DIGITS,
+             (unsigned long long)(due_s * 1e6));
+    memcpy(out, text, sizeof(text) - 1);
 }
 
 /* A complete tag with its PreviousTagSize; returns its size. */
@@ -124,17 +136,18 @@ static void flush_all(const int *fds, int viewers, const uint8_t *buf, uint32_t 
 int main(int argc, char **argv)
 {
     static uint8_t video[BODY_MAX], audio[4096] = {0xaf, 1}, buf[2 * BODY_MAX];
-    if (argc != 8) {
+    if (argc != 9) {
         fprintf(stderr, "usage: fanout-limit PORT VIEWERS SECONDS write|frame|memfd VIDEO_BYTES "
-                        "AUDIO_PER_SECOND AUDIO_BYTES\n");
+                        "KEY_BYTES AUDIO_PER_SECOND AUDIO_BYTES\n");
         return 2;
     }
     int viewers = atoi(argv[2]);
-    double seconds = atof(argv[3]), audio_rate = atof(argv[6]);
+    double seconds = atof(argv[3]), audio_rate = atof(argv[7]);
     const char *mode = argv[4];
-    uint32_t video_bytes = (uint32_t)atoi(argv[5]), audio_bytes = (uint32_t)atoi(argv[7]);
-    if (viewers < 1 || video_bytes < 5 || video_bytes > BODY_MAX || audio_rate <= 0 ||
-        audio_bytes > sizeof(audio)) {
+    uint32_t video_bytes = (uint32_t)atoi(argv[5]), key_bytes = (uint32_t)atoi(argv[6]);
+    uint32_t audio_bytes = (uint32_t)atoi(argv[8]);
+    if (viewers < 1 || video_bytes < VIDEO_MIN || video_bytes > BODY_MAX || key_bytes < VIDEO_MIN ||
+        key_bytes > BODY_MAX || audio_rate <= 0 || audio_bytes > sizeof(audio)) {
         fprintf(stderr, "fanout-limit: argument out of range\n");
         return 2;
     }
@@ -144,7 +157,7 @@ int main(int argc, char **argv)
     int memfd = strcmp(mode, "memfd") == 0 ? memfd_create("frame", MFD_CLOEXEC) : -1;
     int *fds = accept_viewers(atoi(argv[1]), viewers);
 
-    memset(video + 5, 0x55, video_bytes - 5);
+    memset(video + 5, 0x55, sizeof(video) - 5);
     struct totals totals = {0};
     double start = now(), cpu_start = cpu(), next_audio = start, next_video = start;
     uint32_t held = 0;
@@ -159,9 +172,11 @@ int main(int argc, char **argv)
         }
         uint32_t ts = (uint32_t)((due - start) * 1000);
         if (is_video) {
-            video[0] = frames++ % GOP ? 0x27 : 0x17;
+            bool key = frames++ % GOP == 0;
+            video[0] = key ? 0x17 : 0x27;
             video[1] = 1;
-            held += put_tag(buf + held, 9, ts, video, video_bytes);
+            put_stamp(video + 5, due);
+            held += put_tag(buf + held, 9, ts, video, key ? key_bytes : video_bytes);
             next_video += 1.0 / FPS;
         } else {
             held += put_tag(buf + held, 8, ts, audio, audio_bytes);

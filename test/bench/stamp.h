@@ -1,7 +1,7 @@
 /*
  * The time at which a camera sent a frame, in the frame itself: a user_data_unregistered SEI
  * (ITU-T H.264 D.1.7, H.265 D.2.7) with the UUID below and CLOCK_MONOTONIC in microseconds as 16
- * hexadecimal digits, which need no emulation prevention.  Written by bench_rtsp.py.
+ * hexadecimal digits, which need no emulation prevention.  Written by stamping.py.
  */
 #ifndef TEST_BENCH_STAMP_H
 #define TEST_BENCH_STAMP_H

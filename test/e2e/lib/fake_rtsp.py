@@ -52,18 +52,22 @@ class Media:
 _media = {}
 
 
-def media(codec="h264", size="320x180", seconds=4, bit_rate="400k", gop=25):
-    """Encode a loop once per test run."""
-    key = (codec, size, seconds, bit_rate, gop)
+def media(codec="h264", size="320x180", seconds=4, bit_rate="400k", gop=25, frame_bytes=None):
+    """Encode a loop once per test run.
+
+    frame_bytes: H.264: about as much for every picture, key frames too; bit_rate goes with it.
+    """
+    key = (codec, size, seconds, bit_rate, gop, frame_bytes)
     if key not in _media:
         encoder = {"h264": ["-c:v", "libx264", "-bf", "0", "-x264-params", "slices=1:scenecut=0", "-f", "h264"],
                    "hevc": ["-c:v", "libx265", "-x265-params",
                             f"slices=1:bframes=0:scenecut=0:keyint={gop}:min-keyint={gop}:open-gop=0:"
                             "log-level=error", "-f", "hevc"]}[codec]
+        bound = ["-maxrate", bit_rate, "-bufsize", str(8 * frame_bytes)] if frame_bytes else []
         data = subprocess.run(
             ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate={FPS}", "-t",
              str(seconds), "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", str(gop), "-b:v", bit_rate,
-             *encoder, "-"], check=True, stdout=subprocess.PIPE, timeout=120).stdout
+             *bound, *encoder, "-"], check=True, stdout=subprocess.PIPE, timeout=120).stdout
         _media[key] = Media(codec, _split_annex_b(data))
     return _media[key]
 
