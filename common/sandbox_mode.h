@@ -5,7 +5,7 @@
 enum sandbox_mode {
     SANDBOX_ON,      /* with what the kernel has */
     SANDBOX_OFF,     /* for debugging */
-    SANDBOX_REQUIRE, /* with all of it, or no worker runs */
+    SANDBOX_REQUIRE, /* with all of it, or nothing runs */
     SANDBOX_MODE_COUNT
 };
 

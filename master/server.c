@@ -1,11 +1,13 @@
 #include "master/server.h"
 
 #include "common/log.h"
+#include "common/sandbox_kernel.h"
 #include "master/conn.h"
 #include "master/identity.h"
 #include "master/listener.h"
 #include "master/service.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +174,19 @@ static int change_identity(struct run *r)
     return rc < 0 ? rc : 0;
 }
 
+/* No worker would run: better said now than to everybody who asks for a camera. */
+static int check_sandbox(const struct conf *conf)
+{
+    if (conf->server.sandbox != SANDBOX_REQUIRE)
+        return 0;
+    const char *lacks =
+        sandbox_kernel_lacks(sandbox_kernel_has_seccomp(), sandbox_kernel_landlock_abi() > 0);
+    if (lacks == NULL)
+        return 0;
+    log_errorx(NULL, "[server] sandbox = require: this kernel has %s; `on` goes on without", lacks);
+    return -ENOSYS;
+}
+
 /* The ports first: they may need root.  @return EXIT_SUCCESS or EXIT_FAILURE, with all closed. */
 static int start(struct run *r)
 {
@@ -181,7 +196,8 @@ static int start(struct run *r)
         log_errorx(NULL, "systemd has to hand over two stream sockets: streams, then snapshots");
         goto fail;
     }
-    if (listen_on(r, ROUTE_PORT_STREAM, r->conf->server.flv_port) != 0 ||
+    if (check_sandbox(r->conf) != 0 ||
+        listen_on(r, ROUTE_PORT_STREAM, r->conf->server.flv_port) != 0 ||
         listen_on(r, ROUTE_PORT_SNAPSHOT, r->conf->server.snapshot_port) != 0 ||
         change_identity(r) != 0)
         goto fail;

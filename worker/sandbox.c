@@ -1,6 +1,7 @@
 #include "worker/sandbox.h"
 
 #include "common/log.h"
+#include "common/sandbox_kernel.h"
 #include "worker/sandbox_landlock.h"
 #include "worker/sandbox_seccomp.h"
 
@@ -59,11 +60,9 @@ int sandbox_prepare(enum sandbox_mode mode)
         return 0;
     }
     has_seccomp = sandbox_seccomp_prepare() == 0;
-    has_landlock = sandbox_landlock_available();
-    const char *lacks = !has_seccomp && !has_landlock ? "neither seccomp filters nor Landlock"
-                        : !has_seccomp                ? "no seccomp filters"
-                                                      : "no Landlock";
-    if (!has_seccomp || !has_landlock) {
+    has_landlock = sandbox_kernel_landlock_abi() > 0;
+    const char *lacks = sandbox_kernel_lacks(has_seccomp, has_landlock);
+    if (lacks != NULL) {
         if (mode == SANDBOX_REQUIRE) {
             log_errorx(NULL, "sandbox = require: this kernel has %s", lacks);
             return -ENOSYS;

@@ -1,6 +1,7 @@
 #include "worker/sandbox_landlock.h"
 
 #include "common/fd.h"
+#include "common/sandbox_kernel.h"
 #include "worker/sandbox.h"
 
 #include <errno.h>
@@ -61,16 +62,6 @@ static bool is_forbidden(const char *path)
     return forbidden;
 }
 
-static int abi_version(void)
-{
-    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-}
-
-bool sandbox_landlock_available(void)
-{
-    return abi_version() > 0;
-}
-
 /* What is not there needs no rule. */
 static int allow_reading(int ruleset, const char *path)
 {
@@ -122,7 +113,7 @@ static int create_ruleset(int abi)
 int sandbox_landlock_enter(void)
 {
     int rc = 0;
-    int ruleset = create_ruleset(abi_version());
+    int ruleset = create_ruleset(sandbox_kernel_landlock_abi());
     if (ruleset < 0)
         return ruleset;
     for (size_t i = 0; i < WATCHED; i++)

@@ -1,6 +1,5 @@
 /*
- * Which files a worker may open: a few, for reading (Landlock, kernel 5.13; landlock(7)).  The
- * nursery asks whether the kernel has it, the worker enters.
+ * Which files a worker may open: a few, for reading (Landlock, kernel 5.13; landlock(7)).
  *
  * A rule holds for a file, not for its name: a file that is replaced later (resolv.conf, by a DHCP
  * client) is not in reach of workers that run already, unless it is in a directory that is allowed.
@@ -10,9 +9,6 @@
 #define WORKER_SANDBOX_LANDLOCK_H
 
 #include <stdbool.h>
-
-/** Does this kernel have Landlock, and is it switched on? */
-bool sandbox_landlock_available(void);
 
 /**
  * Allow the calling thread, and those it will start, what is in the lists of sandbox_landlock.c.

@@ -1,6 +1,7 @@
 #include "worker/sandbox_seccomp.h"
 
 #include "common/fd.h"
+#include "common/sandbox_kernel.h"
 #include "worker/sandbox.h"
 
 #include <errno.h>
@@ -199,12 +200,6 @@ static int add_arguments(scmp_filter_ctx filter)
     return rc;
 }
 
-static bool is_available(void)
-{
-    const uint32_t action = SECCOMP_RET_KILL_PROCESS;
-    return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
-}
-
 static int compile(scmp_filter_ctx filter)
 {
     int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
@@ -239,7 +234,7 @@ static int take_program(scmp_filter_ctx filter)
 
 int sandbox_seccomp_prepare(void)
 {
-    if (!is_available())
+    if (!sandbox_kernel_has_seccomp())
         return -ENOSYS;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (filter == NULL)

@@ -1,4 +1,5 @@
 """Workers as they run: what the kernel says they gave up, what a violation costs; a master that is not root."""
+import ctypes
 import os
 import platform
 import pwd
@@ -17,9 +18,12 @@ from lib.http import request, stream_target
 from lib.wait import wait_for
 
 USER = "nobody"
-LANDLOCK_CREATE_RULESET = 444
+LANDLOCK_CREATE_RULESET, LANDLOCK_CREATE_RULESET_VERSION = 444, 1
 LANDLOCK_RESTRICT_SELF = 446
 CAPSET = 126
+SECCOMP = 317  # x86-64's number, as CAPSET's
+
+on_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the system call's number is x86-64's")
 
 
 def status(pid):
@@ -111,15 +115,34 @@ def test_kernel_without_landlock(make_gateway, camera):
     assert "sandbox: this kernel has no Landlock" in gateway.log()
 
 
-def test_kernel_without_landlock_that_is_required(make_gateway):
-    gateway = make_gateway("[server]\nsandbox = require\n", prefix=refusing(LANDLOCK_CREATE_RULESET))
-    wait_for(lambda: gateway.log().count("sandbox = require: this kernel has no Landlock") > 1, 60,
-             "two nurseries to refuse")
-    assert request(gateway.snapshot_port, "/healthz").status == 200
+def run_to_its_end(file, lines, prefix=()):
+    """A server that does not start."""
+    file.write_text(f"[server]\nbind = 127.0.0.1\nflv_port = {free_port()}\nsnapshot_port = 0\n" + lines)
+    return subprocess.run([*prefix, binary(), "--config", str(file)], env=clean_environment(), capture_output=True,
+                          text=True, timeout=60, check=False, preexec_fn=processes.die_with_parent)
+
+
+@pytest.mark.parametrize("number, words", [
+    (LANDLOCK_CREATE_RULESET, "no Landlock"),
+    pytest.param(SECCOMP, "no seccomp filters", marks=on_x86_64),
+])
+def test_kernel_without_what_is_required(tmp_path, number, words):
+    result = run_to_its_end(tmp_path / "c.ini", "sandbox = require\n", refusing(number))
+    assert result.returncode == 1
+    assert f"[server] sandbox = require: this kernel has {words}" in result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+
+
+def test_kernel_with_all_that_is_required(make_gateway, camera):
+    if ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION) <= 0:
+        pytest.skip("this kernel has no Landlock")
+    gateway = make_gateway("[server]\nsandbox = require\n" + QUICK)
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the system call's number is x86-64's")
+@on_x86_64
 def test_workers_without_capabilities_need_not_drop_them(make_gateway, camera):
     """Under systemd's filter ~@privileged."""
     if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
@@ -186,9 +209,6 @@ def test_another_user_who_cannot_read_the_configuration(make_gateway, tmp_path):
     ("group = daemon\n", "a user is needed"),
 ])
 def test_nobody_of_that_name(tmp_path, lines, words):
-    file = tmp_path / "c.ini"
-    file.write_text(f"[server]\nbind = 127.0.0.1\nflv_port = {free_port()}\nsnapshot_port = 0\n" + lines)
-    result = subprocess.run([binary(), "--config", str(file)], env=clean_environment(), capture_output=True,
-                            text=True, timeout=60, check=False, preexec_fn=processes.die_with_parent)
+    result = run_to_its_end(tmp_path / "c.ini", lines)
     assert result.returncode == 1
     assert words in result.stderr

@@ -1,5 +1,6 @@
 /* From inside the sandbox, as a worker enters it: what is refused, what has to go on working. */
 #include "common/fd.h"
+#include "common/sandbox_kernel.h"
 #include "worker/sandbox.h"
 #include "worker/sandbox_landlock.h"
 #include "worker/sandbox_seccomp.h"
@@ -218,7 +219,7 @@ static void test_refused(void **state)
 static void test_files_are_out_of_reach(void **state)
 {
     (void)state;
-    if (!sandbox_landlock_available())
+    if (sandbox_kernel_landlock_abi() <= 0)
         skip();
     assert_exit(open_passwd, EACCES);
     assert_exit(list_root, EACCES);
