@@ -1,6 +1,10 @@
-"""RTMP and HTTP cameras through the gateway: certificates, rejected passwords, HEVC as FFmpeg writes it."""
+"""RTMP and HTTP cameras through the gateway: certificates, rejected passwords, HEVC as FFmpeg writes it, a stream that
+comes to the end of FLV's time."""
 import http.server
+import itertools
+import os
 import subprocess
+import sys
 import threading
 import time
 
@@ -8,10 +12,17 @@ import pytest
 
 from conftest import QUICK
 from lib import fake_rtsp, ffmpeg
-from lib.fake_rtmp import PlayingRtmp, RejectingRtmp
+from lib.fake_rtmp import PlayingRtmp, RejectingRtmp, flv_tags
+from lib.flv import FlvReader
+from lib.gateway import ROOT
+from lib.http import connect, head_bytes, stream_target
 from lib.scripted_rtsp import certificate
 from lib.wait import holds_for
 
+sys.path.insert(0, os.path.join(ROOT, "test", "cameras"))
+import loops  # noqa: E402
+
+HOUR_MS = 3600 * 1000
 REJECTED = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : "
 
 
@@ -172,3 +183,91 @@ def test_hevc_over_rtmp_in_the_enhanced_dialect(gateway, hevc_recording):
     assert viewer.flv.video_configs[0].codec == "hevc"
     got = [frame.pictures()[0] for frame in viewer.flv.video]
     assert got == media.slices()[:len(got)]
+
+
+# --- 2^31 ms --------------------------------------------------------------------------------------
+
+# What counts as a jump depends on the frame rate: of a picture every ten seconds this is still none.
+TIMELAPSE_STEP_MS = 14000
+
+
+class TimelapseCamera:
+    """FLV over HTTP: a GOP of 25 pictures, and so much of its own time, whenever release() is called."""
+
+    def __init__(self, flv):
+        self.config, *self.pictures = [body for kind, _, body in flv_tags(flv) if kind == 9]
+        self.pictures = self.pictures[:25]
+        self.released = threading.Semaphore(0)
+        self.closing = False
+        camera = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "video/x-flv")
+                self.end_headers()
+                self.wfile.write(flv[:13] + loops.flv_tag(9, 0, camera.config))
+                for at in itertools.count(0, len(camera.pictures)):
+                    camera.released.acquire()
+                    if camera.closing:
+                        return
+                    self.wfile.write(b"".join(loops.flv_tag(9, (at + n) * TIMELAPSE_STEP_MS, body)
+                                              for n, body in enumerate(camera.pictures)))
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # clients that hang up
+        self.url = f"http://127.0.0.1:{self.server.server_port}/camera.flv"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def release(self):
+        self.released.release()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closing = True
+        self.release()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def timelapse():
+    """FLV that says it has a picture every ten seconds."""
+    return subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", "color=size=32x32:rate=1/10",
+                           "-frames:v", "25", "-c:v", "libx264", "-bf", "0", "-g", "25", "-flvflags",
+                           "no_duration_filesize", "-f", "flv", "-"],
+                          stdout=subprocess.PIPE, check=True, timeout=60).stdout
+
+
+def test_a_viewer_is_sent_away_before_its_player_runs_out_of_time(make_gateway, timelapse):
+    """flv.js and mpegts.js take timestamps for signed: a connection ends an hour before 2^31 ms, and not sooner."""
+    gateway = make_gateway(QUICK + "[viewer]\nqueue_max_ms = 600000\n")
+    flv = FlvReader()
+    with TimelapseCamera(timelapse) as camera, connect(gateway.flv_port, 60) as sock:
+        sock.sendall(head_bytes(stream_target(camera.url)))
+        camera.release()
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += sock.recv(65536)
+        assert data.startswith(b"HTTP/1.1 200 ")
+        flv.feed(data[data.index(b"\r\n\r\n") + 4:])
+        released = 1
+        while data:
+            if len(flv.video) >= released * len(camera.pictures):
+                camera.release()
+                released += 1
+            data = sock.recv(65536)
+            flv.feed(data)
+        assert flv.rest == 0, "the last tag is cut"
+        flv.check()
+        assert all(abs(b.dts - a.dts - TIMELAPSE_STEP_MS) <= 10 for a, b in zip(flv.video, flv.video[1:]))
+        assert 2 ** 31 - HOUR_MS - 600000 < flv.video[-1].dts < 2 ** 31 - HOUR_MS + 600000
+        camera.release()
+        with gateway.view(camera.url) as again:
+            again.wait_frames(5)
+            assert again.flv.video[0].dts == 0

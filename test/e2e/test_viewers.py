@@ -53,6 +53,7 @@ STAMPS = {
     "jump back": lambda track, s, t: t + ticks(track, 2 * HOUR - (HOUR if s > 2 else 0)),
     "video alone jumps": lambda track, s, t: t + ticks(track, 100 if s > 2 and track == "video" else 0),
     "equal pairs": lambda track, s, t: t if track == "audio" else t // 7200 * 7200,
+    "none at all": lambda track, s, t: 0,
     "stuck for a second": lambda track, s, t: ticks(track, 2) if 2 < s < 3 else t,
     "wraps": lambda track, s, t: (t + 2 ** 32 - ticks(track, 2)) % 2 ** 32,
     "one percent fast": lambda track, s, t: int(t * 1.01),
