@@ -183,7 +183,7 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
             (stats->bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)(now_ms - cam->stats_ms);
     cam->stats = *stats;
     cam->stats_ms = now_ms;
-    cam->clients_fresh = 0;
+    cam->viewers_fresh = 0;
 }
 
 static void add_stats(struct ipc_stats *sum, const struct ipc_stats *s)
@@ -217,7 +217,7 @@ static void detach(struct camera *cam)
     cam->worker = NULL;
     cam->table->active--;
     cam->clients_sent = 0;
-    cam->clients_fresh = 0;
+    cam->viewers_fresh = 0;
     memset(&cam->state, 0, sizeof(cam->state));
     memset(&cam->stats, 0, sizeof(cam->stats));
     cam->stats_ms = 0;
@@ -327,14 +327,40 @@ static int start_worker(struct camera *cam)
 
 /* --- handing over --------------------------------------------------------- */
 
+static size_t viewers_of(const struct camera *cam)
+{
+    const struct ipc_stats *s = &cam->stats;
+    return (size_t)(s->clients > s->snapshots ? s->clients - s->snapshots : 0) + cam->viewers_fresh;
+}
+
 static size_t viewers(const struct camera_table *t)
 {
     size_t n = 0;
-    for (size_t i = 0; i < t->count; i++) {
-        const struct camera *cam = t->list[i];
-        n += cam->stats.clients + cam->clients_fresh;
-    }
+    for (size_t i = 0; i < t->count; i++)
+        n += viewers_of(t->list[i]);
     return n;
+}
+
+/* One picture and it is gone: neither counted nor refused with the viewers (snapshot.h bounds how
+ * many may wait). */
+static bool is_viewer(const struct ipc_client *client)
+{
+    return client->kind != IPC_CLIENT_SNAPSHOT;
+}
+
+static enum http_error may_watch(const struct camera_table *t, const struct camera *cam,
+                                 const char **message)
+{
+    uint32_t per_camera = t->conf->server.max_viewers_per_camera;
+    if (cam != NULL && per_camera > 0 && viewers_of(cam) >= per_camera) {
+        *message = "as many viewers as [server] max_viewers_per_camera allows watch this camera";
+        return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
+    if (viewers(t) >= t->conf->server.max_viewers) {
+        *message = "as many viewers as [server] max_viewers allows are connected";
+        return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
+    return HTTP_ERROR_NONE;
 }
 
 static enum http_error may_serve(struct camera_table *t, const struct camera *cam,
@@ -353,15 +379,6 @@ static enum http_error may_serve(struct camera_table *t, const struct camera *ca
         *message = "as many cameras as [server] max_cameras allows are in use";
         return HTTP_ERROR_TOO_MANY_CAMERAS;
     }
-    uint32_t per_camera = t->conf->server.max_viewers_per_camera;
-    if (cam != NULL && per_camera > 0 && cam->stats.clients + cam->clients_fresh >= per_camera) {
-        *message = "as many viewers as [server] max_viewers_per_camera allows watch this camera";
-        return HTTP_ERROR_TOO_MANY_VIEWERS;
-    }
-    if (viewers(t) >= t->conf->server.max_viewers) {
-        *message = "as many viewers as [server] max_viewers allows are connected";
-        return HTTP_ERROR_TOO_MANY_VIEWERS;
-    }
     return HTTP_ERROR_NONE;
 }
 
@@ -373,6 +390,8 @@ enum http_error camera_handover(struct camera_table *table, const struct camera_
     (void)url_format(url, key);
     struct camera *cam = find(table, key, transport);
     enum http_error error = may_serve(table, cam, message);
+    if (error == HTTP_ERROR_NONE && is_viewer(client))
+        error = may_watch(table, cam, message);
     if (error != HTTP_ERROR_NONE)
         return error;
     if (cam == NULL)
@@ -389,7 +408,7 @@ enum http_error camera_handover(struct camera_table *table, const struct camera_
         return HTTP_ERROR_OVERLOADED;
     }
     cam->clients_sent++;
-    cam->clients_fresh++;
+    cam->viewers_fresh += is_viewer(client);
     return HTTP_ERROR_NONE;
 }
 

@@ -31,7 +31,7 @@ struct camera {
     bool stopped;           /* by the API: always_on has to wait for the next request */
     struct worker *worker;  /* NULL: none */
     uint64_t clients_sent;  /* to this worker */
-    uint32_t clients_fresh; /* sent since it last reported how many it has */
+    uint32_t viewers_fresh; /* sent since it last reported how many it has; snapshots are none */
     struct ipc_state state;
     struct ipc_stats stats;
     int64_t stats_ms;      /* when they came; 0: never */

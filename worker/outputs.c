@@ -193,6 +193,11 @@ size_t outputs_waiting(const struct outputs *outputs)
     return n;
 }
 
+size_t outputs_snapshots(const struct outputs *outputs)
+{
+    return outputs->closed != NULL ? 0 : snapshot_wanted(outputs->snapshot);
+}
+
 size_t outputs_streaming(const struct outputs *outputs)
 {
     if (outputs->closed != NULL)

@@ -29,6 +29,8 @@ void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enu
 void outputs_close_streaming(struct outputs *outputs, const char *why);
 size_t outputs_waiting(const struct outputs *outputs);
 size_t outputs_streaming(const struct outputs *outputs);
+/** Of those that wait: who want one picture. */
+size_t outputs_snapshots(const struct outputs *outputs);
 struct fanout_stats outputs_stats(const struct outputs *outputs);
 
 /** How long snapshots took. */

@@ -495,6 +495,15 @@ size_t snapshot_streaming(const struct snapshot *snapshot)
     return n;
 }
 
+size_t snapshot_wanted(const struct snapshot *snapshot)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < snapshot->count; i++)
+        n += snapshot_client_is_waiting(snapshot->clients[i]) &&
+             !snapshot_client_is_mjpeg(snapshot->clients[i]);
+    return n;
+}
+
 struct snapshot_stats snapshot_get_stats(const struct snapshot *snapshot)
 {
     struct snapshot_stats stats = snapshot->stats;

@@ -76,6 +76,8 @@ void snapshot_close_streaming(struct snapshot *snapshot);
 /** Clients that are not answered yet; MJPEG clients that were. */
 size_t snapshot_waiting(const struct snapshot *snapshot);
 size_t snapshot_streaming(const struct snapshot *snapshot);
+/** Of those that are not answered yet: who want one picture, and are no viewers. */
+size_t snapshot_wanted(const struct snapshot *snapshot);
 struct snapshot_stats snapshot_get_stats(const struct snapshot *snapshot);
 
 #endif /* WORKER_SNAPSHOT_H */

@@ -379,6 +379,11 @@ bool snapshot_client_is_streaming(const struct snapshot_client *client)
     return client->state == STREAMING;
 }
 
+bool snapshot_client_is_mjpeg(const struct snapshot_client *client)
+{
+    return client->request.kind == IPC_CLIENT_MJPEG;
+}
+
 bool snapshot_client_is_waiting(const struct snapshot_client *client)
 {
     return client->state == WAITING && client->wants;

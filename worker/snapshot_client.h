@@ -72,6 +72,8 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms);
 
 /** Has it been answered, with more to come (MJPEG)? */
 bool snapshot_client_is_streaming(const struct snapshot_client *client);
+/** Does it want pictures until it goes? */
+bool snapshot_client_is_mjpeg(const struct snapshot_client *client);
 /** Is nothing answered yet? */
 bool snapshot_client_is_waiting(const struct snapshot_client *client);
 int64_t snapshot_client_opened_ms(const struct snapshot_client *client);

@@ -421,6 +421,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .snapshot = outputs_snapshot_times(stream->outputs),
         .key_frame_interval_ms = stream->key_frame_interval_ms,
         .clients = (uint32_t)viewers(stream),
+        .snapshots = (uint32_t)outputs_snapshots(stream->outputs),
         .audio_codec = stream->has_audio ? fourcc("mp4a") : 0,
     };
     if (stream->source != NULL && !stream->source_closing) {

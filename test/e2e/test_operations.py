@@ -172,7 +172,57 @@ def test_delete_is_for_one_stream_only(gateway, target):
     assert (answer.status, answer.code) == (405, "method_not_allowed")
 
 
+# --- limits ---------------------------------------------------------------------------------------
+
+def test_viewers_per_camera(make_gateway, make_camera):
+    gateway = make_gateway("[server]\nmax_viewers_per_camera = 2\n" + QUICK)
+    first, second = make_camera(), make_camera()
+    with gateway.view(first.url()) as a, gateway.view(first.url()) as b:
+        a.wait_frames(2)
+        b.wait_frames(2)
+        answer = gateway.get(first.url())
+        assert (answer.status, answer.code) == (503, "too_many_viewers")
+        assert int(answer.headers["retry-after"]) >= 1
+        with gateway.view(second.url()) as other:
+            other.wait_frames(2)
+
+
+def test_snapshots_are_no_viewers(make_gateway, camera):
+    """They neither use up the places of viewers nor need one."""
+    gateway = make_gateway("[server]\nmax_viewers_per_camera = 2\nmax_viewers = 3\n" + QUICK)
+    target = stream_target(camera.url(), path="/snapshot")
+
+    def poll(count):
+        assert [request(gateway.snapshot_port, target, timeout=60).status for _ in range(count)] == [200] * count
+    poll(10)
+    with gateway.view(camera.url()) as first:
+        first.wait_frames(2)
+        poll(10)
+        with gateway.view(camera.url()) as second:
+            second.wait_frames(2)
+            poll(10)
+            assert gateway.get(camera.url()).code == "too_many_viewers"
+
+
+def test_requests_per_client(make_gateway):
+    gateway = make_gateway("[server]\nmax_requests_per_minute = 5\n" + QUICK)
+    codes = [request(gateway.snapshot_port, "/api/streams").status for _ in range(8)]
+    assert codes == [200] * 5 + [503] * 3
+    answer = request(gateway.snapshot_port, "/api/streams")
+    assert answer.code == "overloaded" and int(answer.headers["retry-after"]) >= 1
+    assert request(gateway.snapshot_port, "/healthz").status == 200
+
+
 # --- log ------------------------------------------------------------------------------------------
+
+def test_log_has_a_line_for_each_change_and_each_end(gateway, camera):
+    with gateway.view(camera.url()) as viewer, MjpegViewer(gateway, camera.url()) as pictures:
+        viewer.wait_frames(5)
+        wait_for(lambda: pictures.parts, 60, "a picture")
+    for line in (r"camera idle -> connecting", r"camera connecting -> streaming", r"viewer gone: .*[\d.]+ s, \d+ bytes",
+                 r"MJPEG viewer gone: [\d.]+ s, \d+ bytes", r"camera streaming -> idle"):
+        wait_for(lambda: re.search(line, gateway.log()), 20, line)  # pylint: disable=cell-var-from-loop
+
 
 def refusals(gateway, words):
     """(lines, requests that they tell of)."""
@@ -202,41 +252,6 @@ def test_refused_requests_do_not_fill_the_log(make_gateway, make_camera, port, s
         return refusals(gateway, words)[1] == asked
     wait_for(all_told, 30, lambda: f"{asked} requests to be told of: {refusals(gateway, words)}", interval=1.1)
     assert refusals(gateway, words)[0] <= 5 * (seconds + 2) + asked - 200
-
-
-# --- limits ---------------------------------------------------------------------------------------
-
-def test_viewers_per_camera(make_gateway, make_camera):
-    gateway = make_gateway("[server]\nmax_viewers_per_camera = 2\n" + QUICK)
-    first, second = make_camera(), make_camera()
-    with gateway.view(first.url()) as a, gateway.view(first.url()) as b:
-        a.wait_frames(2)
-        b.wait_frames(2)
-        answer = gateway.get(first.url())
-        assert (answer.status, answer.code) == (503, "too_many_viewers")
-        assert int(answer.headers["retry-after"]) >= 1
-        with gateway.view(second.url()) as other:
-            other.wait_frames(2)
-
-
-def test_requests_per_client(make_gateway):
-    gateway = make_gateway("[server]\nmax_requests_per_minute = 5\n" + QUICK)
-    codes = [request(gateway.snapshot_port, "/api/streams").status for _ in range(8)]
-    assert codes == [200] * 5 + [503] * 3
-    answer = request(gateway.snapshot_port, "/api/streams")
-    assert answer.code == "overloaded" and int(answer.headers["retry-after"]) >= 1
-    assert request(gateway.snapshot_port, "/healthz").status == 200
-
-
-# --- log ------------------------------------------------------------------------------------------
-
-def test_log_has_a_line_for_each_change_and_each_end(gateway, camera):
-    with gateway.view(camera.url()) as viewer, MjpegViewer(gateway, camera.url()) as pictures:
-        viewer.wait_frames(5)
-        wait_for(lambda: pictures.parts, 60, "a picture")
-    for line in (r"camera idle -> connecting", r"camera connecting -> streaming", r"viewer gone: .*[\d.]+ s, \d+ bytes",
-                 r"MJPEG viewer gone: [\d.]+ s, \d+ bytes", r"camera streaming -> idle"):
-        wait_for(lambda: re.search(line, gateway.log()), 20, line)  # pylint: disable=cell-var-from-loop
 
 
 # --- metrics --------------------------------------------------------------------------------------

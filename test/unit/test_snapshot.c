@@ -428,6 +428,7 @@ static void test_timeout(void **state)
     push(&b, 5);
     struct answer *damaged = ask(&b, &r);
     assert_int_equal(snapshot_waiting(b.snapshot), 2);
+    assert_int_equal(snapshot_wanted(b.snapshot), 2);
     assert_true(wait_for(&b, nothing, 4000));
     check_status(nothing, "504");
     assert_true(wait_for(&b, damaged, 4000));
