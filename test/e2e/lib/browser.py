@@ -10,6 +10,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
+from .browser_picture import PICTURE_TAKER, grey_values
 from .wait import wait_for
 
 DRIVER = "/usr/bin/chromedriver"
@@ -18,20 +19,10 @@ FLAGS = ("--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-ru
          "--disable-dev-shm-usage --mute-audio").split()
 
 # The picture of a video element in grey, and when it was taken.
-GRAB = """
+GRAB = PICTURE_TAKER + """
 const [selector, width, height] = arguments;
 const video = document.querySelector(selector);
-if (!video || video.readyState < 2) return null;
-const canvas = document.createElement('canvas');
-canvas.width = width; canvas.height = height;
-const context = canvas.getContext('2d', {willReadFrequently: true});
-context.drawImage(video, 0, 0, width, height);
-const at = Date.now();
-const {data} = context.getImageData(0, 0, width, height);
-let text = '';
-for (let i = 0; i < data.length; i += 4)
-  text += String.fromCharCode((data[i] * 77 + data[i + 1] * 150 + data[i + 2] * 29) >> 8);
-return [at, btoa(text)];
+return video && video.readyState >= 2 ? pictureTaker(width, height)(video) : null;
 """
 
 CANVAS = """
@@ -103,7 +94,7 @@ class Browser:
         if grabbed is None:
             return None
         at, text = grabbed
-        return at, np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width)
+        return at, grey_values(text, width, height)
 
     def canvas_spread(self, selector):
         """Standard deviation of the grey values of a canvas: 0 when it is of one colour."""

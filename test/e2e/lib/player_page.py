@@ -1,5 +1,4 @@
 """Players of other people's pages, with their defaults: mpegts.js and flv.js in Chromium, from another origin."""
-import base64
 import functools
 import http.server
 import os
@@ -7,8 +6,7 @@ import shutil
 import tempfile
 import threading
 
-import numpy as np
-
+from .browser_picture import PICTURE_TAKER, grey_values
 from .cameras import ROOT
 from .wait import wait_for
 
@@ -19,23 +17,12 @@ WIDTH, HEIGHT = 320, 180  # of the pictures taken
 
 # Plays a URL and notes, in ms since the epoch: when it was asked for, when pictures were shown and their media times,
 # pictures at some times after the request, what went wrong.
-PLAY = """
+PLAY = PICTURE_TAKER + """
 const [library, url, config, looks, width, height] = arguments;
 const video = document.querySelector('video');
 const player = window[library].createPlayer({type: 'flv', isLive: true, url}, config);
 const seen = window.seen = {errors: [], ended: false, shown: [], looks: []};
-const canvas = document.createElement('canvas');
-canvas.width = width; canvas.height = height;
-const context = canvas.getContext('2d', {willReadFrequently: true});
-function look() {
-  context.drawImage(video, 0, 0, width, height);
-  const at = Date.now();
-  const {data} = context.getImageData(0, 0, width, height);
-  let text = '';
-  for (let i = 0; i < data.length; i += 4)
-    text += String.fromCharCode((data[i] * 77 + data[i + 1] * 150 + data[i + 2] * 29) >> 8);
-  seen.looks.push([at, btoa(text)]);
-}
+const take = pictureTaker(width, height);
 function onFrame(_, {mediaTime}) {
   seen.shown.push([Date.now(), mediaTime]);
   video.requestVideoFrameCallback(onFrame);
@@ -44,7 +31,7 @@ video.requestVideoFrameCallback(onFrame);
 player.on(window[library].Events.ERROR, (...what) => seen.errors.push(what.slice(0, 2).join(' ')));
 player.on(window[library].Events.LOADING_COMPLETE, () => { seen.ended = true; });
 player.attachMediaElement(video);
-for (const ms of looks) setTimeout(look, ms);
+for (const ms of looks) setTimeout(() => seen.looks.push(take(video)), ms);
 seen.asked = Date.now();
 player.load();
 player.play();
@@ -101,7 +88,7 @@ class PlayerPage:
         """[(s since the epoch, array of grey values)] taken looks_ms after play()."""
         wait_for(lambda: self.browser.run("return window.seen.looks.length") >= count, deadline, "the pictures",
                  interval=0.1)
-        return [(at / 1000, np.frombuffer(base64.b64decode(text), np.uint8).reshape(HEIGHT, WIDTH))
+        return [(at / 1000, grey_values(text, WIDTH, HEIGHT))
                 for at, text in self.browser.run("return window.seen.looks")]
 
     def wait_shown(self, more, deadline=60):
