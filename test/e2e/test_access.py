@@ -1,14 +1,13 @@
 """Access: tokens, signed URLs, which cameras may be asked for, and where their names may lead."""
 import hashlib
 import hmac
-import socket
-import threading
 import time
 
 import pytest
 
 from conftest import QUICK
 from lib.http import encode, request
+from lib.listener import Listener
 
 TOKEN = "t0ken+/of=the~test"
 KEY = "signing-key-of-the-test"
@@ -24,40 +23,17 @@ def signed(path, camera, expires):
     return f"expires={expires}&signature={mac.hexdigest()}"
 
 
-class Trap:
+class Trap(Listener):
     """Listens and counts; answers every request with the given bytes, then hangs up."""
 
-    def __init__(self, address="127.0.0.1", reply=b"", port=0):
-        self.connections = 0
+    def __init__(self, address="127.0.0.1", reply=b""):
         self.reply = reply
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((address, port))
-        self.port = self.listener.getsockname()[1]
-        self.listener.listen(8)
-        threading.Thread(target=self._run, daemon=True).start()
+        super().__init__(address)
 
-    def _run(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with sock:
-                sock.settimeout(5)
-                try:
-                    sock.recv(4096)
-                    sock.sendall(self.reply)
-                except OSError:
-                    pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+    def serve(self, sock):
+        sock.settimeout(5)
+        sock.recv(4096)
+        sock.sendall(self.reply)
 
 
 # --- who may ask ----------------------------------------------------------------------------------

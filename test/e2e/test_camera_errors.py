@@ -1,12 +1,11 @@
 """A camera that refuses, rejects, does not know, sends nothing or has no video: each gets its own status."""
-import socket
-import threading
 import time
 
 import pytest
 
 from conftest import QUICK
 from lib.gateway import free_port
+from lib.listener import Listener
 from lib.wait import holds_for
 
 
@@ -18,28 +17,18 @@ def assert_error(answer, status, code, host="127.0.0.1"):
     return answer
 
 
+class Silent(Listener):
+    """Takes connections and never says a word."""
+
+    def serve(self, sock):
+        while sock.recv(4096):
+            pass
+
+
 @pytest.fixture
 def silent_listener():
-    """Takes connections and never says a word."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(16)
-    accepted = []
-
-    def accept():
-        while True:
-            try:
-                accepted.append(listener.accept()[0])
-            except OSError:
-                return
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    yield listener.getsockname()[1]
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join()
-    for sock in accepted:
-        sock.close()
+    with Silent() as listener:
+        yield listener.port
 
 
 @pytest.mark.parametrize("scheme,parameters", [

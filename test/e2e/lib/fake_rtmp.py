@@ -1,8 +1,8 @@
 """Two RTMP servers (Adobe RTMP 1.0): one that rejects `connect`, one that plays recorded FLV tags."""
-import socket
 import struct
-import threading
 import time
+
+from .listener import Listener
 
 HANDSHAKE_BYTES = 1536
 CHUNK_BYTES = 128  # until somebody says otherwise
@@ -44,45 +44,25 @@ def flv_tags(flv):
         at += 11 + size + 4
 
 
-class RtmpServer:
+class RtmpServer(Listener):
     """tls: an ssl server context, for rtmps."""
 
     def __init__(self, tls=None):
         self.tls = tls
         self.connects = 0  # `connect` commands so far
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
-        try:
-            with sock if self.tls is None else self.tls.wrap_socket(sock, server_side=True) as peer:
-                peer.settimeout(20)
-                _receive(peer, 1 + HANDSHAKE_BYTES)
-                peer.sendall(b"\x03" + bytes(2 * HANDSHAKE_BYTES))
-                _receive(peer, HANDSHAKE_BYTES)
-                transaction = _await_command(peer, b"connect")
-                self.connects += 1
-                self.answer(peer, transaction)
-                while peer.recv(4096):  # until the client goes
-                    pass
-        except OSError:
-            pass
+    def serve(self, sock):
+        with sock if self.tls is None else self.tls.wrap_socket(sock, server_side=True) as peer:
+            peer.settimeout(20)
+            _receive(peer, 1 + HANDSHAKE_BYTES)
+            peer.sendall(b"\x03" + bytes(2 * HANDSHAKE_BYTES))
+            _receive(peer, HANDSHAKE_BYTES)
+            transaction = _await_command(peer, b"connect")
+            self.connects += 1
+            self.answer(peer, transaction)
+            while peer.recv(4096):  # until the client goes
+                pass
 
     def answer(self, peer, transaction):
         """`connect` came."""

@@ -7,13 +7,12 @@ import base64
 import hashlib
 import os
 import re
-import socket
 import struct
 import subprocess
 import threading
 import time
 
-from .wait import wait_for
+from .listener import Listener
 
 FPS = 25
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -116,7 +115,7 @@ def _rtp_payloads(codec, nal, limit=1400):
     return parts
 
 
-class FakeCamera:
+class FakeCamera(Listener):
     """
     video      Media, or None for a camera without a video track
     audio      True: G.711 A-law, 20 ms packets of silence
@@ -133,92 +132,27 @@ class FakeCamera:
         self.user, self.password, self.auth = user, password, auth
         self.paths, self.silent = paths, silent
         self.requests = []  # (method, path, headers)
-        self.connections = 0  # accepted so far
         self.plays = 0  # PLAY answered with 200 so far
         self.stamp = self.wall = None
         self.frames_sent = self.sounds_sent = 0
         self.began = None  # time.monotonic() of the newest session's first picture
         self.muted = threading.Event()  # set: media stops, the connection stays
-        self._open = set()
-        self._lock = threading.Lock()
-        self._listener = None
-        self.port = port
-        self.listen()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+        super().__init__(port=port)
 
     def url(self, path="/cam", user=None, password=None):
         login = "" if user is None else f"{user}:{password}@"
         return f"rtsp://{login}127.0.0.1:{self.port}{path}"
 
-    def listen(self):
-        """Come (back) to life, on the same port."""
-        def bind():
-            listener = socket.socket()
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", self.port))
-            except OSError:
-                listener.close()
-                return False
-            self._listener = listener
-            return True
-        wait_for(bind, 10, f"port {self.port} to be free")
-        self.port = self._listener.getsockname()[1]
-        self._listener.listen(64)
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def close(self):
-        """Die: refuse new connections, cut those that are open."""
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
-        self.drop()
-
-    def drop(self):
-        """Cut every open connection."""
-        with self._lock:
-            for sock in self._open:
-                try:
-                    sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-    def open_connections(self):
-        with self._lock:
-            return len(self._open)
-
     def logins(self):
         """Requests that carried credentials."""
         return [r for r in self.requests if "authorization" in r[2]]
 
-    def _accept(self, listener):
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with self._lock:
-                self._open.add(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
+    def serve(self, sock):
         session = _Session(self, sock)
         try:
             session.run()
-        except OSError:
-            pass
         finally:
             session.ended.set()
-            with self._lock:
-                self._open.discard(sock)
-            sock.close()
 
     def sdp(self):
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=fake", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*"]

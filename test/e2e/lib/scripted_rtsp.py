@@ -16,6 +16,7 @@ import zlib
 
 from .fake_rtsp import FPS, _rtp_payloads, media
 from .gateway import ROOT
+from .listener import Listener
 
 VIDEO_SSRC, AUDIO_SSRC = 0x11111111, 0x22222222
 REASONS = {200: "OK", 302: "Moved Temporarily", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
@@ -163,30 +164,18 @@ class Script:
         return b""
 
 
-class ScriptedCamera:
+class ScriptedCamera(Listener):
     def __init__(self, script, tls=None):
         self.script, self.tls = script, tls
         self.requests, self.rtcp = [], []
         self.sent = []  # CRC-32 of each video NAL unit sent, start code included
         self.sessions = []
         self.finished = threading.Event()
-        self._sockets = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self):
         self.finished.set()
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for sock in self._sockets:
-            try:
-                sock.close()
-            except OSError:
-                pass
+        super().close()
 
     def url(self, path="/cam", login=""):
         return f"rtsp{'s' if self.tls else ''}://{login}127.0.0.1:{self.port}{path}"
@@ -197,16 +186,7 @@ class ScriptedCamera:
     def methods(self):
         return [r.method for r in self.requests]
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self._sockets.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
+    def serve(self, sock):
         session = None
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
