@@ -125,7 +125,7 @@ struct ipc_state {
 /* How long something took: histogram.h has the bounds. */
 struct ipc_histogram {
     uint64_t sum_us;
-    uint32_t counts[IPC_HISTOGRAM_BUCKETS]; /* not cumulative */
+    uint64_t counts[IPC_HISTOGRAM_BUCKETS]; /* not cumulative */
 };
 
 /* Counters, once a second.  A worker that stays silent is killed (workers.h). */

@@ -40,12 +40,23 @@ static void test_extremes_and_merge(void **state)
     assert_true(a.sum_us == (uint64_t)(INT64_MAX / 2) + 7);
 }
 
+/* Months of snapshots, many of them a second. */
+static void test_counts_do_not_wrap(void **state)
+{
+    struct ipc_histogram a = {.counts[0] = UINT32_MAX}, b = {.counts[0] = UINT32_MAX};
+    histogram_add(&a, 0);
+    assert_true(a.counts[0] == UINT64_C(1) << 32);
+    histogram_merge(&a, &b);
+    assert_true(a.counts[0] == (UINT64_C(1) << 33) - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bounds_are_inclusive),
         cmocka_unit_test(test_bounds_rise),
         cmocka_unit_test(test_extremes_and_merge),
+        cmocka_unit_test(test_counts_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
