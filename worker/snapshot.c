@@ -237,13 +237,30 @@ static void take_rendered(struct snapshot *s)
     memset(made, 0, sizeof(*made));
 }
 
+static const char *error_text(int error)
+{
+    return error == -ENOTSUP ? "the picture cannot be decoded" : "out of memory";
+}
+
 static void report_error(struct snapshot *s, int error)
 {
-    if (error == -ENOTSUP)
-        snapshot_fail_waiting(s, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
-                              "the picture cannot be decoded");
-    else if (error != 0)
-        snapshot_fail_waiting(s, INT64_MAX, HTTP_ERROR_OVERLOADED, "out of memory");
+    if (error != 0)
+        snapshot_fail_waiting(
+            s, INT64_MAX, error == -ENOTSUP ? HTTP_ERROR_UNSUPPORTED_CODEC : HTTP_ERROR_OVERLOADED,
+            error_text(error));
+}
+
+/* MJPEG clients whose picture could not be made: it would be tried again at once, for ever. */
+static void end_unserved(struct snapshot *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (!snapshot_client_is_streaming(s->clients[i]))
+            continue;
+        const struct rendition *w = wanted_of(s, s->clients[i], &s->render.set);
+        const struct rendered *r = w != NULL ? rendered_set_find(&s->render.set, w) : NULL;
+        if (r != NULL && r->jpeg == NULL)
+            snapshot_client_end(s->clients[i], error_text(s->render.error));
+    }
 }
 
 static void on_rendered(uv_work_t *work, int status)
@@ -258,6 +275,7 @@ static void on_rendered(uv_work_t *work, int status)
     } else {
         av_frame_unref(s->render.frame);
         report_error(s, s->render.error);
+        end_unserved(s);
         take_rendered(s);
         answer(s);
     }

@@ -102,6 +102,13 @@ void snapshot_client_close(struct snapshot_client *client)
     fd_close(&c->fd);
 }
 
+void snapshot_client_end(struct snapshot_client *client, const char *why)
+{
+    struct log_context ctx = log_ctx(client);
+    log_warnx(&ctx, "MJPEG ended: %s", why);
+    snapshot_client_close(client);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events);
 
 /* A client that sends more than its head (a POST's body) would have its answer torn by a reset if

@@ -64,6 +64,9 @@ void snapshot_client_answer(struct snapshot_client *client, const struct snapsho
 void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
                           const char *message);
 
+/** Close an MJPEG client that gets no more pictures, and say why in the log. */
+void snapshot_client_end(struct snapshot_client *client, const char *why);
+
 /** Close; what is left to send is lost. */
 void snapshot_client_close(struct snapshot_client *client);
 

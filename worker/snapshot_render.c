@@ -36,9 +36,10 @@ void render_job_run(struct render_job *job)
     if (job->scaler == NULL)
         job->scaler = picture_scaler_new();
     job->error = 0;
-    for (size_t i = 0; i < job->set.count && job->error == 0; i++) {
-        if (job->set.items[i].jpeg == NULL)
-            job->error = render(job, &job->set.items[i]);
+    for (size_t i = 0; i < job->set.count; i++) {
+        int rc = job->set.items[i].jpeg == NULL ? render(job, &job->set.items[i]) : 0;
+        if (rc != 0)
+            job->error = rc; /* a smaller one may succeed all the same */
     }
 }
 

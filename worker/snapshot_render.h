@@ -50,7 +50,7 @@ struct render_job {
     struct picture_scaler *scaler; /* kept between jobs; NULL until needed */
     AVFrame *frame;                /* the picture, one reference */
     struct rendered_set set;       /* in: what to make; out: made */
-    int error;                     /* -ENOTSUP, -ENOMEM; 0 */
+    int error;                     /* of what is not made: -ENOTSUP, -ENOMEM; 0 */
 };
 
 /** Scale and encode.  Thread pool, tens to hundreds of milliseconds. */
