@@ -76,7 +76,8 @@ class Gateway:
         if self.process.poll() is not None:
             raise AssertionError(f"the gateway ended with {self.process.returncode}:\n{self.log()}")
         try:
-            socket.create_connection(("127.0.0.1", self.flv_port), timeout=5).close()
+            for port in (self.flv_port, self.snapshot_port):  # one is there a little before the other
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
             return True
         except ConnectionRefusedError:
             return False
