@@ -10,9 +10,10 @@ from lib.gateway import Gateway, binary
 
 # In the order things break: basics, limits, faults.
 ORDER = ("test_flv_reader", "test_docs", "test_command_line", "test_http", "test_stream", "test_viewers",
-         "test_players", "test_sample_cameras", "test_processes", "test_limits", "test_access", "test_sandbox", "test_operations",
-         "test_service", "test_cluster", "test_kubernetes",
-         "test_rtsp_tolerance", "test_rtsp_gateway", "test_flv_sources", "test_camera_errors", "test_faults", "test_page")
+         "test_players", "test_sample_cameras", "test_processes", "test_limits", "test_access", "test_sandbox",
+         "test_operations", "test_service", "test_cluster", "test_kubernetes", "test_rtsp_dialogue", "test_rtsp_media",
+         "test_rtsp_errors", "test_rtsp_login", "test_rtsp_gateway", "test_flv_sources", "test_camera_errors",
+         "test_faults", "test_page")
 
 # Short times, so that faults are over in seconds.
 QUICK = """

@@ -1,7 +1,7 @@
 """The RTSP session inside the gateway: transports, TLS, loss, as a viewer sees them.
 
-What single cameras do wrong is in test_rtsp_tolerance, against the source alone; this is one test of each kind
-through all processes and the sandbox.
+What single cameras do wrong is in test_rtsp_dialogue and test_rtsp_media, against the source alone; this is one test of
+each kind through all processes and the sandbox.
 """
 import random
 import socket

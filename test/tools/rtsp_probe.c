@@ -1,6 +1,6 @@
 /*
  * The RTSP source without the gateway around it: connects, prints what it delivers, line by line,
- * for the tests of test/e2e/test_rtsp_tolerance.py and for measuring.
+ * for test/e2e/lib/scripted_rtsp.py and for measuring.
  *
  *   rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] [--seconds N] [--video N]
  * [--quiet] URL

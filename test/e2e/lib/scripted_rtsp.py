@@ -164,6 +164,13 @@ class Script:
         return b""
 
 
+class Locked(Script):
+    """Wants a password; login is how it stands in a URL."""
+
+    user, password = "admin", "s:e@c/r?e#t%"
+    login = "admin:s%3Ae%40c%2Fr%3Fe%23t%25@"
+
+
 class ScriptedCamera(Listener):
     def __init__(self, script, tls=None):
         self.script, self.tls = script, tls
@@ -401,6 +408,19 @@ def probe(url, *options, video=20, seconds=8, cwd=None, env=None):
     assert "loop closed" in done.stderr and result.closed, done.stderr
     assert "secret" not in done.stdout + done.stderr
     return result
+
+
+def read(script, *options, login="", path="/cam", tls=None, **limits):
+    """-> (result, camera) of one run of the probe."""
+    with ScriptedCamera(script, tls) as camera:
+        return probe(camera.url(path, login), *options, **limits), camera
+
+
+def assert_reads(script, *options, **arguments):
+    """The same, and everything arrived."""
+    result, camera = read(script, *options, **arguments)
+    result.assert_unharmed(camera)
+    return result, camera
 
 
 def certificate(folder, name="127.0.0.1"):
