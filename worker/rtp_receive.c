@@ -13,11 +13,20 @@
 #define RTCP_BYE 203
 #define JUMP_MIN 3000 /* further away is a new start, not a late packet or a loss */
 #define OWN_SSRC 0x43414D46u
+/* Coded data that begins alike for so long, with one timestamp and length, is the same. */
+#define BEGINNING_BYTES 32
 
 struct slot {
     uint8_t *data;
     size_t len;
     int64_t received_us;
+};
+
+/* What tells packets with the same sequence number apart. */
+struct identity {
+    uint32_t timestamp;
+    size_t payload_len;
+    uint8_t beginning[BEGINNING_BYTES]; /* of the payload; zeros after a shorter one */
 };
 
 struct rtp_receiver {
@@ -31,7 +40,8 @@ struct rtp_receiver {
     uint16_t next;      /* sequence number to deliver next */
     uint16_t suspicion; /* sequence number that would confirm a jump back */
     bool suspicious;
-    bool lost; /* something is missing before `next` */
+    bool lost;            /* something is missing before `next` */
+    struct identity last; /* TCP: of the packet before `next` */
 
     struct slot slots[RTP_WINDOW]; /* early packets, by sequence number */
     size_t waiting;
@@ -128,8 +138,29 @@ void rtp_receiver_free(struct rtp_receiver **receiver)
     free(r);
 }
 
+static struct identity identity_of(const struct rtp_packet *packet)
+{
+    struct identity id = {.timestamp = packet->timestamp, .payload_len = packet->payload_len};
+    size_t len = packet->payload_len < BEGINNING_BYTES ? packet->payload_len : BEGINNING_BYTES;
+    memcpy(id.beginning, packet->payload, len);
+    return id;
+}
+
+/* TCP: is it another one than the packet before, whose sequence number it has?  There are cameras
+ * that never change that number. */
+static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet *packet)
+{
+    if (r->reorder || (uint16_t)(packet->sequence + 1) != r->next)
+        return false;
+    const struct identity id = identity_of(packet);
+    return id.timestamp != r->last.timestamp || id.payload_len != r->last.payload_len ||
+           memcmp(id.beginning, r->last.beginning, BEGINNING_BYTES) != 0;
+}
+
 static void deliver(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t received_us)
 {
+    if (!r->reorder)
+        r->last = identity_of(packet);
     bool lost_before = r->lost;
     r->lost = false;
     r->next = (uint16_t)(packet->sequence + 1);
@@ -253,7 +284,10 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
         restart(r, &packet);
 
     uint16_t ahead = (uint16_t)(packet.sequence - r->next);
-    if (ahead >= JUMP_MIN) {
+    if (is_unnumbered(r, &packet)) {
+        r->stats.unnumbered++;
+        ahead = 0;
+    } else if (ahead >= JUMP_MIN) {
         if (!is_new_start(r, &packet)) {
             r->stats.late++;
             return;

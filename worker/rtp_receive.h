@@ -4,7 +4,8 @@
  *
  * Over UDP packets that come early wait for the missing one, for RTP_REORDER_US and within
  * RTP_WINDOW packets and RTP_WINDOW_BYTES; what comes later than that is lost.  Over TCP nothing
- * waits: a gap there is the camera's doing.
+ * waits: a gap there is the camera's doing, and where the sequence number stands still, what comes
+ * is taken as it comes.
  */
 #ifndef WORKER_RTP_RECEIVE_H
 #define WORKER_RTP_RECEIVE_H
@@ -84,8 +85,9 @@ size_t rtp_receiver_report(struct rtp_receiver *receiver, int64_t now_us, uint8_
 struct rtp_stats {
     uint64_t received;
     uint64_t lost;
-    uint64_t reordered; /* came early and waited */
-    uint64_t late;      /* duplicates, and what came after it was given up */
+    uint64_t reordered;  /* came early and waited */
+    uint64_t late;       /* duplicates, and what came after it was given up */
+    uint64_t unnumbered; /* TCP: taken with the sequence number of the packet before */
 };
 const struct rtp_stats *rtp_receiver_stats(const struct rtp_receiver *receiver);
 

@@ -27,6 +27,7 @@ struct track_state {
     struct rtp_receiver *receiver; /* NULL: no such track */
     struct rtp_depacketizer *depacketizer;
     bool rtptime_used;
+    bool unnumbered_told;
 };
 
 struct source_rtsp {
@@ -246,6 +247,12 @@ static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data,
     } else {
         s->heard = true;
         rtp_receiver_packet(k->receiver, data, len, now_us);
+        if (!k->unnumbered_told && rtp_receiver_stats(k->receiver)->unnumbered > 0) {
+            k->unnumbered_told = true;
+            log_info(NULL,
+                     "rtp: the sequence number of %s stands still: packets taken as they come",
+                     track == TRACK_VIDEO ? "video" : "audio");
+        }
     }
 }
 

@@ -175,6 +175,20 @@ def test_sequence_zero_and_bogus_rtp_info():
     assert result.video[0][0] == 0 and abs(result.audio[0][0]) < 200000
 
 
+@pytest.mark.parametrize("number", [lambda timestamp: 7, lambda timestamp: timestamp // 3600], ids=["always", "a frame"])
+def test_tcp_sequence_numbers_that_stand_still(number):
+    """One number for all packets, or for all that make up a frame: over TCP nothing is a duplicate for that."""
+    class Still(Script):
+        mtu = 300
+
+        def wrap(self, session, track, packet):
+            timestamp = struct.unpack(">I", packet[4:8])[0]
+            return super().wrap(session, track, packet[:2] + struct.pack(">H", number(timestamp)) + packet[4:])
+    result, _ = assert_reads(Still(), video=60)
+    assert len(result.audio) > 5
+    assert result.errors.count("stands still") == 2  # told once for each track
+
+
 # --- RTCP -------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("options", [(), ("--udp",)], ids=["tcp", "udp"])

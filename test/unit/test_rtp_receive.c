@@ -189,6 +189,41 @@ static void test_tcp_waits_for_nothing(void **state)
     rtp_receiver_free(&r);
 }
 
+static void push_payload(struct rtp_receiver *r, uint32_t timestamp, const char *payload)
+{
+    uint8_t p[100] = {0x80, 96, 0, 7, 0, 0, 0, 0, 0x11, 0x22, 0x33, 0x44}; /* SSRC */
+    p[7] = (uint8_t)timestamp;
+    memcpy(p + 12, payload, strlen(payload));
+    rtp_receiver_packet(r, p, 12 + strlen(payload), 0);
+}
+
+/* A number that never changes says nothing: over TCP only the very same packet is a duplicate. */
+static void test_tcp_without_numbers(void **state)
+{
+    struct rtp_receiver *r = open_receiver(false);
+    push_payload(r, 1, "the first");
+    push_payload(r, 1, "a fragment");
+    push_payload(r, 1, "a fragment more");
+    push_payload(r, 2, "a fragment more");
+    push_payload(r, 2, "a fragment more"); /* the same once more */
+    push_payload(r, 3, "");
+    push(r, 8, 0); /* numbered after all */
+    push(r, 10, 0);
+    assert_out((const uint16_t[]){7, 7, 7, 7, 7, 8, 10}, 7);
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(out.lost[i], i == 6);
+    assert_int_equal(rtp_receiver_stats(r)->unnumbered, 4);
+    assert_int_equal(rtp_receiver_stats(r)->late, 1);
+    assert_int_equal(rtp_receiver_stats(r)->lost, 1);
+    rtp_receiver_free(&r);
+
+    r = open_receiver(true); /* over UDP they are duplicates, as ever */
+    push_payload(r, 1, "the first");
+    push_payload(r, 2, "another");
+    assert_int_equal(out.count, 1);
+    rtp_receiver_free(&r);
+}
+
 static size_t sender_report(uint8_t *p, uint32_t ssrc)
 {
     memset(p, 0, 36);
@@ -256,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_window_is_bounded_in_bytes),
         cmocka_unit_test(test_new_start),
         cmocka_unit_test(test_tcp_waits_for_nothing),
+        cmocka_unit_test(test_tcp_without_numbers),
         cmocka_unit_test(test_reports),
     };
     return cmocka_run_group_tests_name("rtp_receive", tests, NULL, NULL);
