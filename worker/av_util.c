@@ -89,3 +89,17 @@ enum http_error av_util_camera_error(int averror, char *detail, size_t detail_si
         return HTTP_ERROR_CAMERA_UNREACHABLE;
     }
 }
+
+enum AVPixelFormat av_util_plain_format(enum AVPixelFormat format)
+{
+    switch (format) {
+    case AV_PIX_FMT_YUVJ420P:
+        return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+        return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P:
+        return AV_PIX_FMT_YUV444P;
+    default:
+        return format;
+    }
+}

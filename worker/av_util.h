@@ -1,9 +1,10 @@
-/* Bridges to libav: its log, its error numbers.  Worker, any thread. */
+/* Bridges to libav: its log, its error numbers, its pixel formats.  Worker, any thread. */
 #ifndef WORKER_AV_UTIL_H
 #define WORKER_AV_UTIL_H
 
 #include "common/http_reply.h"
 
+#include <libavutil/pixfmt.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,5 +30,11 @@ void av_util_log_capture(char *text, size_t size);
  * @param detail   filled with a short text without URL or password.
  */
 enum http_error av_util_camera_error(int averror, char *detail, size_t detail_size);
+
+/**
+ * The pixel format without its range.  Full-range formats of their own (YUVJ…) are deprecated: the
+ * range is a property of its own, which is full if what is returned differs.
+ */
+enum AVPixelFormat av_util_plain_format(enum AVPixelFormat format);
 
 #endif /* WORKER_AV_UTIL_H */

@@ -2,6 +2,7 @@
 #include "worker/picture_scaler.h"
 
 #include "common/xalloc.h"
+#include "worker/av_util.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -64,24 +65,6 @@ void picture_scaler_fit(int source_width, int source_height, uint32_t *width, ui
     h = h < sh ? h : sh;
     *width = (uint32_t)(w > 0 ? w : 1);
     *height = (uint32_t)(h > 0 ? h : 1);
-}
-
-/* The deprecated full-range twins of pixel formats: range is said explicitly here. */
-static enum AVPixelFormat without_range(enum AVPixelFormat format, bool *full_range)
-{
-    switch (format) {
-    case AV_PIX_FMT_YUVJ420P:
-        *full_range = true;
-        return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P:
-        *full_range = true;
-        return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ444P:
-        *full_range = true;
-        return AV_PIX_FMT_YUV444P;
-    default:
-        return format;
-    }
 }
 
 static enum AVColorSpace matrix_of(const AVFrame *p)
@@ -165,8 +148,8 @@ static int make_context(struct picture_scaler *s)
 static int set_up(struct picture_scaler *s, const AVFrame *p, uint32_t width, uint32_t height)
 {
     struct picture_scaler wanted = *s;
-    wanted.full_range = p->color_range == AVCOL_RANGE_JPEG;
-    wanted.source_format = without_range((enum AVPixelFormat)p->format, &wanted.full_range);
+    wanted.source_format = av_util_plain_format((enum AVPixelFormat)p->format);
+    wanted.full_range = p->color_range == AVCOL_RANGE_JPEG || wanted.source_format != p->format;
     wanted.source_width = p->width;
     wanted.source_height = p->height;
     wanted.matrix = matrix_of(p);

@@ -176,21 +176,6 @@ static int emit_coded(struct transcoder *t)
 
 /* --- encoder --------------------------------------------------------------- */
 
-/* Full-range formats of their own are deprecated; the encoder takes the range as a property. */
-static enum AVPixelFormat plain_format(enum AVPixelFormat format)
-{
-    switch (format) {
-    case AV_PIX_FMT_YUVJ420P:
-        return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P:
-        return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ444P:
-        return AV_PIX_FMT_YUV444P;
-    default:
-        return format;
-    }
-}
-
 /* At most 1080p either way up, aspect kept, even. */
 static void fit_size(int width, int height, int *out_width, int *out_height)
 {
@@ -270,7 +255,7 @@ static bool encoder_fits(const AVCodecContext *enc, const AVFrame *picture, int 
 /* Into t->scaled as the encoder wants it: by reference where that is possible. */
 static int convert(struct transcoder *t, AVFrame *picture)
 {
-    enum AVPixelFormat format = plain_format(picture->format);
+    enum AVPixelFormat format = av_util_plain_format(picture->format);
     AVFrame *to = t->scaled;
     int rc;
 
