@@ -20,7 +20,7 @@ const char *__lsan_default_suppressions(void)
     return "leak:libx265";
 }
 
-#define ENCODED_MAX 128
+#define ENCODED_MAX 704
 #define ENCODED_INTERVAL_US 40000
 
 struct video_spec {
