@@ -123,15 +123,22 @@ static void check_refused_until_key(struct picture_decoder *d, const struct enco
     assert_int_equal(newest_number(d, &p), e->number[i]);
 }
 
+/* One that has decoded the first four frames. */
+static struct picture_decoder *decoder_of_four(const struct encoded *e)
+{
+    struct picture_decoder *d = picture_decoder_new();
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(picture_decoder_feed(d, e->frames[i], (uint64_t)i, false), 0);
+    return d;
+}
+
 static void test_damaged_chain(void **state)
 {
     static const enum AVCodecID codecs[] = {AV_CODEC_ID_H264, AV_CODEC_ID_HEVC};
     for (int c = 0; c < 2; c++) {
         struct encoded e;
         encode(&e, codecs[c], 10, 0, NULL);
-        struct picture_decoder *d = picture_decoder_new();
-        for (int i = 0; i < 4; i++)
-            assert_int_equal(picture_decoder_feed(d, e.frames[i], (uint64_t)i, false), 0);
+        struct picture_decoder *d = decoder_of_four(&e);
         e.frames[4]->damaged = true;
         check_refused_until_key(d, &e, 4, 3);
         picture_decoder_free(&d);
@@ -155,16 +162,12 @@ static void test_missing_frame(void **state)
     for (int c = 0; c < 2; c++) {
         struct encoded e;
         encode(&e, codecs[c], 10, 0, NULL);
-        struct picture_decoder *d = picture_decoder_new();
-        for (int i = 0; i < 4; i++)
-            assert_int_equal(picture_decoder_feed(d, e.frames[i], (uint64_t)i, false), 0);
+        struct picture_decoder *d = decoder_of_four(&e);
         check_refused_until_key(d, &e, 5, 3);
         picture_decoder_free(&d);
 
         /* Known to be missing. */
-        d = picture_decoder_new();
-        for (int i = 0; i < 4; i++)
-            assert_int_equal(picture_decoder_feed(d, e.frames[i], (uint64_t)i, false), 0);
+        d = decoder_of_four(&e);
         assert_int_equal(picture_decoder_feed(d, e.frames[5], 5, true), -EAGAIN);
         check_refused_until_key(d, &e, 6, 3);
         picture_decoder_free(&d);
@@ -195,9 +198,7 @@ static void test_corrupt_payload(void **state)
                 bad->data[3] = (uint8_t)nal;
             }
             e.frames[4] = bad;
-            struct picture_decoder *d = picture_decoder_new();
-            for (int i = 0; i < 4; i++)
-                assert_int_equal(picture_decoder_feed(d, e.frames[i], (uint64_t)i, false), 0);
+            struct picture_decoder *d = decoder_of_four(&e);
             check_refused_until_key(d, &e, 4, 3);
             picture_decoder_free(&d);
             frame_unref(&bad);
