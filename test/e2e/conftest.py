@@ -103,3 +103,15 @@ def make_camera():
 @pytest.fixture
 def camera(make_camera):
     return make_camera()
+
+
+@pytest.fixture(scope="module")
+def h264_camera():
+    with fake_rtsp.FakeCamera(fake_rtsp.media("h264")) as camera:
+        yield camera
+
+
+@pytest.fixture(scope="module")
+def hevc_camera():
+    with fake_rtsp.FakeCamera(fake_rtsp.media("hevc")) as camera:
+        yield camera

@@ -17,18 +17,6 @@ needs_browser = pytest.mark.skipif(browser_module.browser_missing() is not None,
 LONG_GOP = 127  # pictures, 5 s
 
 
-@pytest.fixture(scope="module")
-def h264_camera():
-    with fake_rtsp.FakeCamera(fake_rtsp.media("h264")) as camera:
-        yield camera
-
-
-@pytest.fixture(scope="module")
-def hevc_camera():
-    with fake_rtsp.FakeCamera(fake_rtsp.media("hevc")) as camera:
-        yield camera
-
-
 def codecs(found):
     return sorted((s["codec_type"], s["codec_name"]) for s in found["streams"])
 

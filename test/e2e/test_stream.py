@@ -8,18 +8,6 @@ from lib.wait import wait_for
 ORIGIN = "https://page.example"
 
 
-@pytest.fixture(scope="module")
-def h264_camera():
-    with fake_rtsp.FakeCamera(fake_rtsp.media("h264")) as camera:
-        yield camera
-
-
-@pytest.fixture(scope="module")
-def hevc_camera():
-    with fake_rtsp.FakeCamera(fake_rtsp.media("hevc")) as camera:
-        yield camera
-
-
 def watch(gateway, camera, frames=30, audio=None, **kwargs):
     """A finished viewer that got so many frames, and audio beside them when the stream has it."""
     # Not join=live: that compresses the time of what was cached.
