@@ -115,6 +115,17 @@ class AudioConfig:
                       (self.channels & 3) << 6 | size >> 11, size >> 3 & 0xFF, (size & 7) << 5 | 0x1F, 0xFC))
 
 
+def _sized_nal(name, record, pos):
+    """-> (NAL unit, position after it): a length of 16 bits, and so many bytes."""
+    if pos + 2 > len(record):
+        raise FlvError(f"{name}: cut off")
+    length = struct.unpack_from(">H", record, pos)[0]
+    nal = record[pos + 2:pos + 2 + length]
+    if len(nal) != length:
+        raise FlvError(f"{name}: NAL unit cut off")
+    return nal, pos + 2 + length
+
+
 def parse_avcc(record):
     """AVCDecoderConfigurationRecord, ISO/IEC 14496-15 5.3.3.1."""
     if len(record) < 7 or record[0] != 1:
@@ -129,12 +140,8 @@ def parse_avcc(record):
         if count == 0:
             raise FlvError(f"avcC: no NAL unit of type {kind}")
         for _ in range(count):
-            if pos + 2 > len(record):
-                raise FlvError("avcC: cut off")
-            length = struct.unpack_from(">H", record, pos)[0]
-            nal = record[pos + 2:pos + 2 + length]
-            pos += 2 + length
-            if len(nal) != length or length < 2 or nal[0] & 0x1F != kind:
+            nal, pos = _sized_nal("avcC", record, pos)
+            if len(nal) < 2 or nal[0] & 0x1F != kind:
                 raise FlvError(f"avcC: broken NAL unit of type {kind}")
             sets.append(nal)
     if sets[0][1:4] != record[1:4]:
@@ -163,12 +170,8 @@ def parse_hvcc(record):
         kind, count = record[pos] & 0x3F, struct.unpack_from(">H", record, pos + 1)[0]
         pos += 3
         for _ in range(count):
-            if pos + 2 > len(record):
-                raise FlvError("hvcC: cut off")
-            length = struct.unpack_from(">H", record, pos)[0]
-            nal = record[pos + 2:pos + 2 + length]
-            pos += 2 + length
-            if len(nal) != length or length < 3 or nal[0] >> 1 & 0x3F != kind:
+            nal, pos = _sized_nal("hvcC", record, pos)
+            if len(nal) < 3 or nal[0] >> 1 & 0x3F != kind:
                 raise FlvError(f"hvcC: broken NAL unit of type {kind}")
             sets.append(nal)
             kinds.add(kind)
