@@ -115,6 +115,26 @@ def _rtp_payloads(codec, nal, limit=1400):
     return parts
 
 
+def read_messages(sock):
+    """What a client sends, until it closes: heads of requests as str, interleaved packets as (channel, bytes)."""
+    buffer = b""
+    while True:
+        while buffer[:1] == b"$" and len(buffer) >= 4:
+            size = 4 + struct.unpack(">H", buffer[2:4])[0]
+            if len(buffer) < size:
+                break
+            yield buffer[1], buffer[4:size]
+            buffer = buffer[size:]
+        if buffer[:1] != b"$" and b"\r\n\r\n" in buffer:
+            head, _, buffer = buffer.partition(b"\r\n\r\n")
+            yield head.decode("latin-1")
+            continue
+        chunk = sock.recv(65536)
+        if not chunk:
+            return
+        buffer += chunk
+
+
 class FakeCamera(Listener):
     """
     video      Media, or None for a camera without a video track
@@ -181,22 +201,9 @@ class _Session:
         self.report_due = {"video": 0, "audio": 0}
 
     def run(self):
-        buffer = b""
-        while True:
-            while buffer[:1] == b"$" and len(buffer) >= 4:
-                size = 4 + struct.unpack(">H", buffer[2:4])[0]
-                if len(buffer) < size:
-                    break
-                buffer = buffer[size:]
-            if buffer[:1] != b"$" and b"\r\n\r\n" in buffer:
-                head, _, buffer = buffer.partition(b"\r\n\r\n")
-                if not self.answer(head.decode("latin-1").split("\r\n")):
-                    return
-                continue
-            chunk = self.sock.recv(65536)
-            if not chunk:
+        for message in read_messages(self.sock):
+            if isinstance(message, str) and not self.answer(message.split("\r\n")):
                 return
-            buffer += chunk
 
     def answer(self, lines):
         method, uri = lines[0].split(" ")[:2]

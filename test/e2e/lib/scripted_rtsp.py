@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 
-from .fake_rtsp import FPS, _rtp_payloads, media
+from .fake_rtsp import FPS, _rtp_payloads, media, read_messages
 from .gateway import ROOT
 from .listener import Listener
 
@@ -177,12 +177,7 @@ class ScriptedCamera(Listener):
         self.requests, self.rtcp = [], []
         self.sent = []  # CRC-32 of each video NAL unit sent, start code included
         self.sessions = []
-        self.finished = threading.Event()
         super().__init__()
-
-    def close(self):
-        self.finished.set()
-        super().close()
 
     def url(self, path="/cam", login=""):
         return f"rtsp{'s' if self.tls else ''}://{login}127.0.0.1:{self.port}{path}"
@@ -229,22 +224,11 @@ class Session:
             rtcp.close()
 
     def run(self):
-        buffer = b""
-        while not self.camera.finished.is_set():
-            while buffer[:1] == b"$" and len(buffer) >= 4:
-                size = 4 + struct.unpack(">H", buffer[2:4])[0]
-                if len(buffer) < size:
-                    break
-                self.camera.rtcp.append((buffer[1], buffer[4:size]))
-                buffer = buffer[size:]
-            if buffer[:1] != b"$" and b"\r\n\r\n" in buffer:
-                head, _, buffer = buffer.partition(b"\r\n\r\n")
-                self.serve(Request(head.decode()))
-                continue
-            chunk = self.sock.recv(65536)
-            if not chunk:
-                return
-            buffer += chunk
+        for message in read_messages(self.sock):
+            if isinstance(message, str):
+                self.serve(Request(message))
+            else:
+                self.camera.rtcp.append(message)
 
     def serve(self, request):
         self.camera.requests.append(request)
