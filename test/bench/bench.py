@@ -5,7 +5,6 @@ Figures depend on the machine; what is comparable is the cold start's ratio to t
 measured in the same run.
 """
 import argparse
-import os
 import re
 import socket
 import statistics
