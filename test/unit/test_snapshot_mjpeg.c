@@ -79,7 +79,7 @@ static void test_mjpeg_without_memory(void **state)
     struct answer *a = ask(&b, &r);
     int last = -1;
     push(&b, 1);
-    for (int i = 0; i < 300 && count_parts(a, &last) == 0; i++)
+    for (int i = 0; i < 1000 && count_parts(a, &last) == 0; i++)
         assert_false(wait_for(&b, a, 10));
     assert_int_equal(last, 0);
 
