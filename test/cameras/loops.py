@@ -11,6 +11,7 @@ A .loop file is a text head and then the frames' bytes, back to back (H.264 and 
 lengths, AAC raw):
 
     sample-loop 1
+    made ARGUMENTS          of ffmpeg, for sound: a loop made by others is made again
     codec H264              timescale 25            duration 200 (in timescale units)
     config HEX              avcC, hvcC or AudioSpecificConfig
     frame SIZE PTS KEY      one line per frame, in decoding order
@@ -95,10 +96,10 @@ def write_whole(path, chunks):
         raise
 
 
-def write_loop(path, codec, timescale, duration, config, frames):
+def write_loop(path, codec, timescale, duration, config, frames, made=None):
     """frames: list of (bytes, pts, key) in decoding order."""
-    lines = [VERSION, f"codec {codec}", f"timescale {timescale}", f"duration {duration}",
-             f"config {config}"]
+    lines = [VERSION, *([f"made {made}"] if made else []), f"codec {codec}",
+             f"timescale {timescale}", f"duration {duration}", f"config {config}"]
     lines += [f"frame {len(data)} {pts} {int(key)}" for data, pts, key in frames]
     lines.append("data\n")
     write_whole(path, ["\n".join(lines).encode(), *(data for data, _, _ in frames)])
@@ -129,9 +130,12 @@ def is_current(path):
         sources = (f"{video}.loop", os.path.join(os.path.dirname(path), f"{audio}.loop"))
         return (os.path.exists(path) and all(map(is_current, sources)) and
                 os.path.getmtime(path) >= max(map(os.path.getmtime, sources)))
+    codec = os.path.basename(path)[:-len(".loop")]
     try:
         with open(path, "rb") as f:
-            return f.readline().decode().strip() == VERSION
+            if f.readline().decode().strip() != VERSION:
+                return False
+            return codec not in AUDIO or f.readline().decode().strip() == f"made {made_by(codec)}"
     except FileNotFoundError:
         return False
 
@@ -208,19 +212,29 @@ def encode_video(picture, path, size, codec, frames, extra):
     write_loop(path, codec, FRAME_RATE, frames, config.hex(), rows)
 
 
-def encode_audio(path, codec):
-    """Encodes three loops and keeps the middle one, so that the seam is like any other frame."""
-    arguments, rate, channels, clock, frame_bytes = AUDIO[codec]
+def audio_arguments(codec):
+    """What ffmpeg makes the sound from, and how it encodes it."""
+    encoder, rate, channels, _, _ = AUDIO[codec]
     # Opus: start later by what the encoder looks ahead, so that frames begin on whole 20 ms.
     tone = TONE.format(t=f"(t+{OPUS_PRESKIP}/48000)" if codec == "OPUS" else "t")
-    work = f"{path}.{os.getpid()}"
     expression = "|".join([tone.replace(",", "\\,")] * channels)
-    source = ["-f", "lavfi", "-i", f"aevalsrc=exprs={expression}:s={rate}:d={3 * LOOP_SECONDS}"]
+    return ["-f", "lavfi", "-i", f"aevalsrc=exprs={expression}:s={rate}:d={3 * LOOP_SECONDS}",
+            *encoder.split()]
+
+
+def made_by(codec):
+    return " ".join(audio_arguments(codec))
+
+
+def encode_audio(path, codec):
+    """Encodes three loops and keeps the middle one, so that the seam is like any other frame."""
+    _, _, _, clock, frame_bytes = AUDIO[codec]
+    work = f"{path}.{os.getpid()}"
     container = "g722" if codec == "G722" else "data"
     duration = LOOP_SECONDS * clock
     try:
         if frame_bytes:
-            ffmpeg([*source, "-map", "0:a", *arguments.split(), "-f", container, f"{work}.raw"])
+            ffmpeg([*audio_arguments(codec), "-map", "0:a", "-f", container, f"{work}.raw"])
             with open(f"{work}.raw", "rb") as f:
                 raw = f.read()
             length = LOOP_SECONDS * 50 * frame_bytes
@@ -229,14 +243,14 @@ def encode_audio(path, codec):
             rows = [(raw[i * frame_bytes:(i + 1) * frame_bytes], i * samples, True)
                     for i in range(LOOP_SECONDS * 50)]
         else:
-            ffmpeg([*source, *arguments.split(), "-flags", "+bitexact", f"{work}.mka"])
+            ffmpeg([*audio_arguments(codec), "-flags", "+bitexact", f"{work}.mka"])
             rows = read_audio_rows(work, codec, duration)
     finally:
         for name in (f"{work}.raw", f"{work}.mka"):
             if os.path.exists(name):
                 os.unlink(name)
     config = AAC_CONFIG if codec == "AAC" else ""
-    write_loop(path, codec.partition("-")[0], clock, duration, config, rows)
+    write_loop(path, codec.partition("-")[0], clock, duration, config, rows, made_by(codec))
 
 
 def read_audio_rows(work, codec, duration):

@@ -246,3 +246,13 @@ def audio_offsets_ms(flv, samples, counters):
     inside = [t for t in seen if flv.audio[0].dts + 300 < t < flv.audio[-1].dts - 500]
     assert len(inside) >= 3 and len(heard) >= 3, (seen, heard)
     return [round(min((h - t for h in heard), key=abs), 1) for t in inside]
+
+
+def test_sound_that_other_arguments_made_is_made_again(tmp_path):
+    path = str(tmp_path / "G726.loop")
+    frames = [(bytes(80), 0, True)]
+    for codec, current in (("G726", True), ("G726-aal2", False), ("G726", True)):
+        loops.write_loop(path, "G726", 8000, 160, "", frames, loops.made_by(codec))
+        assert loops.is_current(path) == current
+    loops.write_loop(path, "G726", 8000, 160, "", frames)  # as before files said so
+    assert not loops.is_current(path)
