@@ -36,6 +36,7 @@ export class CameraStream extends EventTarget {
   #timer = 0;
   #retryTimer = 0;
   #retries = 0;
+  #failure = ''; // of the last attempt, in words
   #stop = new AbortController();
   #h264Only = !playsHevc();
   #overHttp = false;
@@ -71,6 +72,7 @@ export class CameraStream extends EventTarget {
   start() {
     if (this.running) return;
     this.#retries = 0;
+    this.#failure = '';
     this.#connect();
   }
 
@@ -127,7 +129,7 @@ export class CameraStream extends EventTarget {
   // because a browser opens one WebSocket to a host at a time (RFC 6455 section 4.1): one to a
   // camera that takes long to answer would hold up those of all others.
   async #connect() {
-    this.#set('connecting', 'Connecting');
+    this.#set('connecting', this.#failure ? `${this.#failure}; trying again` : 'Connecting');
     this.#stop = new AbortController();
     const { signal } = this.#stop;
     const reason = await explain(this.#fullQuery(), signal);
@@ -198,6 +200,7 @@ export class CameraStream extends EventTarget {
   #retry({ code, text }) {
     const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)];
     const spread = wait * (0.9 + 0.2 * Math.random()); // sixteen tiles need not knock at once
+    this.#failure = text;
     this.#set('retrying', text, code);
     this.#retryTimer = setTimeout(() => this.#connect(), spread);
   }
@@ -230,6 +233,7 @@ export class CameraStream extends EventTarget {
       if (this.#liveAt === 0 && this.#video.videoWidth > 0) {
         this.#liveAt = this.#framesAt = now;
         this.#frames = total;
+        this.#failure = '';
         this.#set('live', 'Live');
       }
     }

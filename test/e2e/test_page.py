@@ -258,6 +258,12 @@ def test_errors_in_words_and_recovery(gateway, browser, small):
         wait_for(lambda: texts()["small-1"] == "small-1: The camera cannot be reached", 30, texts)
         wait_for(lambda: texts()["locked"] == "locked: The camera rejects the password", 30, texts)
         wait_for(lambda: "knows no camera" in texts()["nobody"], 30, texts)
+        # While it tries again, what was wrong stays in sight.
+        browser.run("window.labels = []; new MutationObserver(([{target}]) => labels.push(target.ariaLabel)).observe("
+                    "document.querySelector('.tile'), {attributeFilter: ['aria-label']})")
+        again = "small-1: The camera cannot be reached; trying again"
+        wait_for(lambda: again in browser.run("return labels"), 60, lambda: browser.run("return labels"))
+        wait_states(browser, {"small-1": "retrying"})
     finally:
         small.listen()
     browser.find(".tile [data-part='retry']").click()
