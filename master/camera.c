@@ -309,7 +309,7 @@ static struct ipc_settings settings_of(const struct camera *cam)
 /* @return 0 or negative errno. */
 static int start_worker(struct camera *cam)
 {
-    struct worker *w = workers_take(cam->table->workers, cam, cam->id);
+    struct worker *w = workers_take(cam->table->workers, cam);
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
@@ -494,11 +494,8 @@ int camera_table_stop(struct camera_table *table, const char *id)
     cam->stopped = true;
     cam->refused_until_ms = 0;
     cam->crashes = 0;
-    if (cam->worker != NULL) {
-        if (worker_send(cam->worker, IPC_DRAIN, &drain, NULL) != 0)
-            worker_kill(cam->worker); /* thousands of requests wait for it already */
+    if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
         release(cam);
-    }
     if (!worth_keeping(cam))
         forget(cam);
     return 0;

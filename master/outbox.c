@@ -40,10 +40,11 @@ bool outbox_is_empty(const struct outbox *outbox)
     return STAILQ_EMPTY(&outbox->entries);
 }
 
-int outbox_keep(struct outbox *outbox, enum ipc_type type, const void *payload, int *fd)
+int outbox_send(struct outbox *outbox, int sock, enum ipc_type type, const void *payload, int *fd)
 {
-    if (outbox->count == OUTBOX_MAX)
-        return -EAGAIN;
+    int rc = outbox_is_empty(outbox) ? ipc_send(sock, type, payload, fd) : -EAGAIN;
+    if (rc != -EAGAIN || outbox->count == OUTBOX_MAX)
+        return rc;
     size_t len = ipc_desc[type].len;
     struct outbox_entry *entry = xcalloc(1, sizeof(*entry) + len);
     entry->type = type;
@@ -52,12 +53,6 @@ int outbox_keep(struct outbox *outbox, enum ipc_type type, const void *payload, 
     STAILQ_INSERT_TAIL(&outbox->entries, entry, link);
     outbox->count++;
     return 0;
-}
-
-int outbox_send(struct outbox *outbox, int sock, enum ipc_type type, const void *payload, int *fd)
-{
-    int rc = outbox_is_empty(outbox) ? ipc_send(sock, type, payload, fd) : -EAGAIN;
-    return rc == -EAGAIN ? outbox_keep(outbox, type, payload, fd) : rc;
 }
 
 int outbox_flush(struct outbox *outbox, int sock)

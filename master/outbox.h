@@ -39,9 +39,6 @@ bool outbox_is_empty(const struct outbox *outbox);
  */
 int outbox_send(struct outbox *outbox, int sock, enum ipc_type type, const void *payload, int *fd);
 
-/** Keep a message until outbox_flush(). @return 0, or -EAGAIN when OUTBOX_MAX messages wait. */
-int outbox_keep(struct outbox *outbox, enum ipc_type type, const void *payload, int *fd);
-
 /**
  * The channel has room: send what waits, in its order.
  *

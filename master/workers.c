@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -38,10 +37,7 @@ struct worker {
     pid_t pid;   /* 0 until SPAWNED */
     void *owner; /* NULL: spare, or leaving */
     bool leaving;
-    bool held; /* until another of the same camera has ended */
-    int64_t held_until_ms;
-    char camera[IPC_CAMERA_ID_MAX]; /* that it was taken for */
-    bool adopted;                   /* its nursery died: it is the master's child */
+    bool adopted; /* its nursery died: it is the master's child */
     bool kill_sent;
     bool closing;
     int64_t heard_ms;
@@ -72,14 +68,14 @@ static void free_when_done(struct workers *ws);
 
 /* --- one worker ----------------------------------------------------------- */
 
-void worker_kill(struct worker *worker)
+static void kill_worker(struct worker *w)
 {
-    worker->kill_sent = true;
-    if (worker->adopted && worker->pid > 0) {
-        (void)kill(worker->pid, SIGKILL); /* ours and not reaped: the pid cannot be another's */
+    w->kill_sent = true;
+    if (w->adopted && w->pid > 0) {
+        (void)kill(w->pid, SIGKILL); /* ours and not reaped: the pid cannot be another's */
         return;
     }
-    nursery_link_kill(worker->workers->nursery, worker->id);
+    nursery_link_kill(w->workers->nursery, w->id);
 }
 
 static void on_worker_closed(uv_handle_t *handle)
@@ -89,33 +85,6 @@ static void on_worker_closed(uv_handle_t *handle)
     ws->count--;
     free(w);
     free_when_done(ws);
-}
-
-static void poll_worker(struct worker *w);
-
-/* Is one of the same camera on its way out, with the camera's session perhaps? */
-static bool has_predecessor(const struct worker *w)
-{
-    const struct worker *other;
-    LIST_FOREACH(other, &w->workers->list, link)
-    {
-        if (other != w && other->leaving && !other->held && strcmp(other->camera, w->camera) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Those that need not wait any longer get what was kept for them. */
-static void let_successors_begin(struct workers *ws)
-{
-    struct worker *w;
-    LIST_FOREACH(w, &ws->list, link)
-    {
-        if (w->held && (clock_ms() >= w->held_until_ms || !has_predecessor(w))) {
-            w->held = false;
-            poll_worker(w);
-        }
-    }
 }
 
 /* The channel is closed or broken: for the master the worker is gone.  A spare one is replaced at
@@ -135,7 +104,6 @@ static void drop_worker(struct worker *w)
     outbox_clear(&w->outbox);
     if (w->owner != NULL)
         w->workers->events->on_gone(w->owner);
-    let_successors_begin(w->workers);
 }
 
 #define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m);
@@ -216,7 +184,7 @@ static void on_worker_channel(uv_poll_t *handle, int status, int events)
     }
     if (rc == -EPROTO) {
         log_errorx(NULL, "worker %u broke the protocol of its channel", w->id);
-        worker_kill(w);
+        kill_worker(w);
     }
     if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE))
         drop_worker(w);
@@ -269,7 +237,7 @@ static void fill_spares(struct workers *ws)
     }
 }
 
-struct worker *workers_take(struct workers *workers, void *owner, const char *camera)
+struct worker *workers_take(struct workers *workers, void *owner)
 {
     assert(owner != NULL);
     struct worker *chosen = NULL;
@@ -289,9 +257,6 @@ struct worker *workers_take(struct workers *workers, void *owner, const char *ca
     if (chosen == NULL)
         return NULL;
     chosen->owner = owner;
-    (void)snprintf(chosen->camera, sizeof(chosen->camera), "%s", camera);
-    chosen->held = has_predecessor(chosen);
-    chosen->held_until_ms = clock_ms() + WORKERS_SUCCESSION_MS;
     workers->spare--;
     fill_spares(workers);
     return chosen;
@@ -299,8 +264,6 @@ struct worker *workers_take(struct workers *workers, void *owner, const char *ca
 
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd)
 {
-    if (worker->held)
-        return outbox_keep(&worker->outbox, type, payload, fd);
     bool waited = !outbox_is_empty(&worker->outbox);
     int rc = outbox_send(&worker->outbox, worker->channel, type, payload, fd);
     if (!waited && !outbox_is_empty(&worker->outbox))
@@ -382,7 +345,7 @@ static void on_nursery_died(void *owner)
         if (w->pid == 0)
             drop_worker(w);
         else if (w->kill_sent)
-            worker_kill(w); /* the nursery may not have read it */
+            kill_worker(w); /* the nursery may not have read it */
     }
 }
 
@@ -422,7 +385,7 @@ static void on_tick(uv_timer_t *timer)
         if (silent_ms > WORKERS_SILENCE_MS && !w->kill_sent) {
             log_errorx(NULL, "worker %u (pid %d) has been silent for %d s: killing it", w->id,
                        (int)w->pid, WORKERS_SILENCE_MS / 1000);
-            worker_kill(w);
+            kill_worker(w);
         }
         if (silent_ms > WORKERS_SILENCE_MS + OBEY_MS && !w->adopted &&
             nursery_link_is_warm(ws->nursery)) {
@@ -430,7 +393,6 @@ static void on_tick(uv_timer_t *timer)
             nursery_link_replace(ws->nursery);
         }
     }
-    let_successors_begin(ws);
     fill_spares(ws);
     reap(ws);
 }
@@ -499,7 +461,7 @@ void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx
     for (w = LIST_FIRST(&workers->list); w != NULL; w = next) {
         next = LIST_NEXT(w, link);
         if (w->owner != NULL || w->leaving)
-            worker_kill(w); /* spare ones leave when their channel closes */
+            kill_worker(w); /* spare ones leave when their channel closes */
         drop_worker(w);
     }
     uv_close((uv_handle_t *)&workers->tick, on_handle_closed);

@@ -17,9 +17,6 @@
 
 #define WORKERS_SILENCE_MS 10000
 #define WORKERS_RESTART_MS 1000 /* after one that died before it was READY */
-/* How long a worker waits for one of the same camera that leaves: its source takes half a second
- * to say good-bye (source_rtsp.c), when the camera does not answer. */
-#define WORKERS_SUCCESSION_MS 2000
 
 struct workers;
 struct worker;
@@ -64,20 +61,15 @@ const uint64_t *workers_failures(const struct workers *workers);
 /**
  * A worker that has no camera yet: a spare one, or one that is only being forked.
  *
- * @param owner   passed to the events.
- * @param camera  ID of the camera that it is for.  It gets no message before a worker of the same
- *                camera that is leaving has ended: some cameras have one session to give.
+ * @param owner  passed to the events.
  * @return NULL when none can be had: nursery gone, no descriptors, or the last ones died before
  *         they were READY.  The worker belongs to the table; the pointer is valid until
  *         on_gone().
  */
-struct worker *workers_take(struct workers *workers, void *owner, const char *camera);
+struct worker *workers_take(struct workers *workers, void *owner);
 
 /** Send a message; it may wait in the worker's outbox. @return as outbox_send(). */
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd);
-
-/** End it at once: it cannot be told to.  Released or not. */
-void worker_kill(struct worker *worker);
 
 /** It was told to end and is nobody's from now on: no event comes, w is not to be used again. */
 void worker_release(struct worker *worker);

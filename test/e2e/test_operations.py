@@ -127,35 +127,6 @@ def test_delete_stops_a_stream(gateway, camera):
         viewer.wait_frames(2)
 
 
-def test_a_camera_with_one_session_can_be_stopped_and_asked_for_at_once(gateway, camera):
-    """What comes right after DELETE waits until the camera has been left; so do snapshots."""
-    camera.teardown_s = 0.2
-    with gateway.view(camera.url()) as viewer:
-        viewer.wait_frames(2)
-        stream = api(gateway)["streams"][0]["id"]
-        for _ in range(3):
-            assert request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE").status == 204
-            with gateway.view(camera.url()) as again:
-                assert request(gateway.snapshot_port, stream_target(camera.url(), path="/snapshot"), timeout=60).status == 200
-                again.wait_frames(2)
-        viewer.wait_closed()
-    assert (camera.plays, camera.most_playing) == (4, 1)
-
-
-def test_a_worker_that_does_not_leave_is_not_waited_for(gateway, camera):
-    with gateway.view(camera.url()) as viewer:
-        viewer.wait_frames(2)
-        worker, = gateway.worker_of(camera.port)
-        stream = api(gateway)["streams"][0]["id"]
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            assert request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE").status == 204
-            with gateway.view(camera.url()) as again:
-                again.wait_frames(2)
-        finally:
-            os.kill(worker, signal.SIGCONT)
-
-
 def delete(gateway, stream, **headers):
     return request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE", headers)
 

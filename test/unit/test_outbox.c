@@ -101,18 +101,6 @@ static void test_bound(void **state)
     fd_close(&fd);
 }
 
-static void test_kept_messages_wait(void **state)
-{
-    struct channel *c = *state;
-    const struct ipc_drain drain = {0};
-    struct ipc_msg msg;
-    assert_int_equal(outbox_keep(&c->outbox, IPC_DRAIN, &drain, NULL), 0);
-    assert_int_equal(ipc_recv(c->theirs, IPC_PH_RUN, &msg), -EAGAIN);
-    assert_int_equal(outbox_flush(&c->outbox, c->ours), 0);
-    assert_int_equal(ipc_recv(c->theirs, IPC_PH_RUN, &msg), 1);
-    assert_int_equal(msg.hdr.type, IPC_DRAIN);
-}
-
 static void test_broken_channel(void **state)
 {
     struct channel *c = *state;
@@ -132,7 +120,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order_is_kept, open_channel, close_channel),
         cmocka_unit_test_setup_teardown(test_bound, open_channel, close_channel),
-        cmocka_unit_test_setup_teardown(test_kept_messages_wait, open_channel, close_channel),
         cmocka_unit_test_setup_teardown(test_broken_channel, open_channel, close_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -153,9 +153,6 @@ class FakeCamera(Listener):
         self.paths, self.silent = paths, silent
         self.requests = []  # (method, path, headers)
         self.plays = 0  # PLAY answered with 200 so far
-        self.playing = self.most_playing = 0  # sessions at the moment, and at most
-        self.playing_lock = threading.Lock()
-        self.teardown_s = 0  # how long it takes to end one
         self.stamp = self.wall = None
         self.frames_sent = self.sounds_sent = 0
         self.began = None  # time.monotonic() of the newest session's first picture
@@ -176,7 +173,6 @@ class FakeCamera(Listener):
             session.run()
         finally:
             session.ended.set()
-            session.stop_playing()
 
     def sdp(self):
         lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=fake", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*"]
@@ -199,7 +195,6 @@ class _Session:
     def __init__(self, camera, sock):
         self.camera, self.sock = camera, sock
         self.ended = threading.Event()
-        self.is_playing = False
         self.channels = {}
         self.nonce = os.urandom(8).hex()
         self.write_lock = threading.Lock()
@@ -242,29 +237,15 @@ class _Session:
                                       "Session: 1;timeout=60"])
         elif method == "PLAY":
             camera.plays += 1
-            self.start_playing()
             self.reply(headers, 200, ["Session: 1", "Range: npt=0.000-"])
             if camera.silent != "play":
                 threading.Thread(target=self.send_media, daemon=True).start()
         elif method == "TEARDOWN":
-            time.sleep(camera.teardown_s)
-            self.stop_playing()
             self.reply(headers, 200, ["Session: 1"])
             return False
         else:
             self.reply(headers, 200, ["Session: 1"])
         return True
-
-    def start_playing(self):
-        with self.camera.playing_lock:
-            self.is_playing = True
-            self.camera.playing += 1
-            self.camera.most_playing = max(self.camera.most_playing, self.camera.playing)
-
-    def stop_playing(self):
-        with self.camera.playing_lock:
-            self.camera.playing -= self.is_playing
-            self.is_playing = False
 
     def authorized(self, method, value):
         camera = self.camera
