@@ -139,14 +139,14 @@ struct ipc_stats {
     uint64_t frames_damaged;       /* video, with lost packets or after such a frame */
     struct ipc_histogram join;     /* from accepting a viewer to its first picture */
     struct ipc_histogram snapshot; /* from taking over a request to its picture */
-    uint32_t clients;              /* viewers, and who waits for a snapshot; */
-    uint32_t snapshots;            /* so many of them do that */
+    uint32_t viewers;              /* of streams and MJPEG: who wants one picture is none */
     uint32_t video_codec;          /* FourCC, big endian: 'avc1' 'hvc1'; 0 unknown */
     uint32_t audio_codec;          /* FourCC of the camera's audio; 0 none */
     uint32_t width;
     uint32_t height;
     uint32_t frame_rate_mhz;        /* frames in 1000 s */
     uint32_t key_frame_interval_ms; /* between the last two; 0 unknown */
+    uint32_t reserved;
 };
 
 /* Nobody has been here for the idle time: may I exit? */

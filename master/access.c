@@ -85,21 +85,13 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
     return true;
 }
 
-/* An origin is scheme://host[:port], RFC 6454 section 6.2; "null" is nobody's. */
-static bool is_own_origin(const struct http_request *request)
-{
-    const char *authority = strstr(request->origin, "://");
-    return authority != NULL && request->host[0] != '\0' &&
-           strcasecmp(authority + 3, request->host) == 0;
-}
-
 bool access_allows_change(const struct conf *conf, const struct http_request *request,
                           const char **message)
 {
     bool secret = conf->access.token[0] != '\0' || conf->access.signing_key[0] != '\0';
-    *message = "Origin: a web page of another host or port than Host may not do this; no Origin is "
-               "accepted, or a token where one is configured";
-    return secret || !request->has_origin || is_own_origin(request);
+    *message = "Origin: web pages may not do this; without [access] token only programs may, which "
+               "send no Origin";
+    return secret || !request->has_origin;
 }
 
 bool access_allows(const struct conf *conf, const struct http_request *request, int64_t now_s,

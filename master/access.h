@@ -33,9 +33,9 @@ bool access_allows(const struct conf *conf, const struct http_request *request, 
 /**
  * May this request change something, as far as web pages go?  Any page that a user of the network
  * has open can send requests (cross-site request forgery); browsers say in Origin whose page it is
- * (Fetch standard, section 3.1), other programs send none.  Only the server's own pages may, whose
- * Origin is that of Host, unless token or signing_key is set: access_allows() has seen then what no
- * page of others knows.
+ * (Fetch standard, section 3.1) whenever it is no mere GET; other programs send none.  None of them
+ * may, unless token or signing_key is set: access_allows() has seen then what no page of others
+ * knows.
  *
  * @param message  on refusal: a literal for the answer.
  */

@@ -70,7 +70,7 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
         "since", time_json(cam->state_since_ms), "video_codec", codec_json(s->video_codec),
         "audio_codec", codec_json(s->audio_codec), "width", (int)s->width, "height", (int)s->height,
         "frame_rate", s->frame_rate_mhz / 1000.0, "bit_rate",
-        (json_int_t)(streaming ? cam->bit_rate_bps : 0), "viewers", (int)s->clients, "last_error",
+        (json_int_t)(streaming ? cam->bit_rate_bps : 0), "viewers", (int)s->viewers, "last_error",
         error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)), "restarts",
         (int)cam->state.restarts);
 }

@@ -16,6 +16,7 @@
 #define TICK_MS 1000
 #define CRASH_FORGIVEN_MS 60000
 #define CAMERA_STOP_GRACE_MS 5000
+#define LEAVING_MAX 64 /* workers of streams that ended, beyond max_cameras */
 
 struct camera_table {
     uv_loop_t *loop;
@@ -204,7 +205,7 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
     struct camera_totals totals = table->gone;
     for (size_t i = 0; i < table->count; i++) {
         add_stats(&totals.stats, &table->list[i]->stats);
-        totals.stats.clients += table->list[i]->stats.clients;
+        totals.stats.viewers += table->list[i]->stats.viewers;
     }
     memcpy(totals.worker_failures, workers_failures(table->workers),
            sizeof(totals.worker_failures));
@@ -329,8 +330,7 @@ static int start_worker(struct camera *cam)
 
 static size_t viewers_of(const struct camera *cam)
 {
-    const struct ipc_stats *s = &cam->stats;
-    return (size_t)(s->clients > s->snapshots ? s->clients - s->snapshots : 0) + cam->viewers_fresh;
+    return (size_t)cam->stats.viewers + cam->viewers_fresh;
 }
 
 static size_t viewers(const struct camera_table *t)
@@ -378,6 +378,11 @@ static enum http_error may_serve(struct camera_table *t, const struct camera *ca
     if ((cam == NULL || cam->worker == NULL) && t->active >= t->conf->server.max_cameras) {
         *message = "as many cameras as [server] max_cameras allows are in use";
         return HTTP_ERROR_TOO_MANY_CAMERAS;
+    }
+    if ((cam == NULL || cam->worker == NULL) &&
+        workers_busy(t->workers) >= t->conf->server.max_cameras + LEAVING_MAX) {
+        *message = "workers of streams that were stopped are still leaving; try again in a moment";
+        return HTTP_ERROR_OVERLOADED;
     }
     return HTTP_ERROR_NONE;
 }
@@ -489,12 +494,15 @@ int camera_table_stop(struct camera_table *table, const char *id)
         cam = strcmp(table->list[i]->id, id) == 0 ? table->list[i] : NULL;
     if (cam == NULL)
         return -ENOENT;
+    int rc = cam->worker != NULL ? worker_send(cam->worker, IPC_DRAIN, &drain, NULL) : 0;
+    if (rc == -EAGAIN)
+        return rc; /* it reads nothing; if it has died the channel will say so */
     struct log_context ctx = log_ctx(cam);
     log_info(&ctx, "stopped by request");
     cam->stopped = true;
     cam->refused_until_ms = 0;
     cam->crashes = 0;
-    if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
+    if (cam->worker != NULL && rc == 0)
         release(cam);
     if (!worth_keeping(cam))
         forget(cam);

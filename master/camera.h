@@ -87,7 +87,7 @@ void camera_table_reload(struct camera_table *table);
  * End a stream: its viewers are closed, its worker leaves, what was remembered is forgotten.  The
  * next request starts it again, also one that is always_on.
  *
- * @return 0, or -ENOENT.
+ * @return 0; -ENOENT; -EAGAIN: nothing was done, thousands of messages wait for its worker already.
  */
 int camera_table_stop(struct camera_table *table, const char *id);
 

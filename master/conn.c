@@ -236,10 +236,16 @@ static void answer_stop(struct conn *c)
 {
     const char *id = c->head.request.path + strlen(ROUTE_API_STREAM_PREFIX);
     const char *message;
-    if (!access_allows_change(c->server->conf, &c->head.request, &message))
+    if (!access_allows_change(c->server->conf, &c->head.request, &message)) {
         answer_error(c, HTTP_ERROR_ORIGIN_NOT_ALLOWED, "", NULL, message);
-    else if (camera_table_stop(c->server->cameras, id) != 0)
+        return;
+    }
+    int rc = camera_table_stop(c->server->cameras, id);
+    if (rc == -ENOENT)
         answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream of this ID");
+    else if (rc != 0)
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL,
+                     "thousands of requests wait for this stream's worker; try again in a moment");
     else
         answer(c, http_reply_head(c->output, 204, c->head.request.origin, ""));
 }

@@ -28,7 +28,6 @@ enum request_method {
 /* clang-format off */
 /* The headers that somebody here reads.  X(member, name, size).  A longer value counts as absent. */
 #define REQUEST_HEADERS(X)                                                        \
-    X(host,                 "Host",                           IPC_HEADER_MAX)     \
     X(origin,               "Origin",                         IPC_HEADER_MAX)     \
     X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
     X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \

@@ -25,7 +25,7 @@
     X(gop_overflows_total,         counter, gop_overflows,         1,    "Groups of pictures bigger than gop_max_bytes.") \
     X(lost_packets_total,          counter, packets_lost,          1,    "RTP packets that never came.") \
     X(damaged_frames_total,        counter, frames_damaged,        1,    "Video frames with lost packets, or after such a frame up to the next key frame.") \
-    X(viewers,                     gauge,   clients,               1,    "Viewers and snapshot requests.") \
+    X(viewers,                     gauge,   viewers,               1,    "Viewers, of streams and MJPEG.") \
     X(frames_per_second,           gauge,   frame_rate_mhz,        1000, "Frame rate that the camera states.") \
     X(key_frame_interval_seconds,  gauge,   key_frame_interval_ms, 1000, "Between the last two key frames.")
 

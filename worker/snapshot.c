@@ -242,24 +242,31 @@ static const char *error_text(int error)
     return error == -ENOTSUP ? "the picture cannot be decoded" : "out of memory";
 }
 
+static enum http_error error_code(int error)
+{
+    return error == -ENOTSUP ? HTTP_ERROR_UNSUPPORTED_CODEC : HTTP_ERROR_OVERLOADED;
+}
+
 static void report_error(struct snapshot *s, int error)
 {
     if (error != 0)
-        snapshot_fail_waiting(
-            s, INT64_MAX, error == -ENOTSUP ? HTTP_ERROR_UNSUPPORTED_CODEC : HTTP_ERROR_OVERLOADED,
-            error_text(error));
+        snapshot_fail_waiting(s, INT64_MAX, error_code(error), error_text(error));
 }
 
-/* MJPEG clients whose picture could not be made: it would be tried again at once, for ever. */
-static void end_unserved(struct snapshot *s)
+/* Whose picture could not be made; the other sizes may have been.  MJPEG clients would have it
+ * tried again at once, for ever. */
+static void fail_unserved(struct snapshot *s)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        if (!snapshot_client_is_streaming(s->clients[i]))
-            continue;
+    for (size_t i = 0; i < s->count && s->render.error != 0; i++) {
         const struct rendition *w = wanted_of(s, s->clients[i], &s->render.set);
         const struct rendered *r = w != NULL ? rendered_set_find(&s->render.set, w) : NULL;
-        if (r != NULL && r->jpeg == NULL)
+        if (r == NULL || r->jpeg != NULL)
+            continue;
+        if (snapshot_client_is_streaming(s->clients[i]))
             snapshot_client_end(s->clients[i], error_text(s->render.error));
+        else
+            snapshot_client_fail(s->clients[i], error_code(s->render.error),
+                                 error_text(s->render.error));
     }
 }
 
@@ -274,8 +281,7 @@ static void on_rendered(uv_work_t *work, int status)
         render_job_reset(&s->render);
     } else {
         av_frame_unref(s->render.frame);
-        report_error(s, s->render.error);
-        end_unserved(s);
+        fail_unserved(s);
         take_rendered(s);
         answer(s);
     }
@@ -476,7 +482,9 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
     note_request(s);
     if (full)
         snapshot_client_fail(c, HTTP_ERROR_OVERLOADED, "too many snapshots at a time");
-    else
+    if (s->count > 2 * SNAPSHOT_CLIENTS_MAX)
+        snapshot_client_close(c); /* no time for it to read its answer: descriptors are bounded */
+    if (!full)
         pump(s);
 }
 

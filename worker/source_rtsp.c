@@ -20,6 +20,7 @@
 #define REPORT_INTERVAL_US 5000000 /* some cameras stop without receiver reports */
 #define TEARDOWN_US 500000
 #define BYE_US 1000000
+#define UNNUMBERED_TOLD 10 /* fewer may be a slip */
 
 struct track_state {
     struct source_rtsp *source;
@@ -247,7 +248,7 @@ static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data,
     } else {
         s->heard = true;
         rtp_receiver_packet(k->receiver, data, len, now_us);
-        if (!k->unnumbered_told && rtp_receiver_stats(k->receiver)->unnumbered > 0) {
+        if (!k->unnumbered_told && rtp_receiver_stats(k->receiver)->unnumbered >= UNNUMBERED_TOLD) {
             k->unnumbered_told = true;
             log_info(NULL,
                      "rtp: the sequence number of %s stands still: packets taken as they come",

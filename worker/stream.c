@@ -88,7 +88,7 @@ static void set_state(struct stream *s, enum ipc_camera_state state, uint32_t re
     s->events.on_state(s->events.ctx, &report);
 }
 
-static size_t viewers(const struct stream *s)
+static size_t clients(const struct stream *s)
 {
     return outputs_waiting(s->outputs) + outputs_streaming(s->outputs);
 }
@@ -269,7 +269,7 @@ static bool connecting_for_too_long(const struct stream *s)
 static void check_idle(struct stream *s)
 {
     int64_t now_ms = clock_ms();
-    if (viewers(s) > 0 || s->always_on)
+    if (clients(s) > 0 || s->always_on)
         s->wanted_ms = now_ms;
     bool connected = s->state == IPC_CAMERA_STREAMING || s->state == IPC_CAMERA_CONNECTING;
     int64_t idle_ms = connected ? s->limits.idle_timeout_ms : FAILED_IDLE_MS;
@@ -420,8 +420,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .join = out.join,
         .snapshot = outputs_snapshot_times(stream->outputs),
         .key_frame_interval_ms = stream->key_frame_interval_ms,
-        .clients = (uint32_t)viewers(stream),
-        .snapshots = (uint32_t)outputs_snapshots(stream->outputs),
+        .viewers = (uint32_t)(clients(stream) - outputs_snapshots(stream->outputs)),
         .audio_codec = stream->has_audio ? fourcc("mp4a") : 0,
     };
     if (stream->source != NULL && !stream->source_closing) {

@@ -131,18 +131,18 @@ def delete(gateway, stream, **headers):
     return request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE", headers)
 
 
-def test_web_pages_of_others_cannot_stop_a_stream(gateway, camera):
+def test_web_pages_cannot_stop_a_stream(gateway, camera):
+    """Of whatever origin: a page whose name was made to lead here (DNS rebinding) has the server's own."""
     here = f"gateway.example:{gateway.snapshot_port}"
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)
         stream = api(gateway)["streams"][0]["id"]
-        for origin in ("http://evil.example", f"http://gateway.example:{gateway.flv_port}", "null",
-                       "http://" + "a" * 500 + ".example"):
+        for origin in ("http://evil.example", "http://" + here, "null", "http://" + "a" * 500 + ".example"):
             answer = delete(gateway, stream, Host=here, Origin=origin)
             assert (answer.status, answer.code) == (403, "origin_not_allowed"), origin
             assert "Origin" in answer.error["message"]
         viewer.wait_more(5)
-        assert delete(gateway, stream, Host=here, Origin="http://" + here).status == 204
+        assert delete(gateway, stream, Host=here).status == 204
         viewer.wait_closed()
 
 

@@ -167,4 +167,21 @@ static inline void check_status(const struct answer *a, const char *status)
         fail_msg("%.400s", a->data);
 }
 
+/* Parts of a multipart answer so far; *last is the newest picture's number. */
+static inline int count_parts(const struct answer *a, int *last)
+{
+    int parts = 0;
+    const char *p = a->data;
+    while ((p = memmem(p, a->len - (size_t)(p - a->data), "Content-Length: ", 16)) != NULL) {
+        size_t len = (size_t)atoi(p + 16);
+        const char *body = strstr(p, "\r\n\r\n");
+        if (body == NULL || (size_t)(body + 4 - a->data) + len > a->len)
+            break;
+        *last = read_number(body + 4, len, WIDTH, HEIGHT);
+        p = body + 4 + len;
+        parts++;
+    }
+    return parts;
+}
+
 #endif /* TEST_UNIT_SNAPSHOT_BENCH_H */

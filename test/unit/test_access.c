@@ -128,23 +128,15 @@ static bool may_change(const char *headers)
     return allowed;
 }
 
-static void test_only_own_pages_change_something(void **state)
+static void test_no_page_changes_something(void **state)
 {
     char longer[512];
     use("", "");
     assert_true(may_change("Host: gw:8006\r\n"));
-    assert_true(may_change("Host: gw:8006\r\nOrigin: http://gw:8006\r\n"));
-    assert_true(may_change("Origin: https://GW.example\r\nHost: gw.example\r\n"));
-    assert_true(may_change("Host: [::1]:8006\r\nOrigin: http://[::1]:8006\r\n"));
-    assert_false(may_change("Host: gw:8006\r\nOrigin: http://gw:8005\r\n"));
-    assert_false(may_change("Host: gw:8006\r\nOrigin: http://gw\r\n"));
-    assert_false(may_change("Host: gw:8006\r\nOrigin: http://gw:80061\r\n"));
+    assert_false(may_change("Host: gw:8006\r\nOrigin: http://gw:8006\r\n"));
     assert_false(may_change("Host: gw:8006\r\nOrigin: http://evil.example\r\n"));
-    assert_false(may_change("Host: gw:8006\r\nOrigin: gw:8006\r\n"));
     assert_false(may_change("Host: gw:8006\r\nOrigin: null\r\n"));
     assert_false(may_change("Host: gw:8006\r\nOrigin:\r\n"));
-    assert_false(may_change("Host:\r\nOrigin: http://\r\n"));
-    assert_false(may_change("Origin: http://gw:8006\r\n"));
     /* One that is too long to be kept is not none. */
     (void)snprintf(longer, sizeof(longer), "Host: gw:8006\r\nOrigin: http://%0*d.example\r\n",
                    2 * IPC_HEADER_MAX, 0);
@@ -167,7 +159,7 @@ int main(void)
         cmocka_unit_test(test_signature_is_hmac_sha256),
         cmocka_unit_test(test_signed_urls),
         cmocka_unit_test(test_changed_expiry_is_refused),
-        cmocka_unit_test(test_only_own_pages_change_something),
+        cmocka_unit_test(test_no_page_changes_something),
         cmocka_unit_test(test_who_has_a_token_may_change_something_from_any_page),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -89,7 +89,7 @@ static void test_streams(void **state)
     named.stats.width = 1280;
     named.stats.height = 720;
     named.stats.frame_rate_mhz = 12500;
-    named.stats.clients = 7;
+    named.stats.viewers = 7;
     named.bit_rate_bps = 4000000;
     fill(&other, "0123456789abcdef", "rtsp://10.0.0.7/s");
     other.refusal = HTTP_ERROR_CAMERA_UNAUTHORIZED;
