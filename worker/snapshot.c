@@ -482,7 +482,7 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
     note_request(s);
     if (full)
         snapshot_client_fail(c, HTTP_ERROR_OVERLOADED, "too many snapshots at a time");
-    if (s->count > 2 * SNAPSHOT_CLIENTS_MAX)
+    if (s->count > (size_t)2 * SNAPSHOT_CLIENTS_MAX)
         snapshot_client_close(c); /* no time for it to read its answer: descriptors are bounded */
     if (!full)
         pump(s);
