@@ -30,8 +30,9 @@ BROWSER_PLAYERS = {"mpegts.js": ("mpegts.js", {"enableStashBuffer": False}), "mp
 
 
 def wait_for_join_time(camera):
-    wait_for(lambda: (time.monotonic() - camera.began) % GOP_S >= JOIN_S, 60, "the GOP to be old enough", 0.01)
-    wait_for(lambda: (time.monotonic() - camera.began) % GOP_S < JOIN_S + 1, 60, "the join's time", 0.01)
+    def gop_age():
+        return (time.monotonic() - camera.began) % GOP_S
+    wait_for(lambda: JOIN_S <= gop_age() < JOIN_S + 1, 60, "the GOP to be old enough", 0.01)
 
 
 def behind_ms(camera, at, grey):
