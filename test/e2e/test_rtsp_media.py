@@ -189,6 +189,22 @@ def test_tcp_sequence_numbers_that_stand_still(number):
     assert result.errors.count("stands still") == 2  # told once for each track
 
 
+@pytest.mark.parametrize("repeats", [{"video": 9, "audio": 10}, {"video": 10, "audio": 9}], ids=["audio", "video"])
+def test_ten_repeated_sequence_numbers_are_told(repeats):
+    """Of the track that has them, once; fewer may be slips."""
+    class Slips(Script):
+        sent = {"video": 0, "audio": 0}
+
+        def wrap(self, session, track, packet):
+            number = max(0, self.sent[track] - repeats[track])
+            self.sent[track] += 1
+            return super().wrap(session, track, packet[:2] + struct.pack(">H", number) + packet[4:])
+    result, _ = assert_reads(Slips(), video=60, seconds=30)
+    assert len(result.video) > 15 and len(result.audio) > 15
+    told = {track: result.errors.count(f"sequence number of {track} stands still") for track in repeats}
+    assert told == {track: int(count == 10) for track, count in repeats.items()}
+
+
 # --- RTCP -------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("options", [(), ("--udp",)], ids=["tcp", "udp"])
