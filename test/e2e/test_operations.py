@@ -7,11 +7,13 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
 from conftest import QUICK
-from lib.http import Viewer, request, stream_target
+from lib.gateway import remote_ports
+from lib.http import Answer, Viewer, connect, head_bytes, read_all, request, stream_target
 from lib.snapshot import MjpegViewer
 from lib.wait import holds_for, wait_for
 
@@ -202,6 +204,41 @@ def test_snapshots_are_no_viewers(make_gateway, camera):
             second.wait_frames(2)
             poll(10)
             assert gateway.get(camera.url()).code == "too_many_viewers"
+
+
+def test_snapshots_that_wait_are_no_viewers(make_gateway, camera):
+    """A camera that sends nothing yet: who waits for one picture stands in no count and needs no viewer's place."""
+    gateway = make_gateway("[server]\nmax_viewers_per_camera = 2\nmax_viewers = 2\n"
+                           "[camera]\nconnect_timeout_ms = 200000\nidle_timeout_ms = 1000\n")
+    camera.muted.set()
+
+    def viewers():
+        now = metrics(gateway)
+        return [stream["viewers"] for stream in api(gateway)["streams"]] + [
+            count for (name, _), count in now.items() if name in ("cam_httpflv_viewers", "cam_httpflv_camera_viewers")]
+
+    with ExitStack() as stack:
+        waiting = []
+
+        def ask_for_picture():
+            sock = stack.enter_context(connect(gateway.snapshot_port, 200))
+            sock.sendall(head_bytes(stream_target(camera.url(), path="/snapshot")))
+            waiting.append(sock)
+            ports = {sock.getsockname()[1] for sock in waiting}
+            worker = wait_for(lambda: gateway.worker_of(camera.port), 30, "the worker to connect")[0]
+            wait_for(lambda: ports <= remote_ports(worker), 30, "the worker to have the request")
+        for _ in range(3):
+            ask_for_picture()
+        viewer = stack.enter_context(gateway.view(camera.url()))
+        wait_for(lambda: viewers() == [1] * 3, 30, viewers)
+        pictures = stack.enter_context(MjpegViewer(gateway, camera.url()))
+        wait_for(lambda: viewers() == [2] * 3, 30, viewers)
+        assert gateway.get(camera.url()).code == "too_many_viewers"
+        ask_for_picture()
+        camera.muted.clear()
+        assert [Answer(read_all(sock)).status for sock in waiting] == [200] * 4
+        viewer.wait_frames(2)
+        wait_for(lambda: pictures.parts, 60, "a picture for the MJPEG viewer")
 
 
 def test_requests_per_client(make_gateway):

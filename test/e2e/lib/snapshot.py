@@ -94,7 +94,9 @@ class MjpegViewer:
             with self._sock.makefile("rb") as stream:
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
-                    head += stream.readline()
+                    line = stream.readline()
+                    assert line, "closed without an answer"
+                    head += line
                 self.status, self.headers, _ = parse_head(head[:-4])
                 kind, _, boundary = self.headers["content-type"].partition("; boundary=")
                 assert kind == "multipart/x-mixed-replace"
