@@ -99,15 +99,27 @@ static inline struct ipc_client request_of(uint32_t kind)
         .kind = kind, .quality = 90, .fps = 5, .accepted_us = clock_us(), .peer = "[::1]:1"};
 }
 
-static inline struct answer *ask(struct bench *b, const struct ipc_client *request)
+/* @return the socket that the answer comes over.  Caller owns. */
+static inline int send_request(struct bench *b, const struct ipc_client *request)
 {
-    struct answer *a = calloc(1, sizeof(*a));
     int sv[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
-    a->fd = sv[0];
     snapshot_add(b->snapshot, &sv[1], request);
     assert_int_equal(sv[1], -1);
+    return sv[0];
+}
+
+/* fd is Moved. */
+static inline struct answer *answer_new(int fd)
+{
+    struct answer *a = calloc(1, sizeof(*a));
+    a->fd = fd;
     return a;
+}
+
+static inline struct answer *ask(struct bench *b, const struct ipc_client *request)
+{
+    return answer_new(send_request(b, request));
 }
 
 static inline void take(struct answer *a)

@@ -6,6 +6,12 @@
 #include "worker/snapshot_client.h"
 #include "worker/snapshot_render.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#define FLOOD_MAX (2 * SNAPSHOT_CLIENTS_MAX) /* who waits, and who reads that too many do */
+
 /* What the ring holds between video frames. */
 static void push_audio(struct bench *b)
 {
@@ -301,6 +307,52 @@ static void test_overload(void **state)
     bench_close(&b);
 }
 
+static void need_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_max < count)
+        skip();
+    if (limit.rlim_cur < count)
+        limit.rlim_cur = count;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Closed by the other side, not only shut down for writing? */
+static bool is_closed(int fd)
+{
+    struct pollfd p = {.fd = fd};
+    assert_return_code(poll(&p, 1, 0), errno);
+    return (p.revents & POLLHUP) != 0;
+}
+
+/* Who comes when as many are being refused as may wait holds no descriptor. */
+static void test_flood(void **state)
+{
+    struct bench b;
+    int fds[FLOOD_MAX + 10];
+    size_t count = sizeof(fds) / sizeof(fds[0]);
+    need_descriptors(2 * count + 100);
+    bench_open(&b, AV_CODEC_ID_H264, 20, 0);
+    b.limits.connect_timeout_ms = 60000;
+    struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
+    for (size_t i = 0; i < count; i++)
+        fds[i] = send_request(&b, &r);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(is_closed(fds[i]), i >= FLOOD_MAX);
+    push(&b, 1);
+    for (size_t i = 0; i < count; i++) {
+        struct answer *a = answer_new(fds[i]);
+        assert_true(wait_for(&b, a, 20000));
+        if (i < FLOOD_MAX)
+            check_status(a, i < SNAPSHOT_CLIENTS_MAX ? "200" : "503");
+        answer_free(a);
+    }
+    (void)uv_run(&b.loop, UV_RUN_NOWAIT); /* it sees the last ones go */
+    assert_int_equal(ask_number(&b), 0);
+    bench_close(&b);
+}
+
 static void test_failures(void **state)
 {
     struct bench b;
@@ -340,11 +392,11 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_newest),   cmocka_unit_test(test_reuse),
-        cmocka_unit_test(test_shared),   cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_damaged),  cmocka_unit_test(test_older),
-        cmocka_unit_test(test_timeout),  cmocka_unit_test(test_overload),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_newest),  cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_shared),  cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_damaged), cmocka_unit_test(test_older),
+        cmocka_unit_test(test_timeout), cmocka_unit_test(test_overload),
+        cmocka_unit_test(test_flood),   cmocka_unit_test(test_failures),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
