@@ -1,10 +1,19 @@
-"""Bounds: cameras, viewers, slow viewers."""
+"""Bounds: cameras, viewers, slow viewers, workers that hang."""
+import collections
+import json
+import os
 import resource
+import select
+import shutil
+import signal
 import socket
+
+import pytest
 
 from conftest import QUICK
 from lib import processes
-from lib.http import Answer, connect, head_bytes, read_all, request, stream_target
+from lib.gateway import binary
+from lib.http import Answer, connect, exchange, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
 
@@ -133,3 +142,95 @@ def test_answers_that_nobody_takes_are_bounded(make_gateway):
             sock.close()
     assert b"HTTP/1.1 200" in statuses and b"HTTP/1.1 503" in statuses
     wait_for(lambda: request(gateway.snapshot_port, "/metrics", "HEAD").status == 200, 30, "room again")
+
+
+# --- workers that read nothing and do not leave (test/tools/hanging_nursery.c) ----------------------------------------
+
+LEAVING_MAX = 64  # master/camera.c
+OUTBOX_MAX = 8192  # master/outbox.h
+
+
+@pytest.fixture
+def hanging(make_gateway, tmp_path):
+    """A gateway of two cameras at most whose workers hang until wake()."""
+    program = shutil.copy(binary(), tmp_path)  # it starts the nursery that lies beside it
+    os.symlink(binary("test/hanging_nursery"), tmp_path / "cam-httpflv-worker")
+    return make_gateway("[server]\nmax_cameras = 2\nspare_workers = 0\n", program=program)
+
+
+def wake(gateway):
+    """From now on workers close each client without a word, and leave when told to."""
+    os.kill(gateway.nursery(), signal.SIGUSR1)
+
+
+def head_for(number, path="/"):
+    return head_bytes(stream_target(f"rtsp://127.0.0.1:9/{number}", path=path))
+
+
+def streams(gateway):
+    """ID -> state."""
+    found = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+    return {stream["id"]: stream["state"] for stream in found}
+
+
+def stop(gateway, stream):
+    return request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE")
+
+
+def start_stream(gateway, number):
+    """-> its ID, once its worker is there."""
+    before = streams(gateway)
+    with connect(gateway.flv_port) as client:
+        client.sendall(head_for(number))
+        wait_for(lambda: list(streams(gateway).values()) == ["streaming"] * (len(before) + 1), 30,
+                 lambda: streams(gateway), interval=0.002)
+    return (streams(gateway).keys() - before.keys()).pop()
+
+
+def test_workers_that_do_not_leave_are_bounded(hanging):
+    """Streams that are stopped and started in a loop start no end of processes; running ones take more viewers."""
+    running = start_stream(hanging, 0)
+    for number in range(1, LEAVING_MAX + 2):  # with the running one: max_cameras and as many more
+        assert stop(hanging, start_stream(hanging, number)).status == 204
+    answer = Answer(exchange(hanging.flv_port, head_for(LEAVING_MAX + 2)))
+    assert (answer.status, answer.code) == (503, "overloaded")
+    assert "still leaving" in answer.error["message"] and int(answer.headers["retry-after"]) >= 1
+    assert list(streams(hanging)) == [running]
+    with connect(hanging.flv_port, 60) as viewer:
+        viewer.sendall(head_for(0))
+        wake(hanging)
+        assert read_all(viewer) == b""  # handed over
+    wait_for(lambda: exchange(hanging.flv_port, head_for(LEAVING_MAX + 2)) == b"", 30, "room for another camera")
+
+
+def fill_outbox(gateway, number):
+    """Ask for pictures of that camera until its worker's outbox takes no more. -> the answer that says so."""
+    newest = collections.deque()
+    try:
+        for _ in range(2 * OUTBOX_MAX):
+            newest.append(connect(gateway.snapshot_port))
+            newest[-1].sendall(head_for(number, "/snapshot"))
+            if len(newest) > 50:  # so that not all sockets are open at a time
+                with newest.popleft() as oldest:
+                    if select.select([oldest], [], [], 0)[0]:
+                        return Answer(read_all(oldest))
+    finally:
+        for sock in newest:
+            sock.close()
+    raise AssertionError("the outbox has no bound")
+
+
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 2 * OUTBOX_MAX, reason="needs more descriptors")
+def test_stream_whose_worker_takes_no_more_messages_cannot_be_stopped(hanging):
+    """DELETE says so, and works when the worker reads again."""
+    stream = start_stream(hanging, 0)
+    answer = fill_outbox(hanging, 0)
+    assert (answer.status, answer.code) == (503, "overloaded")
+    assert "cannot take more requests" in answer.error["message"]
+    answer = stop(hanging, stream)
+    assert (answer.status, answer.code) == (503, "overloaded")
+    assert "stream's worker" in answer.error["message"] and int(answer.headers["retry-after"]) >= 1
+    assert streams(hanging) == {stream: "streaming"}  # nothing was done
+    wake(hanging)
+    wait_for(lambda: stop(hanging, stream).status == 204, 60, "the outbox to have room")
+    assert streams(hanging) == {}

@@ -37,14 +37,16 @@ class Gateway:
     config    text of the configuration file, or None to start without one
     secrets   strings that must never appear in the log (every test's passwords)
     prefix    command words in front of the binary (taskset, …)
+    program   the binary, when it is not the one that was built
     """
 
-    def __init__(self, directory, config=None, args=(), env=None, secrets=(), prefix=(), log_level="debug"):
+    def __init__(self, directory, config=None, args=(), env=None, secrets=(), prefix=(), log_level="debug",
+                 program=None):
         self.flv_port, self.snapshot_port = free_port(), free_port()
         self.secrets = list(secrets)
         self.directory = str(directory)
         self.log_path = os.path.join(self.directory, f"gateway-{self.flv_port}.log")
-        self.command = [*prefix, binary(), "--bind", "127.0.0.1", "--flv-port", str(self.flv_port),
+        self.command = [*prefix, program or binary(), "--bind", "127.0.0.1", "--flv-port", str(self.flv_port),
                         "--snapshot-port", str(self.snapshot_port), "--log-level", log_level, *args]
         self.config_path = None
         if config is not None:
