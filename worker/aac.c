@@ -102,6 +102,20 @@ void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int chann
     record[1] = (uint8_t)((index & 1) << 7 | channels << 3);
 }
 
+/*
+ * ID_SCE (000) or ID_CPE (001) and its element_instance_tag 0; for a pair common_window 0; then for
+ * each channel 22 zero bits (global_gain, ics_info of a long window with max_sfb 0, no pulse, TNS
+ * or gain control data); ID_END (111).
+ */
+const uint8_t *aac_silent_frame(int channels, size_t *len)
+{
+    static const uint8_t mono[] = {0, 0, 0, 0x07};
+    static const uint8_t stereo[] = {0x20, 0, 0, 0, 0, 0, 0x0e};
+    assert(channels == 1 || channels == 2);
+    *len = channels == 1 ? sizeof(mono) : sizeof(stereo);
+    return channels == 1 ? mono : stereo;
+}
+
 int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts)
 {
     struct bits b = {.data = data, .len = len * 8};

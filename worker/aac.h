@@ -36,6 +36,16 @@ bool aac_config_is_plain(const struct aac_config *config);
 /** Write the two bytes for LC.  sample_rate must have an index, channels be 1 or 2. */
 void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int channels);
 
+/**
+ * A frame that is silent and needs no frame before it: one raw_data_block (ISO/IEC 14496-3,
+ * 4.4.2.1) of a single channel or a channel pair element without any spectral data.
+ *
+ * @param channels  1 or 2.
+ * @param len       set to its bytes.
+ * @return static storage.
+ */
+const uint8_t *aac_silent_frame(int channels, size_t *len);
+
 /** @return the samplingFrequencyIndex of a rate, or -1. */
 int aac_rate_index(int sample_rate);
 

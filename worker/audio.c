@@ -57,7 +57,7 @@ int audio_open(struct audio **audio, const AVCodecParameters *par, audio_emit_fn
     if (rc == 0 && format.pass_through) {
         rc = audio_passthrough_open(&a->pass, format.sample_rate, format.channels, emit, ctx);
     } else if (rc == 0) {
-        rc = audio_encoder_open(&a->encoder, format.sample_rate, format.channels, emit, ctx);
+        rc = audio_encoder_open(&a->encoder, &format, emit, ctx);
         if (rc == 0)
             rc = audio_transcoder_open(&a->transcoder, a->par, a->encoder);
     }

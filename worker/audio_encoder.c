@@ -34,7 +34,7 @@ struct audio_encoder {
     void *ctx;
 };
 
-static int open_codec(struct audio_encoder *e, int sample_rate, int channels)
+static int open_codec(struct audio_encoder *e, const struct audio_format *format)
 {
     const AVCodec *aac = avcodec_find_encoder_by_name("aac");
     if (aac == NULL)
@@ -42,13 +42,14 @@ static int open_codec(struct audio_encoder *e, int sample_rate, int channels)
     AVCodecContext *codec = e->codec = avcodec_alloc_context3(aac);
     if (codec == NULL)
         return -ENOMEM;
-    int64_t per_channel = FFMIN(BIT_RATE_MAX, BITS_PER_SAMPLE * sample_rate);
-    codec->sample_rate = sample_rate;
+    int64_t per_channel = FFMIN(BIT_RATE_MAX, BITS_PER_SAMPLE * format->sample_rate);
+    codec->sample_rate = format->sample_rate;
     codec->sample_fmt = AV_SAMPLE_FMT_FLTP;
-    codec->time_base = (AVRational){1, sample_rate};
-    codec->bit_rate = per_channel * channels;
+    codec->time_base = (AVRational){1, format->sample_rate};
+    codec->bit_rate = per_channel * format->channels;
+    codec->cutoff = format->bandwidth_hz;
     codec->thread_count = 1;
-    av_channel_layout_default(&codec->ch_layout, channels);
+    av_channel_layout_default(&codec->ch_layout, format->channels);
     (void)av_opt_set(codec->priv_data, "aac_coder", "fast", 0);
     int rc = avcodec_open2(codec, aac, NULL);
     if (rc < 0)
@@ -81,17 +82,18 @@ static int make_config(struct audio_encoder *e)
     return 0;
 }
 
-int audio_encoder_open(struct audio_encoder **encoder, int sample_rate, int channels,
+int audio_encoder_open(struct audio_encoder **encoder, const struct audio_format *format,
                        audio_emit_fn *emit, void *ctx)
 {
-    assert(aac_rate_index(sample_rate) >= 0 && (channels == 1 || channels == 2));
+    assert(aac_rate_index(format->sample_rate) >= 0);
+    assert(format->channels == 1 || format->channels == 2);
     *encoder = NULL;
     struct audio_encoder *e = calloc(1, sizeof(*e));
     if (e == NULL)
         return -ENOMEM;
     e->emit = emit;
     e->ctx = ctx;
-    int rc = open_codec(e, sample_rate, channels);
+    int rc = open_codec(e, format);
     if (rc == 0)
         rc = make_frame(e);
     if (rc == 0)

@@ -9,16 +9,17 @@
 #define WORKER_AUDIO_ENCODER_H
 
 #include "worker/audio.h"
+#include "worker/audio_format.h"
 
 struct audio_encoder;
 
 /**
- * @param encoder      set on success.  Caller owns; audio_encoder_close().
- * @param sample_rate  one that has an AAC index, at most 48000.
- * @param channels     1 or 2.
+ * @param encoder  set on success.  Caller owns; audio_encoder_close().
+ * @param format   a rate that has an AAC index, at most 48000; nothing above the bandwidth is
+ *                 encoded.  Borrowed for the call.
  * @return 0; -ENOTSUP no encoder for this; -ENOMEM.
  */
-int audio_encoder_open(struct audio_encoder **encoder, int sample_rate, int channels,
+int audio_encoder_open(struct audio_encoder **encoder, const struct audio_format *format,
                        audio_emit_fn *emit, void *ctx);
 
 /** @return Shared, never NULL. */

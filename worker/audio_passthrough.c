@@ -9,7 +9,6 @@
 #include "worker/audio_passthrough.h"
 
 #include "worker/aac.h"
-#include "worker/audio_encoder.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,9 +25,8 @@
 struct audio_passthrough {
     int sample_rate;
     struct codec_config *config;
-    struct frame *silence; /* NULL until needed */
-    int64_t start_us;      /* moves slowly */
-    int64_t frames;        /* sent since start_us */
+    int64_t start_us; /* moves slowly */
+    int64_t frames;   /* sent since start_us */
     bool started;
     audio_emit_fn *emit;
     void *ctx;
@@ -107,35 +105,15 @@ static int send_frame(struct audio_passthrough *p, const uint8_t *data, size_t l
     return 0;
 }
 
-/* audio_emit_fn of the encoder below: the last frame it gives stays. */
-static void keep_silence(void *ctx, struct frame *frame)
-{
-    struct audio_passthrough *p = ctx;
-    frame_unref(&p->silence);
-    p->silence = frame;
-}
-
-static int make_silence(struct audio_passthrough *p)
-{
-    struct audio_encoder *encoder = NULL;
-    int rc = audio_encoder_open(&encoder, p->sample_rate, p->config->channels, keep_silence, p);
-    if (rc == 0) /* the first frames hold the encoder's priming */
-        rc = audio_encoder_write(encoder, NULL, INT64_C(4) * AAC_FRAME_SAMPLES, 0);
-    audio_encoder_close(&encoder);
-    return rc != 0 ? rc : p->silence != NULL ? 0 : -ENOTSUP;
-}
-
 int audio_passthrough_silence(struct audio_passthrough *pass, int64_t duration_us,
                               int64_t received_us)
 {
+    size_t len;
+    const uint8_t *silence = aac_silent_frame(pass->config->channels, &len);
     int64_t n = duration_us * pass->sample_rate / (INT64_C(1000000) * AAC_FRAME_SAMPLES);
-    int rc = n > 0 && pass->silence == NULL ? make_silence(pass) : 0;
-    if (rc == -ENOTSUP) { /* no encoder for this rate: a hole is the best there is */
-        audio_passthrough_skip(pass, duration_us);
-        return 0;
-    }
+    int rc = 0;
     for (; n > 0 && rc == 0; n--)
-        rc = send_frame(pass, pass->silence->data, pass->silence->len, received_us);
+        rc = send_frame(pass, silence, len, received_us);
     return rc;
 }
 
@@ -176,7 +154,6 @@ static int follow_header(struct audio_passthrough *p, const struct aac_config *c
     p->sample_rate = config->sample_rate;
     codec_config_unref(&p->config);
     p->config = changed;
-    frame_unref(&p->silence);
     return 0;
 }
 
@@ -217,6 +194,5 @@ void audio_passthrough_close(struct audio_passthrough **pass)
     if (p == NULL)
         return;
     codec_config_unref(&p->config);
-    frame_unref(&p->silence);
     free(p);
 }

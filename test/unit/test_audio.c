@@ -3,6 +3,7 @@
  * packets and parameters that are broken.  AUDIO_VERBOSE=1 prints what is measured.
  */
 #include "test/unit/audio_tools.h"
+#include "worker/aac.h"
 
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
@@ -39,26 +40,26 @@ struct codec_case {
                 .bit_rate = (bits), .code_size = (code)}}
 
 static const struct codec_case codec_cases[] = {
-    CODEC("G.711 A-law", "pcm_alaw", 8000, 1, 0, 0, 32000, 33, false),
-    CODEC("G.711 u-law", "pcm_mulaw", 8000, 1, 0, 0, 32000, 33, false),
-    CODEC("G.711 A-law stereo", "pcm_alaw", 8000, 2, 0, 0, 32000, 33, false),
-    CODEC("G.711 A-law 16 kHz", "pcm_alaw", 16000, 1, 0, 0, 32000, 33, false),
+    CODEC("G.711 A-law", "pcm_alaw", 8000, 1, 0, 0, 48000, 33, false),
+    CODEC("G.711 u-law", "pcm_mulaw", 8000, 1, 0, 0, 48000, 33, false),
+    CODEC("G.711 A-law stereo", "pcm_alaw", 8000, 2, 0, 0, 48000, 33, false),
+    CODEC("G.711 A-law 16 kHz", "pcm_alaw", 16000, 1, 0, 0, 48000, 33, false),
     CODEC("G.711 A-law 48 kHz", "pcm_alaw", 48000, 1, 0, 0, 48000, 33, false),
-    CODEC("G.722", "g722", 16000, 1, 64000, 0, 32000, 33, false),
-    CODEC("G.726 16 kbit/s", "g726", 8000, 1, 16000, 2, 32000, 8, false),
-    CODEC("G.726 24 kbit/s", "g726", 8000, 1, 24000, 3, 32000, 15, false),
-    CODEC("G.726 32 kbit/s", "g726", 8000, 1, 32000, 4, 32000, 20, false),
-    CODEC("G.726 40 kbit/s", "g726", 8000, 1, 40000, 5, 32000, 25, false),
-    CODEC("G.726LE 16 kbit/s", "g726le", 8000, 1, 16000, 2, 32000, 8, false),
-    CODEC("G.726LE 24 kbit/s", "g726le", 8000, 1, 24000, 3, 32000, 15, false),
-    CODEC("G.726LE 32 kbit/s", "g726le", 8000, 1, 32000, 4, 32000, 20, false),
-    CODEC("G.726LE 40 kbit/s", "g726le", 8000, 1, 40000, 5, 32000, 25, false),
+    CODEC("G.722", "g722", 16000, 1, 64000, 0, 48000, 33, false),
+    CODEC("G.726 16 kbit/s", "g726", 8000, 1, 16000, 2, 48000, 8, false),
+    CODEC("G.726 24 kbit/s", "g726", 8000, 1, 24000, 3, 48000, 15, false),
+    CODEC("G.726 32 kbit/s", "g726", 8000, 1, 32000, 4, 48000, 20, false),
+    CODEC("G.726 40 kbit/s", "g726", 8000, 1, 40000, 5, 48000, 25, false),
+    CODEC("G.726LE 16 kbit/s", "g726le", 8000, 1, 16000, 2, 48000, 8, false),
+    CODEC("G.726LE 24 kbit/s", "g726le", 8000, 1, 24000, 3, 48000, 15, false),
+    CODEC("G.726LE 32 kbit/s", "g726le", 8000, 1, 32000, 4, 48000, 20, false),
+    CODEC("G.726LE 40 kbit/s", "g726le", 8000, 1, 40000, 5, 48000, 25, false),
     CODEC("Opus", "libopus", 48000, 1, 32000, 0, 48000, 20, false),
     CODEC("Opus stereo", "libopus", 48000, 2, 64000, 0, 48000, 20, false),
     CODEC("MP2", "mp2", 48000, 2, 128000, 0, 48000, 25, false),
-    CODEC("MP2 mono", "mp2", 16000, 1, 64000, 0, 32000, 30, false),
+    CODEC("MP2 mono", "mp2", 16000, 1, 64000, 0, 48000, 30, false),
     CODEC("MP3", "libmp3lame", 44100, 2, 128000, 0, 44100, 30, false),
-    CODEC("MP3 mono", "libmp3lame", 16000, 1, 32000, 0, 32000, 25, false),
+    CODEC("MP3 mono", "libmp3lame", 16000, 1, 32000, 0, 48000, 25, false),
     CODEC("AAC", "aac", 48000, 2, 128000, 0, 48000, 30, false),
     CODEC("AAC 8 kHz", "aac", 8000, 1, 24000, 0, 8000, 25, false),
     CODEC("AAC 16 kHz", "aac", 16000, 1, 48000, 0, 16000, 30, false),
@@ -259,17 +260,17 @@ struct announcement {
 };
 
 static const struct announcement announcements[] = {
-    {AV_CODEC_ID_PCM_ALAW, 0, 0, {0}, 0, 32000, 1},
-    {AV_CODEC_ID_PCM_MULAW, 8000, 1, {0}, 0, 32000, 1},
+    {AV_CODEC_ID_PCM_ALAW, 0, 0, {0}, 0, 48000, 1},
+    {AV_CODEC_ID_PCM_MULAW, 8000, 1, {0}, 0, 48000, 1},
     {AV_CODEC_ID_PCM_S16BE, 44100, 2, {0}, 0, 44100, 2},
-    {AV_CODEC_ID_ADPCM_G722, 8000, 1, {0}, 0, 32000, 1},
-    {AV_CODEC_ID_ADPCM_G726, 8000, 1, {0}, 0, 32000, 1},
+    {AV_CODEC_ID_ADPCM_G722, 8000, 1, {0}, 0, 48000, 1},
+    {AV_CODEC_ID_ADPCM_G726, 8000, 1, {0}, 0, 48000, 1},
     {AV_CODEC_ID_OPUS, 0, 0, {0}, 0, 48000, 2},
     {AV_CODEC_ID_OPUS, 48000, 1, {0}, 0, 48000, 1},
     {AV_CODEC_ID_MP2, 90000, 0, {0}, 0, 48000, 2},
     {AV_CODEC_ID_MP3, 11025, 1, {0}, 0, 44100, 1},
     {AV_CODEC_ID_MP3, 24000, 1, {0}, 0, 48000, 1},
-    {AV_CODEC_ID_PCM_ALAW, 20000, 1, {0}, 0, 32000, 1},
+    {AV_CODEC_ID_PCM_ALAW, 20000, 1, {0}, 0, 48000, 1},
     /* AAC: LC as told, by parameters alone, with more behind it, with flags cut off. */
     {AV_CODEC_ID_AAC, 44100, 2, {0x11, 0x90}, 2, 48000, 2},
     {AV_CODEC_ID_AAC, 16000, 1, {0}, 0, 16000, 1},
@@ -437,12 +438,43 @@ static void test_input_changes(void **state)
     avcodec_parameters_free(&par);
 }
 
+/* Each is decoded without the others: no sound, all samples, no complaint of the decoder. */
+static void test_silent_frame(void **state)
+{
+    static const int rates[] = {8000, 44100, 48000};
+    warnings = 0;
+    for (int i = 0; i < 6; i++) {
+        struct output out;
+        size_t len;
+        int channels = 1 + i % 2;
+        uint8_t record[AAC_CONFIG_LEN];
+        aac_config_write(record, rates[i / 2], channels);
+        struct codec_config *config =
+            codec_config_new(TRACK_AUDIO, AV_CODEC_ID_AAC, record, sizeof(record));
+        config->sample_rate = rates[i / 2];
+        config->channels = channels;
+        output_open(&out, config, 1, 0);
+        const uint8_t *silence = aac_silent_frame(channels, &len);
+        struct frame *f = frame_new(config, len);
+        memcpy(f->data, silence, len);
+        f->dts_us = f->pts_us = START;
+        output_decode(&out, f);
+        assert_true(output_level(&out, 0, AAC_FRAME_SAMPLES) == 0);
+        assert_true(isnan(out.sound[0][AAC_FRAME_SAMPLES]));
+        frame_unref(&f);
+        output_close(&out);
+        codec_config_unref(&config);
+    }
+    assert_int_equal(warnings, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codecs),        cmocka_unit_test(test_latm),
         cmocka_unit_test(test_announcements), cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_input_changes), cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_silent_frame),
     };
     av_log_set_callback(count_warnings);
     return cmocka_run_group_tests_name("audio", tests, NULL, NULL);
