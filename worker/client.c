@@ -261,7 +261,8 @@ void client_start(struct client *client, struct codec_config *audio)
         client_fail(client, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in Base64");
         return;
     }
-    flv_output_start(&client->output, (enum ipc_join)client->request->join, video, audio);
+    flv_output_start(&client->output, (enum ipc_join)client->request->join, video, audio,
+                     clock_us());
     free(client->request);
     client->request = NULL;
     client->state = CLIENT_STREAMING;

@@ -185,12 +185,12 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
 {
     bool video = frame->track == TRACK_VIDEO;
     frame_ring_push(fanout->ring, frame);
-    if (!video) {
-        if (fanout->count > 0 && !uv_is_active((uv_handle_t *)&fanout->hold))
+    if (!video && fanout->count > FANOUT_FEW) {
+        if (!uv_is_active((uv_handle_t *)&fanout->hold))
             (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
         return;
     }
-    for (size_t i = 0; i < fanout->count; i++) {
+    for (size_t i = 0; video && i < fanout->count; i++) {
         if (client_get_state(fanout->clients[i]) == CLIENT_WAITING && fanout->has_tracks)
             start_client(fanout, fanout->clients[i]);
     }

@@ -1,6 +1,8 @@
 #include "worker/flv_output.h"
 
 #include "common/xalloc.h"
+#include "worker/aac.h"
+#include "worker/viewer_start.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -109,7 +111,7 @@ static bool left_out(struct flv_output *o, const struct frame *f)
             return true;
         o->at.wait_key = false;
         if (o->at.clock.last_ms[TRACK_VIDEO] == -1)
-            viewer_clock_start(&o->at.clock, f->dts_us, f->dts_us, 0);
+            viewer_clock_start(&o->at.clock, f->dts_us);
         else
             viewer_clock_skip_to(&o->at.clock, f);
     }
@@ -168,6 +170,53 @@ static bool next_tag(struct flv_output *o, bool first, struct flv_output_tag *ta
     return false;
 }
 
+/* --- silence ------------------------------------------------------------------ */
+
+static int64_t silent_frame_us(const struct flv_output *o)
+{
+    return INT64_C(1000000) * AAC_FRAME_SAMPLES / o->config[TRACK_AUDIO]->sample_rate;
+}
+
+/* Silent frames for a stretch of the viewer's time, after the first key frame; once. */
+static void set_silence(struct flv_output *o, int64_t from_us, int64_t to_us)
+{
+    if (from_us >= to_us)
+        return;
+    int64_t frame_us = silent_frame_us(o);
+    o->silent_frames = (int)((to_us - from_us + frame_us - 1) / frame_us);
+    o->silent_from_us = from_us;
+    viewer_clock_sound_from(&o->at.clock, from_us + o->silent_frames * frame_us - frame_us / 2);
+}
+
+static bool is_silence_due(const struct flv_output *o)
+{
+    return o->silent_frames > 0 && o->at.clock.last_ms[TRACK_VIDEO] != -1;
+}
+
+static void append_silence(struct flv_output *o)
+{
+    struct codec_config *audio = o->config[TRACK_AUDIO];
+    size_t len;
+    const uint8_t *data = aac_silent_frame(audio->channels, &len);
+    struct frame *f = frame_new(audio, len);
+    if (f == NULL)
+        abort(); /* a few bytes */
+    memcpy(f->data, data, len);
+    uint8_t *tags = xcalloc((size_t)o->silent_frames, FLV_PREFIX_MAX + len + FLV_TRAILER_BYTES);
+    uint8_t *p = tags;
+    for (; o->silent_frames > 0; o->silent_frames--) {
+        size_t prefix_len =
+            flv_frame_prefix(p, f, o->dialect, (uint32_t)(o->silent_from_us / 1000), 0);
+        memcpy(p + prefix_len, f->data, len);
+        flv_frame_trailer(p + prefix_len + len, f, prefix_len);
+        p += prefix_len + len + FLV_TRAILER_BYTES;
+        o->silent_from_us += silent_frame_us(o);
+    }
+    append_message(o, tags, (size_t)(p - tags));
+    free(tags);
+    frame_unref(&f);
+}
+
 /* --- one write ----------------------------------------------------------------- */
 
 static int tag_iov(struct flv_output_tag *tag, struct iovec *iov)
@@ -217,6 +266,8 @@ static void batch_fill(struct flv_output *o, struct batch *b)
     b->tag_count = 0;
     b->before = o->at;
     o->codec_changed = false;
+    if (is_silence_due(o))
+        append_silence(o);
     if (o->partial.frame != NULL) {
         b->partial_bytes = tag_len(&o->partial) - o->partial_sent;
         b->iov_count = iov_skip(b->iov, tag_iov(&o->partial, b->iov), o->partial_sent);
@@ -297,7 +348,7 @@ static enum flv_output_result write_batch(struct flv_output *o, int fd)
         return FLV_OUTPUT_LOST;
     if (sent < b.bytes)
         return FLV_OUTPUT_FULL;
-    bool more = o->started && o->at.cursor < frame_ring_head(o->ring);
+    bool more = o->started && (o->at.cursor < frame_ring_head(o->ring) || is_silence_due(o));
     return more ? FLV_OUTPUT_MORE : FLV_OUTPUT_DONE;
 }
 
@@ -355,36 +406,6 @@ bool flv_output_is_between_messages(const struct flv_output *output)
     return output->partial.frame == NULL && output->head_len == 0;
 }
 
-static uint64_t pictures_after(const struct frame_ring *ring, uint64_t key)
-{
-    uint64_t count = 0;
-    for (uint64_t seq = key + 1; seq < frame_ring_head(ring); seq++)
-        count += frame_ring_get(ring, seq)->track == TRACK_VIDEO;
-    return count;
-}
-
-/* Where a viewer begins: at the cached key frame, or at the next one. */
-static void set_start(struct flv_output *o, enum ipc_join join)
-{
-    const struct frame_ring *ring = o->ring;
-    uint64_t key;
-    bool cached = frame_ring_key(ring, &key);
-    bool at_key = cached && key + 1 == frame_ring_head(ring);
-    o->join_dts_us = frame_ring_newest_dts_us(ring);
-    if (!cached || (join == IPC_JOIN_KEY && !at_key)) {
-        o->at.cursor = frame_ring_head(ring);
-        o->at.wait_key = true;
-        viewer_clock_start(&o->at.clock, o->join_dts_us, o->join_dts_us, 0);
-    } else {
-        int64_t start_us = frame_ring_get(ring, key)->dts_us;
-        o->at.cursor = key;
-        if (join == IPC_JOIN_LIVE)
-            viewer_clock_start(&o->at.clock, start_us, o->join_dts_us, pictures_after(ring, key));
-        else
-            viewer_clock_start(&o->at.clock, start_us, start_us, 0);
-    }
-}
-
 /* players.md: header, onMetaData at 0 and the configurations together, then from a key frame on. */
 static void append_preamble(struct flv_output *o, struct codec_config *video,
                             struct codec_config *audio)
@@ -406,9 +427,16 @@ static void append_preamble(struct flv_output *o, struct codec_config *video,
 }
 
 void flv_output_start(struct flv_output *output, enum ipc_join join, struct codec_config *video,
-                      struct codec_config *audio)
+                      struct codec_config *audio, int64_t now_us)
 {
-    set_start(output, join);
-    append_preamble(output, video, output->want_audio ? audio : NULL);
+    if (!output->want_audio)
+        audio = NULL;
+    struct viewer_start s = viewer_start_find(output->ring, join, audio, now_us);
+    output->join_dts_us = frame_ring_newest_dts_us(output->ring);
+    output->at.cursor = s.cursor;
+    output->at.wait_key = s.wait_key;
+    output->at.clock = s.clock;
+    append_preamble(output, video, audio);
+    set_silence(output, s.silent_from_us, s.silent_to_us);
     output->started = true;
 }

@@ -43,6 +43,8 @@ struct flv_output {
     bool codec_changed; /* the frame after the last batch is in another codec */
     struct flv_output_position at;
     int64_t join_dts_us;                      /* newest frame when this viewer came */
+    int64_t silent_from_us;                   /* viewer's time of the first silent frame ... */
+    int silent_frames;                        /* ... of so many still to be sent */
     struct codec_config *config[TRACK_COUNT]; /* what it was told.  One reference each */
 
     /* To be written in this order, then frames. */
@@ -83,13 +85,15 @@ size_t flv_output_pending(const struct flv_output *output);
 bool flv_output_is_between_messages(const struct flv_output *output);
 
 /**
- * Take a position in the ring and append the preamble: header, onMetaData, sequence headers.
+ * Take a position in the ring and append the preamble: header, onMetaData, sequence headers.  The
+ * silence that viewer_start.h tells of follows the first key frame.
  *
  * @param video  configuration of the stream.  Shared: takes a reference.
  * @param audio  likewise, or NULL for a stream without.
+ * @param now_us  clock_us().
  */
 void flv_output_start(struct flv_output *output, enum ipc_join join, struct codec_config *video,
-                      struct codec_config *audio);
+                      struct codec_config *audio, int64_t now_us);
 
 /**
  * Write to fd, non-blocking, by one system call: all that is new, or the beginning of a backlog.

@@ -6,14 +6,19 @@ The camera counts its pictures, so what a browser shows can be compared with wha
 display here: ffplay is judged by its clock, VLC by its counters.
 """
 import argparse
+import contextlib
+import socket
 import tempfile
+import threading
 import time
+import urllib.parse
 
 from measure import QUICK_IDLE, table, write  # first: it leads to lib
 
-from lib import fake_rtsp
+from lib import fake_rtsp, http
 from lib.browser import Browser
 from lib.ffplay import Ffplay
+from lib.flv import FlvReader
 from lib.gateway import Gateway
 from lib.picture import read_counter
 from lib.player_page import PlayerPage
@@ -35,11 +40,15 @@ def wait_for_join_time(camera):
     wait_for(lambda: JOIN_S <= gop_age() < JOIN_S + 1, 60, "the GOP to be old enough", 0.01)
 
 
+def counter_behind_ms(camera, at, counter):
+    """How much older than what the camera was sending at time.monotonic() the picture is."""
+    return ((at - camera.began) * fake_rtsp.FPS - counter) % len(camera.video.units) * 1000 / fake_rtsp.FPS
+
+
 def behind_ms(camera, at, grey):
-    """How much older than what the camera was sending the picture is, None without a counter in it."""
+    """The same at time.time(), None without a counter in the picture."""
     counter = read_counter(grey)
-    sent = (at - (time.time() - time.monotonic()) - camera.began) * fake_rtsp.FPS
-    return None if counter is None else (sent - counter) % len(camera.video.units) * 1000 / fake_rtsp.FPS
+    return None if counter is None else counter_behind_ms(camera, at - (time.time() - time.monotonic()), counter)
 
 
 def longest_step(times):
@@ -56,21 +65,57 @@ def in_browser(browser, library, config, camera, url):
                 "pictures_per_second": len(steady) / (steady[-1] - steady[0]), "errors": page.errors()}
 
 
+class Tap:
+    """with Tap(url) as tap: what one player asks of tap.url, and gets from url; parsed on the way, into tap.flv."""
+
+    def __init__(self, url):
+        parts = urllib.parse.urlsplit(url)
+        self.flv, self._port = FlvReader(), parts.port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = parts._replace(netloc=f"127.0.0.1:{self._listener.getsockname()[1]}").geturl()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def _run(self):
+        with contextlib.suppress(OSError), self._listener.accept()[0] as player, http.connect(self._port) as server:
+            server.sendall(player.recv(65536))
+            head, _, data = server.recv(65536).partition(b"\r\n\r\n")
+            player.sendall(head + b"\r\n\r\n")
+            while True:
+                player.sendall(data)
+                self.flv.feed(data, time.monotonic())
+                data = server.recv(262144)
+
+
+def shown_at(camera, flv, ms):
+    """The counter of the picture that is shown at a time of the stream."""
+    newest = max((f for f in flv.video if f.pts <= ms), key=lambda f: f.pts)
+    place = camera.video.slices().index(newest.pictures()[0])
+    return place if camera.video.shown is None else camera.video.shown[place]
+
+
 def in_ffplay(camera, url, *options):
-    """Its clock starts at 0 and what was newest when it asked has the time stamp LEAD_MS."""
-    lead_s = JOIN_S * fake_rtsp.FPS / 1000  # a millisecond for each picture
     wait_for_join_time(camera)
-    with Ffplay(url, *options) as player:
+    with Tap(url) as tap, Ffplay(tap.url, *options) as player:
         time.sleep(PLAY_S)
-        samples = player.samples
+        samples, ended = player.samples, player.process.poll() is not None
     behind = {}
     for ms in LOOKS_MS:
         later = [s for s in samples if s.at - player.asked >= ms / 1000]
         at_once = later and later[0].at - player.asked < ms / 1000 + 0.2
-        behind[ms] = (later[0].at - player.asked + lead_s - later[0].clock_s) * 1000 if at_once else None
+        behind[ms] = counter_behind_ms(camera, later[0].at, shown_at(camera, tap.flv, later[0].clock_s * 1000)) \
+            if at_once else None
     steady = [s for s in samples if s.at > player.asked + STEADY_S]
     moved = [a.at for a, b in zip(steady, steady[1:]) if b.clock_s > a.clock_s]
-    return {"behind_ms": behind, "freeze_ms": longest_step(moved), "errors": player.process.poll() and [player.text],
+    return {"behind_ms": behind, "freeze_ms": longest_step(moved), "errors": ended * [player.text],
             "sound_apart_ms": max(abs(s.behind_sound_s) for s in steady) * 1000}
 
 

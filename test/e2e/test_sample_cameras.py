@@ -4,6 +4,7 @@ Cameras are watched in groups at once; what came is judged afterwards.  Pictures
 for bit against the camera's loop, and decoded, by the counter in each of them.  Cameras of one size and
 codec send the same pictures, so a stream is decoded once for all rows whose bytes are the same.
 """
+import contextlib
 import hashlib
 import os
 import sys
@@ -24,6 +25,7 @@ import loops  # noqa: E402
 LOOPS = os.environ.get("SAMPLE_LOOPS") or os.path.join(ROOT, "build", "cameras")
 FPS, SECONDS = 25, 10
 FRAMES = FPS * SECONDS + 5
+SILENCE_S = 0.5  # at least, of join=live
 GROUP = 20  # cameras watched at the same time
 TRANSPORT = os.environ.get("SAMPLE_ROWS_TRANSPORT")  # of all RTSP rows
 UDP_TRIES = 3  # a busy machine loses datagrams, whoever receives them: then that row is watched again, alone
@@ -46,7 +48,8 @@ class Row:
 
     @property
     def parameters(self):
-        return {"cam_type": self.transport} if self.transport == "rtsp-udp" else {}
+        udp = {"cam_type": self.transport} if self.transport == "rtsp-udp" else {}
+        return {"join": "gop", **udp}  # the camera's own pace and sound from the first picture on
 
 
 def all_rows():
@@ -246,6 +249,28 @@ def audio_offsets_ms(flv, samples, counters):
     inside = [t for t in seen if flv.audio[0].dts + 300 < t < flv.audio[-1].dts - 500]
     assert len(inside) >= 3 and len(heard) >= 3, (seen, heard)
     return [round(min((h - t for h in heard), key=abs), 1) for t in inside]
+
+
+def test_sound_and_pictures_of_who_joins_later_are_in_step(sample_cameras, tmp_path):
+    """join=live in mid-GOP: what was cached is compressed in time, the sound before the edge is silence."""
+    rows = [Row("rtsp", "720p", "H264", audio, "rtsp-tcp") for audio in ("AAC", "G711A")]
+    later = Judge(sample_cameras, tmp_path)
+    viewers = {}
+    with Gateway(tmp_path) as gateway, contextlib.ExitStack() as stack:
+        for row in rows:
+            first = stack.enter_context(gateway.view(row.url(sample_cameras)))
+            first.wait(lambda v: len(v.flv.video) > 30 and not any(f.key for f in v.flv.video[-20:]), 60, "a GOP's middle")
+            viewers[row] = stack.enter_context(gateway.view(row.url(sample_cameras)))
+        later.recorded = {row: [later.finish(viewer)] for row, viewer in viewers.items()}
+    for row in rows:
+        flv = later.recorded[row][0]
+        flv.check()
+        assert sum(b.dts - a.dts == 1 for a, b in zip(flv.video, flv.video[1:])) >= 15, "nothing was compressed"
+        samples = ffmpeg.decode_audio(flv.adts(), flv.audio_configs[0].rate)
+        assert not tone.find_gaps(samples[int(SILENCE_S * flv.audio_configs[0].rate):], flv.audio_configs[0].rate)
+        offsets = audio_offsets_ms(flv, samples, later.decode(row).result()[2])
+        assert max(map(abs, offsets)) <= 40, f"{row.name}: sound is late by {offsets} ms"
+    later.pool.shutdown()
 
 
 def test_sound_that_other_arguments_made_is_made_again(tmp_path):

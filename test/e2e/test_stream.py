@@ -209,7 +209,7 @@ def test_camera_named_in_the_configuration(make_gateway, camera):
 
 
 def test_viewer_of_a_running_camera_starts_at_the_cached_key_frame(shared_gateway, make_camera):
-    """join=gop, the default for now: the second viewer waits for no key frame."""
+    """join=gop, which view() asks for: the second viewer waits for no key frame."""
     camera = make_camera(fake_rtsp.media("h264", seconds=20, gop=500))  # one key frame in 20 s
     with shared_gateway.view(camera.url()) as first:
         first.wait_frames(50)
@@ -243,6 +243,26 @@ def test_join_live_catches_up_at_once(shared_gateway, make_camera):
     assert_same_pictures(flv.video, camera.video)
     steps = [b.dts - a.dts for a, b in zip(flv.video, flv.video[1:])]
     assert sum(steps[:70]) < 1000 and steps[-10:] == [40] * 10, steps
+
+
+def test_join_live_has_sound_in_hand_at_once(shared_gateway, make_camera):
+    """Players wait for 0.3 s of sound: it is silence, sent right after the key frame; the camera's sound goes on where
+    it ends."""
+    camera = make_camera(fake_rtsp.media("h264", seconds=20, gop=500))
+    with shared_gateway.view(camera.url()) as first:
+        first.wait_frames(75)
+        with shared_gateway.view(camera.url(), join="live") as second:
+            second.wait_frames(130)
+    audio = second.flv.audio
+    silent = next(n for n, frame in enumerate(audio) if len(frame.data) > 4)
+    second.flv.check()
+    order = [kind for kind, _ in second.flv.order if kind in ("video", "audio")]
+    assert order[:silent + 2] == ["video"] + ["audio"] * silent + ["video"]
+    assert {frame.data for frame in audio[:silent]} == {b"\0\0\0\7"}  # one channel, no spectral data
+    frame_ms = 1024000 / second.flv.audio_configs[0].rate
+    assert audio[0].dts < frame_ms and 400 <= audio[silent].dts < 450
+    steps = [b.dts - a.dts for a, b in zip(audio, audio[1:])]
+    assert max(steps) < frame_ms + 2 and min(steps) > frame_ms - 2, steps
 
 
 def test_join_key_waits_for_the_next_key_frame(shared_gateway, make_camera):

@@ -88,7 +88,7 @@ static void test_key_frame_comes_first_and_alone(void **state)
 {
     struct viewer *v = *state;
     push_gop(v, 100);
-    flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, NULL);
+    flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, NULL, 0);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_MORE);
     assert_in_range(read_all(v), FRAME_BYTES, 2 * FRAME_BYTES - 1);
     int writes = 0;
@@ -108,7 +108,7 @@ static void test_near_2_31_ms_it_ends(void **state)
 {
     struct viewer *v = *state;
     push_gop(v, 1);
-    flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, NULL);
+    flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, NULL, 0);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_DONE);
     v->limits.queue_max_ms = UINT32_MAX; /* 24 days in one step */
     push(v, v->config, true, (int64_t)VIEWER_CLOCK_MAX_MS * 1000 - FRAME_US);
@@ -123,7 +123,7 @@ static void test_another_codec_ends_it_after_what_came_before(void **state)
     struct viewer *v = *state;
     struct codec_config *hevc = new_config(AV_CODEC_ID_HEVC, 30);
     push_gop(v, 2);
-    flv_output_start(&v->output, IPC_JOIN_GOP, v->config, NULL);
+    flv_output_start(&v->output, IPC_JOIN_GOP, v->config, NULL, 0);
     push(v, hevc, true, 2 * FRAME_US);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_MORE);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_CODEC);
@@ -137,7 +137,7 @@ static void test_new_parameter_sets_come_without_a_gap(void **state)
     struct viewer *v = *state;
     struct codec_config *other = new_config(AV_CODEC_ID_H264, 31);
     push_gop(v, 50);
-    flv_output_start(&v->output, IPC_JOIN_GOP, v->config, NULL);
+    flv_output_start(&v->output, IPC_JOIN_GOP, v->config, NULL, 0);
     while (flv_output_write(&v->output, v->ours) == FLV_OUTPUT_MORE)
         (void)read_all(v);
     int64_t last_ms = v->output.at.clock.last_ms[TRACK_VIDEO];
@@ -151,6 +151,73 @@ static void test_new_parameter_sets_come_without_a_gap(void **state)
     codec_config_unref(&other);
 }
 
+/* Type, length of the data and time of a tag (E.4.1). @return what follows its PreviousTagSize. */
+static const uint8_t *read_tag(const uint8_t *p, unsigned *type, size_t *len, uint32_t *ts_ms)
+{
+    *type = p[0];
+    *len = (size_t)(p[1] << 16 | p[2] << 8 | p[3]);
+    *ts_ms = (uint32_t)p[7] << 24 | (uint32_t)(p[4] << 16 | p[5] << 8 | p[6]);
+    return p + 11 + *len + 4;
+}
+
+/* With join=live: right after the key frame, before all that follows. */
+static void test_sound_begins_with_silence(void **state)
+{
+    struct viewer *v = *state;
+    const uint8_t record[] = {0x11, 0x88};
+    struct codec_config *audio =
+        codec_config_new(TRACK_AUDIO, AV_CODEC_ID_AAC, record, sizeof(record));
+    audio->sample_rate = 48000;
+    audio->channels = 1;
+    v->output.want_audio = true;
+    push_gop(v, 50);
+    for (int i = 0; i < 50; i++) { /* half a second before the viewer came, and half after */
+        struct frame *f = frame_new(audio, 100);
+        f->received_us = (i - 25) * (int64_t)21333; /* with the pictures */
+        f->dts_us = f->pts_us = 49 * FRAME_US + f->received_us;
+        frame_ring_push(v->ring, f);
+        if (i == 25)
+            flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, audio, 0);
+    }
+    static uint8_t buf[200000];
+    size_t got = 0;
+    enum flv_output_result result;
+    do {
+        result = flv_output_write(&v->output, v->ours);
+        ssize_t n = read(v->theirs, buf + got, sizeof(buf) - got);
+        got += n > 0 ? (size_t)n : 0;
+    } while (result == FLV_OUTPUT_MORE);
+
+    int silent = 0, sounds = 0, pictures = 0;
+    uint32_t last_sound_ms = 0;
+    for (const uint8_t *p = buf + FLV_HEADER_BYTES; p < buf + got;) {
+        unsigned type;
+        size_t len;
+        uint32_t ts_ms;
+        const uint8_t *data = p + 11;
+        p = read_tag(p, &type, &len, &ts_ms);
+        if (type == 9 && data[1] == 1)
+            pictures++;
+        if (type != 8 || data[1] == 0)
+            continue;
+        if (silent + sounds > 0)
+            assert_in_range(ts_ms, last_sound_ms + 20, last_sound_ms + 43);
+        last_sound_ms = ts_ms;
+        if (len == 2 + 4) { /* of silence; the camera's have 100 bytes */
+            assert_int_equal(pictures, 1);
+            assert_int_equal(sounds, 0);
+            silent++;
+        } else {
+            sounds++;
+        }
+    }
+    assert_int_equal(pictures, 50);
+    assert_in_range(silent, 400 / 22, 400 / 21 + 1);
+    assert_in_range(last_sound_ms, 500, 800);
+    assert_in_range(sounds, 5, 20);
+    codec_config_unref(&audio);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_viewer, close_viewer)
@@ -159,6 +226,7 @@ int main(void)
         TEST(test_near_2_31_ms_it_ends),
         TEST(test_another_codec_ends_it_after_what_came_before),
         TEST(test_new_parameter_sets_come_without_a_gap),
+        TEST(test_sound_begins_with_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

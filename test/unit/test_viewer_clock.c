@@ -39,7 +39,7 @@ static void test_starts_at_zero_whenever_it_starts(void **state)
     (void)state;
     struct viewer_clock clock;
     int32_t cts_ms;
-    viewer_clock_start(&clock, 50 * HOUR_US, 50 * HOUR_US, 0);
+    viewer_clock_start(&clock, 50 * HOUR_US);
     assert_true(left_out(&clock, audio_at(50 * HOUR_US - 1)));
     assert_int_equal(0, map(&clock, video_at(50 * HOUR_US, 50 * HOUR_US + 2 * FRAME_US), &cts_ms));
     assert_int_equal(80, cts_ms);
@@ -56,34 +56,63 @@ static void test_rounding_does_not_add_up(void **state)
 {
     (void)state;
     struct viewer_clock clock;
-    viewer_clock_start(&clock, 0, 0, 0);
+    viewer_clock_start(&clock, 0);
     for (int64_t i = 0; i < 100000; i++) {
         int64_t t_us = i * 1024 * 1000000 / 44100;
         assert_int_equal(t_us / 1000, map(&clock, audio_at(t_us), NULL));
     }
 }
 
+/* A viewer that joins `cached` pictures after a key frame at 0; pictures come every 40 ms. */
+static struct viewer_clock join_live(int64_t cached, int64_t lead_us)
+{
+    struct viewer_clock clock;
+    viewer_clock_start_live(&clock, 0, cached * FRAME_US, (uint64_t)cached, lead_us);
+    return clock;
+}
+
+static uint32_t map_picture(struct viewer_clock *clock, int64_t n)
+{
+    return map(clock, video_at(n * FRAME_US, n * FRAME_US), NULL);
+}
+
 static void test_live_join_compresses_what_is_cached(void **state)
 {
     (void)state;
-    struct viewer_clock clock;
-    uint32_t last_ms = 0;
-    int64_t edge_us = 250 * FRAME_US; /* 10 s are cached */
-    viewer_clock_start(&clock, 0, edge_us, 250);
-    for (int64_t i = 0; i <= 250; i++) {
-        uint32_t ts_ms = map(&clock, video_at(i * FRAME_US, i * FRAME_US), NULL);
-        assert_true(i == 0 || ts_ms > last_ms);
-        last_ms = ts_ms;
-    }
-    assert_int_equal(250, last_ms); /* at the live edge within a quarter of a second */
-    assert_true(left_out(&clock, audio_at(edge_us - 250001)));          /* no sound of the past */
-    assert_int_equal(0, map(&clock, audio_at(edge_us - 250000), NULL)); /* but from the beginning */
-    assert_int_equal(last_ms - 20, map(&clock, audio_at(edge_us - 20000), NULL));
-    assert_int_equal(last_ms + 20, map(&clock, audio_at(edge_us + 20000), NULL));
-    int64_t t_us = edge_us + FRAME_US;
-    assert_int_equal(last_ms + 50, map(&clock, video_at(t_us, t_us), NULL)); /* late, once */
-    t_us += FRAME_US;
-    assert_int_equal(last_ms + 80, map(&clock, video_at(t_us, t_us), NULL));
+    struct viewer_clock clock = join_live(20, 100000);
+    for (int64_t i = 0; i <= 20; i++)
+        assert_int_equal(i, map_picture(&clock, i));
+    assert_int_equal(100000, viewer_clock_level_us(&clock));
+    assert_int_equal(100 + 50, map_picture(&clock, 21)); /* late, once */
+    assert_int_equal(100 + 80, map_picture(&clock, 22));
+}
+
+static void test_live_join_leaves_sound_its_pace(void **state)
+{
+    (void)state;
+    struct viewer_clock clock = join_live(250, 100000);
+    int64_t edge_us = 250 * FRAME_US;
+    assert_true(left_out(&clock, audio_at(edge_us - 100001))); /* none of the past */
+    assert_int_equal(0, map(&clock, audio_at(edge_us - 100000), NULL));
+    assert_int_equal(80, map(&clock, audio_at(edge_us - 20000), NULL));
+    assert_int_equal(120, map(&clock, audio_at(edge_us + 20000), NULL));
+}
+
+/* More pictures than the lead has milliseconds: those that come are faster until they are level. */
+static void test_live_join_catches_up(void **state)
+{
+    (void)state;
+    struct viewer_clock clock = join_live(250, 100000);
+    for (int64_t i = 0; i <= 250; i++)
+        assert_int_equal(i, map_picture(&clock, i));
+    int64_t n = 251;
+    for (; n * FRAME_US <= 250 * FRAME_US + 200000; n++) /* (250 - 100) * 4 / 3 ms */
+        assert_int_equal(250 + (n - 250) * 10, map_picture(&clock, n));
+    assert_int_equal(300000, viewer_clock_level_us(&clock));
+    assert_int_equal(100 + (n - 250) * 40 + 10, map_picture(&clock, n)); /* late, once */
+    n++;
+    assert_int_equal(100 + (n - 250) * 40, map_picture(&clock, n));
+    assert_int_equal(100 + (n - 250) * 40, map(&clock, audio_at(n * FRAME_US), NULL));
 }
 
 /* At 60 frames per second, and at 5: one a millisecond. */
@@ -93,7 +122,7 @@ static void test_live_join_at_any_frame_rate(void **state)
     static const int64_t steps_us[] = {16667, 200000};
     for (int r = 0; r < 2; r++) {
         struct viewer_clock clock;
-        viewer_clock_start(&clock, 0, 100 * steps_us[r], 100);
+        viewer_clock_start_live(&clock, 0, 100 * steps_us[r], 100, 100000);
         for (int64_t i = 0; i <= 100; i++) {
             int32_t cts_ms;
             struct frame f = video_at(i * steps_us[r], (i + 3) * steps_us[r]);
@@ -108,33 +137,49 @@ static void test_live_join_never_slows_down(void **state)
 {
     (void)state;
     struct viewer_clock clock;
-    viewer_clock_start(&clock, 0, 5000, 10);
+    viewer_clock_start_live(&clock, 0, 5000, 10, 100000);
     assert_int_equal(0, map(&clock, video_at(0, 0), NULL));
     assert_int_equal(5, map(&clock, video_at(5000, 5000), NULL));
 }
 
+/* I P B B in decoding order, again and again: what is shown later has the later time. */
 static void test_live_join_keeps_display_order(void **state)
 {
     (void)state;
-    struct viewer_clock clock;
-    /* I P B B in decoding order: displayed 1, 4, 2, 3 */
     static const int64_t pts[] = {1, 4, 2, 3};
-    uint32_t shown_ms[4];
-    viewer_clock_start(&clock, 0, 100 * FRAME_US, 100);
-    for (int64_t i = 0; i < 4; i++) {
-        int32_t cts_ms;
-        shown_ms[i] = map(&clock, video_at(i * FRAME_US, pts[i] * FRAME_US), &cts_ms);
-        shown_ms[i] += (uint32_t)cts_ms;
+    static const int64_t leads_us[] = {0, 20000, 100000, 300000};
+    for (int l = 0; l < 4; l++) {
+        struct viewer_clock clock = join_live(100, leads_us[l]);
+        uint32_t shown_ms[160];
+        for (int64_t i = 0; i < 160; i++) {
+            int32_t cts_ms;
+            int64_t shown = i / 4 * 4 + pts[i % 4];
+            uint32_t dts_ms =
+                map(&clock, video_at(i * FRAME_US, shown * FRAME_US + FRAME_US), &cts_ms);
+            shown_ms[shown - 1] = dts_ms + (uint32_t)cts_ms;
+        }
+        for (int i = 1; i < 160; i++)
+            assert_true(shown_ms[i] > shown_ms[i - 1]);
     }
-    assert_true(shown_ms[0] < shown_ms[2] && shown_ms[2] <= shown_ms[3] &&
-                shown_ms[3] < shown_ms[1]);
+}
+
+static void test_sound_whose_place_is_taken(void **state)
+{
+    (void)state;
+    struct viewer_clock clock;
+    viewer_clock_start(&clock, 0);
+    viewer_clock_sound_from(&clock, 400000);
+    assert_true(left_out(&clock, audio_at(0)));
+    assert_true(left_out(&clock, audio_at(398000)));
+    assert_int_equal(400, map(&clock, audio_at(400000), NULL));
+    assert_int_equal(421, map(&clock, audio_at(421333), NULL));
 }
 
 static void test_skip_closes_the_gap(void **state)
 {
     (void)state;
     struct viewer_clock clock;
-    viewer_clock_start(&clock, 0, 0, 0);
+    viewer_clock_start(&clock, 0);
     assert_int_equal(0, map(&clock, video_at(0, 0), NULL));
     assert_int_equal(50, map(&clock, video_at(FRAME_US, FRAME_US), NULL));
     assert_int_equal(40, map(&clock, audio_at(FRAME_US), NULL));
@@ -150,7 +195,7 @@ static void test_decoding_times_grow(void **state)
 {
     (void)state;
     struct viewer_clock clock;
-    viewer_clock_start(&clock, 0, 0, 0);
+    viewer_clock_start(&clock, 0);
     assert_int_equal(0, map(&clock, video_at(0, 0), NULL));
     assert_int_equal(10, map(&clock, video_at(10, 10), NULL));
     assert_int_equal(11, map(&clock, video_at(20, 20), NULL)); /* the same millisecond */
@@ -163,9 +208,12 @@ int main(void)
         cmocka_unit_test(test_starts_at_zero_whenever_it_starts),
         cmocka_unit_test(test_rounding_does_not_add_up),
         cmocka_unit_test(test_live_join_compresses_what_is_cached),
+        cmocka_unit_test(test_live_join_leaves_sound_its_pace),
+        cmocka_unit_test(test_live_join_catches_up),
         cmocka_unit_test(test_live_join_at_any_frame_rate),
         cmocka_unit_test(test_live_join_never_slows_down),
         cmocka_unit_test(test_live_join_keeps_display_order),
+        cmocka_unit_test(test_sound_whose_place_is_taken),
         cmocka_unit_test(test_skip_closes_the_gap),
         cmocka_unit_test(test_decoding_times_grow),
     };
