@@ -85,6 +85,11 @@ bool aac_config_is_plain(const struct aac_config *config)
            !config->needs_core;
 }
 
+int64_t aac_frame_us(int sample_rate)
+{
+    return INT64_C(1000000) * AAC_FRAME_SAMPLES / sample_rate;
+}
+
 int aac_rate_index(int sample_rate)
 {
     for (int i = 0; i < RATES; i++) {

@@ -46,6 +46,9 @@ void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int chann
  */
 const uint8_t *aac_silent_frame(int channels, size_t *len);
 
+/** @return how long a frame lasts, microseconds, rounded down. */
+int64_t aac_frame_us(int sample_rate);
+
 /** @return the samplingFrequencyIndex of a rate, or -1. */
 int aac_rate_index(int sample_rate);
 

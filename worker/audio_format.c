@@ -141,8 +141,8 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
     if (rc == 0 && !format->pass_through) {
         format->sample_rate = encoded_rate(par->sample_rate);
         format->channels = par->ch_layout.nb_channels == 1 ? 1 : 2;
-        if (is_waveform(par->codec_id))
-            format->bandwidth_hz = FFMIN(par->sample_rate, format->sample_rate) / 2;
+        if (is_waveform(par->codec_id) && par->sample_rate < format->sample_rate)
+            format->bandwidth_hz = par->sample_rate / 2;
     }
     return rc;
 }

@@ -14,7 +14,7 @@ struct audio_format {
     bool pass_through; /* the camera's frames as they are */
     int sample_rate;
     int channels;     /* 1 or 2 */
-    int bandwidth_hz; /* not passed through: the sound has nothing above it; 0: not known */
+    int bandwidth_hz; /* not passed through: the sound has nothing above it; 0: not known, or all */
 };
 
 /**

@@ -226,17 +226,6 @@ struct client *client_open(const struct client_env *env, int *fd, const struct i
     return c;
 }
 
-/* The newest video frame's configuration, or NULL before there is a frame. */
-static struct codec_config *video_config(const struct frame_ring *ring)
-{
-    for (uint64_t seq = frame_ring_head(ring); seq > frame_ring_tail(ring); seq--) {
-        const struct frame *f = frame_ring_get(ring, seq - 1);
-        if (f->track == TRACK_VIDEO)
-            return f->config;
-    }
-    return NULL;
-}
-
 static int append_answer(struct client *c)
 {
     char buf[HTTP_REPLY_MAX];
@@ -254,15 +243,17 @@ static int append_answer(struct client *c)
 
 void client_start(struct client *client, struct codec_config *audio)
 {
-    struct codec_config *video = video_config(client->env->ring);
-    if (client->state != CLIENT_WAITING || video == NULL)
+    const struct frame *picture = frame_ring_newest_picture(client->env->ring);
+    if (client->state != CLIENT_WAITING || picture == NULL)
         return;
     if (append_answer(client) < 0) {
         client_fail(client, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in Base64");
         return;
     }
-    flv_output_start(&client->output, (enum ipc_join)client->request->join, video, audio,
-                     clock_us());
+    struct viewer_join join = {.join = (enum ipc_join)client->request->join,
+                               .now_us = clock_us(),
+                               .sound_held_us = client->env->sound_held_us};
+    flv_output_start(&client->output, &join, picture->config, audio);
     free(client->request);
     client->request = NULL;
     client->state = CLIENT_STREAMING;

@@ -30,6 +30,7 @@ struct client_env {
     struct frame_ring *ring;         /* Borrowed */
     const struct ipc_limits *limits; /* Borrowed; may change */
     const char *camera;              /* redacted URL for error bodies.  Borrowed. */
+    int64_t sound_held_us;           /* for which audio waits for the next video frame */
     /* The viewer is gone, its memory goes when this returns. */
     void (*on_closed)(void *ctx, struct client *client);
     /* A viewer has a backlog: client_catch_up() is to be called. */

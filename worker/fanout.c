@@ -52,6 +52,8 @@ static void on_client_closed(void *ctx, struct client *client)
             break;
         }
     }
+    if (f->count <= FANOUT_FEW_AGAIN)
+        f->env.sound_held_us = 0;
     free_when_done(f);
 }
 
@@ -168,6 +170,8 @@ void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request
     }
     struct client *c = client_open(&fanout->env, fd, request);
     fanout->clients[fanout->count++] = c;
+    if (fanout->count > FANOUT_FEW)
+        fanout->env.sound_held_us = FANOUT_AUDIO_HOLD_MS * INT64_C(1000);
     if (ready(fanout))
         start_client(fanout, c);
 }
@@ -181,11 +185,22 @@ void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)
     fanout->has_tracks = true;
 }
 
+/* What new viewers are told: a camera's frames may contradict what it announced. */
+static void follow_config(struct fanout *f, const struct frame *sound)
+{
+    if (f->audio == NULL || f->audio == sound->config)
+        return;
+    codec_config_unref(&f->audio);
+    f->audio = codec_config_ref(sound->config);
+}
+
 void fanout_push(struct fanout *fanout, struct frame *frame)
 {
     bool video = frame->track == TRACK_VIDEO;
     frame_ring_push(fanout->ring, frame);
-    if (!video && fanout->count > FANOUT_FEW) {
+    if (!video)
+        follow_config(fanout, frame);
+    if (!video && fanout->env.sound_held_us > 0) {
         if (!uv_is_active((uv_handle_t *)&fanout->hold))
             (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
         return;

@@ -15,10 +15,12 @@
 #include <uv.h>
 
 /* Longer than a frame lasts at 25 frames per second: with 20 ms there is a second write for most
- * frames, which with 1000 viewers costs a third more processor time.  Few viewers need not wait:
- * what is in hand when it is wanted decides how close to the live edge a player can be. */
+ * frames, which with 1000 viewers costs a fifth more processor time.  Few viewers need not wait:
+ * what is in hand when it is wanted decides how close to the live edge a player can be.  Few are
+ * up to FANOUT_FEW, and down to FANOUT_FEW_AGAIN. */
 #define FANOUT_AUDIO_HOLD_MS 45
 #define FANOUT_FEW 64
+#define FANOUT_FEW_AGAIN 48
 
 struct fanout;
 

@@ -2,7 +2,6 @@
 
 #include "common/xalloc.h"
 #include "worker/aac.h"
-#include "worker/viewer_start.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -110,10 +109,12 @@ static bool left_out(struct flv_output *o, const struct frame *f)
         if (f->track != TRACK_VIDEO || !f->key)
             return true;
         o->at.wait_key = false;
-        if (o->at.clock.last_ms[TRACK_VIDEO] == -1)
+        if (o->at.clock.last_ms[TRACK_VIDEO] == -1) {
             viewer_clock_start(&o->at.clock, f->dts_us);
-        else
+            o->silent_frames = 0;
+        } else {
             viewer_clock_skip_to(&o->at.clock, f);
+        }
     }
     return f->track == TRACK_AUDIO && !o->want_audio;
 }
@@ -172,22 +173,6 @@ static bool next_tag(struct flv_output *o, bool first, struct flv_output_tag *ta
 
 /* --- silence ------------------------------------------------------------------ */
 
-static int64_t silent_frame_us(const struct flv_output *o)
-{
-    return INT64_C(1000000) * AAC_FRAME_SAMPLES / o->config[TRACK_AUDIO]->sample_rate;
-}
-
-/* Silent frames for a stretch of the viewer's time, after the first key frame; once. */
-static void set_silence(struct flv_output *o, int64_t from_us, int64_t to_us)
-{
-    if (from_us >= to_us)
-        return;
-    int64_t frame_us = silent_frame_us(o);
-    o->silent_frames = (int)((to_us - from_us + frame_us - 1) / frame_us);
-    o->silent_from_us = from_us;
-    viewer_clock_sound_from(&o->at.clock, from_us + o->silent_frames * frame_us - frame_us / 2);
-}
-
 static bool is_silence_due(const struct flv_output *o)
 {
     return o->silent_frames > 0 && o->at.clock.last_ms[TRACK_VIDEO] != -1;
@@ -202,6 +187,7 @@ static void append_silence(struct flv_output *o)
     if (f == NULL)
         abort(); /* a few bytes */
     memcpy(f->data, data, len);
+    int64_t frame_us = aac_frame_us(audio->sample_rate);
     uint8_t *tags = xcalloc((size_t)o->silent_frames, FLV_PREFIX_MAX + len + FLV_TRAILER_BYTES);
     uint8_t *p = tags;
     for (; o->silent_frames > 0; o->silent_frames--) {
@@ -210,7 +196,7 @@ static void append_silence(struct flv_output *o)
         memcpy(p + prefix_len, f->data, len);
         flv_frame_trailer(p + prefix_len + len, f, prefix_len);
         p += prefix_len + len + FLV_TRAILER_BYTES;
-        o->silent_from_us += silent_frame_us(o);
+        o->silent_from_us += frame_us;
     }
     append_message(o, tags, (size_t)(p - tags));
     free(tags);
@@ -277,7 +263,8 @@ static void batch_fill(struct flv_output *o, struct batch *b)
         b->iov[b->iov_count++] = (struct iovec){o->head + o->head_sent, b->head_bytes};
     b->bytes = b->partial_bytes + b->head_bytes;
 
-    int most = o->bytes == 0 ? 1 : BATCH_FRAMES; /* the key frame alone comes first */
+    /* The key frame alone comes first. */
+    int most = o->at.clock.last_ms[TRACK_VIDEO] == -1 ? 1 : BATCH_FRAMES;
     while (o->started && b->tag_count < most && b->bytes < BATCH_BYTES &&
            next_tag(o, b->head_bytes == 0 && b->tag_count == 0, &b->tags[b->tag_count])) {
         b->iov_count += tag_iov(&b->tags[b->tag_count], b->iov + b->iov_count);
@@ -426,17 +413,18 @@ static void append_preamble(struct flv_output *o, struct codec_config *video,
     free(buf);
 }
 
-void flv_output_start(struct flv_output *output, enum ipc_join join, struct codec_config *video,
-                      struct codec_config *audio, int64_t now_us)
+void flv_output_start(struct flv_output *output, const struct viewer_join *join,
+                      struct codec_config *video, struct codec_config *audio)
 {
     if (!output->want_audio)
         audio = NULL;
-    struct viewer_start s = viewer_start_find(output->ring, join, audio, now_us);
+    struct viewer_start s = viewer_start_find(output->ring, join, audio);
     output->join_dts_us = frame_ring_newest_dts_us(output->ring);
     output->at.cursor = s.cursor;
     output->at.wait_key = s.wait_key;
     output->at.clock = s.clock;
+    output->silent_from_us = s.silent_from_us;
+    output->silent_frames = s.silent_frames;
     append_preamble(output, video, audio);
-    set_silence(output, s.silent_from_us, s.silent_to_us);
     output->started = true;
 }

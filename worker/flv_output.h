@@ -12,7 +12,7 @@
 #include "common/ipc.h"
 #include "worker/flv.h"
 #include "worker/frame_ring.h"
-#include "worker/viewer_clock.h"
+#include "worker/viewer_start.h"
 #include "worker/websocket.h"
 
 #define FLV_OUTPUT_PREFIX_MAX (WEBSOCKET_HEADER_MAX + FLV_PREFIX_MAX)
@@ -88,12 +88,12 @@ bool flv_output_is_between_messages(const struct flv_output *output);
  * Take a position in the ring and append the preamble: header, onMetaData, sequence headers.  The
  * silence that viewer_start.h tells of follows the first key frame.
  *
+ * @param join   Borrowed for the call.
  * @param video  configuration of the stream.  Shared: takes a reference.
  * @param audio  likewise, or NULL for a stream without.
- * @param now_us  clock_us().
  */
-void flv_output_start(struct flv_output *output, enum ipc_join join, struct codec_config *video,
-                      struct codec_config *audio, int64_t now_us);
+void flv_output_start(struct flv_output *output, const struct viewer_join *join,
+                      struct codec_config *video, struct codec_config *audio);
 
 /**
  * Write to fd, non-blocking, by one system call: all that is new, or the beginning of a backlog.

@@ -41,7 +41,8 @@ struct frame {
     bool damaged; /* a packet of it was lost, or of a frame it may refer to */
     int64_t dts_us;
     int64_t pts_us;
-    int64_t received_us;         /* clock_us() when its last byte came from the camera */
+    int64_t
+        received_us; /* clock_us() when its last byte came from the camera, or it was transcoded */
     struct codec_config *config; /* Shared; in force for this frame */
     size_t len;
     uint8_t data[];

@@ -15,6 +15,8 @@ struct frame_ring {
     uint64_t head;
     uint64_t key; /* newest key frame, meaningful while has_key */
     bool has_key;
+    uint64_t pictures_after_key;
+    uint64_t newest_picture; /* meaningful once newest_dts_us is */
     size_t bytes;
     size_t max_bytes;
     int64_t max_lag_us;
@@ -99,9 +101,12 @@ void frame_ring_push(struct frame_ring *ring, struct frame *frame)
         grow(ring);
     if (frame->track == TRACK_VIDEO) {
         ring->newest_dts_us = frame->dts_us;
+        ring->newest_picture = ring->head;
+        ring->pictures_after_key++;
         if (frame->key) {
             ring->key = ring->head;
             ring->has_key = true;
+            ring->pictures_after_key = 0;
         }
     }
     *slot(ring, ring->head++) = frame;
@@ -143,6 +148,17 @@ bool frame_ring_key(const struct frame_ring *ring, uint64_t *seq)
     if (ring->has_key)
         *seq = ring->key;
     return ring->has_key;
+}
+
+uint64_t frame_ring_pictures_after_key(const struct frame_ring *ring)
+{
+    return ring->has_key ? ring->pictures_after_key : 0;
+}
+
+struct frame *frame_ring_newest_picture(const struct frame_ring *ring)
+{
+    bool any = ring->newest_dts_us != INT64_MIN;
+    return any ? frame_ring_get(ring, ring->newest_picture) : NULL;
 }
 
 int64_t frame_ring_newest_dts_us(const struct frame_ring *ring)

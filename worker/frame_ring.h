@@ -46,6 +46,12 @@ struct frame *frame_ring_get(const struct frame_ring *ring, uint64_t seq);
  */
 bool frame_ring_key(const struct frame_ring *ring, uint64_t *seq);
 
+/** How many video frames came after the newest key frame; 0 if none is kept. */
+uint64_t frame_ring_pictures_after_key(const struct frame_ring *ring);
+
+/** The newest video frame.  Borrowed until the next push; NULL if gone or not there yet. */
+struct frame *frame_ring_newest_picture(const struct frame_ring *ring);
+
 /** The newest video frame's dts, or INT64_MIN when none came yet. */
 int64_t frame_ring_newest_dts_us(const struct frame_ring *ring);
 

@@ -39,7 +39,7 @@ struct rendition_stats {
  * Start the thread.
  *
  * @param emit  called on the loop thread with each H.264 frame.  The frame is Borrowed: take a
- *              reference to keep it.  Its received_us is that of the HEVC frame it was made from.
+ *              reference to keep it.  Its received_us is when it was ready.
  *              Never called after rendition_close().
  * @param out   the rendition.  Caller owns; rendition_close().
  * @return 0; -ENOTSUP if this libavcodec has no HEVC decoder or no libx264; other negative errno.

@@ -1,5 +1,7 @@
 #include "worker/transcoder.h"
 
+#include "common/clock.h"
+
 #include "common/log.h"
 #include "worker/av_util.h"
 #include "worker/parameter_sets.h"
@@ -18,7 +20,6 @@
 #define SHORT_SIDE_MAX 1080
 #define THREADS_MAX 4
 #define NAL_LENGTH_SIZE 4
-#define ARRIVALS 64 /* frames that may be in the decoder at a time, and then some */
 
 struct transcoder {
     struct transcoder_sink sink;
@@ -29,11 +30,6 @@ struct transcoder {
     AVPacket *packet;
     AVFrame *picture;
     bool await_key; /* after an error, or at the start */
-    struct {
-        int64_t pts_us;
-        int64_t received_us;
-    } arrivals[ARRIVALS];
-    unsigned arrival_next;
 
     AVCodecContext *enc;
     AVPacket *coded;
@@ -116,16 +112,6 @@ void transcoder_flush(struct transcoder *t)
 
 /* --- out: annex B to length fields ---------------------------------------- */
 
-static int64_t arrival_of(const struct transcoder *t, int64_t pts_us)
-{
-    for (unsigned i = 1; i <= ARRIVALS; i++) {
-        unsigned at = (t->arrival_next - i) % ARRIVALS;
-        if (t->arrivals[at].pts_us == pts_us)
-            return t->arrivals[at].received_us;
-    }
-    return t->arrivals[(t->arrival_next - 1) % ARRIVALS].received_us;
-}
-
 /* The size with length fields; what the key frame says of itself goes to the configuration. */
 static int survey_coded(struct transcoder *t, struct nal_cursor cursor, size_t *total)
 {
@@ -169,7 +155,7 @@ static int emit_coded(struct transcoder *t)
     frame->key = (t->coded->flags & AV_PKT_FLAG_KEY) != 0;
     frame->pts_us = t->coded->pts;
     frame->dts_us = t->coded->dts;
-    frame->received_us = arrival_of(t, frame->pts_us);
+    frame->received_us = clock_us();
     t->sink.on_frame(t->sink.ctx, frame);
     return 0;
 }
@@ -384,9 +370,6 @@ static int send_frame(struct transcoder *t, const struct frame *frame)
     t->packet->pts = frame->pts_us;
     t->packet->dts = frame->dts_us;
     t->packet->flags = frame->key ? AV_PKT_FLAG_KEY : 0;
-    t->arrivals[t->arrival_next % ARRIVALS].pts_us = frame->pts_us;
-    t->arrivals[t->arrival_next % ARRIVALS].received_us = frame->received_us;
-    t->arrival_next++;
     rc = avcodec_send_packet(t->dec, t->packet);
     av_packet_unref(t->packet);
     return rc < 0 ? errno_of(rc) : 0;

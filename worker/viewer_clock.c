@@ -1,5 +1,7 @@
 #include "worker/viewer_clock.h"
 
+#include <libavutil/mathematics.h>
+
 /*
  * What a viewer sees of a gap, and by how much the first picture of normal pace is late.
  *
@@ -48,7 +50,7 @@ static int64_t to_viewer_us(const struct viewer_clock *c, enum track track, int6
     if (track == TRACK_VIDEO && t_us <= c->start_us)
         out_us = t_us - c->start_us;
     else if (track == TRACK_VIDEO && t_us <= c->edge_us)
-        out_us = (t_us - c->start_us) * c->cached_us / (c->edge_us - c->start_us);
+        out_us = av_rescale(t_us - c->start_us, c->cached_us, c->edge_us - c->start_us);
     else if (track == TRACK_VIDEO && t_us < c->level_us)
         out_us = c->cached_us + (t_us - c->edge_us) / CATCH_UP;
     return out_us - c->skipped_us;

@@ -50,7 +50,7 @@ void viewer_clock_start(struct viewer_clock *clock, int64_t start_us);
  * @param start_us  dts of the first picture that will be sent.
  * @param edge_us   dts of the newest one, not before start_us.
  * @param cached    pictures from the start to the edge, without the one at the edge.
- * @param lead_us   the viewer's time of the edge, 0 or more.
+ * @param lead_us   the viewer's time of the edge; negative: it is as much behind already.
  */
 void viewer_clock_start_live(struct viewer_clock *clock, int64_t start_us, int64_t edge_us,
                              uint64_t cached, int64_t lead_us);

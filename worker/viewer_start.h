@@ -7,6 +7,11 @@
  * that much later.  So the sound of the first 0.4 s is silence, which is sent at once, ahead of its
  * time; the camera's sound follows in its place.  How far the player is behind then is up to us:
  * as far as the camera's sound comes later than its pictures, and what the way and the player need.
+ * After a GOP of more than some 300 pictures the silence is longer, up to 2 s: until the pictures
+ * are back at their pace.
+ *
+ * A source that sends its own cache in a burst when we connect is not seen through: who waits for
+ * its first picture begins there.
  */
 #ifndef WORKER_VIEWER_START_H
 #define WORKER_VIEWER_START_H
@@ -15,20 +20,27 @@
 #include "worker/frame_ring.h"
 #include "worker/viewer_clock.h"
 
+/* Who comes, and when. */
+struct viewer_join {
+    enum ipc_join join;
+    int64_t now_us;        /* clock_us() */
+    int64_t sound_held_us; /* for which sound waits for a picture before it is sent */
+};
+
 struct viewer_start {
     uint64_t cursor; /* first frame, if it is a key frame; else the next one is waited for */
     bool wait_key;
     struct viewer_clock clock;
-    int64_t silent_from_us; /* viewer's time of the silence, no longer than one frame of it after */
-    int64_t silent_to_us;   /* 0; equal: no silence */
+    int64_t silent_from_us; /* viewer's time of the first silent frame */
+    int silent_frames;
 };
 
 /**
- * @param ring    holds a video frame.  Borrowed for the call.
- * @param audio   configuration of the sound that the viewer gets, or NULL.  Borrowed for the call.
- * @param now_us  clock_us().
+ * @param ring   holds a video frame.  Borrowed for the call.
+ * @param join   Borrowed for the call.
+ * @param audio  configuration of the sound that the viewer gets, or NULL.  Borrowed for the call.
  */
-struct viewer_start viewer_start_find(const struct frame_ring *ring, enum ipc_join join,
-                                      const struct codec_config *audio, int64_t now_us);
+struct viewer_start viewer_start_find(const struct frame_ring *ring, const struct viewer_join *join,
+                                      const struct codec_config *audio);
 
 #endif /* WORKER_VIEWER_START_H */

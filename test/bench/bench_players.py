@@ -87,9 +87,12 @@ class Tap:
     def _run(self):
         with contextlib.suppress(OSError), self._listener.accept()[0] as player, http.connect(self._port) as server:
             server.sendall(player.recv(65536))
-            head, _, data = server.recv(65536).partition(b"\r\n\r\n")
+            data = server.recv(65536)
+            while b"\r\n\r\n" not in data and (more := server.recv(65536)):
+                data += more
+            head, _, data = data.partition(b"\r\n\r\n")
             player.sendall(head + b"\r\n\r\n")
-            while True:
+            while data:
                 player.sendall(data)
                 self.flv.feed(data, time.monotonic())
                 data = server.recv(262144)

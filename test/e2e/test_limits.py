@@ -2,6 +2,7 @@
 import collections
 import json
 import os
+import re
 import resource
 import select
 import shutil
@@ -12,7 +13,7 @@ import pytest
 
 from conftest import QUICK
 from lib import processes
-from lib.gateway import binary
+from lib.gateway import ROOT, binary
 from lib.http import Answer, connect, exchange, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
@@ -146,8 +147,14 @@ def test_answers_that_nobody_takes_are_bounded(make_gateway):
 
 # --- workers that read nothing and do not leave (test/tools/hanging_nursery.c) ----------------------------------------
 
-LEAVING_MAX = 64  # master/camera.c
-OUTBOX_MAX = 8192  # master/outbox.h
+
+def defined(name, path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as source:
+        return int(re.search(rf"^#define {name} (\d+)\b", source.read(), re.MULTILINE)[1])
+
+
+LEAVING_MAX = defined("LEAVING_MAX", "master/camera.c")
+OUTBOX_MAX = defined("OUTBOX_MAX", "master/outbox.h")
 
 
 @pytest.fixture

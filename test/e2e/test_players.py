@@ -107,7 +107,7 @@ def test_join_live_is_at_the_live_edge(shared_gateway, long_gop_camera, browser,
             behind.append(None if counter is None else (sent - counter) % (2 * LONG_GOP) / fake_rtsp.FPS)
         print(f"{library}: s behind the source 0.5 s and 3 s after the request: {behind}")
         assert behind[1] is not None and behind[1] < 2.5, behind
-        assert page.errors() == [] and page.sound_bytes() > 0
+        assert page.errors() == [] and page.sound_bytes() > 1000  # silence has 4 a frame
 
 
 def test_ffplay_takes_compressed_time(shared_gateway, long_gop_camera):

@@ -4,6 +4,7 @@
  */
 #include "test/unit/audio_tools.h"
 #include "worker/aac.h"
+#include "worker/audio_format.h"
 
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
@@ -322,6 +323,28 @@ static void test_announcements(void **state)
     }
 }
 
+/* Only what is encoded at a higher rate, and only if the rate is known, has nothing above. */
+static void test_bandwidths(void **state)
+{
+    static const struct {
+        enum AVCodecID codec;
+        int sample_rate, bandwidth_hz;
+    } cases[] = {
+        {AV_CODEC_ID_PCM_ALAW, 8000, 4000},   {AV_CODEC_ID_PCM_MULAW, 16000, 8000},
+        {AV_CODEC_ID_ADPCM_G722, 8000, 8000}, {AV_CODEC_ID_ADPCM_G726, 8000, 4000},
+        {AV_CODEC_ID_PCM_S16BE, 48000, 0},    {AV_CODEC_ID_PCM_S16BE, 44100, 0},
+        {AV_CODEC_ID_PCM_S16BE, 96000, 0},    {AV_CODEC_ID_MP3, 16000, 0},
+        {AV_CODEC_ID_OPUS, 48000, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        AVCodecParameters *par = announce(cases[i].codec, cases[i].sample_rate, 1);
+        struct audio_format format;
+        assert_int_equal(audio_format_choose(par, &format), 0);
+        assert_int_equal(format.bandwidth_hz, cases[i].bandwidth_hz);
+        avcodec_parameters_free(&par);
+    }
+}
+
 static void test_durations(void **state)
 {
     /* G.722 at the 8000 Hz that RFC 3551 has it announced with is still 64 kbit/s at 16 kHz. */
@@ -474,7 +497,7 @@ int main(void)
         cmocka_unit_test(test_codecs),        cmocka_unit_test(test_latm),
         cmocka_unit_test(test_announcements), cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_input_changes), cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_silent_frame),
+        cmocka_unit_test(test_silent_frame),  cmocka_unit_test(test_bandwidths),
     };
     av_log_set_callback(count_warnings);
     return cmocka_run_group_tests_name("audio", tests, NULL, NULL);

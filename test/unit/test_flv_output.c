@@ -12,6 +12,9 @@
 #define FRAME_US 40000
 #define FRAME_BYTES 1000
 
+static const struct viewer_join join_live = {.join = IPC_JOIN_LIVE};
+static const struct viewer_join join_gop = {.join = IPC_JOIN_GOP};
+
 /* A viewer at one end of a socket pair, and what it reads at the other. */
 struct viewer {
     int ours;
@@ -88,7 +91,7 @@ static void test_key_frame_comes_first_and_alone(void **state)
 {
     struct viewer *v = *state;
     push_gop(v, 100);
-    flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, NULL, 0);
+    flv_output_start(&v->output, &join_live, v->config, NULL);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_MORE);
     assert_in_range(read_all(v), FRAME_BYTES, 2 * FRAME_BYTES - 1);
     int writes = 0;
@@ -108,7 +111,7 @@ static void test_near_2_31_ms_it_ends(void **state)
 {
     struct viewer *v = *state;
     push_gop(v, 1);
-    flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, NULL, 0);
+    flv_output_start(&v->output, &join_live, v->config, NULL);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_DONE);
     v->limits.queue_max_ms = UINT32_MAX; /* 24 days in one step */
     push(v, v->config, true, (int64_t)VIEWER_CLOCK_MAX_MS * 1000 - FRAME_US);
@@ -123,7 +126,7 @@ static void test_another_codec_ends_it_after_what_came_before(void **state)
     struct viewer *v = *state;
     struct codec_config *hevc = new_config(AV_CODEC_ID_HEVC, 30);
     push_gop(v, 2);
-    flv_output_start(&v->output, IPC_JOIN_GOP, v->config, NULL, 0);
+    flv_output_start(&v->output, &join_gop, v->config, NULL);
     push(v, hevc, true, 2 * FRAME_US);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_MORE);
     assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_CODEC);
@@ -137,7 +140,7 @@ static void test_new_parameter_sets_come_without_a_gap(void **state)
     struct viewer *v = *state;
     struct codec_config *other = new_config(AV_CODEC_ID_H264, 31);
     push_gop(v, 50);
-    flv_output_start(&v->output, IPC_JOIN_GOP, v->config, NULL, 0);
+    flv_output_start(&v->output, &join_gop, v->config, NULL);
     while (flv_output_write(&v->output, v->ours) == FLV_OUTPUT_MORE)
         (void)read_all(v);
     int64_t last_ms = v->output.at.clock.last_ms[TRACK_VIDEO];
@@ -160,62 +163,158 @@ static const uint8_t *read_tag(const uint8_t *p, unsigned *type, size_t *len, ui
     return p + 11 + *len + 4;
 }
 
-/* With join=live: right after the key frame, before all that follows. */
-static void test_sound_begins_with_silence(void **state)
+/* Half a second of sound before the newest picture of 50, and half after. */
+static struct codec_config *push_sound(struct viewer *v, int from, int to)
 {
-    struct viewer *v = *state;
-    const uint8_t record[] = {0x11, 0x88};
+    static const uint8_t record[] = {0x11, 0x88};
     struct codec_config *audio =
         codec_config_new(TRACK_AUDIO, AV_CODEC_ID_AAC, record, sizeof(record));
     audio->sample_rate = 48000;
     audio->channels = 1;
-    v->output.want_audio = true;
-    push_gop(v, 50);
-    for (int i = 0; i < 50; i++) { /* half a second before the viewer came, and half after */
-        struct frame *f = frame_new(audio, 100);
-        f->received_us = (i - 25) * (int64_t)21333; /* with the pictures */
+    for (int i = from; i < to; i++) {
+        struct frame *f = frame_new(audio, FRAME_BYTES);
+        f->received_us = i * (int64_t)21333; /* with the pictures */
         f->dts_us = f->pts_us = 49 * FRAME_US + f->received_us;
         frame_ring_push(v->ring, f);
-        if (i == 25)
-            flv_output_start(&v->output, IPC_JOIN_LIVE, v->config, audio, 0);
     }
-    static uint8_t buf[200000];
-    size_t got = 0;
-    enum flv_output_result result;
-    do {
-        result = flv_output_write(&v->output, v->ours);
-        ssize_t n = read(v->theirs, buf + got, sizeof(buf) - got);
-        got += n > 0 ? (size_t)n : 0;
-    } while (result == FLV_OUTPUT_MORE);
+    return audio;
+}
 
-    int silent = 0, sounds = 0, pictures = 0;
-    uint32_t last_sound_ms = 0;
-    for (const uint8_t *p = buf + FLV_HEADER_BYTES; p < buf + got;) {
+/* What a viewer has read: V and A for pictures and sounds, s for silent ones. */
+struct tags {
+    char kinds[256];
+    uint32_t ts_ms[256];
+    size_t count;
+};
+
+static void read_tags(const uint8_t *p, const uint8_t *end, struct tags *tags)
+{
+    *tags = (struct tags){0};
+    while (p < end) {
         unsigned type;
         size_t len;
         uint32_t ts_ms;
         const uint8_t *data = p + 11;
         p = read_tag(p, &type, &len, &ts_ms);
-        if (type == 9 && data[1] == 1)
-            pictures++;
-        if (type != 8 || data[1] == 0)
+        if (type == 18 || data[1] == 0)
             continue;
-        if (silent + sounds > 0)
-            assert_in_range(ts_ms, last_sound_ms + 20, last_sound_ms + 43);
-        last_sound_ms = ts_ms;
-        if (len == 2 + 4) { /* of silence; the camera's have 100 bytes */
-            assert_int_equal(pictures, 1);
-            assert_int_equal(sounds, 0);
-            silent++;
-        } else {
-            sounds++;
-        }
+        tags->kinds[tags->count] = type == 9 ? 'V' : len < FRAME_BYTES ? 's' : 'A';
+        tags->ts_ms[tags->count++] = ts_ms;
+    }
+}
+
+static size_t write_all(struct viewer *v, uint8_t *buf, size_t size)
+{
+    size_t got = 0;
+    enum flv_output_result result;
+    do {
+        result = flv_output_write(&v->output, v->ours);
+        ssize_t n = read(v->theirs, buf + got, size - got);
+        got += n > 0 ? (size_t)n : 0;
+    } while (result == FLV_OUTPUT_MORE || result == FLV_OUTPUT_FULL);
+    assert_int_equal(result, FLV_OUTPUT_DONE);
+    return got;
+}
+
+/* With join=live: right after the key frame, before all that follows. */
+static void test_sound_begins_with_silence(void **state)
+{
+    struct viewer *v = *state;
+    static uint8_t buf[200000];
+    struct tags tags;
+    v->output.want_audio = true;
+    push_gop(v, 50);
+    struct codec_config *audio = push_sound(v, -25, 0);
+    flv_output_start(&v->output, &join_live, v->config, audio);
+    codec_config_unref(&audio);
+    audio = push_sound(v, 0, 25);
+    codec_config_unref(&audio);
+    size_t got = write_all(v, buf, sizeof(buf));
+    read_tags(buf + FLV_HEADER_BYTES, buf + got, &tags);
+
+    size_t silent = strspn(tags.kinds + 1, "s");
+    assert_in_range(silent, 18, 20); /* 0.4 s */
+    assert_true(tags.kinds[0] == 'V' && tags.kinds[silent + 1] == 'V');
+    int pictures = 0;
+    uint32_t last_ms = 0;
+    for (size_t i = 0; i < tags.count; i++) {
+        pictures += tags.kinds[i] == 'V';
+        if (tags.kinds[i] == 'V')
+            continue;
+        assert_true(i <= silent || tags.kinds[i] == 'A');
+        assert_in_range(tags.ts_ms[i], i == 1 ? 0 : last_ms + 20, last_ms + 43);
+        last_ms = tags.ts_ms[i];
     }
     assert_int_equal(pictures, 50);
-    assert_in_range(silent, 400 / 22, 400 / 21 + 1);
-    assert_in_range(last_sound_ms, 500, 800);
-    assert_in_range(sounds, 5, 20);
+    assert_in_range(last_ms, 500, 800);
+}
+
+/* One of whole tags, as everything else is. */
+static void test_silence_is_a_websocket_message(void **state)
+{
+    struct viewer *v = *state;
+    static uint8_t buf[200000];
+    v->output.want_audio = v->output.websocket = true;
+    push_gop(v, 1);
+    struct codec_config *audio = push_sound(v, -25, 0);
+    flv_output_start(&v->output, &join_live, v->config, audio);
     codec_config_unref(&audio);
+    size_t got = write_all(v, buf, sizeof(buf));
+    struct tags tags;
+    size_t messages = 0, at = 0;
+    for (; at < got; messages++) { /* RFC 6455, 5.2: binary, with a length of 16 bits */
+        assert_int_equal(buf[at], 0x82);
+        size_t head = buf[at + 1] == 126 ? 4 : 2;
+        size_t len = head == 4 ? (size_t)(buf[at + 2] << 8 | buf[at + 3]) : buf[at + 1];
+        const uint8_t *p = buf + at + head;
+        if (messages == 2) {
+            read_tags(p, p + len, &tags);
+            assert_int_equal(strspn(tags.kinds, "s"), tags.count);
+            assert_in_range(tags.count, 18, 20);
+        }
+        at += head + len;
+    }
+    assert_int_equal(at, got);
+    assert_true(messages >= 3);
+}
+
+/* The socket takes nothing, until the viewer is too far behind: it begins anew, without silence. */
+static void test_a_beginning_that_nobody_took(void **state)
+{
+    struct viewer *v = *state;
+    static uint8_t buf[2000000];
+    struct tags tags;
+    v->output.want_audio = true;
+    push_gop(v, 50);
+    struct codec_config *audio = push_sound(v, -25, 0);
+    flv_output_start(&v->output, &join_live, v->config, audio);
+    codec_config_unref(&audio);
+    memset(buf, 0, sizeof(buf));
+    size_t filled = 0;
+    ssize_t n;
+    while ((n = send(v->ours, buf, 4096, MSG_DONTWAIT)) > 0)
+        filled += (size_t)n;
+    assert_int_equal(flv_output_write(&v->output, v->ours), FLV_OUTPUT_FULL);
+    assert_int_equal(v->output.bytes, 0);
+
+    for (int i = 50; i < 150; i++) /* 4 s, and a key frame */
+        push(v, v->config, i == 140, i * (int64_t)FRAME_US);
+    audio = push_sound(v, 90 * FRAME_US / 21333, 100 * FRAME_US / 21333);
+    codec_config_unref(&audio);
+    assert_int_equal(read_all(v), filled);
+    size_t got = write_all(v, buf, sizeof(buf));
+    read_tags(buf + FLV_HEADER_BYTES, buf + got, &tags);
+    assert_int_equal(tags.kinds[0], 'V');
+    assert_null(strchr(tags.kinds, 's'));
+    for (int track = 0; track < 2; track++) {
+        int64_t last_ms = -1;
+        for (size_t i = 0; i < tags.count; i++) {
+            if ((tags.kinds[i] == 'V') != (track == 0))
+                continue;
+            assert_true(tags.ts_ms[i] > last_ms);
+            last_ms = tags.ts_ms[i];
+        }
+    }
 }
 
 int main(void)
@@ -227,6 +326,8 @@ int main(void)
         TEST(test_another_codec_ends_it_after_what_came_before),
         TEST(test_new_parameter_sets_come_without_a_gap),
         TEST(test_sound_begins_with_silence),
+        TEST(test_silence_is_a_websocket_message),
+        TEST(test_a_beginning_that_nobody_took),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

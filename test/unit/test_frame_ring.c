@@ -49,6 +49,25 @@ static void test_empty(void **state)
     assert_null(ring);
 }
 
+static void test_knows_its_pictures(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(1000, 0);
+    push(ring, TRACK_AUDIO, true, 0, 1);
+    assert_null(frame_ring_newest_picture(ring));
+    assert_int_equal(0, frame_ring_pictures_after_key(ring));
+    for (int i = 0; i < 5; i++) {
+        push(ring, TRACK_VIDEO, i == 0 || i == 2, (int64_t)i * FRAME_US, 1);
+        push(ring, TRACK_AUDIO, true, (int64_t)i * FRAME_US, 1);
+        assert_int_equal((int64_t)i * FRAME_US, frame_ring_newest_picture(ring)->dts_us);
+        assert_int_equal(i < 2 ? i : i - 2, frame_ring_pictures_after_key(ring));
+    }
+    push(ring, TRACK_AUDIO, true, 5 * FRAME_US, 1000); /* takes all the room */
+    assert_null(frame_ring_newest_picture(ring));
+    assert_int_equal(0, frame_ring_pictures_after_key(ring));
+    frame_ring_free(&ring);
+}
+
 static void test_keeps_the_gop_whatever_its_age(void **state)
 {
     (void)state;
@@ -148,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_knows_its_pictures),
         cmocka_unit_test(test_keeps_the_gop_whatever_its_age),
         cmocka_unit_test(test_sound_without_picture_is_not_hoarded),
         cmocka_unit_test(test_new_key_frame_drops_what_nobody_may_need),

@@ -5,6 +5,7 @@
 #ifndef TEST_UNIT_TRANSCODED_H
 #define TEST_UNIT_TRANSCODED_H
 
+#include "common/clock.h"
 #include "test/unit/encode_video.h"
 
 #include <setjmp.h>
@@ -17,7 +18,6 @@
 #define FPS 25
 #define STEP_US ENCODED_INTERVAL_US
 #define BITS 16 /* of the frame number, as black and white blocks along the top */
-#define RECEIVED_BASE_US 77000000
 
 /* --- HEVC ------------------------------------------------------------------ */
 
@@ -81,8 +81,6 @@ static inline void make_clip(const struct movie *m, struct encoded *clip)
     encode_video(&spec, clip);
     clip->config->frame_rate_num = FPS;
     clip->config->frame_rate_den = 1;
-    for (int i = 0; i < clip->count; i++)
-        clip->frames[i]->received_us = RECEIVED_BASE_US + clip->frames[i]->pts_us;
 }
 
 /* --- H.264: what came out, judged ------------------------------------------- */
@@ -163,7 +161,7 @@ static inline void judge_timing(struct judge *j, const struct frame *frame)
     assert_int_equal(frame->pts_us, frame->dts_us);
     assert_true(frame->pts_us > j->last_pts_us);
     assert_int_equal(0, frame->pts_us % STEP_US);
-    assert_int_equal(RECEIVED_BASE_US + frame->pts_us, frame->received_us);
+    assert_in_range(clock_us() - frame->received_us, 0, 60000000); /* when it was ready */
     assert_false(frame->damaged);
     assert_false(frame->pts_us >= j->skip_from_us && frame->pts_us < j->skip_to_us);
     j->last_pts_us = frame->pts_us;
