@@ -21,6 +21,7 @@ struct viewer {
     int theirs;
     struct frame_ring *ring;
     struct codec_config *config;
+    struct codec_config *audio;
     struct ipc_limits limits;
     struct flv_output output;
 };
@@ -46,6 +47,7 @@ static void push(struct viewer *v, struct codec_config *config, bool key, int64_
 static int open_viewer(void **state)
 {
     static struct viewer v;
+    static const uint8_t asc[] = {0x11, 0x88};
     int fds[2];
     v = (struct viewer){.limits = {.queue_max_ms = 3000}};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) != 0)
@@ -54,6 +56,9 @@ static int open_viewer(void **state)
     v.theirs = fds[1];
     v.ring = frame_ring_new((size_t)1 << 30, INT64_C(1) << 50);
     v.config = new_config(AV_CODEC_ID_H264, 30);
+    v.audio = codec_config_new(TRACK_AUDIO, AV_CODEC_ID_AAC, asc, sizeof(asc));
+    v.audio->sample_rate = 48000;
+    v.audio->channels = 1;
     const struct ipc_client request = {.kind = IPC_CLIENT_STREAM};
     flv_output_init(&v.output, v.ring, &v.limits, &request);
     *state = &v;
@@ -66,6 +71,7 @@ static int close_viewer(void **state)
     flv_output_free(&v->output);
     frame_ring_free(&v->ring);
     codec_config_unref(&v->config);
+    codec_config_unref(&v->audio);
     (void)close(v->ours);
     (void)close(v->theirs);
     return 0;
@@ -163,21 +169,24 @@ static const uint8_t *read_tag(const uint8_t *p, unsigned *type, size_t *len, ui
     return p + 11 + *len + 4;
 }
 
-/* Half a second of sound before the newest picture of 50, and half after. */
-static struct codec_config *push_sound(struct viewer *v, int from, int to)
+/* Frames of sound, counted from the newest of 50 pictures. */
+static void push_sound(struct viewer *v, int from, int to)
 {
-    static const uint8_t record[] = {0x11, 0x88};
-    struct codec_config *audio =
-        codec_config_new(TRACK_AUDIO, AV_CODEC_ID_AAC, record, sizeof(record));
-    audio->sample_rate = 48000;
-    audio->channels = 1;
     for (int i = from; i < to; i++) {
-        struct frame *f = frame_new(audio, FRAME_BYTES);
+        struct frame *f = frame_new(v->audio, FRAME_BYTES);
         f->received_us = i * (int64_t)21333; /* with the pictures */
         f->dts_us = f->pts_us = 49 * FRAME_US + f->received_us;
         frame_ring_push(v->ring, f);
     }
-    return audio;
+}
+
+/* A GOP with half a second of sound, and a viewer who comes. */
+static void start_with_sound(struct viewer *v, int pictures)
+{
+    v->output.want_audio = true;
+    push_gop(v, pictures);
+    push_sound(v, -25, 0);
+    flv_output_start(&v->output, &join_live, v->config, v->audio);
 }
 
 /* What a viewer has read: V and A for pictures and sounds, s for silent ones. */
@@ -222,13 +231,8 @@ static void test_sound_begins_with_silence(void **state)
     struct viewer *v = *state;
     static uint8_t buf[200000];
     struct tags tags;
-    v->output.want_audio = true;
-    push_gop(v, 50);
-    struct codec_config *audio = push_sound(v, -25, 0);
-    flv_output_start(&v->output, &join_live, v->config, audio);
-    codec_config_unref(&audio);
-    audio = push_sound(v, 0, 25);
-    codec_config_unref(&audio);
+    start_with_sound(v, 50);
+    push_sound(v, 0, 25);
     size_t got = write_all(v, buf, sizeof(buf));
     read_tags(buf + FLV_HEADER_BYTES, buf + got, &tags);
 
@@ -254,11 +258,8 @@ static void test_silence_is_a_websocket_message(void **state)
 {
     struct viewer *v = *state;
     static uint8_t buf[200000];
-    v->output.want_audio = v->output.websocket = true;
-    push_gop(v, 1);
-    struct codec_config *audio = push_sound(v, -25, 0);
-    flv_output_start(&v->output, &join_live, v->config, audio);
-    codec_config_unref(&audio);
+    v->output.websocket = true;
+    start_with_sound(v, 1);
     size_t got = write_all(v, buf, sizeof(buf));
     struct tags tags;
     size_t messages = 0, at = 0;
@@ -284,11 +285,7 @@ static void test_a_beginning_that_nobody_took(void **state)
     struct viewer *v = *state;
     static uint8_t buf[2000000];
     struct tags tags;
-    v->output.want_audio = true;
-    push_gop(v, 50);
-    struct codec_config *audio = push_sound(v, -25, 0);
-    flv_output_start(&v->output, &join_live, v->config, audio);
-    codec_config_unref(&audio);
+    start_with_sound(v, 50);
     memset(buf, 0, sizeof(buf));
     size_t filled = 0;
     ssize_t n;
@@ -299,8 +296,7 @@ static void test_a_beginning_that_nobody_took(void **state)
 
     for (int i = 50; i < 150; i++) /* 4 s, and a key frame */
         push(v, v->config, i == 140, i * (int64_t)FRAME_US);
-    audio = push_sound(v, 90 * FRAME_US / 21333, 100 * FRAME_US / 21333);
-    codec_config_unref(&audio);
+    push_sound(v, 90 * FRAME_US / 21333, 100 * FRAME_US / 21333);
     assert_int_equal(read_all(v), filled);
     size_t got = write_all(v, buf, sizeof(buf));
     read_tags(buf + FLV_HEADER_BYTES, buf + got, &tags);
