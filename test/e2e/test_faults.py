@@ -6,7 +6,7 @@ from lib.wait import holds_for, wait_for
 
 def test_camera_dies_and_comes_back(gateway, camera):
     """The same HTTP connection goes on, timestamps continue, and the camera is looked up anew."""
-    with gateway.view(camera.url()) as viewer:
+    with gateway.view(camera.url(), join="gop") as viewer:
         viewer.wait_frames(30)
         worker = gateway.worker_of(camera.port)
         camera.close()
