@@ -35,23 +35,6 @@ static int encoded_rate(int sample_rate)
     return 44100 % sample_rate == 0 ? 44100 : 48000;
 }
 
-/* The rate of these is what it is; MP3 and the like say in their frames what they really have. */
-static bool is_waveform(enum AVCodecID codec)
-{
-    switch (codec) {
-    case AV_CODEC_ID_PCM_ALAW:
-    case AV_CODEC_ID_PCM_MULAW:
-    case AV_CODEC_ID_PCM_S16BE:
-    case AV_CODEC_ID_PCM_S16LE:
-    case AV_CODEC_ID_ADPCM_G722:
-    case AV_CODEC_ID_ADPCM_G726:
-    case AV_CODEC_ID_ADPCM_G726LE:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static void set_channels(AVCodecParameters *par, int channels)
 {
     av_channel_layout_uninit(&par->ch_layout);
@@ -102,6 +85,7 @@ static int choose_aac(AVCodecParameters *par, struct audio_format *format)
 int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
 {
     int rc = 0;
+    bool waveform = false; /* its rate is what it is; others say in their frames what they have */
     *format = (struct audio_format){0};
     switch (par->codec_id) {
     case AV_CODEC_ID_AAC:
@@ -111,15 +95,18 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
     case AV_CODEC_ID_PCM_MULAW:
     case AV_CODEC_ID_PCM_S16BE:
     case AV_CODEC_ID_PCM_S16LE:
+        waveform = true;
         set_defaults(par, 8000, 1);
         break;
     case AV_CODEC_ID_ADPCM_G722:
+        waveform = true;
         /* RFC 3551, 4.5.2: announced as 8000 by mistake, forever. */
         set_defaults(par, 16000, 1);
         par->sample_rate = 16000;
         break;
     case AV_CODEC_ID_ADPCM_G726:
     case AV_CODEC_ID_ADPCM_G726LE:
+        waveform = true;
         repair_g726(par);
         break;
     case AV_CODEC_ID_OPUS:
@@ -141,7 +128,7 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
     if (rc == 0 && !format->pass_through) {
         format->sample_rate = encoded_rate(par->sample_rate);
         format->channels = par->ch_layout.nb_channels == 1 ? 1 : 2;
-        if (is_waveform(par->codec_id) && par->sample_rate < format->sample_rate)
+        if (waveform && par->sample_rate < format->sample_rate)
             format->bandwidth_hz = par->sample_rate / 2;
     }
     return rc;

@@ -20,7 +20,7 @@ static void append_bytes(struct flv_output *o, const void *data, size_t len)
 {
     uint8_t *grown = realloc(o->head, o->head_len + len);
     if (grown == NULL)
-        abort(); /* a few hundred bytes, bounded by the parser's and the records' limits */
+        abort(); /* some kilobytes, bounded by the limits of requests, records and silence */
     memcpy(grown + o->head_len, data, len);
     o->head = grown;
     o->head_len += len;
