@@ -13,37 +13,9 @@
 #include "worker/frame.h"
 #include "worker/ingest.h"
 #include "worker/media_sink.h"
+#include "worker/source_params.h"
 
-#include <stdatomic.h>
 #include <uv.h>
-
-#define SOURCE_DETAIL_MAX 256
-
-/* What one connection to a camera learns for the next. */
-struct source_memory {
-    bool other_transport; /* media came over the one that was not asked for */
-    bool options_first;   /* RTSP: it wants OPTIONS before anything else */
-};
-
-struct source_params {
-    const char *url; /* normalised, credentials percent-encoded: never log it.  Borrowed. */
-    enum ipc_transport transport;
-    uint32_t connect_timeout_ms;  /* from the start to the first accepted media packet */
-    uint32_t stall_timeout_ms;    /* between accepted media packets */
-    bool tls_insecure;            /* take any certificate */
-    struct source_memory *memory; /* NULL: none.  Borrowed until closed() of source_close(). */
-    struct ipc_access access;     /* which hosts and addresses may be connected to */
-    char host[URL_HOST_MAX];      /* of the URL */
-};
-
-/*
- * A source that blocks: reads the camera in the calling thread until it ends or *stop is true.
- *
- * @param detail  SOURCE_DETAIL_MAX bytes for a text without password: what happened.
- * @return why it ended; HTTP_ERROR_NONE when told to stop.
- */
-enum http_error source_flv_run(const struct source_params *params, const struct media_sink *sink,
-                               const atomic_bool *stop, char *detail, size_t detail_size);
 
 struct source_events {
     /* Tracks are settled: audio is NULL for a stream without.  Shared: take a reference. */

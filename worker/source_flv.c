@@ -7,7 +7,7 @@
 #include "worker/address_guard.h"
 #include "worker/av_util.h"
 #include "worker/flv_reader.h"
-#include "worker/source.h"
+#include "worker/source_flv.h"
 
 #include <errno.h>
 #include <libavformat/avio.h>

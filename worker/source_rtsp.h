@@ -5,7 +5,9 @@
 #ifndef WORKER_SOURCE_RTSP_H
 #define WORKER_SOURCE_RTSP_H
 
-#include "worker/source.h"
+#include "common/http_reply.h"
+#include "worker/media_sink.h"
+#include "worker/source_params.h"
 
 #include <uv.h>
 

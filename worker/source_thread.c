@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/frame_queue.h"
+#include "worker/source_flv.h"
 
 #include <stdlib.h>
 #include <string.h>

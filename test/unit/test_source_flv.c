@@ -1,7 +1,7 @@
 /* worker/source_flv against an HTTP server of one answer: what each outcome is called, and when. */
 #include "common/clock.h"
 #include "worker/av_util.h"
-#include "worker/source.h"
+#include "worker/source_flv.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

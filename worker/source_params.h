@@ -1,0 +1,30 @@
+/* What a source is told of the camera that it connects to. */
+#ifndef WORKER_SOURCE_PARAMS_H
+#define WORKER_SOURCE_PARAMS_H
+
+#include "common/ipc.h"
+#include "common/url.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SOURCE_DETAIL_MAX 256
+
+/* What one connection to a camera learns for the next. */
+struct source_memory {
+    bool other_transport; /* media came over the one that was not asked for */
+    bool options_first;   /* RTSP: it wants OPTIONS before anything else */
+};
+
+struct source_params {
+    const char *url; /* normalised, credentials percent-encoded: never log it.  Borrowed. */
+    enum ipc_transport transport;
+    uint32_t connect_timeout_ms;  /* from the start to the first accepted media packet */
+    uint32_t stall_timeout_ms;    /* between accepted media packets */
+    bool tls_insecure;            /* take any certificate */
+    struct source_memory *memory; /* NULL: none.  Borrowed until closed() of source_close(). */
+    struct ipc_access access;     /* which hosts and addresses may be connected to */
+    char host[URL_HOST_MAX];      /* of the URL */
+};
+
+#endif
