@@ -73,13 +73,13 @@ GST_PKGS    := gstreamer-1.0 gstreamer-app-1.0 gstreamer-rtsp-server-1.0
 # --- sources ------------------------------------------------------------
 COMMON_SRC := $(sort $(wildcard common/*.c))
 MASTER_SRC := $(sort $(wildcard master/*.c))
-WORKER_SRC := $(sort $(wildcard worker/*.c))
+WORKER_SRC := $(sort $(wildcard worker/*/*.c))
 UNIT_SRC   := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard test/fuzz/fuzz_*.c))
 WEB_SRC    := $(sort $(filter-out %.config.js,$(wildcard $(addprefix master/web/*.,html css js svg))))
 MPEGTS_JS  := master/web/node_modules/mpegts.js/dist/mpegts.js
 FLV_JS     := master/web/node_modules/flv.js/dist/flv.min.js
-HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*.h))
+HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*/*.h))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
@@ -121,7 +121,7 @@ $(O)/%.o: %.c $(O)/.flags
 $(MASTER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS)
 $(WORKER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
 # stb_image_write shifts bits out of an int, on purpose.
-$(O)/worker/jpeg.o: CFLAGS += -fno-sanitize=shift
+$(O)/worker/pictures/jpeg.o: CFLAGS += -fno-sanitize=shift
 $(call obj,$(UNIT_SRC) $(FUZZ_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
 
 # The page and its player (from npm, once) become part of the master.

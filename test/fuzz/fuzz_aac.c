@@ -1,6 +1,6 @@
 /* AAC from a camera: any configuration, any packets through the pass-through. */
-#include "worker/aac.h"
-#include "worker/audio_passthrough.h"
+#include "worker/audio/audio_passthrough.h"
+#include "worker/media/aac.h"
 
 #include <libavutil/log.h>
 #include <stdlib.h>

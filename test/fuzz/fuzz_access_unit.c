@@ -2,8 +2,8 @@
  * Any packets as a video track.  First byte: bit 0 HEVC.  Then records: flags (bit 0 last, 1 lost,
  * 2 length-prefixed, 3 new time, 4 flush, 5 restart with the data as extradata), UI16 length, data.
  */
-#include "worker/access_unit.h"
-#include "worker/nal.h"
+#include "worker/video/access_unit.h"
+#include "worker/video/nal.h"
 
 #include <assert.h>
 #include <libavcodec/avcodec.h>

@@ -2,8 +2,8 @@
  * Any bytes as an FLV stream, in chunks; what comes out goes through access units, as in a worker.
  * The first byte says how long the chunks are.
  */
-#include "worker/access_unit.h"
-#include "worker/flv_reader.h"
+#include "worker/flv/flv_reader.h"
+#include "worker/video/access_unit.h"
 
 #include <assert.h>
 #include <libavcodec/avcodec.h>

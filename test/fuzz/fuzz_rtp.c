@@ -4,8 +4,8 @@
  * Input: a byte that picks the codec, a byte of flags, then packets: 2 bytes length, then the
  * packet; a packet of length 0 lets the next deadline pass.
  */
-#include "worker/rtp_depacketize.h"
-#include "worker/rtp_receive.h"
+#include "worker/rtp/rtp_depacketize.h"
+#include "worker/rtp/rtp_receive.h"
 
 #include <assert.h>
 #include <libavcodec/defs.h>

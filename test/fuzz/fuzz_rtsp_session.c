@@ -5,9 +5,9 @@
  * Input: a byte of flags, then pieces: 2 bytes length, then that many bytes to feed at once; a
  * piece of length 0 lets the next deadline pass.
  */
-#include "worker/rtp_clock.h"
-#include "worker/rtp_receive.h"
-#include "worker/rtsp_session.h"
+#include "worker/rtp/rtp_clock.h"
+#include "worker/rtp/rtp_receive.h"
+#include "worker/rtsp/rtsp_session.h"
 
 #include <assert.h>
 #include <string.h>

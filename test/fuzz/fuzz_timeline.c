@@ -1,5 +1,5 @@
 /* Any packets in any order: output decode times grow, presentation follows, nothing overflows. */
-#include "worker/timeline.h"
+#include "worker/video/timeline.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* worker/websocket: whatever a client sends, in whatever pieces, gives the same events. */
-#include "worker/websocket.h"
+#include "worker/viewers/websocket.h"
 
 #include <assert.h>
 #include <string.h>

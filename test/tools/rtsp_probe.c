@@ -13,7 +13,7 @@
  *   closed CPU_US (from when it was asked to close)
  */
 #include "common/clock.h"
-#include "worker/source_rtsp.h"
+#include "worker/rtsp/source_rtsp.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/crc.h>

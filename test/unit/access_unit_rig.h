@@ -5,8 +5,8 @@
 #ifndef TEST_UNIT_ACCESS_UNIT_RIG_H
 #define TEST_UNIT_ACCESS_UNIT_RIG_H
 
-#include "worker/access_unit.h"
-#include "worker/nal.h"
+#include "worker/video/access_unit.h"
+#include "worker/video/nal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

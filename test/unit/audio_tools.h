@@ -1,11 +1,11 @@
 /*
  * For the audio tests: sound made by libavcodec's encoders as a camera would send it, and what
- * worker/audio makes of it, decoded again and laid out on one line of samples.
+ * worker/audio/ makes of it, decoded again and laid out on one line of samples.
  */
 #ifndef TEST_UNIT_AUDIO_TOOLS_H
 #define TEST_UNIT_AUDIO_TOOLS_H
 
-#include "worker/audio.h"
+#include "worker/audio/audio.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>

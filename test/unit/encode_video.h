@@ -1,11 +1,11 @@
 /*
- * Test help: small streams made with libavcodec's encoders, as frames of worker/frame.h.  Pictures
+ * Test help: small streams made with libavcodec's encoders, as frames of worker/media/frame.h.  Pictures
  * are painted by the test, so that it can tell which one it got back.
  */
 #ifndef TEST_UNIT_ENCODE_VIDEO_H
 #define TEST_UNIT_ENCODE_VIDEO_H
 
-#include "worker/frame.h"
+#include "worker/media/frame.h"
 
 #include <assert.h>
 #include <libavcodec/avcodec.h>

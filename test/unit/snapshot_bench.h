@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "test/unit/encode_video.h"
-#include "worker/snapshot.h"
+#include "worker/pictures/snapshot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
  * packets and parameters that are broken.  AUDIO_VERBOSE=1 prints what is measured.
  */
 #include "test/unit/audio_tools.h"
-#include "worker/aac.h"
-#include "worker/audio_format.h"
+#include "worker/audio/audio_format.h"
+#include "worker/media/aac.h"
 
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>

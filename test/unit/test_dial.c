@@ -1,5 +1,5 @@
 /* worker/dial: a name with several addresses, some of which do not answer. */
-#include "worker/dial.h"
+#include "worker/rtsp/dial.h"
 
 #include "common/clock.h"
 #include "common/fd.h"

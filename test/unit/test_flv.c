@@ -1,5 +1,5 @@
 /* worker/flv: the bytes of every tag kind, checked one by one and read back by libavformat. */
-#include "worker/flv.h"
+#include "worker/viewers/flv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* flv_output: what one write holds, and when the connection has to end. */
-#include "worker/flv_output.h"
+#include "worker/viewers/flv_output.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

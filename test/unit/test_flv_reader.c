@@ -1,5 +1,5 @@
 /* worker/flv_reader: tags written here by hand, in every chunking, sound and broken, to packets. */
-#include "worker/flv_reader.h"
+#include "worker/flv/flv_reader.h"
 
 #include <errno.h>
 #include <setjmp.h>

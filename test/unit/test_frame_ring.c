@@ -1,5 +1,5 @@
 /* frame_ring: what is kept, what goes at the bounds. */
-#include "worker/frame_ring.h"
+#include "worker/media/frame_ring.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* worker/picture_decoder: the newest picture, never a broken one. */
-#include "worker/picture_decoder.h"
+#include "worker/pictures/picture_decoder.h"
 
 #include "test/unit/encode_video.h"
 

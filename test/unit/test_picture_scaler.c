@@ -1,10 +1,10 @@
-/* worker/picture_scaler and worker/jpeg together with the decoder: colours come out as they went
- * in, whatever the matrix, range, depth and subsampling; sizes. */
-#include "worker/picture_scaler.h"
+/* worker/pictures/picture_scaler and worker/pictures/jpeg together with the decoder: colours come
+ * out as they went in, whatever the matrix, range, depth and subsampling; sizes. */
+#include "worker/pictures/picture_scaler.h"
 
 #include "test/unit/encode_video.h"
-#include "worker/jpeg.h"
-#include "worker/picture_decoder.h"
+#include "worker/pictures/jpeg.h"
+#include "worker/pictures/picture_decoder.h"
 
 #include <errno.h>
 #include <libavutil/pixdesc.h>

@@ -1,5 +1,5 @@
 /* worker/rendition: the transcoder in a thread of its own, with more to do than it can. */
-#include "worker/rendition.h"
+#include "worker/transcode/rendition.h"
 
 #include "common/clock.h"
 #include "test/unit/transcoded.h"

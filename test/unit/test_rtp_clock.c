@@ -1,4 +1,4 @@
-#include "worker/rtp_clock.h"
+#include "worker/rtp/rtp_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

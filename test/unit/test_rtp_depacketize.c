@@ -1,5 +1,6 @@
-/* worker/rtp_depacketize and worker/fu_repair: what cameras put into RTP, as NAL units again. */
-#include "worker/rtp_depacketize.h"
+/* worker/rtp/rtp_depacketize and worker/rtp/fu_repair: what cameras put into RTP, as NAL units
+ * again. */
+#include "worker/rtp/rtp_depacketize.h"
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/log.h>

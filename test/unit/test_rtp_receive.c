@@ -1,4 +1,4 @@
-#include "worker/rtp_receive.h"
+#include "worker/rtp/rtp_receive.h"
 
 #include <errno.h>
 #include <setjmp.h>

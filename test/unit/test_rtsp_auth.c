@@ -1,4 +1,4 @@
-#include "worker/rtsp_auth.h"
+#include "worker/rtsp/rtsp_auth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "worker/rtsp_message.h"
+#include "worker/rtsp/rtsp_message.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "worker/sdp.h"
+#include "worker/rtp/sdp.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "worker/rtsp_session.h"
+#include "worker/rtsp/rtsp_session.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

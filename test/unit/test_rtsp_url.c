@@ -1,4 +1,4 @@
-#include "worker/rtsp_url.h"
+#include "worker/rtsp/rtsp_url.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,9 +1,9 @@
 /* From inside the sandbox, as a worker enters it: what is refused, what has to go on working. */
 #include "common/fd.h"
 #include "common/sandbox_kernel.h"
-#include "worker/sandbox.h"
-#include "worker/sandbox_landlock.h"
-#include "worker/sandbox_seccomp.h"
+#include "worker/process/sandbox.h"
+#include "worker/process/sandbox_landlock.h"
+#include "worker/process/sandbox_seccomp.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* worker/snapshot: who asks gets the newest picture, once made for all. */
-#include "worker/snapshot.h"
+#include "worker/pictures/snapshot.h"
 
 #include "test/unit/snapshot_bench.h"
-#include "worker/picture_feed.h"
-#include "worker/snapshot_client.h"
-#include "worker/snapshot_render.h"
+#include "worker/pictures/picture_feed.h"
+#include "worker/pictures/snapshot_client.h"
+#include "worker/pictures/snapshot_render.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-/* worker/snapshot without memory for a picture. */
+/* worker/pictures/snapshot without memory for a picture. */
 #include "test/unit/snapshot_bench.h"
 
 #include <libswscale/swscale.h>

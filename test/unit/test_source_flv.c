@@ -1,7 +1,8 @@
-/* worker/source_flv against an HTTP server of one answer: what each outcome is called, and when. */
+/* worker/flv/source_flv against an HTTP server of one answer: what each outcome is called, and
+ * when. */
 #include "common/clock.h"
-#include "worker/av_util.h"
-#include "worker/source_flv.h"
+#include "worker/flv/source_flv.h"
+#include "worker/media/av_util.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
  * The output clock against simulated cameras: each defect of the table is put into the time stamps
  * of a stream whose true times are known, and the output is compared with the truth.
  */
-#include "worker/timeline.h"
+#include "worker/video/timeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

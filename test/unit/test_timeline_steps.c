@@ -2,7 +2,7 @@
  * The output clock packet by packet: where it starts, decode times, what a reconnect becomes.  The
  * defects of whole streams are in test_timeline.c.
  */
-#include "worker/timeline.h"
+#include "worker/video/timeline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* worker/transcoder: HEVC goes in; what comes out is decoded and compared. */
-#include "worker/transcoder.h"
+#include "worker/transcode/transcoder.h"
 
 #include "test/unit/transcoded.h"
 

@@ -1,5 +1,5 @@
 /* viewer_clock: what a viewer sees of the stream's time. */
-#include "worker/viewer_clock.h"
+#include "worker/viewers/viewer_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

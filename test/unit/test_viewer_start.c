@@ -1,5 +1,5 @@
 /* viewer_start: where a viewer begins, how far it is behind, and its silence. */
-#include "worker/viewer_start.h"
+#include "worker/viewers/viewer_start.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

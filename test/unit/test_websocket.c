@@ -1,5 +1,5 @@
 /* worker/websocket: exact bytes both ways, and every way a client may be wrong. */
-#include "worker/websocket.h"
+#include "worker/viewers/websocket.h"
 
 #include "common/http_reply.h"
 

@@ -1,0 +1,72 @@
+/*
+ * Audio of a camera to AAC-LC frames that every player takes: passed through where that is what the
+ * camera sends, else decoded, resampled and encoded.  Worker, source thread; one object per camera.
+ * Must not block; one thread, no thread of its own.
+ *
+ * Time stamps in are those of the timeline (output clock); time stamps out are sample-exact and
+ * continuous: gaps become silence, overlaps are dropped, small drift is stretched.
+ */
+#ifndef WORKER_AUDIO_H
+#define WORKER_AUDIO_H
+
+#include "worker/media/frame.h"
+
+#include <libavcodec/codec_par.h>
+
+struct audio;
+
+/** Takes a finished frame.  @param frame  Moved. */
+typedef void audio_emit_fn(void *ctx, struct frame *frame);
+
+/**
+ * Get ready for a track.  The configuration is known from here on (audio_config()).
+ *
+ * @param audio  set on success, else NULL.  Caller owns; audio_close().
+ * @param par    codec, and as far as known sample rate, channels, extradata,
+ *               bits_per_coded_sample (G.726).  Borrowed for the call.
+ * @param emit   called from audio_push() and audio_fill() only.
+ * @return 0; -ENOTSUP a codec or parameters that cannot become AAC: go on without audio; -ENOMEM.
+ */
+int audio_open(struct audio **audio, const AVCodecParameters *par, audio_emit_fn *emit, void *ctx);
+
+/** @return whether a track announced with par (after a reconnect) can go on with this object. */
+bool audio_accepts(const struct audio *audio, const AVCodecParameters *par);
+
+/**
+ * The AudioSpecificConfig in force: two bytes, AAC-LC, mono or stereo.  It changes only if a camera
+ * sends ADTS headers that contradict what it announced; then the frames carry the new one.
+ * @return Shared, never NULL: take a reference to keep it.
+ */
+struct codec_config *audio_config(const struct audio *audio);
+
+/** @return how long len bytes of this track last, for timeline_in.duration_us; 0 if unknown. */
+int64_t audio_duration_us(const struct audio *audio, const uint8_t *data, size_t len);
+
+/**
+ * One packet.  A packet that cannot be decoded is dropped and the stream goes on.
+ *
+ * @param data         AV_INPUT_BUFFER_PADDING_SIZE readable bytes follow.  Borrowed.
+ * @param pts_us       of its first sample, on the output clock.
+ * @param received_us  put into the frames made from it.
+ * @return 0; -EINVAL the packet (or a part of it) was dropped; -ENOMEM.
+ */
+int audio_push(struct audio *audio, const uint8_t *data, size_t len, int64_t pts_us,
+               int64_t received_us);
+
+/**
+ * Keep players going when the declared audio track sends nothing: make silence up to some lag
+ * behind the video.  Call with every video frame.  The lag is long while audio flows (a late packet
+ * must not find its place taken) and short once it has stopped or has never begun.
+ *
+ * @param video_pts_us  of the newest video frame, on the output clock.
+ * @return 0 or -ENOMEM.
+ */
+int audio_fill(struct audio *audio, int64_t video_pts_us, int64_t received_us);
+
+/** Forget what the decoder remembers (after a reconnect); output time stamps go on. */
+void audio_reset(struct audio *audio);
+
+/** Close and clear *audio; what the encoder still holds is dropped.  NULL is fine. */
+void audio_close(struct audio **audio);
+
+#endif /* WORKER_AUDIO_H */

@@ -1,0 +1,59 @@
+/*
+ * Sound to AAC-LC frames with sample-exact time stamps.  Worker, source thread.
+ *
+ * The encoder is a tape: samples are appended at its end, and the time of each follows from its
+ * number.  Time stamps out are those of the sound: what a decoder makes of a frame is what was
+ * written for that time (the encoder's priming of 1024 samples is taken into account).
+ */
+#ifndef WORKER_AUDIO_ENCODER_H
+#define WORKER_AUDIO_ENCODER_H
+
+#include "worker/audio/audio.h"
+#include "worker/audio/audio_format.h"
+
+struct audio_encoder;
+
+/**
+ * @param encoder  set on success.  Caller owns; audio_encoder_close().
+ * @param format   a rate that has an AAC index, at most 48000; nothing above the bandwidth is
+ *                 encoded.  Borrowed for the call.
+ * @return 0; -ENOTSUP no encoder for this; -ENOMEM.
+ */
+int audio_encoder_open(struct audio_encoder **encoder, const struct audio_format *format,
+                       audio_emit_fn *emit, void *ctx);
+
+/** @return Shared, never NULL. */
+struct codec_config *audio_encoder_config(const struct audio_encoder *encoder);
+
+/** Begin (again) at a time.  Only while nothing has been written. */
+void audio_encoder_start(struct audio_encoder *encoder, int64_t start_us);
+
+/** @return samples written, silence and gaps included. */
+int64_t audio_encoder_written(const struct audio_encoder *encoder);
+
+/** @return the time of the next sample to be written. */
+int64_t audio_encoder_end_us(const struct audio_encoder *encoder);
+
+/** @return the number of the sample at a time, negative before the start. */
+int64_t audio_encoder_sample_at(const struct audio_encoder *encoder, int64_t time_us);
+
+/** @return how many samples last so long. */
+int64_t audio_encoder_samples(const struct audio_encoder *encoder, int64_t duration_us);
+
+/**
+ * Append samples; finished frames are emitted.
+ *
+ * @param planes       one array of floats per channel; NULL: silence.  Borrowed.
+ * @param received_us  put into frames that are emitted from now on.
+ * @return 0 or -ENOMEM.
+ */
+int audio_encoder_write(struct audio_encoder *encoder, const float *const *planes, int64_t samples,
+                        int64_t received_us);
+
+/** Leave out samples: the time stamps jump.  For gaps too long to be filled. */
+int audio_encoder_skip(struct audio_encoder *encoder, int64_t samples, int64_t received_us);
+
+/** Close and clear *encoder.  NULL is fine. */
+void audio_encoder_close(struct audio_encoder **encoder);
+
+#endif /* WORKER_AUDIO_ENCODER_H */

@@ -1,0 +1,39 @@
+/*
+ * AAC from a camera, sent on untouched: headers taken off, time stamps made continuous, gaps filled
+ * with silent frames.  Worker, source thread.
+ */
+#ifndef WORKER_AUDIO_PASSTHROUGH_H
+#define WORKER_AUDIO_PASSTHROUGH_H
+
+#include "worker/audio/audio.h"
+
+struct audio_passthrough;
+
+/** @return 0 or -ENOMEM.  sample_rate must have an AAC index, channels be 1 or 2. */
+int audio_passthrough_open(struct audio_passthrough **pass, int sample_rate, int channels,
+                           audio_emit_fn *emit, void *ctx);
+
+/** @return Shared, never NULL. */
+struct codec_config *audio_passthrough_config(const struct audio_passthrough *pass);
+
+/** Begin (again) at a time.  Only while nothing has been sent. */
+void audio_passthrough_start(struct audio_passthrough *pass, int64_t start_us);
+
+/** @return when what has been sent ends. */
+int64_t audio_passthrough_end_us(const struct audio_passthrough *pass);
+
+/** As audio_push(). */
+int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, size_t len,
+                           int64_t pts_us, int64_t received_us);
+
+/** Send whole frames of silence that last at most duration_us.  @return 0 or -ENOMEM. */
+int audio_passthrough_silence(struct audio_passthrough *pass, int64_t duration_us,
+                              int64_t received_us);
+
+/** Leave out a time: for gaps too long to be filled. */
+void audio_passthrough_skip(struct audio_passthrough *pass, int64_t duration_us);
+
+/** Close and clear *pass.  NULL is fine. */
+void audio_passthrough_close(struct audio_passthrough **pass);
+
+#endif /* WORKER_AUDIO_PASSTHROUGH_H */

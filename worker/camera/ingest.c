@@ -1,0 +1,157 @@
+#include "worker/camera/ingest.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/audio/audio.h"
+#include "worker/video/access_unit.h"
+#include "worker/video/timeline.h"
+
+#include <errno.h>
+#include <libavcodec/avcodec.h>
+#include <libavutil/avutil.h>
+#include <libavutil/mathematics.h>
+#include <stdlib.h>
+
+_Static_assert(TIMELINE_NONE == AV_NOPTS_VALUE, "timeline.h promises it");
+
+struct ingest {
+    struct media_sink sink;
+    struct ingest_output output;
+    struct timeline timeline;
+    struct access_unit *video;
+    enum AVCodecID video_codec;
+    AVRational time_base[TRACK_COUNT];
+    struct audio *audio; /* NULL: no audio track, or none that can become AAC */
+};
+
+static int64_t to_us(int64_t t, AVRational time_base)
+{
+    return t == AV_NOPTS_VALUE ? TIMELINE_NONE : av_rescale_q(t, time_base, AV_TIME_BASE_Q);
+}
+
+/* A complete access unit: give it its place on the output clock. */
+static void on_access_unit(void *ctx, struct frame *frame, int64_t pts, int64_t dts)
+{
+    struct ingest *in = ctx;
+    const struct codec_config *config = frame->config;
+    struct timeline_in stamp = {
+        .track = TRACK_VIDEO,
+        .reorder_frames = config->reorder_frames,
+        .pts_us = to_us(pts, in->time_base[TRACK_VIDEO]),
+        .dts_us = to_us(dts, in->time_base[TRACK_VIDEO]),
+        .received_us = frame->received_us,
+    };
+    if (config->frame_rate_num > 0)
+        stamp.duration_us = av_rescale(1000000, config->frame_rate_den, config->frame_rate_num);
+    struct timeline_out placed;
+    timeline_map(&in->timeline, &stamp, &placed);
+    frame->dts_us = placed.dts_us;
+    frame->pts_us = placed.pts_us;
+    int64_t received_us = frame->received_us;
+    in->output.on_frame(in->output.ctx, frame);
+    if (in->audio != NULL)
+        (void)audio_fill(in->audio, placed.pts_us, received_us);
+}
+
+static void on_audio_frame(void *ctx, struct frame *frame)
+{
+    struct ingest *in = ctx;
+    in->output.on_frame(in->output.ctx, frame);
+}
+
+static void set_video(struct ingest *in, const AVCodecParameters *par)
+{
+    size_t len = par->extradata_size > 0 ? (size_t)par->extradata_size : 0;
+    if (in->video != NULL && in->video_codec == par->codec_id) {
+        access_unit_restart(in->video, par->extradata, len);
+        return;
+    }
+    access_unit_free(&in->video);
+    const struct access_unit_events events = {on_access_unit, in};
+    in->video = access_unit_new(par->codec_id, par->extradata, len, &events);
+    in->video_codec = par->codec_id;
+}
+
+static void set_audio(struct ingest *in, const struct media_track *track)
+{
+    if (track != NULL && in->audio != NULL && audio_accepts(in->audio, track->par)) {
+        audio_reset(in->audio);
+        return;
+    }
+    audio_close(&in->audio);
+    if (track == NULL)
+        return;
+    int rc = audio_open(&in->audio, track->par, on_audio_frame, in);
+    if (rc != 0)
+        log_warnx(NULL, "audio codec %s cannot be turned into AAC: going on without audio",
+                  avcodec_get_name(track->par->codec_id));
+}
+
+static int on_tracks(void *ctx, const struct media_track *video, const struct media_track *audio)
+{
+    struct ingest *in = ctx;
+    set_video(in, video->par);
+    if (in->video == NULL)
+        return -ENOTSUP;
+    in->time_base[TRACK_VIDEO] = video->time_base;
+    if (audio != NULL)
+        in->time_base[TRACK_AUDIO] = audio->time_base;
+    set_audio(in, audio);
+    in->output.on_tracks(in->output.ctx, in->audio != NULL ? audio_config(in->audio) : NULL);
+    return 0;
+}
+
+static bool on_audio_packet(struct ingest *in, const struct media_packet *packet)
+{
+    if (in->audio == NULL)
+        return false;
+    struct timeline_in stamp = {
+        .track = TRACK_AUDIO,
+        .pts_us = to_us(packet->pts, in->time_base[TRACK_AUDIO]),
+        .dts_us = TIMELINE_NONE,
+        .duration_us = audio_duration_us(in->audio, packet->data, packet->len),
+        .received_us = packet->received_us,
+    };
+    struct timeline_out placed;
+    timeline_map(&in->timeline, &stamp, &placed);
+    (void)audio_push(in->audio, packet->data, packet->len, placed.pts_us, packet->received_us);
+    return false; /* a camera that sends sound but no picture has stalled */
+}
+
+static bool on_packet(void *ctx, const struct media_packet *packet)
+{
+    struct ingest *in = ctx;
+    if (packet->track == TRACK_VIDEO)
+        return in->video != NULL && access_unit_push(in->video, packet);
+    return on_audio_packet(in, packet);
+}
+
+struct ingest *ingest_new(void)
+{
+    struct ingest *in = xcalloc(1, sizeof(*in));
+    in->sink = (struct media_sink){on_tracks, on_packet, in};
+    timeline_init(&in->timeline);
+    return in;
+}
+
+void ingest_free(struct ingest **ingest)
+{
+    struct ingest *in = *ingest;
+    *ingest = NULL;
+    if (in == NULL)
+        return;
+    access_unit_free(&in->video);
+    audio_close(&in->audio);
+    free(in);
+}
+
+void ingest_connect(struct ingest *ingest, const struct ingest_output *output)
+{
+    ingest->output = *output;
+    timeline_reconnect(&ingest->timeline);
+}
+
+const struct media_sink *ingest_sink(const struct ingest *ingest)
+{
+    return &ingest->sink;
+}

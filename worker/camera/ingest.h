@@ -1,0 +1,36 @@
+/*
+ * What a source delivers becomes frames: access units are assembled, timestamps repaired, audio
+ * turned into AAC.  Worker; one object per camera, used by one source at a time, from that source's
+ * thread only.  Does no I/O.
+ */
+#ifndef WORKER_INGEST_H
+#define WORKER_INGEST_H
+
+#include "worker/media/media_sink.h"
+
+struct ingest_output {
+    /* The tracks of this connection are known.  audio: the AAC configuration, or NULL.  Shared:
+     * take a reference. */
+    void (*on_tracks)(void *ctx, struct codec_config *audio);
+    /* A frame.  Moved. */
+    void (*on_frame)(void *ctx, struct frame *frame);
+    void *ctx;
+};
+
+struct ingest;
+
+/** @return never NULL.  Caller owns; ingest_free(). */
+struct ingest *ingest_new(void);
+void ingest_free(struct ingest **ingest);
+
+/**
+ * A new connection to the camera: its clock and tracks may differ, the output clock goes on.
+ *
+ * @param output  copied.
+ */
+void ingest_connect(struct ingest *ingest, const struct ingest_output *output);
+
+/** Where the source puts what it reads.  Borrowed, valid as long as the ingest. */
+const struct media_sink *ingest_sink(const struct ingest *ingest);
+
+#endif /* WORKER_INGEST_H */

@@ -1,0 +1,132 @@
+#include "worker/camera/source_thread.h"
+
+#include "common/clock.h"
+#include "common/xalloc.h"
+#include "worker/flv/source_flv.h"
+#include "worker/media/frame_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct source_thread {
+    /* Set before the thread starts, then read only. */
+    struct source_params params;
+    char url[IPC_URL_MAX];
+    struct source_events events;
+
+    /* Shared with the thread. */
+    struct frame_queue queue;
+    uv_async_t wake;
+    atomic_bool stop;
+    atomic_bool ended; /* released after error and detail are written */
+
+    /* Thread only, until it has ended. */
+    struct media_sink sink;
+    enum http_error error;
+    char detail[SOURCE_DETAIL_MAX];
+
+    /* Loop thread only. */
+    uv_thread_t thread;
+    bool end_reported;
+    int64_t close_asked_ms; /* 0: not asked to close */
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+static void on_ingest_tracks(void *ctx, struct codec_config *audio)
+{
+    struct source_thread *s = ctx;
+    struct frame_queue_item item = {.audio = audio != NULL ? codec_config_ref(audio) : NULL};
+    frame_queue_push(&s->queue, item);
+    (void)uv_async_send(&s->wake);
+}
+
+static void on_ingest_frame(void *ctx, struct frame *frame)
+{
+    struct source_thread *s = ctx;
+    frame_queue_push(&s->queue, (struct frame_queue_item){.frame = frame});
+    (void)uv_async_send(&s->wake);
+}
+
+static void run(void *arg)
+{
+    struct source_thread *s = arg;
+    s->error = source_flv_run(&s->params, &s->sink, &s->stop, s->detail, sizeof(s->detail));
+    atomic_store_explicit(&s->ended, true, memory_order_release);
+    (void)uv_async_send(&s->wake);
+}
+
+static void on_wake_closed(uv_handle_t *handle)
+{
+    struct source_thread *s = handle->data;
+    frame_queue_destroy(&s->queue);
+    s->closed(s->closed_ctx);
+    free(s);
+}
+
+static void finish(struct source_thread *s)
+{
+    (void)uv_thread_join(&s->thread); /* it has ended: returns at once */
+    uv_close((uv_handle_t *)&s->wake, on_wake_closed);
+}
+
+static void deliver(struct source_thread *s)
+{
+    struct frame_queue_item item;
+    while (s->close_asked_ms == 0 && frame_queue_take(&s->queue, &item)) {
+        if (item.frame != NULL)
+            s->events.on_frame(s->events.ctx, item.frame);
+        else
+            s->events.on_tracks(s->events.ctx, item.audio);
+        codec_config_unref(&item.audio);
+    }
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct source_thread *s = handle->data;
+    bool ended = atomic_load_explicit(&s->ended, memory_order_acquire);
+    deliver(s);
+    if (!ended || uv_is_closing((uv_handle_t *)&s->wake))
+        return;
+    if (s->close_asked_ms != 0) {
+        finish(s);
+    } else if (!s->end_reported) {
+        s->end_reported = true;
+        s->events.on_end(s->events.ctx, s->error, s->detail);
+    }
+}
+
+struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_params *params,
+                                         struct ingest *ingest, const struct media_sink *sink,
+                                         const struct source_events *events)
+{
+    struct source_thread *s = xcalloc(1, sizeof(*s));
+    s->params = *params;
+    (void)snprintf(s->url, sizeof(s->url), "%s", params->url);
+    s->params.url = s->url;
+    s->events = *events;
+    frame_queue_init(&s->queue);
+    s->sink = *sink;
+    ingest_connect(ingest, &(struct ingest_output){on_ingest_tracks, on_ingest_frame, s});
+    s->wake.data = s;
+    if (uv_async_init(loop, &s->wake, on_wake) != 0)
+        abort(); /* the loop's own pipe exists since it was made: nothing left to fail */
+    if (uv_thread_create(&s->thread, run, s) != 0)
+        abort(); /* no thread, no camera: the master starts another worker */
+    return s;
+}
+
+void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx), void *ctx)
+{
+    thread->closed = closed;
+    thread->closed_ctx = ctx;
+    thread->close_asked_ms = clock_ms();
+    atomic_store_explicit(&thread->stop, true, memory_order_release);
+    (void)uv_async_send(&thread->wake); /* in case it has ended already */
+}
+
+int64_t source_thread_overdue_ms(const struct source_thread *thread)
+{
+    return thread->close_asked_ms == 0 ? 0 : clock_ms() - thread->close_asked_ms;
+}

@@ -1,0 +1,32 @@
+/*
+ * A source that blocks in libavformat (RTMP, HTTP-FLV: source_flv.c), in a thread of its own behind
+ * a bounded queue.  Worker; the functions here are called on the loop thread.
+ */
+#ifndef WORKER_SOURCE_THREAD_H
+#define WORKER_SOURCE_THREAD_H
+
+#include "worker/camera/source.h"
+
+struct source_thread;
+
+/**
+ * Start the thread.
+ *
+ * @param params  copied.
+ * @param ingest  Borrowed until closed(); what it makes of the media comes to the loop by the
+ * queue.
+ * @param sink    of the ingest, or around it; copied.  Called on the thread.
+ * @param events  copied; called on the loop thread, never from within this function.
+ * @return never NULL.  Caller owns; source_thread_close().
+ */
+struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_params *params,
+                                         struct ingest *ingest, const struct media_sink *sink,
+                                         const struct source_events *events);
+
+/** As source_close(). */
+void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx), void *ctx);
+
+/** As source_overdue_ms(). */
+int64_t source_thread_overdue_ms(const struct source_thread *thread);
+
+#endif /* WORKER_SOURCE_THREAD_H */

@@ -1,0 +1,443 @@
+#include "worker/camera/stream.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/url.h"
+#include "common/url_redact.h"
+#include "common/xalloc.h"
+#include "worker/camera/camera_state.h"
+#include "worker/camera/ingest.h"
+#include "worker/camera/source.h"
+#include "worker/viewers/outputs.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKOFF_MIN_MS 500
+#define BACKOFF_MAX_MS 15000
+#define BACKOFF_JITTER 4 /* plus or minus a quarter */
+#define REFUSED_MS INT64_C(300000)
+#define TICK_MS 1000
+/* On top of the camera's own deadlines, before the loop stops waiting for the source's thread. */
+#define GRACE_MS 1000
+/* A camera that could not be reached and that nobody waits for is given up after this. */
+#define FAILED_IDLE_MS 1000
+/* A source told to end that has not done so after this has hung. */
+#define SOURCE_OVERDUE_MS 5000
+
+struct stream {
+    uv_loop_t *loop;
+    struct stream_events events;
+    struct ipc_limits limits;
+    struct source_params params;
+    struct source_memory memory;
+    char url[IPC_URL_MAX];   /* as the source opens it: secret */
+    char shown[IPC_URL_MAX]; /* redacted */
+    bool always_on;
+
+    enum ipc_camera_state state;
+    struct source *source; /* NULL: not connected */
+    bool source_closing;
+    struct ingest *ingest;
+    struct outputs *outputs;
+    uv_timer_t retry;
+    uv_timer_t tick;
+    bool closing;
+
+    unsigned attempts;     /* that failed since the last frame */
+    uint32_t connections;  /* attempts that succeeded */
+    enum http_error error; /* of the last attempt that failed; NONE while all is well */
+    char detail[SOURCE_DETAIL_MAX];
+    int64_t connecting_since_ms;
+    int64_t attempt_ended_ms;
+    int64_t lost_ms;          /* since when playing viewers have had no picture; 0: they have */
+    int64_t refused_until_ms; /* the camera rejected the password */
+    int64_t wanted_ms;        /* somebody was here */
+
+    uint64_t bytes_in; /* of connections that have ended */
+    uint64_t packets_lost;
+    uint64_t frames_in;
+    uint64_t frames_damaged;
+    int64_t key_dts_us; /* of the newest key frame; INT64_MIN none */
+    uint32_t key_frame_interval_ms;
+    struct codec_config *video; /* newest; one reference */
+    bool has_audio;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+static void connect_now(struct stream *s);
+
+/* --- state ---------------------------------------------------------------- */
+
+static void set_state(struct stream *s, enum ipc_camera_state state, uint32_t retry_ms)
+{
+    if (s->state == state)
+        return;
+    assert(camera_state_may(s->state, state));
+    log_info(NULL, "camera %s -> %s", camera_state_name(s->state), camera_state_name(state));
+    s->state = state;
+    const struct ipc_state report = {
+        .state = (uint32_t)state,
+        .error = (uint32_t)s->error,
+        .retry_ms = retry_ms,
+        .restarts = s->connections > 0 ? s->connections - 1 : 0,
+    };
+    s->events.on_state(s->events.ctx, &report);
+}
+
+static size_t clients(const struct stream *s)
+{
+    return outputs_waiting(s->outputs) + outputs_streaming(s->outputs);
+}
+
+static bool is_refused(const struct stream *s)
+{
+    return clock_ms() < s->refused_until_ms;
+}
+
+/* --- connecting ----------------------------------------------------------- */
+
+static int64_t backoff_ms(unsigned attempts)
+{
+    int64_t ms = BACKOFF_MAX_MS;
+    if (attempts < 8 && (BACKOFF_MIN_MS << attempts) < BACKOFF_MAX_MS)
+        ms = BACKOFF_MIN_MS << attempts;
+    int64_t spread = ms / BACKOFF_JITTER;
+    uint32_t random = 0;
+    (void)uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
+    return ms - spread + (int64_t)(random % (uint32_t)(2 * spread + 1));
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    connect_now(timer->data);
+}
+
+static void connect_in(struct stream *s, int64_t ms)
+{
+    set_state(s, IPC_CAMERA_BACKOFF, (uint32_t)ms);
+    (void)uv_timer_start(&s->retry, on_retry, (uint64_t)ms, 0);
+}
+
+/* Somebody wants the camera and no attempt is under way. */
+static void connect_soon(struct stream *s)
+{
+    int64_t wait_ms = s->attempt_ended_ms + BACKOFF_MIN_MS - clock_ms();
+    if (s->attempt_ended_ms != 0 && wait_ms > 0)
+        connect_in(s, wait_ms);
+    else
+        connect_now(s);
+}
+
+/* The source is gone: again, or rest. */
+static void after_attempt(struct stream *s)
+{
+    if (s->closing || is_refused(s)) {
+        set_state(s, IPC_CAMERA_IDLE, is_refused(s) ? REFUSED_MS : 0);
+    } else if (outputs_waiting(s->outputs) > 0) {
+        connect_soon(s); /* they came after the attempt had failed */
+    } else if (s->always_on || outputs_streaming(s->outputs) > 0) {
+        connect_in(s, backoff_ms(s->attempts));
+    } else {
+        set_state(s, IPC_CAMERA_IDLE, 0);
+    }
+}
+
+static void free_when_done(struct stream *s);
+
+static void on_source_closed(void *ctx)
+{
+    struct stream *s = ctx;
+    s->source = NULL;
+    s->source_closing = false;
+    s->attempt_ended_ms = clock_ms();
+    after_attempt(s);
+    free_when_done(s);
+}
+
+static void leave_camera(struct stream *s)
+{
+    (void)uv_timer_stop(&s->retry);
+    if (s->source == NULL || s->source_closing)
+        return;
+    s->source_closing = true;
+    s->bytes_in += source_bytes_in(s->source);
+    s->packets_lost += source_packets_lost(s->source);
+    outputs_disconnected(s->outputs);
+    source_close(s->source, on_source_closed, s);
+}
+
+static void attempt_failed(struct stream *s, enum http_error error, const char *detail)
+{
+    if (s->state == IPC_CAMERA_STREAMING)
+        s->lost_ms = clock_ms();
+    else
+        s->attempts++;
+    s->error = error;
+    (void)snprintf(s->detail, sizeof(s->detail), "%s", detail);
+    log_warnx(NULL, "%s: %s: %s",
+              s->state == IPC_CAMERA_STREAMING ? "camera lost" : "cannot connect",
+              http_error_code(error), detail);
+    if (error == HTTP_ERROR_CAMERA_UNAUTHORIZED) {
+        s->refused_until_ms = clock_ms() + REFUSED_MS;
+        outputs_close_streaming(s->outputs, "the camera rejects the password");
+    }
+    set_state(s, IPC_CAMERA_BACKOFF, 0);
+    outputs_fail_waiting(s->outputs, INT64_MAX, error, detail);
+    leave_camera(s);
+}
+
+/* --- what the source says ------------------------------------------------- */
+
+static void on_source_tracks(void *ctx, struct codec_config *audio)
+{
+    struct stream *s = ctx;
+    s->has_audio = audio != NULL;
+    outputs_set_tracks(s->outputs, audio);
+}
+
+static void on_first_frame(struct stream *s)
+{
+    s->key_dts_us = INT64_MIN; /* the pause is no interval */
+    log_info(NULL, "first frame %lld ms after connecting",
+             (long long)(clock_ms() - s->connecting_since_ms));
+    s->connections++;
+    s->attempts = 0;
+    s->lost_ms = 0;
+    s->error = HTTP_ERROR_NONE;
+    set_state(s, IPC_CAMERA_STREAMING, 0);
+}
+
+static void on_key_frame(struct stream *s, int64_t dts_us)
+{
+    if (s->key_dts_us != INT64_MIN && dts_us > s->key_dts_us)
+        s->key_frame_interval_ms = (uint32_t)((dts_us - s->key_dts_us) / 1000);
+    s->key_dts_us = dts_us;
+}
+
+static void on_source_frame(void *ctx, struct frame *frame)
+{
+    struct stream *s = ctx;
+    s->frames_in++;
+    if (frame->track == TRACK_VIDEO) {
+        s->frames_damaged += frame->damaged;
+        if (frame->config != s->video) {
+            codec_config_unref(&s->video);
+            s->video = codec_config_ref(frame->config);
+        }
+        if (s->state == IPC_CAMERA_CONNECTING)
+            on_first_frame(s);
+        if (frame->key)
+            on_key_frame(s, frame->dts_us);
+    }
+    outputs_push(s->outputs, frame);
+}
+
+static void on_source_end(void *ctx, enum http_error error, const char *detail)
+{
+    attempt_failed(ctx, error, detail);
+}
+
+static void connect_now(struct stream *s)
+{
+    assert(s->source == NULL);
+    (void)uv_timer_stop(&s->retry); /* a viewer came before the attempt was due */
+    s->connecting_since_ms = clock_ms();
+    set_state(s, IPC_CAMERA_CONNECTING, 0);
+    const struct source_events events = {
+        .on_tracks = on_source_tracks,
+        .on_frame = on_source_frame,
+        .on_end = on_source_end,
+        .ctx = s,
+    };
+    s->source = source_open(s->loop, &s->params, s->ingest, &events);
+}
+
+/* --- once a second -------------------------------------------------------- */
+
+/* The source's own deadlines should have fired: its thread hangs where no interrupt reaches it,
+ * in a name look-up for instance. */
+static bool connecting_for_too_long(const struct stream *s)
+{
+    return s->state == IPC_CAMERA_CONNECTING && !s->source_closing &&
+           clock_ms() - s->connecting_since_ms > s->limits.connect_timeout_ms + GRACE_MS;
+}
+
+static void check_idle(struct stream *s)
+{
+    int64_t now_ms = clock_ms();
+    if (clients(s) > 0 || s->always_on)
+        s->wanted_ms = now_ms;
+    bool connected = s->state == IPC_CAMERA_STREAMING || s->state == IPC_CAMERA_CONNECTING;
+    int64_t idle_ms = connected ? s->limits.idle_timeout_ms : FAILED_IDLE_MS;
+    if (now_ms - s->wanted_ms < idle_ms)
+        return;
+    if (s->source != NULL || s->state == IPC_CAMERA_BACKOFF)
+        set_state(s, IPC_CAMERA_IDLE, 0);
+    leave_camera(s);
+    s->events.on_idle(s->events.ctx);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct stream *s = timer->data;
+    if (connecting_for_too_long(s))
+        attempt_failed(s, HTTP_ERROR_CAMERA_TIMEOUT, "no answer within the time for connecting");
+    if (s->lost_ms != 0 && clock_ms() - s->lost_ms > s->limits.reconnect_window_ms)
+        outputs_close_streaming(s->outputs, "the camera did not come back");
+    outputs_fail_waiting(s->outputs, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS,
+                         HTTP_ERROR_CAMERA_TIMEOUT, "no picture within the time for connecting");
+    outputs_check(s->outputs);
+    check_idle(s);
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+static void take_settings(struct stream *s, const struct ipc_settings *settings)
+{
+    s->limits = settings->limits;
+    s->always_on = settings->always_on != 0;
+    s->params.tls_insecure = settings->tls_insecure != 0;
+    s->params.connect_timeout_ms = settings->limits.connect_timeout_ms;
+    s->params.stall_timeout_ms = settings->limits.stall_timeout_ms;
+    s->params.access = settings->access;
+}
+
+int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
+                const struct stream_events *events, struct stream **out)
+{
+    struct camera_url url;
+    const char *reason;
+    int rc = url_parse(&url, assign->url, strlen(assign->url), &reason);
+    if (rc != 0)
+        return -EINVAL;
+
+    struct stream *s = xcalloc(1, sizeof(*s));
+    s->loop = loop;
+    s->events = *events;
+    (void)url_format_libav(&url, s->url);
+    (void)url_redact(&url, s->shown);
+    s->params = (struct source_params){
+        .url = s->url,
+        .transport = (enum ipc_transport)assign->transport,
+        .memory = &s->memory,
+    };
+    memcpy(s->params.host, url.host, sizeof(s->params.host));
+    take_settings(s, &assign->settings);
+    s->state = IPC_CAMERA_IDLE;
+    s->key_dts_us = INT64_MIN;
+    s->wanted_ms = clock_ms();
+    s->ingest = ingest_new();
+    s->outputs = outputs_new(loop, &s->limits, s->shown);
+    (void)uv_timer_init(loop, &s->retry);
+    (void)uv_timer_init(loop, &s->tick);
+    s->retry.data = s->tick.data = s;
+    (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+    log_info(NULL, "camera %s", s->shown);
+    if (s->always_on)
+        connect_now(s);
+    *out = s;
+    return 0;
+}
+
+void stream_set_settings(struct stream *stream, const struct ipc_settings *settings)
+{
+    take_settings(stream, settings);
+    outputs_limits_changed(stream->outputs);
+    if (stream->always_on && stream->source == NULL && stream->state == IPC_CAMERA_IDLE &&
+        !is_refused(stream))
+        connect_soon(stream);
+}
+
+void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request)
+{
+    stream->wanted_ms = clock_ms();
+    outputs_add_client(stream->outputs, fd, request);
+    if (is_refused(stream))
+        outputs_fail_waiting(stream->outputs, INT64_MAX, stream->error, stream->detail);
+    else if (stream->source == NULL) /* idle, or waiting for the next attempt */
+        connect_soon(stream);
+}
+
+static void free_when_done(struct stream *s)
+{
+    if (!s->closing || s->source != NULL || s->outputs != NULL || s->retry.data != NULL ||
+        s->tick.data != NULL)
+        return;
+    ingest_free(&s->ingest);
+    codec_config_unref(&s->video);
+    s->closed(s->closed_ctx);
+    free(s);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct stream *s = handle->data;
+    handle->data = NULL;
+    free_when_done(s);
+}
+
+static void on_outputs_closed(void *ctx)
+{
+    struct stream *s = ctx;
+    s->outputs = NULL;
+    free_when_done(s);
+}
+
+void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx)
+{
+    stream->closing = true;
+    stream->closed = closed;
+    stream->closed_ctx = ctx;
+    leave_camera(stream);
+    outputs_fail_waiting(stream->outputs, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
+    uv_close((uv_handle_t *)&stream->retry, on_timer_closed);
+    uv_close((uv_handle_t *)&stream->tick, on_timer_closed);
+    outputs_close(stream->outputs, on_outputs_closed, stream);
+}
+
+static uint32_t fourcc(const char *name)
+{
+    return (uint32_t)name[0] << 24 | (uint32_t)name[1] << 16 | (uint32_t)name[2] << 8 |
+           (uint32_t)name[3];
+}
+
+void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
+{
+    const struct codec_config *v = stream->video;
+    struct fanout_stats out = outputs_stats(stream->outputs);
+    *stats = (struct ipc_stats){
+        .bytes_in = stream->bytes_in,
+        .bytes_out = out.bytes_out,
+        .frames_in = stream->frames_in,
+        .frames_dropped = out.frames_skipped,
+        .gop_overflows = out.gop_overflows,
+        .packets_lost = stream->packets_lost,
+        .frames_damaged = stream->frames_damaged,
+        .join = out.join,
+        .snapshot = outputs_snapshot_times(stream->outputs),
+        .key_frame_interval_ms = stream->key_frame_interval_ms,
+        .viewers = (uint32_t)(clients(stream) - outputs_snapshots(stream->outputs)),
+        .audio_codec = stream->has_audio ? fourcc("mp4a") : 0,
+    };
+    if (stream->source != NULL && !stream->source_closing) {
+        stats->bytes_in += source_bytes_in(stream->source);
+        stats->packets_lost += source_packets_lost(stream->source);
+    }
+    if (v != NULL) {
+        stats->video_codec = fourcc(v->codec == AV_CODEC_ID_HEVC ? "hvc1" : "avc1");
+        stats->width = (uint32_t)v->width;
+        stats->height = (uint32_t)v->height;
+        if (v->frame_rate_num > 0)
+            stats->frame_rate_mhz = (uint32_t)(1000LL * v->frame_rate_num /
+                                               (v->frame_rate_den > 0 ? v->frame_rate_den : 1));
+    }
+}
+
+bool stream_is_healthy(const struct stream *stream)
+{
+    return stream->source == NULL || source_overdue_ms(stream->source) < SOURCE_OVERDUE_MS;
+}

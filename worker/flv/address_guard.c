@@ -1,0 +1,90 @@
+#include "worker/flv/address_guard.h"
+
+#include "common/camera_access.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static _Thread_local struct address_guard *current;
+
+/* @return false if it is neither IPv4 nor IPv6. */
+static bool as_ipv6(const struct sockaddr *address, struct in6_addr *out)
+{
+    if (address->sa_family == AF_INET6) {
+        *out = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        return true;
+    }
+    if (address->sa_family != AF_INET)
+        return false;
+    memset(out, 0, sizeof(*out));
+    out->s6_addr[10] = out->s6_addr[11] = 0xff;
+    memcpy(out->s6_addr + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    return true;
+}
+
+static bool passes(const struct address_guard *guard, const struct sockaddr *address)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr ip;
+    if (!as_ipv6(address, &ip))
+        return true; /* not the network */
+    for (size_t i = 0; i < guard->count; i++) {
+        if (memcmp(&guard->pinned[i], &ip, sizeof(ip)) == 0)
+            return true;
+    }
+    /* Of whom this is, nobody can tell here: it counts as an address written as such. */
+    return inet_ntop(AF_INET6, &ip, text, sizeof(text)) != NULL &&
+           camera_access_address(guard->access, "", text, address);
+}
+
+int address_guard_enter(struct address_guard *guard, const struct ipc_access *access,
+                        const char *host)
+{
+    const char *own_host = access->trusted != 0 ? host : "";
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    bool any_forbidden = false;
+
+    *guard = (struct address_guard){.access = access};
+    if (access->mode == IPC_ACCESS_ANY)
+        return 0;
+    if (!camera_access_host(access, own_host, host))
+        return -EACCES;
+    if (getaddrinfo(host, NULL, &hints, &list) == 0) {
+        for (const struct addrinfo *a = list; a != NULL && guard->count < ADDRESS_GUARD_MAX;
+             a = a->ai_next) {
+            if (!camera_access_address(access, own_host, host, a->ai_addr))
+                any_forbidden = true;
+            else if (as_ipv6(a->ai_addr, &guard->pinned[guard->count]))
+                guard->count++;
+        }
+        freeaddrinfo(list);
+    }
+    if (guard->count == 0 && any_forbidden)
+        return -EACCES;
+    current = guard;
+    return 0;
+}
+
+void address_guard_leave(void)
+{
+    current = NULL;
+}
+
+/* In place of libc's, for all libraries of this process; libc's own look-ups do not come by. */
+int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
+{
+    const struct sockaddr *address = addr.__sockaddr__;
+    if (current != NULL && address != NULL && len >= sizeof(sa_family_t) &&
+        !passes(current, address)) {
+        current->refused = true;
+        errno = EACCES;
+        return -1;
+    }
+    return (int)syscall(SYS_connect, fd, address, len);
+}

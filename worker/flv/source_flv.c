@@ -1,0 +1,253 @@
+/*
+ * A camera or gateway that speaks RTMP(S), or HTTP(S) with FLV: libavformat is the transport (it
+ * turns RTMP into FLV bytes), flv_reader reads them.  Worker, the source's own thread: it blocks,
+ * under deadlines that an interrupt callback enforces.
+ */
+#include "worker/flv/source_flv.h"
+#include "common/clock.h"
+#include "worker/flv/address_guard.h"
+#include "worker/flv/flv_reader.h"
+#include "worker/media/av_util.h"
+
+#include <errno.h>
+#include <libavformat/avio.h>
+#include <libavutil/dict.h>
+#include <libavutil/error.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_BYTES (32 << 10)
+
+struct flv_source {
+    const struct source_params *params;
+    const atomic_bool *stop;
+    int64_t deadline_us; /* re-armed by accepted media packets only */
+    AVIOContext *io;
+    struct flv_reader *reader;
+    struct address_guard guard;
+    char log[512]; /* libavformat's errors */
+};
+
+static bool is_stopped(const struct flv_source *s)
+{
+    return atomic_load_explicit(s->stop, memory_order_acquire);
+}
+
+static int on_interrupt(void *opaque)
+{
+    const struct flv_source *s = opaque;
+    return is_stopped(s) || clock_us() > s->deadline_us;
+}
+
+static bool is_rtmp(const struct source_params *params)
+{
+    return strncmp(params->url, "rtmp", 4) == 0;
+}
+
+/* Who checks: libavformat with GnuTLS, against the system's authorities or those that the
+ * environment names, as rtsps does. */
+static void set_tls(AVDictionary **opts, const struct source_params *params)
+{
+    const char *authorities = getenv(X509_get_default_cert_file_env());
+    if (params->tls_insecure)
+        return;
+    (void)av_dict_set(opts, "tls_verify", "1", 0);
+    if (authorities != NULL)
+        (void)av_dict_set(opts, "ca_file", authorities, 0);
+}
+
+static int open_url(struct flv_source *s)
+{
+    const AVIOInterruptCB interrupt = {on_interrupt, s};
+    const struct source_params *params = s->params;
+    uint32_t timeout_ms = params->connect_timeout_ms > params->stall_timeout_ms
+                              ? params->connect_timeout_ms
+                              : params->stall_timeout_ms;
+    AVDictionary *opts = NULL;
+
+    /* Not `timeout`: to the RTMP protocol that means to listen for a publisher. */
+    (void)av_dict_set_int(&opts, "rw_timeout", (int64_t)timeout_ms * 1000, 0);
+    set_tls(&opts, params);
+    if (is_rtmp(params)) {
+        (void)av_dict_set(&opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
+        (void)av_dict_set(&opts, "rtmp_live", "live", 0);
+        /* The dialogue is small messages: Nagle and delayed ACK cost 40 ms each time. */
+        (void)av_dict_set(&opts, "tcp_nodelay", "1", 0);
+    } else {
+        /* The list also holds for redirects: none leads to a file. */
+        (void)av_dict_set(&opts, "protocol_whitelist", "http,https,tls,tcp", 0);
+        (void)av_dict_set(&opts, "user_agent", "CAM-HTTPFLV", 0);
+        (void)av_dict_set(&opts, "seekable", "0", 0); /* no Range: some servers answer 416 */
+        (void)av_dict_set(&opts, "icy", "0", 0);
+    }
+    int rc = avio_open2(&s->io, params->url, AVIO_FLAG_READ, &interrupt, &opts);
+    av_dict_free(&opts);
+    return rc;
+}
+
+/* RTMP servers reject a password in their answer to `connect`, each in words of its own; what they
+ * say is logged only. */
+static bool is_rejected(const struct flv_source *s)
+{
+    static const char *const always[] = {"No credentials set", "Incorrect username"};
+    static const char *const in_answer[] = {"authmod", "code=403", "reject", "denied", "unauthor"};
+    if (!is_rtmp(s->params))
+        return false;
+    for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
+        if (strstr(s->log, always[i]) != NULL)
+            return true;
+    }
+    if (strstr(s->log, "connect error") == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof(in_answer) / sizeof(in_answer[0]); i++) {
+        if (strcasestr(s->log, in_answer[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* What RTMP servers say, or do, about a stream that they do not play.  false: not that. */
+static bool is_refused(const struct flv_source *s, int averror, char *detail, size_t detail_size)
+{
+    static const char server_error[] = "Server error: ";
+    if (!is_rtmp(s->params))
+        return false;
+    /* onStatus of level "error", such as NetStream.Play.StreamNotFound, comes out as -1, `_error`
+     * as unknown; what they say is logged only. */
+    if (averror == -1 || averror == AVERROR_UNKNOWN) {
+        const char *said = strstr(s->log, server_error);
+        (void)snprintf(detail, detail_size, "the server refuses to play this stream%s%.100s",
+                       said != NULL ? ": " : "", said != NULL ? said + strlen(server_error) : "");
+        return true;
+    }
+    /* nginx-rtmp hangs up instead.  A name that does not resolve is EIO as well. */
+    bool hung_up = averror == AVERROR(EIO) || averror == AVERROR(EPIPE) ||
+                   averror == AVERROR(ECONNRESET) || averror == AVERROR_EOF;
+    if (hung_up && s->io == NULL && strstr(s->log, "resolve") == NULL) {
+        (void)snprintf(detail, detail_size, "the server hangs up when asked for this stream");
+        return true;
+    }
+    return false;
+}
+
+static enum http_error transport_error(const struct flv_source *s, int averror, char *detail,
+                                       size_t detail_size)
+{
+    if (strstr(s->log, "certificate") != NULL) {
+        (void)snprintf(detail, detail_size, "TLS: the camera's certificate is not trusted%s",
+                       strstr(s->log, "hostname") != NULL ? ": it is another host's" : "");
+        return HTTP_ERROR_CAMERA_UNREACHABLE;
+    }
+    if (is_rejected(s))
+        averror = AVERROR_HTTP_UNAUTHORIZED;
+    else if (is_refused(s, averror, detail, detail_size))
+        return HTTP_ERROR_CAMERA_NOT_FOUND;
+    if (averror == AVERROR_EOF) {
+        (void)snprintf(detail, detail_size, "the camera ended the stream");
+        return HTTP_ERROR_CAMERA_UNREACHABLE;
+    }
+    enum http_error error = av_util_camera_error(averror, detail, detail_size);
+    if (error == HTTP_ERROR_CAMERA_UNAUTHORIZED)
+        (void)snprintf(detail, detail_size, "the camera refused user name or password");
+    if (strstr(s->log, "resolve") != NULL)
+        (void)snprintf(detail, detail_size, "the camera's host name does not resolve");
+    return error;
+}
+
+static enum http_error reader_error(int rc, char *detail, size_t detail_size)
+{
+    const char *text;
+    enum http_error error;
+    switch (rc) {
+    case -EPROTO:
+        text = "what the camera sends is not FLV";
+        error = HTTP_ERROR_CAMERA_NO_VIDEO;
+        break;
+    case -ENODATA:
+        text = "the camera sends audio but no video";
+        error = HTTP_ERROR_CAMERA_NO_VIDEO;
+        break;
+    case -ENOTSUP:
+        text = "the camera's video codec is not H.264 or HEVC";
+        error = HTTP_ERROR_UNSUPPORTED_CODEC;
+        break;
+    default:
+        text = "out of memory";
+        error = HTTP_ERROR_CAMERA_UNREACHABLE;
+        break;
+    }
+    (void)snprintf(detail, detail_size, "%s", text);
+    return error;
+}
+
+/* The deadline has passed. */
+static enum http_error timeout_error(const struct flv_source *s, char *detail, size_t detail_size)
+{
+    bool audio_only =
+        flv_reader_has_seen(s->reader, TRACK_AUDIO) && !flv_reader_has_seen(s->reader, TRACK_VIDEO);
+    if (audio_only)
+        return reader_error(-ENODATA, detail, detail_size);
+    if (s->io == NULL)
+        (void)snprintf(detail, detail_size, "no stream within %u ms",
+                       s->params->connect_timeout_ms);
+    else
+        (void)snprintf(detail, detail_size, "no media for too long");
+    return HTTP_ERROR_CAMERA_TIMEOUT;
+}
+
+static enum http_error read_stream(struct flv_source *s, char *detail, size_t detail_size)
+{
+    uint8_t data[READ_BYTES];
+    while (!on_interrupt(s)) {
+        int n = avio_read_partial(s->io, data, sizeof(data));
+        if (n == AVERROR(EAGAIN))
+            continue;
+        bool alive = false;
+        int rc = n > 0 ? flv_reader_push(s->reader, data, (size_t)n, clock_us(), &alive)
+                       : flv_reader_finish(s->reader, &alive);
+        if (alive)
+            s->deadline_us = clock_us() + (int64_t)s->params->stall_timeout_ms * 1000;
+        if (rc != 0)
+            return reader_error(rc, detail, detail_size);
+        if (n <= 0 && !on_interrupt(s))
+            return transport_error(s, n == 0 ? AVERROR_EOF : n, detail, detail_size);
+    }
+    return timeout_error(s, detail, detail_size);
+}
+
+static enum http_error forbidden(char *detail, size_t detail_size)
+{
+    (void)snprintf(detail, detail_size, "the camera's address is not allowed");
+    return HTTP_ERROR_CAMERA_NOT_ALLOWED;
+}
+
+enum http_error source_flv_run(const struct source_params *params, const struct media_sink *sink,
+                               const atomic_bool *stop, char *detail, size_t detail_size)
+{
+    struct flv_source s = {.params = params, .stop = stop};
+    enum http_error error;
+
+    s.deadline_us = clock_us() + (int64_t)params->connect_timeout_ms * 1000;
+    if (address_guard_enter(&s.guard, &params->access, params->host) != 0)
+        return forbidden(detail, detail_size);
+    s.reader = flv_reader_new(sink);
+    av_util_log_capture(s.log, sizeof(s.log));
+    int rc = open_url(&s);
+    if (rc >= 0)
+        error = read_stream(&s, detail, detail_size);
+    else if (s.guard.refused)
+        error = forbidden(detail, detail_size);
+    else if (on_interrupt(&s))
+        error = timeout_error(&s, detail, detail_size);
+    else
+        error = transport_error(&s, rc, detail, detail_size);
+
+    s.deadline_us = clock_us() + 1000000; /* RTMP says goodbye */
+    (void)avio_closep(&s.io);
+    av_util_log_capture(NULL, 0);
+    address_guard_leave();
+    flv_reader_free(&s.reader);
+    return is_stopped(&s) ? HTTP_ERROR_NONE : error;
+}

@@ -1,0 +1,148 @@
+/* AAC headers.  Worker; pure. */
+#include "worker/media/aac.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    OBJECT_LC = 2,
+    OBJECT_SBR = 5,
+    OBJECT_PS = 29,
+    OBJECT_ESCAPE = 31,
+    RATE_ESCAPE = 15,
+};
+
+static const int rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
+                            22050, 16000, 12000, 11025, 8000,  7350};
+enum { RATES = sizeof(rates) / sizeof(rates[0]) };
+
+struct bits {
+    const uint8_t *data;
+    size_t len; /* bits */
+    size_t at;  /* may pass len: then everything read was 0 */
+};
+
+static unsigned take(struct bits *b, unsigned n)
+{
+    unsigned value = 0;
+    for (; n > 0; n--, b->at++) {
+        unsigned bit = b->at < b->len ? b->data[b->at / 8] >> (7 - b->at % 8) & 1u : 0;
+        value = value << 1 | bit;
+    }
+    return value;
+}
+
+static int take_object_type(struct bits *b)
+{
+    unsigned type = take(b, 5);
+    return (int)(type == OBJECT_ESCAPE ? 32 + take(b, 6) : type);
+}
+
+/*
+ * 0 for a reserved index.  A rate that is written out is decoded with the tables of the one nearest
+ * to it (ISO/IEC 14496-3, 4.5.1.1): if that is less than 1 % off, it is taken for it.
+ */
+static int take_rate(struct bits *b)
+{
+    unsigned index = take(b, 4);
+    if (index != RATE_ESCAPE)
+        return index < RATES ? rates[index] : 0;
+    int rate = (int)take(b, 24);
+    for (int i = 0; i < RATES; i++) {
+        if (abs(rate - rates[i]) < rates[i] / 100)
+            return rates[i];
+    }
+    return rate;
+}
+
+int aac_config_parse(const uint8_t *record, size_t len, struct aac_config *config)
+{
+    struct bits b = {.data = record, .len = len * 8};
+    struct aac_config c = {.object_type = take_object_type(&b)};
+
+    c.sample_rate = take_rate(&b);
+    c.channels = (int)take(&b, 4);
+    if (c.object_type == OBJECT_SBR || c.object_type == OBJECT_PS) {
+        (void)take_rate(&b); /* what SBR makes of it */
+        c.object_type = take_object_type(&b);
+    }
+    if (b.at > b.len || c.sample_rate <= 0)
+        return -EINVAL;
+    if (c.object_type < 1 || c.object_type > 4)
+        return -EINVAL; /* not one of Main, LC, SSR, LTP */
+    /* GASpecificConfig.  Some cameras cut it off: then its flags are 0. */
+    c.short_frames = take(&b, 1) != 0;
+    c.needs_core = take(&b, 1) != 0;
+    *config = c;
+    return 0;
+}
+
+bool aac_config_is_plain(const struct aac_config *config)
+{
+    return config->object_type == OBJECT_LC && aac_rate_index(config->sample_rate) >= 0 &&
+           (config->channels == 1 || config->channels == 2) && !config->short_frames &&
+           !config->needs_core;
+}
+
+int64_t aac_frame_us(int sample_rate)
+{
+    return INT64_C(1000000) * AAC_FRAME_SAMPLES / sample_rate;
+}
+
+int aac_rate_index(int sample_rate)
+{
+    for (int i = 0; i < RATES; i++) {
+        if (rates[i] == sample_rate)
+            return i;
+    }
+    return -1;
+}
+
+void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int channels)
+{
+    int index = aac_rate_index(sample_rate);
+    assert(index >= 0 && (channels == 1 || channels == 2));
+    record[0] = (uint8_t)(OBJECT_LC << 3 | index >> 1);
+    record[1] = (uint8_t)((index & 1) << 7 | channels << 3);
+}
+
+/*
+ * ID_SCE (000) or ID_CPE (001) and its element_instance_tag 0; for a pair common_window 0; then for
+ * each channel 22 zero bits (global_gain, ics_info of a long window with max_sfb 0, no pulse, TNS
+ * or gain control data); ID_END (111).
+ */
+const uint8_t *aac_silent_frame(int channels, size_t *len)
+{
+    static const uint8_t mono[] = {0, 0, 0, 0x07};
+    static const uint8_t stereo[] = {0x20, 0, 0, 0, 0, 0, 0x0e};
+    assert(channels == 1 || channels == 2);
+    *len = channels == 1 ? sizeof(mono) : sizeof(stereo);
+    return channels == 1 ? mono : stereo;
+}
+
+int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts)
+{
+    struct bits b = {.data = data, .len = len * 8};
+    struct aac_adts a = {0};
+
+    if (take(&b, 12) != 0xfff)
+        return -EINVAL;
+    (void)take(&b, 1); /* MPEG-2 or MPEG-4 */
+    if (take(&b, 2) != 0)
+        return -EINVAL; /* layer */
+    a.header_len = take(&b, 1) != 0 ? 7 : 9;
+    a.config.object_type = (int)take(&b, 2) + 1;
+    unsigned index = take(&b, 4);
+    (void)take(&b, 1);
+    a.config.channels = (int)take(&b, 3);
+    (void)take(&b, 4);
+    a.frame_len = take(&b, 13);
+    (void)take(&b, 11); /* buffer fullness */
+    a.blocks = (int)take(&b, 2) + 1;
+    if (index >= RATES || a.frame_len <= a.header_len || a.frame_len > len)
+        return -EINVAL;
+    a.config.sample_rate = rates[index];
+    *adts = a;
+    return 0;
+}

@@ -1,0 +1,172 @@
+#include "worker/media/frame_ring.h"
+
+#include "common/xalloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define INITIAL_CAPACITY \
+    256 /* a power of two, as every capacity: seq & (capacity - 1) is the slot */
+
+struct frame_ring {
+    struct frame **slots;
+    size_t capacity;
+    uint64_t tail;
+    uint64_t head;
+    uint64_t key; /* newest key frame, meaningful while has_key */
+    bool has_key;
+    uint64_t pictures_after_key;
+    uint64_t newest_picture; /* meaningful once newest_dts_us is */
+    size_t bytes;
+    size_t max_bytes;
+    int64_t max_lag_us;
+    int64_t newest_dts_us;
+    uint64_t overflows;
+};
+
+static struct frame **slot(const struct frame_ring *r, uint64_t seq)
+{
+    return &r->slots[seq & (r->capacity - 1)];
+}
+
+/* What a frame takes of max_bytes: its head too, so that tiny frames cannot pile up. */
+static size_t cost(const struct frame *f)
+{
+    return sizeof(*f) + f->len;
+}
+
+struct frame_ring *frame_ring_new(size_t max_bytes, int64_t max_lag_us)
+{
+    struct frame_ring *r = xcalloc(1, sizeof(*r));
+    r->capacity = INITIAL_CAPACITY;
+    r->slots = xcalloc(r->capacity, sizeof(struct frame *));
+    r->newest_dts_us = INT64_MIN;
+    frame_ring_set_limits(r, max_bytes, max_lag_us);
+    return r;
+}
+
+void frame_ring_free(struct frame_ring **ring)
+{
+    struct frame_ring *r = *ring;
+    *ring = NULL;
+    if (r == NULL)
+        return;
+    frame_ring_clear(r);
+    free(r->slots);
+    free(r);
+}
+
+void frame_ring_set_limits(struct frame_ring *ring, size_t max_bytes, int64_t max_lag_us)
+{
+    ring->max_bytes = max_bytes;
+    ring->max_lag_us = max_lag_us;
+}
+
+static void drop_oldest(struct frame_ring *r)
+{
+    struct frame **f = slot(r, r->tail);
+    r->bytes -= cost(*f);
+    frame_unref(f);
+    if (r->has_key && r->tail == r->key)
+        r->has_key = false;
+    r->tail++;
+}
+
+/* Is the oldest frame neither part of the GOP nor needed by a viewer within the lag allowed?  Sound
+ * alone is nothing to join, however long the picture does not come. */
+static bool oldest_is_spent(const struct frame_ring *r)
+{
+    if (r->newest_dts_us == INT64_MIN)
+        return (*slot(r, r->head - 1))->dts_us - (*slot(r, r->tail))->dts_us > r->max_lag_us;
+    if (!r->has_key || r->tail >= r->key)
+        return false;
+    return r->newest_dts_us - (*slot(r, r->tail))->dts_us > r->max_lag_us;
+}
+
+static void grow(struct frame_ring *r)
+{
+    size_t capacity = r->capacity * 2;
+    struct frame **slots = xcalloc(capacity, sizeof(struct frame *));
+    for (uint64_t seq = r->tail; seq < r->head; seq++)
+        slots[seq & (capacity - 1)] = *slot(r, seq);
+    free(r->slots);
+    r->slots = slots;
+    r->capacity = capacity;
+}
+
+void frame_ring_push(struct frame_ring *ring, struct frame *frame)
+{
+    assert(frame != NULL);
+    if (ring->head - ring->tail == ring->capacity)
+        grow(ring);
+    if (frame->track == TRACK_VIDEO) {
+        ring->newest_dts_us = frame->dts_us;
+        ring->newest_picture = ring->head;
+        ring->pictures_after_key++;
+        if (frame->key) {
+            ring->key = ring->head;
+            ring->has_key = true;
+            ring->pictures_after_key = 0;
+        }
+    }
+    *slot(ring, ring->head++) = frame;
+    ring->bytes += cost(frame);
+
+    while (oldest_is_spent(ring))
+        drop_oldest(ring);
+    bool had_key = ring->has_key;
+    while (ring->bytes > ring->max_bytes && ring->head - ring->tail > 1)
+        drop_oldest(ring);
+    if (had_key && !ring->has_key)
+        ring->overflows++;
+}
+
+void frame_ring_clear(struct frame_ring *ring)
+{
+    while (ring->tail < ring->head)
+        drop_oldest(ring);
+    ring->newest_dts_us = INT64_MIN;
+}
+
+uint64_t frame_ring_head(const struct frame_ring *ring)
+{
+    return ring->head;
+}
+
+uint64_t frame_ring_tail(const struct frame_ring *ring)
+{
+    return ring->tail;
+}
+
+struct frame *frame_ring_get(const struct frame_ring *ring, uint64_t seq)
+{
+    return seq >= ring->tail && seq < ring->head ? *slot(ring, seq) : NULL;
+}
+
+bool frame_ring_key(const struct frame_ring *ring, uint64_t *seq)
+{
+    if (ring->has_key)
+        *seq = ring->key;
+    return ring->has_key;
+}
+
+uint64_t frame_ring_pictures_after_key(const struct frame_ring *ring)
+{
+    return ring->has_key ? ring->pictures_after_key : 0;
+}
+
+struct frame *frame_ring_newest_picture(const struct frame_ring *ring)
+{
+    bool any = ring->newest_dts_us != INT64_MIN;
+    return any ? frame_ring_get(ring, ring->newest_picture) : NULL;
+}
+
+int64_t frame_ring_newest_dts_us(const struct frame_ring *ring)
+{
+    return ring->newest_dts_us;
+}
+
+uint64_t frame_ring_overflows(const struct frame_ring *ring)
+{
+    return ring->overflows;
+}

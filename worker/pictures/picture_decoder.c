@@ -1,0 +1,332 @@
+/* See picture_decoder.h.  AVERROR codes stay in here. */
+#include "worker/pictures/picture_decoder.h"
+
+#include "common/xalloc.h"
+#include "worker/media/av_util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <libavcodec/avcodec.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More than the 16 frames that any decoder may hold back. */
+#define FED_KEPT 64
+
+#define H264_NAL_IDR 5
+#define H264_NAL_SEI 6
+#define H264_SEI_RECOVERY_POINT 6
+#define HEVC_NAL_SEI_PREFIX 39
+#define HEVC_NAL_SEI_SUFFIX 40
+
+/* What is remembered of a frame while its picture may still come. */
+struct fed {
+    uint64_t id;
+    int64_t pts_us;
+    int64_t received_us;
+    bool key;
+};
+
+struct picture_decoder {
+    AVCodecContext *avctx; /* NULL: nothing fed yet, or the configuration changed */
+    AVPacket *packet;
+    AVFrame *output;
+    struct codec_config *config; /* that avctx was opened with */
+
+    /* The frame being decoded. */
+    AVFrame *held;    /* the buffer that the decoder took for it */
+    unsigned buffers; /* how many it took */
+    bool whole_start; /* decoding from here gives whole pictures at once */
+
+    struct fed fed[FED_KEPT]; /* by count; a packet's pts is its count */
+    int64_t count;
+
+    bool broken;
+    int64_t chain_pts_us; /* of the key frame that the chain started with */
+    bool recovered;       /* pictures are whole since the chain's start */
+    bool frames_only;     /* a frame followed a frame: these are no single fields */
+    bool single_fields;   /* H.264 with one field in each access unit */
+    bool last_had_buffer; /* the frame before took a buffer of its own */
+
+    AVFrame *newest;
+    bool has_newest;
+    bool newest_in_chain;
+    struct fed newest_fed;
+};
+
+static int on_get_buffer(AVCodecContext *avctx, AVFrame *frame, int flags)
+{
+    struct picture_decoder *d = avctx->opaque;
+    int rc = avcodec_default_get_buffer2(avctx, frame, flags);
+    if (rc < 0)
+        return rc;
+    /* When references are missing too, H.264 makes them up before the picture, HEVC after it. */
+    bool first = d->buffers++ == 0;
+    if (!first && avctx->codec_id == AV_CODEC_ID_HEVC)
+        return 0;
+    av_frame_unref(d->held);
+    return av_frame_ref(d->held, frame);
+}
+
+struct picture_decoder *picture_decoder_new(void)
+{
+    struct picture_decoder *d = xcalloc(1, sizeof(*d));
+    d->packet = av_packet_alloc();
+    d->output = av_frame_alloc();
+    d->held = av_frame_alloc();
+    d->newest = av_frame_alloc();
+    if (d->packet == NULL || d->output == NULL || d->held == NULL || d->newest == NULL)
+        abort(); /* small and bounded */
+    d->broken = true;
+    return d;
+}
+
+void picture_decoder_free(struct picture_decoder **decoder)
+{
+    struct picture_decoder *d = *decoder;
+    *decoder = NULL;
+    if (d == NULL)
+        return;
+    av_frame_free(&d->newest);
+    av_frame_free(&d->held);
+    av_frame_free(&d->output);
+    av_packet_free(&d->packet);
+    avcodec_free_context(&d->avctx);
+    codec_config_unref(&d->config);
+    free(d);
+}
+
+static int set_extradata(AVCodecContext *avctx, const struct codec_config *config)
+{
+    if (config->record_len == 0)
+        return 0;
+    avctx->extradata = av_mallocz(config->record_len + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (avctx->extradata == NULL)
+        return -ENOMEM;
+    memcpy(avctx->extradata, config->record, config->record_len);
+    avctx->extradata_size = (int)config->record_len;
+    return 0;
+}
+
+static int open_decoder(struct picture_decoder *d, struct codec_config *config)
+{
+    avcodec_free_context(&d->avctx);
+    codec_config_unref(&d->config);
+    d->broken = true;
+    d->frames_only = d->single_fields = d->last_had_buffer = false;
+
+    const AVCodec *codec = avcodec_find_decoder(config->codec);
+    if (codec == NULL)
+        return -ENOTSUP;
+    AVCodecContext *avctx = avcodec_alloc_context3(codec);
+    if (avctx == NULL)
+        return -ENOMEM;
+    d->avctx = avctx;
+    avctx->opaque = d;
+    avctx->get_buffer2 = on_get_buffer;
+    avctx->max_pixels = AV_UTIL_PIXELS_MAX;
+    avctx->thread_count = 1;
+    avctx->thread_type = FF_THREAD_SLICE; /* 5.1 complains of get_buffer2 otherwise */
+    int rc = set_extradata(avctx, config);
+    if (rc == 0 && avcodec_open2(avctx, codec, NULL) < 0)
+        rc = -ENOTSUP;
+    if (rc != 0) {
+        avcodec_free_context(&d->avctx);
+        return rc;
+    }
+    /* The HEVC decoder hides errors in slices unless told to fail.  Set after open so that odd
+     * parameter sets in the record are taken as leniently as any player takes them.  H.264 reports
+     * them in decode_error_flags, and would fail for what does no harm. */
+    if (config->codec == AV_CODEC_ID_HEVC)
+        avctx->err_recognition |= AV_EF_EXPLODE;
+    d->config = codec_config_ref(config);
+    return 0;
+}
+
+/* Does the decoder need this NAL unit? */
+static bool nal_wanted(struct picture_decoder *d, const uint8_t *nal, size_t len)
+{
+    if (d->config->codec == AV_CODEC_ID_HEVC) {
+        unsigned type = (nal[0] >> 1) & 0x3f;
+        d->whole_start |= type >= 16 && type <= 23; /* IRAP */
+        return type != HEVC_NAL_SEI_PREFIX && type != HEVC_NAL_SEI_SUFFIX;
+    }
+    unsigned type = nal[0] & 0x1f;
+    d->whole_start |= type == H264_NAL_IDR;
+    if (type != H264_NAL_SEI)
+        return true;
+    if (len < 4 || nal[1] != H264_SEI_RECOVERY_POINT)
+        return false;
+    d->whole_start |= (nal[3] & 0x80) != 0; /* recovery_frame_cnt, ue(v): 0 */
+    return true;
+}
+
+/* A copy of the frame with the padding that libavcodec reads over. */
+static int fill_packet(struct picture_decoder *d, const struct frame *frame)
+{
+    av_packet_unref(d->packet);
+    if (frame->len > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE ||
+        av_new_packet(d->packet, (int)frame->len) < 0)
+        return -ENOMEM;
+
+    uint8_t *out = d->packet->data;
+    size_t pos = 0;
+    d->whole_start = false;
+    while (frame->len - pos > 4) {
+        const uint8_t *p = frame->data + pos;
+        size_t len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+        if (len == 0 || len > frame->len - pos - 4)
+            return -EAGAIN; /* not whole */
+        if (nal_wanted(d, p + 4, len)) {
+            memcpy(out, p, len + 4);
+            out += len + 4;
+        }
+        pos += len + 4;
+    }
+    if (out == d->packet->data)
+        return -EAGAIN;
+    av_shrink_packet(d->packet, (int)(out - d->packet->data));
+    d->packet->pts = d->count;
+    if (frame->key)
+        d->packet->flags |= AV_PKT_FLAG_KEY;
+    return 0;
+}
+
+/* Later in display order than what we have? */
+static bool is_newer(const struct picture_decoder *d, const struct fed *fed)
+{
+    return !d->newest_in_chain || fed->pts_us >= d->newest_fed.pts_us;
+}
+
+/* Shown before the key frame that decoding started with, and made from what came before that. */
+static bool is_leading(const struct picture_decoder *d, const struct fed *fed)
+{
+    return fed->pts_us < d->chain_pts_us;
+}
+
+static int offer(struct picture_decoder *d, const AVFrame *frame, const struct fed *fed)
+{
+    if (!is_newer(d, fed) || is_leading(d, fed))
+        return 0;
+    av_frame_unref(d->newest);
+    d->has_newest = av_frame_ref(d->newest, frame) >= 0;
+    if (!d->has_newest)
+        return -ENOMEM;
+    d->newest_fed = *fed;
+    d->newest_in_chain = true;
+    return 0;
+}
+
+/* What the decoder gives out.  Sets *same if that includes the frame just fed. */
+static int take_outputs(struct picture_decoder *d, bool *same)
+{
+    int rc = 0;
+    while (rc == 0 && avcodec_receive_frame(d->avctx, d->output) >= 0) {
+        const AVFrame *f = d->output;
+        if (f->decode_error_flags != 0 || (f->flags & AV_FRAME_FLAG_CORRUPT) != 0) {
+            rc = -EAGAIN;
+        } else if (f->pts > d->count - FED_KEPT && f->pts <= d->count) {
+            *same |= f->pts == d->count;
+            d->recovered = true; /* the H.264 decoder gives out nothing before that */
+            rc = offer(d, f, &d->fed[f->pts % FED_KEPT]);
+        }
+        av_frame_unref(d->output);
+    }
+    return rc;
+}
+
+/* One field per access unit shows in the second taking no buffer; until a frame has followed a
+ * frame, a buffer may hold half a picture. */
+static void learn_fields(struct picture_decoder *d)
+{
+    bool has_buffer = d->buffers > 0;
+    if (d->last_had_buffer)
+        *(has_buffer ? &d->frames_only : &d->single_fields) = true;
+    d->last_had_buffer = has_buffer;
+}
+
+/* The picture that the decoder holds back for reordering. */
+static int offer_held(struct picture_decoder *d)
+{
+    bool reorders = d->avctx->has_b_frames > 0;
+    bool whole = d->config->codec == AV_CODEC_ID_HEVC || (d->frames_only && !d->single_fields);
+    if (!reorders || !whole || !d->recovered || d->held->buf[0] == NULL)
+        return 0;
+    /* Buffers are as large as the coded picture; cropping is at the right and the bottom. */
+    if (d->avctx->width > d->held->width || d->avctx->height > d->held->height)
+        return 0;
+    d->held->width = d->avctx->width;
+    d->held->height = d->avctx->height;
+    return offer(d, d->held, &d->fed[d->count % FED_KEPT]);
+}
+
+/* starts_chain: a key frame that is not an IDR picture may name references that nobody has. */
+static int decode(struct picture_decoder *d, const struct frame *frame, const struct fed *fed,
+                  bool starts_chain)
+{
+    int rc = fill_packet(d, frame);
+    if (rc != 0)
+        return rc;
+    d->recovered |= frame->key && d->whole_start;
+    d->fed[d->count % FED_KEPT] = *fed;
+    d->buffers = 0;
+    if (avcodec_send_packet(d->avctx, d->packet) < 0)
+        return -EAGAIN;
+    bool same = false;
+    if (d->buffers > 1 && !starts_chain)
+        rc = -EAGAIN; /* a reference was missing, the decoder made one up */
+    else
+        rc = take_outputs(d, &same);
+    if (rc == 0) {
+        learn_fields(d);
+        if (!same)
+            rc = offer_held(d);
+    }
+    av_frame_unref(d->held);
+    return rc;
+}
+
+int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t id,
+                         bool gap)
+{
+    struct picture_decoder *d = decoder;
+    assert(frame->track == TRACK_VIDEO);
+    if (frame->config != d->config || d->avctx == NULL) {
+        int rc = open_decoder(d, frame->config);
+        if (rc != 0)
+            return rc;
+    }
+    struct fed fed = {id, frame->pts_us, frame->received_us, frame->key};
+    if (gap || (frame->damaged && !is_leading(d, &fed)))
+        d->broken = true;
+    bool starts_chain = d->broken;
+    if (starts_chain) {
+        if (!frame->key || frame->damaged)
+            return -EAGAIN;
+        avcodec_flush_buffers(d->avctx);
+        d->broken = d->recovered = d->newest_in_chain = d->last_had_buffer = false;
+        d->chain_pts_us = frame->pts_us;
+    }
+    d->count++;
+    int rc = decode(d, frame, &fed, starts_chain);
+    if (rc == -EAGAIN && is_leading(d, &fed))
+        return 0; /* cannot be decoded from here, and nothing shown later is made from it */
+    if (rc != 0)
+        d->broken = true;
+    return rc;
+}
+
+bool picture_decoder_needs_key(const struct picture_decoder *decoder)
+{
+    return decoder->broken;
+}
+
+bool picture_decoder_newest(const struct picture_decoder *decoder, struct picture *picture)
+{
+    if (!decoder->has_newest)
+        return false;
+    picture->frame = decoder->newest;
+    picture->id = decoder->newest_fed.id;
+    picture->received_us = decoder->newest_fed.received_us;
+    return true;
+}

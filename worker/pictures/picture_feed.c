@@ -1,0 +1,257 @@
+/* See picture_feed.h. */
+#include "worker/pictures/picture_feed.h"
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/pictures/picture_decoder.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+struct picture_feed {
+    uv_loop_t *loop;
+    const struct frame_ring *ring;
+    void (*on_done)(void *ctx);
+    void *ctx;
+
+    /* The pool thread's while busy. */
+    struct picture_decoder *decoder;               /* NULL until needed */
+    struct frame *frames[PICTURE_FEED_JOB_FRAMES]; /* one reference each */
+    uint64_t seqs[PICTURE_FEED_JOB_FRAMES];
+    size_t frame_count;
+    bool gap;      /* before the first of them */
+    unsigned lost; /* frames after the newest good picture that could not be decoded */
+    int error;
+
+    uv_work_t work;
+    bool busy;
+    bool forget;       /* as soon as the job is done */
+    uint64_t next_seq; /* first frame of the ring that was not looked at yet */
+    bool has_chain;    /* the decoder can take that one */
+    uint64_t decoded;
+
+    AVFrame *newest; /* one reference, has_newest; what the last job ended with */
+    bool has_newest;
+    bool fresh; /* not too many frames after it were lost */
+    struct picture_feed_newest info;
+
+    void (*closed)(void *ctx); /* set once closing */
+    void *closed_ctx;
+};
+
+struct picture_feed *picture_feed_new(uv_loop_t *loop, const struct frame_ring *ring,
+                                      void (*on_done)(void *ctx), void *ctx)
+{
+    struct picture_feed *f = xcalloc(1, sizeof(*f));
+    f->loop = loop;
+    f->ring = ring;
+    f->on_done = on_done;
+    f->ctx = ctx;
+    f->work.data = f;
+    f->newest = av_frame_alloc();
+    if (f->newest == NULL)
+        abort(); /* small */
+    return f;
+}
+
+static void free_now(struct picture_feed *f)
+{
+    picture_decoder_free(&f->decoder);
+    av_frame_free(&f->newest);
+    f->closed(f->closed_ctx);
+    free(f);
+}
+
+void picture_feed_close(struct picture_feed *feed, void (*closed)(void *ctx), void *ctx)
+{
+    feed->closed = closed;
+    feed->closed_ctx = ctx;
+    if (!feed->busy)
+        free_now(feed);
+}
+
+/* --- the job -------------------------------------------------------------- */
+
+static void run_job(uv_work_t *work)
+{
+    struct picture_feed *f = work->data;
+    if (f->decoder == NULL)
+        f->decoder = picture_decoder_new();
+    f->error = 0;
+    for (size_t i = 0; i < f->frame_count && f->error == 0; i++) {
+        bool had_chain = !picture_decoder_needs_key(f->decoder);
+        int rc = picture_decoder_feed(f->decoder, f->frames[i], f->seqs[i], i == 0 && f->gap);
+        if (rc != 0 && had_chain)
+            log_debug(NULL, "no picture until the next key frame: frame %llu %s",
+                      (unsigned long long)f->seqs[i],
+                      f->frames[i]->damaged ? "is damaged" : "cannot be decoded");
+        f->lost = rc == 0 ? 0 : f->lost + 1;
+        if (rc != -EAGAIN)
+            f->error = rc;
+    }
+}
+
+static void forget_now(struct picture_feed *f)
+{
+    picture_decoder_free(&f->decoder);
+    av_frame_unref(f->newest);
+    f->has_newest = f->has_chain = f->forget = false;
+    f->lost = 0;
+    f->error = 0;
+    (void)malloc_trim(0); /* tens of megabytes, in the arenas of pool threads */
+}
+
+static void take_newest(struct picture_feed *f)
+{
+    struct picture p;
+    av_frame_unref(f->newest);
+    f->has_newest = picture_decoder_newest(f->decoder, &p) && av_frame_ref(f->newest, p.frame) >= 0;
+    if (f->has_newest)
+        f->info = (struct picture_feed_newest){f->newest, p.id, p.received_us, f->next_seq};
+}
+
+static void on_job_done(uv_work_t *work, int status)
+{
+    struct picture_feed *f = work->data;
+    assert(status == 0); /* jobs are never cancelled */
+    (void)status;
+    f->busy = false;
+    f->decoded += f->frame_count;
+    while (f->frame_count > 0)
+        frame_unref(&f->frames[--f->frame_count]);
+    if (f->closed != NULL) {
+        free_now(f);
+        return;
+    }
+    if (f->forget) {
+        forget_now(f);
+    } else {
+        f->has_chain = !picture_decoder_needs_key(f->decoder);
+        f->fresh = f->lost <= PICTURE_FEED_LOST_MAX;
+        take_newest(f);
+    }
+    f->on_done(f->ctx);
+}
+
+/* --- what a job gets ------------------------------------------------------ */
+
+/* Where decoding goes on: at the newest key frame if that is not behind us.
+ * @return false if nothing can be decoded until the next key frame. */
+static bool find_start(struct picture_feed *f, uint64_t *start)
+{
+    uint64_t key;
+    bool has_key = frame_ring_key(f->ring, &key);
+    bool follows = f->has_chain && f->next_seq >= frame_ring_tail(f->ring);
+    if (has_key && (key >= f->next_seq || f->decoder == NULL)) {
+        f->gap = !(follows && key == f->next_seq);
+        *start = key;
+        return true;
+    }
+    f->gap = false;
+    *start = f->next_seq;
+    return follows;
+}
+
+/* Nothing in the ring can be decoded: only count what comes. */
+static void skip_all(struct picture_feed *f)
+{
+    uint64_t head = frame_ring_head(f->ring);
+    f->has_chain = false;
+    if (f->next_seq < frame_ring_tail(f->ring)) {
+        f->next_seq = frame_ring_tail(f->ring);
+        f->lost = PICTURE_FEED_LOST_MAX + 1;
+    }
+    for (; f->next_seq < head; f->next_seq++)
+        f->lost += frame_ring_get(f->ring, f->next_seq)->track == TRACK_VIDEO;
+    f->fresh = f->lost <= PICTURE_FEED_LOST_MAX;
+}
+
+bool picture_feed_update(struct picture_feed *feed)
+{
+    struct picture_feed *f = feed;
+    uint64_t head = frame_ring_head(f->ring);
+    uint64_t seq;
+    if (f->busy)
+        return true;
+    if (f->next_seq == head && f->decoder != NULL)
+        return false;
+    if (find_start(f, &seq)) {
+        for (; seq < head && f->frame_count < PICTURE_FEED_JOB_FRAMES; seq++) {
+            struct frame *frame = frame_ring_get(f->ring, seq);
+            if (frame->track != TRACK_VIDEO)
+                continue;
+            f->frames[f->frame_count] = frame_ref(frame);
+            f->seqs[f->frame_count++] = seq;
+        }
+        f->next_seq = seq;
+    } else {
+        skip_all(f);
+    }
+    if (f->frame_count == 0) {
+        f->info.until = f->next_seq; /* only audio came, or what cannot be decoded */
+        return false;
+    }
+    f->busy = true;
+    if (uv_queue_work(f->loop, &f->work, run_job, on_job_done) != 0)
+        abort(); /* it refuses only a missing function */
+    return true;
+}
+
+/* --- state ---------------------------------------------------------------- */
+
+bool picture_feed_is_busy(const struct picture_feed *feed)
+{
+    return feed->busy;
+}
+
+uint64_t picture_feed_backlog(const struct picture_feed *feed)
+{
+    return frame_ring_head(feed->ring) - feed->next_seq;
+}
+
+bool picture_feed_has_chain(const struct picture_feed *feed)
+{
+    return feed->has_chain;
+}
+
+bool picture_feed_get(const struct picture_feed *feed, struct picture_feed_newest *newest)
+{
+    if (!feed->has_newest || feed->forget)
+        return false;
+    *newest = feed->info;
+    if (!feed->fresh)
+        newest->until = 0;
+    return true;
+}
+
+int picture_feed_error(const struct picture_feed *feed)
+{
+    return feed->busy ? 0 : feed->error;
+}
+
+void picture_feed_forget(struct picture_feed *feed)
+{
+    if (feed->busy)
+        feed->forget = true;
+    else if (feed->decoder != NULL)
+        forget_now(feed);
+}
+
+void picture_feed_disconnect(struct picture_feed *feed)
+{
+    feed->next_seq = frame_ring_head(feed->ring);
+    feed->has_chain = false;
+    picture_feed_forget(feed);
+}
+
+bool picture_feed_holds_memory(const struct picture_feed *feed)
+{
+    return !feed->forget && (feed->busy || feed->decoder != NULL);
+}
+
+uint64_t picture_feed_decoded(const struct picture_feed *feed)
+{
+    return feed->decoded;
+}

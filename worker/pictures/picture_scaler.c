@@ -1,0 +1,201 @@
+/* See picture_scaler.h. */
+#include "worker/pictures/picture_scaler.h"
+
+#include "common/xalloc.h"
+#include "worker/media/av_util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <libavutil/pixdesc.h>
+#include <libswscale/swscale.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RGB_BYTES 3
+#define ROW_ALIGN 16 /* pixels: swscale's vector code leaves out the rest of a row without room */
+#define ROW_SLACK 64 /* bytes: and may write a little past the end of the last one */
+
+struct picture_scaler {
+    struct SwsContext *sws;
+    uint8_t *rgb;
+    size_t rgb_capacity;
+    /* What sws was made for. */
+    int source_format;
+    int source_width;
+    int source_height;
+    enum AVColorSpace matrix;
+    bool full_range;
+    uint32_t width;
+    uint32_t height;
+};
+
+struct picture_scaler *picture_scaler_new(void)
+{
+    return xcalloc(1, sizeof(struct picture_scaler));
+}
+
+void picture_scaler_free(struct picture_scaler **scaler)
+{
+    struct picture_scaler *s = *scaler;
+    *scaler = NULL;
+    if (s == NULL)
+        return;
+    sws_freeContext(s->sws);
+    free(s->rgb);
+    free(s);
+}
+
+void picture_scaler_fit(int source_width, int source_height, uint32_t *width, uint32_t *height)
+{
+    uint64_t sw = (uint64_t)source_width, sh = (uint64_t)source_height;
+    uint64_t w = *width, h = *height;
+    assert(sw > 0 && sh > 0);
+    if (w == 0 && h == 0) {
+        w = sw;
+        h = sh;
+    } else if (h == 0) {
+        w = w < sw ? w : sw;
+        h = (w * sh + sw / 2) / sw;
+    } else if (w == 0) {
+        h = h < sh ? h : sh;
+        w = (h * sw + sh / 2) / sh;
+    }
+    w = w < sw ? w : sw;
+    h = h < sh ? h : sh;
+    *width = (uint32_t)(w > 0 ? w : 1);
+    *height = (uint32_t)(h > 0 ? h : 1);
+}
+
+static enum AVColorSpace matrix_of(const AVFrame *p)
+{
+    if (p->colorspace != AVCOL_SPC_UNSPECIFIED && p->colorspace != AVCOL_SPC_RESERVED)
+        return p->colorspace;
+    bool hd = p->width > 1024 || p->height > 576;
+    return hd ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
+}
+
+static int sws_matrix(enum AVColorSpace matrix)
+{
+    switch (matrix) {
+    case AVCOL_SPC_BT709:
+        return SWS_CS_ITU709;
+    case AVCOL_SPC_FCC:
+        return SWS_CS_FCC;
+    case AVCOL_SPC_SMPTE240M:
+        return SWS_CS_SMPTE240M;
+    case AVCOL_SPC_BT2020_NCL:
+    case AVCOL_SPC_BT2020_CL:
+        return SWS_CS_BT2020;
+    default:
+        return SWS_CS_ITU601;
+    }
+}
+
+static bool fits(const struct picture_scaler *s, const struct picture_scaler *wanted)
+{
+    return s->sws != NULL && s->source_format == wanted->source_format &&
+           s->source_width == wanted->source_width && s->source_height == wanted->source_height &&
+           s->matrix == wanted->matrix && s->full_range == wanted->full_range &&
+           s->width == wanted->width && s->height == wanted->height;
+}
+
+/*
+ * Planar 8-bit 4:2:0 and 4:2:2 of the same size have a vector path of their own, twelve times as
+ * fast as the general one (1080p: 0.6 ms instead of 7.3).  On x86 it rounds down in each step: the
+ * result is 0 to 3 levels too dark.  One level of brightness makes that -2 to +1, mean 0.
+ */
+static bool has_fast_path(const struct picture_scaler *s)
+{
+    return (s->source_format == AV_PIX_FMT_YUV420P || s->source_format == AV_PIX_FMT_YUV422P) &&
+           (uint32_t)s->source_width == s->width && (uint32_t)s->source_height == s->height;
+}
+
+static int make_context(struct picture_scaler *s)
+{
+    enum AVPixelFormat format = (enum AVPixelFormat)s->source_format;
+    if (sws_isSupportedInput(format) <= 0)
+        return -ENOTSUP;
+    bool same_size =
+        (uint32_t)s->source_width == s->width && (uint32_t)s->source_height == s->height;
+    /* The general path is off by up to 3 levels without these; with them by 1 at most. */
+    int flags = has_fast_path(s)
+                    ? SWS_POINT
+                    : SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | (same_size ? SWS_POINT : SWS_AREA);
+    s->sws = sws_getContext(s->source_width, s->source_height, format, (int)s->width,
+                            (int)s->height, AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
+    if (s->sws == NULL)
+        return -ENOMEM;
+    if ((av_pix_fmt_desc_get(format)->flags & AV_PIX_FMT_FLAG_RGB) != 0)
+        return 0;
+    int brightness = 0;
+#if defined(__x86_64__)
+    if (has_fast_path(s))
+        brightness = (1 << 16) / 255;
+#endif
+    const int *from = sws_getCoefficients(sws_matrix(s->matrix));
+    const int *to = sws_getCoefficients(SWS_CS_DEFAULT);
+    if (sws_setColorspaceDetails(s->sws, from, s->full_range, to, 1, brightness, 1 << 16, 1 << 16) <
+        0) {
+        sws_freeContext(s->sws);
+        s->sws = NULL;
+        return -ENOTSUP;
+    }
+    return 0;
+}
+
+/* Make a context unless the last one fits. */
+static int set_up(struct picture_scaler *s, const AVFrame *p, uint32_t width, uint32_t height)
+{
+    struct picture_scaler wanted = *s;
+    wanted.source_format = av_util_plain_format((enum AVPixelFormat)p->format);
+    wanted.full_range = p->color_range == AVCOL_RANGE_JPEG || wanted.source_format != p->format;
+    wanted.source_width = p->width;
+    wanted.source_height = p->height;
+    wanted.matrix = matrix_of(p);
+    wanted.width = width;
+    wanted.height = height;
+    if (fits(s, &wanted))
+        return 0;
+    sws_freeContext(s->sws);
+    wanted.sws = NULL;
+    *s = wanted;
+    return make_context(s);
+}
+
+/* Memory for a picture of that many bytes in a row. */
+static int reserve(struct picture_scaler *s, size_t stride, uint32_t height)
+{
+    size_t size = stride * height + ROW_SLACK;
+    if (size <= s->rgb_capacity)
+        return 0;
+    free(s->rgb);
+    s->rgb_capacity = 0;
+    s->rgb = malloc(size);
+    if (s->rgb == NULL)
+        return -ENOMEM;
+    s->rgb_capacity = size;
+    return 0;
+}
+
+int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture, uint32_t width,
+                       uint32_t height, const uint8_t **rgb)
+{
+    struct picture_scaler *s = scaler;
+    size_t row = (size_t)width * RGB_BYTES;
+    size_t stride = (size_t)((width + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN) * RGB_BYTES;
+    int rc = set_up(s, picture, width, height);
+    if (rc == 0)
+        rc = reserve(s, stride, height);
+    if (rc != 0)
+        return rc;
+    uint8_t *const planes[4] = {s->rgb};
+    const int strides[4] = {(int)stride};
+    if (sws_scale(s->sws, (const uint8_t *const *)picture->data, picture->linesize, 0,
+                  picture->height, planes, strides) != (int)height)
+        return -ENOTSUP;
+    for (uint32_t y = 1; stride != row && y < height; y++)
+        memmove(s->rgb + y * row, s->rgb + y * stride, row);
+    *rgb = s->rgb;
+    return 0;
+}

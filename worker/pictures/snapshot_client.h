@@ -1,0 +1,86 @@
+/*
+ * One who asked for pictures: a snapshot (answered once, then closed) or MJPEG (a picture whenever
+ * it is due).  Worker, loop thread.  Never blocks; a JPEG is shared by all who get it, not copied.
+ *
+ * Bounds: one picture in transit per client, an MJPEG client that has not taken it gets no other;
+ * who takes nothing for viewer_stall_timeout_ms is disconnected.
+ */
+#ifndef WORKER_SNAPSHOT_CLIENT_H
+#define WORKER_SNAPSHOT_CLIENT_H
+
+#include "common/http_reply.h"
+#include "common/ipc.h"
+#include "worker/pictures/snapshot_render.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+/* On top of the time for connecting: the source's own error should be there by then. */
+#define SNAPSHOT_GRACE_MS 1000
+/* Cameras send a key frame every second or two. */
+#define SNAPSHOT_PATIENCE_MS 2000
+
+struct snapshot_client;
+
+/* What all clients of a camera have in common. */
+struct snapshot_client_env {
+    uv_loop_t *loop;
+    const struct ipc_limits *limits; /* Borrowed; may change */
+    const char *camera;              /* redacted URL for error bodies.  Borrowed. */
+    /* The client is gone, its memory goes when this returns. */
+    void (*on_closed)(void *ctx, struct snapshot_client *client);
+    void *ctx;
+};
+
+/**
+ * @param env      Borrowed; outlives the client.
+ * @param fd       connected socket, non-blocking.  Moved.
+ * @param request  of kind IPC_CLIENT_SNAPSHOT or IPC_CLIENT_MJPEG; copied.
+ * @param seq      the picture must be made from all frames of the ring before this number.
+ * @return never NULL.  The client frees itself after env->on_closed().
+ */
+struct snapshot_client *snapshot_client_open(const struct snapshot_client_env *env, int *fd,
+                                             const struct ipc_client *request, uint64_t seq);
+
+/**
+ * Does it wait for a picture?
+ * @return what it waits for and *seq set, or NULL.  Borrowed.
+ */
+const struct rendition *snapshot_client_waits(const struct snapshot_client *client, uint64_t *seq);
+
+/** Has it waited so long, without any answer, that an older picture is better than none? */
+bool snapshot_client_takes_older(const struct snapshot_client *client, int64_t now_ms);
+
+/** A frame has come: an MJPEG client may become due.
+ * @param seq  as in snapshot_client_open().
+ * @return true if it now waits for a picture. */
+bool snapshot_client_on_frame(struct snapshot_client *client, uint64_t seq, int64_t now_us);
+
+/** Give it the picture it waits for.  jpeg is Shared: takes a reference. */
+void snapshot_client_answer(struct snapshot_client *client, const struct snapshot_picture *picture,
+                            struct jpeg *jpeg);
+
+/** Answer with an error if nothing was answered yet. */
+void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
+                          const char *message);
+
+/** Close an MJPEG client that gets no more pictures, and say why in the log. */
+void snapshot_client_end(struct snapshot_client *client, const char *why);
+
+/** Close; what is left to send is lost. */
+void snapshot_client_close(struct snapshot_client *client);
+
+/** Enforce deadlines.  Call some times a second. */
+void snapshot_client_check(struct snapshot_client *client, int64_t now_ms);
+
+/** Has it been answered, with more to come (MJPEG)? */
+bool snapshot_client_is_streaming(const struct snapshot_client *client);
+/** Does it want pictures until it goes? */
+bool snapshot_client_is_mjpeg(const struct snapshot_client *client);
+/** Is nothing answered yet? */
+bool snapshot_client_is_waiting(const struct snapshot_client *client);
+int64_t snapshot_client_opened_ms(const struct snapshot_client *client);
+/** Bytes written to its socket. */
+uint64_t snapshot_client_bytes(const struct snapshot_client *client);
+
+#endif /* WORKER_SNAPSHOT_CLIENT_H */

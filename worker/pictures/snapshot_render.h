@@ -1,0 +1,62 @@
+/*
+ * A picture in the sizes and qualities that are wanted.  A rendered_set belongs to the loop thread;
+ * a render_job is filled there, run in the thread pool, one of a camera at a time, and read when it
+ * is done.  Worker.
+ */
+#ifndef WORKER_SNAPSHOT_RENDER_H
+#define WORKER_SNAPSHOT_RENDER_H
+
+#include "worker/pictures/jpeg.h"
+#include "worker/pictures/picture_scaler.h"
+
+#include <stddef.h>
+
+/* Renditions of one picture that are made and kept at a time. */
+#define SNAPSHOT_RENDITIONS_MAX 8
+
+/* What a client asks for.  0: as the source. */
+struct rendition {
+    uint32_t width;
+    uint32_t height;
+    uint32_t quality;
+};
+
+struct rendered {
+    struct rendition rendition;
+    struct jpeg *jpeg; /* NULL: to be made, or it failed */
+};
+
+struct snapshot_picture {
+    uint64_t seq;        /* ring sequence number of its frame */
+    int64_t received_us; /* clock_us() when it came from the camera */
+};
+
+/* A picture and what was made of it. */
+struct rendered_set {
+    struct snapshot_picture picture;
+    /* It is the newest of all frames of the ring before this number; 0: it is not. */
+    uint64_t newest_until;
+    struct rendered items[SNAPSHOT_RENDITIONS_MAX];
+    size_t count;
+};
+
+/** The item for a rendition, or NULL.  Borrowed. */
+struct rendered *rendered_set_find(struct rendered_set *set, const struct rendition *wanted);
+
+/** Let go of everything in it. */
+void rendered_set_clear(struct rendered_set *set);
+
+struct render_job {
+    struct picture_scaler *scaler; /* kept between jobs; NULL until needed */
+    AVFrame *frame;                /* the picture, one reference */
+    struct rendered_set set;       /* in: what to make; out: made */
+    int error;                     /* of what is not made: -ENOTSUP, -ENOMEM; 0 */
+};
+
+/** Scale and encode.  Thread pool, tens to hundreds of milliseconds. */
+void render_job_run(struct render_job *job);
+
+/** Give back all memory. */
+void render_job_reset(struct render_job *job);
+
+#endif /* WORKER_SNAPSHOT_RENDER_H */

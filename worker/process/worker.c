@@ -1,0 +1,257 @@
+/*
+ * Worker process, loop thread: receives the camera and its clients from the master, reports state
+ * and counters back.  A worker that reports nothing is killed, so the report is withheld when the
+ * camera's thread no longer obeys.
+ */
+#include "worker/process/worker.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/http_reply.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "worker/camera/stream.h"
+#include "worker/process/sandbox.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define STATS_INTERVAL_MS 1000
+/* Without a master nobody kills a worker that cannot end: it does so itself. */
+#define ORPHAN_MS 3000
+
+struct worker {
+    uv_loop_t loop;
+    int channel;
+    uv_poll_t poll;
+    uv_timer_t stats;
+    enum ipc_phase phase;
+    struct stream *stream; /* NULL until assigned */
+    bool leaving;
+    bool unreachable; /* the camera, since it streamed last */
+    uint64_t clients_seen;
+};
+
+/* A full queue means that the master is stuck; what it misses is repeated or counted on. */
+static void report(struct worker *w, enum ipc_type type, const void *payload)
+{
+    int rc = ipc_send(w->channel, type, payload, NULL);
+    if (rc != 0 && rc != -EPIPE)
+        log_warnx(NULL, "cannot send %s: %s", ipc_desc[type].name, strerrordesc_np(-rc));
+}
+
+/* --- leaving -------------------------------------------------------------- */
+
+static void close_handles(struct worker *w)
+{
+    uv_close((uv_handle_t *)&w->poll, NULL);
+    uv_close((uv_handle_t *)&w->stats, NULL);
+}
+
+static void on_stream_closed(void *ctx)
+{
+    struct worker *w = ctx;
+    w->stream = NULL;
+    close_handles(w);
+}
+
+static void leave(struct worker *w)
+{
+    if (w->leaving)
+        return;
+    w->leaving = true;
+    w->phase = IPC_PH_DRAIN;
+    if (w->stream != NULL)
+        stream_close(w->stream, on_stream_closed, w);
+    else
+        close_handles(w);
+}
+
+/* --- messages ------------------------------------------------------------- */
+
+#define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m, int *fd);
+IPC_TO_WORKER(X)
+#undef X
+
+static void on_stream_state(void *ctx, const struct ipc_state *state)
+{
+    struct worker *w = ctx;
+    if (state->state == IPC_CAMERA_STREAMING)
+        w->unreachable = false;
+    else if (state->error == HTTP_ERROR_CAMERA_UNREACHABLE)
+        w->unreachable = true;
+    report(w, IPC_STATE, state);
+}
+
+static void on_stream_idle(void *ctx)
+{
+    struct worker *w = ctx;
+    const struct ipc_idle idle = {.clients_seen = w->clients_seen};
+    report(w, IPC_IDLE, &idle);
+}
+
+static bool settings_ok(const struct ipc_settings *settings)
+{
+    return settings->access.mode < IPC_ACCESS_MODE_COUNT &&
+           ipc_string_ok(settings->access.list, sizeof(settings->access.list));
+}
+
+static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
+{
+    (void)fd;
+    if (!ipc_string_ok(m->url, sizeof(m->url)) ||
+        !ipc_string_ok(m->camera_id, sizeof(m->camera_id)) || m->transport >= IPC_TRANSPORT_COUNT ||
+        !settings_ok(&m->settings))
+        return -EPROTO;
+    log_set_camera(m->camera_id);
+    char title[sizeof(m->camera_id) + 32];
+    (void)snprintf(title, sizeof(title), "cam-httpflv: camera %s", m->camera_id);
+    (void)uv_set_process_title(title);
+    w->phase = IPC_PH_RUN;
+    const struct stream_events events = {on_stream_state, on_stream_idle, w};
+    return stream_open(&w->loop, m, &events, &w->stream);
+}
+
+static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
+{
+    if (!ipc_string_ok(m->peer, sizeof(m->peer)) || !ipc_string_ok(m->origin, sizeof(m->origin)) ||
+        !ipc_string_ok(m->if_none_match, sizeof(m->if_none_match)) ||
+        !ipc_string_ok(m->websocket_key, sizeof(m->websocket_key)) ||
+        !ipc_string_ok(m->websocket_protocol, sizeof(m->websocket_protocol)))
+        return -EPROTO;
+    w->clients_seen++;
+    if (!w->leaving)
+        stream_add_client(w->stream, fd, m);
+    return 0;
+}
+
+static int on_limits(struct worker *w, const struct ipc_settings *m, int *fd)
+{
+    (void)fd;
+    if (!settings_ok(m))
+        return -EPROTO;
+    if (!w->leaving)
+        stream_set_settings(w->stream, m);
+    return 0;
+}
+
+static int on_leave(struct worker *w, const struct ipc_leave *m, int *fd)
+{
+    (void)m;
+    (void)fd;
+    leave(w);
+    return 0;
+}
+
+static int on_drain(struct worker *w, const struct ipc_drain *m, int *fd)
+{
+    (void)m; /* the master counts the time: what is not gone by then is killed */
+    (void)fd;
+    leave(w);
+    return 0;
+}
+
+static int dispatch(struct worker *w, struct ipc_msg *msg)
+{
+    switch ((enum ipc_type)msg->hdr.type) {
+#define X(U, l, type, fds, ph) \
+    case IPC_##U:              \
+        return on_##l(w, (const type *)(const void *)msg->payload, &msg->fd);
+        IPC_TO_WORKER(X)
+#undef X
+    default:
+        return -EPROTO; /* a message of another direction */
+    }
+}
+
+static void on_master_gone(struct worker *w, const char *why)
+{
+    if (w->leaving)
+        return;
+    if (w->stream != NULL)
+        log_warnx(NULL, "leaving: %s", why);
+    (void)uv_poll_stop(&w->poll);
+    (void)alarm(ORPHAN_MS / 1000);
+    leave(w);
+}
+
+/* It counts all the same: the master sent it, and lets this worker go when the numbers agree. */
+static void on_client_lost(struct worker *w)
+{
+    static struct log_limit limit;
+    unsigned suppressed;
+    w->clients_seen++;
+    if (log_limit_pass(&limit, 1, 1000, &suppressed))
+        log_errorx(NULL, "no descriptor left: a client was lost (%u more)", suppressed);
+}
+
+static void on_channel(uv_poll_t *handle, int status, int events)
+{
+    (void)events;
+    struct worker *w = handle->data;
+    struct ipc_msg msg;
+    int rc = status < 0 ? 0 : 1;
+    while (rc == 1 && !uv_is_closing((uv_handle_t *)handle)) {
+        rc = ipc_recv(w->channel, w->phase, &msg);
+        if (rc != 1)
+            break;
+        rc = dispatch(w, &msg);
+        ipc_msg_free(&msg);
+        if (rc != 0)
+            break;
+        rc = 1;
+    }
+    if (rc == -EMFILE)
+        on_client_lost(w);
+    else if (rc == 0)
+        on_master_gone(w, "the master is gone");
+    else if (rc < 0 && rc != -EAGAIN)
+        on_master_gone(w, strerrordesc_np(-rc));
+}
+
+static void on_stats(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    struct ipc_stats stats = {0};
+    if (w->stream != NULL) {
+        if (!stream_is_healthy(w->stream))
+            return;
+        if (!w->leaving)
+            stream_get_stats(w->stream, &stats);
+    }
+    report(w, IPC_STATS, &stats);
+    if (w->unreachable && !w->leaving && sandbox_is_outdated()) {
+        log_warnx(NULL, "leaving: the files that tell where names lead were replaced");
+        leave(w); /* the next client, or always_on, gets a worker that can read them */
+    }
+}
+
+int worker_run(uint32_t worker_id, int channel)
+{
+    struct worker w = {.channel = channel, .phase = IPC_PH_BOOT};
+    char title[64];
+    (void)snprintf(title, sizeof(title), "cam-httpflv: spare worker %u", worker_id);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (uv_loop_init(&w.loop) != 0) {
+        log_error(NULL, "cannot make an event loop");
+        return EXIT_FAILURE;
+    }
+    (void)uv_set_process_title(title);
+    (void)uv_poll_init(&w.loop, &w.poll, w.channel);
+    (void)uv_timer_init(&w.loop, &w.stats);
+    w.poll.data = w.stats.data = &w;
+    (void)uv_poll_start(&w.poll, UV_READABLE, on_channel);
+    (void)uv_timer_start(&w.stats, on_stats, STATS_INTERVAL_MS, STATS_INTERVAL_MS);
+
+    const struct ipc_ready ready = {.version = IPC_VERSION, .pid = (uint32_t)getpid()};
+    report(&w, IPC_READY, &ready);
+    (void)uv_run(&w.loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&w.loop);
+    fd_close(&w.channel);
+    return EXIT_SUCCESS;
+}

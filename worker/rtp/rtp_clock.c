@@ -1,0 +1,156 @@
+#include "worker/rtp/rtp_clock.h"
+
+#include <string.h>
+
+#define BELIEVABLE_US 10000000     /* audio and video further apart than this: a clock is wrong */
+#define REPORT_TOLERANCE_US 200000 /* drift and jitter between two reports */
+#define RTPTIME_BELIEVABLE_S 10    /* distance of the first packet from RTP-Info's rtptime */
+#define SMALL_CORRECTION_US 500000
+#define SLOW_DIVISOR 50 /* small corrections: 2 % of the time that passes */
+#define FAST_DIVISOR 10 /* large ones: 10 % */
+
+void rtp_clock_init(struct rtp_clock *clock, const uint32_t rates[TRACK_COUNT])
+{
+    memset(clock, 0, sizeof(*clock));
+    for (int t = 0; t < TRACK_COUNT; t++)
+        clock->tracks[t].rate = rates[t];
+}
+
+void rtp_clock_rtptime(struct rtp_clock *clock, enum track track, uint32_t rtptime)
+{
+    clock->tracks[track].has_rtptime = true;
+    clock->tracks[track].rtptime = rtptime;
+}
+
+static int64_t ticks_to_us(const struct rtp_clock_track *t, int64_t ticks)
+{
+    return ticks / t->rate * 1000000 + ticks % t->rate * 1000000 / t->rate;
+}
+
+static int64_t us_to_ticks(const struct rtp_clock_track *t, int64_t us)
+{
+    return us / 1000000 * t->rate + us % 1000000 * t->rate / 1000000;
+}
+
+/* Microseconds between two NTP times. */
+static int64_t ntp_difference_us(uint64_t a, uint64_t b)
+{
+    int64_t d = (int64_t)(a - b);
+    return (d >> 32) * 1000000 + (int64_t)(((uint64_t)d & 0xFFFFFFFFu) * 1000000 >> 32);
+}
+
+/* How much later, on the camera's clock, unwrapped 0 of `t` is than that of `other`. */
+static bool report_distance(const struct rtp_clock_track *t, const struct rtp_clock_track *other,
+                            int64_t *us)
+{
+    if (!t->has_report || !other->has_report)
+        return false;
+    *us = ntp_difference_us(t->report_ntp, other->report_ntp) -
+          ticks_to_us(t, t->report_unwrapped) + ticks_to_us(other, other->report_unwrapped);
+    int64_t arrival = t->first_us - other->first_us;
+    int64_t doubt = *us - arrival;
+    return doubt > -BELIEVABLE_US && doubt < BELIEVABLE_US;
+}
+
+/* The same from RTP-Info: its rtptimes are of the same moment. */
+static bool rtptime_distance(const struct rtp_clock_track *t, uint32_t first,
+                             const struct rtp_clock_track *other, uint32_t other_first, int64_t *us)
+{
+    if (!t->has_rtptime || !other->has_rtptime)
+        return false;
+    int32_t after = (int32_t)(first - t->rtptime);
+    int32_t other_after = (int32_t)(other_first - other->rtptime);
+    if (after < -(int64_t)t->rate || after > (int64_t)t->rate * RTPTIME_BELIEVABLE_S ||
+        other_after < -(int64_t)other->rate ||
+        other_after > (int64_t)other->rate * RTPTIME_BELIEVABLE_S)
+        return false; /* 0, or of another session: a common mistake */
+    *us = ticks_to_us(t, after) - ticks_to_us(other, other_after);
+    return true;
+}
+
+static void start(struct rtp_clock *clock, enum track track, uint32_t timestamp,
+                  int64_t received_us)
+{
+    struct rtp_clock_track *t = &clock->tracks[track];
+    const struct rtp_clock_track *other =
+        &clock->tracks[track == TRACK_VIDEO ? TRACK_AUDIO : TRACK_VIDEO];
+    t->started = true;
+    t->last = timestamp;
+    t->first_us = received_us;
+    if (t->has_early_report) {
+        t->has_report = true;
+        t->report_unwrapped = (int32_t)(t->early_timestamp - timestamp);
+        t->report_ntp = t->early_ntp;
+    }
+    if (!other->started)
+        return;
+    int64_t distance;
+    uint32_t other_first = other->last - (uint32_t)other->unwrapped;
+    if (!report_distance(t, other, &distance) &&
+        !rtptime_distance(t, timestamp, other, other_first, &distance))
+        distance = received_us - other->first_us;
+    t->offset_us = other->offset_us + distance;
+}
+
+/* Does a report agree with the one before it about how much time has passed? */
+static bool report_agrees(const struct rtp_clock_track *t, uint64_t ntp, int64_t unwrapped)
+{
+    int64_t passed_us = ntp_difference_us(ntp, t->report_ntp);
+    int64_t difference_us = passed_us - ticks_to_us(t, unwrapped - t->report_unwrapped);
+    return difference_us > -REPORT_TOLERANCE_US && difference_us < REPORT_TOLERANCE_US;
+}
+
+void rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp)
+{
+    struct rtp_clock_track *t = &clock->tracks[track];
+    if (ntp == 0)
+        return; /* no clock */
+    if (!t->started) {
+        t->has_early_report = true;
+        t->early_timestamp = timestamp;
+        t->early_ntp = ntp;
+        return;
+    }
+    int64_t unwrapped = t->unwrapped + (int32_t)(timestamp - t->last);
+    bool believed = !t->has_report || report_agrees(t, ntp, unwrapped);
+    t->has_report = true;
+    t->report_unwrapped = unwrapped;
+    t->report_ntp = ntp;
+
+    struct rtp_clock_track *audio = &clock->tracks[TRACK_AUDIO];
+    const struct rtp_clock_track *video = &clock->tracks[TRACK_VIDEO];
+    int64_t distance;
+    if (!believed) /* its clock stands still, or was just set */
+        audio->correction_us = 0;
+    else if (audio->started && video->started && report_distance(audio, video, &distance))
+        audio->correction_us = video->offset_us + distance - audio->offset_us;
+}
+
+/* Work off part of the correction while `passed_us` pass in the track. */
+static void correct(struct rtp_clock_track *t, int64_t passed_us)
+{
+    int64_t size = t->correction_us < 0 ? -t->correction_us : t->correction_us;
+    if (size == 0 || passed_us <= 0)
+        return;
+    int64_t step = passed_us / (size > SMALL_CORRECTION_US ? FAST_DIVISOR : SLOW_DIVISOR);
+    step = step < size ? step : size;
+    if (t->correction_us < 0)
+        step = -step;
+    t->offset_us += step;
+    t->correction_us -= step;
+}
+
+int64_t rtp_clock_pts(struct rtp_clock *clock, enum track track, uint32_t timestamp,
+                      int64_t received_us)
+{
+    struct rtp_clock_track *t = &clock->tracks[track];
+    if (!t->started) {
+        start(clock, track, timestamp, received_us);
+    } else {
+        int32_t step = (int32_t)(timestamp - t->last);
+        t->unwrapped += step;
+        t->last = timestamp;
+        correct(t, ticks_to_us(t, step));
+    }
+    return t->unwrapped + us_to_ticks(t, t->offset_us);
+}

@@ -1,0 +1,55 @@
+/*
+ * RTP timestamps of audio and video on one common base.  Worker; pure.
+ *
+ * Each track counts in its own clock from a random start.  Where its zero lies is taken, in this
+ * order, from sender reports (RFC 3550 section 6.4.1), from RTP-Info of PLAY where both tracks'
+ * values are believable, or from when the first packets arrived.  Once packets have been given a
+ * time, later sender reports move audio gently towards video: no jump.
+ */
+#ifndef WORKER_RTP_CLOCK_H
+#define WORKER_RTP_CLOCK_H
+
+#include "worker/media/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rtp_clock_track {
+    uint32_t rate; /* Hz; 0: no such track */
+    bool started;
+    uint32_t last;     /* timestamp */
+    int64_t unwrapped; /* of it, 64 bit, first packet 0 */
+    int64_t offset_us; /* pts = unwrapped + offset */
+    int64_t first_us;  /* arrival of the first packet */
+    bool has_rtptime;
+    uint32_t rtptime;
+    bool has_report;
+    int64_t report_unwrapped;
+    uint64_t report_ntp;
+    bool has_early_report; /* came before the first packet */
+    uint32_t early_timestamp;
+    uint64_t early_ntp;
+    int64_t correction_us; /* still to be worked off */
+};
+
+struct rtp_clock {
+    struct rtp_clock_track tracks[TRACK_COUNT];
+};
+
+/** @param rates  clock rates, Hz; 0 for a track that is not there. */
+void rtp_clock_init(struct rtp_clock *clock, const uint32_t rates[TRACK_COUNT]);
+
+/** RTP-Info gave the timestamp of the first packet after PLAY. */
+void rtp_clock_rtptime(struct rtp_clock *clock, enum track track, uint32_t rtptime);
+
+/** A sender report: `timestamp` was sampled at `ntp`. */
+void rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp);
+
+/**
+ * Time of a packet, in the track's clock rate; the same base for all tracks, 64 bit.
+ * Packets in their order.  Jumps of the camera's timestamps pass through.
+ */
+int64_t rtp_clock_pts(struct rtp_clock *clock, enum track track, uint32_t timestamp,
+                      int64_t received_us);
+
+#endif /* WORKER_RTP_CLOCK_H */

@@ -1,0 +1,386 @@
+#include "worker/rtp/rtp_depacketize.h"
+
+#include "common/xalloc.h"
+#include "worker/rtp/rtp_aac.h"
+#include "worker/rtp/rtp_nal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <libavformat/avformat.h>
+#include <libavutil/mem.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RTP_HEADER_BYTES 12
+#define PACKET_MAX 65536
+#define IO_BUFFER_BYTES 4096
+#define SDP_BYTES (SDP_FMTP_MAX + 1024)
+#define AAC_FRAME_SAMPLES ((int64_t)1024)
+
+struct rtp_depacketizer {
+    enum track track;
+    uint32_t clock_rate;
+    int payload_type; /* as in the description that libavformat got */
+    void (*emit)(void *ctx, const struct media_packet *packet);
+    void *ctx;
+
+    AVFormatContext *fmt;
+    AVIOContext *io;
+    AVPacket *pkt;
+    /* What the read callback hands out next: first the description, then one packet at a time. */
+    const uint8_t *input;
+    size_t input_len;
+    uint16_t sequence; /* of the packets that libavformat sees: never a gap, that is our business */
+    uint8_t *packet;   /* PACKET_MAX */
+
+    bool annex_b; /* H.264 or HEVC */
+    bool aac;     /* frames are read here, as long as packets hold whole ones */
+    struct rtp_nal_format format;
+    struct fu_repair fu;
+    uint8_t *unit; /* a NAL unit, its fragments joined, or an AAC frame */
+    size_t unit_len;
+    size_t unit_room;
+    struct media_packet unit_packet;
+
+    bool lost;         /* something is missing before what comes out next */
+    int64_t frame_pts; /* of the audio frame that came out last */
+    int64_t frame_duration;
+    unsigned frames_in_packet;
+};
+
+static int on_read(void *opaque, uint8_t *buf, int size)
+{
+    struct rtp_depacketizer *d = opaque;
+    if (d->input_len == 0)
+        return AVERROR(EAGAIN);
+    size_t n = d->input_len < (size_t)size ? d->input_len : (size_t)size;
+    memcpy(buf, d->input, n);
+    d->input += n;
+    d->input_len = 0; /* one call, one packet */
+    return (int)n;
+}
+
+/* The demuxer's own receiver reports, which nobody reads. */
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+static int on_write(void *opaque, const uint8_t *buf, int size)
+#else
+static int on_write(void *opaque, uint8_t *buf, int size)
+#endif
+{
+    (void)opaque;
+    (void)buf;
+    return size;
+}
+
+static int on_read_description(void *opaque, uint8_t *buf, int size)
+{
+    struct rtp_depacketizer *d = opaque;
+    if (d->input_len == 0)
+        return AVERROR_EOF;
+    size_t n = d->input_len < (size_t)size ? d->input_len : (size_t)size;
+    memcpy(buf, d->input, n);
+    d->input += n;
+    d->input_len -= n;
+    return (int)n;
+}
+
+static AVIOContext *new_io(struct rtp_depacketizer *d, int write,
+                           int (*read)(void *, uint8_t *, int))
+{
+    unsigned char *buffer = av_malloc(IO_BUFFER_BYTES);
+    if (buffer == NULL)
+        return NULL;
+    AVIOContext *io =
+        avio_alloc_context(buffer, IO_BUFFER_BYTES, write, d, read, write ? on_write : NULL, NULL);
+    if (io == NULL)
+        av_free(buffer);
+    return io;
+}
+
+static void free_io(AVIOContext **io)
+{
+    if (*io != NULL)
+        av_freep(&(*io)->buffer);
+    avio_context_free(io);
+}
+
+static int open_demuxer(struct rtp_depacketizer *d, const char *description, size_t len)
+{
+    AVDictionary *options = NULL;
+    AVIOContext *io = NULL;
+    int rc = -ENOMEM;
+    (void)av_dict_set(&options, "sdp_flags", "custom_io", 0);
+    (void)av_dict_set(&options, "reorder_queue_size", "0", 0);
+
+    d->input = (const uint8_t *)description;
+    d->input_len = len;
+    io = new_io(d, 0, on_read_description);
+    d->fmt = avformat_alloc_context();
+    if (io == NULL || d->fmt == NULL)
+        goto out;
+    d->fmt->flags |= AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN | AVFMT_FLAG_CUSTOM_IO;
+    d->fmt->pb = io;
+    if (avformat_open_input(&d->fmt, "", av_find_input_format("sdp"), &options) < 0) {
+        rc = -ENOTSUP; /* the context is freed */
+        goto out;
+    }
+    d->fmt->pb = NULL;
+    if (d->fmt->nb_streams != 1) {
+        rc = -ENOTSUP;
+        goto out;
+    }
+    /* A context that can also be written is read without a buffer in between: packets stay whole.
+     */
+    d->io = new_io(d, 1, on_read);
+    if (d->io == NULL)
+        goto out;
+    d->fmt->pb = d->io;
+    d->input_len = 0;
+    rc = 0;
+
+out:
+    av_dict_free(&options);
+    free_io(&io);
+    return rc;
+}
+
+int rtp_depacketizer_open(const struct sdp_track *track,
+                          void (*emit)(void *ctx, const struct media_packet *), void *ctx,
+                          struct rtp_depacketizer **out)
+{
+    char description[SDP_BYTES];
+    struct rtp_depacketizer *d = xcalloc(1, sizeof(*d));
+    d->track = track->kind;
+    d->clock_rate = track->clock_rate;
+    d->emit = emit;
+    d->ctx = ctx;
+    int len = sdp_write_track(track, description, sizeof(description), &d->payload_type);
+    int rc = len < 0 ? -ENOTSUP : open_demuxer(d, description, (size_t)len);
+    if (rc == 0) {
+        d->pkt = av_packet_alloc();
+        d->packet = malloc(PACKET_MAX);
+        rc = d->pkt != NULL && d->packet != NULL ? 0 : -ENOMEM;
+    }
+    if (rc != 0) {
+        rtp_depacketizer_free(&d);
+        return rc;
+    }
+    enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
+    d->annex_b = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+    d->aac = rtp_aac_is_usual(track->codec, track->fmtp);
+    d->format = rtp_nal_format(codec, track->fmtp);
+    fu_repair_init(&d->fu, codec);
+    *out = d;
+    return 0;
+}
+
+void rtp_depacketizer_free(struct rtp_depacketizer **d)
+{
+    struct rtp_depacketizer *p = *d;
+    *d = NULL;
+    if (p == NULL)
+        return;
+    avformat_close_input(&p->fmt);
+    free_io(&p->io);
+    av_packet_free(&p->pkt);
+    free(p->packet);
+    free(p->unit);
+    free(p);
+}
+
+const AVCodecParameters *rtp_depacketizer_par(const struct rtp_depacketizer *d)
+{
+    return d->fmt->streams[0]->codecpar;
+}
+
+static void emit(struct rtp_depacketizer *d, struct media_packet *packet)
+{
+    packet->lost_before = packet->lost_before || d->lost;
+    d->lost = false;
+    d->emit(d->ctx, packet);
+}
+
+/* --- putting a unit together -------------------------------------------- */
+
+static void flush_unit(struct rtp_depacketizer *d, bool last)
+{
+    if (d->unit_len == 0)
+        return;
+    memset(d->unit + d->unit_len, 0, AV_INPUT_BUFFER_PADDING_SIZE);
+    struct media_packet packet = d->unit_packet;
+    packet.data = d->unit;
+    packet.len = d->unit_len;
+    packet.last = last;
+    d->unit_len = 0;
+    emit(d, &packet);
+}
+
+static void join(struct rtp_depacketizer *d, const uint8_t *data, size_t len)
+{
+    size_t need = d->unit_len + len + AV_INPUT_BUFFER_PADDING_SIZE;
+    if (need > d->unit_room) {
+        size_t room = d->unit_room != 0 ? d->unit_room : 32768;
+        while (room < need)
+            room *= 2;
+        uint8_t *unit = need <= RTP_NAL_MAX ? realloc(d->unit, room) : NULL;
+        if (unit == NULL) {
+            d->unit_len = 0;
+            d->lost = true;
+            return;
+        }
+        d->unit = unit;
+        d->unit_room = room;
+    }
+    memcpy(d->unit + d->unit_len, data, len);
+    d->unit_len += len;
+}
+
+/* --- one packet --------------------------------------------------------- */
+
+/* Some cameras put Annex B into RTP: take the first start code off, so that the NAL unit's type is
+ * where it belongs.  Those within the payload are found later. */
+static size_t start_code_bytes(const uint8_t *p, size_t len)
+{
+    if (len > 4 && p[0] == 0 && p[1] == 0 && p[2] == 0 && p[3] == 1)
+        return 4;
+    if (len > 3 && p[0] == 0 && p[1] == 0 && p[2] == 1)
+        return 3;
+    return 0;
+}
+
+/* Several audio frames may share a packet: the later ones follow at the pace of the stream. */
+static int64_t audio_pts(struct rtp_depacketizer *d, int64_t packet_pts)
+{
+    if (d->frames_in_packet++ == 0)
+        d->frame_pts = packet_pts;
+    else
+        d->frame_pts += d->frame_duration;
+    return d->frame_pts;
+}
+
+/* The last packet's frames fill the time until this one. */
+static void measure_frames(struct rtp_depacketizer *d, int64_t pts, bool lost_before)
+{
+    if (d->frames_in_packet > 1 && !lost_before) {
+        int64_t first = d->frame_pts - (int64_t)(d->frames_in_packet - 1) * d->frame_duration;
+        int64_t measured = (pts - first) / d->frames_in_packet;
+        if (measured > AAC_FRAME_SAMPLES / 4 && measured < AAC_FRAME_SAMPLES * 4)
+            d->frame_duration = measured;
+    }
+    if (d->frame_duration == 0)
+        d->frame_duration = AAC_FRAME_SAMPLES;
+    d->frames_in_packet = 0;
+}
+
+/* Write the packet as libavformat wants it: known payload type, no gap in the numbers. */
+static void prepare(struct rtp_depacketizer *d, const struct rtp_packet *packet)
+{
+    uint8_t *p = d->packet;
+    size_t len = packet->payload_len;
+    assert(RTP_HEADER_BYTES + len <= PACKET_MAX);
+    d->sequence++;
+    p[0] = 0x80;
+    p[1] = (uint8_t)((packet->marker ? 0x80 : 0) | d->payload_type);
+    p[2] = (uint8_t)(d->sequence >> 8);
+    p[3] = (uint8_t)d->sequence;
+    for (int i = 0; i < 4; i++) {
+        p[4 + i] = (uint8_t)(packet->timestamp >> (24 - 8 * i));
+        p[8 + i] = (uint8_t)(packet->ssrc >> (24 - 8 * i));
+    }
+    memcpy(p + RTP_HEADER_BYTES, packet->payload, len);
+    d->input = p;
+    d->input_len = RTP_HEADER_BYTES + len;
+}
+
+static void push_libavformat(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                             const struct media_packet *like)
+{
+    prepare(d, packet);
+    d->io->eof_reached = 0;
+    d->io->error = 0;
+    while (av_read_frame(d->fmt, d->pkt) >= 0) {
+        struct media_packet out = *like;
+        out.data = d->pkt->data;
+        out.len = (size_t)d->pkt->size;
+        if (d->track == TRACK_AUDIO)
+            out.pts = audio_pts(d, like->pts);
+        else
+            out.last = packet->marker;
+        emit(d, &out);
+        av_packet_unref(d->pkt);
+    }
+    d->input_len = 0;
+}
+
+static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet, bool lost_before,
+                     const struct media_packet *like)
+{
+    enum fu_kind kind = fu_repair_next(&d->fu, packet->payload, packet->payload_len,
+                                       packet->timestamp, lost_before);
+    struct rtp_nal_part part;
+    if (kind != FU_CONTINUE) {
+        d->unit_packet.lost_before |= lost_before; /* the rest of it, perhaps */
+        flush_unit(d, d->unit_packet.pts != like->pts);
+    }
+    d->lost = d->lost || lost_before;
+    if (kind == FU_ORPHAN)
+        return;
+    if (!rtp_nal_read(&part, &d->format, kind, packet->payload, packet->payload_len)) {
+        push_libavformat(d, packet, like);
+    } else if (kind == FU_CONTINUE) {
+        if (d->unit_len > 0)
+            join(d, part.data, part.len);
+    } else if (kind == FU_NONE || part.len > 0) {
+        d->unit_packet = *like;
+        join(d, part.head, part.head_len);
+        join(d, part.data, part.len);
+    }
+    d->unit_packet.received_us = like->received_us; /* of its last byte */
+    if (kind == FU_NONE)
+        flush_unit(d, packet->marker);
+    else if (packet->marker && fu_repair_complete(&d->fu))
+        flush_unit(d, true);
+}
+
+static bool push_aac(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                     const struct media_packet *like)
+{
+    struct rtp_aac_frame frames[RTP_AAC_FRAMES_MAX];
+    size_t count = rtp_aac_read(frames, packet->payload, packet->payload_len);
+    for (size_t i = 0; i < count; i++) {
+        d->unit_packet = *like;
+        d->unit_packet.pts = audio_pts(d, like->pts);
+        join(d, frames[i].data, frames[i].len);
+        flush_unit(d, false);
+    }
+    return count > 0;
+}
+
+void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                           bool lost_before, int64_t pts, int64_t received_us)
+{
+    struct rtp_packet p = *packet;
+    const struct media_packet like = {
+        .track = d->track,
+        .form = d->annex_b ? MEDIA_ANNEX_B : MEDIA_RAW,
+        .pts = pts,
+        .dts = AV_NOPTS_VALUE,
+        .received_us = received_us,
+    };
+    if (p.payload_len == 0 || p.payload_len > PACKET_MAX - RTP_HEADER_BYTES)
+        return;
+    if (d->track == TRACK_VIDEO) {
+        size_t skip = start_code_bytes(p.payload, p.payload_len);
+        p.payload += skip;
+        p.payload_len -= skip;
+    }
+    if (d->annex_b) {
+        push_nal(d, &p, lost_before, &like);
+        return;
+    }
+    if (d->track == TRACK_AUDIO)
+        measure_frames(d, pts, lost_before);
+    d->lost = d->lost || lost_before;
+    if (!d->aac || !push_aac(d, &p, &like))
+        push_libavformat(d, &p, &like);
+}

@@ -1,0 +1,413 @@
+#include "worker/rtp/rtp_receive.h"
+
+#include "common/xalloc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RTP_HEADER_BYTES 12
+#define RTCP_SENDER_REPORT 200
+#define RTCP_RECEIVER_REPORT 201
+#define RTCP_DESCRIPTION 202
+#define RTCP_BYE 203
+#define JUMP_MIN 3000 /* further away is a new start, not a late packet or a loss */
+#define OWN_SSRC 0x43414D46u
+/* Coded data that begins alike for so long, with one timestamp and length, is the same. */
+#define BEGINNING_BYTES 32
+
+struct slot {
+    uint8_t *data;
+    size_t len;
+    int64_t received_us;
+};
+
+/* What tells packets with the same sequence number apart. */
+struct identity {
+    uint32_t timestamp;
+    size_t payload_len;
+    uint8_t beginning[BEGINNING_BYTES]; /* of the payload; zeros after a shorter one */
+};
+
+struct rtp_receiver {
+    rtp_deliver_fn *deliver;
+    void *ctx;
+    bool reorder;
+    uint32_t clock_rate;
+
+    bool started;
+    uint32_t ssrc;
+    uint16_t next;      /* sequence number to deliver next */
+    uint16_t suspicion; /* sequence number that would confirm a jump back */
+    bool suspicious;
+    bool lost;            /* something is missing before `next` */
+    struct identity last; /* TCP: of the packet before `next` */
+
+    struct slot slots[RTP_WINDOW]; /* early packets, by sequence number */
+    size_t waiting;
+    size_t waiting_bytes;
+
+    /* For receiver reports. */
+    uint32_t cycles; /* of the highest sequence number */
+    uint16_t highest;
+    uint32_t base;
+    uint64_t received_since_start;
+    uint32_t expected_prior;
+    uint32_t received_prior;
+    int64_t transit;
+    uint32_t jitter; /* 1/16 timestamp units */
+    uint32_t sr_middle;
+    int64_t sr_received_us; /* 0: none yet */
+
+    struct rtp_stats stats;
+};
+
+static uint32_t read_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint16_t read_be16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static void write_be32(uint8_t *p, uint32_t value)
+{
+    p[0] = (uint8_t)(value >> 24);
+    p[1] = (uint8_t)(value >> 16);
+    p[2] = (uint8_t)(value >> 8);
+    p[3] = (uint8_t)value;
+}
+
+int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
+{
+    if (len < RTP_HEADER_BYTES || (data[0] & 0xC0) != 0x80)
+        return -EPROTO;
+    size_t start = RTP_HEADER_BYTES + (size_t)(data[0] & 0x0F) * 4;
+    size_t end = len;
+    if ((data[0] & 0x10) != 0) {
+        if (start + 4 > len)
+            return -EPROTO;
+        start += 4 + (size_t)read_be16(data + start + 2) * 4;
+    }
+    if (start > end)
+        return -EPROTO;
+    if ((data[0] & 0x20) != 0 && end > start) {
+        size_t padding = data[len - 1];
+        if (padding <= end - start) /* else the bit lies */
+            end -= padding;
+    }
+    packet->payload_type = data[1] & 0x7F;
+    packet->marker = (data[1] & 0x80) != 0;
+    packet->sequence = read_be16(data + 2);
+    packet->timestamp = read_be32(data + 4);
+    packet->ssrc = read_be32(data + 8);
+    packet->payload = data + start;
+    packet->payload_len = end - start;
+    return 0;
+}
+
+struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate, rtp_deliver_fn *deliver,
+                                      void *ctx)
+{
+    struct rtp_receiver *r = xcalloc(1, sizeof(*r));
+    r->reorder = reorder;
+    r->clock_rate = clock_rate;
+    r->deliver = deliver;
+    r->ctx = ctx;
+    return r;
+}
+
+static void drop_slot(struct rtp_receiver *r, struct slot *slot)
+{
+    r->waiting--;
+    r->waiting_bytes -= slot->len;
+    free(slot->data);
+    slot->data = NULL;
+}
+
+void rtp_receiver_free(struct rtp_receiver **receiver)
+{
+    struct rtp_receiver *r = *receiver;
+    *receiver = NULL;
+    if (r == NULL)
+        return;
+    for (size_t i = 0; i < RTP_WINDOW; i++)
+        free(r->slots[i].data);
+    free(r);
+}
+
+static struct identity identity_of(const struct rtp_packet *packet)
+{
+    struct identity id = {.timestamp = packet->timestamp, .payload_len = packet->payload_len};
+    size_t len = packet->payload_len < BEGINNING_BYTES ? packet->payload_len : BEGINNING_BYTES;
+    memcpy(id.beginning, packet->payload, len);
+    return id;
+}
+
+/* TCP: is it another one than the packet before, whose sequence number it has?  There are cameras
+ * that never change that number. */
+static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet *packet)
+{
+    if (r->reorder || (uint16_t)(packet->sequence + 1) != r->next)
+        return false;
+    const struct identity id = identity_of(packet);
+    return id.timestamp != r->last.timestamp || id.payload_len != r->last.payload_len ||
+           memcmp(id.beginning, r->last.beginning, BEGINNING_BYTES) != 0;
+}
+
+static void deliver(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t received_us)
+{
+    if (!r->reorder)
+        r->last = identity_of(packet);
+    bool lost_before = r->lost;
+    r->lost = false;
+    r->next = (uint16_t)(packet->sequence + 1);
+    r->deliver(r->ctx, packet, lost_before, received_us);
+}
+
+static void deliver_slot(struct rtp_receiver *r, struct slot *slot)
+{
+    struct rtp_packet packet;
+    if (rtp_parse(&packet, slot->data, slot->len) == 0) /* it was parsed before it was kept */
+        deliver(r, &packet, slot->received_us);
+    drop_slot(r, slot);
+}
+
+/* Deliver what follows without a gap. */
+static void drain(struct rtp_receiver *r)
+{
+    while (r->waiting > 0 && r->slots[r->next % RTP_WINDOW].data != NULL)
+        deliver_slot(r, &r->slots[r->next % RTP_WINDOW]);
+}
+
+/* Give up the packets missing before the first one that waits. */
+static void skip_gap(struct rtp_receiver *r)
+{
+    while (r->waiting > 0 && r->slots[r->next % RTP_WINDOW].data == NULL) {
+        r->next++;
+        r->stats.lost++;
+        r->lost = true;
+    }
+    drain(r);
+}
+
+static void flush(struct rtp_receiver *r)
+{
+    while (r->waiting > 0)
+        skip_gap(r);
+}
+
+static void restart(struct rtp_receiver *r, const struct rtp_packet *packet)
+{
+    flush(r);
+    r->lost = r->started;
+    r->started = true;
+    r->suspicious = false;
+    r->ssrc = packet->ssrc;
+    r->next = packet->sequence;
+    r->highest = packet->sequence;
+    r->cycles = 0;
+    r->base = packet->sequence;
+    r->received_since_start = 0;
+    r->expected_prior = 0;
+    r->received_prior = 0;
+    r->jitter = 0;
+    r->transit = INT64_MIN;
+    r->sr_received_us = 0;
+}
+
+static void count(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t now_us)
+{
+    r->stats.received++;
+    r->received_since_start++;
+    if ((uint16_t)(packet->sequence - r->highest) < 0x8000) {
+        if (packet->sequence < r->highest)
+            r->cycles += 0x10000;
+        r->highest = packet->sequence;
+    }
+    int64_t arrival = now_us / 1000 * r->clock_rate / 1000;
+    int64_t transit = (uint32_t)arrival - (int64_t)packet->timestamp;
+    if (r->transit != INT64_MIN) {
+        int64_t d = (int32_t)(uint32_t)(transit - r->transit);
+        d = d < 0 ? -d : d;
+        r->jitter = (uint32_t)((int64_t)r->jitter + d - (((int64_t)r->jitter + 8) >> 4));
+    }
+    r->transit = transit;
+}
+
+static void keep(struct rtp_receiver *r, const uint8_t *data, size_t len,
+                 const struct rtp_packet *packet, int64_t now_us)
+{
+    struct slot *slot = &r->slots[packet->sequence % RTP_WINDOW];
+    if (slot->data != NULL) {
+        r->stats.late++; /* a duplicate of one that waits */
+        return;
+    }
+    slot->data = malloc(len);
+    if (slot->data == NULL)
+        return; /* as if the network had lost it */
+    memcpy(slot->data, data, len);
+    slot->len = len;
+    slot->received_us = now_us;
+    r->waiting++;
+    r->waiting_bytes += len;
+    r->stats.reordered++;
+    while (r->waiting_bytes > RTP_WINDOW_BYTES)
+        skip_gap(r);
+}
+
+/* A packet far from where we are, or behind: late, a duplicate or a stray one, unless the sender
+ * has begun anew, which two packets in a row give away. */
+static bool is_new_start(struct rtp_receiver *r, const struct rtp_packet *packet)
+{
+    uint16_t back = (uint16_t)(r->next - packet->sequence);
+    if (!r->reorder)
+        return back != 1; /* nothing overtakes on TCP: at most the same packet comes twice */
+    if (back < JUMP_MIN)
+        return false;
+    bool confirmed = r->suspicious && packet->sequence == r->suspicion;
+    r->suspicious = true;
+    r->suspicion = (uint16_t)(packet->sequence + 1);
+    return confirmed;
+}
+
+void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, size_t len,
+                         int64_t now_us)
+{
+    struct rtp_receiver *r = receiver;
+    struct rtp_packet packet;
+    if (rtp_parse(&packet, data, len) != 0)
+        return;
+    if (!r->started || packet.ssrc != r->ssrc)
+        restart(r, &packet);
+
+    uint16_t ahead = (uint16_t)(packet.sequence - r->next);
+    if (is_unnumbered(r, &packet)) {
+        r->stats.unnumbered++;
+        ahead = 0;
+    } else if (ahead >= JUMP_MIN) {
+        if (!is_new_start(r, &packet)) {
+            r->stats.late++;
+            return;
+        }
+        restart(r, &packet);
+        ahead = 0;
+    }
+    r->suspicious = false;
+    count(r, &packet, now_us);
+    if (ahead > 0 && r->reorder && ahead < RTP_WINDOW) {
+        keep(r, data, len, &packet, now_us);
+        return;
+    }
+    if (ahead > 0) {
+        flush(r);
+        uint16_t missing = (uint16_t)(packet.sequence - r->next);
+        r->stats.lost += missing;
+        r->lost = r->lost || missing > 0;
+    }
+    deliver(r, &packet, now_us);
+    drain(r);
+}
+
+/* The first that waits after the gap: it decides how long the gap is kept open. */
+static const struct slot *first_waiting(const struct rtp_receiver *r)
+{
+    for (unsigned i = 0; i < RTP_WINDOW; i++) {
+        const struct slot *slot = &r->slots[(uint16_t)(r->next + i) % RTP_WINDOW];
+        if (slot->data != NULL)
+            return slot;
+    }
+    return NULL;
+}
+
+int64_t rtp_receiver_deadline(const struct rtp_receiver *receiver)
+{
+    const struct slot *slot = receiver->waiting > 0 ? first_waiting(receiver) : NULL;
+    return slot != NULL ? slot->received_us + RTP_REORDER_US : INT64_MAX;
+}
+
+void rtp_receiver_timeout(struct rtp_receiver *receiver, int64_t now_us)
+{
+    while (receiver->waiting > 0 && rtp_receiver_deadline(receiver) <= now_us)
+        skip_gap(receiver);
+}
+
+bool rtp_receiver_rtcp(struct rtp_receiver *receiver, const uint8_t *data, size_t len,
+                       int64_t now_us, struct rtp_sender_report *report, bool *bye)
+{
+    struct rtp_receiver *r = receiver;
+    bool found = false;
+    *bye = false;
+    while (len >= 8 && (data[0] & 0xC0) == 0x80) {
+        size_t size = ((size_t)read_be16(data + 2) + 1) * 4;
+        if (size > len || size < 8)
+            break;
+        uint32_t ssrc = read_be32(data + 4);
+        /* Others are another stream's, or made up. */
+        bool ours = !r->started || ssrc == r->ssrc;
+        if (data[1] == RTCP_SENDER_REPORT && size >= 28 && ours) {
+            report->ssrc = ssrc;
+            report->ntp = (uint64_t)read_be32(data + 8) << 32 | read_be32(data + 12);
+            report->timestamp = read_be32(data + 16);
+            r->sr_middle = (uint32_t)(report->ntp >> 16);
+            r->sr_received_us = now_us;
+            found = true;
+        } else if (data[1] == RTCP_BYE && ours) {
+            *bye = true;
+        }
+        data += size;
+        len -= size;
+    }
+    return found;
+}
+
+size_t rtp_receiver_report(struct rtp_receiver *receiver, int64_t now_us, uint8_t *buf)
+{
+    struct rtp_receiver *r = receiver;
+    if (!r->started)
+        return 0;
+    uint32_t highest = r->cycles + r->highest;
+    uint32_t expected = highest - r->base + 1;
+    uint32_t received = (uint32_t)r->received_since_start;
+    int64_t lost = (int64_t)expected - received;
+    lost = lost > 0x7FFFFF ? 0x7FFFFF : lost < -0x800000 ? -0x800000 : lost;
+    int64_t expected_interval = (int64_t)expected - r->expected_prior;
+    int64_t lost_interval = expected_interval - ((int64_t)received - r->received_prior);
+    uint32_t fraction = 0;
+    if (expected_interval > 0 && lost_interval > 0)
+        fraction = (uint32_t)((lost_interval << 8) / expected_interval);
+    r->expected_prior = expected;
+    r->received_prior = received;
+
+    memset(buf, 0, RTP_REPORT_MAX);
+    buf[0] = 0x81; /* version 2, one report block */
+    buf[1] = RTCP_RECEIVER_REPORT;
+    buf[3] = 7; /* length in words minus one */
+    write_be32(buf + 4, OWN_SSRC);
+    write_be32(buf + 8, r->ssrc);
+    write_be32(buf + 12, (fraction > 255 ? 255 : fraction) << 24 | ((uint32_t)lost & 0xFFFFFF));
+    write_be32(buf + 16, highest);
+    write_be32(buf + 20, r->jitter >> 4);
+    if (r->sr_received_us != 0) {
+        write_be32(buf + 24, r->sr_middle);
+        write_be32(buf + 28, (uint32_t)((now_us - r->sr_received_us) * 65536 / 1000000));
+    }
+    static const char cname[] = "cam-httpflv";
+    uint8_t *sdes = buf + 32;
+    sdes[0] = 0x81;
+    sdes[1] = RTCP_DESCRIPTION;
+    write_be32(sdes + 4, OWN_SSRC);
+    sdes[8] = 1; /* CNAME */
+    sdes[9] = sizeof(cname) - 1;
+    memcpy(sdes + 10, cname, sizeof(cname) - 1);
+    size_t size = (10 + sizeof(cname) - 1 + 1 + 3) / 4 * 4; /* at least one zero byte ends it */
+    sdes[3] = (uint8_t)(size / 4 - 1);
+    return 32 + size;
+}
+
+const struct rtp_stats *rtp_receiver_stats(const struct rtp_receiver *receiver)
+{
+    return &receiver->stats;
+}

@@ -1,0 +1,280 @@
+#include "worker/rtp/sdp.h"
+
+#include "common/xalloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DYNAMIC_PAYLOAD_TYPE 96
+#define VIDEO_CLOCK_RATE 90000
+#define CLOCK_RATE_MAX 1000000
+#define FIRST_UNASSIGNED_PAYLOAD_TYPE 35 /* RFC 3551 table 5 */
+#define LINE_MAX_BYTES 16384
+
+/* One payload type of a media section. */
+struct format {
+    int payload_type;
+    char codec[32];
+    uint32_t clock_rate;
+    int channels;
+};
+
+struct parser {
+    struct sdp *sdp;
+    struct sdp_track *track; /* the section we are in; NULL: the session, or one not for us */
+    bool in_media;
+    struct format formats[SDP_FORMATS_MAX];
+    size_t format_count;
+    /* All fmtp lines: some cameras put one into another track's section. */
+    struct {
+        int payload_type;
+        const struct sdp_track *track;
+        const char *text; /* in the line copies */
+    } fmtps[SDP_TRACKS_MAX * 2];
+    size_t fmtp_count;
+};
+
+/* Static payload types that cameras use without an rtpmap (RFC 3551). */
+static const struct {
+    int payload_type;
+    uint32_t clock_rate;
+} static_types[] = {{0, 8000},   {3, 8000},   {4, 8000},   {5, 8000},   {6, 16000},
+                    {8, 8000},   {9, 8000},   {10, 44100}, {11, 44100}, {14, 90000},
+                    {16, 11025}, {17, 22050}, {18, 8000}};
+
+static const char *starts_with(const char *text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncasecmp(text, prefix, n) == 0 ? text + n : NULL;
+}
+
+static struct format *find_format(struct parser *p, int payload_type)
+{
+    for (size_t i = 0; i < p->format_count; i++)
+        if (p->formats[i].payload_type == payload_type)
+            return &p->formats[i];
+    return NULL;
+}
+
+static bool is_wanted_video(const char *codec)
+{
+    return strcasecmp(codec, "H264") == 0 || strcasecmp(codec, "H265") == 0;
+}
+
+static uint32_t static_clock_rate(enum track kind, int payload_type)
+{
+    for (size_t i = 0; i < sizeof(static_types) / sizeof(static_types[0]); i++)
+        if (static_types[i].payload_type == payload_type)
+            return static_types[i].clock_rate;
+    return kind == TRACK_VIDEO ? VIDEO_CLOCK_RATE : 8000;
+}
+
+/* The section is over: settle on one of its formats. */
+static void finish_track(struct parser *p)
+{
+    if (p->track == NULL || p->format_count == 0)
+        return;
+    const struct format *f = &p->formats[0];
+    for (size_t i = 0; i < p->format_count; i++) {
+        if (p->track->kind == TRACK_VIDEO && is_wanted_video(p->formats[i].codec)) {
+            f = &p->formats[i];
+            break;
+        }
+    }
+    p->track->payload_type = f->payload_type;
+    (void)snprintf(p->track->codec, sizeof(p->track->codec), "%s", f->codec);
+    p->track->channels = f->channels;
+    p->track->clock_rate =
+        f->clock_rate != 0 ? f->clock_rate : static_clock_rate(p->track->kind, f->payload_type);
+}
+
+static void parse_media(struct parser *p, const char *value)
+{
+    finish_track(p);
+    p->in_media = true;
+    p->track = NULL;
+    p->format_count = 0;
+
+    enum track kind;
+    if (starts_with(value, "video ") != NULL)
+        kind = TRACK_VIDEO;
+    else if (starts_with(value, "audio ") != NULL)
+        kind = TRACK_AUDIO;
+    else
+        return;
+    char profile[32];
+    int list = 0;
+    if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0 ||
+        strncasecmp(profile, "RTP/", 4) != 0)
+        return;
+    const char *formats = value + list;
+    char *end;
+    for (long pt = strtol(formats, &end, 10); end != formats; pt = strtol(formats, &end, 10)) {
+        if (pt >= 0 && pt <= 127 && p->format_count < SDP_FORMATS_MAX)
+            p->formats[p->format_count++] = (struct format){.payload_type = (int)pt};
+        formats = end;
+    }
+    if (p->format_count == 0 || p->sdp->track_count == SDP_TRACKS_MAX)
+        return;
+    p->track = &p->sdp->tracks[p->sdp->track_count++];
+    memset(p->track, 0, sizeof(*p->track));
+    p->track->kind = kind;
+}
+
+static void parse_rtpmap(struct parser *p, const char *value)
+{
+    char *end;
+    long pt = strtol(value, &end, 10);
+    if (end == value || p->track == NULL)
+        return;
+    struct format *f = find_format(p, (int)pt);
+    if (f == NULL && p->format_count == 1 && p->formats[0].codec[0] == '\0')
+        f = &p->formats[0]; /* the section names one format: it is meant */
+    if (f == NULL)
+        return;
+    const char *codec = end + strspn(end, " ");
+    size_t codec_len = strcspn(codec, "/ ");
+    if (codec_len == 0)
+        return;
+    (void)snprintf(f->codec, sizeof(f->codec), "%.*s", (int)codec_len, codec);
+    if (strcasecmp(f->codec, "HEVC") == 0)
+        (void)snprintf(f->codec, sizeof(f->codec), "H265");
+    const char *rate = codec + codec_len + strspn(codec + codec_len, " ");
+    if (*rate != '/')
+        return;
+    unsigned long number = strtoul(rate + 1, &end, 10);
+    f->clock_rate = number <= CLOCK_RATE_MAX ? (uint32_t)number : 0;
+    number = *end == '/' ? strtoul(end + 1, NULL, 10) : 0;
+    f->channels = number <= 8 ? (int)number : 0;
+}
+
+static void parse_attribute(struct parser *p, const char *value)
+{
+    const char *rest;
+    if ((rest = starts_with(value, "control:")) != NULL) {
+        rest += strspn(rest, " ");
+        if (p->track != NULL)
+            (void)snprintf(p->track->control, sizeof(p->track->control), "%s", rest);
+        else if (!p->in_media)
+            (void)snprintf(p->sdp->control, sizeof(p->sdp->control), "%s", rest);
+    } else if ((rest = starts_with(value, "rtpmap:")) != NULL) {
+        parse_rtpmap(p, rest);
+    } else if ((rest = starts_with(value, "fmtp:")) != NULL) {
+        char *end;
+        long pt = strtol(rest, &end, 10);
+        size_t max = sizeof(p->fmtps) / sizeof(p->fmtps[0]);
+        if (end != rest && p->fmtp_count < max) {
+            p->fmtps[p->fmtp_count].payload_type = (int)pt;
+            p->fmtps[p->fmtp_count].track = p->track;
+            p->fmtps[p->fmtp_count++].text = end + strspn(end, " ");
+        }
+    } else if (strcasecmp(value, "sendonly") == 0 && p->track != NULL) {
+        p->track->sendonly = true;
+    }
+}
+
+/* A camera that forgot the rtpmap still gives itself away. */
+static void guess_codec(struct sdp_track *t)
+{
+    if (t->codec[0] != '\0' || t->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE ||
+        t->kind != TRACK_VIDEO)
+        return;
+    if (strstr(t->fmtp, "sprop-vps") != NULL)
+        (void)snprintf(t->codec, sizeof(t->codec), "H265");
+    else if (strstr(t->fmtp, "sprop-parameter-sets") != NULL ||
+             strstr(t->fmtp, "packetization-mode") != NULL)
+        (void)snprintf(t->codec, sizeof(t->codec), "H264");
+}
+
+static void attach_fmtps(struct parser *p)
+{
+    for (size_t i = 0; i < p->sdp->track_count; i++) {
+        struct sdp_track *t = &p->sdp->tracks[i];
+        const char *text = NULL;
+        for (size_t j = 0; j < p->fmtp_count; j++) {
+            if (p->fmtps[j].payload_type != t->payload_type)
+                continue;
+            if (text == NULL || p->fmtps[j].track == t)
+                text = p->fmtps[j].text;
+            if (p->fmtps[j].track == t)
+                break;
+        }
+        if (text != NULL)
+            (void)snprintf(t->fmtp, sizeof(t->fmtp), "%s", text);
+        guess_codec(t);
+    }
+}
+
+void sdp_parse(struct sdp *sdp, const char *text, size_t len)
+{
+    memset(sdp, 0, sizeof(*sdp));
+    struct parser p = {.sdp = sdp};
+    char *copy = malloc(len + 1);
+    if (copy == NULL)
+        return; /* as if it had no tracks */
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    for (size_t i = 0; i < len; i++)
+        if (copy[i] == '\0' || copy[i] == '\r')
+            copy[i] = '\n';
+
+    char *save = NULL;
+    for (char *line = strtok_r(copy, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        line += strspn(line, " \t");
+        size_t n = strlen(line);
+        while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
+            line[--n] = '\0';
+        if (n < 2 || n > LINE_MAX_BYTES || line[1] != '=')
+            continue;
+        if (line[0] == 'm')
+            parse_media(&p, line + 2);
+        else if (line[0] == 'a')
+            parse_attribute(&p, line + 2);
+    }
+    finish_track(&p);
+    attach_fmtps(&p);
+    free(copy);
+}
+
+const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
+{
+    const struct sdp_track *best = NULL;
+    bool all_sendonly = true; /* firmware that marks everything so means nothing by it */
+    for (size_t i = 0; i < sdp->track_count; i++)
+        if (!sdp->tracks[i].sendonly)
+            all_sendonly = false;
+    for (size_t i = 0; i < sdp->track_count; i++) {
+        const struct sdp_track *t = &sdp->tracks[i];
+        if (t->kind != kind || (t->sendonly && !all_sendonly))
+            continue;
+        if (best == NULL ||
+            (kind == TRACK_VIDEO && is_wanted_video(t->codec) && !is_wanted_video(best->codec)))
+            best = t;
+    }
+    return best;
+}
+
+int sdp_write_track(const struct sdp_track *track, char *buf, size_t size, int *payload_type)
+{
+    int pt = track->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE ? track->payload_type
+                                                                 : DYNAMIC_PAYLOAD_TYPE;
+    char rtpmap[96] = "";
+    char channels[16] = "";
+    if (track->channels > 0)
+        (void)snprintf(channels, sizeof(channels), "/%d", track->channels);
+    if (track->codec[0] != '\0')
+        (void)snprintf(rtpmap, sizeof(rtpmap), "a=rtpmap:%d %s/%u%s\r\n", pt, track->codec,
+                       track->clock_rate, channels);
+    int n = snprintf(buf, size,
+                     "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+                     "m=%s 0 RTP/AVP %d\r\n%s",
+                     track->kind == TRACK_VIDEO ? "video" : "audio", pt, rtpmap);
+    if (track->fmtp[0] != '\0' && n > 0 && (size_t)n < size)
+        n += snprintf(buf + n, size - (size_t)n, "a=fmtp:%d %s\r\n", pt, track->fmtp);
+    *payload_type = pt;
+    return n > 0 && (size_t)n < size ? n : -ENAMETOOLONG;
+}

@@ -1,0 +1,305 @@
+#include "worker/rtsp/rtsp_session_private.h"
+
+#include "common/xalloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void enter_play(struct rtsp_session *s)
+{
+    const struct rtsp_track *v = &s->tracks[TRACK_VIDEO];
+    const struct rtsp_track *a = &s->tracks[TRACK_AUDIO];
+    int rc = s->events.on_ready(s->events.ctx, v->sdp, a->set_up ? a->sdp : NULL);
+    if (rc == -ENOMEM) {
+        rtsp_session_fail(s, HTTP_ERROR_OVERLOADED, "out of memory");
+    } else if (rc < 0) {
+        rtsp_session_fail(s, HTTP_ERROR_UNSUPPORTED_CODEC, "video codec %s is not H.264 or HEVC",
+                          v->sdp->codec[0] != '\0' ? v->sdp->codec : "without a name");
+    } else {
+        rtsp_session_arm_keepalive(s);
+        rtsp_session_enter(s, RTSP_STATE_PLAY);
+    }
+}
+
+/* Go on to the next track to set up, or to PLAY. */
+static void next_setup(struct rtsp_session *s)
+{
+    if (s->setup_track == TRACK_VIDEO && s->tracks[TRACK_AUDIO].sdp != NULL) {
+        s->setup_track = TRACK_AUDIO;
+        s->other_url_used = false;
+        rtsp_session_ask(s);
+        return;
+    }
+    enter_play(s);
+}
+
+static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    static const char *const base_headers[] = {"Content-Base", "Content-Location"};
+    char text[RTSP_URL_MAX] = "";
+    struct rtsp_slice value;
+    for (size_t i = 0; i < 2 && text[0] == '\0'; i++)
+        if (rtsp_message_header(m, base_headers[i], NULL, &value))
+            rtsp_slice_copy(text, sizeof(text), value);
+    rtsp_url_base(s->url, text, s->base);
+
+    if (s->sdp == NULL)
+        s->sdp = xcalloc(1, sizeof(*s->sdp));
+    sdp_parse(s->sdp, m->body.data, m->body.len);
+    /* A session control that is absolute is the base too; "*" and relative ones are not. */
+    rtsp_url_base(s->base, s->sdp->control, s->aggregate);
+    (void)snprintf(s->base, sizeof(s->base), "%s", s->aggregate);
+
+    for (int t = 0; t < TRACK_COUNT; t++) {
+        struct rtsp_track *track = &s->tracks[t];
+        memset(track, 0, sizeof(*track));
+        track->sdp = s->udp && s->udp_ports[t] == 0 ? NULL : sdp_choose(s->sdp, (enum track)t);
+        track->channels[0] = (uint8_t)(2 * t);
+        track->channels[1] = (uint8_t)(2 * t + 1);
+        if (track->sdp != NULL && rtsp_url_join(s->base, track->sdp->control, track->url) != 0)
+            track->sdp = NULL;
+    }
+    if (s->tracks[TRACK_VIDEO].sdp == NULL) {
+        rtsp_session_fail(s, HTTP_ERROR_CAMERA_NO_VIDEO, "the camera offers no video track");
+        return;
+    }
+    for (int t = 0; t < TRACK_COUNT; t++)
+        s->reader.payload_types[t] = s->tracks[t].sdp != NULL ? s->tracks[t].sdp->payload_type : -1;
+    s->setup_track = TRACK_VIDEO;
+    s->other_url_used = false;
+    rtsp_session_enter(s, RTSP_STATE_SETUP);
+}
+
+/* What the camera made of our Transport header.  It is believed only where it says something
+ * useful: `RTP/AVP` in front of interleaved channels, for example, is not.  Returns false when it
+ * chose the other transport. */
+static bool read_transport(struct rtsp_session *s, struct rtsp_track *t, struct rtsp_slice value)
+{
+    struct rtsp_transport_header h;
+    rtsp_parse_transport(value, &h);
+    if (s->udp ? h.interleaved : h.has_server_ports && !h.interleaved)
+        return false;
+    if (h.interleaved)
+        memcpy(t->channels, h.channels, sizeof(t->channels));
+    memcpy(t->server_ports, h.server_ports, sizeof(t->server_ports));
+    memcpy(t->source, h.source, sizeof(t->source));
+    return true;
+}
+
+static void read_session(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_slice value;
+    struct rtsp_session_header h;
+    if (!rtsp_message_header(m, "Session", NULL, &value))
+        return;
+    rtsp_parse_session(value, &h);
+    if (h.id[0] != '\0') /* the newest counts: some change it */
+        memcpy(s->session_id, h.id, sizeof(s->session_id));
+    if (h.timeout_s > 0)
+        s->timeout_s = h.timeout_s;
+}
+
+static void on_setup_done(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_track *t = &s->tracks[s->setup_track];
+    struct rtsp_slice value;
+    if (rtsp_message_header(m, "Transport", NULL, &value) && !read_transport(s, t, value)) {
+        rtsp_session_end(s, RTSP_VERDICT_SWITCH);
+        return;
+    }
+    t->set_up = true;
+    next_setup(s);
+}
+
+/* rtptime of each track, to start audio and video in step.  One entry per track, in their order
+ * or named by URL. */
+static void read_rtp_info(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_slice rest;
+    struct rtsp_rtp_info info;
+    if (!rtsp_message_header(m, "RTP-Info", NULL, &rest))
+        return;
+    for (int index = 0; rtsp_next_rtp_info(&rest, &info); index++) {
+        int track = index < TRACK_COUNT ? index : -1;
+        for (int t = 0; t < TRACK_COUNT; t++)
+            if (s->tracks[t].set_up && s->tracks[t].sdp->control[0] != '\0' &&
+                rtsp_slice_find(info.entry, s->tracks[t].sdp->control) != NULL)
+                track = t;
+        if (track >= 0 && info.has_rtptime) {
+            s->tracks[track].has_rtptime = true;
+            s->tracks[track].rtptime = info.rtptime;
+        }
+    }
+}
+
+static void on_success(struct rtsp_session *s, enum method method, const struct rtsp_message *m)
+{
+    switch (method) {
+    case METHOD_OPTIONS:
+        rtsp_session_enter(s, RTSP_STATE_DESCRIBE);
+        break;
+    case METHOD_DESCRIBE:
+        on_described(s, m);
+        break;
+    case METHOD_SETUP:
+        on_setup_done(s, m);
+        break;
+    case METHOD_PLAY:
+        read_rtp_info(s, m);
+        rtsp_session_set_state(s, RTSP_STATE_PLAYING);
+        break;
+    case METHOD_TEARDOWN:
+        rtsp_session_end(s, RTSP_VERDICT_CLOSED);
+        break;
+    case METHOD_NONE:
+    case METHOD_GET_PARAMETER:
+        break;
+    }
+}
+
+static void fail_by_status(struct rtsp_session *s, enum method method, int status)
+{
+    enum http_error error = HTTP_ERROR_CAMERA_UNREACHABLE;
+    if (status == 401 || status == 403)
+        error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    else if (status == 404 || status == 410 || status == 454)
+        error = HTTP_ERROR_CAMERA_NOT_FOUND;
+    rtsp_session_fail(s, error, "the camera answered %d to %s", status, rtsp_method_name(method));
+}
+
+static void on_setup_refused(struct rtsp_session *s, int status)
+{
+    struct rtsp_track *t = &s->tracks[s->setup_track];
+    if (status == 461 && s->setup_track == TRACK_VIDEO) {
+        rtsp_session_end(s, RTSP_VERDICT_SWITCH);
+        return;
+    }
+    char other[RTSP_URL_MAX];
+    if ((status == 400 || status == 404 || status == 454 || status == 459 || status == 460) &&
+        !s->other_url_used && rtsp_url_resolve(s->base, t->sdp->control, other) == 0) {
+        s->other_url_used = true;
+        (void)snprintf(t->url, sizeof(t->url), "%s", other);
+        rtsp_session_ask(s);
+    } else if (s->setup_track == TRACK_VIDEO) {
+        fail_by_status(s, METHOD_SETUP, status);
+    } else {
+        next_setup(s); /* live without sound */
+    }
+}
+
+static void on_refused(struct rtsp_session *s, enum method method, int status)
+{
+    switch (method) {
+    case METHOD_OPTIONS: /* 501, 405: it said nothing that we need */
+        rtsp_session_enter(s, RTSP_STATE_DESCRIBE);
+        break;
+    case METHOD_DESCRIBE:
+        if (!s->options_done &&
+            (status == 400 || status == 405 || status == 455 || status >= 500)) {
+            s->options_done = true;
+            rtsp_session_enter(s, RTSP_STATE_OPTIONS);
+        } else {
+            fail_by_status(s, method, status);
+        }
+        break;
+    case METHOD_SETUP:
+        on_setup_refused(s, status);
+        break;
+    case METHOD_PLAY:
+        if (!s->without_range && !s->media_seen) {
+            s->without_range = true;
+            rtsp_session_ask(s);
+        } else if (s->media_seen) {
+            rtsp_session_set_state(s, RTSP_STATE_PLAYING); /* it plays, whatever it says */
+        } else if (strcmp(s->aggregate, s->url) != 0) {
+            (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", s->url);
+            rtsp_session_ask(s);
+        } else {
+            fail_by_status(s, method, status);
+        }
+        break;
+    case METHOD_TEARDOWN:
+        rtsp_session_end(s, RTSP_VERDICT_CLOSED);
+        break;
+    case METHOD_NONE:
+    case METHOD_GET_PARAMETER:
+        break;
+    }
+}
+
+void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_slice value;
+    struct rtsp_url url;
+    char text[RTSP_URL_MAX];
+    if (!rtsp_message_header(m, "Location", NULL, &value)) {
+        rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNREACHABLE,
+                          "the camera redirects without saying where to");
+        return;
+    }
+    rtsp_slice_copy(text, sizeof(text), value);
+    if (value.len >= sizeof(text) || rtsp_url_parse(&url, text) != 0) {
+        rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNREACHABLE,
+                          "the camera redirects to what is no RTSP URL");
+        return;
+    }
+    (void)snprintf(s->detail, sizeof(s->detail), "%s", url.request);
+    rtsp_session_end(s, RTSP_VERDICT_REDIRECT);
+}
+
+/* Keep-alives fail quietly: media says whether the camera lives. */
+static void on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_slice value;
+    if (m->status != 401)
+        rtsp_auth_accepted(&s->auth);
+    if (m->status == 401) {
+        if (rtsp_auth_refused(&s->auth, m)) /* a fresh nonce: some have one for each request */
+            rtsp_session_keep_alive(s);
+    } else if (s->keepalive == METHOD_OPTIONS && rtsp_message_header(m, "Public", NULL, &value) &&
+               rtsp_slice_find(value, "GET_PARAMETER") != NULL) {
+        s->keepalive = METHOD_GET_PARAMETER;
+    } else if (s->keepalive == METHOD_GET_PARAMETER && m->status >= 400) {
+        s->keepalive = METHOD_NONE; /* OPTIONS it is, and stays */
+    }
+}
+
+void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_slice value;
+    uint64_t cseq = s->pending_cseq; /* some leave it out */
+    if (s->pending == METHOD_NONE)
+        cseq = s->keepalive_cseq;
+    if (rtsp_message_header(m, "CSeq", NULL, &value))
+        (void)rtsp_slice_number(value, UINT32_MAX, &cseq);
+    if (m->status < 200)
+        return; /* 100 Continue */
+    if (s->pending == METHOD_NONE || cseq != s->pending_cseq) {
+        if (s->keepalive_cseq != 0 && cseq == s->keepalive_cseq)
+            on_keepalive_reply(s, m);
+        return;
+    }
+    enum method method = s->pending;
+    s->pending = METHOD_NONE;
+    if (m->status != 401)
+        rtsp_auth_accepted(&s->auth);
+    read_session(s, m);
+    if (m->status == 401) {
+        if (rtsp_auth_refused(&s->auth, m))
+            rtsp_session_ask(s);
+        else if (method == METHOD_TEARDOWN)
+            rtsp_session_end(s, RTSP_VERDICT_CLOSED);
+        else
+            rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNAUTHORIZED,
+                              "the camera refused user name or password");
+    } else if (m->status < 300) {
+        on_success(s, method, m);
+    } else if (m->status < 400 && method != METHOD_TEARDOWN) {
+        rtsp_session_on_redirect(s, m);
+    } else if (m->status == 403 && method != METHOD_TEARDOWN) {
+        fail_by_status(s, method, m->status);
+    } else {
+        on_refused(s, method, m->status);
+    }
+}

@@ -1,0 +1,69 @@
+/*
+ * Credentials for a camera: Basic (RFC 7617) and Digest with MD5 and SHA-256, with and without
+ * qop=auth (RFC 2069, 2617, 7616).  Worker; pure, no I/O.  Cameras lock an account after a few
+ * wrong passwords: nothing here is tried twice without a reason.
+ */
+#ifndef WORKER_RTSP_AUTH_H
+#define WORKER_RTSP_AUTH_H
+
+#include "worker/rtsp/rtsp_message.h"
+#include "worker/rtsp/rtsp_url.h"
+
+#define RTSP_AUTH_HEADER_MAX 4096
+
+enum rtsp_auth_scheme {
+    RTSP_AUTH_NONE,
+    RTSP_AUTH_BASIC,
+    RTSP_AUTH_MD5,
+    RTSP_AUTH_SHA256,
+    RTSP_AUTH_SCHEMES
+};
+
+/* What a camera asks for, one per scheme. */
+struct rtsp_auth_challenge {
+    bool offered;
+    bool session; /* algorithm MD5-sess or SHA-256-sess */
+    bool qop_auth;
+    bool has_opaque;
+    bool stale;
+    char realm[256]; /* as it stands between the quotes, escapes included */
+    char nonce[512];
+    char opaque[512];
+};
+
+struct rtsp_auth {
+    char user[RTSP_CREDENTIAL_MAX];
+    char password[RTSP_CREDENTIAL_MAX];
+    uint64_t seed;                /* for cnonces */
+    enum rtsp_auth_scheme scheme; /* in use */
+    struct rtsp_auth_challenge challenges[RTSP_AUTH_SCHEMES];
+    uint32_t nonce_count;
+    bool accepted;     /* the credentials were right once on this connection */
+    unsigned attempts; /* refusals since then */
+    unsigned rejected; /* schemes that were refused: 1 << scheme */
+};
+
+/** @param seed  random: cnonces are made of it. */
+void rtsp_auth_init(struct rtsp_auth *auth, const char *user, const char *password, uint64_t seed);
+
+/**
+ * Take the challenges of a 401.  Several may come, in several headers or in one, in any order; the
+ * best is SHA-256, then MD5, then Basic.  Where SHA-256 is refused MD5 is tried once.
+ *
+ * @return true if the request should be sent again with rtsp_auth_header(); false: the camera does
+ *         not take these credentials.
+ */
+bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m);
+
+/** A request was answered with something other than 401. */
+void rtsp_auth_accepted(struct rtsp_auth *auth);
+
+/**
+ * The Authorization line for a request, CRLF included; empty before the first challenge.
+ *
+ * @param buf  RTSP_AUTH_HEADER_MAX bytes.
+ * @return length, or -ENAMETOOLONG.
+ */
+int rtsp_auth_header(struct rtsp_auth *auth, const char *method, const char *uri, char *buf);
+
+#endif /* WORKER_RTSP_AUTH_H */

@@ -1,0 +1,36 @@
+/*
+ * The RTSP headers with a grammar of their own: Transport, Session, RTP-Info (RFC 2326 sections
+ * 12.39, 12.37, 12.33), read leniently.  Worker; pure.
+ */
+#ifndef WORKER_RTSP_HEADERS_H
+#define WORKER_RTSP_HEADERS_H
+
+#include "worker/rtsp/rtsp_message.h"
+
+struct rtsp_transport_header {
+    bool interleaved;
+    uint8_t channels[2]; /* RTP, RTCP */
+    bool has_server_ports;
+    uint16_t server_ports[2];
+    char source[64]; /* address, "" if not said */
+};
+
+struct rtsp_session_header {
+    char id[256];       /* "" if none, or too long */
+    unsigned timeout_s; /* 0: not said */
+};
+
+struct rtsp_rtp_info {
+    struct rtsp_slice entry; /* all that is said about one track */
+    bool has_rtptime;
+    uint32_t rtptime;
+};
+
+void rtsp_parse_transport(struct rtsp_slice value, struct rtsp_transport_header *h);
+void rtsp_parse_session(struct rtsp_slice value, struct rtsp_session_header *h);
+
+/** The next entry of an RTP-Info header, taken off the front of *rest.  @return false at its end.
+ */
+bool rtsp_next_rtp_info(struct rtsp_slice *rest, struct rtsp_rtp_info *info);
+
+#endif /* WORKER_RTSP_HEADERS_H */

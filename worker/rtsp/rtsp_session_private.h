@@ -1,0 +1,91 @@
+/*
+ * What rtsp_session.c (requests, frames, the outside) and rtsp_answers.c (what answers lead to)
+ * share.  For these two files only.
+ */
+#ifndef WORKER_RTSP_SESSION_PRIVATE_H
+#define WORKER_RTSP_SESSION_PRIVATE_H
+
+#include "worker/rtsp/rtsp_headers.h"
+#include "worker/rtsp/rtsp_session.h"
+
+enum method {
+    METHOD_NONE,
+    METHOD_OPTIONS,
+    METHOD_DESCRIBE,
+    METHOD_SETUP,
+    METHOD_PLAY,
+    METHOD_GET_PARAMETER,
+    METHOD_TEARDOWN
+};
+
+struct rtsp_session {
+    struct rtsp_session_events events;
+    struct rtsp_reader reader;
+    struct rtsp_auth auth;
+    struct sdp *sdp; /* after DESCRIBE */
+    enum rtsp_state state;
+
+    char url[RTSP_URL_MAX];  /* of the stream */
+    char base[RTSP_URL_MAX]; /* of relative control attributes */
+    char aggregate[RTSP_URL_MAX];
+    bool udp;
+    uint16_t udp_ports[TRACK_COUNT];
+    struct rtsp_track tracks[TRACK_COUNT];
+
+    /* The request that waits for its answer, and the keep-alive that nobody waits for. */
+    enum method pending;
+    uint32_t pending_cseq;
+    enum track setup_track;
+    uint32_t cseq;
+    enum method keepalive;
+    uint32_t keepalive_cseq;
+    int64_t keepalive_at_us;
+    int64_t now_us;
+
+    char session_id[sizeof(((struct rtsp_session_header *)NULL)->id)];
+    unsigned timeout_s;
+    bool options_done;   /* OPTIONS was sent in the dialogue */
+    bool other_url_used; /* of this track */
+    bool without_range;  /* PLAY was refused with a Range */
+    bool media_seen;     /* since PLAY went out */
+    bool eof;
+
+    uint8_t output[RTSP_OUTPUT_MAX];
+    size_t output_len;
+
+    enum rtsp_verdict verdict;
+    enum http_error error;
+    char detail[RTSP_URL_MAX];
+};
+
+const char *rtsp_method_name(enum method method);
+
+/** The only writer of the state: asserts that the move is permitted. */
+void rtsp_session_set_state(struct rtsp_session *session, enum rtsp_state state);
+
+/** Send the request of the state that we are in: first, or again with other headers. */
+void rtsp_session_ask(struct rtsp_session *session);
+
+/** Set the state and send its request. */
+void rtsp_session_enter(struct rtsp_session *session, enum rtsp_state state);
+
+/** The next keep-alive is due half the session timeout from now. */
+void rtsp_session_arm_keepalive(struct rtsp_session *session);
+
+/** Send a keep-alive now; the next one is due as of rtsp_session_arm_keepalive(). */
+void rtsp_session_keep_alive(struct rtsp_session *session);
+
+/** The session ends; where the camera keeps one for us, it is told. */
+void rtsp_session_end(struct rtsp_session *session, enum rtsp_verdict verdict);
+
+/** It ends with an error.  The text holds no password. */
+void rtsp_session_fail(struct rtsp_session *session, enum http_error error, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** A response came. */
+void rtsp_session_on_response(struct rtsp_session *session, const struct rtsp_message *m);
+
+/** The camera sends us elsewhere. */
+void rtsp_session_on_redirect(struct rtsp_session *session, const struct rtsp_message *m);
+
+#endif /* WORKER_RTSP_SESSION_PRIVATE_H */

@@ -1,0 +1,77 @@
+/*
+ * How bytes get to a camera and back: name lookup, TCP, TLS (OpenSSL on memory buffers), pairs of
+ * UDP ports.  Worker, loop thread; never blocks.  Knows nothing of RTSP.
+ */
+#ifndef WORKER_RTSP_TRANSPORT_H
+#define WORKER_RTSP_TRANSPORT_H
+
+#include "common/ipc.h"
+#include "worker/media/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct rtsp_transport_params {
+    const char *host; /* name or address.  Borrowed for the call. */
+    uint16_t port;
+    bool tls;
+    bool tls_insecure;               /* take any certificate, and old ciphers */
+    bool udp;                        /* bind a pair of ports for each track */
+    const struct ipc_access *access; /* Borrowed until closed, as the next; NULL: any address */
+    const char *own_host;            /* camera_access.h */
+};
+
+struct rtsp_transport_events {
+    void (*on_connected)(void *ctx);
+    /* Where to put bytes: see rtsp_reader_space(). */
+    uint8_t *(*on_space)(void *ctx, size_t *len);
+    /* So many bytes were put there. */
+    void (*on_bytes)(void *ctx, size_t len);
+    /* An RTP or RTCP datagram from the camera.  Borrowed for the call. */
+    void (*on_datagram)(void *ctx, enum track track, const uint8_t *data, size_t len);
+    /* The connection is over, or never came: detail says why, "" at a plain end.  Nothing comes
+     * after this. */
+    void (*on_end)(void *ctx, const char *detail);
+    void *ctx;
+};
+
+struct rtsp_transport;
+
+/**
+ * @return NULL when the name is none, or TLS cannot start.  Caller owns; rtsp_transport_close().
+ *         No event comes from within.
+ */
+struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
+                                           const struct rtsp_transport_params *params,
+                                           const struct rtsp_transport_events *events);
+
+/** Did the camera's host or addresses turn out to be forbidden?  For after on_end. */
+bool rtsp_transport_forbidden(const struct rtsp_transport *transport);
+
+/** Send; copied where it cannot go out at once. */
+void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, size_t len);
+
+/** After on_connected: local RTP port of a track, RTCP on the next; 0 when there is none. */
+uint16_t rtsp_transport_udp_port(const struct rtsp_transport *transport, enum track track);
+
+/**
+ * Where a track's datagrams go to and come from.  Sends one to each port, so that NATs and
+ * firewalls on the way let the camera's through; always to the host that we are connected to, so
+ * that a camera cannot make us send elsewhere.
+ *
+ * @param source  address that datagrams may come from beside that of the connection, or "".
+ * @param ports   RTP, RTCP; 0: unknown, nothing is sent.
+ */
+void rtsp_transport_udp_peer(struct rtsp_transport *transport, enum track track, const char *source,
+                             const uint16_t ports[2]);
+
+/** Send RTCP to the camera's RTCP port. */
+void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track,
+                              const uint8_t *data, size_t len);
+
+/** No event comes after this.  Memory goes, and closed() is called, when all handles are closed. */
+void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void *ctx), void *ctx);
+
+#endif /* WORKER_RTSP_TRANSPORT_H */

@@ -1,0 +1,44 @@
+/*
+ * An RTSP camera through our own session: dialogue, transport, RTP and depacketizers tied together.
+ * Worker, loop thread only; nothing blocks, no thread.
+ */
+#ifndef WORKER_SOURCE_RTSP_H
+#define WORKER_SOURCE_RTSP_H
+
+#include "common/http_reply.h"
+#include "worker/media/media_sink.h"
+#include "worker/media/source_params.h"
+
+#include <uv.h>
+
+struct source_rtsp_events {
+    /* The connection ended; close it.  detail is Borrowed, without password. */
+    void (*on_end)(void *ctx, enum http_error error, const char *detail);
+    void *ctx;
+};
+
+struct source_rtsp;
+
+/**
+ * Connect to a camera.  Connects again by itself, within the connect deadline, where the camera
+ * redirects, wants the other transport, or sends nothing over UDP.
+ *
+ * @param params  copied.
+ * @param sink    copied; called on the loop thread, never from within this function.
+ * @param events  copied; likewise.
+ * @return never NULL.  Caller owns; source_rtsp_close().
+ */
+struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params *params,
+                                     const struct media_sink *sink,
+                                     const struct source_rtsp_events *events);
+
+/**
+ * End the connection with TEARDOWN, whose answer is waited for briefly; no event and no media comes
+ * after this.  Memory goes, and closed() is called, when all handles are closed.
+ */
+void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), void *ctx);
+
+/** RTP packets that never came. */
+uint64_t source_rtsp_packets_lost(const struct source_rtsp *source);
+
+#endif /* WORKER_SOURCE_RTSP_H */

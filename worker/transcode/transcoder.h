@@ -1,0 +1,52 @@
+/*
+ * HEVC access units in, H.264 access units out: the synchronous half of the rendition, without
+ * threads or queues of its own.  Worker, rendition thread (any one thread at a time).  It must not
+ * touch the loop.
+ */
+#ifndef WORKER_TRANSCODER_H
+#define WORKER_TRANSCODER_H
+
+#include "worker/media/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct transcoder;
+
+struct transcoder_sink {
+    /* An H.264 frame.  Moved. */
+    void (*on_frame)(void *ctx, struct frame *frame);
+    /* Is a picture of this pts still worth encoding?  Asked before each one. */
+    bool (*wanted)(void *ctx, int64_t pts_us);
+    void *ctx;
+};
+
+/** @return 0 if this libavcodec has what it takes, else -ENOTSUP. */
+int transcoder_available(void);
+
+/**
+ * @param key_interval_us  longest time between two key frames.
+ * @param sink  copied.
+ * @return NULL when out of memory.  Caller owns; transcoder_free().
+ */
+struct transcoder *transcoder_new(int64_t key_interval_us, const struct transcoder_sink *sink);
+
+/** Make the next encoded picture a key frame. */
+void transcoder_request_key(struct transcoder *t);
+
+/** What comes next does not follow what came before: forget pictures not yet out. */
+void transcoder_flush(struct transcoder *t);
+
+/**
+ * Decode one frame and encode the pictures that this releases.  What cannot be decoded is left
+ * out up to the next key frame.
+ *
+ * @param frame  HEVC.  Borrowed.
+ * @return 0, or negative errno when decoder or encoder could not be opened or failed; the next
+ *         key frame tries again.
+ */
+int transcoder_push(struct transcoder *t, struct frame *frame);
+
+void transcoder_free(struct transcoder *t);
+
+#endif /* WORKER_TRANSCODER_H */

@@ -1,0 +1,212 @@
+#include "worker/video/nal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+size_t nal_find_start_code(const uint8_t *data, size_t len)
+{
+    size_t i = 0;
+    while (i + 3 <= len) {
+        /* The third byte decides how far the next candidate is: most data is passed in threes. */
+        if (data[i + 2] > 1)
+            i += 3;
+        else if (data[i + 2] == 1 && data[i] == 0 && data[i + 1] == 0)
+            return i;
+        else
+            i++;
+    }
+    return len;
+}
+
+bool nal_next_annex_b(struct nal_cursor *cursor, struct nal *nal)
+{
+    for (;;) {
+        size_t left = (size_t)(cursor->end - cursor->pos);
+        size_t start = nal_find_start_code(cursor->pos, left);
+        if (start == left) {
+            cursor->pos = cursor->end;
+            return false;
+        }
+        nal->data = cursor->pos + start + 3;
+        left -= start + 3;
+        nal->len = nal_find_start_code(nal->data, left);
+        cursor->pos = nal->data + nal->len;
+        while (nal->len > 0 && nal->data[nal->len - 1] == 0)
+            nal->len--; /* trailing_zero_8bits, and zero_byte of the next start code */
+        if (nal->len > 0)
+            return true;
+    }
+}
+
+int nal_next_length(struct nal_cursor *cursor, unsigned length_size, struct nal *nal)
+{
+    assert(length_size >= 1 && length_size <= 4);
+    size_t left = (size_t)(cursor->end - cursor->pos);
+    if (left == 0)
+        return 0;
+    if (left < length_size)
+        return -EINVAL;
+
+    size_t len = 0;
+    for (unsigned i = 0; i < length_size; i++)
+        len = len << 8 | cursor->pos[i];
+    if (len > left - length_size)
+        return -EINVAL;
+    nal->data = cursor->pos + length_size;
+    nal->len = len;
+    cursor->pos = nal->data + len;
+    return 1;
+}
+
+unsigned nal_type(enum AVCodecID codec, const uint8_t *nal)
+{
+    return codec == AV_CODEC_ID_H264 ? nal[0] & 0x1f : nal[0] >> 1 & 0x3f;
+}
+
+size_t nal_header_len(enum AVCodecID codec)
+{
+    return codec == AV_CODEC_ID_H264 ? 1 : 2;
+}
+
+static enum nal_role h264_role(unsigned type)
+{
+    switch (type) {
+    case H264_NAL_SLICE:
+    case H264_NAL_PARTITION_A:
+    case H264_NAL_IDR:
+        return NAL_SLICE;
+    case H264_NAL_SPS:
+    case H264_NAL_PPS:
+        return NAL_PARAMETER_SET;
+    case H264_NAL_AUD:
+    case H264_NAL_END_OF_SEQUENCE:
+    case H264_NAL_END_OF_STREAM:
+    case H264_NAL_FILLER:
+    case 0: /* unspecified, as are 24 on: RTP's own (RFC 6184 5.2) */
+        return NAL_DISCARD;
+    case H264_NAL_SEI:
+        return NAL_PREFIX;
+    default:
+        return type >= 24 ? NAL_DISCARD : NAL_OTHER;
+    }
+}
+
+static enum nal_role hevc_role(unsigned type)
+{
+    if (type <= HEVC_NAL_SLICE_LAST)
+        return NAL_SLICE;
+    if (type >= HEVC_NAL_VPS && type <= HEVC_NAL_PPS)
+        return NAL_PARAMETER_SET;
+    if (type >= HEVC_NAL_AUD && type <= HEVC_NAL_FILLER)
+        return NAL_DISCARD;
+    if (type == HEVC_NAL_SEI_PREFIX)
+        return NAL_PREFIX;
+    return type >= 48 ? NAL_DISCARD : NAL_OTHER; /* 48 to 50 are RTP's own (RFC 7798 4.4) */
+}
+
+enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal)
+{
+    unsigned type = nal_type(codec, nal);
+    if (codec == AV_CODEC_ID_H264)
+        return h264_role(type);
+
+    /* nuh_layer_id above 0 belongs to scalable or multi-view extensions that players ignore. */
+    unsigned layer = (unsigned)(nal[0] & 1) << 5 | nal[1] >> 3;
+    return layer == 0 ? hevc_role(type) : NAL_DISCARD;
+}
+
+bool nal_is_first_slice(enum AVCodecID codec, const struct nal *nal)
+{
+    /* ue(v) 0 is a single 1 bit: both syntaxes come down to the top bit after the header. */
+    size_t header = nal_header_len(codec);
+    return nal->len > header && (nal->data[header] & 0x80) != 0;
+}
+
+void nal_bits_init(struct nal_bits *bits, enum AVCodecID codec, const struct nal *nal)
+{
+    size_t header = nal_header_len(codec);
+    memset(bits, 0, sizeof(*bits));
+    if (nal->len <= header)
+        return;
+    bits->data = nal->data + header;
+    bits->len = nal->len - header;
+}
+
+static unsigned read_bit(struct nal_bits *bits)
+{
+    size_t byte = bits->pos >> 3;
+    if ((bits->pos & 7) == 0 && byte < bits->len) {
+        if (bits->zeros >= 2 && bits->data[byte] == 3) { /* emulation_prevention_three_byte */
+            bits->pos += 8;
+            byte++;
+            bits->zeros = 0;
+        }
+        if (byte < bits->len)
+            bits->zeros = bits->data[byte] == 0 ? bits->zeros + 1 : 0;
+    }
+    if (byte >= bits->len) {
+        bits->overrun = true;
+        return 0;
+    }
+    unsigned bit = bits->data[byte] >> (7 - (bits->pos & 7)) & 1;
+    bits->pos++;
+    return bit;
+}
+
+uint32_t nal_bits_read(struct nal_bits *bits, unsigned count)
+{
+    assert(count <= 32);
+    uint32_t v = 0;
+    while (count-- > 0)
+        v = v << 1 | read_bit(bits);
+    return v;
+}
+
+uint32_t nal_bits_ue(struct nal_bits *bits)
+{
+    unsigned zeros = 0;
+    while (zeros < 32 && !bits->overrun && read_bit(bits) == 0)
+        zeros++;
+    if (zeros == 32 || bits->overrun) {
+        bits->overrun = true;
+        return 0;
+    }
+    return (1u << zeros) - 1 + nal_bits_read(bits, zeros);
+}
+
+bool nal_is_intra_slice(const struct nal *nal)
+{
+    struct nal_bits b;
+    nal_bits_init(&b, AV_CODEC_ID_H264, nal);
+    (void)nal_bits_ue(&b); /* first_mb_in_slice */
+    uint32_t slice_type = nal_bits_ue(&b) % 5;
+    return !b.overrun && (slice_type == 2 || slice_type == 4);
+}
+
+/* A payload type or size: bytes of 255, and a last one below. */
+static uint32_t read_sei_number(struct nal_bits *bits)
+{
+    uint32_t v = 0;
+    uint32_t byte;
+    do {
+        byte = nal_bits_read(bits, 8);
+        v += byte;
+    } while (byte == 0xff && !bits->overrun);
+    return v;
+}
+
+bool nal_has_recovery_point(const struct nal *nal)
+{
+    struct nal_bits b;
+    nal_bits_init(&b, AV_CODEC_ID_H264, nal);
+    while (!b.overrun) {
+        uint32_t type = read_sei_number(&b);
+        uint32_t size = read_sei_number(&b);
+        if (type == 6)
+            return nal_bits_ue(&b) == 0 && !b.overrun;
+        while (size-- > 0 && !b.overrun)
+            (void)nal_bits_read(&b, 8);
+    }
+    return false;
+}

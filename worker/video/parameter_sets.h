@@ -1,0 +1,64 @@
+/*
+ * The parameter sets of one video track, and the codec configuration made of them.  Worker, the
+ * source's thread.  Sizes, frame rate and formats come from libavcodec, not from a parser of ours.
+ */
+#ifndef WORKER_PARAMETER_SETS_H
+#define WORKER_PARAMETER_SETS_H
+
+#include "worker/media/frame.h"
+#include "worker/video/nal.h"
+
+#define PARAMETER_SETS_MAX 64         /* more than that are ignored */
+#define PARAMETER_SET_MAX_BYTES 4096u /* a bigger one is ignored */
+
+enum parameter_set_kind { PARAMETER_SET_VPS, PARAMETER_SET_SPS, PARAMETER_SET_PPS };
+
+struct parameter_set {
+    uint8_t kind;      /* enum parameter_set_kind */
+    uint8_t id;        /* its own */
+    uint8_t parent_id; /* PPS: of its SPS; SPS of HEVC: of its VPS */
+    bool in_unit;      /* sent in band in the current access unit */
+    uint16_t len;
+    uint8_t *data; /* from the NAL header on */
+};
+
+struct parameter_sets {
+    enum AVCodecID codec;
+    unsigned length_size; /* of NAL units, as the last avcC or hvcC says; 4 without one */
+    unsigned count;
+    bool changed;                           /* since the last parameter_sets_config() */
+    const struct parameter_set *active_sps; /* of that one */
+    struct parameter_set set[PARAMETER_SETS_MAX];
+};
+
+void parameter_sets_init(struct parameter_sets *sets, enum AVCodecID codec);
+void parameter_sets_clear(struct parameter_sets *sets);
+
+/** Keep a VPS, SPS or PPS; one with the same id is replaced.  Borrowed.  Bad ones are ignored. */
+void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal);
+
+/** Add those of extradata: Annex B, avcC (ISO/IEC 14496-15 5.3.3) or hvcC (8.3.3).  Borrowed. */
+void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *data, size_t len);
+
+/** Is this one of the sets that the configuration made from that slice consists of? */
+bool parameter_sets_is_active(const struct parameter_sets *sets, const struct nal *slice,
+                              const struct parameter_set *set);
+
+/** Forget which sets were sent in the current access unit. */
+void parameter_sets_begin_unit(struct parameter_sets *sets);
+
+/** Are the sets that this slice refers to all there? */
+bool parameter_sets_complete(const struct parameter_sets *sets, const struct nal *slice);
+
+/**
+ * Bring the configuration up to date with the sets that a key frame's slice refers to.
+ *
+ * @param slice   a slice of the key frame.  Borrowed.
+ * @param config  in: the one in force or NULL; replaced only if the record changed.
+ * @return 1 replaced, 0 still the same, -ENOENT sets are missing, -EINVAL libavcodec does not
+ *         understand them, -ENOMEM.
+ */
+int parameter_sets_config(struct parameter_sets *sets, const struct nal *slice,
+                          struct codec_config **config);
+
+#endif /* WORKER_PARAMETER_SETS_H */

@@ -1,0 +1,362 @@
+/*
+ * The output clock.  Worker, source thread; pure.
+ *
+ * Clock.  Output starts at the arrival time of the very first packet and from then on runs at the
+ * camera's pace: each track has an offset, and output = source + offset.  A camera that runs 1 %
+ * fast makes an output that runs 1 % fast (so audio and video, stamped by the same clock, never
+ * drift apart), and output and arrival drift apart by as much.  Nothing here compares the output
+ * with the wall clock over more than two consecutive packets of a track.
+ *
+ * One offset for both tracks is the normal case: the camera's own relation between audio and video
+ * is then kept exactly.  The second track takes the offset of the first if that puts it within
+ * START_TRUST_US of where its arrival does; else the two clocks have nothing to do with each other,
+ * and the track is put where its arrival says.
+ *
+ * What happens to a time stamp, by how far it is from the one before it (of its track):
+ *
+ *   missing, equal             nominal duration, held close to the arrival; the offset stays
+ *   back or forth by < 0.9 s   followed: lost frames, jitter, small corrections by RTCP.  Output
+ *                              that would not grow is pushed to 1 ms after the previous one
+ *   forth by more              followed if the other track has got there too (only this track had
+ *                              a gap), else a jump
+ *   back by more               a jump; also when it comes to that in small steps
+ *   silent for > 0.9 s, then   a jump: its clock stood still meanwhile
+ *     far behind the other
+ *
+ * A jump changes the offset so that the output goes on.  The first of these that puts the packet
+ * within 0.9 s of where it is expected is taken; only the last one is a guess:
+ *
+ *   1. undo    the offset before the last jump: a single bad time stamp is over
+ *   2. wrap    32-bit time stamps began anew
+ *   3. peer    the shift that the other track has just made: an RTCP sender report, or a pause of
+ *              the camera, moves both; their relation is kept exactly
+ *   4. common  the other track's offset: a sender report brought two unrelated clocks together
+ *   5. guess   right where it is expected: one frame on, or the time that passed
+ *
+ * A pause of more than half a second (a second, of one track), like a reconnect, becomes a step of
+ * 100 ms: every player has run out of data by then and waits, so the step only has to be a step; a
+ * longer one would come back as delay.  No step of the output is above a second.
+ *
+ * Decode times that the source does not give (RTP) are the smallest of the newest N + 1
+ * presentation times, N being the frames of reordering, as libavformat does it.  That needs no
+ * look-ahead, so it costs no delay.  Before there are N + 1 of them, earlier ones are made up at
+ * the nominal distance.  Streams that reorder more than they declare are noticed and N raised.
+ */
+#include "worker/video/timeline.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_MIN_US 1000       /* FLV counts milliseconds: smaller steps would be equal there */
+#define STEP_PAUSE_US 100000   /* what a long pause becomes */
+#define PAUSE_US 500000        /* pauses up to here are kept over a reconnect */
+#define JUMP_US 900000         /* so that no step of the output comes to a second */
+#define START_TRUST_US 3000000 /* tracks that start closer than this share a clock */
+#define UNDO_US 2000000        /* a bad time stamp is over within this */
+#define PEER_US 30000000       /* the other track's sender report comes within this */
+#define COMPOSITION_MAX_US 5000000
+#define DURATION_MAX_US 10000000
+#define DURATION_GUESS_US 40000
+#define VIDEO_HOLD_US 60000  /* how far unstamped packets may be from their arrival */
+#define AUDIO_HOLD_US 250000 /* wider: one RTP packet may hold that much, stamped once */
+#define SOURCE_MAX_US (INT64_C(1) << 58) /* beyond: nonsense; keeps every sum below in range */
+#define BACKWARD_WINDOW 100              /* frames */
+#define BACKWARD_LEARN 3                 /* steps back within the window that mean reordering */
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static int64_t max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool known(int64_t stamp_us)
+{
+    return stamp_us != TIMELINE_NONE;
+}
+
+static struct timeline_track *other_of(struct timeline *tl, enum track track)
+{
+    return &tl->tracks[track == TRACK_VIDEO ? TRACK_AUDIO : TRACK_VIDEO];
+}
+
+/* The packet with everything in range that later sums rely on. */
+static struct timeline_in sanitise(const struct timeline *tl, const struct timeline_in *in)
+{
+    struct timeline_in p = *in;
+    assert(p.track == TRACK_VIDEO || p.track == TRACK_AUDIO);
+    if (p.pts_us < -SOURCE_MAX_US || p.pts_us > SOURCE_MAX_US)
+        p.pts_us = TIMELINE_NONE;
+    if (p.dts_us < -SOURCE_MAX_US || p.dts_us > SOURCE_MAX_US)
+        p.dts_us = TIMELINE_NONE;
+    p.duration_us = clamp(p.duration_us, 0, DURATION_MAX_US);
+    if (p.wrap_us < 0 || p.wrap_us > SOURCE_MAX_US)
+        p.wrap_us = 0;
+    p.reorder_frames = (int)clamp(p.reorder_frames, 0, TIMELINE_REORDER_MAX);
+    p.received_us = clamp(p.received_us, tl->started ? tl->newest_received_us : 0, SOURCE_MAX_US);
+    return p;
+}
+
+/* A step of the output for the time that passed without a usable time stamp. */
+static int64_t step_for(int64_t passed_us, int64_t duration_us, int64_t pause_us)
+{
+    int64_t nominal =
+        duration_us > 0 ? duration_us : clamp(passed_us, STEP_MIN_US, DURATION_GUESS_US);
+    if (passed_us < 2 * nominal)
+        return nominal; /* as usual, give or take jitter */
+    return passed_us <= pause_us ? passed_us : max(STEP_PAUSE_US, nominal);
+}
+
+/* The latest of what was put on the output clock: with reordering, not that of the last packet. */
+static int64_t latest_key(const struct timeline_track *t)
+{
+    return t->sorted_count > 0 ? max(t->last_key_us, t->sorted_pts_us[t->sorted_count - 1])
+                               : t->last_key_us;
+}
+
+/* Where a packet belongs by what came before it, whatever its time stamp says. */
+static int64_t expect(struct timeline *tl, const struct timeline_in *p)
+{
+    const struct timeline_track *t = &tl->tracks[p->track];
+    const struct timeline_track *other = other_of(tl, p->track);
+    int64_t by_other =
+        other->last_key_us + clamp(p->received_us - other->last_received_us, 0, JUMP_US);
+
+    if (t->active) {
+        int64_t passed = p->received_us - t->last_received_us;
+        int64_t own = latest_key(t) + step_for(passed, p->duration_us, JUMP_US);
+        bool left_behind = other->active && passed > JUMP_US && by_other > own;
+        return left_behind ? by_other : own;
+    }
+    if (other->active)
+        return by_other;
+    if (tl->started)
+        return tl->newest_us +
+               step_for(p->received_us - tl->newest_received_us, p->duration_us, PAUSE_US);
+    return p->received_us;
+}
+
+/* How far apart two packets may be in decode order without a jump: slow streams need more. */
+static int64_t jump_limit(const struct timeline_track *t, const struct timeline_in *p)
+{
+    int64_t frames = 1;
+    if (p->track == TRACK_VIDEO && !known(p->dts_us))
+        frames += max(p->reorder_frames, t->learned_reorder);
+    return max(JUMP_US, frames * p->duration_us * 3 / 2);
+}
+
+static bool is_jump(struct timeline *tl, const struct timeline_in *p, int64_t key_us)
+{
+    const struct timeline_track *t = &tl->tracks[p->track];
+    const struct timeline_track *other = other_of(tl, p->track);
+    int64_t limit = jump_limit(t, p);
+
+    if (key_us < t->last_key_us - limit || (t->started && key_us < t->last_dts_us - limit))
+        return true; /* at once, or in many small steps */
+    if (key_us > t->last_key_us + limit)
+        return !(other->active && key_us <= other->last_key_us + JUMP_US);
+    return other->active && p->received_us - t->last_received_us > JUMP_US &&
+           key_us < other->last_key_us - JUMP_US;
+}
+
+static bool fits(struct timeline *tl, const struct timeline_in *p, int64_t key_us,
+                 int64_t expected_us)
+{
+    return llabs(key_us - expected_us) <= JUMP_US && !is_jump(tl, p, key_us);
+}
+
+/* The other track did not make this shift (yet). */
+static void tell_peer(struct timeline_track *other, int64_t shift_us, int64_t received_us)
+{
+    int64_t sum = shift_us + (received_us <= other->peer_until_us ? other->peer_shift_us : 0);
+    other->peer_shift_us = clamp(sum, -SOURCE_MAX_US, SOURCE_MAX_US);
+    other->peer_until_us = received_us + PEER_US;
+}
+
+static void forget_peer(struct timeline_track *t)
+{
+    t->peer_shift_us = 0;
+    t->peer_until_us = 0;
+}
+
+/* The source's clock jumped to source_us: choose the offset that goes on best. */
+static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_t source_us)
+{
+    struct timeline_track *t = &tl->tracks[p->track];
+    struct timeline_track *other = other_of(tl, p->track);
+    int64_t expected = expect(tl, p);
+    int64_t old = t->offset_us;
+    int64_t wrapped = old + (source_us < t->last_source_us ? p->wrap_us : -p->wrap_us);
+
+    if (p->received_us <= t->undo_until_us &&
+        fits(tl, p, source_us + t->undo_offset_us, expected)) {
+        t->offset_us = t->undo_offset_us;
+        tell_peer(other, t->offset_us - old, p->received_us);
+    } else if (p->wrap_us > 0 && fits(tl, p, source_us + wrapped, expected)) {
+        t->offset_us = wrapped;
+    } else if (p->received_us <= t->peer_until_us &&
+               fits(tl, p, source_us + old + t->peer_shift_us, expected)) {
+        t->offset_us = old + t->peer_shift_us;
+        forget_peer(t);
+    } else if (other->mapped && fits(tl, p, source_us + other->offset_us, expected)) {
+        t->offset_us = other->offset_us;
+        forget_peer(t);
+        forget_peer(other);
+    } else {
+        t->offset_us = expected - source_us;
+        tell_peer(other, t->offset_us - old, p->received_us);
+    }
+    t->undo_offset_us = old;
+    t->undo_until_us = p->received_us + UNDO_US;
+    tl->jumps++;
+}
+
+static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t source_us)
+{
+    struct timeline_track *t = &tl->tracks[p->track];
+    const struct timeline_track *other = other_of(tl, p->track);
+    int64_t expected = expect(tl, p);
+
+    int64_t common = source_us + other->offset_us;
+
+    if (other->mapped && llabs(common - expected) <= START_TRUST_US &&
+        !(t->started && common < t->last_dts_us - JUMP_US)) /* over a reconnect */
+        t->offset_us = other->offset_us;
+    else
+        t->offset_us = expected - source_us;
+    t->mapped = true;
+}
+
+/* A packet without a usable time stamp: nominal duration, not far from its arrival. */
+static int64_t extrapolate(struct timeline *tl, const struct timeline_in *p, bool *jumped)
+{
+    struct timeline_track *t = &tl->tracks[p->track];
+    if (!t->active) {
+        int64_t first = expect(tl, p);
+        t->lead_us = first - p->received_us;
+        return first;
+    }
+    int64_t latest = latest_key(t);
+    int64_t by_arrival = p->received_us + t->lead_us;
+    int64_t hold = p->track == TRACK_VIDEO ? VIDEO_HOLD_US : AUDIO_HOLD_US;
+    int64_t key = p->duration_us > 0 ? latest + p->duration_us : by_arrival;
+    key = max(clamp(key, by_arrival - hold, by_arrival + hold), latest + STEP_MIN_US);
+    if (!is_jump(tl, p, key))
+        return key;
+    key = max(expect(tl, p), latest + STEP_MIN_US);
+    t->lead_us = key - p->received_us;
+    tl->jumps++;
+    *jumped = true;
+    return key;
+}
+
+/* The decode time that goes with pts_us when the source gives none. */
+static int64_t decode_time(struct timeline_track *t, const struct timeline_in *p, int64_t pts_us)
+{
+    int64_t *sorted = t->sorted_pts_us;
+    int frames = (int)max(p->reorder_frames, t->learned_reorder);
+    int64_t distance = p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
+
+    while (t->sorted_count > frames) { /* room for one more: the smallest have been used */
+        t->sorted_count--;
+        memmove(sorted, sorted + 1, (size_t)t->sorted_count * sizeof(*sorted));
+    }
+    int at = t->sorted_count++;
+    for (; at > 0 && sorted[at - 1] > pts_us; at--)
+        sorted[at] = sorted[at - 1];
+    sorted[at] = pts_us;
+    while (t->sorted_count <= frames) { /* the first frames: as if there had been others before */
+        memmove(sorted + 1, sorted, (size_t)t->sorted_count * sizeof(*sorted));
+        sorted[0] = sorted[1] - distance;
+        t->sorted_count++;
+    }
+    return sorted[0];
+}
+
+/* B-frames that the parameter sets do not announce show as repeated steps back behind dts. */
+static void learn_reorder(struct timeline_track *t, const struct timeline_in *p, int64_t pts_us)
+{
+    if (++t->since_backward > BACKWARD_WINDOW) {
+        t->backward_count = 0;
+        t->since_backward = 0;
+    }
+    if (!t->active || pts_us >= t->last_key_us || pts_us >= t->last_dts_us)
+        return;
+    if (++t->backward_count < BACKWARD_LEARN)
+        return;
+    t->backward_count = 0;
+    t->learned_reorder =
+        (int)clamp(max(p->reorder_frames, t->learned_reorder) + 1, 0, TIMELINE_REORDER_MAX);
+}
+
+/* Make the output for a packet that belongs at key_us. */
+static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_us,
+                  struct timeline_out *out)
+{
+    struct timeline_track *t = &tl->tracks[p->track];
+    int64_t dts = key_us, pts = key_us;
+
+    if (p->track == TRACK_VIDEO && !known(p->dts_us)) {
+        learn_reorder(t, p, pts);
+        dts = decode_time(t, p, pts);
+    } else if (known(p->dts_us) && known(p->pts_us)) {
+        pts += clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US);
+    }
+    if (t->started)
+        dts = max(dts, t->last_dts_us + STEP_MIN_US);
+    pts = max(pts, dts);
+
+    t->started = true;
+    t->active = true;
+    t->last_dts_us = dts;
+    t->last_key_us = key_us;
+    t->last_received_us = p->received_us;
+    tl->newest_us = tl->started ? max(tl->newest_us, pts) : pts;
+    tl->newest_received_us = p->received_us;
+    tl->started = true;
+    out->dts_us = dts;
+    out->pts_us = pts;
+}
+
+void timeline_init(struct timeline *timeline)
+{
+    memset(timeline, 0, sizeof(*timeline));
+}
+
+void timeline_reconnect(struct timeline *timeline)
+{
+    for (int i = 0; i < TRACK_COUNT; i++) {
+        struct timeline_track *t = &timeline->tracks[i];
+        struct timeline_track fresh = {.started = t->started, .last_dts_us = t->last_dts_us};
+        *t = fresh;
+    }
+}
+
+void timeline_map(struct timeline *timeline, const struct timeline_in *in, struct timeline_out *out)
+{
+    struct timeline_in p = sanitise(timeline, in);
+    struct timeline_track *t = &timeline->tracks[p.track];
+    int64_t source = known(p.dts_us) ? p.dts_us : p.pts_us;
+    bool usable = known(source) && !(t->mapped && source == t->last_source_us);
+    int64_t key;
+
+    out->jumped = false;
+    if (!usable) {
+        key = extrapolate(timeline, &p, &out->jumped);
+    } else {
+        if (!t->mapped) {
+            map_first(timeline, &p, source);
+        } else if (is_jump(timeline, &p, source + t->offset_us)) {
+            absorb_jump(timeline, &p, source);
+            out->jumped = true;
+        }
+        key = source + t->offset_us;
+        t->last_source_us = source;
+        t->lead_us = key - p.received_us;
+    }
+    place(timeline, &p, key, out);
+}

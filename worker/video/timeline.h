@@ -1,0 +1,89 @@
+/*
+ * The output clock: what cameras say about time, turned into decode and presentation times that
+ * every player takes.  Worker, source thread.  Pure: no libav, no clock of its own, no allocation.
+ *
+ * The rules are explained at the top of timeline.c.
+ */
+#ifndef WORKER_TIMELINE_H
+#define WORKER_TIMELINE_H
+
+#include "worker/media/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* "Not known"; the same value as AV_NOPTS_VALUE. */
+#define TIMELINE_NONE INT64_MIN
+
+/* Most frames of reordering that H.264 and HEVC allow. */
+#define TIMELINE_REORDER_MAX 16
+
+/* One access unit or audio packet, as the camera stamped it. */
+struct timeline_in {
+    enum track track;
+    int reorder_frames;  /* video: as in codec_config; used when dts_us is TIMELINE_NONE */
+    int64_t pts_us;      /* on the source's clock, TIMELINE_NONE if unknown */
+    int64_t dts_us;      /* likewise; RTP has none */
+    int64_t duration_us; /* nominal: 1 / frame rate, or samples / sample rate; 0 if unknown */
+    int64_t wrap_us;     /* 2^32 ticks of the source's clock; 0 if the source unwraps by itself */
+    int64_t received_us; /* monotonic; never goes back between calls */
+};
+
+/* The same on the output clock. */
+struct timeline_out {
+    int64_t dts_us; /* grows by at least 1 ms per track from call to call */
+    int64_t pts_us; /* never before dts_us */
+    bool jumped;    /* the source's clock jumped here, and the jump was taken out */
+};
+
+/* Per track.  Private to timeline.c. */
+struct timeline_track {
+    bool started; /* last_dts_us is valid */
+    bool active;  /* since the last reconnect: last_key_us, last_received_us, lead_us are valid */
+    bool mapped;  /* likewise: output = source + offset_us; last_source_us is valid */
+    int64_t offset_us;
+    int64_t last_source_us;   /* newest source time stamp, for stuck clocks */
+    int64_t last_key_us;      /* where the newest packet belongs on the output clock */
+    int64_t last_received_us; /* its arrival */
+    int64_t last_dts_us;      /* newest output, after enforcing growth */
+    int64_t lead_us;          /* output clock - arrival clock at the newest good time stamp */
+    int64_t undo_offset_us;   /* offset before the last jump, */
+    int64_t undo_until_us;    /* ... which is tried again until this arrival time */
+    int64_t peer_shift_us;    /* what the other track's offset jumped by and this one's did not, */
+    int64_t peer_until_us;    /* ... which is tried until this arrival time */
+    int64_t sorted_pts_us[TIMELINE_REORDER_MAX + 1]; /* the newest output pts, ascending */
+    int sorted_count;
+    int learned_reorder; /* reordering seen beyond what the parameter sets declare */
+    int backward_count;
+    int since_backward;
+};
+
+/* Plain: lives in its user by value.  Private to timeline.c but for the counter. */
+struct timeline {
+    struct timeline_track tracks[TRACK_COUNT];
+    bool started;
+    int64_t newest_us;          /* newest output of any track */
+    int64_t newest_received_us; /* its arrival */
+    uint64_t jumps;             /* jumps taken out, for metrics */
+};
+
+/** Start anew; nothing is known. */
+void timeline_init(struct timeline *timeline);
+
+/**
+ * The camera was connected again: forget its clock, go on with ours.  The next packet is put right
+ * behind the newest output: by the time that passed if that is at most half a second, else by 100
+ * ms.
+ */
+void timeline_reconnect(struct timeline *timeline);
+
+/**
+ * Put one packet on the output clock.  Packets of a track come in decode order.
+ *
+ * @param in   any values; nothing in it is trusted.  Borrowed.
+ * @param out  filled.  Borrowed.
+ */
+void timeline_map(struct timeline *timeline, const struct timeline_in *in,
+                  struct timeline_out *out);
+
+#endif /* WORKER_TIMELINE_H */

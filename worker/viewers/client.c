@@ -1,0 +1,313 @@
+#include "worker/viewers/client.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/refusal_log.h"
+#include "common/xalloc.h"
+#include "worker/viewers/flv_output.h"
+#include "worker/viewers/websocket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Unsent bytes that the kernel may hold for a viewer: more would hide how far behind it is. */
+#define NOTSENT_LOWAT_BYTES (128 * 1024)
+/* Pongs wait for their turn; a viewer that asks for more bytes of them than this gets no more. */
+#define PENDING_MAX 8192
+#define LABEL_MAX (IPC_PEER_MAX + 24)
+/* A refused viewer has this long to read its answer and close. */
+#define LINGER_MS 1000
+
+struct client {
+    uv_poll_t poll;
+    const struct client_env *env;
+    int fd;
+    enum client_state state;
+    bool blocked; /* the socket is full: wait until it is writable */
+    bool backlog; /* there is more to write: client_catch_up() does */
+    bool websocket;
+    struct websocket_parser parser;
+    struct ipc_client *request; /* until the answer is given */
+    char label[LABEL_MAX];
+
+    struct flv_output output;
+
+    int64_t opened_ms;
+    int64_t progress_ms; /* the socket took something */
+    int64_t linger_until_ms;
+};
+
+static struct log_context log_ctx(const struct client *c)
+{
+    return (struct log_context){.client = c->label};
+}
+
+/* --- closing ------------------------------------------------------------ */
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct client *c = handle->data;
+    c->env->on_closed(c->env->ctx, c);
+    flv_output_free(&c->output);
+    free(c->request);
+    free(c);
+}
+
+static void close_now(struct client *c, const char *why)
+{
+    if (c->state == CLIENT_CLOSED)
+        return;
+    struct log_context ctx = log_ctx(c);
+    if (c->state != CLIENT_REFUSED) /* which has been logged */
+        log_info(&ctx, "viewer gone: %s; %.1f s, %llu bytes, %llu frames skipped", why,
+                 (double)(clock_ms() - c->opened_ms) / 1000, (unsigned long long)c->output.bytes,
+                 (unsigned long long)c->output.frames_skipped);
+    c->state = CLIENT_CLOSED;
+    uv_close((uv_handle_t *)&c->poll, on_poll_closed);
+    (void)shutdown(c->fd, SHUT_WR);
+    fd_close(&c->fd);
+}
+
+/* --- output --------------------------------------------------------------- */
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static void update_poll(struct client *c)
+{
+    (void)uv_poll_start(&c->poll, UV_READABLE | (c->blocked ? UV_WRITABLE : 0), on_poll);
+}
+
+static void set_blocked(struct client *c, bool blocked)
+{
+    if (c->blocked == blocked)
+        return;
+    c->blocked = blocked;
+    update_poll(c);
+}
+
+/* It gets the rest when the others have had their turn. */
+static void set_backlog(struct client *c)
+{
+    c->backlog = true;
+    c->env->on_backlog(c->env->ctx);
+}
+
+static void write_some(struct client *c)
+{
+    uint64_t before = c->output.bytes;
+    enum flv_output_result result = flv_output_write(&c->output, c->fd);
+    if (c->output.bytes != before)
+        c->progress_ms = clock_ms();
+    switch (result) {
+    case FLV_OUTPUT_DONE:
+    case FLV_OUTPUT_FULL:
+        set_blocked(c, result == FLV_OUTPUT_FULL);
+        break;
+    case FLV_OUTPUT_MORE:
+        set_backlog(c);
+        break;
+    case FLV_OUTPUT_LOST:
+        close_now(c, "connection lost");
+        break;
+    case FLV_OUTPUT_CODEC:
+        client_close(c, "the camera changed its codec");
+        break;
+    case FLV_OUTPUT_END:
+        client_close(c, "timestamps near 2^31 ms");
+        break;
+    }
+}
+
+void client_flush(struct client *client)
+{
+    if (client->state == CLIENT_STREAMING && !client->blocked && !client->backlog)
+        write_some(client);
+}
+
+bool client_catch_up(struct client *client)
+{
+    if (client->state != CLIENT_STREAMING || !client->backlog)
+        return false;
+    client->backlog = false;
+    write_some(client);
+    return true;
+}
+
+/* --- input ---------------------------------------------------------------- */
+
+static void send_websocket_close(struct client *c, uint16_t code)
+{
+    uint8_t frame[WEBSOCKET_CLOSE_FRAME_LEN];
+    size_t len = websocket_close_frame(frame, code);
+    if (flv_output_is_between_messages(&c->output)) /* else it would fall into one */
+        (void)send(c->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
+{
+    struct websocket_event ev;
+    while (len > 0 && c->state == CLIENT_STREAMING) {
+        size_t used = websocket_parse(&c->parser, data, len, &ev);
+        data += used;
+        len -= used;
+        if (ev.kind == WEBSOCKET_EVENT_PING && flv_output_pending(&c->output) < PENDING_MAX) {
+            uint8_t pong[WEBSOCKET_PONG_FRAME_MAX];
+            size_t pong_len = websocket_pong_frame(pong, ev.payload, ev.payload_len);
+            flv_output_append(&c->output, pong, pong_len);
+            client_flush(c);
+        } else if (ev.kind == WEBSOCKET_EVENT_CLOSE || ev.kind == WEBSOCKET_EVENT_ERROR) {
+            send_websocket_close(c, ev.code);
+            close_now(c, ev.kind == WEBSOCKET_EVENT_CLOSE ? "closed by the viewer"
+                                                          : "broke the WebSocket protocol");
+        }
+    }
+}
+
+/* Viewers have nothing to say after their request: what comes is read, so that closing does not
+ * reset the connection, and thrown away. */
+static void on_readable(struct client *c)
+{
+    uint8_t data[4096];
+    ssize_t n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
+    if (n > 0) {
+        if (c->websocket && c->state == CLIENT_STREAMING)
+            on_websocket_data(c, data, (size_t)n);
+    } else if (n == 0) {
+        close_now(c, "closed by the viewer");
+    } else if (errno != EAGAIN && errno != EINTR) {
+        close_now(c, "connection lost");
+    }
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct client *c = handle->data;
+    if (status < 0) {
+        close_now(c, "connection lost");
+        return;
+    }
+    if ((events & UV_READABLE) != 0)
+        on_readable(c);
+    if ((events & UV_WRITABLE) != 0 && c->state == CLIENT_STREAMING) {
+        set_blocked(c, false);
+        set_backlog(c);
+    }
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+struct client *client_open(const struct client_env *env, int *fd, const struct ipc_client *request)
+{
+    struct client *c = xcalloc(1, sizeof(*c));
+    c->env = env;
+    c->fd = fd_take(fd);
+    c->request = xcalloc(1, sizeof(*c->request));
+    *c->request = *request;
+    c->websocket = request->websocket != 0;
+    flv_output_init(&c->output, env->ring, env->limits, request);
+    (void)snprintf(c->label, sizeof(c->label), "%s#%llu", request->peer,
+                   (unsigned long long)request->conn_id);
+    c->opened_ms = c->progress_ms = clock_ms();
+
+    int one = 1;
+    int lowat = NOTSENT_LOWAT_BYTES;
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+    c->poll.data = c;
+    if (uv_poll_init(env->loop, &c->poll, c->fd) != 0)
+        abort(); /* the descriptor is a socket: the master accepted it */
+    update_poll(c);
+    return c;
+}
+
+static int append_answer(struct client *c)
+{
+    char buf[HTTP_REPLY_MAX];
+    int len;
+    if (c->websocket)
+        len = websocket_handshake(buf, c->request->websocket_key, c->request->websocket_protocol,
+                                  c->request->origin);
+    else
+        len = (int)http_reply_head(buf, 200, c->request->origin,
+                                   "Content-Type: video/x-flv\r\nCache-Control: no-store\r\n");
+    if (len > 0)
+        flv_output_append(&c->output, buf, (size_t)len);
+    return len;
+}
+
+void client_start(struct client *client, struct codec_config *audio)
+{
+    const struct frame *picture = frame_ring_newest_picture(client->env->ring);
+    if (client->state != CLIENT_WAITING || picture == NULL)
+        return;
+    if (append_answer(client) < 0) {
+        client_fail(client, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in Base64");
+        return;
+    }
+    struct viewer_join join = {.join = (enum ipc_join)client->request->join,
+                               .now_us = clock_us(),
+                               .sound_held_us = client->env->sound_held_us};
+    flv_output_start(&client->output, &join, picture->config, audio);
+    free(client->request);
+    client->request = NULL;
+    client->state = CLIENT_STREAMING;
+    client_flush(client);
+}
+
+void client_fail(struct client *client, enum http_error error, const char *message)
+{
+    if (client->state != CLIENT_WAITING)
+        return;
+    char buf[HTTP_REPLY_MAX];
+    size_t len = http_reply_error(buf, error, client->request->origin, client->env->camera, message,
+                                  (int)client->request->head);
+    (void)send(client->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* an empty socket takes it */
+    (void)shutdown(client->fd, SHUT_WR);
+    struct log_context ctx = log_ctx(client);
+    static struct refusal_log log; /* of this process, that is, of this camera */
+    refusal_log_write(&log, &ctx, "viewer refused", error, message);
+    client->state = CLIENT_REFUSED;
+    client->linger_until_ms = clock_ms() + LINGER_MS;
+}
+
+void client_close(struct client *client, const char *why)
+{
+    if (client->websocket && client->state == CLIENT_STREAMING)
+        send_websocket_close(client, WEBSOCKET_GOING_AWAY);
+    close_now(client, why);
+}
+
+void client_check(struct client *client, int64_t now_ms)
+{
+    if (client->state == CLIENT_REFUSED && now_ms > client->linger_until_ms)
+        close_now(client, "refused");
+    else if (client->state == CLIENT_STREAMING && client->blocked &&
+             now_ms - client->progress_ms > client->env->limits->viewer_stall_timeout_ms)
+        close_now(client, "took nothing for too long");
+}
+
+enum client_state client_get_state(const struct client *client)
+{
+    return client->state;
+}
+
+const struct ipc_client *client_request(const struct client *client)
+{
+    return client->request;
+}
+
+int64_t client_opened_ms(const struct client *client)
+{
+    return client->opened_ms;
+}
+
+struct client_totals client_totals(const struct client *client)
+{
+    return (struct client_totals){client->output.bytes, client->output.frames_skipped};
+}

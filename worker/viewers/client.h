@@ -1,0 +1,84 @@
+/*
+ * One viewer: answers its request, then writes FLV from the frame ring, as plain HTTP or as
+ * WebSocket messages.  Worker, loop thread.  Never blocks, never copies a payload.
+ *
+ * A viewer holds a position in the ring and, of a frame that the socket took in part, one
+ * reference.  Bounds: a viewer further behind than queue_max_ms continues at the next key frame;
+ * one that takes nothing for viewer_stall_timeout_ms is disconnected.
+ */
+#ifndef WORKER_CLIENT_H
+#define WORKER_CLIENT_H
+
+#include "common/http_reply.h"
+#include "common/ipc.h"
+#include "worker/media/frame_ring.h"
+
+#include <uv.h>
+
+enum client_state {
+    CLIENT_WAITING,   /* nothing answered yet: the camera is connecting */
+    CLIENT_STREAMING, /* answered, gets frames */
+    CLIENT_REFUSED,   /* answered with an error, may still be reading it */
+    CLIENT_CLOSED     /* its socket is closed; on_closed() follows */
+};
+
+struct client;
+
+/* What all viewers of a fanout have in common. */
+struct client_env {
+    uv_loop_t *loop;
+    struct frame_ring *ring;         /* Borrowed */
+    const struct ipc_limits *limits; /* Borrowed; may change */
+    const char *camera;              /* redacted URL for error bodies.  Borrowed. */
+    int64_t sound_held_us;           /* for which audio waits for the next video frame */
+    /* The viewer is gone, its memory goes when this returns. */
+    void (*on_closed)(void *ctx, struct client *client);
+    /* A viewer has a backlog: client_catch_up() is to be called. */
+    void (*on_backlog)(void *ctx);
+    void *ctx;
+};
+
+/* What a viewer has cost and got. */
+struct client_totals {
+    uint64_t bytes;          /* written to its socket */
+    uint64_t frames_skipped; /* because it was too slow */
+};
+
+/**
+ * Take over a viewer; it waits until client_start().
+ *
+ * @param env      Borrowed; outlives the client.
+ * @param fd       connected socket, non-blocking.  Moved.
+ * @param request  copied.
+ * @return never NULL.  The client frees itself after env->on_closed().
+ */
+struct client *client_open(const struct client_env *env, int *fd, const struct ipc_client *request);
+
+/**
+ * Answer a waiting viewer and begin with the frames it asked for, if the ring has them.
+ *
+ * @param audio  AAC configuration of the stream, or NULL.  Borrowed.
+ */
+void client_start(struct client *client, struct codec_config *audio);
+
+/** Write what is new.  Does nothing while the socket is full, or there is a backlog. */
+void client_flush(struct client *client);
+
+/** Write a part of the viewer's backlog. @return false: it has none, or its socket is full. */
+bool client_catch_up(struct client *client);
+
+/** Answer a waiting viewer with an error, then close. */
+void client_fail(struct client *client, enum http_error error, const char *message);
+
+/** Close, after a WebSocket close frame where there is room.  why is for the log. */
+void client_close(struct client *client, const char *why);
+
+/** Enforce deadlines.  Call about once a second. */
+void client_check(struct client *client, int64_t now_ms);
+
+enum client_state client_get_state(const struct client *client);
+const struct ipc_client *client_request(const struct client *client); /* NULL once streaming */
+int64_t client_opened_ms(const struct client *client);
+struct client_totals client_totals(const struct client *client);
+
+#endif /* WORKER_CLIENT_H */

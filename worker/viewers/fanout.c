@@ -1,0 +1,273 @@
+#include "worker/viewers/fanout.h"
+
+#include "common/clock.h"
+#include "common/histogram.h"
+#include "common/xalloc.h"
+
+#include <stdlib.h>
+
+#define CHECK_INTERVAL_MS 1000
+#define CATCH_UP_AT_ONCE 16 /* parts of backlogs, about 64 KiB each */
+
+struct fanout {
+    struct client_env env;
+    struct frame_ring *ring;
+    const struct ipc_limits *limits;
+    struct client **clients;
+    size_t count;
+    size_t capacity;
+    bool has_tracks;
+    struct codec_config *audio; /* one reference, or NULL */
+    uv_timer_t hold;            /* audio is waiting for the next video frame */
+    uv_timer_t check;
+    uv_idle_t idle;            /* runs while a viewer has a backlog */
+    size_t next_turn;          /* index of the viewer that wrote a part of its backlog last */
+    struct client_totals gone; /* of viewers that have left */
+    struct ipc_histogram join;
+    void (*closed)(void *ctx); /* set once closing */
+    void *closed_ctx;
+};
+
+static void free_when_done(struct fanout *f)
+{
+    if (f->closed == NULL || f->count > 0 || uv_is_active((uv_handle_t *)&f->hold) ||
+        f->hold.data != NULL || f->check.data != NULL || f->idle.data != NULL)
+        return;
+    f->closed(f->closed_ctx);
+    codec_config_unref(&f->audio);
+    frame_ring_free(&f->ring);
+    free(f->clients);
+    free(f);
+}
+
+static void on_client_closed(void *ctx, struct client *client)
+{
+    struct fanout *f = ctx;
+    struct client_totals t = client_totals(client);
+    f->gone.bytes += t.bytes;
+    f->gone.frames_skipped += t.frames_skipped;
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->clients[i] == client) {
+            f->clients[i] = f->clients[--f->count];
+            break;
+        }
+    }
+    if (f->count <= FANOUT_FEW_AGAIN)
+        f->env.sound_held_us = 0;
+    free_when_done(f);
+}
+
+static void flush_all(struct fanout *f)
+{
+    (void)uv_timer_stop(&f->hold);
+    for (size_t i = 0; i < f->count; i++)
+        client_flush(f->clients[i]);
+}
+
+/*
+ * Backlogs, of viewers who join or whose sockets were full, are written a few at a time between two
+ * looks for events: new frames and new viewers wait for a millisecond, not until all have theirs.
+ */
+static void on_idle(uv_idle_t *idle)
+{
+    struct fanout *f = idle->data;
+    int written = 0;
+    for (size_t seen = 0; seen < f->count && written < CATCH_UP_AT_ONCE; seen++) {
+        f->next_turn = f->next_turn + 1 < f->count ? f->next_turn + 1 : 0;
+        written += client_catch_up(f->clients[f->next_turn]);
+    }
+    if (written == 0)
+        (void)uv_idle_stop(idle);
+}
+
+static void on_backlog(void *ctx)
+{
+    struct fanout *f = ctx;
+    if (f->closed == NULL)
+        (void)uv_idle_start(&f->idle, on_idle);
+}
+
+static void on_hold(uv_timer_t *timer)
+{
+    flush_all(timer->data);
+}
+
+static void on_check(uv_timer_t *timer)
+{
+    struct fanout *f = timer->data;
+    int64_t now_ms = clock_ms();
+    for (size_t i = 0; i < f->count; i++)
+        client_check(f->clients[i], now_ms);
+}
+
+struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera)
+{
+    struct fanout *f = xcalloc(1, sizeof(*f));
+    f->limits = limits;
+    f->ring = frame_ring_new(limits->gop_max_bytes, (int64_t)limits->queue_max_ms * 1000);
+    f->env = (struct client_env){.loop = loop,
+                                 .ring = f->ring,
+                                 .limits = limits,
+                                 .camera = camera,
+                                 .on_closed = on_client_closed,
+                                 .on_backlog = on_backlog,
+                                 .ctx = f};
+    (void)uv_timer_init(loop, &f->hold);
+    (void)uv_timer_init(loop, &f->check);
+    (void)uv_idle_init(loop, &f->idle);
+    f->hold.data = f->check.data = f->idle.data = f;
+    (void)uv_timer_start(&f->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
+    return f;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct fanout *f = handle->data;
+    handle->data = NULL;
+    free_when_done(f);
+}
+
+void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx)
+{
+    fanout->closed = closed;
+    fanout->closed_ctx = ctx;
+    for (size_t i = 0; i < fanout->count; i++)
+        client_close(fanout->clients[i], "the server closes");
+    uv_close((uv_handle_t *)&fanout->hold, on_handle_closed);
+    uv_close((uv_handle_t *)&fanout->check, on_handle_closed);
+    uv_close((uv_handle_t *)&fanout->idle, on_handle_closed);
+}
+
+void fanout_limits_changed(struct fanout *fanout)
+{
+    frame_ring_set_limits(fanout->ring, fanout->limits->gop_max_bytes,
+                          (int64_t)fanout->limits->queue_max_ms * 1000);
+}
+
+/* Can a viewer be answered: are the tracks known, and a frame with a configuration there? */
+static bool ready(const struct fanout *f)
+{
+    return f->has_tracks && frame_ring_newest_dts_us(f->ring) != INT64_MIN;
+}
+
+static void start_client(struct fanout *f, struct client *c)
+{
+    int64_t accepted_us = client_request(c)->accepted_us;
+    client_start(c, f->audio);
+    if (client_get_state(c) == CLIENT_STREAMING)
+        histogram_add(&f->join, clock_us() - accepted_us);
+}
+
+void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request)
+{
+    if (fanout->count == fanout->capacity) {
+        size_t capacity = fanout->capacity == 0 ? 8 : fanout->capacity * 2;
+        struct client **grown = realloc(fanout->clients, capacity * sizeof(struct client *));
+        if (grown == NULL)
+            abort();
+        fanout->clients = grown;
+        fanout->capacity = capacity;
+    }
+    struct client *c = client_open(&fanout->env, fd, request);
+    fanout->clients[fanout->count++] = c;
+    if (fanout->count > FANOUT_FEW)
+        fanout->env.sound_held_us = FANOUT_AUDIO_HOLD_MS * INT64_C(1000);
+    if (ready(fanout))
+        start_client(fanout, c);
+}
+
+void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)
+{
+    if (fanout->has_tracks && (audio == NULL) != (fanout->audio == NULL))
+        fanout_close_streaming(fanout, "the camera's tracks changed");
+    codec_config_unref(&fanout->audio);
+    fanout->audio = audio != NULL ? codec_config_ref(audio) : NULL;
+    fanout->has_tracks = true;
+}
+
+/* What new viewers are told: a camera's frames may contradict what it announced. */
+static void follow_config(struct fanout *f, const struct frame *sound)
+{
+    if (f->audio == NULL || f->audio == sound->config)
+        return;
+    codec_config_unref(&f->audio);
+    f->audio = codec_config_ref(sound->config);
+}
+
+void fanout_push(struct fanout *fanout, struct frame *frame)
+{
+    bool video = frame->track == TRACK_VIDEO;
+    frame_ring_push(fanout->ring, frame);
+    if (!video)
+        follow_config(fanout, frame);
+    if (!video && fanout->env.sound_held_us > 0) {
+        if (!uv_is_active((uv_handle_t *)&fanout->hold))
+            (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
+        return;
+    }
+    for (size_t i = 0; video && i < fanout->count; i++) {
+        if (client_get_state(fanout->clients[i]) == CLIENT_WAITING && fanout->has_tracks)
+            start_client(fanout, fanout->clients[i]);
+    }
+    flush_all(fanout);
+}
+
+void fanout_disconnected(struct fanout *fanout)
+{
+    flush_all(fanout);
+    frame_ring_clear(fanout->ring);
+}
+
+const struct frame_ring *fanout_ring(const struct fanout *fanout)
+{
+    return fanout->ring;
+}
+
+void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
+                         const char *message)
+{
+    for (size_t i = 0; i < fanout->count; i++) {
+        if (client_opened_ms(fanout->clients[i]) < opened_before_ms)
+            client_fail(fanout->clients[i], error, message);
+    }
+}
+
+void fanout_close_streaming(struct fanout *fanout, const char *why)
+{
+    for (size_t i = 0; i < fanout->count; i++) {
+        if (client_get_state(fanout->clients[i]) == CLIENT_STREAMING)
+            client_close(fanout->clients[i], why);
+    }
+}
+
+static size_t count_state(const struct fanout *f, enum client_state state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->count; i++)
+        n += client_get_state(f->clients[i]) == state;
+    return n;
+}
+
+size_t fanout_waiting(const struct fanout *fanout)
+{
+    return count_state(fanout, CLIENT_WAITING);
+}
+
+size_t fanout_streaming(const struct fanout *fanout)
+{
+    return count_state(fanout, CLIENT_STREAMING);
+}
+
+struct fanout_stats fanout_stats(const struct fanout *fanout)
+{
+    struct fanout_stats s = {.bytes_out = fanout->gone.bytes,
+                             .frames_skipped = fanout->gone.frames_skipped,
+                             .gop_overflows = frame_ring_overflows(fanout->ring),
+                             .join = fanout->join};
+    for (size_t i = 0; i < fanout->count; i++) {
+        struct client_totals t = client_totals(fanout->clients[i]);
+        s.bytes_out += t.bytes;
+        s.frames_skipped += t.frames_skipped;
+    }
+    return s;
+}

@@ -1,0 +1,75 @@
+/*
+ * One encoding of a camera's stream on its way to all its viewers: the ring of frames and the
+ * viewers that read it.  Worker, loop thread.
+ *
+ * One write per viewer and video frame: audio waits for the next video frame, for at most
+ * FANOUT_AUDIO_HOLD_MS, unless there are few viewers.  They never hold each other up (client.h has
+ * the bounds of each).
+ */
+#ifndef WORKER_FANOUT_H
+#define WORKER_FANOUT_H
+
+#include "worker/media/frame_ring.h"
+#include "worker/viewers/client.h"
+
+#include <uv.h>
+
+/* Longer than a frame lasts at 25 frames per second: with 20 ms there is a second write for most
+ * frames, which with 1000 viewers costs a fifth more processor time.  Few viewers need not wait:
+ * what is in hand when it is wanted decides how close to the live edge a player can be.  Few are
+ * up to FANOUT_FEW, and down to FANOUT_FEW_AGAIN. */
+#define FANOUT_AUDIO_HOLD_MS 45
+#define FANOUT_FEW 64
+#define FANOUT_FEW_AGAIN 48
+
+struct fanout;
+
+struct fanout_stats {
+    uint64_t bytes_out;
+    uint64_t frames_skipped;
+    uint64_t gop_overflows;
+    struct ipc_histogram join; /* from accepting viewers to their answers */
+};
+
+/**
+ * @param limits  Borrowed; may change, then call fanout_limits_changed().
+ * @param camera  redacted URL, for error bodies.  Borrowed.
+ * @return never NULL.  Caller owns; fanout_close().
+ */
+struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera);
+
+/** Close all viewers and free when the last is gone; then closed() is called. */
+void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx);
+
+void fanout_limits_changed(struct fanout *fanout);
+
+/** A viewer; it waits until there is something to play.  fd is Moved, request copied. */
+void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request);
+
+/**
+ * Tracks are settled: audio is the AAC configuration, or NULL.  Shared: takes a reference.  Viewers
+ * that were told of other tracks are closed: players know no track that comes or goes.
+ */
+void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio);
+
+/** Send a frame.  Moved. */
+void fanout_push(struct fanout *fanout, struct frame *frame);
+
+/** The camera is gone: forget its frames, so that nobody is shown them as if they were live. */
+void fanout_disconnected(struct fanout *fanout);
+
+/** The frames sent last, for snapshots.  Borrowed. */
+const struct frame_ring *fanout_ring(const struct fanout *fanout);
+
+/** Answer all waiting viewers with an error; only those that came before opened_before_ms. */
+void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
+                         const char *message);
+
+/** End the streams of all viewers that are playing. */
+void fanout_close_streaming(struct fanout *fanout, const char *why);
+
+size_t fanout_waiting(const struct fanout *fanout);
+size_t fanout_streaming(const struct fanout *fanout);
+struct fanout_stats fanout_stats(const struct fanout *fanout);
+
+#endif /* WORKER_FANOUT_H */

@@ -1,0 +1,263 @@
+#include "worker/viewers/outputs.h"
+
+#include "common/histogram.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/pictures/snapshot.h"
+#include "worker/transcode/rendition.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum output { OUTPUT_ORIGINAL, OUTPUT_H264, OUTPUT_COUNT };
+
+struct outputs {
+    uv_loop_t *loop;
+    const struct ipc_limits *limits;
+    const char *camera;
+    struct fanout *fanouts[OUTPUT_COUNT];
+    size_t count;                /* of fanouts: OUTPUT_H264 is made when somebody wants it */
+    struct snapshot *snapshot;   /* reads the original's ring */
+    struct rendition *rendition; /* NULL: not transcoding */
+    bool rendition_failed;       /* no decoder or encoder in this libavcodec */
+    bool has_tracks;
+    struct codec_config *audio; /* one reference, or NULL */
+    /* Once closing, when the parts go one by one. */
+    struct fanout_stats final;
+    struct ipc_histogram final_times;
+    unsigned closing; /* what still has to report that it is closed */
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera)
+{
+    struct outputs *o = xcalloc(1, sizeof(*o));
+    o->loop = loop;
+    o->limits = limits;
+    o->camera = camera;
+    o->fanouts[o->count++] = fanout_new(loop, limits, camera);
+    o->snapshot = snapshot_new(loop, fanout_ring(o->fanouts[OUTPUT_ORIGINAL]), limits, camera);
+    return o;
+}
+
+/* --- transcoding ---------------------------------------------------------- */
+
+static void on_rendition_frame(void *ctx, struct frame *frame)
+{
+    struct outputs *o = ctx;
+    fanout_push(o->fanouts[OUTPUT_H264], frame_ref(frame));
+}
+
+/* The encoder starts with what is cached since the key frame, so that a viewer need not wait. */
+static void push_cached(struct outputs *o)
+{
+    const struct frame_ring *ring = fanout_ring(o->fanouts[OUTPUT_ORIGINAL]);
+    uint64_t seq;
+    if (!frame_ring_key(ring, &seq))
+        return;
+    for (; seq < frame_ring_head(ring); seq++)
+        rendition_push(o->rendition, frame_ring_get(ring, seq));
+}
+
+static void start_rendition(struct outputs *o)
+{
+    int rc = rendition_open(o->loop, on_rendition_frame, o, &o->rendition);
+    if (rc == 0) {
+        log_info(NULL, "transcoding to H.264");
+        push_cached(o);
+        return;
+    }
+    log_errorx(NULL, "cannot transcode to H.264: %s", strerrordesc_np(-rc));
+    o->rendition_failed = true;
+}
+
+static void stop_rendition(struct outputs *o, void (*closed)(void *ctx), void *ctx)
+{
+    rendition_close(&o->rendition, closed, ctx);
+    fanout_disconnected(o->fanouts[OUTPUT_H264]);
+}
+
+/* A frame of the camera on its way to the viewers of the H.264 output. */
+static void push_h264(struct outputs *o, struct frame *frame)
+{
+    struct fanout *h264 = o->fanouts[OUTPUT_H264];
+    if (frame->track == TRACK_AUDIO || frame->config->codec == AV_CODEC_ID_H264) {
+        fanout_push(h264, frame_ref(frame));
+    } else if (o->rendition != NULL) {
+        rendition_push(o->rendition, frame);
+    } else if (o->rendition_failed) {
+        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
+                            "the camera sends HEVC, and this server cannot transcode it");
+    } else if (fanout_waiting(h264) + fanout_streaming(h264) > 0) {
+        start_rendition(o); /* the frame is in the ring already */
+    }
+}
+
+void outputs_check(struct outputs *outputs)
+{
+    struct fanout *h264 = outputs->fanouts[OUTPUT_H264];
+    if (outputs->rendition == NULL || fanout_waiting(h264) + fanout_streaming(h264) > 0)
+        return;
+    log_info(NULL, "nobody needs the transcoder any more");
+    stop_rendition(outputs, NULL, NULL);
+}
+
+/* --- all outputs ---------------------------------------------------------- */
+
+static void make_h264(struct outputs *o)
+{
+    struct fanout *h264 = fanout_new(o->loop, o->limits, o->camera);
+    const struct frame_ring *ring = fanout_ring(o->fanouts[OUTPUT_ORIGINAL]);
+    uint64_t seq;
+    o->fanouts[o->count++] = h264;
+    if (o->has_tracks)
+        fanout_set_tracks(h264, o->audio);
+    if (!frame_ring_key(ring, &seq) || frame_ring_get(ring, seq)->config->codec != AV_CODEC_ID_H264)
+        return;
+    for (; seq < frame_ring_head(ring); seq++)
+        fanout_push(h264, frame_ref(frame_ring_get(ring, seq)));
+}
+
+void outputs_add_client(struct outputs *outputs, int *fd, const struct ipc_client *request)
+{
+    if (request->kind != IPC_CLIENT_STREAM) {
+        snapshot_add(outputs->snapshot, fd, request);
+        return;
+    }
+    enum output which = request->allow_h265 != 0 ? OUTPUT_ORIGINAL : OUTPUT_H264;
+    if ((size_t)which >= outputs->count)
+        make_h264(outputs);
+    fanout_add(outputs->fanouts[which], fd, request);
+    if (which == OUTPUT_H264 && outputs->rendition != NULL)
+        rendition_request_key(outputs->rendition);
+}
+
+void outputs_set_tracks(struct outputs *outputs, struct codec_config *audio)
+{
+    codec_config_unref(&outputs->audio);
+    outputs->audio = audio != NULL ? codec_config_ref(audio) : NULL;
+    outputs->has_tracks = true;
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_set_tracks(outputs->fanouts[i], audio);
+}
+
+void outputs_push(struct outputs *outputs, struct frame *frame)
+{
+    struct frame *held = frame_ref(frame);
+    fanout_push(outputs->fanouts[OUTPUT_ORIGINAL], frame);
+    if (outputs->count > OUTPUT_H264)
+        push_h264(outputs, held);
+    if (held->track == TRACK_VIDEO)
+        snapshot_on_frame(outputs->snapshot);
+    frame_unref(&held);
+}
+
+void outputs_disconnected(struct outputs *outputs)
+{
+    if (outputs->rendition != NULL)
+        stop_rendition(outputs, NULL, NULL);
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_disconnected(outputs->fanouts[i]);
+    snapshot_on_disconnect(outputs->snapshot);
+}
+
+void outputs_limits_changed(struct outputs *outputs)
+{
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_limits_changed(outputs->fanouts[i]);
+}
+
+void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enum http_error error,
+                          const char *message)
+{
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_fail_waiting(outputs->fanouts[i], opened_before_ms, error, message);
+    snapshot_fail_waiting(outputs->snapshot, opened_before_ms, error, message);
+}
+
+void outputs_close_streaming(struct outputs *outputs, const char *why)
+{
+    for (size_t i = 0; i < outputs->count; i++)
+        fanout_close_streaming(outputs->fanouts[i], why);
+    snapshot_close_streaming(outputs->snapshot);
+}
+
+size_t outputs_waiting(const struct outputs *outputs)
+{
+    if (outputs->closed != NULL)
+        return 0;
+    size_t n = snapshot_waiting(outputs->snapshot);
+    for (size_t i = 0; i < outputs->count; i++)
+        n += fanout_waiting(outputs->fanouts[i]);
+    return n;
+}
+
+size_t outputs_snapshots(const struct outputs *outputs)
+{
+    return outputs->closed != NULL ? 0 : snapshot_wanted(outputs->snapshot);
+}
+
+size_t outputs_streaming(const struct outputs *outputs)
+{
+    if (outputs->closed != NULL)
+        return 0;
+    size_t n = snapshot_streaming(outputs->snapshot);
+    for (size_t i = 0; i < outputs->count; i++)
+        n += fanout_streaming(outputs->fanouts[i]);
+    return n;
+}
+
+struct fanout_stats outputs_stats(const struct outputs *outputs)
+{
+    if (outputs->closed != NULL)
+        return outputs->final;
+    struct fanout_stats sum = {.bytes_out = snapshot_get_stats(outputs->snapshot).bytes_out};
+    for (size_t i = 0; i < outputs->count; i++) {
+        struct fanout_stats s = fanout_stats(outputs->fanouts[i]);
+        sum.bytes_out += s.bytes_out;
+        sum.frames_skipped += s.frames_skipped;
+        sum.gop_overflows += s.gop_overflows;
+        histogram_merge(&sum.join, &s.join);
+    }
+    return sum;
+}
+
+struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs)
+{
+    if (outputs->closed != NULL)
+        return outputs->final_times;
+    return snapshot_get_stats(outputs->snapshot).times;
+}
+
+/* --- end ------------------------------------------------------------------ */
+
+static void on_part_closed(void *ctx)
+{
+    struct outputs *o = ctx;
+    if (--o->closing > 0)
+        return;
+    codec_config_unref(&o->audio);
+    o->closed(o->closed_ctx);
+    free(o);
+}
+
+void outputs_close(struct outputs *outputs, void (*closed)(void *ctx), void *ctx)
+{
+    outputs->final = outputs_stats(outputs);
+    outputs->final_times = outputs_snapshot_times(outputs);
+    outputs->closed = closed;
+    outputs->closed_ctx = ctx;
+    outputs->closing = 1; /* so that nothing is freed within this function */
+    if (outputs->rendition != NULL) {
+        outputs->closing++;
+        stop_rendition(outputs, on_part_closed, outputs);
+    }
+    outputs->closing++;
+    snapshot_close(outputs->snapshot, on_part_closed, outputs); /* before the ring goes */
+    for (size_t i = 0; i < outputs->count; i++) {
+        outputs->closing++;
+        fanout_close(outputs->fanouts[i], on_part_closed, outputs);
+    }
+    on_part_closed(outputs);
+}

@@ -1,0 +1,279 @@
+#include "worker/viewers/websocket.h"
+
+#include "common/http_reply.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <libavutil/base64.h>
+#include <libavutil/mem.h>
+#include <libavutil/sha.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_LEN 24 /* 16 bytes in Base64 */
+#define SHA1_LEN 20
+#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+#define FIN 0x80
+#define RSV 0x70
+#define MASKED 0x80
+#define IS_CONTROL 0x08
+
+enum opcode { OP_CONTINUATION, OP_TEXT, OP_BINARY, OP_CLOSE = 8, OP_PING, OP_PONG };
+
+static void put_be16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+}
+
+static uint64_t get_be(const uint8_t *p, size_t len)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < len; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+int websocket_accept(const char *key, char accept[WEBSOCKET_ACCEPT_MAX])
+{
+    uint8_t nonce[16], digest[SHA1_LEN];
+
+    /* av_base64_decode() takes more than the alphabet of RFC 4648 section 4 in odd places. */
+    if (strlen(key) != KEY_LEN || strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                              "0123456789+/") != KEY_LEN - 2)
+        return -EINVAL;
+    if (av_base64_decode(nonce, key, sizeof(nonce)) != (int)sizeof(nonce))
+        return -EINVAL;
+
+    struct AVSHA *sha = av_sha_alloc();
+    if (sha == NULL)
+        return -ENOMEM;
+    (void)av_sha_init(sha, 160);
+    av_sha_update(sha, (const uint8_t *)key, KEY_LEN);
+    av_sha_update(sha, (const uint8_t *)GUID, sizeof(GUID) - 1);
+    av_sha_final(sha, digest);
+    av_free(sha);
+    (void)av_base64_encode(accept, WEBSOCKET_ACCEPT_MAX, digest, SHA1_LEN);
+    return 0;
+}
+
+/* RFC 9110 section 5.6.2. */
+static size_t token_len(const char *s)
+{
+    return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                     "!#$%&'*+-.^_`|~");
+}
+
+int websocket_handshake(char *buf, const char *key, const char *protocol, const char *origin)
+{
+    char accept[WEBSOCKET_ACCEPT_MAX];
+    int rc = websocket_accept(key, accept);
+    if (rc != 0)
+        return rc;
+
+    char headers[512];
+    int protocol_len = protocol == NULL ? 0 : (int)token_len(protocol);
+    int len = snprintf(headers, sizeof(headers),
+                       "Upgrade: websocket\r\n"
+                       "Sec-WebSocket-Accept: %s\r\n"
+                       "%s%.*s%s",
+                       accept, protocol_len > 0 ? "Sec-WebSocket-Protocol: " : "", protocol_len,
+                       protocol_len > 0 ? protocol : "", protocol_len > 0 ? "\r\n" : "");
+    if (len >= (int)sizeof(headers))
+        return -EINVAL;
+    return (int)http_reply_head(buf, 101, origin, headers);
+}
+
+size_t websocket_binary_header(uint8_t buf[WEBSOCKET_HEADER_MAX], uint64_t payload_len)
+{
+    buf[0] = FIN | OP_BINARY;
+    if (payload_len <= WEBSOCKET_CONTROL_MAX) {
+        buf[1] = (uint8_t)payload_len;
+        return 2;
+    }
+    if (payload_len <= UINT16_MAX) {
+        buf[1] = 126;
+        put_be16(buf + 2, (uint16_t)payload_len);
+        return 4;
+    }
+    buf[1] = 127;
+    for (unsigned i = 0; i < 8; i++)
+        buf[2 + i] = (uint8_t)(payload_len >> (56 - 8 * i));
+    return 10;
+}
+
+size_t websocket_close_frame(uint8_t buf[WEBSOCKET_CLOSE_FRAME_LEN], uint16_t code)
+{
+    buf[0] = FIN | OP_CLOSE;
+    if (code == WEBSOCKET_NO_STATUS) {
+        buf[1] = 0;
+        return 2;
+    }
+    buf[1] = 2;
+    put_be16(buf + 2, code);
+    return WEBSOCKET_CLOSE_FRAME_LEN;
+}
+
+size_t websocket_pong_frame(uint8_t buf[WEBSOCKET_PONG_FRAME_MAX], const uint8_t *payload,
+                            size_t payload_len)
+{
+    assert(payload_len <= WEBSOCKET_CONTROL_MAX);
+    buf[0] = FIN | OP_PONG;
+    buf[1] = (uint8_t)payload_len;
+    if (payload_len > 0)
+        memcpy(buf + 2, payload, payload_len);
+    return 2 + payload_len;
+}
+
+/* Bytes of the length field that follow the second byte. */
+static size_t extended_len(uint8_t second)
+{
+    unsigned len7 = second & 0x7f;
+    return len7 == 127 ? 8 : len7 == 126 ? 2 : 0;
+}
+
+static size_t head_want(const struct websocket_parser *p)
+{
+    return p->head_len < 2 ? 2 : 2 + extended_len(p->head[1]) + 4;
+}
+
+/* Judge the first two bytes as soon as they are there.  Returns 0 or the code to close with. */
+static uint16_t check_start(const struct websocket_parser *p)
+{
+    uint8_t first = p->head[0], second = p->head[1];
+
+    if ((first & RSV) != 0 || (second & MASKED) == 0)
+        return WEBSOCKET_PROTOCOL_ERROR;
+    switch ((enum opcode)(first & 0x0f)) {
+    case OP_CONTINUATION:
+        return p->in_message ? 0 : WEBSOCKET_PROTOCOL_ERROR;
+    case OP_TEXT:
+    case OP_BINARY:
+        return p->in_message ? WEBSOCKET_PROTOCOL_ERROR : 0;
+    case OP_CLOSE:
+    case OP_PING:
+    case OP_PONG: {
+        bool ok = (first & FIN) != 0 && (second & 0x7f) <= WEBSOCKET_CONTROL_MAX;
+        return ok ? 0 : WEBSOCKET_PROTOCOL_ERROR;
+    }
+    default:
+        return WEBSOCKET_PROTOCOL_ERROR;
+    }
+}
+
+/* The header is complete.  Returns 0 or the code to close with. */
+static uint16_t begin_payload(struct websocket_parser *p)
+{
+    size_t extended = extended_len(p->head[1]);
+    uint64_t len = extended == 0 ? p->head[1] & 0x7f : get_be(p->head + 2, extended);
+
+    /* The shortest form is a must, and the top bit of the long one is 0. */
+    if ((extended == 2 && len <= WEBSOCKET_CONTROL_MAX) ||
+        (extended == 8 && (len <= UINT16_MAX || len > INT64_MAX)))
+        return WEBSOCKET_PROTOCOL_ERROR;
+    p->in_payload = true;
+    p->payload_len = len;
+    p->payload_seen = 0;
+    p->control_len = 0;
+    if ((p->head[0] & IS_CONTROL) == 0) {
+        if ((p->head[0] & 0x0f) != OP_CONTINUATION)
+            p->message_len = 0;
+        if (len > WEBSOCKET_MESSAGE_MAX - p->message_len)
+            return WEBSOCKET_TOO_BIG;
+        p->message_len += len;
+        p->in_message = (p->head[0] & FIN) == 0;
+    }
+    return 0;
+}
+
+/* Codes that a peer may send, sections 7.4.1 and 7.4.2. */
+static bool close_code_ok(uint16_t code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+           (code >= 3000 && code <= 4999);
+}
+
+static void end_control(const struct websocket_parser *p, struct websocket_event *event)
+{
+    if ((p->head[0] & 0x0f) == OP_PING) {
+        event->kind = WEBSOCKET_EVENT_PING;
+        event->payload_len = p->control_len;
+        memcpy(event->payload, p->control, p->control_len);
+    } else if ((p->head[0] & 0x0f) == OP_CLOSE) {
+        event->kind = WEBSOCKET_EVENT_CLOSE;
+        event->code = WEBSOCKET_NO_STATUS;
+        if (p->control_len == 0)
+            return;
+        event->code = p->control_len == 1 ? 0 : (uint16_t)get_be(p->control, 2);
+        if (!close_code_ok(event->code)) {
+            event->kind = WEBSOCKET_EVENT_ERROR;
+            event->code = WEBSOCKET_PROTOCOL_ERROR;
+        }
+    }
+}
+
+/* Take header bytes.  Returns how many; a code goes to *code. */
+static size_t parse_head(struct websocket_parser *p, const uint8_t *data, size_t len,
+                         uint16_t *code)
+{
+    size_t n = 0;
+
+    while (n < len && !p->in_payload && *code == 0) {
+        p->head[p->head_len++] = data[n++];
+        if (p->head_len == 2)
+            *code = check_start(p);
+        else if (p->head_len == head_want(p))
+            *code = begin_payload(p);
+    }
+    return n;
+}
+
+static size_t parse_payload(struct websocket_parser *p, const uint8_t *data, size_t len)
+{
+    uint64_t left = p->payload_len - p->payload_seen;
+    size_t n = left < len ? (size_t)left : len;
+
+    if ((p->head[0] & IS_CONTROL) != 0) {
+        const uint8_t *mask = p->head + 2 + extended_len(p->head[1]);
+        for (size_t i = 0; i < n; i++) {
+            p->control[p->control_len] = data[i] ^ mask[p->control_len & 3];
+            p->control_len++;
+        }
+    }
+    p->payload_seen += n;
+    return n;
+}
+
+size_t websocket_parse(struct websocket_parser *parser, const uint8_t *data, size_t len,
+                       struct websocket_event *event)
+{
+    struct websocket_parser *p = parser;
+    uint16_t code = 0;
+    size_t n = 0;
+
+    event->kind = WEBSOCKET_EVENT_NONE;
+    event->code = 0;
+    event->payload_len = 0;
+    if (p->closed)
+        return len;
+    while (event->kind == WEBSOCKET_EVENT_NONE) {
+        n += parse_head(p, data + n, len - n, &code);
+        if (code != 0) {
+            event->kind = WEBSOCKET_EVENT_ERROR;
+            event->code = code;
+            break;
+        }
+        if (!p->in_payload)
+            break;
+        n += parse_payload(p, data + n, len - n);
+        if (p->payload_seen < p->payload_len)
+            break;
+        if ((p->head[0] & IS_CONTROL) != 0)
+            end_control(p, event);
+        p->in_payload = false;
+        p->head_len = 0;
+    }
+    p->closed = event->kind == WEBSOCKET_EVENT_CLOSE || event->kind == WEBSOCKET_EVENT_ERROR;
+    return n;
+}
