@@ -103,7 +103,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check unit asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall deb clean FORCE sample-cameras tools
+.PHONY: all check unit unit-build asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall deb clean FORCE sample-cameras tools
 
 all: $(BINS)
 
@@ -202,7 +202,8 @@ tools: $(TOOL_BIN)
 
 # --- checks -------------------------------------------------------------
 unit: export TSAN_OPTIONS := suppressions=test/tsan.supp
-unit: $(UNIT_BIN)
+unit-build: $(UNIT_BIN)
+unit: unit-build
 	@bad=0; for t in $(UNIT_BIN); do timeout 120 $$t || { echo "FAILED: $$t"; bad=1; }; done; exit $$bad
 
 fuzz-replay: $(FUZZ_BIN)
