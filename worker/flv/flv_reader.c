@@ -1,5 +1,6 @@
 #include "worker/flv/flv_reader.h"
 
+#include "common/bytes.h"
 #include "common/xalloc.h"
 #include "worker/flv/flv_script.h"
 #include "worker/flv/flv_tag.h"
@@ -383,11 +384,6 @@ static bool is_tag_header(const uint8_t *p)
     return flv_tag_read_header(p, &tag) && tag.len <= FLV_READER_TAG_MAX;
 }
 
-static uint32_t get_u32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 /* E.2.  Returns 1 if done, 0 if more bytes are needed. */
 static int take_file_header(struct flv_reader *r)
 {
@@ -395,7 +391,7 @@ static int take_file_header(struct flv_reader *r)
     size_t left = r->in.len - r->consumed;
     if (left < FILE_HEADER_BYTES)
         return 0;
-    uint32_t data_offset = get_u32(p + 5);
+    uint32_t data_offset = bytes_get32(p + 5);
     if (memcmp(p, "FLV", 3) != 0 || data_offset < FILE_HEADER_BYTES ||
         data_offset > DATA_OFFSET_MAX)
         return -EPROTO;
@@ -438,7 +434,7 @@ static int find_tag(struct flv_reader *r)
             size_t size = FLV_TAG_HEADER_BYTES + tag.len;
             if (r->in.len - r->consumed < size + PREVIOUS_TAG_SIZE_BYTES)
                 return 0;
-            if (get_u32(p + size) == size) {
+            if (bytes_get32(p + size) == size) {
                 r->framing = FRAMING_TAGS;
                 return 1;
             }

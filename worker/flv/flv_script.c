@@ -1,5 +1,7 @@
 #include "worker/flv/flv_script.h"
 
+#include "common/bytes.h"
+
 #include <string.h>
 
 #define DEPTH_MAX 8
@@ -45,13 +47,9 @@ static const uint8_t *take(struct amf *a, size_t len)
     return p;
 }
 
-static uint32_t take_number(struct amf *a, size_t bytes)
+static uint32_t take_number(struct amf *a, unsigned bytes)
 {
-    const uint8_t *p = take(a, bytes);
-    uint32_t v = 0;
-    for (size_t i = 0; i < bytes; i++)
-        v = v << 8 | p[i];
-    return v;
+    return (uint32_t)bytes_get(take(a, bytes), bytes);
 }
 
 static struct text take_string(struct amf *a)

@@ -1,5 +1,6 @@
 #include "worker/flv/flv_tag.h"
 
+#include "common/bytes.h"
 #include "worker/video/nal.h"
 
 #include <errno.h>
@@ -13,29 +14,19 @@ enum { EX_SEQUENCE_START = 0, EX_CODED_FRAMES = 1, EX_SEQUENCE_END = 2, EX_CODED
 #define FOURCC_HVC1 0x68766331u
 #define FOURCC_AVC1 0x61766331u
 
-static uint32_t get_u24(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-}
-
-static uint32_t get_u32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | get_u24(p + 1);
-}
-
 bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag)
 {
     tag->type = p[0]; /* with the Filter bit, which is 0 where the body is not encrypted */
-    tag->len = get_u24(p + 1);
-    tag->ts_ms = (uint32_t)p[7] << 24 | get_u24(p + 4);
+    tag->len = bytes_get24(p + 1);
+    tag->ts_ms = (uint32_t)p[7] << 24 | bytes_get24(p + 4);
     tag->data = p + FLV_TAG_HEADER_BYTES;
     return (p[0] == FLV_TAG_AUDIO || p[0] == FLV_TAG_VIDEO || p[0] == FLV_TAG_SCRIPT) &&
-           get_u24(p + 8) == 0; /* StreamID */
+           bytes_get24(p + 8) == 0; /* StreamID */
 }
 
 static int32_t get_s24(const uint8_t *p)
 {
-    return (int32_t)(get_u24(p) ^ 0x800000u) - 0x800000;
+    return (int32_t)(bytes_get24(p) ^ 0x800000u) - 0x800000;
 }
 
 /* Enhanced RTMP v1, ExVideoTagHeader.  Returns -ENOTSUP for codecs that are not ours. */
@@ -45,7 +36,7 @@ static int read_ex_video(const struct flv_tag *tag, struct flv_unit *unit)
     size_t head = packet_type == EX_CODED_FRAMES ? 8 : 5;
     if (tag->len < head || packet_type > EX_CODED_FRAMES_X)
         return 0; /* metadata and what later versions add */
-    uint32_t fourcc = get_u32(tag->data + 1);
+    uint32_t fourcc = bytes_get32(tag->data + 1);
     if (fourcc != FOURCC_HVC1 && fourcc != FOURCC_AVC1)
         return -ENOTSUP;
     if (packet_type == EX_SEQUENCE_END)

@@ -1,6 +1,7 @@
 /* See picture_decoder.h.  AVERROR codes stay in here. */
 #include "worker/pictures/picture_decoder.h"
 
+#include "common/bytes.h"
 #include "common/xalloc.h"
 #include "worker/media/av_util.h"
 
@@ -174,7 +175,7 @@ static int fill_packet(struct picture_decoder *d, const struct frame *frame)
     d->whole_start = false;
     while (frame->len - pos > 4) {
         const uint8_t *p = frame->data + pos;
-        size_t len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+        size_t len = bytes_get32(p);
         if (len == 0 || len > frame->len - pos - 4)
             return -EAGAIN; /* not whole */
         if (nal_wanted(d, p + 4, len)) {

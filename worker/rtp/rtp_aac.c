@@ -1,5 +1,7 @@
 #include "worker/rtp/rtp_aac.h"
 
+#include "common/bytes.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -31,14 +33,14 @@ size_t rtp_aac_read(struct rtp_aac_frame *frames, const uint8_t *payload, size_t
 {
     if (len < HEADERS_LENGTH_BYTES + HEADER_BYTES)
         return 0;
-    size_t bits = (size_t)payload[0] << 8 | payload[1];
+    size_t bits = bytes_get16(payload);
     size_t count = bits / 8 / HEADER_BYTES;
     size_t at = HEADERS_LENGTH_BYTES + count * HEADER_BYTES;
     if (bits % (size_t)(8 * HEADER_BYTES) != 0 || count > RTP_AAC_FRAMES_MAX || at > len)
         return 0;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *header = payload + HEADERS_LENGTH_BYTES + i * HEADER_BYTES;
-        size_t size = ((size_t)header[0] << 8 | header[1]) >> INDEX_BITS;
+        size_t size = (size_t)bytes_get16(header) >> INDEX_BITS;
         if (size == 0 || size > len - at)
             return 0;
         frames[i] = (struct rtp_aac_frame){payload + at, size};

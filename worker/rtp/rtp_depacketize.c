@@ -1,5 +1,6 @@
 #include "worker/rtp/rtp_depacketize.h"
 
+#include "common/bytes.h"
 #include "common/xalloc.h"
 #include "worker/rtp/rtp_aac.h"
 #include "worker/rtp/rtp_nal.h"
@@ -281,12 +282,9 @@ static void prepare(struct rtp_depacketizer *d, const struct rtp_packet *packet)
     d->sequence++;
     p[0] = 0x80;
     p[1] = (uint8_t)((packet->marker ? 0x80 : 0) | d->payload_type);
-    p[2] = (uint8_t)(d->sequence >> 8);
-    p[3] = (uint8_t)d->sequence;
-    for (int i = 0; i < 4; i++) {
-        p[4 + i] = (uint8_t)(packet->timestamp >> (24 - 8 * i));
-        p[8 + i] = (uint8_t)(packet->ssrc >> (24 - 8 * i));
-    }
+    bytes_put16(p + 2, d->sequence);
+    bytes_put32(p + 4, packet->timestamp);
+    bytes_put32(p + 8, packet->ssrc);
     memcpy(p + RTP_HEADER_BYTES, packet->payload, len);
     d->input = p;
     d->input_len = RTP_HEADER_BYTES + len;

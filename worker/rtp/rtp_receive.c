@@ -1,5 +1,6 @@
 #include "worker/rtp/rtp_receive.h"
 
+#include "common/bytes.h"
 #include "common/xalloc.h"
 
 #include <errno.h>
@@ -62,24 +63,6 @@ struct rtp_receiver {
     struct rtp_stats stats;
 };
 
-static uint32_t read_be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint16_t read_be16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void write_be32(uint8_t *p, uint32_t value)
-{
-    p[0] = (uint8_t)(value >> 24);
-    p[1] = (uint8_t)(value >> 16);
-    p[2] = (uint8_t)(value >> 8);
-    p[3] = (uint8_t)value;
-}
-
 int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
 {
     if (len < RTP_HEADER_BYTES || (data[0] & 0xC0) != 0x80)
@@ -89,7 +72,7 @@ int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
     if ((data[0] & 0x10) != 0) {
         if (start + 4 > len)
             return -EPROTO;
-        start += 4 + (size_t)read_be16(data + start + 2) * 4;
+        start += 4 + (size_t)bytes_get16(data + start + 2) * 4;
     }
     if (start > end)
         return -EPROTO;
@@ -100,9 +83,9 @@ int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
     }
     packet->payload_type = data[1] & 0x7F;
     packet->marker = (data[1] & 0x80) != 0;
-    packet->sequence = read_be16(data + 2);
-    packet->timestamp = read_be32(data + 4);
-    packet->ssrc = read_be32(data + 8);
+    packet->sequence = bytes_get16(data + 2);
+    packet->timestamp = bytes_get32(data + 4);
+    packet->ssrc = bytes_get32(data + 8);
     packet->payload = data + start;
     packet->payload_len = end - start;
     return 0;
@@ -341,16 +324,16 @@ bool rtp_receiver_rtcp(struct rtp_receiver *receiver, const uint8_t *data, size_
     bool found = false;
     *bye = false;
     while (len >= 8 && (data[0] & 0xC0) == 0x80) {
-        size_t size = ((size_t)read_be16(data + 2) + 1) * 4;
+        size_t size = ((size_t)bytes_get16(data + 2) + 1) * 4;
         if (size > len || size < 8)
             break;
-        uint32_t ssrc = read_be32(data + 4);
+        uint32_t ssrc = bytes_get32(data + 4);
         /* Others are another stream's, or made up. */
         bool ours = !r->started || ssrc == r->ssrc;
         if (data[1] == RTCP_SENDER_REPORT && size >= 28 && ours) {
             report->ssrc = ssrc;
-            report->ntp = (uint64_t)read_be32(data + 8) << 32 | read_be32(data + 12);
-            report->timestamp = read_be32(data + 16);
+            report->ntp = (uint64_t)bytes_get32(data + 8) << 32 | bytes_get32(data + 12);
+            report->timestamp = bytes_get32(data + 16);
             r->sr_middle = (uint32_t)(report->ntp >> 16);
             r->sr_received_us = now_us;
             found = true;
@@ -385,20 +368,20 @@ size_t rtp_receiver_report(struct rtp_receiver *receiver, int64_t now_us, uint8_
     buf[0] = 0x81; /* version 2, one report block */
     buf[1] = RTCP_RECEIVER_REPORT;
     buf[3] = 7; /* length in words minus one */
-    write_be32(buf + 4, OWN_SSRC);
-    write_be32(buf + 8, r->ssrc);
-    write_be32(buf + 12, (fraction > 255 ? 255 : fraction) << 24 | ((uint32_t)lost & 0xFFFFFF));
-    write_be32(buf + 16, highest);
-    write_be32(buf + 20, r->jitter >> 4);
+    bytes_put32(buf + 4, OWN_SSRC);
+    bytes_put32(buf + 8, r->ssrc);
+    bytes_put32(buf + 12, (fraction > 255 ? 255 : fraction) << 24 | ((uint32_t)lost & 0xFFFFFF));
+    bytes_put32(buf + 16, highest);
+    bytes_put32(buf + 20, r->jitter >> 4);
     if (r->sr_received_us != 0) {
-        write_be32(buf + 24, r->sr_middle);
-        write_be32(buf + 28, (uint32_t)((now_us - r->sr_received_us) * 65536 / 1000000));
+        bytes_put32(buf + 24, r->sr_middle);
+        bytes_put32(buf + 28, (uint32_t)((now_us - r->sr_received_us) * 65536 / 1000000));
     }
     static const char cname[] = "cam-httpflv";
     uint8_t *sdes = buf + 32;
     sdes[0] = 0x81;
     sdes[1] = RTCP_DESCRIPTION;
-    write_be32(sdes + 4, OWN_SSRC);
+    bytes_put32(sdes + 4, OWN_SSRC);
     sdes[8] = 1; /* CNAME */
     sdes[9] = sizeof(cname) - 1;
     memcpy(sdes + 10, cname, sizeof(cname) - 1);

@@ -1,5 +1,7 @@
 #include "worker/rtsp/rtsp_message.h"
 
+#include "common/bytes.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +81,7 @@ static int frame_begins(const struct rtsp_reader *reader, const uint8_t *p, size
 {
     if (len < FRAME_HEAD_BYTES + 2)
         return 0;
-    size_t payload = (size_t)p[2] << 8 | p[3];
+    size_t payload = bytes_get16(p + 2);
     if (payload < FRAME_PAYLOAD_MIN || (p[4] & 0xC0) != 0x80)
         return -1;
     int type = p[5] & 0x7F;
@@ -203,7 +205,7 @@ static int next_frame(struct rtsp_reader *reader, struct rtsp_message *m)
     size_t len = reader->end - reader->start;
     if (len < FRAME_HEAD_BYTES)
         return 0;
-    size_t payload = (size_t)p[2] << 8 | p[3];
+    size_t payload = bytes_get16(p + 2);
     if (len < FRAME_HEAD_BYTES + payload)
         return 0;
     m->item = RTSP_ITEM_FRAME;

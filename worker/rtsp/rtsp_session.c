@@ -1,5 +1,6 @@
 #include "worker/rtsp/rtsp_session_private.h"
 
+#include "common/bytes.h"
 #include "common/xalloc.h"
 
 #include <assert.h>
@@ -344,8 +345,8 @@ void rtsp_session_sent(struct rtsp_session *session, size_t len)
 void rtsp_session_send_rtcp(struct rtsp_session *session, enum track track, const uint8_t *data,
                             size_t len)
 {
-    const uint8_t head[4] = {'$', session->tracks[track].channels[1], (uint8_t)(len >> 8),
-                             (uint8_t)len};
+    uint8_t head[4] = {'$', session->tracks[track].channels[1]};
+    bytes_put16(head + 2, (uint32_t)len);
     if (session->udp || sizeof(session->output) - session->output_len < sizeof(head) + len)
         return;
     (void)put(session, head, sizeof(head));

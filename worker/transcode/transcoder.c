@@ -1,5 +1,6 @@
 #include "worker/transcode/transcoder.h"
 
+#include "common/bytes.h"
 #include "common/clock.h"
 
 #include "common/log.h"
@@ -146,10 +147,7 @@ static int emit_coded(struct transcoder *t)
     if (frame == NULL)
         return -ENOMEM;
     for (uint8_t *to = frame->data; nal_next_annex_b(&cursor, &nal); to += nal.len) {
-        *to++ = (uint8_t)(nal.len >> 24);
-        *to++ = (uint8_t)(nal.len >> 16);
-        *to++ = (uint8_t)(nal.len >> 8);
-        *to++ = (uint8_t)nal.len;
+        to = bytes_put32(to, (uint32_t)nal.len);
         memcpy(to, nal.data, nal.len);
     }
     frame->key = (t->coded->flags & AV_PKT_FLAG_KEY) != 0;

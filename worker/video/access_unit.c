@@ -1,5 +1,6 @@
 #include "worker/video/access_unit.h"
 
+#include "common/bytes.h"
 #include "common/xalloc.h"
 #include "worker/video/parameter_sets.h"
 
@@ -207,10 +208,7 @@ static void keep_parameter_sets(struct access_unit *au, const struct nal *slice)
 
 static uint8_t *put_nal(uint8_t *p, const uint8_t *data, size_t len)
 {
-    *p++ = (uint8_t)(len >> 24);
-    *p++ = (uint8_t)(len >> 16);
-    *p++ = (uint8_t)(len >> 8);
-    *p++ = (uint8_t)len;
+    p = bytes_put32(p, (uint32_t)len);
     memcpy(p, data, len);
     return p + len;
 }

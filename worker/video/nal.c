@@ -1,5 +1,7 @@
 #include "worker/video/nal.h"
 
+#include "common/bytes.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -48,9 +50,7 @@ int nal_next_length(struct nal_cursor *cursor, unsigned length_size, struct nal 
     if (left < length_size)
         return -EINVAL;
 
-    size_t len = 0;
-    for (unsigned i = 0; i < length_size; i++)
-        len = len << 8 | cursor->pos[i];
+    size_t len = (size_t)bytes_get(cursor->pos, length_size);
     if (len > left - length_size)
         return -EINVAL;
     nal->data = cursor->pos + length_size;

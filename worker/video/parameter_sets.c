@@ -1,5 +1,6 @@
 #include "worker/video/parameter_sets.h"
 
+#include "common/bytes.h"
 #include "worker/video/sps.h"
 
 #include <assert.h>
@@ -128,7 +129,7 @@ static void add_hvcc(struct parameter_sets *sets, const uint8_t *data, size_t le
     for (unsigned arrays = data[22]; arrays > 0; arrays--) {
         if (cursor.end - cursor.pos < 3)
             return;
-        unsigned count = (unsigned)cursor.pos[1] << 8 | cursor.pos[2];
+        unsigned count = bytes_get16(cursor.pos + 1);
         cursor.pos += 3;
         if (!add_array(sets, &cursor, count))
             return;
@@ -287,8 +288,7 @@ static uint8_t *put_sets(uint8_t *p, const struct parameter_sets *sets, const st
         const struct parameter_set *s = &sets->set[i];
         if (s->kind != kind || !is_active(active, s))
             continue;
-        *p++ = (uint8_t)(s->len >> 8);
-        *p++ = (uint8_t)s->len;
+        p = bytes_put16(p, (uint32_t)s->len);
         memcpy(p, s->data, s->len);
         p += s->len;
         ++*count;
@@ -341,9 +341,7 @@ static size_t put_hvcc(uint8_t *out, const struct parameter_sets *sets, const st
         unsigned count;
         uint8_t *head = p;
         p = put_sets(p + 3, sets, active, kind, &count);
-        head[0] = types[kind];
-        head[1] = (uint8_t)(count >> 8);
-        head[2] = (uint8_t)count;
+        bytes_put16(bytes_put8(head, types[kind]), count);
     }
     return (size_t)(p - out);
 }

@@ -1,5 +1,7 @@
 #include "worker/viewers/flv.h"
 
+#include "common/bytes.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -20,34 +22,13 @@ enum { EX_SEQUENCE_START = 0, EX_CODED_FRAMES = 1 };
 
 #define TAG_HEADER_BYTES 11
 
-static uint8_t *put_u8(uint8_t *p, unsigned v)
-{
-    *p = (uint8_t)v;
-    return p + 1;
-}
-
-static uint8_t *put_u16(uint8_t *p, unsigned v)
-{
-    return put_u8(put_u8(p, v >> 8), v);
-}
-
-static uint8_t *put_u24(uint8_t *p, uint32_t v)
-{
-    return put_u16(put_u8(p, v >> 16), v);
-}
-
-static uint8_t *put_u32(uint8_t *p, uint32_t v)
-{
-    return put_u24(put_u8(p, v >> 24), v);
-}
-
 static uint8_t *put_tag_header(uint8_t *p, unsigned type, size_t data_size, uint32_t ts_ms)
 {
-    p = put_u8(p, type);
-    p = put_u24(p, (uint32_t)data_size);
-    p = put_u24(p, ts_ms);
-    p = put_u8(p, ts_ms >> 24); /* TimestampExtended */
-    return put_u24(p, 0);       /* StreamID */
+    p = bytes_put8(p, type);
+    p = bytes_put24(p, (uint32_t)data_size);
+    p = bytes_put24(p, ts_ms);
+    p = bytes_put8(p, ts_ms >> 24); /* TimestampExtended */
+    return bytes_put24(p, 0);       /* StreamID */
 }
 
 void flv_header(uint8_t *out, bool video, bool audio)
@@ -66,7 +47,7 @@ struct amf_array {
 static void amf_key(struct amf_array *a, const char *key)
 {
     size_t len = strlen(key);
-    a->pos = put_u16(a->pos, (unsigned)len);
+    a->pos = bytes_put16(a->pos, (unsigned)len);
     memcpy(a->pos, key, len);
     a->pos += len;
     a->count++;
@@ -77,16 +58,15 @@ static void amf_number(struct amf_array *a, const char *key, double value)
     uint64_t bits;
     memcpy(&bits, &value, sizeof(bits));
     amf_key(a, key);
-    a->pos = put_u8(a->pos, 0);
-    a->pos = put_u32(a->pos, (uint32_t)(bits >> 32));
-    a->pos = put_u32(a->pos, (uint32_t)bits);
+    a->pos = bytes_put8(a->pos, 0);
+    a->pos = bytes_put64(a->pos, bits);
 }
 
 static void amf_boolean(struct amf_array *a, const char *key, bool value)
 {
     amf_key(a, key);
-    a->pos = put_u8(a->pos, 1);
-    a->pos = put_u8(a->pos, value);
+    a->pos = bytes_put8(a->pos, 1);
+    a->pos = bytes_put8(a->pos, value);
 }
 
 static double video_codec_id(const struct codec_config *video, enum flv_dialect dialect)
@@ -101,11 +81,11 @@ size_t flv_metadata(uint8_t *out, const struct codec_config *video,
 {
     static const char name[] = "onMetaData";
     uint8_t *p = out + TAG_HEADER_BYTES;
-    p = put_u8(p, 2); /* string */
-    p = put_u16(p, sizeof(name) - 1);
+    p = bytes_put8(p, 2); /* string */
+    p = bytes_put16(p, sizeof(name) - 1);
     memcpy(p, name, sizeof(name) - 1);
     p += sizeof(name) - 1;
-    p = put_u8(p, 8); /* ECMA array */
+    p = bytes_put8(p, 8); /* ECMA array */
     uint8_t *count = p;
 
     struct amf_array a = {.pos = p + 4};
@@ -124,12 +104,12 @@ size_t flv_metadata(uint8_t *out, const struct codec_config *video,
         amf_number(&a, "audiosamplesize", 16);
         amf_boolean(&a, "stereo", audio->channels > 1);
     }
-    (void)put_u32(count, a.count);
-    p = put_u24(a.pos, 9); /* empty key and object end marker */
+    bytes_put32(count, a.count);
+    p = bytes_put24(a.pos, 9); /* empty key and object end marker */
 
     size_t tag_size = (size_t)(p - out);
     (void)put_tag_header(out, TAG_SCRIPT, tag_size - TAG_HEADER_BYTES, 0);
-    p = put_u32(p, (uint32_t)tag_size);
+    p = bytes_put32(p, (uint32_t)tag_size);
     assert(p <= out + FLV_METADATA_MAX);
     return (size_t)(p - out);
 }
@@ -142,24 +122,25 @@ static uint8_t *put_codec_header(uint8_t *p, enum AVCodecID codec, enum flv_dial
 
     switch (codec) {
     case AV_CODEC_ID_AAC:
-        p = put_u8(p, AAC_TAG_HEADER);
-        return put_u8(p, sequence_header ? AAC_SEQUENCE_HEADER : AAC_RAW);
+        p = bytes_put8(p, AAC_TAG_HEADER);
+        return bytes_put8(p, sequence_header ? AAC_SEQUENCE_HEADER : AAC_RAW);
     case AV_CODEC_ID_HEVC:
         if (dialect == FLV_HEVC_ENHANCED) {
-            p = put_u8(p, EX_HEADER | frame_type |
-                              (unsigned)(sequence_header ? EX_SEQUENCE_START : EX_CODED_FRAMES));
-            p = put_u32(p, FOURCC_HVC1);
-            return sequence_header ? p : put_u24(p, (uint32_t)cts_ms);
+            p = bytes_put8(p,
+                           EX_HEADER | frame_type |
+                               (unsigned)(sequence_header ? EX_SEQUENCE_START : EX_CODED_FRAMES));
+            p = bytes_put32(p, FOURCC_HVC1);
+            return sequence_header ? p : bytes_put24(p, (uint32_t)cts_ms);
         }
-        p = put_u8(p, frame_type | CODEC_HEVC);
+        p = bytes_put8(p, frame_type | CODEC_HEVC);
         break;
     default:
         assert(codec == AV_CODEC_ID_H264);
-        p = put_u8(p, frame_type | CODEC_AVC);
+        p = bytes_put8(p, frame_type | CODEC_AVC);
         break;
     }
-    p = put_u8(p, sequence_header ? AVC_SEQUENCE_HEADER : AVC_NALU);
-    return put_u24(p, (uint32_t)cts_ms);
+    p = bytes_put8(p, sequence_header ? AVC_SEQUENCE_HEADER : AVC_NALU);
+    return bytes_put24(p, (uint32_t)cts_ms);
 }
 
 static unsigned tag_type(const struct codec_config *config)
@@ -183,7 +164,7 @@ size_t flv_config(uint8_t *out, const struct codec_config *config, enum flv_dial
     uint8_t *p = put_tag_header(out, tag_type(config), tag_size - TAG_HEADER_BYTES, ts_ms);
     p = put_codec_header(p, config->codec, dialect, true, true, 0);
     memcpy(p, config->record, config->record_len);
-    p = put_u32(p + config->record_len, (uint32_t)tag_size);
+    p = bytes_put32(p + config->record_len, (uint32_t)tag_size);
     return (size_t)(p - out);
 }
 
@@ -207,5 +188,5 @@ size_t flv_frame_prefix(uint8_t *out, const struct frame *frame, enum flv_dialec
 
 void flv_frame_trailer(uint8_t *out, const struct frame *frame, size_t prefix_len)
 {
-    (void)put_u32(out, (uint32_t)(prefix_len + frame->len));
+    bytes_put32(out, (uint32_t)(prefix_len + frame->len));
 }

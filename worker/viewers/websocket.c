@@ -1,5 +1,6 @@
 #include "worker/viewers/websocket.h"
 
+#include "common/bytes.h"
 #include "common/http_reply.h"
 
 #include <assert.h>
@@ -20,20 +21,6 @@
 #define IS_CONTROL 0x08
 
 enum opcode { OP_CONTINUATION, OP_TEXT, OP_BINARY, OP_CLOSE = 8, OP_PING, OP_PONG };
-
-static void put_be16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static uint64_t get_be(const uint8_t *p, size_t len)
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < len; i++)
-        v = v << 8 | p[i];
-    return v;
-}
 
 int websocket_accept(const char *key, char accept[WEBSOCKET_ACCEPT_MAX])
 {
@@ -94,12 +81,11 @@ size_t websocket_binary_header(uint8_t buf[WEBSOCKET_HEADER_MAX], uint64_t paylo
     }
     if (payload_len <= UINT16_MAX) {
         buf[1] = 126;
-        put_be16(buf + 2, (uint16_t)payload_len);
+        bytes_put16(buf + 2, (uint16_t)payload_len);
         return 4;
     }
     buf[1] = 127;
-    for (unsigned i = 0; i < 8; i++)
-        buf[2 + i] = (uint8_t)(payload_len >> (56 - 8 * i));
+    bytes_put64(buf + 2, payload_len);
     return 10;
 }
 
@@ -111,7 +97,7 @@ size_t websocket_close_frame(uint8_t buf[WEBSOCKET_CLOSE_FRAME_LEN], uint16_t co
         return 2;
     }
     buf[1] = 2;
-    put_be16(buf + 2, code);
+    bytes_put16(buf + 2, code);
     return WEBSOCKET_CLOSE_FRAME_LEN;
 }
 
@@ -166,7 +152,7 @@ static uint16_t check_start(const struct websocket_parser *p)
 static uint16_t begin_payload(struct websocket_parser *p)
 {
     size_t extended = extended_len(p->head[1]);
-    uint64_t len = extended == 0 ? p->head[1] & 0x7f : get_be(p->head + 2, extended);
+    uint64_t len = extended == 0 ? p->head[1] & 0x7f : bytes_get(p->head + 2, (unsigned)extended);
 
     /* The shortest form is a must, and the top bit of the long one is 0. */
     if ((extended == 2 && len <= WEBSOCKET_CONTROL_MAX) ||
@@ -205,7 +191,7 @@ static void end_control(const struct websocket_parser *p, struct websocket_event
         event->code = WEBSOCKET_NO_STATUS;
         if (p->control_len == 0)
             return;
-        event->code = p->control_len == 1 ? 0 : (uint16_t)get_be(p->control, 2);
+        event->code = p->control_len == 1 ? 0 : bytes_get16(p->control);
         if (!close_code_ok(event->code)) {
             event->kind = WEBSOCKET_EVENT_ERROR;
             event->code = WEBSOCKET_PROTOCOL_ERROR;

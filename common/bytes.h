@@ -1,0 +1,64 @@
+/*
+ * Big-endian numbers in bytes, as RTP, FLV, WebSocket and the length fields of NAL units have them.
+ * Every process, any thread; pure.
+ *
+ * What is put returns where the next thing goes: p = bytes_put16(bytes_put8(p, type), len).
+ */
+#ifndef COMMON_BYTES_H
+#define COMMON_BYTES_H
+
+#include <stdint.h>
+
+static inline uint16_t bytes_get16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t bytes_get24(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+}
+
+static inline uint32_t bytes_get32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | bytes_get24(p + 1);
+}
+
+/** Number of len bytes, 0..8; 0 for none. */
+static inline uint64_t bytes_get(const uint8_t *p, unsigned len)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < len; i++)
+        value = value << 8 | p[i];
+    return value;
+}
+
+/* Higher bits of value are left out. */
+
+static inline uint8_t *bytes_put8(uint8_t *p, uint32_t value)
+{
+    *p = (uint8_t)value;
+    return p + 1;
+}
+
+static inline uint8_t *bytes_put16(uint8_t *p, uint32_t value)
+{
+    return bytes_put8(bytes_put8(p, value >> 8), value);
+}
+
+static inline uint8_t *bytes_put24(uint8_t *p, uint32_t value)
+{
+    return bytes_put16(bytes_put8(p, value >> 16), value);
+}
+
+static inline uint8_t *bytes_put32(uint8_t *p, uint32_t value)
+{
+    return bytes_put24(bytes_put8(p, value >> 24), value);
+}
+
+static inline uint8_t *bytes_put64(uint8_t *p, uint64_t value)
+{
+    return bytes_put32(bytes_put32(p, (uint32_t)(value >> 32)), (uint32_t)value);
+}
+
+#endif /* COMMON_BYTES_H */
