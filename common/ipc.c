@@ -23,6 +23,19 @@ const struct ipc_desc ipc_desc[IPC_TYPE_COUNT] = {
 #undef X
 };
 
+static const char *const camera_states[] = {
+#define X(U, word) [IPC_CAMERA_##U] = (word),
+    IPC_CAMERA_STATES(X)
+#undef X
+        [IPC_CAMERA_STATE_COUNT] = "stopped",
+};
+
+const char *ipc_camera_state_name(enum ipc_camera_state state)
+{
+    assert(state <= IPC_CAMERA_STATE_COUNT);
+    return camera_states[state];
+}
+
 /* Room for more than we accept, so an over-sender is seen and closed, not truncated. */
 #define IPC_FDS_ROOM 4
 

@@ -176,12 +176,18 @@ struct ipc_exited {
 };
 #pragma GCC diagnostic pop
 
+/* X(NAME, word in API, metrics and log) */
+#define IPC_CAMERA_STATES(X)    \
+    X(IDLE, "idle")             \
+    X(CONNECTING, "connecting") \
+    X(STREAMING, "streaming")   \
+    X(BACKOFF, "backoff")
+
 enum ipc_camera_state {
-    IPC_CAMERA_IDLE,
-    IPC_CAMERA_CONNECTING,
-    IPC_CAMERA_STREAMING,
-    IPC_CAMERA_BACKOFF,
-    IPC_CAMERA_STATE_COUNT
+#define X(U, word) IPC_CAMERA_##U,
+    IPC_CAMERA_STATES(X)
+#undef X
+        IPC_CAMERA_STATE_COUNT
 };
 
 /* clang-format off */
@@ -261,6 +267,9 @@ int ipc_recv(int sock, enum ipc_phase phase, struct ipc_msg *msg);
 
 /** Pure part of ipc_recv(), fuzzed: check header, length, descriptor count and phase. */
 int ipc_check(const struct ipc_hdr *hdr, size_t nbytes, int nfds, enum ipc_phase phase);
+
+/** @return the word of a state; "stopped" for IPC_CAMERA_STATE_COUNT: a camera without a worker. */
+const char *ipc_camera_state_name(enum ipc_camera_state state);
 
 /** Is there a NUL within the first size bytes?  For the strings of a payload. */
 int ipc_string_ok(const char *s, size_t size);

@@ -18,8 +18,6 @@ static enum log_format line_format = LOG_FORMAT_TEXT;
 static char process_name[LOG_NAME_MAX];
 static char camera_name[LOG_NAME_MAX];
 
-static const char *const level_names[] = {"error", "warn", "info", "debug", "trace"};
-
 #define LINE_TEXT_MAX (LOG_LINE_MAX - 8) /* room for closing quotes, brace, newline */
 
 /* A line under construction.  What does not fit is cut; the end is always reserved. */
@@ -99,17 +97,6 @@ bool log_enabled(enum log_level level)
     return level <= max_level;
 }
 
-int log_level_parse(const char *name, enum log_level *level)
-{
-    for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
-        if (strcmp(name, level_names[i]) == 0) {
-            *level = (enum log_level)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
 void log_write(enum log_level level, const struct log_context *ctx, int err, const char *fmt, ...)
 {
     if (!log_enabled(level))
@@ -130,7 +117,7 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
         put_raw(&l, "{\"time\":\"");
         put_time(&l);
         put_raw(&l, "\"");
-        put_field(&l, "level", level_names[level]);
+        put_field(&l, "level", log_level_name(level));
         put_field(&l, "process", process_name);
         put_field(&l, "camera", camera);
         put_field(&l, "client", client);
@@ -139,7 +126,7 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
     } else {
         put_time(&l);
         put_raw(&l, " ");
-        put_raw(&l, level_names[level]);
+        put_raw(&l, log_level_name(level));
         put_raw(&l, " ");
         put_raw(&l, process_name);
         put_raw(&l, "[");

@@ -6,16 +6,9 @@
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
-#include <stdbool.h>
+#include "common/log_level.h"
 
-enum log_level {
-    LOG_LEVEL_ERROR,
-    LOG_LEVEL_WARN,
-    LOG_LEVEL_INFO,
-    LOG_LEVEL_DEBUG,
-    LOG_LEVEL_TRACE
-};
-enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+#include <stdbool.h>
 
 /** What a line is about.  NULL members are left out. */
 struct log_context {
@@ -31,9 +24,6 @@ void log_set_process(const char *process);
 void log_set_camera(const char *camera);
 
 bool log_enabled(enum log_level level);
-
-/** @return 0 and *level set, or -EINVAL.  Names: error warn info debug trace. */
-int log_level_parse(const char *name, enum log_level *level);
 
 /**
  * Write one line.

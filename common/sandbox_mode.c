@@ -1,22 +1,26 @@
 #include "common/sandbox_mode.h"
 
-#include <errno.h>
-#include <string.h>
+#include "common/words.h"
 
-static const char *const names[SANDBOX_MODE_COUNT] = {"on", "off", "require"};
+#include <assert.h>
+
+static const char *const modes[SANDBOX_MODE_COUNT] = {
+    [SANDBOX_ON] = "on",
+    [SANDBOX_OFF] = "off",
+    [SANDBOX_REQUIRE] = "require",
+};
 
 int sandbox_mode_parse(const char *text, enum sandbox_mode *mode)
 {
-    for (int i = 0; i < SANDBOX_MODE_COUNT; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *mode = (enum sandbox_mode)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
+    int found = words_find(modes, SANDBOX_MODE_COUNT, text);
+    if (found < 0)
+        return found;
+    *mode = (enum sandbox_mode)found;
+    return 0;
 }
 
 const char *sandbox_mode_name(enum sandbox_mode mode)
 {
-    return names[mode];
+    assert(mode < SANDBOX_MODE_COUNT);
+    return modes[mode];
 }

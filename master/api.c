@@ -9,13 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-static const char *const state_names[IPC_CAMERA_STATE_COUNT] = {
-    [IPC_CAMERA_IDLE] = "idle",
-    [IPC_CAMERA_CONNECTING] = "connecting",
-    [IPC_CAMERA_STREAMING] = "streaming",
-    [IPC_CAMERA_BACKOFF] = "backoff",
-};
-
 /* The codecs that cameras have, by the FourCC of struct ipc_stats. */
 static const struct {
     const char *fourcc;
@@ -55,7 +48,7 @@ static json_t *time_json(int64_t at_ms)
 static json_t *stream_json(const struct conf *conf, const struct camera *cam)
 {
     const struct ipc_stats *s = &cam->stats;
-    unsigned state = cam->state.state;
+    enum ipc_camera_state state = camera_state(cam);
     enum http_error error = (enum http_error)cam->state.error;
     bool streaming = state == IPC_CAMERA_STREAMING;
 
@@ -66,13 +59,12 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
         "id", cam->id, "name",
         conf_find_camera(conf, cam->id) != NULL ? json_string(cam->id) : json_null(), "camera_url",
         cam->shown, "cam_type", url_transport_name(cam->transport), "state",
-        cam->worker != NULL && state < IPC_CAMERA_STATE_COUNT ? state_names[state] : "stopped",
-        "since", time_json(cam->state_since_ms), "video_codec", codec_json(s->video_codec),
-        "audio_codec", codec_json(s->audio_codec), "width", (int)s->width, "height", (int)s->height,
-        "frame_rate", s->frame_rate_mhz / 1000.0, "bit_rate",
-        (json_int_t)(streaming ? cam->bit_rate_bps : 0), "viewers", (int)s->viewers, "last_error",
-        error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)), "restarts",
-        (int)cam->state.restarts);
+        ipc_camera_state_name(state), "since", time_json(cam->state_since_ms), "video_codec",
+        codec_json(s->video_codec), "audio_codec", codec_json(s->audio_codec), "width",
+        (int)s->width, "height", (int)s->height, "frame_rate", s->frame_rate_mhz / 1000.0,
+        "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0), "viewers", (int)s->viewers,
+        "last_error", error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)),
+        "restarts", (int)cam->state.restarts);
 }
 
 /* {"name":[…]} as text; the list is Moved. */

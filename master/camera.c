@@ -200,6 +200,11 @@ static void add_stats(struct ipc_stats *sum, const struct ipc_stats *s)
     histogram_merge(&sum->snapshot, &s->snapshot);
 }
 
+enum ipc_camera_state camera_state(const struct camera *cam)
+{
+    return cam->worker != NULL ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
+}
+
 struct camera_totals camera_table_totals(const struct camera_table *table)
 {
     struct camera_totals totals = table->gone;

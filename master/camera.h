@@ -106,6 +106,9 @@ struct camera_list {
 /** All entries, for the API and metrics. */
 struct camera_list camera_table_list(const struct camera_table *table);
 
+/** @return what its worker said last; IPC_CAMERA_STATE_COUNT: it has no worker. */
+enum ipc_camera_state camera_state(const struct camera *cam);
+
 struct camera_totals camera_table_totals(const struct camera_table *table);
 
 #endif /* MASTER_CAMERA_H */

@@ -179,9 +179,7 @@ int conf_option_set(struct conf *conf, const struct conf_option *option, const c
             *(bool *)member = value[0] == 'y';
         break;
     case CONF_LOG_FORMAT:
-        ok = strcmp(value, "text") == 0 || strcmp(value, "json") == 0;
-        if (ok)
-            *(enum log_format *)member = value[0] == 't' ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+        ok = log_format_parse(value, member) == 0;
         break;
     }
     if (!ok)
@@ -192,7 +190,6 @@ int conf_option_set(struct conf *conf, const struct conf_option *option, const c
 void conf_option_write(const struct conf *conf, const struct conf_option *option,
                        struct conf_text *text)
 {
-    static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
     const void *member = (const char *)conf + option->offset;
     switch (option->type) {
     case CONF_UINT32:
@@ -210,7 +207,7 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
         conf_text_put(text, "%s", *(const char *)member != '\0' ? "***" : "");
         break;
     case CONF_LOG_LEVEL:
-        conf_text_put(text, "%s", levels[*(const enum log_level *)member]);
+        conf_text_put(text, "%s", log_level_name(*(const enum log_level *)member));
         break;
     case CONF_SANDBOX:
         conf_text_put(text, "%s", sandbox_mode_name(*(const enum sandbox_mode *)member));
@@ -219,8 +216,7 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
         conf_text_put(text, "%s", *(const bool *)member ? "yes" : "no");
         break;
     case CONF_LOG_FORMAT:
-        conf_text_put(text, "%s",
-                      *(const enum log_format *)member == LOG_FORMAT_TEXT ? "text" : "json");
+        conf_text_put(text, "%s", log_format_name(*(const enum log_format *)member));
         break;
     }
 }

@@ -66,13 +66,7 @@ static const struct {
 #undef X
 };
 
-static const char *const state_names[] = {[IPC_CAMERA_IDLE] = "idle",
-                                          [IPC_CAMERA_CONNECTING] = "connecting",
-                                          [IPC_CAMERA_STREAMING] = "streaming",
-                                          [IPC_CAMERA_BACKOFF] = "backoff",
-                                          [IPC_CAMERA_STATE_COUNT] = "stopped"};
-
-#define STATES (sizeof(state_names) / sizeof(state_names[0]))
+#define STATES (IPC_CAMERA_STATE_COUNT + 1) /* and "stopped" */
 
 static void head(FILE *out, const char *name, const char *type, const char *help)
 {
@@ -134,22 +128,16 @@ static uint64_t resident_bytes(pid_t pid)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static size_t state_of(const struct camera *cam)
-{
-    return cam->worker != NULL && cam->state.state < IPC_CAMERA_STATE_COUNT
-               ? cam->state.state
-               : IPC_CAMERA_STATE_COUNT;
-}
-
 /* --- of each camera ------------------------------------------------------- */
 
 static void put_camera_states(FILE *out, const struct camera_list *cameras)
 {
     head(out, "camera_state", "gauge", "1 for the state that the camera is in.");
     for (size_t i = 0; i < cameras->count; i++) {
-        for (size_t s = 0; s < STATES; s++)
+        for (int s = 0; s < STATES; s++)
             (void)fprintf(out, PREFIX "camera_state{camera=\"%s\",state=\"%s\"} %d\n",
-                          cameras->items[i]->id, state_names[s], state_of(cameras->items[i]) == s);
+                          cameras->items[i]->id, ipc_camera_state_name((enum ipc_camera_state)s),
+                          (int)camera_state(cameras->items[i]) == s);
     }
 }
 
@@ -225,10 +213,11 @@ static void put_camera_counts(FILE *out, const struct camera_list *cameras)
 {
     uint64_t counts[STATES] = {0};
     for (size_t i = 0; i < cameras->count; i++)
-        counts[state_of(cameras->items[i])]++;
+        counts[camera_state(cameras->items[i])]++;
     head(out, "cameras", "gauge", "Cameras by state.");
-    for (size_t s = 0; s < STATES; s++)
-        (void)fprintf(out, PREFIX "cameras{state=\"%s\"} %" PRIu64 "\n", state_names[s], counts[s]);
+    for (int s = 0; s < STATES; s++)
+        (void)fprintf(out, PREFIX "cameras{state=\"%s\"} %" PRIu64 "\n",
+                      ipc_camera_state_name((enum ipc_camera_state)s), counts[s]);
 }
 
 static void put_worker_failures(FILE *out, const uint64_t counts[WORKER_FAILURE_COUNT])

@@ -204,15 +204,13 @@ static char **make_environment(void)
 
 static int spawn(struct nursery_link *link, int theirs)
 {
-    static const char *const levels[] = {"error", "warn", "info", "debug", "trace"};
     const struct conf *conf = link->conf;
     char fd_text[] = "3";
     char level[8];
     char format[8];
     char sandbox[8];
-    (void)snprintf(level, sizeof(level), "%s", levels[conf->server.log_level]);
-    (void)snprintf(format, sizeof(format), "%s",
-                   conf->server.log_format == LOG_FORMAT_JSON ? "json" : "text");
+    (void)snprintf(level, sizeof(level), "%s", log_level_name(conf->server.log_level));
+    (void)snprintf(format, sizeof(format), "%s", log_format_name(conf->server.log_format));
     (void)snprintf(sandbox, sizeof(sandbox), "%s", sandbox_mode_name(conf->server.sandbox));
     char *argv[] = {link->program, fd_text, level, format, sandbox, NULL};
     uv_stdio_container_t stdio[NURSERY_FD + 1] = {

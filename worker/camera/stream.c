@@ -77,7 +77,8 @@ static void set_state(struct stream *s, enum ipc_camera_state state, uint32_t re
     if (s->state == state)
         return;
     assert(camera_state_may(s->state, state));
-    log_info(NULL, "camera %s -> %s", camera_state_name(s->state), camera_state_name(state));
+    log_info(NULL, "camera %s -> %s", ipc_camera_state_name(s->state),
+             ipc_camera_state_name(state));
     s->state = state;
     const struct ipc_state report = {
         .state = (uint32_t)state,

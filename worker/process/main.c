@@ -8,13 +8,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 
 static int usage(void)
 {
     (void)fprintf(stderr, "cam-httpflv-worker is started by cam-httpflv, not by hand:\n"
-                          "cam-httpflv-worker CHANNEL_FD LOG_LEVEL text|json SANDBOX\n");
+                          "cam-httpflv-worker CHANNEL_FD LOG_LEVEL LOG_FORMAT SANDBOX\n");
     return EXIT_FAILURE;
 }
 
@@ -22,15 +21,16 @@ int main(int argc, char **argv)
 {
     argv = uv_setup_args(argc, argv); /* workers show their camera in the process list */
     enum log_level level;
+    enum log_format format;
     enum sandbox_mode sandbox;
     char *end;
     if (argc != 5 || log_level_parse(argv[2], &level) != 0 ||
-        sandbox_mode_parse(argv[4], &sandbox) != 0)
+        log_format_parse(argv[3], &format) != 0 || sandbox_mode_parse(argv[4], &sandbox) != 0)
         return usage();
     long channel = strtol(argv[1], &end, 10);
     if (*end != '\0' || channel < 3 || fcntl((int)channel, F_SETFD, FD_CLOEXEC) == -1)
         return usage();
-    log_open(level, strcmp(argv[3], "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+    log_open(level, format);
     log_set_process("nursery");
     /* Terminals and systemd send these to every process, but they are the master's: it drains. */
     (void)signal(SIGINT, SIG_IGN);
