@@ -133,7 +133,7 @@ static int usage(void)
 }
 
 static bool read_options(int argc, char **argv, struct probe *p, struct source_params *params,
-                         uint64_t *seconds)
+                         struct ipc_limits *limits, uint64_t *seconds)
 {
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -144,9 +144,9 @@ static bool read_options(int argc, char **argv, struct probe *p, struct source_p
         else if (strcmp(argv[i], "--quiet") == 0)
             p->quiet = true;
         else if (strcmp(argv[i], "--connect-ms") == 0 && ++i < argc)
-            params->connect_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+            limits->connect_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--stall-ms") == 0 && ++i < argc)
-            params->stall_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+            limits->stall_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
         else if (strcmp(argv[i], "--seconds") == 0 && ++i < argc)
             *seconds = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--video") == 0 && ++i < argc)
@@ -162,10 +162,10 @@ static bool read_options(int argc, char **argv, struct probe *p, struct source_p
 int main(int argc, char **argv)
 {
     struct probe p = {.quiet = false};
-    struct source_params params = {
-        .transport = IPC_TRANSPORT_RTSP_TCP, .connect_timeout_ms = 10000, .stall_timeout_ms = 5000};
+    struct ipc_limits limits = {.connect_timeout_ms = 10000, .stall_timeout_ms = 5000};
+    struct source_params params = {.transport = IPC_TRANSPORT_RTSP_TCP, .limits = &limits};
     uint64_t seconds = 5;
-    if (!read_options(argc, argv, &p, &params, &seconds))
+    if (!read_options(argc, argv, &p, &params, &limits, &seconds))
         return usage();
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)uv_loop_init(&p.loop);

@@ -71,7 +71,7 @@ struct seen {
     int packets;
     bool accept; /* what on_packet() returns */
     int refuse;  /* what on_tracks() returns */
-    atomic_bool stop;
+    struct source_flv_control control;
     int stop_after; /* packets */
 };
 
@@ -86,7 +86,7 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct seen *seen = ctx;
     if (++seen->packets == seen->stop_after)
-        atomic_store(&seen->stop, true);
+        atomic_store(&seen->control.stop, true);
     return seen->accept;
 }
 
@@ -96,13 +96,14 @@ static enum http_error run(const char *scheme, uint16_t port, struct seen *seen,
     char url[128];
     const struct media_sink sink = {on_tracks, on_packet, seen};
     (void)snprintf(url, sizeof(url), "%s://127.0.0.1:%u/app/stream", scheme, port);
-    const struct source_params params = {.url = url,
-                                         .transport = IPC_TRANSPORT_HTTP_FLV,
-                                         .connect_timeout_ms = CONNECT_MS,
-                                         .stall_timeout_ms = STALL_MS};
+    const struct source_params params = {.url = url, .transport = IPC_TRANSPORT_HTTP_FLV};
+    const struct ipc_limits limits = {.connect_timeout_ms = CONNECT_MS,
+                                      .stall_timeout_ms = STALL_MS};
+    source_flv_set_limits(&seen->control, &limits);
     int64_t start = clock_ms();
     detail[0] = '\0';
-    enum http_error error = source_flv_run(&params, &sink, &seen->stop, detail, SOURCE_DETAIL_MAX);
+    enum http_error error =
+        source_flv_run(&params, &seen->control, &sink, detail, SOURCE_DETAIL_MAX);
     *ms = clock_ms() - start;
     return error;
 }

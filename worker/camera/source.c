@@ -73,6 +73,14 @@ struct source *source_open(uv_loop_t *loop, const struct source_params *params,
     return s;
 }
 
+void source_limits_changed(struct source *source)
+{
+    if (source->rtsp != NULL)
+        source_rtsp_limits_changed(source->rtsp);
+    else
+        source_thread_limits_changed(source->thread);
+}
+
 static void on_closed(void *ctx)
 {
     struct source *s = ctx;

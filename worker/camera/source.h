@@ -40,6 +40,9 @@ struct source;
 struct source *source_open(uv_loop_t *loop, const struct source_params *params,
                            struct ingest *ingest, const struct source_events *events);
 
+/** What params->limits points to has changed: the new times hold at once.  No event from within. */
+void source_limits_changed(struct source *source);
+
 /**
  * End the connection; no event comes after this.  Does not block: memory goes, and closed() is
  * called, when the source has really ended.

@@ -17,7 +17,7 @@ struct source_thread {
     /* Shared with the thread. */
     struct frame_queue queue;
     uv_async_t wake;
-    atomic_bool stop;
+    struct source_flv_control control;
     atomic_bool ended; /* released after error and detail are written */
 
     /* Thread only, until it has ended. */
@@ -27,6 +27,7 @@ struct source_thread {
 
     /* Loop thread only. */
     uv_thread_t thread;
+    const struct ipc_limits *limits;
     bool end_reported;
     int64_t close_asked_ms; /* 0: not asked to close */
     void (*closed)(void *ctx);
@@ -51,7 +52,7 @@ static void on_ingest_frame(void *ctx, struct frame *frame)
 static void run(void *arg)
 {
     struct source_thread *s = arg;
-    s->error = source_flv_run(&s->params, &s->sink, &s->stop, s->detail, sizeof(s->detail));
+    s->error = source_flv_run(&s->params, &s->control, &s->sink, s->detail, sizeof(s->detail));
     atomic_store_explicit(&s->ended, true, memory_order_release);
     (void)uv_async_send(&s->wake);
 }
@@ -105,6 +106,9 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
     s->params = *params;
     (void)snprintf(s->url, sizeof(s->url), "%s", params->url);
     s->params.url = s->url;
+    s->limits = params->limits;
+    s->params.limits = NULL; /* the loop's: the thread has s->control */
+    source_thread_limits_changed(s);
     s->events = *events;
     frame_queue_init(&s->queue);
     s->sink = *sink;
@@ -117,12 +121,17 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
     return s;
 }
 
+void source_thread_limits_changed(struct source_thread *thread)
+{
+    source_flv_set_limits(&thread->control, thread->limits);
+}
+
 void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx), void *ctx)
 {
     thread->closed = closed;
     thread->closed_ctx = ctx;
     thread->close_asked_ms = clock_ms();
-    atomic_store_explicit(&thread->stop, true, memory_order_release);
+    atomic_store_explicit(&thread->control.stop, true, memory_order_release);
     (void)uv_async_send(&thread->wake); /* in case it has ended already */
 }
 

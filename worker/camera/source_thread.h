@@ -23,6 +23,9 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
                                          struct ingest *ingest, const struct media_sink *sink,
                                          const struct source_events *events);
 
+/** As source_limits_changed(). */
+void source_thread_limits_changed(struct source_thread *thread);
+
 /** As source_close(). */
 void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx), void *ctx);
 

@@ -302,8 +302,6 @@ static void take_settings(struct stream *s, const struct ipc_settings *settings)
     s->limits = settings->limits;
     s->always_on = settings->always_on != 0;
     s->params.tls_insecure = settings->tls_insecure != 0;
-    s->params.connect_timeout_ms = settings->limits.connect_timeout_ms;
-    s->params.stall_timeout_ms = settings->limits.stall_timeout_ms;
     s->params.access = settings->access;
 }
 
@@ -324,6 +322,7 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->params = (struct source_params){
         .url = s->url,
         .transport = (enum ipc_transport)assign->transport,
+        .limits = &s->limits,
         .memory = &s->memory,
     };
     memcpy(s->params.host, url.host, sizeof(s->params.host));
@@ -347,6 +346,8 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
 void stream_set_settings(struct stream *stream, const struct ipc_settings *settings)
 {
     take_settings(stream, settings);
+    if (stream->source != NULL && !stream->source_closing)
+        source_limits_changed(stream->source);
     outputs_limits_changed(stream->outputs);
     if (stream->always_on && stream->source == NULL && stream->state == IPC_CAMERA_IDLE &&
         !is_refused(stream))

@@ -19,11 +19,14 @@
 #include <string.h>
 
 #define READ_BYTES (32 << 10)
+#define LEAVE_US 1000000 /* RTMP says goodbye */
 
 struct flv_source {
     const struct source_params *params;
-    const atomic_bool *stop;
-    int64_t deadline_us; /* re-armed by accepted media packets only */
+    const struct source_flv_control *control;
+    int64_t started_us;
+    int64_t accepted_us; /* the last accepted media packet; 0: none */
+    int64_t leave_by_us; /* 0: not leaving */
     AVIOContext *io;
     struct flv_reader *reader;
     struct address_guard guard;
@@ -32,13 +35,37 @@ struct flv_source {
 
 static bool is_stopped(const struct flv_source *s)
 {
-    return atomic_load_explicit(s->stop, memory_order_acquire);
+    return atomic_load_explicit(&s->control->stop, memory_order_acquire);
+}
+
+void source_flv_set_limits(struct source_flv_control *control, const struct ipc_limits *limits)
+{
+    atomic_store_explicit(&control->connect_timeout_ms, limits->connect_timeout_ms,
+                          memory_order_relaxed);
+    atomic_store_explicit(&control->stall_timeout_ms, limits->stall_timeout_ms,
+                          memory_order_relaxed);
+}
+
+/* How long may the next accepted media packet take, and from when on? */
+static uint32_t timeout_ms(const struct flv_source *s)
+{
+    return atomic_load_explicit(s->accepted_us != 0 ? &s->control->stall_timeout_ms
+                                                    : &s->control->connect_timeout_ms,
+                                memory_order_relaxed);
+}
+
+static int64_t deadline_us(const struct flv_source *s)
+{
+    if (s->leave_by_us != 0)
+        return s->leave_by_us;
+    int64_t since_us = s->accepted_us != 0 ? s->accepted_us : s->started_us;
+    return since_us + (int64_t)timeout_ms(s) * 1000;
 }
 
 static int on_interrupt(void *opaque)
 {
     const struct flv_source *s = opaque;
-    return is_stopped(s) || clock_us() > s->deadline_us;
+    return is_stopped(s) || clock_us() > deadline_us(s);
 }
 
 static bool is_rtmp(const struct source_params *params)
@@ -62,13 +89,9 @@ static int open_url(struct flv_source *s)
 {
     const AVIOInterruptCB interrupt = {on_interrupt, s};
     const struct source_params *params = s->params;
-    uint32_t timeout_ms = params->connect_timeout_ms > params->stall_timeout_ms
-                              ? params->connect_timeout_ms
-                              : params->stall_timeout_ms;
     AVDictionary *opts = NULL;
 
-    /* Not `timeout`: to the RTMP protocol that means to listen for a publisher. */
-    (void)av_dict_set_int(&opts, "rw_timeout", (int64_t)timeout_ms * 1000, 0);
+    /* No timeouts of libavformat's: the interrupt callback has those that may change. */
     set_tls(&opts, params);
     if (is_rtmp(params)) {
         (void)av_dict_set(&opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
@@ -190,8 +213,7 @@ static enum http_error timeout_error(const struct flv_source *s, char *detail, s
     if (audio_only)
         return reader_error(-ENODATA, detail, detail_size);
     if (s->io == NULL)
-        (void)snprintf(detail, detail_size, "no stream within %u ms",
-                       s->params->connect_timeout_ms);
+        (void)snprintf(detail, detail_size, "no stream within %u ms", timeout_ms(s));
     else
         (void)snprintf(detail, detail_size, "no media for too long");
     return HTTP_ERROR_CAMERA_TIMEOUT;
@@ -208,7 +230,7 @@ static enum http_error read_stream(struct flv_source *s, char *detail, size_t de
         int rc = n > 0 ? flv_reader_push(s->reader, data, (size_t)n, clock_us(), &alive)
                        : flv_reader_finish(s->reader, &alive);
         if (alive)
-            s->deadline_us = clock_us() + (int64_t)s->params->stall_timeout_ms * 1000;
+            s->accepted_us = clock_us();
         if (rc != 0)
             return reader_error(rc, detail, detail_size);
         if (n <= 0 && !on_interrupt(s))
@@ -223,13 +245,13 @@ static enum http_error forbidden(char *detail, size_t detail_size)
     return HTTP_ERROR_CAMERA_NOT_ALLOWED;
 }
 
-enum http_error source_flv_run(const struct source_params *params, const struct media_sink *sink,
-                               const atomic_bool *stop, char *detail, size_t detail_size)
+enum http_error source_flv_run(const struct source_params *params,
+                               const struct source_flv_control *control,
+                               const struct media_sink *sink, char *detail, size_t detail_size)
 {
-    struct flv_source s = {.params = params, .stop = stop};
+    struct flv_source s = {.params = params, .control = control, .started_us = clock_us()};
     enum http_error error;
 
-    s.deadline_us = clock_us() + (int64_t)params->connect_timeout_ms * 1000;
     if (address_guard_enter(&s.guard, &params->access, params->host) != 0)
         return forbidden(detail, detail_size);
     s.reader = flv_reader_new(sink);
@@ -244,7 +266,7 @@ enum http_error source_flv_run(const struct source_params *params, const struct 
     else
         error = transport_error(&s, rc, detail, detail_size);
 
-    s.deadline_us = clock_us() + 1000000; /* RTMP says goodbye */
+    s.leave_by_us = clock_us() + LEAVE_US;
     (void)avio_closep(&s.io);
     av_util_log_capture(NULL, 0);
     address_guard_leave();

@@ -19,8 +19,9 @@ struct source_memory {
 struct source_params {
     const char *url; /* normalised, credentials percent-encoded: never log it.  Borrowed. */
     enum ipc_transport transport;
-    uint32_t connect_timeout_ms;  /* from the start to the first accepted media packet */
-    uint32_t stall_timeout_ms;    /* between accepted media packets */
+    /* connect_timeout_ms holds until the first accepted media packet, stall_timeout_ms from each
+     * one to the next.  Borrowed until closed() of source_close(); may change. */
+    const struct ipc_limits *limits;
     bool tls_insecure;            /* take any certificate */
     struct source_memory *memory; /* NULL: none.  Borrowed until closed() of source_close(). */
     struct ipc_access access;     /* which hosts and addresses may be connected to */

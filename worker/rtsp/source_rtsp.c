@@ -52,11 +52,12 @@ struct source_rtsp {
     bool playing; /* PLAY is out */
     bool heard;   /* RTP came */
 
-    int64_t media_by_us;       /* the next accepted media packet, else it is over */
+    int64_t started_us;
+    int64_t accepted_us;       /* the last accepted media packet; 0: none */
+    int64_t bye_us;            /* the camera's farewell; INT64_MAX: none since the last media */
     int64_t udp_silence_by_us; /* the first datagram, else over to TCP */
     int64_t report_at_us;
     int64_t teardown_by_us;
-    bool accepted; /* media was */
     uint64_t lost; /* packets, of connections that ended */
 
     const char *bad; /* why no connection was even tried; told from the timer */
@@ -154,7 +155,6 @@ static void end(struct source_rtsp *s, enum http_error error, const char *detail
     if (s->ended || s->closing)
         return;
     s->ended = true;
-    s->media_by_us = INT64_MAX;
     char copy[SOURCE_DETAIL_MAX];
     (void)snprintf(copy, sizeof(copy), "%s", detail);
     if (s->session != NULL) {
@@ -194,6 +194,23 @@ static bool wants_udp(const struct source_rtsp *s)
 
 /* --- media -------------------------------------------------------------- */
 
+/* How long may the next accepted media packet take? */
+static uint32_t timeout_ms(const struct source_rtsp *s)
+{
+    return s->accepted_us != 0 ? s->params.limits->stall_timeout_ms
+                               : s->params.limits->connect_timeout_ms;
+}
+
+/* When it must be there, else it is over. */
+static int64_t media_by_us(const struct source_rtsp *s)
+{
+    if (s->ended)
+        return INT64_MAX;
+    int64_t by_us =
+        (s->accepted_us != 0 ? s->accepted_us : s->started_us) + (int64_t)timeout_ms(s) * 1000;
+    return s->bye_us < by_us - BYE_US ? s->bye_us + BYE_US : by_us;
+}
+
 static void on_media(void *ctx, const struct media_packet *packet)
 {
     struct track_state *k = ctx;
@@ -201,12 +218,12 @@ static void on_media(void *ctx, const struct media_packet *packet)
     if (s->ended || s->closing)
         return;
     if (s->sink.on_packet(s->sink.ctx, packet)) {
-        if (!s->accepted && s->params.memory != NULL) {
+        if (s->accepted_us == 0 && s->params.memory != NULL) {
             s->params.memory->other_transport = s->udp != wants_udp(s);
             s->params.memory->options_first = s->options_first;
         }
-        s->accepted = true;
-        s->media_by_us = packet->received_us + (int64_t)s->params.stall_timeout_ms * 1000;
+        s->accepted_us = packet->received_us;
+        s->bye_us = INT64_MAX;
     }
 }
 
@@ -232,8 +249,8 @@ static void on_rtcp(struct source_rtsp *s, struct track_state *k, const uint8_t 
     if (rtp_receiver_rtcp(k->receiver, data, len, now_us, &report, &bye))
         rtp_clock_report(&s->clock, k->track, report.ntp, report.timestamp);
     /* The camera says that it ends; some say so and go on. */
-    if (bye && k->track == TRACK_VIDEO && s->accepted && s->media_by_us > now_us + BYE_US)
-        s->media_by_us = now_us + BYE_US;
+    if (bye && k->track == TRACK_VIDEO && s->accepted_us != 0 && s->bye_us == INT64_MAX)
+        s->bye_us = now_us;
 }
 
 static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data, size_t len)
@@ -302,7 +319,7 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
     }
     rtp_clock_init(&s->clock, rates);
     int64_t now_us = clock_us();
-    int64_t half = (int64_t)s->params.connect_timeout_ms * 500;
+    int64_t half = (int64_t)s->params.limits->connect_timeout_ms * 500;
     s->playing = true;
     s->report_at_us = now_us + REPORT_INTERVAL_US;
     if (s->udp && !s->switched)
@@ -479,7 +496,7 @@ static int64_t next_deadline(const struct source_rtsp *s)
 {
     if (s->closing) /* nothing else is done any more, however due it is */
         return s->teardown_by_us;
-    int64_t at = s->bad != NULL ? 0 : s->media_by_us;
+    int64_t at = s->bad != NULL ? 0 : media_by_us(s);
     const int64_t others[] = {s->udp_silence_by_us, s->report_at_us, s->teardown_by_us,
                               s->session != NULL ? rtsp_session_deadline(s->session) : INT64_MAX};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
@@ -511,6 +528,12 @@ static void arm_timer(struct source_rtsp *s)
                          0);
 }
 
+void source_rtsp_limits_changed(struct source_rtsp *source)
+{
+    if (!uv_is_closing((uv_handle_t *)&source->timer))
+        arm_timer(source);
+}
+
 static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
 {
     for (int i = 0; i < TRACK_COUNT; i++)
@@ -526,16 +549,15 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
         const char *bad = s->bad;
         s->bad = NULL;
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, bad);
-    } else if (s->media_by_us <= now_us) {
+    } else if (media_by_us(s) <= now_us) {
         char detail[SOURCE_DETAIL_MAX];
         const char *state =
             s->session != NULL ? rtsp_state_name(rtsp_session_state(s->session)) : "connecting";
-        if (s->accepted)
-            (void)snprintf(detail, sizeof(detail), "no media for %u ms",
-                           s->params.stall_timeout_ms);
+        if (s->accepted_us != 0)
+            (void)snprintf(detail, sizeof(detail), "no media for %u ms", timeout_ms(s));
         else
             (void)snprintf(detail, sizeof(detail), "no media within %u ms, state: %s",
-                           s->params.connect_timeout_ms, state);
+                           timeout_ms(s), state);
         end(s, HTTP_ERROR_CAMERA_TIMEOUT, detail);
     } else if (s->udp_silence_by_us <= now_us) {
         s->udp_silence_by_us = INT64_MAX;
@@ -575,7 +597,8 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->events = *events;
     s->params = *params;
     s->params.url = NULL;
-    s->media_by_us = clock_us() + (int64_t)params->connect_timeout_ms * 1000;
+    s->started_us = clock_us();
+    s->bye_us = INT64_MAX;
     s->udp_silence_by_us = s->report_at_us = s->teardown_by_us = INT64_MAX;
     s->timer_at_us = INT64_MAX;
     for (int i = 0; i < TRACK_COUNT; i++) {

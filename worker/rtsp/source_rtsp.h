@@ -32,6 +32,9 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
                                      const struct media_sink *sink,
                                      const struct source_rtsp_events *events);
 
+/** As source_limits_changed(). */
+void source_rtsp_limits_changed(struct source_rtsp *source);
+
 /**
  * End the connection with TEARDOWN, whose answer is waited for briefly; no event and no media comes
  * after this.  Memory goes, and closed() is called, when all handles are closed.
