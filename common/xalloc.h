@@ -10,7 +10,4 @@
 /** Zeroed memory for n objects of a size.  Caller owns it; free(). */
 void *xcalloc(size_t n, size_t size);
 
-/** A copy of s.  Caller owns it; free(). */
-char *xstrdup(const char *s);
-
 #endif /* COMMON_XALLOC_H */

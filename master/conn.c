@@ -10,6 +10,8 @@
 #include "master/http_head.h"
 #include "master/metrics.h"
 #include "master/pages.h"
+#include "master/route.h"
+#include "master/server_shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +30,7 @@ struct conn {
     uv_write_t write;
     uv_shutdown_t shutdown;
     struct server *server;
-    enum route_port kind;
+    enum route_port port;
     uint64_t id;
     int64_t accepted_us;
     char peer[IPC_PEER_MAX];
@@ -168,23 +170,37 @@ static void answer_text(struct conn *c, const char *type)
     answer_with(c, len, c->text, request->method == REQUEST_HEAD ? 0 : body_len);
 }
 
-static void answer_api(struct conn *c, enum route_kind kind)
+static void answer_json(struct conn *c, char *text)
 {
-    struct camera_list cameras = camera_table_list(c->server->cameras);
-    const struct http_request *request = &c->head.request;
-    int rc = 0;
-    if (kind == ROUTE_API_CAMERAS)
-        c->text = api_cameras(c->server->conf);
-    else if (kind == ROUTE_API_STREAMS)
-        c->text = api_streams(c->server->conf, &cameras);
-    else
-        rc = api_stream(c->server->conf, &cameras, request->path + strlen(ROUTE_API_STREAM_PREFIX),
-                        &c->text);
-    if (rc == -ENOENT) {
-        answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream of this ID");
-        return;
-    }
+    c->text = text;
     answer_text(c, "application/json");
+}
+
+static void answer_streams(struct conn *c)
+{
+    const struct camera_list cameras = camera_table_list(c->server->cameras);
+    answer_json(c, api_streams(c->server->conf, &cameras));
+}
+
+/* The ID in the path of a request about one stream. */
+static const char *stream_id(const struct conn *c)
+{
+    return c->head.request.path + strlen(ROUTE_API_STREAM_PREFIX);
+}
+
+static void answer_no_stream(struct conn *c)
+{
+    answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream with this ID");
+}
+
+static void answer_one_stream(struct conn *c)
+{
+    const struct camera_list cameras = camera_table_list(c->server->cameras);
+    char *text = NULL;
+    if (api_stream(c->server->conf, &cameras, stream_id(c), &text) == -ENOENT)
+        answer_no_stream(c);
+    else
+        answer_json(c, text);
 }
 
 static void answer_metrics(struct conn *c)
@@ -234,21 +250,22 @@ static void hand_over(struct conn *c, struct route *r)
 
 static void answer_stop(struct conn *c)
 {
-    const char *id = c->head.request.path + strlen(ROUTE_API_STREAM_PREFIX);
     const char *message;
     if (!access_allows_change(c->server->conf, &c->head.request, &message)) {
         answer_error(c, HTTP_ERROR_ORIGIN_NOT_ALLOWED, "", NULL, message);
         return;
     }
-    int rc = camera_table_stop(c->server->cameras, id);
+    int rc = camera_table_stop(c->server->cameras, stream_id(c));
     if (rc == -ENOENT)
-        answer_error(c, HTTP_ERROR_NOT_FOUND, "", NULL, "there is no stream of this ID");
+        answer_no_stream(c);
     else if (rc != 0)
         answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL,
                      "thousands of requests wait for this stream's worker; try again in a moment");
     else
         answer(c, http_reply_head(c->output, 204, c->head.request.origin, ""));
 }
+
+/* --- admission ------------------------------------------------------------ */
 
 /* Is the client within its requests per minute? */
 static bool within_rate(struct conn *c)
@@ -267,48 +284,82 @@ static bool is_public(enum route_kind kind)
     return kind == ROUTE_PAGE || kind == ROUTE_HEALTHZ || kind == ROUTE_PREFLIGHT;
 }
 
+/* May the request be answered?  If not, it has been refused. */
+static bool admit(struct conn *c, const struct route *r)
+{
+    const char *message;
+    if (is_public(r->kind))
+        return true;
+    if (!within_rate(c)) {
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL,
+                     "more requests per minute than [server] max_requests_per_minute allows");
+        return false;
+    }
+    if (!access_allows(c->server->conf, &c->head.request, (int64_t)time(NULL), &message)) {
+        answer_error(c, HTTP_ERROR_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", NULL, message);
+        return false;
+    }
+    if (route_needs_camera(r->kind) && c->server->draining) {
+        answer_error(c, HTTP_ERROR_DRAINING, "", r->camera_label, "the server is stopping");
+        return false;
+    }
+    return true;
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+/* No default: a kind without a branch does not compile. */
+static void answer_request(struct conn *c, struct route *r)
+{
+    const struct http_request *request = &c->head.request;
+    switch (r->kind) {
+    case ROUTE_ERROR:
+        answer_error(c, r->error, r->headers, r->camera_label[0] != '\0' ? r->camera_label : NULL,
+                     r->message);
+        break;
+    case ROUTE_STREAM:
+        if (request->method == REQUEST_HEAD)
+            answer_stream_head(c);
+        else
+            hand_over(c, r);
+        break;
+    case ROUTE_SNAPSHOT:
+    case ROUTE_MJPEG:
+        hand_over(c, r);
+        break;
+    case ROUTE_PREFLIGHT:
+        answer(c, http_reply_head(c->output, 204, request->origin, r->headers));
+        break;
+    case ROUTE_HEALTHZ:
+        answer_healthz(c);
+        break;
+    case ROUTE_PAGE:
+        answer_page(c);
+        break;
+    case ROUTE_API_CAMERAS:
+        answer_json(c, api_cameras(c->server->conf));
+        break;
+    case ROUTE_API_STREAMS:
+        answer_streams(c);
+        break;
+    case ROUTE_API_STREAM:
+        answer_one_stream(c);
+        break;
+    case ROUTE_METRICS:
+        answer_metrics(c);
+        break;
+    case ROUTE_API_STOP:
+        answer_stop(c);
+        break;
+    }
+}
+
 static void on_request(struct conn *c)
 {
     struct route *r = xcalloc(1, sizeof(*r));
-    const struct http_request *request = &c->head.request;
-    const char *message;
-    (void)route_request(c->server->conf, c->kind, request, r);
-    if (!is_public(r->kind) && !within_rate(c)) {
-        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL,
-                     "more requests per minute than [server] max_requests_per_minute allows");
-        free(r);
-        return;
-    }
-    if (!is_public(r->kind) &&
-        !access_allows(c->server->conf, request, (int64_t)time(NULL), &message)) {
-        answer_error(c, HTTP_ERROR_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", NULL, message);
-        free(r);
-        return;
-    }
-    bool for_camera =
-        r->kind == ROUTE_STREAM || r->kind == ROUTE_SNAPSHOT || r->kind == ROUTE_MJPEG;
-    if (r->kind == ROUTE_ERROR)
-        answer_error(c, r->error, r->headers, r->camera_label[0] != '\0' ? r->camera_label : NULL,
-                     r->message);
-    else if (r->kind == ROUTE_PREFLIGHT)
-        answer(c, http_reply_head(c->output, 204, request->origin, r->headers));
-    else if (r->kind == ROUTE_HEALTHZ)
-        answer_healthz(c);
-    else if (r->kind == ROUTE_PAGE)
-        answer_page(c);
-    else if (r->kind == ROUTE_API_CAMERAS || r->kind == ROUTE_API_STREAMS ||
-             r->kind == ROUTE_API_STREAM)
-        answer_api(c, r->kind);
-    else if (r->kind == ROUTE_METRICS)
-        answer_metrics(c);
-    else if (r->kind == ROUTE_API_STOP)
-        answer_stop(c);
-    else if (for_camera && c->server->draining)
-        answer_error(c, HTTP_ERROR_DRAINING, "", r->camera_label, "the server is stopping");
-    else if (r->kind == ROUTE_STREAM && request->method == REQUEST_HEAD)
-        answer_stream_head(c);
-    else
-        hand_over(c, r);
+    (void)route_request(c->server->conf, c->port, &c->head.request, r);
+    if (admit(c, r))
+        answer_request(c, r);
     free(r);
 }
 
@@ -379,11 +430,11 @@ static void set_peer(struct conn *c)
         address_format((const struct sockaddr *)&addr, c->peer);
 }
 
-void conn_accept(struct server *server, enum route_port kind, uv_stream_t *listening)
+void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening)
 {
     struct conn *c = xcalloc(1, sizeof(*c));
     c->server = server;
-    c->kind = kind;
+    c->port = port;
     c->id = ++server->next_conn_id;
     c->accepted_us = clock_us();
     c->open_handles = 2;

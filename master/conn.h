@@ -8,17 +8,19 @@
 #ifndef MASTER_CONN_H
 #define MASTER_CONN_H
 
-#include "master/route.h"
-#include "master/server.h"
+#include "master/endpoint.h"
 
+#include <stdbool.h>
 #include <uv.h>
+
+struct server;
 
 #define CONN_HEAD_MS 10000
 #define CONN_LINGER_MS 2000
 #define CONN_SLOWEST_BYTES_PER_MS 10 /* a bigger answer has more time */
 
 /** Take the connection that waits at a listening stream. */
-void conn_accept(struct server *server, enum route_port kind, uv_stream_t *listening);
+void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening);
 
 /**
  * The server ends: close the connections whose request has not come yet.

@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "master/address.h"
 #include "master/conn.h"
+#include "master/server_shared.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

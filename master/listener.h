@@ -7,10 +7,12 @@
 #ifndef MASTER_LISTENER_H
 #define MASTER_LISTENER_H
 
-#include "master/route.h"
-#include "master/server.h"
+#include "master/endpoint.h"
+
+#include <stdint.h>
 
 struct listener;
+struct server;
 
 /**
  * Listen.

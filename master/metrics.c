@@ -2,6 +2,7 @@
 
 #include "common/histogram.h"
 #include "common/version.h"
+#include "master/server_shared.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #ifndef MASTER_METRICS_H
 #define MASTER_METRICS_H
 
-#include "master/server.h"
+struct server;
 
 /**
  * Counters of a camera begin anew with its worker; those of the server go on.

@@ -2,7 +2,6 @@
 
 #include "common/camera_access.h"
 #include "common/url_redact.h"
-#include "master/pages.h"
 #include "master/query.h"
 
 #include <errno.h>
@@ -16,22 +15,6 @@
 #define QUALITY_DEFAULT 85
 #define FPS_DEFAULT 5
 #define FPS_MAX 30
-
-/* One path of a port. */
-struct endpoint {
-    enum route_kind kind;
-    const char *methods; /* of Allow, RFC 9110 section 10.2.1 */
-};
-
-static const struct endpoint stream_endpoint = {ROUTE_STREAM, "GET, HEAD, OPTIONS"};
-static const struct endpoint snapshot_endpoint = {ROUTE_SNAPSHOT, "GET, HEAD, POST, OPTIONS"};
-static const struct endpoint mjpeg_endpoint = {ROUTE_MJPEG, "GET, HEAD, OPTIONS"};
-static const struct endpoint page_endpoint = {ROUTE_PAGE, "GET, HEAD, OPTIONS"};
-static const struct endpoint health_endpoint = {ROUTE_HEALTHZ, "GET, HEAD, OPTIONS"};
-static const struct endpoint metrics_endpoint = {ROUTE_METRICS, "GET, HEAD, OPTIONS"};
-static const struct endpoint cameras_endpoint = {ROUTE_API_CAMERAS, "GET, HEAD, OPTIONS"};
-static const struct endpoint streams_endpoint = {ROUTE_API_STREAMS, "GET, HEAD, OPTIONS"};
-static const struct endpoint one_stream_endpoint = {ROUTE_API_STREAM, "GET, HEAD, DELETE, OPTIONS"};
 
 /* What a parameter may be; the position is the value of the enum that it sets. */
 static const char *const allow_h265_words[] = {"false", "true", NULL};
@@ -55,47 +38,6 @@ static int fail(struct route *out, enum http_error error, const char *fmt, ...)
     return -EINVAL;
 }
 
-static const struct endpoint *find_endpoint(enum route_port port, const char *path)
-{
-    size_t len = strlen(path);
-    if (port == ROUTE_PORT_STREAM) {
-        bool flv = len >= 4 && strcmp(path + len - 4, ".flv") == 0;
-        if (flv || strcmp(path, "/") == 0) /* without a camera `/` is the page */
-            return &stream_endpoint;
-        return pages_exists(path) ? &page_endpoint : NULL;
-    }
-    if (strcmp(path, "/snapshot") == 0)
-        return &snapshot_endpoint;
-    if (strcmp(path, "/mjpeg") == 0)
-        return &mjpeg_endpoint;
-    if (strcmp(path, "/metrics") == 0)
-        return &metrics_endpoint;
-    if (strcmp(path, "/api/cameras") == 0)
-        return &cameras_endpoint;
-    if (strcmp(path, "/api/streams") == 0)
-        return &streams_endpoint;
-    if (strncmp(path, ROUTE_API_STREAM_PREFIX, strlen(ROUTE_API_STREAM_PREFIX)) == 0)
-        return &one_stream_endpoint;
-    return strcmp(path, "/healthz") == 0 ? &health_endpoint : NULL;
-}
-
-static bool method_allowed(const struct endpoint *endpoint, enum request_method method)
-{
-    switch (method) {
-    case REQUEST_GET:
-    case REQUEST_HEAD:
-        return true;
-    case REQUEST_POST:
-        return endpoint->kind == ROUTE_SNAPSHOT;
-    case REQUEST_DELETE:
-        return endpoint->kind == ROUTE_API_STREAM;
-    case REQUEST_OPTIONS:
-    case REQUEST_OTHER:
-        break;
-    }
-    return false;
-}
-
 /* Does text consist of the bytes of a list of tokens?  RFC 9110 section 5.6.2. */
 static bool is_token_list(const char *text, const char *separators)
 {
@@ -108,12 +50,10 @@ static bool is_token_list(const char *text, const char *separators)
     return true;
 }
 
-/* Fetch standard, section 3.2.2: CORS-preflight request.  Any method and header may be asked for.
- */
-static int answer_preflight(const struct http_request *request, const struct endpoint *endpoint,
+/* CORS preflight (Fetch standard, section 3.2.2).  Any method and header may be asked for. */
+static int answer_preflight(const struct http_request *request, const char *allowed,
                             struct route *out)
 {
-    const char *methods = endpoint != NULL ? endpoint->methods : "GET, HEAD, OPTIONS";
     const char *wanted = request->cors_request_headers;
     bool echo = wanted[0] != '\0' && is_token_list(wanted, ", ");
     out->kind = ROUTE_PREFLIGHT;
@@ -122,7 +62,7 @@ static int answer_preflight(const struct http_request *request, const struct end
                    "Access-Control-Allow-Methods: %s\r\n"
                    "%s%s%s"
                    "Access-Control-Max-Age: 86400\r\n",
-                   methods, methods, echo ? "Access-Control-Allow-Headers: " : "",
+                   allowed, allowed, echo ? "Access-Control-Allow-Headers: " : "",
                    echo ? wanted : "", echo ? "\r\n" : "");
     return 0;
 }
@@ -212,12 +152,12 @@ static int read_camera_url(const struct query *q, struct route *out)
 
 static int read_camera_name(const struct conf *conf, const struct query *q, struct route *out)
 {
-    out->camera = conf_find_camera(conf, q->value[QUERY_CAM]);
-    if (out->camera == NULL)
+    const struct conf_camera *camera = conf_find_camera(conf, q->value[QUERY_CAM]);
+    if (camera == NULL)
         return fail(out, HTTP_ERROR_UNKNOWN_CAMERA, "cam: no camera of this name is configured");
-    out->url = out->camera->url;
-    out->transport = out->camera->transport;
-    (void)snprintf(out->camera_label, sizeof(out->camera_label), "%s", out->camera->name);
+    out->url = camera->url;
+    out->transport = camera->transport;
+    (void)snprintf(out->camera_label, sizeof(out->camera_label), "%s", camera->name);
     return 0;
 }
 
@@ -276,6 +216,11 @@ static int read_websocket(const struct http_request *request, struct route *out)
     return 0;
 }
 
+bool route_needs_camera(enum route_kind kind)
+{
+    return kind == ROUTE_STREAM || kind == ROUTE_SNAPSHOT || kind == ROUTE_MJPEG;
+}
+
 static void fill_client(struct ipc_client *client, const struct http_request *request,
                         enum route_kind kind)
 {
@@ -330,24 +275,26 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
 int route_request(const struct conf *conf, enum route_port port, const struct http_request *request,
                   struct route *out)
 {
+    /* What every path takes: a preflight says it of paths that do not exist, and of `*`. */
+    const unsigned usual = 1u << REQUEST_GET | 1u << REQUEST_HEAD | 1u << REQUEST_OPTIONS;
+    char allowed[ENDPOINT_METHODS_MAX], paths[ENDPOINT_PATHS_MAX];
+    unsigned methods = endpoint_methods(port, request->path);
+
     memset(out, 0, sizeof(*out));
-    const struct endpoint *endpoint = find_endpoint(port, request->path);
+    endpoint_list_methods(methods != 0 ? methods : usual, allowed);
     if (request->method == REQUEST_OPTIONS)
-        return answer_preflight(request, endpoint, out);
-    if (endpoint == NULL)
-        return fail(out, HTTP_ERROR_NOT_FOUND, "%s",
-                    port == ROUTE_PORT_STREAM
-                        ? "this port has /, /play and any path that ends in .flv"
-                        : "this port has /snapshot, /mjpeg, /healthz, /metrics, /api/cameras and "
-                          "/api/streams");
-    if (!method_allowed(endpoint, request->method)) {
-        (void)snprintf(out->headers, sizeof(out->headers), "Allow: %s\r\n", endpoint->methods);
-        return fail(out, HTTP_ERROR_METHOD_NOT_ALLOWED, "%s are accepted", endpoint->methods);
+        return answer_preflight(request, allowed, out);
+    if (methods == 0) {
+        endpoint_list_paths(port, paths);
+        return fail(out, HTTP_ERROR_NOT_FOUND, "this port has %s", paths);
     }
-    if (endpoint->kind != ROUTE_STREAM && endpoint->kind != ROUTE_SNAPSHOT &&
-        endpoint->kind != ROUTE_MJPEG) {
-        out->kind = request->method == REQUEST_DELETE ? ROUTE_API_STOP : endpoint->kind;
-        return 0;
+    if ((methods & 1u << request->method) == 0) {
+        (void)snprintf(out->headers, sizeof(out->headers), "Allow: %s\r\n", allowed);
+        return fail(out, HTTP_ERROR_METHOD_NOT_ALLOWED, "%s are accepted", allowed);
     }
-    return route_camera(conf, request, endpoint->kind, out);
+    enum route_kind kind = endpoint_kind(port, request->path, request->method);
+    if (route_needs_camera(kind))
+        return route_camera(conf, request, kind, out);
+    out->kind = kind;
+    return 0;
 }

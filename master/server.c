@@ -5,6 +5,7 @@
 #include "master/conn.h"
 #include "master/identity.h"
 #include "master/listener.h"
+#include "master/server_shared.h"
 #include "master/service.h"
 
 #include <errno.h>

@@ -1,0 +1,74 @@
+/*
+ * What the two ports serve: one table of paths, methods and kinds.  Master, loop thread; pure.
+ * `Allow`, the answers 404 and 405 and the check of docs/api.md (scripts/check-docs) all come from
+ * this table.
+ */
+#ifndef MASTER_ENDPOINT_H
+#define MASTER_ENDPOINT_H
+
+#include "master/http_head.h"
+
+#include <stddef.h>
+
+enum route_port { ROUTE_PORT_STREAM, ROUTE_PORT_SNAPSHOT };
+
+/* What is done about a request.  conn.c has a branch for each. */
+enum route_kind {
+    ROUTE_ERROR,  /* http_reply_error_with() of the route's error, headers, camera, message */
+    ROUTE_STREAM, /* hand over to the camera's worker, like the next two */
+    ROUTE_SNAPSHOT,
+    ROUTE_MJPEG,
+    ROUTE_PREFLIGHT, /* http_reply_head() of 204 with the route's headers */
+    ROUTE_HEALTHZ,
+    ROUTE_PAGE,        /* pages_reply() */
+    ROUTE_API_CAMERAS, /* api_cameras() */
+    ROUTE_API_STREAMS, /* api_streams() */
+    ROUTE_API_STREAM,  /* api_stream() of what follows ROUTE_API_STREAM_PREFIX in the path */
+    ROUTE_METRICS,     /* metrics_text() */
+    ROUTE_API_STOP     /* camera_table_stop() of the ID in the path, as for ROUTE_API_STREAM */
+};
+
+#define ROUTE_API_STREAM_PREFIX "/api/streams/"
+
+/* clang-format off */
+/*
+ * X(port, match, path, kind, methods)
+ * match: IS the path; PREFIX or SUFFIX of it; FILE: a file of the page below that prefix.
+ * methods: READ is GET and HEAD.  OPTIONS is answered everywhere (CORS preflight).
+ * Rows may share a path: then the method decides.
+ */
+#define ENDPOINTS(X)                                                               \
+    X(STREAM,   IS,     "/",                     STREAM,      READ)                \
+    X(STREAM,   SUFFIX, ".flv",                  STREAM,      READ)                \
+    X(STREAM,   IS,     "/play",                 PAGE,        READ)                \
+    X(STREAM,   FILE,   "/assets/",              PAGE,        READ)                \
+    X(SNAPSHOT, IS,     "/snapshot",             SNAPSHOT,    READ | POST)         \
+    X(SNAPSHOT, IS,     "/mjpeg",                MJPEG,       READ)                \
+    X(SNAPSHOT, IS,     "/healthz",              HEALTHZ,     READ)                \
+    X(SNAPSHOT, IS,     "/metrics",              METRICS,     READ)                \
+    X(SNAPSHOT, IS,     "/api/cameras",          API_CAMERAS, READ)                \
+    X(SNAPSHOT, IS,     "/api/streams",          API_STREAMS, READ)                \
+    X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STREAM,  READ)                \
+    X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STOP,    DELETE)
+/* clang-format on */
+
+/* Bytes of the two texts below, NUL included. */
+#define ENDPOINT_METHODS_MAX 64
+#define ENDPOINT_PATHS_MAX 192
+
+/**
+ * @param path  of the request.  Borrowed.
+ * @return a bit for each enum request_method that this path takes; 0: there is no such path.
+ */
+unsigned endpoint_methods(enum route_port port, const char *path);
+
+/** @param method  one that endpoint_methods() has. @return what is done about the request. */
+enum route_kind endpoint_kind(enum route_port port, const char *path, enum request_method method);
+
+/** Write methods as `Allow` lists them (RFC 9110 section 10.2.1), OPTIONS last. */
+void endpoint_list_methods(unsigned methods, char out[ENDPOINT_METHODS_MAX]);
+
+/** Write the paths of a port as an error message lists them: "/, *.flv and /play". */
+void endpoint_list_paths(enum route_port port, char out[ENDPOINT_PATHS_MAX]);
+
+#endif /* MASTER_ENDPOINT_H */
