@@ -1,5 +1,7 @@
 #include "common/camera_access.h"
 
+#include "common/words.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -89,20 +91,42 @@ static bool is_pattern(const char *entry)
     return len > 0 && entry[len] == '\0';
 }
 
-int camera_access_check_list(const char *list, const char **reason)
+static bool list_is_valid(const char *list)
 {
     char entry[ENTRY_MAX];
     struct network unused;
     size_t count = 0;
-    *reason = "any, named, or host patterns and networks (10.0.0.0/8, *.cams.example) are accepted";
     if (strlen(list) >= IPC_ACCESS_LIST_MAX)
-        return -EINVAL;
+        return false;
     for (; next_entry(&list, entry); count++) {
         if (strlen(entry) >= ENTRY_MAX - 1 ||
             (!parse_network(entry, &unused) && !is_pattern(entry)))
-            return -EINVAL;
+            return false;
     }
-    return count > 0 ? 0 : -EINVAL;
+    return count > 0;
+}
+
+/* A list stands for itself. */
+static const char *const mode_words[IPC_ACCESS_LIST] = {
+    [IPC_ACCESS_ANY] = "any",
+    [IPC_ACCESS_NAMED] = "named",
+};
+
+int camera_access_parse(const char *text, struct ipc_access *access)
+{
+    int mode = words_find(mode_words, IPC_ACCESS_LIST, text);
+    if (mode < 0 && !list_is_valid(text))
+        return -EINVAL;
+    memset(access, 0, sizeof(*access));
+    access->mode = mode < 0 ? IPC_ACCESS_LIST : (uint32_t)mode;
+    if (mode < 0)
+        memcpy(access->list, text, strlen(text));
+    return 0;
+}
+
+const char *camera_access_text(const struct ipc_access *access)
+{
+    return access->mode < IPC_ACCESS_LIST ? mode_words[access->mode] : access->list;
 }
 
 /* --- judging -------------------------------------------------------------- */

@@ -16,14 +16,21 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+/* What camera_access_parse() accepts, for error texts. */
+#define CAMERA_ACCESS_ACCEPTED \
+    "any, named, or host patterns and networks (10.0.0.0/8, *.cams.example)"
+
 /**
- * Check a list: entries separated by commas or spaces, each a host pattern (`*` stands for any
- * characters), an address, or a network as ADDRESS/BITS.
+ * Read `any`, `named` or a list: entries separated by commas or spaces, each a host pattern (`*`
+ * stands for any characters), an address, or a network as ADDRESS/BITS.
  *
- * @param reason  on error: what is accepted.
+ * @param access  on success: mode and list; trusted is 0.  Otherwise unchanged.
  * @return 0, or -EINVAL.
  */
-int camera_access_check_list(const char *list, const char **reason);
+int camera_access_parse(const char *text, struct ipc_access *access);
+
+/** @return what camera_access_parse() takes.  Borrowed from access, or a literal. */
+const char *camera_access_text(const struct ipc_access *access);
 
 /**
  * May a camera of this host be asked for, by its name or address alone?

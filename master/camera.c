@@ -300,7 +300,7 @@ static struct ipc_settings settings_of(const struct camera *cam)
     const struct conf *conf = cam->table->conf;
     struct ipc_settings settings = {
         .limits = limits_of(conf),
-        .access = conf_access(conf),
+        .access = conf->access.cameras,
         .always_on = cam->always_on,
         .tls_insecure = !cam->table->conf->camera.tls_verify,
     };

@@ -1,6 +1,7 @@
 #include "master/conf_file.h"
 
 #include "master/conf_option.h"
+#include "master/conf_text.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -95,7 +96,7 @@ static int begin_camera(struct reader *r, const char *name)
                     "are accepted",
                     r->section, IPC_CAMERA_ID_MAX - 1);
     if (conf_find_camera(conf, name) != NULL)
-        return fail(r, r->line, "[%s] is there twice; once is accepted", r->section);
+        return fail(r, r->line, "[%s] appears twice", r->section);
     if (conf->camera_count == CONF_CAMERAS_MAX)
         return fail(r, r->line, "up to %d cameras are accepted", CONF_CAMERAS_MAX);
     if ((conf->camera_count & (conf->camera_count - 1)) == 0) { /* full: grows by doubling */
@@ -210,7 +211,7 @@ static int on_key(void *opaque, const char *inih_section, const char *key, const
     if (r->in_camera)
         return set_camera_key(r, key, value) == 0;
     if (r->section[0] == '\0') {
-        (void)fail(r, r->line, "%s: a [section] is needed before it", key);
+        (void)fail(r, r->line, "%s: a [section] must come before it", key);
         return 0;
     }
     const struct conf_option *option = conf_option_find(r->section, key);

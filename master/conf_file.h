@@ -1,6 +1,6 @@
 /*
  * The configuration file -> struct conf.  Master, before the loop and on SIGHUP; pure: it reads
- * memory, conf_load() reads the file.
+ * memory; conf_load() reads the file.
  */
 #ifndef MASTER_CONF_FILE_H
 #define MASTER_CONF_FILE_H
@@ -10,7 +10,8 @@
 #include <stddef.h>
 
 /**
- * Read the text of a configuration file.  conf must hold defaults or earlier values.
+ * Read the text of a configuration file.  conf must hold the defaults
+ * (conf_option_set_defaults()).
  *
  * @param name in error texts.
  * @return 0 or negative errno with text filled.

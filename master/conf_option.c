@@ -3,38 +3,29 @@
 #include "common/camera_access.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const struct conf_option conf_options[] = {
-#define X(sec, name, kind, text, low, high, about)                                       \
+#define X(sec, name, kind, text, low, high, when, about)                                 \
     {.section = #sec,                                                                    \
      .key = #name,                                                                       \
      .type = CONF_##kind,                                                                \
      .offset = offsetof(struct conf, sec.name), /* NOLINT(bugprone-macro-parentheses) */ \
+     .size = sizeof(((const struct conf *)NULL)->sec.name), /* NOLINT */                 \
      .initial = (text),                                                                  \
      .min = (low),                                                                       \
      .max = (high),                                                                      \
+     .change = CONF_##when,                                                              \
      .help = (about)},
     CONF_OPTIONS(X)
 #undef X
 };
 
 const size_t conf_option_count = sizeof(conf_options) / sizeof(conf_options[0]);
-
-void conf_text_put(struct conf_text *text, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(text->buf + text->len, text->size - text->len, fmt, args);
-    va_end(args);
-    if (n > 0)
-        text->len += (size_t)n < text->size - text->len ? (size_t)n : text->size - text->len - 1;
-}
 
 const struct conf_option *conf_option_find(const char *section, const char *key)
 {
@@ -54,169 +45,258 @@ bool conf_section_known(const char *section)
     return false;
 }
 
+/* --- the types ------------------------------------------------------------ */
+
+/*
+ * Each type has parse_TYPE(): @return false, and the member is unchanged, when the value is not
+ * accepted; write_TYPE(): the value as parse_TYPE() takes it; accept_TYPE(): what it takes.
+ */
+
 /* Decimal digits only: no sign, no space, no 0x. */
-static bool parse_number(const char *value, uint64_t min, uint64_t max, uint64_t *number)
+static bool parse_number(const struct conf_option *option, const char *value, uint64_t *number)
 {
     size_t len = strlen(value);
     if (len == 0 || len > 18 || strspn(value, "0123456789") != len)
         return false;
     *number = strtoull(value, NULL, 10);
-    return *number >= min && *number <= max;
+    return *number >= option->min && *number <= option->max;
 }
 
-static bool parse_address(const char *value, char *out)
+static bool parse_uint32(const struct conf_option *option, const char *value, void *member)
+{
+    uint64_t number = 0;
+    if (!parse_number(option, value, &number))
+        return false;
+    *(uint32_t *)member = (uint32_t)number;
+    return true;
+}
+
+static void write_uint32(const void *member, struct conf_text *text)
+{
+    conf_text_put(text, "%u", *(const uint32_t *)member);
+}
+
+static bool parse_uint64(const struct conf_option *option, const char *value, void *member)
+{
+    uint64_t number = 0;
+    if (!parse_number(option, value, &number))
+        return false;
+    *(uint64_t *)member = number;
+    return true;
+}
+
+static void write_uint64(const void *member, struct conf_text *text)
+{
+    conf_text_put(text, "%llu", (unsigned long long)*(const uint64_t *)member);
+}
+
+static void accept_number(const struct conf_option *option, struct conf_text *text)
+{
+    conf_text_put(text, "a number from %llu to %llu is accepted", (unsigned long long)option->min,
+                  (unsigned long long)option->max);
+}
+
+static bool parse_yes_no(const struct conf_option *option, const char *value, void *member)
+{
+    (void)option;
+    bool yes = strcmp(value, "yes") == 0;
+    if (!yes && strcmp(value, "no") != 0)
+        return false;
+    *(bool *)member = yes;
+    return true;
+}
+
+static void write_yes_no(const void *member, struct conf_text *text)
+{
+    conf_text_put(text, "%s", *(const bool *)member ? "yes" : "no");
+}
+
+static void accept_yes_no(const struct conf_option *option, struct conf_text *text)
+{
+    (void)option;
+    conf_text_put(text, "yes or no is accepted");
+}
+
+/* Nothing of a longer value before it stays behind. */
+static bool set_text(const struct conf_option *option, const char *value, void *member)
+{
+    size_t len = strlen(value);
+    assert(len < option->size);
+    explicit_bzero(member, option->size);
+    memcpy(member, value, len);
+    return true;
+}
+
+static void write_text(const void *member, struct conf_text *text)
+{
+    conf_text_put(text, "%s", (const char *)member);
+}
+
+static bool parse_address(const struct conf_option *option, const char *value, void *member)
 {
     struct in6_addr addr;
-    size_t len = strlen(value);
-    if (len >= CONF_BIND_MAX ||
+    if (strlen(value) >= option->size ||
         (inet_pton(AF_INET, value, &addr) != 1 && inet_pton(AF_INET6, value, &addr) != 1))
         return false;
-    memcpy(out, value, len + 1);
-    return true;
+    return set_text(option, value, member);
 }
 
-static bool parse_cameras(const char *value, char *out)
+static void accept_address(const struct conf_option *option, struct conf_text *text)
 {
-    const char *reason;
-    if (strcmp(value, "any") != 0 && strcmp(value, "named") != 0 &&
-        camera_access_check_list(value, &reason) != 0)
-        return false;
-    (void)snprintf(out, IPC_ACCESS_LIST_MAX, "%s", value);
-    return true;
+    (void)option;
+    conf_text_put(text, "an IPv4 or IPv6 address is accepted");
 }
 
-/* Of a user or group, or nothing. */
-static bool parse_name(const char *value, char *out)
+/* A user or group, or nothing. */
+static bool parse_name(const struct conf_option *option, const char *value, void *member)
 {
-    size_t len = strlen(value);
-    if (len >= CONF_NAME_MAX || value[0] == '-')
+    if (strlen(value) >= option->size || value[0] == '-')
         return false;
-    for (size_t i = 0; i < len; i++) {
-        if (!isalnum((unsigned char)value[i]) && strchr("._-", value[i]) == NULL)
+    for (const char *c = value; *c != '\0'; c++) {
+        if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
             return false;
     }
-    memcpy(out, value, len + 1);
-    return true;
+    return set_text(option, value, member);
+}
+
+static void accept_name(const struct conf_option *option, struct conf_text *text)
+{
+    conf_text_put(text, "a name of up to %zu letters, digits, '.', '_' and '-' is accepted",
+                  option->size - 1);
 }
 
 /* Printable ASCII, or nothing. */
-static bool parse_secret(const char *value, size_t max, char *out)
+static bool parse_secret(const struct conf_option *option, const char *value, void *member)
 {
-    size_t len = strlen(value);
-    for (size_t i = 0; i < len; i++) {
-        if (value[i] <= ' ' || value[i] > '~')
+    if (strlen(value) > option->max)
+        return false;
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c <= ' ' || *c > '~')
             return false;
     }
-    if (len > max)
-        return false;
-    explicit_bzero(out, CONF_SECRET_MAX);
-    (void)snprintf(out, CONF_SECRET_MAX, "%s", value);
-    return true;
+    return set_text(option, value, member);
 }
 
-static void put_accepted(struct conf_text *text, const struct conf_option *option)
+static void write_secret(const void *member, struct conf_text *text)
 {
-    if (option->type == CONF_ADDRESS)
-        conf_text_put(text, "an IPv4 or IPv6 address is accepted");
-    else if (option->type == CONF_SECRET)
-        conf_text_put(text, "up to %u printable ASCII characters, no spaces, are accepted",
-                      (unsigned)option->max);
-    else if (option->type == CONF_CAMERAS)
-        conf_text_put(text, "%s are accepted", option->help);
-    else if (option->type == CONF_NAME)
-        conf_text_put(text, "a name of up to %d letters, digits, '.', '_' and '-' is accepted",
-                      CONF_NAME_MAX - 1);
-    else if (option->type == CONF_YES_NO)
-        conf_text_put(text, "yes or no is accepted");
-    else if (option->type == CONF_SANDBOX)
-        conf_text_put(text, "on, off or require is accepted");
-    else if (option->type == CONF_LOG_LEVEL || option->type == CONF_LOG_FORMAT)
-        conf_text_put(text, "%s is accepted", option->help);
-    else
-        conf_text_put(text, "a number from %llu to %llu is accepted",
-                      (unsigned long long)option->min, (unsigned long long)option->max);
+    conf_text_put(text, "%s", *(const char *)member != '\0' ? "***" : "");
+}
+
+static void accept_secret(const struct conf_option *option, struct conf_text *text)
+{
+    conf_text_put(text, "up to %u printable ASCII characters, no spaces, are accepted",
+                  (unsigned)option->max);
+}
+
+/* The three functions of an enum whose words are beside it, as NAME_parse() and NAME_name(). */
+#define ENUM_FUNCTIONS(name, count)                                                             \
+    static bool parse_##name(const struct conf_option *option, const char *value, void *member) \
+    {                                                                                           \
+        (void)option;                                                                           \
+        return name##_parse(value, member) == 0;                                                \
+    }                                                                                           \
+    static void write_##name(const void *member, struct conf_text *text)                        \
+    {                                                                                           \
+        conf_text_put(text, "%s", name##_name(*(const enum name *)member));                     \
+    }                                                                                           \
+    static void accept_##name(const struct conf_option *option, struct conf_text *text)         \
+    {                                                                                           \
+        (void)option;                                                                           \
+        for (int i = 0; i < (count); i++)                                                       \
+            conf_text_put_choice(text, i, (count), name##_name((enum name)i));                  \
+        conf_text_put(text, " is accepted");                                                    \
+    }
+ENUM_FUNCTIONS(log_level, LOG_LEVEL_COUNT)
+ENUM_FUNCTIONS(log_format, LOG_FORMAT_COUNT)
+ENUM_FUNCTIONS(sandbox_mode, SANDBOX_MODE_COUNT)
+#undef ENUM_FUNCTIONS
+
+static bool parse_cameras(const struct conf_option *option, const char *value, void *member)
+{
+    (void)option;
+    return camera_access_parse(value, member) == 0;
+}
+
+static void write_cameras(const void *member, struct conf_text *text)
+{
+    conf_text_put(text, "%s", camera_access_text(member));
+}
+
+static void accept_cameras(const struct conf_option *option, struct conf_text *text)
+{
+    (void)option;
+    conf_text_put(text, "%s are accepted", CAMERA_ACCESS_ACCEPTED);
+}
+
+static const struct {
+    bool (*parse)(const struct conf_option *option, const char *value, void *member);
+    void (*write)(const void *member, struct conf_text *text);
+    void (*accept)(const struct conf_option *option, struct conf_text *text);
+} types[CONF_OPTION_TYPE_COUNT] = {
+    [CONF_UINT32] = {parse_uint32, write_uint32, accept_number},
+    [CONF_UINT64] = {parse_uint64, write_uint64, accept_number},
+    [CONF_YES_NO] = {parse_yes_no, write_yes_no, accept_yes_no},
+    [CONF_ADDRESS] = {parse_address, write_text, accept_address},
+    [CONF_NAME] = {parse_name, write_text, accept_name},
+    [CONF_SECRET] = {parse_secret, write_secret, accept_secret},
+    [CONF_LOG_LEVEL] = {parse_log_level, write_log_level, accept_log_level},
+    [CONF_LOG_FORMAT] = {parse_log_format, write_log_format, accept_log_format},
+    [CONF_SANDBOX] = {parse_sandbox_mode, write_sandbox_mode, accept_sandbox_mode},
+    [CONF_CAMERAS] = {parse_cameras, write_cameras, accept_cameras},
+};
+
+/* --- values --------------------------------------------------------------- */
+
+static void *member_of(struct conf *conf, const struct conf_option *option)
+{
+    return (char *)conf + option->offset;
+}
+
+static const void *const_member_of(const struct conf *conf, const struct conf_option *option)
+{
+    return (const char *)conf + option->offset;
+}
+
+void conf_option_set_defaults(struct conf *conf)
+{
+    memset(conf, 0, sizeof(*conf));
+    for (size_t i = 0; i < conf_option_count; i++) {
+        const struct conf_option *option = &conf_options[i];
+        bool ok = types[option->type].parse(option, option->initial, member_of(conf, option));
+        assert(ok);
+    }
 }
 
 int conf_option_set(struct conf *conf, const struct conf_option *option, const char *value,
                     struct conf_text *accepted)
 {
-    void *member = (char *)conf + option->offset;
-    uint64_t number = 0;
-    bool ok = false;
+    if (types[option->type].parse(option, value, member_of(conf, option)))
+        return 0;
+    conf_option_put_accepted(option, accepted);
+    return -EINVAL;
+}
 
-    switch (option->type) {
-    case CONF_UINT32:
-        ok = parse_number(value, option->min, option->max, &number);
-        if (ok)
-            *(uint32_t *)member = (uint32_t)number;
-        break;
-    case CONF_UINT64:
-        ok = parse_number(value, option->min, option->max, &number);
-        if (ok)
-            *(uint64_t *)member = number;
-        break;
-    case CONF_ADDRESS:
-        ok = parse_address(value, member);
-        break;
-    case CONF_LOG_LEVEL:
-        ok = log_level_parse(value, member) == 0;
-        break;
-    case CONF_NAME:
-        ok = parse_name(value, member);
-        break;
-    case CONF_SANDBOX:
-        ok = sandbox_mode_parse(value, member) == 0;
-        break;
-    case CONF_CAMERAS:
-        ok = parse_cameras(value, member);
-        break;
-    case CONF_SECRET:
-        ok = parse_secret(value, option->max, member);
-        break;
-    case CONF_YES_NO:
-        ok = strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
-        if (ok)
-            *(bool *)member = value[0] == 'y';
-        break;
-    case CONF_LOG_FORMAT:
-        ok = log_format_parse(value, member) == 0;
-        break;
-    }
-    if (!ok)
-        put_accepted(accepted, option);
-    return ok ? 0 : -EINVAL;
+void conf_option_put_accepted(const struct conf_option *option, struct conf_text *text)
+{
+    types[option->type].accept(option, text);
 }
 
 void conf_option_write(const struct conf *conf, const struct conf_option *option,
                        struct conf_text *text)
 {
-    const void *member = (const char *)conf + option->offset;
-    switch (option->type) {
-    case CONF_UINT32:
-        conf_text_put(text, "%u", *(const uint32_t *)member);
-        break;
-    case CONF_UINT64:
-        conf_text_put(text, "%llu", (unsigned long long)*(const uint64_t *)member);
-        break;
-    case CONF_ADDRESS:
-    case CONF_CAMERAS:
-    case CONF_NAME:
-        conf_text_put(text, "%s", (const char *)member);
-        break;
-    case CONF_SECRET:
-        conf_text_put(text, "%s", *(const char *)member != '\0' ? "***" : "");
-        break;
-    case CONF_LOG_LEVEL:
-        conf_text_put(text, "%s", log_level_name(*(const enum log_level *)member));
-        break;
-    case CONF_SANDBOX:
-        conf_text_put(text, "%s", sandbox_mode_name(*(const enum sandbox_mode *)member));
-        break;
-    case CONF_YES_NO:
-        conf_text_put(text, "%s", *(const bool *)member ? "yes" : "no");
-        break;
-    case CONF_LOG_FORMAT:
-        conf_text_put(text, "%s", log_format_name(*(const enum log_format *)member));
-        break;
+    types[option->type].write(const_member_of(conf, option), text);
+}
+
+void conf_option_keep(const struct conf *old, struct conf *fresh, struct conf_text *changed)
+{
+    for (size_t i = 0; i < conf_option_count; i++) {
+        const struct conf_option *option = &conf_options[i];
+        const void *before = const_member_of(old, option);
+        void *now = member_of(fresh, option);
+        if (option->change != CONF_START || memcmp(before, now, option->size) == 0)
+            continue;
+        conf_text_put(changed, "%s[%s] %s", changed->len > 0 ? ", " : "", option->section,
+                      option->key);
+        memcpy(now, before, option->size);
     }
 }

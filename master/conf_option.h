@@ -1,36 +1,44 @@
 /*
- * The options of the configuration as a table: names, values from and to text.  Master, before
+ * The options of the configuration one by one: names, values from and to text.  Master, before
  * the loop and on SIGHUP; pure.
  */
 #ifndef MASTER_CONF_OPTION_H
 #define MASTER_CONF_OPTION_H
 
 #include "master/conf.h"
+#include "master/conf_text.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum conf_option_type {
     CONF_UINT32,
     CONF_UINT64,
+    CONF_YES_NO,
     CONF_ADDRESS,
+    CONF_NAME,
+    CONF_SECRET,
     CONF_LOG_LEVEL,
     CONF_LOG_FORMAT,
-    CONF_NAME,
     CONF_SANDBOX,
     CONF_CAMERAS,
-    CONF_SECRET,
-    CONF_YES_NO
+    CONF_OPTION_TYPE_COUNT
 };
+
+/* What applies a new value. */
+enum conf_change { CONF_RELOAD, CONF_START };
 
 struct conf_option {
     const char *section;
     const char *key;
     enum conf_option_type type;
     size_t offset; /* in struct conf */
+    size_t size;
     const char *initial;
     uint64_t min;
     uint64_t max;
+    enum conf_change change;
     const char *help;
 };
 
@@ -38,16 +46,8 @@ struct conf_option {
 extern const struct conf_option conf_options[];
 extern const size_t conf_option_count;
 
-/* Text under construction; what does not fit is cut. */
-struct conf_text {
-    char *buf; /* size bytes, "" at first.  Borrowed. */
-    size_t size;
-    size_t len;
-};
-
-/** Append, like printf(). */
-void conf_text_put(struct conf_text *text, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+/** Give every option its default; conf gets no cameras. */
+void conf_option_set_defaults(struct conf *conf);
 
 /** @return the option, or NULL. */
 const struct conf_option *conf_option_find(const char *section, const char *key);
@@ -64,8 +64,18 @@ bool conf_section_known(const char *section);
 int conf_option_set(struct conf *conf, const struct conf_option *option, const char *value,
                     struct conf_text *accepted);
 
-/** Append the value as conf_option_set() takes it; of a secret only that there is one. */
+/** Append what conf_option_set() accepts. */
+void conf_option_put_accepted(const struct conf_option *option, struct conf_text *text);
+
+/** Append the value as conf_option_set() takes it; a secret is `***`. */
 void conf_option_write(const struct conf *conf, const struct conf_option *option,
                        struct conf_text *text);
+
+/**
+ * Give the options that only a start may change their old values again.
+ *
+ * @param changed  those that were another value are appended: "[server] bind, [server] user".
+ */
+void conf_option_keep(const struct conf *old, struct conf *fresh, struct conf_text *changed);
 
 #endif /* MASTER_CONF_OPTION_H */

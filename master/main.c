@@ -1,6 +1,6 @@
 /* cam-httpflv: reads its configuration and runs the server. */
 #include "common/log.h"
-#include "master/conf.h"
+#include "master/conf_load.h"
 #include "master/server.h"
 
 #include <stdio.h>

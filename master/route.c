@@ -173,10 +173,10 @@ static int read_camera(const struct conf *conf, const struct query *q, struct ro
                     "cam: not together with cam_url; if it belongs to the camera's URL, "
                     "percent-encode that");
     int rc = url ? read_camera_url(q, out) : read_camera_name(conf, q, out);
-    const struct ipc_access access = conf_access(conf);
-    if (rc == 0 && url && !camera_access_host(&access, "", out->url.host))
+    const struct ipc_access *access = &conf->access.cameras;
+    if (rc == 0 && url && !camera_access_host(access, "", out->url.host))
         return fail(out, HTTP_ERROR_CAMERA_NOT_ALLOWED, "cam_url: %s",
-                    access.mode == IPC_ACCESS_NAMED
+                    access->mode == IPC_ACCESS_NAMED
                         ? "this server serves the cameras of its configuration only: cam=NAME"
                         : "cameras of this host are not served here");
     if (rc != 0 || !q->given[QUERY_CAM_TYPE])

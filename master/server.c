@@ -2,6 +2,8 @@
 
 #include "common/log.h"
 #include "common/sandbox_kernel.h"
+#include "master/conf_load.h"
+#include "master/conf_option.h"
 #include "master/conn.h"
 #include "master/identity.h"
 #include "master/listener.h"
@@ -91,26 +93,13 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
 /* --- reading the configuration again -------------------------------------- */
 
 /* What only a start can change stays as it is. */
-static void keep_identity(const struct conf *old, struct conf *fresh)
+static void keep_start_options(const struct conf *old, struct conf *fresh)
 {
-    if (strcmp(old->server.user, fresh->server.user) != 0 ||
-        strcmp(old->server.group, fresh->server.group) != 0 ||
-        old->server.sandbox != fresh->server.sandbox)
-        log_warnx(NULL, "reload: user, group and sandbox change at the next start only");
-    memcpy(fresh->server.user, old->server.user, sizeof(fresh->server.user));
-    memcpy(fresh->server.group, old->server.group, sizeof(fresh->server.group));
-    fresh->server.sandbox = old->server.sandbox;
-}
-
-static void keep_sockets(const struct conf *old, struct conf *fresh)
-{
-    if (strcmp(old->server.bind, fresh->server.bind) != 0 ||
-        old->server.flv_port != fresh->server.flv_port ||
-        old->server.snapshot_port != fresh->server.snapshot_port)
-        log_warnx(NULL, "reload: bind, flv_port and snapshot_port change at the next start only");
-    memcpy(fresh->server.bind, old->server.bind, sizeof(fresh->server.bind));
-    fresh->server.flv_port = old->server.flv_port;
-    fresh->server.snapshot_port = old->server.snapshot_port;
+    char buf[256] = "";
+    struct conf_text changed = {.buf = buf, .size = sizeof(buf)};
+    conf_option_keep(old, fresh, &changed);
+    if (changed.len > 0)
+        log_warnx(NULL, "reload: a restart is needed to change %s", buf);
 }
 
 static void reload(struct run *r)
@@ -121,8 +110,7 @@ static void reload(struct run *r)
         log_errorx(NULL, "reload: %s; the configuration stays as it was", text);
         return;
     }
-    keep_sockets(r->conf, &fresh);
-    keep_identity(r->conf, &fresh);
+    keep_start_options(r->conf, &fresh);
     conf_free(r->conf);
     *r->conf = fresh; /* in place: everybody reads it through this pointer */
     explicit_bzero(&fresh, sizeof(fresh));

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ipc_access access = {.mode = IPC_ACCESS_LIST};
     struct sockaddr_in outside = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xcb007107)};
     char host[256] = "";
-    const char *reason;
+    struct ipc_access parsed;
     const uint8_t *newline = memchr(data, '\n', size);
     size_t list_len = newline != NULL ? (size_t)(newline - data) : size;
     size_t host_len = size - list_len;
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(access.list + sizeof(fence) - 1, data, list_len);
     if (host_len > 1)
         memcpy(host, newline + 1, host_len - 1);
-    bool valid = camera_access_check_list(access.list, &reason) == 0;
+    bool valid = camera_access_parse(access.list, &parsed) == 0;
     bool allowed = camera_access_address(&access, "", host, (const struct sockaddr *)&outside);
     (void)camera_access_host(&access, "", host);
     if (valid && allowed && strchr(access.list + sizeof(fence) - 1, '/') == NULL &&

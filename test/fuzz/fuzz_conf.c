@@ -1,6 +1,7 @@
 /* Any text as a configuration file: accepted or refused with a reason that names the line. */
-#include "master/conf.h"
 #include "master/conf_file.h"
+#include "master/conf_load.h"
+#include "master/conf_option.h"
 
 #include <assert.h>
 #include <string.h>
@@ -12,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct conf conf;
     char text[CONF_TEXT_MAX];
 
-    conf_init(&conf);
+    conf_option_set_defaults(&conf);
     int rc = conf_read(&conf, "f", (const char *)data, size, text, sizeof(text));
     if (rc != 0) {
         assert(strncmp(text, "f:", 2) == 0);

@@ -1,5 +1,6 @@
 /* Any bytes as a request, routed: the first byte picks port, method and WebSocket. */
 #include "master/conf_file.h"
+#include "master/conf_option.h"
 #include "master/http_head.h"
 #include "master/route.h"
 
@@ -42,9 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct http_request request;
     static const char ini[] = "[camera \"gate\"]\nurl = rtmp://u:p@10.0.0.8/live/gate\n";
-    static char text[CONF_TEXT_MAX];
+    static char text[512];
     if (conf.camera_count == 0) {
-        conf_init(&conf);
+        conf_option_set_defaults(&conf);
         int rc = conf_read(&conf, "f", ini, sizeof(ini) - 1, text, sizeof(text));
         assert(rc == 0);
     }

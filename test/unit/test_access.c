@@ -1,5 +1,6 @@
 /* master/access: tokens and signed URLs. */
 #include "master/access.h"
+#include "master/conf_option.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,7 @@ static struct conf conf;
 
 static int setup(void **state)
 {
-    conf_init(&conf);
+    conf_option_set_defaults(&conf);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "master/conf_file.h"
+#include "master/conf_option.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -20,8 +21,8 @@ static int setup(void **state)
 {
     static const char text[] = "[camera \"gate\"]\nurl = rtsp://admin:hunter2@10.0.0.9/s\n"
                                "always_on = yes\n[camera \"yard\"]\nurl = rtmp://10.0.0.8/live/x\n";
-    char error[CONF_TEXT_MAX];
-    conf_init(&conf);
+    char error[512];
+    conf_option_set_defaults(&conf);
     return conf_read(&conf, "test", text, sizeof(text) - 1, error, sizeof(error));
 }
 

@@ -51,18 +51,27 @@ static void test_lists_that_are_none(void **state)
     static const char *const bad[] = {"",           " , ",         "10.0.0.0/33", "10.0.0.0/",
                                       "2001::/129", "10.0.0.0/8x", "a/8",         "host:554",
                                       "rtsp://a",   "[::1]",       "10.0.0.0/-1", "c?m.lan"};
-    const char *reason;
+    struct ipc_access access;
     char longest[IPC_ACCESS_LIST_MAX + 1];
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-        assert_int_equal(camera_access_check_list(good[i], &reason), 0);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(camera_access_parse(good[i], &access), 0);
+        assert_int_equal(access.mode, IPC_ACCESS_LIST);
+        assert_string_equal(camera_access_text(&access), good[i]);
+    }
+    assert_int_equal(camera_access_parse("any", &access), 0);
+    assert_int_equal(access.mode, IPC_ACCESS_ANY);
+    assert_string_equal(camera_access_text(&access), "any");
+    assert_int_equal(camera_access_parse("named", &access), 0);
+    assert_int_equal(access.mode, IPC_ACCESS_NAMED);
+    assert_string_equal(camera_access_text(&access), "named");
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(camera_access_check_list(bad[i], &reason), -EINVAL);
+        assert_int_equal(camera_access_parse(bad[i], &access), -EINVAL);
     for (size_t i = 0; i < sizeof(longest) - 1; i++)
         longest[i] = i % 2 == 0 ? 'a' : ',';
     longest[sizeof(longest) - 1] = '\0';
-    assert_int_equal(camera_access_check_list(longest, &reason), -EINVAL);
+    assert_int_equal(camera_access_parse(longest, &access), -EINVAL);
     longest[IPC_ACCESS_LIST_MAX - 1] = '\0';
-    assert_int_equal(camera_access_check_list(longest, &reason), 0);
+    assert_int_equal(camera_access_parse(longest, &access), 0);
 }
 
 static void test_networks_decide_by_address(void **state)

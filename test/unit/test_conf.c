@@ -1,6 +1,7 @@
 /* master/conf, conf_file, conf_option: what configures the program, and what is refused. */
-#include "master/conf.h"
 #include "master/conf_file.h"
+#include "master/conf_load.h"
+#include "master/conf_option.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -19,7 +20,7 @@ static char text[CONF_TEXT_MAX];
 
 static int read_text(const char *ini)
 {
-    conf_init(&conf);
+    conf_option_set_defaults(&conf);
     return conf_read(&conf, "cams.ini", ini, strlen(ini), text, sizeof(text));
 }
 
@@ -161,7 +162,7 @@ static void test_file_errors(void **state)
     read_fails("[viewer]\nflv_port = 1\n",
                "cams.ini:2: [viewer] flv_port: unknown key; queue_max_ms, stall_timeout_ms are "
                "accepted");
-    read_fails("flv_port = 1\n", "cams.ini:1: flv_port: a [section] is needed before it");
+    read_fails("flv_port = 1\n", "cams.ini:1: flv_port: a [section] must come before it");
     read_fails("[server]\nhello\n", "cams.ini:2: key = value is accepted");
     read_fails("\n[server\nflv_port = 1\n",
                "cams.ini:2: [section], alone on its line, is accepted");
@@ -177,7 +178,7 @@ static void test_file_errors(void **state)
                "accepted");
 
     char nul[] = "[server]\nbind = ::\0x\n";
-    conf_init(&conf);
+    conf_option_set_defaults(&conf);
     assert_int_equal(conf_read(&conf, "f", nul, sizeof(nul) - 1, text, sizeof(text)), -EINVAL);
     assert_string_equal(text, "f:2: NUL byte");
 }
@@ -205,7 +206,7 @@ static void test_camera_errors(void **state)
                "cams.ini:1: [camera \"a\"] url is missing");
     read_fails("\n[camera \"a\"]\n", "cams.ini:2: [camera \"a\"] url is missing");
     read_fails("[camera \"a\"]\nurl = rtsp://h/s\n[camera \"a\"]\nurl = rtsp://h/t\n",
-               "cams.ini:3: [camera \"a\"] is there twice; once is accepted");
+               "cams.ini:3: [camera \"a\"] appears twice");
     read_fails("[camera \"a\"]\nurl = file:///secret\n",
                "cams.ini:2: [camera \"a\"] url: scheme: rtsp, rtsps, rtmp, rtmps, http and https "
                "are accepted");
@@ -335,7 +336,7 @@ static void test_flags(void **state)
         (void)snprintf(expected, sizeof(expected), "%s:%s", unknown[i], all);
         flag_fails(unknown[i], expected);
     }
-    flag_fails("--flv-port", "--flv-port: N is needed after it");
+    flag_fails("--flv-port", "--flv-port: N is missing");
     flag_fails("--flv-port=", "--flv-port: a number from 0 to 65535 is accepted");
     flag_fails("--bind=any", "--bind: an IPv4 or IPv6 address is accepted");
     flag_fails("--log-level=3", "--log-level: error, warn, info, debug or trace is accepted");
@@ -350,7 +351,7 @@ static void test_texts(void **state)
     /* --help wins, and does not look at the rest */
     assert_int_equal(LOAD("--config=/nowhere", "--help"), CONF_HELP);
     assert_true(strlen(text) < CONF_TEXT_MAX - 512);
-#define X(section, key, type, initial, min, max, help) \
+#define X(section, key, type, initial, min, max, change, help) \
     assert_non_null(strstr(text, "  " #key " = "));
     CONF_OPTIONS(X)
 #undef X
@@ -369,14 +370,60 @@ static void test_texts(void **state)
     free(printed);
 }
 
+/* A reload keeps what only a start may change, takes the rest, and names what it kept. */
+static void test_reload_keeps_start_options(void **state)
+{
+    struct conf old;
+    char buf[256] = "";
+    struct conf_text changed = {.buf = buf, .size = sizeof(buf)};
+    read_ok("[server]\nbind = 127.0.0.1\nflv_port = 1\nsandbox = require\n");
+    old = conf;
+    read_ok("[server]\nbind = 10.11.12.13\nbind = 127.0.0.1\nflv_port = 2\nsandbox = off\n"
+            "max_cameras = 7\n[access]\ntoken = new\n");
+    conf_option_keep(&old, &conf, &changed);
+    assert_string_equal(buf, "[server] flv_port, [server] sandbox"); /* bind is what it was */
+    assert_int_equal(conf.server.flv_port, 1);
+    assert_int_equal(conf.server.sandbox, SANDBOX_REQUIRE);
+    assert_int_equal(conf.server.max_cameras, 7);
+    assert_string_equal(conf.access.token, "new");
+
+    conf_text_cut(&changed, 0);
+    conf_option_keep(&conf, &conf, &changed);
+    assert_string_equal(buf, "");
+    conf_free(&conf);
+}
+
+/* Each option's default, and what is written, is what is read. */
+static void test_values_are_written_as_they_are_read(void **state)
+{
+    struct conf copy;
+    read_ok("[server]\nlog_level = trace\nlog_format = json\nsandbox = off\n"
+            "[camera]\ntls_verify = no\ngop_max_bytes = 65536\n"
+            "[access]\ncameras = 10.0.0.0/8, *.cams.example\n");
+    conf_option_set_defaults(&copy);
+    for (size_t i = 0; i < conf_option_count; i++) {
+        char buf[IPC_ACCESS_LIST_MAX + 64] = "";
+        struct conf_text written = {.buf = buf, .size = sizeof(buf)};
+        conf_option_write(&conf, &conf_options[i], &written);
+        assert_int_equal(conf_option_set(&copy, &conf_options[i], buf, &written), 0);
+    }
+    assert_memory_equal(&copy, &conf, sizeof(conf));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_file),
-        cmocka_unit_test(test_file_errors), cmocka_unit_test(test_camera_errors),
-        cmocka_unit_test(test_long_lines),  cmocka_unit_test(test_many_cameras),
-        cmocka_unit_test(test_order),       cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_camera_errors),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_many_cameras),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_flags),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_reload_keeps_start_options),
+        cmocka_unit_test(test_values_are_written_as_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* master/route and master/query: from a parsed request to what is done about it. */
 #include "master/conf_file.h"
+#include "master/conf_option.h"
 #include "master/route.h"
 
 #include <errno.h>
@@ -24,8 +25,8 @@ static const char ini[] = "[camera \"front-door\"]\n"
 
 static int setup(void **state)
 {
-    char text[CONF_TEXT_MAX];
-    conf_init(&conf);
+    char text[512];
+    conf_option_set_defaults(&conf);
     return conf_read(&conf, "test", ini, sizeof(ini) - 1, text, sizeof(text));
 }
 

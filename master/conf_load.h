@@ -1,0 +1,29 @@
+/*
+ * Configuration: defaults < file < environment < flags.  Master, before the loop and on SIGHUP.
+ * Reads one file and the environment; changes nothing outside struct conf.
+ */
+#ifndef MASTER_CONF_LOAD_H
+#define MASTER_CONF_LOAD_H
+
+#include "master/conf.h"
+
+#include <stddef.h>
+
+#define CONF_TEXT_MAX 16384 /* error, help or version text of conf_load() */
+
+/* Positive: print the text on stdout and exit 0.  The greatest that was asked for wins. */
+enum conf_result { CONF_RUN = 0, CONF_CHECKED = 1, CONF_VERSION = 2, CONF_HELP = 3 };
+
+/**
+ * Fill conf from everything that configures the program.
+ *
+ * @param conf  overwritten; conf_free() it in every case but a negative result.
+ * @param argv  as main() got it.  Borrowed.
+ * @param text  textlen bytes (CONF_TEXT_MAX): what to print when the result is not CONF_RUN,
+ *              without a final newline.
+ * @return enum conf_result; negative errno: the text names the file and line, variable or flag,
+ *         and what is accepted there.
+ */
+int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t textlen);
+
+#endif /* MASTER_CONF_LOAD_H */

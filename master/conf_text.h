@@ -1,0 +1,24 @@
+/* A bounded text under construction, for errors and help.  Master; pure. */
+#ifndef MASTER_CONF_TEXT_H
+#define MASTER_CONF_TEXT_H
+
+#include <stddef.h>
+
+/* What does not fit is cut. */
+struct conf_text {
+    char *buf; /* size bytes, "" at first.  Borrowed. */
+    size_t size;
+    size_t len;
+};
+
+/** Append, like printf(). */
+void conf_text_put(struct conf_text *text, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Append word i of count as part of "a, b or c". */
+void conf_text_put_choice(struct conf_text *text, int i, int count, const char *word);
+
+/** Take back all but the first len bytes. */
+void conf_text_cut(struct conf_text *text, size_t len);
+
+#endif /* MASTER_CONF_TEXT_H */
