@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 6u
+#define IPC_VERSION 7u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -194,7 +194,7 @@ enum ipc_camera_state {
 /* The tables.  X(NAME, name, payload, descriptors, phases) */
 #define IPC_TO_WORKER(X)                                                         \
     X(ASSIGN,  assign,  struct ipc_assign,  0, IPC_PH_BOOT)                      \
-    X(LIMITS,  limits,  struct ipc_settings, 0, IPC_PH_RUN | IPC_PH_DRAIN)       \
+    X(SETTINGS, settings, struct ipc_settings, 0, IPC_PH_RUN | IPC_PH_DRAIN)    \
     X(CLIENT,  client,  struct ipc_client,  1, IPC_PH_RUN | IPC_PH_DRAIN)        \
     X(LEAVE,   leave,   struct ipc_leave,   0, IPC_PH_BOOT | IPC_PH_RUN)         \
     X(DRAIN,   drain,   struct ipc_drain,   0, IPC_PH_BOOT | IPC_PH_RUN)

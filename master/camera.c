@@ -486,8 +486,8 @@ void camera_table_reload(struct camera_table *table)
         struct camera *cam = table->list[i];
         struct log_context ctx = log_ctx(cam);
         struct ipc_settings settings = settings_of(cam);
-        if (cam->worker != NULL && worker_send(cam->worker, IPC_LIMITS, &settings, NULL) != 0)
-            log_warnx(&ctx, "the worker cannot take the new limits; they hold from its next start");
+        if (cam->worker != NULL && worker_send(cam->worker, IPC_SETTINGS, &settings, NULL) != 0)
+            log_warnx(&ctx, "the worker cannot take the new settings; its next one has them");
     }
 }
 

@@ -31,7 +31,7 @@ def test_documents_are_complete():
     ("docs/operations.md", "| `cam_httpflv_join_seconds` |", "| join |", "metric cam_httpflv_join_seconds is missing"),
     ("docs/operations.md", "| `cam_httpflv_draining` |", "| x |", "metric cam_httpflv_draining is missing"),
     ("docs/grafana.json", "cam_httpflv_cameras{", "cam_httpflv_kameras{", "there is no metric kameras"),
-    ("docs/architecture.md", "| LIMITS |", "| LIMIT |", "message LIMITS is missing"),
+    ("docs/architecture.md", "| SETTINGS |", "| SETTING |", "message SETTINGS is missing"),
     ("common/http_reply.h", '"draining",', '"drained", ', "error drained 503 is missing"),
     ("master/conf.h", "X(viewer, queue_max_ms,", "X(viewer, queue_max_s, ", "option viewer.queue_max_s is missing"),
 ])

@@ -17,23 +17,9 @@
 #define WORKER_SANDBOX_H
 
 #include "common/sandbox_mode.h"
+#include "worker/process/sandbox_build.h"
 
 #include <stdbool.h>
-
-/* The leak and race checkers read their own process, and map terabytes. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANDBOX_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANDBOX_SANITIZER 1
-#endif
-#endif
-#ifndef SANDBOX_SANITIZER
-#define SANDBOX_SANITIZER 0
-#endif
-
-/* 8K pictures and a GOP of gop_max_bytes' maximum fit; a machine's memory does not. */
-#define SANDBOX_DATA_BYTES (4ull << 30)
 
 /**
  * Do what workers will not be able to: load the modules of the name service, read the time zone.

@@ -2,7 +2,7 @@
 
 #include "common/fd.h"
 #include "common/sandbox_kernel.h"
-#include "worker/process/sandbox.h"
+#include "worker/process/sandbox_build.h"
 
 #include <errno.h>
 #include <fcntl.h>

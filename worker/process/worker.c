@@ -130,7 +130,7 @@ static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
     return 0;
 }
 
-static int on_limits(struct worker *w, const struct ipc_settings *m, int *fd)
+static int on_settings(struct worker *w, const struct ipc_settings *m, int *fd)
 {
     (void)fd;
     if (!settings_ok(m))

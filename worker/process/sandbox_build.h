@@ -1,0 +1,20 @@
+/* What the build means for the sandbox: sanitizers need more than a worker otherwise gets. */
+#ifndef WORKER_SANDBOX_BUILD_H
+#define WORKER_SANDBOX_BUILD_H
+
+/* The leak and race checkers read their own process, and map terabytes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANDBOX_SANITIZER 1
+#endif
+#endif
+#ifndef SANDBOX_SANITIZER
+#define SANDBOX_SANITIZER 0
+#endif
+
+/* 8K pictures and a GOP of gop_max_bytes' maximum fit; a machine's memory does not. */
+#define SANDBOX_DATA_BYTES (4ull << 30)
+
+#endif /* WORKER_SANDBOX_BUILD_H */
