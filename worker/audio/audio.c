@@ -1,6 +1,6 @@
 /*
- * Audio of a camera to AAC-LC: chooses between sending on and transcoding, and keeps sound going
- * when the camera has none.  Worker, source thread.
+ * Turns a camera's sound into AAC-LC: chooses between passing it through and transcoding it, and
+ * sends silence while the camera sends no sound.  Worker, source thread.
  */
 #include "worker/audio/audio.h"
 
@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LAG_SILENT_US 200000   /* of silence behind the video */
-#define LAG_FLOWING_US 1000000 /* sound later than this behind the video has stopped */
+#define LAG_SILENT_US 200000   /* how far silence stays behind the video */
+#define LAG_FLOWING_US 1000000 /* sound that is further behind the video has stopped */
 #define LAG_FLOWING_MAX_US 5000000
-#define LAG_SPARE_US 500000 /* over what has been seen of a camera whose sound lags */
-#define FILL_MAX_US 5000000 /* longer holes stay holes */
+#define LAG_SPARE_US 500000 /* allowed on top of the lag seen so far */
+#define FILL_MAX_US 5000000 /* longer gaps stay gaps */
 
 struct audio {
     AVCodecParameters *announced;   /* for audio_accepts() */
@@ -28,7 +28,7 @@ struct audio {
     struct audio_encoder *encoder;  /* ... or these two */
     struct audio_transcoder *transcoder;
     bool started; /* has a place on the output clock */
-    bool silent;  /* what is sent is silence of audio_fill() */
+    bool silent;  /* audio_fill() makes silence */
     bool video_known;
     int64_t video_us;       /* newest video */
     int64_t lag_flowing_us; /* grows to what the camera needs */

@@ -1,22 +1,20 @@
 /*
- * Audio of a camera to AAC-LC frames that every player takes: passed through where that is what the
- * camera sends, else decoded, resampled and encoded.  Worker, source thread; one object per camera.
- * Must not block; one thread, no thread of its own.
+ * Turns a camera's sound into AAC-LC frames, which every player takes: AAC is passed through, the
+ * rest is decoded, resampled and encoded.  Worker, source thread; one object per camera.  Must not
+ * block, starts no thread.
  *
- * Time stamps in are those of the timeline (output clock); time stamps out are sample-exact and
- * continuous: gaps become silence, overlaps are dropped, small drift is stretched.
+ * Time stamps in are on the output clock (timeline.h).  Time stamps out are sample-exact and
+ * continuous: gaps are filled with silence, overlaps dropped, small drift is taken up by
+ * stretching.
  */
 #ifndef WORKER_AUDIO_H
 #define WORKER_AUDIO_H
 
-#include "worker/media/frame.h"
+#include "worker/audio/audio_emit.h"
 
 #include <libavcodec/codec_par.h>
 
 struct audio;
-
-/** Takes a finished frame.  @param frame  Moved. */
-typedef void audio_emit_fn(void *ctx, struct frame *frame);
 
 /**
  * Get ready for a track.  The configuration is known from here on (audio_config()).
@@ -54,9 +52,9 @@ int audio_push(struct audio *audio, const uint8_t *data, size_t len, int64_t pts
                int64_t received_us);
 
 /**
- * Keep players going when the declared audio track sends nothing: make silence up to some lag
- * behind the video.  Call with every video frame.  The lag is long while audio flows (a late packet
- * must not find its place taken) and short once it has stopped or has never begun.
+ * Keep players going while the announced audio track sends nothing: make silence up to some lag
+ * behind the video.  Call with every video frame.  The lag is long while sound flows, so that a
+ * late packet does not find its place taken, and short once it has stopped or before it has begun.
  *
  * @param video_pts_us  of the newest video frame, on the output clock.
  * @return 0 or -ENOMEM.

@@ -1,4 +1,4 @@
-/* Sound to AAC-LC.  Worker, source thread. */
+/* Encodes sound as AAC-LC.  Worker, source thread. */
 #include "worker/audio/audio_encoder.h"
 
 #include "worker/media/aac.h"

@@ -1,14 +1,14 @@
 /*
- * Sound to AAC-LC frames with sample-exact time stamps.  Worker, source thread.
+ * Encodes sound as AAC-LC frames with sample-exact time stamps.  Worker, source thread.
  *
  * The encoder is a tape: samples are appended at its end, and the time of each follows from its
- * number.  Time stamps out are those of the sound: what a decoder makes of a frame is what was
- * written for that time (the encoder's priming of 1024 samples is taken into account).
+ * number.  Time stamps out are those of the sound: a decoder makes of a frame what was written for
+ * that time (the encoder's priming of 1024 samples is taken into account).
  */
 #ifndef WORKER_AUDIO_ENCODER_H
 #define WORKER_AUDIO_ENCODER_H
 
-#include "worker/audio/audio.h"
+#include "worker/audio/audio_emit.h"
 #include "worker/audio/audio_format.h"
 
 struct audio_encoder;
@@ -25,7 +25,7 @@ int audio_encoder_open(struct audio_encoder **encoder, const struct audio_format
 /** @return Shared, never NULL. */
 struct codec_config *audio_encoder_config(const struct audio_encoder *encoder);
 
-/** Begin (again) at a time.  Only while nothing has been written. */
+/** Set the time of the first sample.  Only while nothing has been written. */
 void audio_encoder_start(struct audio_encoder *encoder, int64_t start_us);
 
 /** @return samples written, silence and gaps included. */
@@ -37,7 +37,7 @@ int64_t audio_encoder_end_us(const struct audio_encoder *encoder);
 /** @return the number of the sample at a time, negative before the start. */
 int64_t audio_encoder_sample_at(const struct audio_encoder *encoder, int64_t time_us);
 
-/** @return how many samples last so long. */
+/** @return the number of samples in a time. */
 int64_t audio_encoder_samples(const struct audio_encoder *encoder, int64_t duration_us);
 
 /**
@@ -50,7 +50,7 @@ int64_t audio_encoder_samples(const struct audio_encoder *encoder, int64_t durat
 int audio_encoder_write(struct audio_encoder *encoder, const float *const *planes, int64_t samples,
                         int64_t received_us);
 
-/** Leave out samples: the time stamps jump.  For gaps too long to be filled. */
+/** Leave a gap: the time stamps jump.  For one too long to be filled. */
 int audio_encoder_skip(struct audio_encoder *encoder, int64_t samples, int64_t received_us);
 
 /** Close and clear *encoder.  NULL is fine. */

@@ -1,5 +1,5 @@
 /*
- * What becomes of which audio.  Worker; pure.
+ * Decides which audio is passed through and which is transcoded, and to what.  Worker; pure.
  *
  * AAC goes through untouched if it is LC with 1024-sample frames, mono or stereo.  HE-AAC too: its
  * core is LC, and the configuration sent is that of the core, two bytes.  A decoder that knows SBR

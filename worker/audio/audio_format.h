@@ -1,5 +1,5 @@
 /*
- * Which audio a camera may send, and what becomes of it.  Worker, any thread.  Pure.
+ * Decides what becomes of the audio that a camera sends.  Worker, any thread.  Pure.
  */
 #ifndef WORKER_AUDIO_FORMAT_H
 #define WORKER_AUDIO_FORMAT_H

@@ -1,5 +1,5 @@
 /*
- * AAC sent on untouched.  Worker, source thread.
+ * Sends AAC on untouched.  Worker, source thread.
  *
  * Frames follow each other sample-exactly from a start time.  What the camera's time stamps say
  * besides moves that start slowly, so their jitter and rounding (RTMP counts milliseconds) does not

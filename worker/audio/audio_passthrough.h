@@ -1,11 +1,11 @@
 /*
- * AAC from a camera, sent on untouched: headers taken off, time stamps made continuous, gaps filled
+ * Sends a camera's AAC on untouched: takes headers off, makes time stamps continuous and fills gaps
  * with silent frames.  Worker, source thread.
  */
 #ifndef WORKER_AUDIO_PASSTHROUGH_H
 #define WORKER_AUDIO_PASSTHROUGH_H
 
-#include "worker/audio/audio.h"
+#include "worker/audio/audio_emit.h"
 
 struct audio_passthrough;
 
@@ -16,10 +16,10 @@ int audio_passthrough_open(struct audio_passthrough **pass, int sample_rate, int
 /** @return Shared, never NULL. */
 struct codec_config *audio_passthrough_config(const struct audio_passthrough *pass);
 
-/** Begin (again) at a time.  Only while nothing has been sent. */
+/** Set the time of the first frame.  Only while nothing has been sent. */
 void audio_passthrough_start(struct audio_passthrough *pass, int64_t start_us);
 
-/** @return when what has been sent ends. */
+/** @return the time at which what has been sent ends. */
 int64_t audio_passthrough_end_us(const struct audio_passthrough *pass);
 
 /** As audio_push(). */
@@ -30,7 +30,7 @@ int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, 
 int audio_passthrough_silence(struct audio_passthrough *pass, int64_t duration_us,
                               int64_t received_us);
 
-/** Leave out a time: for gaps too long to be filled. */
+/** Leave a gap: for one too long to be filled. */
 void audio_passthrough_skip(struct audio_passthrough *pass, int64_t duration_us);
 
 /** Close and clear *pass.  NULL is fine. */

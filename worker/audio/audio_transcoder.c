@@ -1,5 +1,5 @@
 /*
- * Decode, resample, and keep the sound where its time stamps say.  Worker, source thread.
+ * Decodes and resamples, and keeps the sound where its time stamps say.  Worker, source thread.
  *
  * A camera's sample clock and its time stamps are two clocks.  For each decoded frame the place
  * that its time stamp gives is compared with the end of the encoder's tape:
@@ -34,7 +34,7 @@
 #define RATE_MIN 4000   /* of decoded sound: bounds what resampling can blow up */
 #define RATE_MAX 192000
 #define CHANNELS_MAX 8
-#define CHUNK 2048 /* samples converted at a time */
+#define CHUNK 2048 /* samples converted at once */
 
 struct audio_transcoder {
     AVCodecContext *decoder;
@@ -52,7 +52,7 @@ struct audio_transcoder {
     int64_t next_us; /* where a frame without a time stamp belongs */
     int64_t drop;    /* output samples whose place is taken */
     double error_us; /* filtered */
-    double skew;     /* integral part: stretch that the clocks need */
+    double skew;     /* integral part: the stretch that the two clocks need */
     bool stretching;
     float planes[2][CHUNK];
 };

@@ -1,6 +1,6 @@
 /*
- * One camera's audio packets, decoded, resampled and written to an encoder at the right place.
- * Worker, source thread.
+ * Decodes a camera's audio packets, resamples them and writes them to an encoder at the right
+ * place.  Worker, source thread.
  */
 #ifndef WORKER_AUDIO_TRANSCODER_H
 #define WORKER_AUDIO_TRANSCODER_H

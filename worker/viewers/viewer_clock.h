@@ -4,8 +4,8 @@
  *
  * A viewer may start at the live edge: the pictures before it (those cached when the viewer joined)
  * are compressed in time, one a millisecond, so that a player decodes through them at once.  From
- * the edge on time has its normal pace, a given lead after the viewer's beginning.  Are there more
- * cached pictures than the lead has milliseconds, those after the edge come at four times their
+ * the edge on time has its normal pace, a given lead after the viewer's beginning.  If more
+ * pictures are cached than the lead has milliseconds, those after the edge come at four times their
  * pace until they are where they belong.  Sound is never compressed.
  *
  *     viewer's time of pictures

@@ -20,7 +20,7 @@
 #include "worker/media/frame_ring.h"
 #include "worker/viewers/viewer_clock.h"
 
-/* Who comes, and when. */
+/* A viewer that comes, and when. */
 struct viewer_join {
     enum ipc_join join;
     int64_t now_us;        /* clock_us() */
