@@ -137,6 +137,9 @@ struct ipc_stats {
     uint64_t gop_overflows;        /* GOPs bigger than gop_max_bytes */
     uint64_t packets_lost;         /* RTP */
     uint64_t frames_damaged;       /* video, with lost packets or after such a frame */
+    uint64_t frames_refused;       /* RTMP and HTTP cameras: no room between reading and use */
+    uint64_t transcoder_dropped;   /* frames that the transcoder did not even decode */
+    uint64_t transcoder_late;      /* frames that it decoded, too late to be encoded */
     struct ipc_histogram join;     /* from accepting a viewer to its first picture */
     struct ipc_histogram snapshot; /* from taking over a request to its picture */
     uint32_t viewers;              /* of streams and MJPEG: who wants one picture is none */

@@ -196,6 +196,9 @@ static void add_stats(struct ipc_stats *sum, const struct ipc_stats *s)
     sum->gop_overflows += s->gop_overflows;
     sum->packets_lost += s->packets_lost;
     sum->frames_damaged += s->frames_damaged;
+    sum->frames_refused += s->frames_refused;
+    sum->transcoder_dropped += s->transcoder_dropped;
+    sum->transcoder_late += s->transcoder_late;
     histogram_merge(&sum->join, &s->join);
     histogram_merge(&sum->snapshot, &s->snapshot);
 }

@@ -26,6 +26,9 @@
     X(gop_overflows_total,         counter, gop_overflows,         1,    "Groups of pictures bigger than gop_max_bytes.") \
     X(lost_packets_total,          counter, packets_lost,          1,    "RTP packets that never came.") \
     X(damaged_frames_total,        counter, frames_damaged,        1,    "Video frames with lost packets, or after such a frame up to the next key frame.") \
+    X(refused_frames_total,        counter, frames_refused,        1,    "Frames of RTMP and HTTP cameras that came faster than they could be taken.") \
+    X(transcoder_dropped_frames_total, counter, transcoder_dropped, 1,   "Frames that the transcoder to H.264 left out undecoded: too many waited, or they were damaged.") \
+    X(transcoder_late_frames_total, counter, transcoder_late,      1,    "Frames that the transcoder to H.264 decoded but left out: too late, or before the moment at which it joined.") \
     X(viewers,                     gauge,   viewers,               1,    "Viewers, of streams and MJPEG.") \
     X(frames_per_second,           gauge,   frame_rate_mhz,        1000, "Frame rate that the camera states.") \
     X(key_frame_interval_seconds,  gauge,   key_frame_interval_ms, 1000, "Between the last two key frames.")

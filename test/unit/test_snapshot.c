@@ -272,14 +272,14 @@ static void test_timeout(void **state)
     struct answer *nothing = ask(&b, &r);
     push(&b, 5);
     struct answer *damaged = ask(&b, &r);
-    assert_int_equal(snapshot_waiting(b.snapshot), 2);
-    assert_int_equal(snapshot_wanted(b.snapshot), 2);
+    assert_int_equal(snapshot_unanswered(b.snapshot), 2);
+    assert_int_equal(snapshot_requests(b.snapshot), 2);
     assert_true(wait_for(&b, nothing, 4000));
     check_status(nothing, "504");
     assert_true(wait_for(&b, damaged, 4000));
     check_status(damaged, "504");
     assert_non_null(strstr(damaged->data, "camera_timeout"));
-    assert_int_equal(snapshot_waiting(b.snapshot), 0);
+    assert_int_equal(snapshot_unanswered(b.snapshot), 0);
     answer_free(nothing);
     answer_free(damaged);
     bench_close(&b);
@@ -289,20 +289,20 @@ static void test_overload(void **state)
 {
     struct bench b;
     bench_open(&b, AV_CODEC_ID_H264, 20, 0);
-    struct answer *a[SNAPSHOT_RENDITIONS_MAX + 1];
+    struct answer *a[SNAPSHOT_FORMS_MAX + 1];
     struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
-    for (uint32_t i = 0; i <= SNAPSHOT_RENDITIONS_MAX; i++) {
+    for (uint32_t i = 0; i <= SNAPSHOT_FORMS_MAX; i++) {
         r.width = 32 + i;
         a[i] = ask(&b, &r);
     }
-    assert_true(wait_for(&b, a[SNAPSHOT_RENDITIONS_MAX], 1000));
-    check_status(a[SNAPSHOT_RENDITIONS_MAX], "503");
+    assert_true(wait_for(&b, a[SNAPSHOT_FORMS_MAX], 1000));
+    check_status(a[SNAPSHOT_FORMS_MAX], "503");
     push(&b, 1);
-    for (int i = 0; i < SNAPSHOT_RENDITIONS_MAX; i++) {
+    for (int i = 0; i < SNAPSHOT_FORMS_MAX; i++) {
         assert_true(wait_for(&b, a[i], 3000));
         check_status(a[i], "200");
     }
-    for (int i = 0; i <= SNAPSHOT_RENDITIONS_MAX; i++)
+    for (int i = 0; i <= SNAPSHOT_FORMS_MAX; i++)
         answer_free(a[i]);
     bench_close(&b);
 }
@@ -359,7 +359,7 @@ static void test_failures(void **state)
     bench_open(&b, AV_CODEC_ID_H264, 60, 0);
     struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
     struct answer *a = ask(&b, &r);
-    snapshot_fail_waiting(b.snapshot, INT64_MAX, HTTP_ERROR_CAMERA_UNAUTHORIZED, "no");
+    snapshot_fail_unanswered(b.snapshot, INT64_MAX, HTTP_ERROR_CAMERA_UNAUTHORIZED, "no");
     assert_true(wait_for(&b, a, 1000));
     check_status(a, "502");
     assert_non_null(strstr(a->data, "rtsp://***@camera/"));

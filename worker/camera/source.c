@@ -112,3 +112,8 @@ uint64_t source_packets_lost(const struct source *source)
 {
     return source->rtsp != NULL ? source_rtsp_packets_lost(source->rtsp) : 0;
 }
+
+uint64_t source_frames_refused(const struct source *source)
+{
+    return source->thread != NULL ? source_thread_frames_refused(source->thread) : 0;
+}

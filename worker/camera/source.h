@@ -57,5 +57,7 @@ uint64_t source_bytes_in(const struct source *source);
 
 /** RTP packets of this connection that never came. */
 uint64_t source_packets_lost(const struct source *source);
+/** Frames that came faster than they could be taken, so far; 0 for RTSP, which is not read then. */
+uint64_t source_frames_refused(const struct source *source);
 
 #endif /* WORKER_SOURCE_H */

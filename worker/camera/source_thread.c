@@ -139,3 +139,8 @@ int64_t source_thread_overdue_ms(const struct source_thread *thread)
 {
     return thread->close_asked_ms == 0 ? 0 : clock_ms() - thread->close_asked_ms;
 }
+
+uint64_t source_thread_frames_refused(struct source_thread *source)
+{
+    return frame_queue_refused(&source->queue);
+}

@@ -32,4 +32,7 @@ void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx)
 /** As source_overdue_ms(). */
 int64_t source_thread_overdue_ms(const struct source_thread *thread);
 
+/** Frames that found no room in the queue, so far. */
+uint64_t source_thread_frames_refused(struct source_thread *source);
+
 #endif /* WORKER_SOURCE_THREAD_H */

@@ -58,6 +58,7 @@ struct stream {
 
     uint64_t bytes_in; /* of connections that have ended */
     uint64_t packets_lost;
+    uint64_t frames_refused;
     uint64_t frames_in;
     uint64_t frames_damaged;
     int64_t key_dts_us; /* of the newest key frame; INT64_MIN none */
@@ -167,6 +168,7 @@ static void leave_camera(struct stream *s)
     s->source_closing = true;
     s->bytes_in += source_bytes_in(s->source);
     s->packets_lost += source_packets_lost(s->source);
+    s->frames_refused += source_frames_refused(s->source);
     outputs_disconnected(s->outputs);
     source_close(s->source, on_source_closed, s);
 }
@@ -411,6 +413,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
 {
     const struct codec_config *v = stream->video;
     struct fanout_stats out = outputs_stats(stream->outputs);
+    struct rendition_stats transcoder = outputs_transcoder_stats(stream->outputs);
     *stats = (struct ipc_stats){
         .bytes_in = stream->bytes_in,
         .bytes_out = out.bytes_out,
@@ -419,6 +422,9 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .gop_overflows = out.gop_overflows,
         .packets_lost = stream->packets_lost,
         .frames_damaged = stream->frames_damaged,
+        .frames_refused = stream->frames_refused,
+        .transcoder_dropped = transcoder.frames_dropped,
+        .transcoder_late = transcoder.frames_late,
         .join = out.join,
         .snapshot = outputs_snapshot_times(stream->outputs),
         .key_frame_interval_ms = stream->key_frame_interval_ms,
@@ -428,6 +434,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
     if (stream->source != NULL && !stream->source_closing) {
         stats->bytes_in += source_bytes_in(stream->source);
         stats->packets_lost += source_packets_lost(stream->source);
+        stats->frames_refused += source_frames_refused(stream->source);
     }
     if (v != NULL) {
         stats->video_codec = fourcc(v->codec == AV_CODEC_ID_HEVC ? "hvc1" : "avc1");

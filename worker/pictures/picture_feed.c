@@ -1,6 +1,7 @@
 /* See picture_feed.h. */
 #include "worker/pictures/picture_feed.h"
 
+#include "common/closing.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/pictures/picture_decoder.h"
@@ -37,8 +38,7 @@ struct picture_feed {
     bool fresh; /* not too many frames after it were lost */
     struct picture_feed_newest info;
 
-    void (*closed)(void *ctx); /* set once closing */
-    void *closed_ctx;
+    struct closing closing; /* one part: the job under way */
 };
 
 struct picture_feed *picture_feed_new(uv_loop_t *loop, const struct frame_ring *ring,
@@ -56,20 +56,17 @@ struct picture_feed *picture_feed_new(uv_loop_t *loop, const struct frame_ring *
     return f;
 }
 
-static void free_now(struct picture_feed *f)
+static void finish(struct picture_feed *f)
 {
     picture_decoder_free(&f->decoder);
     av_frame_free(&f->newest);
-    f->closed(f->closed_ctx);
-    free(f);
+    closing_finish(&f->closing, f);
 }
 
 void picture_feed_close(struct picture_feed *feed, void (*closed)(void *ctx), void *ctx)
 {
-    feed->closed = closed;
-    feed->closed_ctx = ctx;
-    if (!feed->busy)
-        free_now(feed);
+    if (closing_ask(&feed->closing, closed, ctx))
+        finish(feed);
 }
 
 /* --- the job -------------------------------------------------------------- */
@@ -121,8 +118,8 @@ static void on_job_done(uv_work_t *work, int status)
     f->decoded += f->frame_count;
     while (f->frame_count > 0)
         frame_unref(&f->frames[--f->frame_count]);
-    if (f->closed != NULL) {
-        free_now(f);
+    if (closing_release(&f->closing)) {
+        finish(f);
         return;
     }
     if (f->forget) {
@@ -194,17 +191,13 @@ bool picture_feed_update(struct picture_feed *feed)
         return false;
     }
     f->busy = true;
+    closing_hold(&f->closing);
     if (uv_queue_work(f->loop, &f->work, run_job, on_job_done) != 0)
         abort(); /* it refuses only a missing function */
     return true;
 }
 
 /* --- state ---------------------------------------------------------------- */
-
-bool picture_feed_is_busy(const struct picture_feed *feed)
-{
-    return feed->busy;
-}
 
 uint64_t picture_feed_backlog(const struct picture_feed *feed)
 {

@@ -36,8 +36,6 @@ void picture_feed_close(struct picture_feed *feed, void (*closed)(void *ctx), vo
  */
 bool picture_feed_update(struct picture_feed *feed);
 
-bool picture_feed_is_busy(const struct picture_feed *feed);
-
 /** Frames of the ring, of both tracks, that were not looked at yet. */
 uint64_t picture_feed_backlog(const struct picture_feed *feed);
 

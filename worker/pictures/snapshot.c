@@ -2,15 +2,17 @@
 #include "worker/pictures/snapshot.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/histogram.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/http/client_set.h"
 #include "worker/pictures/picture_feed.h"
 #include "worker/pictures/snapshot_client.h"
+#include "worker/pictures/snapshot_pace.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +23,11 @@
 #define AHEAD_FRAMES 2
 /* Answers under way when the worker leaves have this long. */
 #define CLOSE_MS 2000
-/* One decodes, one renders. */
-#define POOL_THREADS "2"
-/* Blocks from this size on go back to the system when they are freed, and so does what is free at
- * the end of a pool thread's arena; glibc would learn from the first picture freed not to do so. */
-#define MMAP_BYTES (512 * 1024)
 
 struct snapshot {
     struct snapshot_client_env env;
     const struct frame_ring *ring;
-    struct snapshot_client **clients;
-    size_t count;
-    size_t capacity;
+    struct client_set clients;
     uv_timer_t check;
 
     struct picture_feed *feed; /* NULL once closed */
@@ -43,17 +38,10 @@ struct snapshot {
     bool drop_render;         /* as soon as it is done: the camera went meanwhile */
     struct render_job render; /* the pool thread's while rendering */
 
-    /* How often pictures are wanted, and how long a GOP is: is decoding ahead worth it? */
-    int64_t asked_us;
-    bool asked_often;
-    int64_t key_dts_us;
-    int64_t gop_us;
-    uint64_t seen_seq; /* frames before this one were counted into gop_us */
-
+    struct snapshot_pace pace;
     struct snapshot_stats stats;
-    void (*closed)(void *ctx); /* set once closing */
-    void *closed_ctx;
-    int64_t close_ms; /* what is not sent by then is lost */
+    struct closing closing; /* parts: clients, the feed, the job under way */
+    int64_t close_ms;       /* what is not sent by then is lost */
 };
 
 static void pump(struct snapshot *s);
@@ -61,34 +49,28 @@ static void on_decoded(void *ctx);
 
 /* --- life ----------------------------------------------------------------- */
 
-static void on_timer_closed(uv_handle_t *handle);
-
-static void free_when_done(struct snapshot *s)
+/* The timer is the last part: it ends clients that do not take their answers. */
+static void on_timer_closed(uv_handle_t *handle)
 {
-    if (s->closed == NULL || s->count > 0 || s->rendering || s->feed != NULL)
-        return;
-    if (!uv_is_closing((uv_handle_t *)&s->check))
-        uv_close((uv_handle_t *)&s->check, on_timer_closed);
-    if (s->check.data != NULL)
-        return;
+    struct snapshot *s = handle->data;
     rendered_set_clear(&s->made);
     render_job_reset(&s->render);
-    s->closed(s->closed_ctx);
-    free(s->clients);
-    free(s);
+    client_set_clear(&s->clients);
+    closing_finish(&s->closing, s);
+}
+
+static void release_part(struct snapshot *s)
+{
+    if (closing_release(&s->closing))
+        uv_close((uv_handle_t *)&s->check, on_timer_closed);
 }
 
 static void on_client_closed(void *ctx, struct snapshot_client *client)
 {
     struct snapshot *s = ctx;
     s->stats.bytes_out += snapshot_client_bytes(client);
-    for (size_t i = 0; i < s->count; i++) {
-        if (s->clients[i] == client) {
-            s->clients[i] = s->clients[--s->count];
-            break;
-        }
-    }
-    free_when_done(s);
+    client_set_remove(&s->clients, client);
+    release_part(s);
 }
 
 /* Nothing made so far may be given out any more. */
@@ -103,29 +85,29 @@ static void forget_rendered(struct snapshot *s)
 
 static bool has_clients(const struct snapshot *s)
 {
-    return snapshot_waiting(s) > 0 || snapshot_streaming(s) > 0;
+    return snapshot_unanswered(s) > 0 || snapshot_streaming(s) > 0;
 }
 
 static void on_check(uv_timer_t *timer)
 {
     struct snapshot *s = timer->data;
     int64_t now_ms = clock_ms();
-    for (size_t i = 0; i < s->count; i++) {
-        snapshot_client_check(s->clients[i], now_ms);
-        if (s->closed != NULL && now_ms > s->close_ms)
-            snapshot_client_close(s->clients[i]);
+    for (size_t i = 0; i < s->clients.count; i++) {
+        snapshot_client_check(s->clients.items[i], now_ms);
+        if (s->closing.asked && now_ms > s->close_ms)
+            snapshot_client_close(s->clients.items[i]);
     }
     if (has_clients(s))
-        s->asked_us = clock_us();
-    if (s->closed != NULL)
+        snapshot_pace_touch(&s->pace, clock_us());
+    if (s->closing.asked)
         return;
-    pump(s); /* somebody may have run out of patience */
+    pump(s); /* a client may have run out of patience */
     bool kept = picture_feed_holds_memory(s->feed);
-    if (kept && clock_us() - s->asked_us > SNAPSHOT_KEEP_MS * INT64_C(1000)) {
+    if (kept && snapshot_pace_idle_us(&s->pace, clock_us()) > SNAPSHOT_KEEP_MS * INT64_C(1000)) {
         log_debug(NULL, "nobody asks for pictures: memory given back");
         forget_rendered(s);
         picture_feed_forget(s->feed);
-    } else if (!kept && s->count == 0) {
+    } else if (!kept && s->clients.count == 0) {
         (void)uv_timer_stop(timer);
     }
 }
@@ -134,38 +116,29 @@ struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
                               const struct ipc_limits *limits, const char *camera)
 {
     struct snapshot *s = xcalloc(1, sizeof(*s));
-    s->env = (struct snapshot_client_env){loop, limits, camera, on_client_closed, s};
+    s->env = (struct snapshot_client_env){
+        .loop = loop, .limits = limits, .camera = camera, .on_closed = on_client_closed, .ctx = s};
     s->ring = ring;
     s->feed = picture_feed_new(loop, ring, on_decoded, s);
-    s->key_dts_us = INT64_MIN;
+    closing_hold(&s->closing); /* the feed */
     s->work.data = s;
     s->check.data = s;
     (void)uv_timer_init(loop, &s->check);
-    (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
-    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     return s;
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    struct snapshot *s = handle->data;
-    handle->data = NULL;
-    free_when_done(s);
 }
 
 static void on_feed_closed(void *ctx)
 {
     struct snapshot *s = ctx;
     s->feed = NULL;
-    free_when_done(s);
+    release_part(s);
 }
 
 void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *ctx)
 {
-    snapshot->closed = closed;
-    snapshot->closed_ctx = ctx;
+    (void)closing_ask(&snapshot->closing, closed, ctx); /* the feed is a part */
     snapshot->close_ms = clock_ms() + CLOSE_MS;
-    snapshot_fail_waiting(snapshot, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
+    snapshot_fail_unanswered(snapshot, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     snapshot_close_streaming(snapshot);
     (void)uv_timer_start(&snapshot->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
     picture_feed_close(snapshot->feed, on_feed_closed, snapshot);
@@ -173,7 +146,7 @@ void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *
 
 /* --- rendering ------------------------------------------------------------ */
 
-/* May the picture be given to who has waited in vain for a newer one? */
+/* May this older picture go to a client whose patience has run out? */
 static bool is_second_best(const struct snapshot *s, const struct snapshot_picture *picture)
 {
     struct picture_feed_newest newest;
@@ -181,33 +154,33 @@ static bool is_second_best(const struct snapshot *s, const struct snapshot_pictu
            clock_us() - picture->received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
 }
 
-/* What a client waits for, if the picture of the set is new enough for it. */
-static const struct rendition *wanted_of(const struct snapshot *s,
-                                         const struct snapshot_client *client,
-                                         const struct rendered_set *set)
+/* The form that a client is due, if the picture of the set is new enough for it. */
+static const struct picture_form *due_form(const struct snapshot *s,
+                                           const struct snapshot_client *client,
+                                           const struct rendered_set *set)
 {
     uint64_t seq;
-    const struct rendition *w = snapshot_client_waits(client, &seq);
+    const struct picture_form *w = snapshot_client_due(client, &seq);
     if (w == NULL || seq <= set->newest_until)
         return w;
-    bool takes_older = snapshot_client_takes_older(client, clock_ms());
-    return takes_older && is_second_best(s, &set->picture) ? w : NULL;
+    bool accepts_older = snapshot_client_accepts_older(client, clock_ms());
+    return accepts_older && is_second_best(s, &set->picture) ? w : NULL;
 }
 
-/* Everybody whom what was made is new enough for. */
+/* Give what was made to every client for whom it is new enough. */
 static void answer(struct snapshot *s)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        const struct rendition *w = wanted_of(s, s->clients[i], &s->made);
+    for (size_t i = 0; i < s->clients.count; i++) {
+        const struct picture_form *w = due_form(s, s->clients.items[i], &s->made);
         if (w == NULL)
             continue;
         const struct rendered *r = rendered_set_find(&s->made, w);
         if (r == NULL || r->jpeg == NULL)
             continue;
-        if (snapshot_client_is_waiting(s->clients[i]))
+        if (snapshot_client_is_unanswered(s->clients.items[i]))
             histogram_add(&s->stats.times,
-                          (clock_ms() - snapshot_client_opened_ms(s->clients[i])) * 1000);
-        snapshot_client_answer(s->clients[i], &s->made.picture, r->jpeg);
+                          (clock_ms() - snapshot_client_opened_ms(s->clients.items[i])) * 1000);
+        snapshot_client_answer(s->clients.items[i], &s->made.picture, r->jpeg);
     }
 }
 
@@ -224,9 +197,9 @@ static void take_rendered(struct snapshot *s)
     for (size_t i = 0; i < made->count; i++)
         s->stats.pictures += made->items[i].jpeg != NULL;
     if (made->picture.seq == s->made.picture.seq) {
-        for (size_t i = 0; i < s->made.count && made->count < SNAPSHOT_RENDITIONS_MAX; i++) {
+        for (size_t i = 0; i < s->made.count && made->count < SNAPSHOT_FORMS_MAX; i++) {
             struct rendered *old = &s->made.items[i];
-            if (rendered_set_find(made, &old->rendition) == NULL) {
+            if (rendered_set_find(made, &old->form) == NULL) {
                 made->items[made->count++] = *old;
                 old->jpeg = NULL;
             }
@@ -250,22 +223,22 @@ static enum http_error error_code(int error)
 static void report_error(struct snapshot *s, int error)
 {
     if (error != 0)
-        snapshot_fail_waiting(s, INT64_MAX, error_code(error), error_text(error));
+        snapshot_fail_unanswered(s, INT64_MAX, error_code(error), error_text(error));
 }
 
-/* Whose picture could not be made; the other sizes may have been.  MJPEG clients would have it
- * tried again at once, for ever. */
+/* Refuse the clients whose form could not be made; others may have been.  An MJPEG client is ended,
+ * or it would be tried again at once, for ever. */
 static void fail_unserved(struct snapshot *s)
 {
-    for (size_t i = 0; i < s->count && s->render.error != 0; i++) {
-        const struct rendition *w = wanted_of(s, s->clients[i], &s->render.set);
+    for (size_t i = 0; i < s->clients.count && s->render.error != 0; i++) {
+        const struct picture_form *w = due_form(s, s->clients.items[i], &s->render.set);
         const struct rendered *r = w != NULL ? rendered_set_find(&s->render.set, w) : NULL;
         if (r == NULL || r->jpeg != NULL)
             continue;
-        if (snapshot_client_is_streaming(s->clients[i]))
-            snapshot_client_end(s->clients[i], error_text(s->render.error));
+        if (snapshot_client_is_streaming(s->clients.items[i]))
+            snapshot_client_end(s->clients.items[i], error_text(s->render.error));
         else
-            snapshot_client_fail(s->clients[i], error_code(s->render.error),
+            snapshot_client_fail(s->clients.items[i], error_code(s->render.error),
                                  error_text(s->render.error));
     }
 }
@@ -285,25 +258,23 @@ static void on_rendered(uv_work_t *work, int status)
         take_rendered(s);
         answer(s);
     }
-    if (s->closed != NULL)
-        free_when_done(s);
-    else
-        pump(s);
+    pump(s);
+    release_part(s);
 }
 
-/* What is waited for and the set's picture answers.  More than fits (MJPEG clients may want it)
- * waits for the next job. */
-static void list_renditions(struct snapshot *s)
+/* The forms that are due and that this picture answers.  What does not fit (MJPEG clients are not
+ * bounded by it) is left for the next job. */
+static void list_forms(struct snapshot *s)
 {
     struct rendered_set *set = &s->render.set;
-    for (size_t i = 0; i < s->count && set->count < SNAPSHOT_RENDITIONS_MAX; i++) {
-        const struct rendition *w = wanted_of(s, s->clients[i], set);
+    for (size_t i = 0; i < s->clients.count && set->count < SNAPSHOT_FORMS_MAX; i++) {
+        const struct picture_form *w = due_form(s, s->clients.items[i], set);
         if (w != NULL && rendered_set_find(set, w) == NULL)
-            set->items[set->count++] = (struct rendered){.rendition = *w};
+            set->items[set->count++] = (struct rendered){.form = *w};
     }
 }
 
-/* Make what is waited for of the newest picture, if that is new enough. */
+/* Make the forms that are due of the newest picture, if that is new enough. */
 static void render(struct snapshot *s)
 {
     struct picture_feed_newest newest;
@@ -315,7 +286,7 @@ static void render(struct snapshot *s)
     }
     s->render.set.picture = (struct snapshot_picture){newest.seq, newest.received_us};
     s->render.set.newest_until = newest.until;
-    list_renditions(s);
+    list_forms(s);
     if (s->render.set.count == 0)
         return;
     if (s->render.frame == NULL)
@@ -323,48 +294,31 @@ static void render(struct snapshot *s)
     if (s->render.frame == NULL || av_frame_ref(s->render.frame, newest.frame) < 0)
         abort(); /* counted references to a picture that is there: small */
     s->rendering = true;
+    closing_hold(&s->closing);
     if (uv_queue_work(s->env.loop, &s->work, run_render, on_rendered) != 0)
         abort(); /* it refuses only a missing function */
 }
 
 /* --- when to work --------------------------------------------------------- */
 
-static void note_gop(struct snapshot *s)
-{
-    uint64_t head = frame_ring_head(s->ring);
-    if (s->seen_seq < frame_ring_tail(s->ring))
-        s->seen_seq = frame_ring_tail(s->ring);
-    for (; s->seen_seq < head; s->seen_seq++) {
-        const struct frame *f = frame_ring_get(s->ring, s->seen_seq);
-        if (f->track != TRACK_VIDEO)
-            continue;
-        int64_t since_key_us = s->key_dts_us != INT64_MIN ? f->dts_us - s->key_dts_us : 0;
-        if (f->key)
-            s->key_dts_us = f->dts_us;
-        if (f->key || since_key_us > s->gop_us)
-            s->gop_us = since_key_us;
-    }
-}
-
 /* Will the frames that came have to be decoded anyway? */
-static bool wants_ahead(const struct snapshot *s)
+static bool should_decode_ahead(const struct snapshot *s)
 {
-    return picture_feed_holds_memory(s->feed) && s->asked_often &&
-           picture_feed_backlog(s->feed) >= AHEAD_FRAMES &&
-           clock_us() - s->asked_us < s->gop_us / 2;
+    return picture_feed_holds_memory(s->feed) && picture_feed_backlog(s->feed) >= AHEAD_FRAMES &&
+           snapshot_pace_is_fast(&s->pace, clock_us());
 }
 
-static bool anybody_waits(const struct snapshot *s)
+static bool is_any_due(const struct snapshot *s)
 {
     uint64_t seq;
-    for (size_t i = 0; i < s->count; i++) {
-        if (snapshot_client_waits(s->clients[i], &seq) != NULL)
+    for (size_t i = 0; i < s->clients.count; i++) {
+        if (snapshot_client_due(s->clients.items[i], &seq) != NULL)
             return true;
     }
     return false;
 }
 
-/* A job of the feed is done: for those who waited for it the picture is new enough now. */
+/* A job of the feed is done: the clients that waited for it can be served. */
 static void on_decoded(void *ctx)
 {
     struct snapshot *s = ctx;
@@ -379,13 +333,13 @@ static void on_decoded(void *ctx)
  */
 static void pump(struct snapshot *s)
 {
-    if (s->closed != NULL)
+    if (s->closing.asked)
         return;
     answer(s);
-    bool waited_for = anybody_waits(s) && !s->rendering;
-    if (waited_for && !picture_feed_update(s->feed))
+    bool due = is_any_due(s) && !s->rendering;
+    if (due && !picture_feed_update(s->feed))
         render(s);
-    else if (!waited_for && wants_ahead(s))
+    else if (!due && should_decode_ahead(s))
         (void)picture_feed_update(s->feed);
 }
 
@@ -407,7 +361,7 @@ static const struct frame *video_frame_before(const struct snapshot *s, uint64_t
  * Everything, where the newest frame may be more than one picture ahead (reordering: composition
  * times differ), and in a damaged chain.
  */
-static uint64_t awaited_seq(const struct snapshot *s)
+static uint64_t required_seq(const struct snapshot *s)
 {
     uint64_t seq = frame_ring_head(s->ring);
     const struct frame *newest = video_frame_before(s, &seq);
@@ -420,9 +374,7 @@ static uint64_t awaited_seq(const struct snapshot *s)
 
 static void note_request(struct snapshot *s)
 {
-    int64_t now_us = clock_us();
-    s->asked_often = s->asked_us != 0 && now_us - s->asked_us < s->gop_us / 2;
-    s->asked_us = now_us;
+    snapshot_pace_request(&s->pace, clock_us());
     if (!uv_is_active((uv_handle_t *)&s->check))
         (void)uv_timer_start(&s->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
 }
@@ -430,12 +382,14 @@ static void note_request(struct snapshot *s)
 void snapshot_on_frame(struct snapshot *snapshot)
 {
     struct snapshot *s = snapshot;
-    note_gop(s);
-    uint64_t seq = awaited_seq(s);
+    const struct frame *newest = frame_ring_newest_picture(s->ring);
+    if (newest != NULL)
+        snapshot_pace_frame(&s->pace, newest->dts_us, newest->key);
+    uint64_t seq = required_seq(s);
     int64_t now_us = clock_us();
-    for (size_t i = 0; i < s->count; i++) {
-        if (snapshot_client_is_streaming(s->clients[i]) &&
-            snapshot_client_on_frame(s->clients[i], seq, now_us))
+    for (size_t i = 0; i < s->clients.count; i++) {
+        if (snapshot_client_is_streaming(s->clients.items[i]) &&
+            snapshot_client_on_frame(s->clients.items[i], seq, now_us))
             note_request(s);
     }
     pump(s);
@@ -443,90 +397,84 @@ void snapshot_on_frame(struct snapshot *snapshot)
 
 void snapshot_on_disconnect(struct snapshot *snapshot)
 {
-    snapshot->key_dts_us = INT64_MIN;
+    snapshot_pace_disconnect(&snapshot->pace);
     forget_rendered(snapshot);
     picture_feed_disconnect(snapshot->feed);
 }
 
 /* --- clients -------------------------------------------------------------- */
 
-static bool has_room_for(struct snapshot *s, const struct rendition *r)
+static bool has_room_for(struct snapshot *s, const struct picture_form *r)
 {
-    struct rendered_set wanted = {.count = 0};
-    for (size_t i = 0; i < s->count; i++) {
+    struct rendered_set due = {.count = 0};
+    for (size_t i = 0; i < s->clients.count; i++) {
         uint64_t seq;
-        const struct rendition *w = snapshot_client_waits(s->clients[i], &seq);
-        if (w != NULL && rendered_set_find(&wanted, w) == NULL &&
-            wanted.count < SNAPSHOT_RENDITIONS_MAX)
-            wanted.items[wanted.count++].rendition = *w;
+        const struct picture_form *w = snapshot_client_due(s->clients.items[i], &seq);
+        if (w != NULL && rendered_set_find(&due, w) == NULL && due.count < SNAPSHOT_FORMS_MAX)
+            due.items[due.count++].form = *w;
     }
-    return wanted.count < SNAPSHOT_RENDITIONS_MAX || rendered_set_find(&wanted, r) != NULL;
+    return due.count < SNAPSHOT_FORMS_MAX || rendered_set_find(&due, r) != NULL;
 }
 
 void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *request)
 {
     struct snapshot *s = snapshot;
-    const struct rendition r = {request->width, request->height, request->quality};
-    bool full = s->count >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &r);
-    /* Who names a picture it has wants another one if there is any. */
+    const struct picture_form r = {request->width, request->height, request->quality};
+    bool full = s->clients.count >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &r);
+    /* A client that has a picture asks for another one if there is any. */
     bool conditional = request->if_none_match[0] != '\0';
-    uint64_t seq = conditional ? frame_ring_head(s->ring) : awaited_seq(s);
+    uint64_t seq = conditional ? frame_ring_head(s->ring) : required_seq(s);
     struct snapshot_client *c = snapshot_client_open(&s->env, fd, request, seq);
-    if (s->count == s->capacity) {
-        s->capacity = s->capacity > 0 ? s->capacity * 2 : 8;
-        s->clients = realloc(s->clients, s->capacity * sizeof(struct snapshot_client *));
-        if (s->clients == NULL)
-            abort(); /* a pointer each */
-    }
-    s->clients[s->count++] = c;
+    client_set_add(&s->clients, c);
+    closing_hold(&s->closing);
     note_request(s);
     if (full)
         snapshot_client_fail(c, HTTP_ERROR_OVERLOADED, "too many snapshots at a time");
-    if (s->count > (size_t)2 * SNAPSHOT_CLIENTS_MAX)
+    if (s->clients.count > (size_t)2 * SNAPSHOT_CLIENTS_MAX)
         snapshot_client_close(c); /* no time for it to read its answer: descriptors are bounded */
     if (!full)
         pump(s);
 }
 
-void snapshot_fail_waiting(struct snapshot *snapshot, int64_t opened_before_ms,
-                           enum http_error error, const char *message)
+void snapshot_fail_unanswered(struct snapshot *snapshot, int64_t opened_before_ms,
+                              enum http_error error, const char *message)
 {
-    for (size_t i = 0; i < snapshot->count; i++) {
-        if (snapshot_client_opened_ms(snapshot->clients[i]) < opened_before_ms)
-            snapshot_client_fail(snapshot->clients[i], error, message);
+    for (size_t i = 0; i < snapshot->clients.count; i++) {
+        if (snapshot_client_opened_ms(snapshot->clients.items[i]) < opened_before_ms)
+            snapshot_client_fail(snapshot->clients.items[i], error, message);
     }
 }
 
 void snapshot_close_streaming(struct snapshot *snapshot)
 {
-    for (size_t i = 0; i < snapshot->count; i++) {
-        if (snapshot_client_is_streaming(snapshot->clients[i]))
-            snapshot_client_close(snapshot->clients[i]);
+    for (size_t i = 0; i < snapshot->clients.count; i++) {
+        if (snapshot_client_is_streaming(snapshot->clients.items[i]))
+            snapshot_client_close(snapshot->clients.items[i]);
     }
 }
 
-size_t snapshot_waiting(const struct snapshot *snapshot)
+size_t snapshot_unanswered(const struct snapshot *snapshot)
 {
     size_t n = 0;
-    for (size_t i = 0; i < snapshot->count; i++)
-        n += snapshot_client_is_waiting(snapshot->clients[i]);
+    for (size_t i = 0; i < snapshot->clients.count; i++)
+        n += snapshot_client_is_unanswered(snapshot->clients.items[i]);
     return n;
 }
 
 size_t snapshot_streaming(const struct snapshot *snapshot)
 {
     size_t n = 0;
-    for (size_t i = 0; i < snapshot->count; i++)
-        n += snapshot_client_is_streaming(snapshot->clients[i]);
+    for (size_t i = 0; i < snapshot->clients.count; i++)
+        n += snapshot_client_is_streaming(snapshot->clients.items[i]);
     return n;
 }
 
-size_t snapshot_wanted(const struct snapshot *snapshot)
+size_t snapshot_requests(const struct snapshot *snapshot)
 {
     size_t n = 0;
-    for (size_t i = 0; i < snapshot->count; i++)
-        n += snapshot_client_is_waiting(snapshot->clients[i]) &&
-             !snapshot_client_is_mjpeg(snapshot->clients[i]);
+    for (size_t i = 0; i < snapshot->clients.count; i++)
+        n += snapshot_client_is_unanswered(snapshot->clients.items[i]) &&
+             !snapshot_client_is_mjpeg(snapshot->clients.items[i]);
     return n;
 }
 
@@ -535,7 +483,7 @@ struct snapshot_stats snapshot_get_stats(const struct snapshot *snapshot)
     struct snapshot_stats stats = snapshot->stats;
     if (snapshot->feed != NULL)
         stats.decoded = picture_feed_decoded(snapshot->feed);
-    for (size_t i = 0; i < snapshot->count; i++)
-        stats.bytes_out += snapshot_client_bytes(snapshot->clients[i]);
+    for (size_t i = 0; i < snapshot->clients.count; i++)
+        stats.bytes_out += snapshot_client_bytes(snapshot->clients.items[i]);
     return stats;
 }

@@ -3,55 +3,41 @@
 #include "worker/pictures/snapshot_client.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/log.h"
-#include "common/refusal_log.h"
 #include "common/xalloc.h"
+#include "worker/http/client_socket.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
-#include <unistd.h>
 
 #define BOUNDARY "cam-httpflv-picture"
 #define ETAG_MAX 80
 #define DATE_MAX 40
-#define LABEL_MAX (IPC_PEER_MAX + 24)
-/* How long an answered client may take to close, and how much it may still send (a POST's body). */
-#define LINGER_MS 1000
-#define LINGER_BYTES (1 << 20)
 
 enum state {
-    WAITING,   /* nothing answered yet */
+    UNANSWERED,
     STREAMING, /* MJPEG: head answered */
     LINGERING, /* all is sent: wait for the other side to close */
     CLOSED
 };
 
 struct snapshot_client {
-    uv_poll_t poll;
-    const struct snapshot_client_env *env;
-    int fd;
+    struct client_socket socket;
+    struct snapshot_client_env *env;
     enum state state;
-    bool wants; /* a picture is due and none is in transit */
+    bool due; /* it is to get a picture, and none is in transit */
     struct ipc_client request;
-    struct rendition rendition;
-    uint64_t seq;      /* see snapshot_client_open() */
-    uint64_t sent_seq; /* MJPEG: the picture sent last */
-    int64_t next_us;   /* MJPEG: when the next picture is due */
-    int64_t opened_ms;
-    int64_t deadline_ms; /* of WAITING and LINGERING */
-    int64_t progress_ms; /* the socket took something */
-    size_t lingered;     /* bytes read and thrown away */
+    struct picture_form form;
+    uint64_t seq;        /* see snapshot_client_open() */
+    uint64_t sent_seq;   /* MJPEG: the picture sent last */
+    int64_t next_us;     /* MJPEG: when the next picture is due */
+    int64_t deadline_ms; /* of UNANSWERED */
     uint64_t bytes;
-    char label[LABEL_MAX];
 
     /* In transit, in this order: head, picture, tail. */
     char head[HTTP_REPLY_MAX];
@@ -60,11 +46,6 @@ struct snapshot_client {
     const char *tail;
     size_t sent; /* of all three */
 };
-
-static struct log_context log_ctx(const struct snapshot_client *c)
-{
-    return (struct log_context){.client = c->label};
-}
 
 static bool is_mjpeg(const struct snapshot_client *c)
 {
@@ -92,44 +73,30 @@ void snapshot_client_close(struct snapshot_client *client)
     if (c->state == CLOSED)
         return;
     if (c->state == STREAMING) {
-        struct log_context ctx = log_ctx(c);
+        struct log_context ctx = client_socket_log(&c->socket);
         log_info(&ctx, "MJPEG viewer gone: %.1f s, %llu bytes",
-                 (double)(clock_ms() - c->opened_ms) / 1000, (unsigned long long)c->bytes);
+                 (double)(clock_ms() - c->socket.opened_ms) / 1000, (unsigned long long)c->bytes);
     }
     c->state = CLOSED;
-    c->wants = false;
-    uv_close((uv_handle_t *)&c->poll, on_poll_closed);
-    fd_close(&c->fd);
+    c->due = false;
+    client_socket_close(&c->socket, on_poll_closed);
 }
 
 void snapshot_client_end(struct snapshot_client *client, const char *why)
 {
-    struct log_context ctx = log_ctx(client);
+    struct log_context ctx = client_socket_log(&client->socket);
     log_warnx(&ctx, "MJPEG ended: %s", why);
     snapshot_client_close(client);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events);
 
-/* A client that sends more than its head (a POST's body) would have its answer torn by a reset if
- * the socket were closed with bytes unread. */
+/* A client may have sent more than its head: a POST's body. */
 static void linger(struct snapshot_client *c)
 {
     c->state = LINGERING;
-    c->deadline_ms = clock_ms() + LINGER_MS;
-    (void)shutdown(c->fd, SHUT_WR);
-    (void)uv_poll_start(&c->poll, UV_READABLE, on_poll);
-}
-
-static void on_readable(struct snapshot_client *c)
-{
-    char buf[4096];
-    ssize_t n = recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT);
-    if (n > 0)
-        c->lingered += (size_t)n;
-    bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
-    if (!again && (n <= 0 || c->lingered > LINGER_BYTES))
-        snapshot_client_close(c);
+    client_socket_linger(&c->socket);
+    client_socket_poll(&c->socket, UV_READABLE, on_poll);
 }
 
 /* --- output --------------------------------------------------------------- */
@@ -156,11 +123,7 @@ static ssize_t send_some(struct snapshot_client *c)
         n += add_part(&iov[n], c->jpeg->data, c->jpeg->len, &skip);
     n += add_part(&iov[n], c->tail, strlen(c->tail), &skip);
     const struct msghdr mh = {.msg_iov = iov, .msg_iovlen = n};
-    ssize_t sent;
-    do
-        sent = sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent == -1 && errno == EINTR);
-    return sent;
+    return client_socket_send(&c->socket, &mh);
 }
 
 static void all_sent(struct snapshot_client *c)
@@ -169,7 +132,7 @@ static void all_sent(struct snapshot_client *c)
     c->tail = "";
     jpeg_unref(&c->jpeg);
     if (c->state == STREAMING)
-        (void)uv_poll_stop(&c->poll);
+        client_socket_poll(&c->socket, 0, NULL);
     else
         linger(c);
 }
@@ -178,8 +141,8 @@ static void flush(struct snapshot_client *c)
 {
     while (to_send(c) > 0) {
         ssize_t n = send_some(c);
-        if (n < 0 && errno == EAGAIN) {
-            (void)uv_poll_start(&c->poll, UV_WRITABLE, on_poll);
+        if (n == 0) {
+            client_socket_poll(&c->socket, UV_WRITABLE, on_poll);
             return;
         }
         if (n < 0) {
@@ -188,7 +151,6 @@ static void flush(struct snapshot_client *c)
         }
         c->sent += (size_t)n;
         c->bytes += (size_t)n;
-        c->progress_ms = clock_ms();
     }
     all_sent(c);
 }
@@ -196,10 +158,8 @@ static void flush(struct snapshot_client *c)
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct snapshot_client *c = handle->data;
-    if (status < 0)
+    if (status < 0 || (c->state == LINGERING && !client_socket_throw_away(&c->socket)))
         snapshot_client_close(c);
-    else if (c->state == LINGERING)
-        on_readable(c);
     else if ((events & UV_WRITABLE) != 0)
         flush(c);
 }
@@ -211,8 +171,7 @@ static void format_etag(char *etag, const struct snapshot_client *c,
 {
     /* received_us tells the same ring number of two workers apart */
     (void)snprintf(etag, ETAG_MAX, "\"%llx-%llx-%ux%uq%u\"", (unsigned long long)p->received_us,
-                   (unsigned long long)p->seq, c->rendition.width, c->rendition.height,
-                   c->rendition.quality);
+                   (unsigned long long)p->seq, c->form.width, c->form.height, c->form.quality);
 }
 
 /* RFC 9110 section 5.6.7 */
@@ -256,7 +215,7 @@ static void answer_snapshot(struct snapshot_client *c, const struct snapshot_pic
 static void answer_mjpeg(struct snapshot_client *c, const struct snapshot_picture *p,
                          struct jpeg *jpeg)
 {
-    if (c->state == WAITING) {
+    if (c->state == UNANSWERED) {
         c->head_len =
             http_reply_head(c->head, 200, c->request.origin,
                             "Content-Type: multipart/x-mixed-replace; boundary=" BOUNDARY "\r\n"
@@ -279,18 +238,18 @@ void snapshot_client_answer(struct snapshot_client *client, const struct snapsho
                             struct jpeg *jpeg)
 {
     struct snapshot_client *c = client;
-    assert(c->wants);
+    assert(c->due);
     if (c->state == STREAMING && picture->seq == c->sent_seq) {
-        c->wants = false; /* a B-frame came: shown before the picture sent last */
+        c->due = false; /* a B-frame came: shown before the picture sent last */
         return;
     }
-    c->wants = false;
-    c->progress_ms = clock_ms();
+    c->due = false;
+    c->socket.progress_ms = clock_ms();
     if (is_mjpeg(c)) {
         answer_mjpeg(c, picture, jpeg);
     } else {
         answer_snapshot(c, picture, jpeg);
-        struct log_context ctx = log_ctx(c);
+        struct log_context ctx = client_socket_log(&c->socket);
         log_debug(&ctx, "snapshot of frame %llu after %lld ms", (unsigned long long)picture->seq,
                   (long long)((clock_us() - c->request.accepted_us) / 1000));
     }
@@ -301,67 +260,59 @@ void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
                           const char *message)
 {
     struct snapshot_client *c = client;
-    if (c->state != WAITING || c->head_len > 0)
+    if (c->state != UNANSWERED || c->head_len > 0)
         return;
-    c->wants = false;
+    c->due = false;
     c->head_len = http_reply_error(c->head, error, c->request.origin, c->env->camera, message,
                                    (int)c->request.head);
-    struct log_context ctx = log_ctx(c);
-    static struct refusal_log log; /* of this process, that is, of this camera */
-    refusal_log_write(&log, &ctx, "snapshot refused", error, message);
-    c->progress_ms = clock_ms();
+    struct log_context ctx = client_socket_log(&c->socket);
+    refusal_log_write(&c->env->refusals, &ctx, "snapshot refused", error, message);
+    c->socket.progress_ms = clock_ms();
     flush(c);
 }
 
 /* --- life ----------------------------------------------------------------- */
 
-struct snapshot_client *snapshot_client_open(const struct snapshot_client_env *env, int *fd,
+struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, int *fd,
                                              const struct ipc_client *request, uint64_t seq)
 {
     struct snapshot_client *c = xcalloc(1, sizeof(*c));
     c->env = env;
-    c->fd = fd_take(fd);
+    client_socket_open(&c->socket, env->loop, fd, request, c);
     c->request = *request;
-    c->rendition = (struct rendition){request->width, request->height, request->quality};
+    c->form = (struct picture_form){request->width, request->height, request->quality};
     c->seq = seq;
-    c->wants = true;
+    c->due = true;
     c->tail = "";
-    c->opened_ms = c->progress_ms = clock_ms();
-    c->deadline_ms = c->opened_ms + env->limits->connect_timeout_ms + SNAPSHOT_GRACE_MS;
+    c->deadline_ms = c->socket.opened_ms + env->limits->connect_timeout_ms + SNAPSHOT_GRACE_MS;
     c->next_us = clock_us();
-    (void)snprintf(c->label, sizeof(c->label), "%s#%llu", request->peer,
-                   (unsigned long long)request->conn_id);
-    int one = 1;
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    c->poll.data = c;
-    if (uv_poll_init(env->loop, &c->poll, c->fd) != 0)
-        abort(); /* the descriptor is a socket: the master accepted it */
     return c;
 }
 
-const struct rendition *snapshot_client_waits(const struct snapshot_client *client, uint64_t *seq)
+const struct picture_form *snapshot_client_due(const struct snapshot_client *client, uint64_t *seq)
 {
     *seq = client->seq;
-    return client->wants ? &client->rendition : NULL;
+    return client->due ? &client->form : NULL;
 }
 
-bool snapshot_client_takes_older(const struct snapshot_client *client, int64_t now_ms)
+bool snapshot_client_accepts_older(const struct snapshot_client *client, int64_t now_ms)
 {
-    return snapshot_client_is_waiting(client) && now_ms - client->opened_ms >= SNAPSHOT_PATIENCE_MS;
+    return snapshot_client_is_unanswered(client) &&
+           now_ms - client->socket.opened_ms >= SNAPSHOT_PATIENCE_MS;
 }
 
 bool snapshot_client_on_frame(struct snapshot_client *client, uint64_t seq, int64_t now_us)
 {
     struct snapshot_client *c = client;
-    if (c->state != STREAMING || c->wants || to_send(c) > 0)
-        return c->wants;
+    if (c->state != STREAMING || c->due || to_send(c) > 0)
+        return c->due;
     int64_t interval_us = 1000000 / (c->request.fps > 0 ? c->request.fps : 1);
     /* A frame that comes a little early is taken: the next would be a whole interval late. */
     if (now_us < c->next_us + interval_us - interval_us / 8)
         return false;
     int64_t on_time_us = c->next_us + interval_us;
     c->next_us = now_us - on_time_us > interval_us ? now_us : on_time_us;
-    c->wants = true;
+    c->due = true;
     c->seq = seq;
     return true;
 }
@@ -372,11 +323,11 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms)
     if (c->state == CLOSED)
         return;
     bool stalled =
-        to_send(c) > 0 && now_ms - c->progress_ms > c->env->limits->viewer_stall_timeout_ms;
-    bool lingered = c->state == LINGERING && now_ms > c->deadline_ms;
+        to_send(c) > 0 && now_ms - c->socket.progress_ms > c->env->limits->viewer_stall_timeout_ms;
+    bool lingered = c->state == LINGERING && client_socket_is_spent(&c->socket, now_ms);
     if (stalled || lingered)
         snapshot_client_close(c);
-    else if (c->state == WAITING && c->wants && now_ms > c->deadline_ms)
+    else if (c->state == UNANSWERED && c->due && now_ms > c->deadline_ms)
         snapshot_client_fail(c, HTTP_ERROR_CAMERA_TIMEOUT,
                              "the camera sent no undamaged picture in time");
 }
@@ -391,9 +342,9 @@ bool snapshot_client_is_mjpeg(const struct snapshot_client *client)
     return client->request.kind == IPC_CLIENT_MJPEG;
 }
 
-bool snapshot_client_is_waiting(const struct snapshot_client *client)
+bool snapshot_client_is_unanswered(const struct snapshot_client *client)
 {
-    return client->state == WAITING && client->wants;
+    return client->state == UNANSWERED && client->due;
 }
 
 uint64_t snapshot_client_bytes(const struct snapshot_client *client)
@@ -403,5 +354,5 @@ uint64_t snapshot_client_bytes(const struct snapshot_client *client)
 
 int64_t snapshot_client_opened_ms(const struct snapshot_client *client)
 {
-    return client->opened_ms;
+    return client->socket.opened_ms;
 }

@@ -1,15 +1,16 @@
 /*
- * One who asked for pictures: a snapshot (answered once, then closed) or MJPEG (a picture whenever
- * it is due).  Worker, loop thread.  Never blocks; a JPEG is shared by all who get it, not copied.
+ * One client of pictures: a snapshot (answered once, then closed) or MJPEG (a picture whenever one
+ * is due).  Worker, loop thread.  Never blocks; a JPEG is shared by all who get it, not copied.
  *
- * Bounds: one picture in transit per client, an MJPEG client that has not taken it gets no other;
- * who takes nothing for viewer_stall_timeout_ms is disconnected.
+ * Bounds: one picture in transit per client; an MJPEG client that has not taken it gets no other. A
+ * client that takes nothing for viewer_stall_timeout_ms is disconnected.
  */
 #ifndef WORKER_SNAPSHOT_CLIENT_H
 #define WORKER_SNAPSHOT_CLIENT_H
 
 #include "common/http_reply.h"
 #include "common/ipc.h"
+#include "common/refusal_log.h"
 #include "worker/pictures/snapshot_render.h"
 
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct snapshot_client_env {
     uv_loop_t *loop;
     const struct ipc_limits *limits; /* Borrowed; may change */
     const char *camera;              /* redacted URL for error bodies.  Borrowed. */
+    struct refusal_log refusals;     /* zeroed at first */
     /* The client is gone, its memory goes when this returns. */
     void (*on_closed)(void *ctx, struct snapshot_client *client);
     void *ctx;
@@ -39,24 +41,24 @@ struct snapshot_client_env {
  * @param seq      the picture must be made from all frames of the ring before this number.
  * @return never NULL.  The client frees itself after env->on_closed().
  */
-struct snapshot_client *snapshot_client_open(const struct snapshot_client_env *env, int *fd,
+struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, int *fd,
                                              const struct ipc_client *request, uint64_t seq);
 
 /**
- * Does it wait for a picture?
- * @return what it waits for and *seq set, or NULL.  Borrowed.
+ * Is it to get a picture?
+ * @return the form and *seq as in snapshot_client_open(), or NULL.  Borrowed.
  */
-const struct rendition *snapshot_client_waits(const struct snapshot_client *client, uint64_t *seq);
+const struct picture_form *snapshot_client_due(const struct snapshot_client *client, uint64_t *seq);
 
-/** Has it waited so long, without any answer, that an older picture is better than none? */
-bool snapshot_client_takes_older(const struct snapshot_client *client, int64_t now_ms);
+/** Is it unanswered for so long that an older picture is better than none? */
+bool snapshot_client_accepts_older(const struct snapshot_client *client, int64_t now_ms);
 
 /** A frame has come: an MJPEG client may become due.
  * @param seq  as in snapshot_client_open().
- * @return true if it now waits for a picture. */
+ * @return true if it is to get a picture now. */
 bool snapshot_client_on_frame(struct snapshot_client *client, uint64_t seq, int64_t now_us);
 
-/** Give it the picture it waits for.  jpeg is Shared: takes a reference. */
+/** Give it the picture that is due.  jpeg is Shared: takes a reference. */
 void snapshot_client_answer(struct snapshot_client *client, const struct snapshot_picture *picture,
                             struct jpeg *jpeg);
 
@@ -75,10 +77,10 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms);
 
 /** Has it been answered, with more to come (MJPEG)? */
 bool snapshot_client_is_streaming(const struct snapshot_client *client);
-/** Does it want pictures until it goes? */
+/** Is it an MJPEG client, answered or not? */
 bool snapshot_client_is_mjpeg(const struct snapshot_client *client);
 /** Is nothing answered yet? */
-bool snapshot_client_is_waiting(const struct snapshot_client *client);
+bool snapshot_client_is_unanswered(const struct snapshot_client *client);
 int64_t snapshot_client_opened_ms(const struct snapshot_client *client);
 /** Bytes written to its socket. */
 uint64_t snapshot_client_bytes(const struct snapshot_client *client);

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-struct rendered *rendered_set_find(struct rendered_set *set, const struct rendition *wanted)
+struct rendered *rendered_set_find(struct rendered_set *set, const struct picture_form *wanted)
 {
     for (size_t i = 0; i < set->count; i++) {
-        const struct rendition *r = &set->items[i].rendition;
+        const struct picture_form *r = &set->items[i].form;
         if (r->width == wanted->width && r->height == wanted->height &&
             r->quality == wanted->quality)
             return &set->items[i];
@@ -23,12 +23,12 @@ void rendered_set_clear(struct rendered_set *set)
 
 static int render(struct render_job *job, struct rendered *r)
 {
-    uint32_t width = r->rendition.width;
-    uint32_t height = r->rendition.height;
+    uint32_t width = r->form.width;
+    uint32_t height = r->form.height;
     const uint8_t *rgb;
     picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
     int rc = picture_scaler_rgb(job->scaler, job->frame, width, height, &rgb);
-    return rc != 0 ? rc : jpeg_encode(rgb, width, height, r->rendition.quality, &r->jpeg);
+    return rc != 0 ? rc : jpeg_encode(rgb, width, height, r->form.quality, &r->jpeg);
 }
 
 void render_job_run(struct render_job *job)

@@ -11,18 +11,18 @@
 
 #include <stddef.h>
 
-/* Renditions of one picture that are made and kept at a time. */
-#define SNAPSHOT_RENDITIONS_MAX 8
+/* Forms of one picture that are made and kept at a time. */
+#define SNAPSHOT_FORMS_MAX 8
 
-/* What a client asks for.  0: as the source. */
-struct rendition {
+/* The size and quality of a JPEG that a client asks for.  0: as the source. */
+struct picture_form {
     uint32_t width;
     uint32_t height;
     uint32_t quality;
 };
 
 struct rendered {
-    struct rendition rendition;
+    struct picture_form form;
     struct jpeg *jpeg; /* NULL: to be made, or it failed */
 };
 
@@ -36,12 +36,12 @@ struct rendered_set {
     struct snapshot_picture picture;
     /* It is the newest of all frames of the ring before this number; 0: it is not. */
     uint64_t newest_until;
-    struct rendered items[SNAPSHOT_RENDITIONS_MAX];
+    struct rendered items[SNAPSHOT_FORMS_MAX];
     size_t count;
 };
 
-/** The item for a rendition, or NULL.  Borrowed. */
-struct rendered *rendered_set_find(struct rendered_set *set, const struct rendition *wanted);
+/** The item of a form, or NULL.  Borrowed. */
+struct rendered *rendered_set_find(struct rendered_set *set, const struct picture_form *wanted);
 
 /** Let go of everything in it. */
 void rendered_set_clear(struct rendered_set *set);

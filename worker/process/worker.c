@@ -14,6 +14,7 @@
 #include "worker/process/sandbox.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,11 @@
 #include <uv.h>
 
 #define STATS_INTERVAL_MS 1000
+/* One thread of the pool decodes pictures, one renders them. */
+#define POOL_THREADS "2"
+/* Blocks from this size on go back to the system when they are freed, and so does what is free at
+ * the end of a pool thread's arena; glibc would learn from the first picture freed not to do so. */
+#define MMAP_BYTES (512 * 1024)
 /* Without a master nobody kills a worker that cannot end: it does so itself. */
 #define ORPHAN_MS 3000
 
@@ -237,6 +243,8 @@ int worker_run(uint32_t worker_id, int channel)
     char title[64];
     (void)snprintf(title, sizeof(title), "cam-httpflv: spare worker %u", worker_id);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0); /* before the pool is started */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     if (uv_loop_init(&w.loop) != 0) {
         log_error(NULL, "cannot make an event loop");
         return EXIT_FAILURE;

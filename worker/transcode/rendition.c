@@ -1,5 +1,6 @@
 #include "worker/transcode/rendition.h"
 
+#include "common/closing.h"
 #include "common/log.h"
 #include "worker/transcode/transcoder.h"
 
@@ -18,10 +19,9 @@
 struct rendition {
     uv_loop_t *loop;
     void (*emit)(void *ctx, struct frame *frame);
-    void (*closed)(void *ctx);
     void *ctx;
-    void *closed_ctx;
-    uv_async_t async; /* thread to loop: frames are there, or the thread is done */
+    struct closing closing; /* one part: the thread, and then async */
+    uv_async_t async;       /* thread to loop: frames are there, or the thread is done */
     uv_thread_t thread;
     struct transcoder *transcoder; /* the thread's, but for its birth and death */
 
@@ -134,7 +134,7 @@ static void drop_in(struct rendition *r)
     r->gap = true;
 }
 
-static void free_rendition(struct rendition *r)
+static void clear(struct rendition *r)
 {
     drop_in(r);
     for (; r->out_count > 0; r->out_count--)
@@ -142,18 +142,15 @@ static void free_rendition(struct rendition *r)
     transcoder_free(r->transcoder);
     uv_cond_destroy(&r->wake);
     uv_mutex_destroy(&r->lock);
-    free(r);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_async_closed(uv_handle_t *handle)
 {
     struct rendition *r = handle->data;
-    void (*closed)(void *ctx) = r->closed;
-    void *ctx = r->closed_ctx;
-
-    free_rendition(r);
-    if (closed != NULL)
-        closed(ctx);
+    if (!closing_release(&r->closing))
+        return;
+    clear(r);
+    closing_finish(&r->closing, r);
 }
 
 static void on_async(uv_async_t *async)
@@ -180,7 +177,7 @@ static void on_async(uv_async_t *async)
     }
     if (ended) {
         (void)uv_thread_join(&r->thread);
-        uv_close((uv_handle_t *)&r->async, on_closed);
+        uv_close((uv_handle_t *)&r->async, on_async_closed);
     }
 }
 
@@ -213,9 +210,11 @@ int rendition_open(uv_loop_t *loop, void (*emit)(void *ctx, struct frame *frame)
     if (rc != 0)
         goto no_async;
     r->async.data = r;
+    closing_hold(&r->closing);
     rc = uv_thread_create(&r->thread, run, r);
     if (rc != 0) {
-        uv_close((uv_handle_t *)&r->async, on_closed);
+        (void)closing_ask(&r->closing, NULL, NULL);
+        uv_close((uv_handle_t *)&r->async, on_async_closed);
         return rc;
     }
     *out = r;
@@ -298,8 +297,7 @@ void rendition_close(struct rendition **rendition, void (*closed)(void *ctx), vo
     if (r == NULL)
         return;
     r->emit = NULL;
-    r->closed = closed;
-    r->closed_ctx = ctx;
+    (void)closing_ask(&r->closing, closed, ctx); /* the thread is a part */
     uv_mutex_lock(&r->lock);
     assert(!r->stop);
     r->stop = true;

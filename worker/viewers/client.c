@@ -1,14 +1,12 @@
 #include "worker/viewers/client.h"
 
 #include "common/clock.h"
-#include "common/fd.h"
 #include "common/log.h"
-#include "common/refusal_log.h"
 #include "common/xalloc.h"
+#include "worker/http/client_socket.h"
 #include "worker/viewers/flv_output.h"
 #include "worker/viewers/websocket.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -20,33 +18,18 @@
 #define NOTSENT_LOWAT_BYTES (128 * 1024)
 /* Pongs wait for their turn; a viewer that asks for more bytes of them than this gets no more. */
 #define PENDING_MAX 8192
-#define LABEL_MAX (IPC_PEER_MAX + 24)
-/* A refused viewer has this long to read its answer and close. */
-#define LINGER_MS 1000
 
 struct client {
-    uv_poll_t poll;
-    const struct client_env *env;
-    int fd;
+    struct client_socket socket;
+    struct client_env *env;
     enum client_state state;
     bool blocked; /* the socket is full: wait until it is writable */
     bool backlog; /* there is more to write: client_catch_up() does */
     bool websocket;
     struct websocket_parser parser;
     struct ipc_client *request; /* until the answer is given */
-    char label[LABEL_MAX];
-
     struct flv_output output;
-
-    int64_t opened_ms;
-    int64_t progress_ms; /* the socket took something */
-    int64_t linger_until_ms;
 };
-
-static struct log_context log_ctx(const struct client *c)
-{
-    return (struct log_context){.client = c->label};
-}
 
 /* --- closing ------------------------------------------------------------ */
 
@@ -63,15 +46,13 @@ static void close_now(struct client *c, const char *why)
 {
     if (c->state == CLIENT_CLOSED)
         return;
-    struct log_context ctx = log_ctx(c);
+    struct log_context ctx = client_socket_log(&c->socket);
     if (c->state != CLIENT_REFUSED) /* which has been logged */
         log_info(&ctx, "viewer gone: %s; %.1f s, %llu bytes, %llu frames skipped", why,
-                 (double)(clock_ms() - c->opened_ms) / 1000, (unsigned long long)c->output.bytes,
-                 (unsigned long long)c->output.frames_skipped);
+                 (double)(clock_ms() - c->socket.opened_ms) / 1000,
+                 (unsigned long long)c->output.bytes, (unsigned long long)c->output.frames_skipped);
     c->state = CLIENT_CLOSED;
-    uv_close((uv_handle_t *)&c->poll, on_poll_closed);
-    (void)shutdown(c->fd, SHUT_WR);
-    fd_close(&c->fd);
+    client_socket_close(&c->socket, on_poll_closed);
 }
 
 /* --- output --------------------------------------------------------------- */
@@ -80,7 +61,7 @@ static void on_poll(uv_poll_t *handle, int status, int events);
 
 static void update_poll(struct client *c)
 {
-    (void)uv_poll_start(&c->poll, UV_READABLE | (c->blocked ? UV_WRITABLE : 0), on_poll);
+    client_socket_poll(&c->socket, UV_READABLE | (c->blocked ? UV_WRITABLE : 0), on_poll);
 }
 
 static void set_blocked(struct client *c, bool blocked)
@@ -101,9 +82,9 @@ static void set_backlog(struct client *c)
 static void write_some(struct client *c)
 {
     uint64_t before = c->output.bytes;
-    enum flv_output_result result = flv_output_write(&c->output, c->fd);
+    enum flv_output_result result = flv_output_write(&c->output, c->socket.fd);
     if (c->output.bytes != before)
-        c->progress_ms = clock_ms();
+        c->socket.progress_ms = clock_ms();
     switch (result) {
     case FLV_OUTPUT_DONE:
     case FLV_OUTPUT_FULL:
@@ -146,7 +127,7 @@ static void send_websocket_close(struct client *c, uint16_t code)
     uint8_t frame[WEBSOCKET_CLOSE_FRAME_LEN];
     size_t len = websocket_close_frame(frame, code);
     if (flv_output_is_between_messages(&c->output)) /* else it would fall into one */
-        (void)send(c->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)send(c->socket.fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
@@ -174,15 +155,11 @@ static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
 static void on_readable(struct client *c)
 {
     uint8_t data[4096];
-    ssize_t n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
-    if (n > 0) {
-        if (c->websocket && c->state == CLIENT_STREAMING)
-            on_websocket_data(c, data, (size_t)n);
-    } else if (n == 0) {
+    ssize_t n = client_socket_recv(&c->socket, data, sizeof(data));
+    if (n < 0)
         close_now(c, "closed by the viewer");
-    } else if (errno != EAGAIN && errno != EINTR) {
-        close_now(c, "connection lost");
-    }
+    else if (n > 0 && c->websocket && c->state == CLIENT_STREAMING)
+        on_websocket_data(c, data, (size_t)n);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)
@@ -190,6 +167,11 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     struct client *c = handle->data;
     if (status < 0) {
         close_now(c, "connection lost");
+        return;
+    }
+    if (c->state == CLIENT_REFUSED) {
+        if (!client_socket_throw_away(&c->socket))
+            close_now(c, "refused");
         return;
     }
     if ((events & UV_READABLE) != 0)
@@ -202,26 +184,17 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 
 /* --- life ----------------------------------------------------------------- */
 
-struct client *client_open(const struct client_env *env, int *fd, const struct ipc_client *request)
+struct client *client_open(struct client_env *env, int *fd, const struct ipc_client *request)
 {
     struct client *c = xcalloc(1, sizeof(*c));
     c->env = env;
-    c->fd = fd_take(fd);
+    client_socket_open(&c->socket, env->loop, fd, request, c);
     c->request = xcalloc(1, sizeof(*c->request));
     *c->request = *request;
     c->websocket = request->websocket != 0;
     flv_output_init(&c->output, env->ring, env->limits, request);
-    (void)snprintf(c->label, sizeof(c->label), "%s#%llu", request->peer,
-                   (unsigned long long)request->conn_id);
-    c->opened_ms = c->progress_ms = clock_ms();
-
-    int one = 1;
     int lowat = NOTSENT_LOWAT_BYTES;
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
-    c->poll.data = c;
-    if (uv_poll_init(env->loop, &c->poll, c->fd) != 0)
-        abort(); /* the descriptor is a socket: the master accepted it */
+    (void)setsockopt(c->socket.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
     update_poll(c);
     return c;
 }
@@ -267,13 +240,11 @@ void client_fail(struct client *client, enum http_error error, const char *messa
     char buf[HTTP_REPLY_MAX];
     size_t len = http_reply_error(buf, error, client->request->origin, client->env->camera, message,
                                   (int)client->request->head);
-    (void)send(client->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* an empty socket takes it */
-    (void)shutdown(client->fd, SHUT_WR);
-    struct log_context ctx = log_ctx(client);
-    static struct refusal_log log; /* of this process, that is, of this camera */
-    refusal_log_write(&log, &ctx, "viewer refused", error, message);
+    (void)send(client->socket.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* it is empty */
+    struct log_context ctx = client_socket_log(&client->socket);
+    refusal_log_write(&client->env->refusals, &ctx, "viewer refused", error, message);
     client->state = CLIENT_REFUSED;
-    client->linger_until_ms = clock_ms() + LINGER_MS;
+    client_socket_linger(&client->socket);
 }
 
 void client_close(struct client *client, const char *why)
@@ -285,10 +256,10 @@ void client_close(struct client *client, const char *why)
 
 void client_check(struct client *client, int64_t now_ms)
 {
-    if (client->state == CLIENT_REFUSED && now_ms > client->linger_until_ms)
+    if (client->state == CLIENT_REFUSED && client_socket_is_spent(&client->socket, now_ms))
         close_now(client, "refused");
     else if (client->state == CLIENT_STREAMING && client->blocked &&
-             now_ms - client->progress_ms > client->env->limits->viewer_stall_timeout_ms)
+             now_ms - client->socket.progress_ms > client->env->limits->viewer_stall_timeout_ms)
         close_now(client, "took nothing for too long");
 }
 
@@ -304,7 +275,7 @@ const struct ipc_client *client_request(const struct client *client)
 
 int64_t client_opened_ms(const struct client *client)
 {
-    return client->opened_ms;
+    return client->socket.opened_ms;
 }
 
 struct client_totals client_totals(const struct client *client)

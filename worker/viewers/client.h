@@ -11,6 +11,7 @@
 
 #include "common/http_reply.h"
 #include "common/ipc.h"
+#include "common/refusal_log.h"
 #include "worker/media/frame_ring.h"
 
 #include <uv.h>
@@ -29,6 +30,7 @@ struct client_env {
     uv_loop_t *loop;
     struct frame_ring *ring;         /* Borrowed */
     const struct ipc_limits *limits; /* Borrowed; may change */
+    struct refusal_log refusals;     /* zeroed at first */
     const char *camera;              /* redacted URL for error bodies.  Borrowed. */
     int64_t sound_held_us;           /* for which audio waits for the next video frame */
     /* The viewer is gone, its memory goes when this returns. */
@@ -52,7 +54,7 @@ struct client_totals {
  * @param request  copied.
  * @return never NULL.  The client frees itself after env->on_closed().
  */
-struct client *client_open(const struct client_env *env, int *fd, const struct ipc_client *request);
+struct client *client_open(struct client_env *env, int *fd, const struct ipc_client *request);
 
 /**
  * Answer a waiting viewer and begin with the frames it asked for, if the ring has them.

@@ -1,21 +1,20 @@
 #include "worker/viewers/fanout.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/histogram.h"
 #include "common/xalloc.h"
-
-#include <stdlib.h>
+#include "worker/http/client_set.h"
 
 #define CHECK_INTERVAL_MS 1000
+#define HANDLES 3           /* hold, check and idle */
 #define CATCH_UP_AT_ONCE 16 /* parts of backlogs, about 64 KiB each */
 
 struct fanout {
     struct client_env env;
     struct frame_ring *ring;
     const struct ipc_limits *limits;
-    struct client **clients;
-    size_t count;
-    size_t capacity;
+    struct client_set clients;
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
     uv_timer_t hold;            /* audio is waiting for the next video frame */
@@ -24,20 +23,17 @@ struct fanout {
     size_t next_turn;          /* index of the viewer that wrote a part of its backlog last */
     struct client_totals gone; /* of viewers that have left */
     struct ipc_histogram join;
-    void (*closed)(void *ctx); /* set once closing */
-    void *closed_ctx;
+    struct closing closing; /* parts: each client and each handle */
 };
 
-static void free_when_done(struct fanout *f)
+static void on_part_closed(struct fanout *f)
 {
-    if (f->closed == NULL || f->count > 0 || uv_is_active((uv_handle_t *)&f->hold) ||
-        f->hold.data != NULL || f->check.data != NULL || f->idle.data != NULL)
+    if (!closing_release(&f->closing))
         return;
-    f->closed(f->closed_ctx);
     codec_config_unref(&f->audio);
     frame_ring_free(&f->ring);
-    free(f->clients);
-    free(f);
+    client_set_clear(&f->clients);
+    closing_finish(&f->closing, f);
 }
 
 static void on_client_closed(void *ctx, struct client *client)
@@ -46,22 +42,17 @@ static void on_client_closed(void *ctx, struct client *client)
     struct client_totals t = client_totals(client);
     f->gone.bytes += t.bytes;
     f->gone.frames_skipped += t.frames_skipped;
-    for (size_t i = 0; i < f->count; i++) {
-        if (f->clients[i] == client) {
-            f->clients[i] = f->clients[--f->count];
-            break;
-        }
-    }
-    if (f->count <= FANOUT_FEW_AGAIN)
+    client_set_remove(&f->clients, client);
+    if (f->clients.count <= FANOUT_FEW_AGAIN)
         f->env.sound_held_us = 0;
-    free_when_done(f);
+    on_part_closed(f);
 }
 
 static void flush_all(struct fanout *f)
 {
     (void)uv_timer_stop(&f->hold);
-    for (size_t i = 0; i < f->count; i++)
-        client_flush(f->clients[i]);
+    for (size_t i = 0; i < f->clients.count; i++)
+        client_flush(f->clients.items[i]);
 }
 
 /*
@@ -72,9 +63,9 @@ static void on_idle(uv_idle_t *idle)
 {
     struct fanout *f = idle->data;
     int written = 0;
-    for (size_t seen = 0; seen < f->count && written < CATCH_UP_AT_ONCE; seen++) {
-        f->next_turn = f->next_turn + 1 < f->count ? f->next_turn + 1 : 0;
-        written += client_catch_up(f->clients[f->next_turn]);
+    for (size_t seen = 0; seen < f->clients.count && written < CATCH_UP_AT_ONCE; seen++) {
+        f->next_turn = f->next_turn + 1 < f->clients.count ? f->next_turn + 1 : 0;
+        written += client_catch_up(f->clients.items[f->next_turn]);
     }
     if (written == 0)
         (void)uv_idle_stop(idle);
@@ -83,7 +74,7 @@ static void on_idle(uv_idle_t *idle)
 static void on_backlog(void *ctx)
 {
     struct fanout *f = ctx;
-    if (f->closed == NULL)
+    if (!f->closing.asked)
         (void)uv_idle_start(&f->idle, on_idle);
 }
 
@@ -96,8 +87,8 @@ static void on_check(uv_timer_t *timer)
 {
     struct fanout *f = timer->data;
     int64_t now_ms = clock_ms();
-    for (size_t i = 0; i < f->count; i++)
-        client_check(f->clients[i], now_ms);
+    for (size_t i = 0; i < f->clients.count; i++)
+        client_check(f->clients.items[i], now_ms);
 }
 
 struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera)
@@ -116,23 +107,22 @@ struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, cons
     (void)uv_timer_init(loop, &f->check);
     (void)uv_idle_init(loop, &f->idle);
     f->hold.data = f->check.data = f->idle.data = f;
+    for (int handle = 0; handle < HANDLES; handle++)
+        closing_hold(&f->closing);
     (void)uv_timer_start(&f->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
     return f;
 }
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-    struct fanout *f = handle->data;
-    handle->data = NULL;
-    free_when_done(f);
+    on_part_closed(handle->data);
 }
 
 void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx)
 {
-    fanout->closed = closed;
-    fanout->closed_ctx = ctx;
-    for (size_t i = 0; i < fanout->count; i++)
-        client_close(fanout->clients[i], "the server closes");
+    (void)closing_ask(&fanout->closing, closed, ctx); /* its handles are parts */
+    for (size_t i = 0; i < fanout->clients.count; i++)
+        client_close(fanout->clients.items[i], "the server closes");
     uv_close((uv_handle_t *)&fanout->hold, on_handle_closed);
     uv_close((uv_handle_t *)&fanout->check, on_handle_closed);
     uv_close((uv_handle_t *)&fanout->idle, on_handle_closed);
@@ -160,17 +150,10 @@ static void start_client(struct fanout *f, struct client *c)
 
 void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request)
 {
-    if (fanout->count == fanout->capacity) {
-        size_t capacity = fanout->capacity == 0 ? 8 : fanout->capacity * 2;
-        struct client **grown = realloc(fanout->clients, capacity * sizeof(struct client *));
-        if (grown == NULL)
-            abort();
-        fanout->clients = grown;
-        fanout->capacity = capacity;
-    }
     struct client *c = client_open(&fanout->env, fd, request);
-    fanout->clients[fanout->count++] = c;
-    if (fanout->count > FANOUT_FEW)
+    client_set_add(&fanout->clients, c);
+    closing_hold(&fanout->closing);
+    if (fanout->clients.count > FANOUT_FEW)
         fanout->env.sound_held_us = FANOUT_AUDIO_HOLD_MS * INT64_C(1000);
     if (ready(fanout))
         start_client(fanout, c);
@@ -205,9 +188,9 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
             (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
         return;
     }
-    for (size_t i = 0; video && i < fanout->count; i++) {
-        if (client_get_state(fanout->clients[i]) == CLIENT_WAITING && fanout->has_tracks)
-            start_client(fanout, fanout->clients[i]);
+    for (size_t i = 0; video && i < fanout->clients.count; i++) {
+        if (client_get_state(fanout->clients.items[i]) == CLIENT_WAITING && fanout->has_tracks)
+            start_client(fanout, fanout->clients.items[i]);
     }
     flush_all(fanout);
 }
@@ -226,25 +209,25 @@ const struct frame_ring *fanout_ring(const struct fanout *fanout)
 void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
                          const char *message)
 {
-    for (size_t i = 0; i < fanout->count; i++) {
-        if (client_opened_ms(fanout->clients[i]) < opened_before_ms)
-            client_fail(fanout->clients[i], error, message);
+    for (size_t i = 0; i < fanout->clients.count; i++) {
+        if (client_opened_ms(fanout->clients.items[i]) < opened_before_ms)
+            client_fail(fanout->clients.items[i], error, message);
     }
 }
 
 void fanout_close_streaming(struct fanout *fanout, const char *why)
 {
-    for (size_t i = 0; i < fanout->count; i++) {
-        if (client_get_state(fanout->clients[i]) == CLIENT_STREAMING)
-            client_close(fanout->clients[i], why);
+    for (size_t i = 0; i < fanout->clients.count; i++) {
+        if (client_get_state(fanout->clients.items[i]) == CLIENT_STREAMING)
+            client_close(fanout->clients.items[i], why);
     }
 }
 
 static size_t count_state(const struct fanout *f, enum client_state state)
 {
     size_t n = 0;
-    for (size_t i = 0; i < f->count; i++)
-        n += client_get_state(f->clients[i]) == state;
+    for (size_t i = 0; i < f->clients.count; i++)
+        n += client_get_state(f->clients.items[i]) == state;
     return n;
 }
 
@@ -264,8 +247,8 @@ struct fanout_stats fanout_stats(const struct fanout *fanout)
                              .frames_skipped = fanout->gone.frames_skipped,
                              .gop_overflows = frame_ring_overflows(fanout->ring),
                              .join = fanout->join};
-    for (size_t i = 0; i < fanout->count; i++) {
-        struct client_totals t = client_totals(fanout->clients[i]);
+    for (size_t i = 0; i < fanout->clients.count; i++) {
+        struct client_totals t = client_totals(fanout->clients.items[i]);
         s.bytes_out += t.bytes;
         s.frames_skipped += t.frames_skipped;
     }

@@ -1,12 +1,11 @@
 #include "worker/viewers/outputs.h"
 
+#include "common/closing.h"
 #include "common/histogram.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/pictures/snapshot.h"
-#include "worker/transcode/rendition.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum output { OUTPUT_ORIGINAL, OUTPUT_H264, OUTPUT_COUNT };
@@ -19,15 +18,14 @@ struct outputs {
     size_t count;                /* of fanouts: OUTPUT_H264 is made when somebody wants it */
     struct snapshot *snapshot;   /* reads the original's ring */
     struct rendition *rendition; /* NULL: not transcoding */
+    struct rendition_stats gone; /* of renditions that were stopped */
     bool rendition_failed;       /* no decoder or encoder in this libavcodec */
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
     /* Once closing, when the parts go one by one. */
     struct fanout_stats final;
     struct ipc_histogram final_times;
-    unsigned closing; /* what still has to report that it is closed */
-    void (*closed)(void *ctx);
-    void *closed_ctx;
+    struct closing closing; /* parts: the fan-outs, the snapshots, the rendition */
 };
 
 struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera)
@@ -74,6 +72,7 @@ static void start_rendition(struct outputs *o)
 
 static void stop_rendition(struct outputs *o, void (*closed)(void *ctx), void *ctx)
 {
+    o->gone = outputs_transcoder_stats(o);
     rendition_close(&o->rendition, closed, ctx);
     fanout_disconnected(o->fanouts[OUTPUT_H264]);
 }
@@ -173,7 +172,7 @@ void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enu
 {
     for (size_t i = 0; i < outputs->count; i++)
         fanout_fail_waiting(outputs->fanouts[i], opened_before_ms, error, message);
-    snapshot_fail_waiting(outputs->snapshot, opened_before_ms, error, message);
+    snapshot_fail_unanswered(outputs->snapshot, opened_before_ms, error, message);
 }
 
 void outputs_close_streaming(struct outputs *outputs, const char *why)
@@ -185,9 +184,9 @@ void outputs_close_streaming(struct outputs *outputs, const char *why)
 
 size_t outputs_waiting(const struct outputs *outputs)
 {
-    if (outputs->closed != NULL)
+    if (outputs->closing.asked)
         return 0;
-    size_t n = snapshot_waiting(outputs->snapshot);
+    size_t n = snapshot_unanswered(outputs->snapshot);
     for (size_t i = 0; i < outputs->count; i++)
         n += fanout_waiting(outputs->fanouts[i]);
     return n;
@@ -195,12 +194,12 @@ size_t outputs_waiting(const struct outputs *outputs)
 
 size_t outputs_snapshots(const struct outputs *outputs)
 {
-    return outputs->closed != NULL ? 0 : snapshot_wanted(outputs->snapshot);
+    return outputs->closing.asked ? 0 : snapshot_requests(outputs->snapshot);
 }
 
 size_t outputs_streaming(const struct outputs *outputs)
 {
-    if (outputs->closed != NULL)
+    if (outputs->closing.asked)
         return 0;
     size_t n = snapshot_streaming(outputs->snapshot);
     for (size_t i = 0; i < outputs->count; i++)
@@ -210,7 +209,7 @@ size_t outputs_streaming(const struct outputs *outputs)
 
 struct fanout_stats outputs_stats(const struct outputs *outputs)
 {
-    if (outputs->closed != NULL)
+    if (outputs->closing.asked)
         return outputs->final;
     struct fanout_stats sum = {.bytes_out = snapshot_get_stats(outputs->snapshot).bytes_out};
     for (size_t i = 0; i < outputs->count; i++) {
@@ -225,9 +224,22 @@ struct fanout_stats outputs_stats(const struct outputs *outputs)
 
 struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs)
 {
-    if (outputs->closed != NULL)
+    if (outputs->closing.asked)
         return outputs->final_times;
     return snapshot_get_stats(outputs->snapshot).times;
+}
+
+struct rendition_stats outputs_transcoder_stats(const struct outputs *outputs)
+{
+    struct rendition_stats sum = outputs->gone;
+    struct rendition_stats now = {0};
+    if (outputs->rendition != NULL)
+        rendition_get_stats(outputs->rendition, &now);
+    sum.frames_in += now.frames_in;
+    sum.frames_out += now.frames_out;
+    sum.frames_late += now.frames_late;
+    sum.frames_dropped += now.frames_dropped;
+    return sum;
 }
 
 /* --- end ------------------------------------------------------------------ */
@@ -235,28 +247,26 @@ struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs)
 static void on_part_closed(void *ctx)
 {
     struct outputs *o = ctx;
-    if (--o->closing > 0)
+    if (!closing_release(&o->closing))
         return;
     codec_config_unref(&o->audio);
-    o->closed(o->closed_ctx);
-    free(o);
+    closing_finish(&o->closing, o);
 }
 
 void outputs_close(struct outputs *outputs, void (*closed)(void *ctx), void *ctx)
 {
     outputs->final = outputs_stats(outputs);
     outputs->final_times = outputs_snapshot_times(outputs);
-    outputs->closed = closed;
-    outputs->closed_ctx = ctx;
-    outputs->closing = 1; /* so that nothing is freed within this function */
+    closing_hold(&outputs->closing); /* so that nothing is freed within this function */
+    (void)closing_ask(&outputs->closing, closed, ctx);
     if (outputs->rendition != NULL) {
-        outputs->closing++;
+        closing_hold(&outputs->closing);
         stop_rendition(outputs, on_part_closed, outputs);
     }
-    outputs->closing++;
+    closing_hold(&outputs->closing);
     snapshot_close(outputs->snapshot, on_part_closed, outputs); /* before the ring goes */
     for (size_t i = 0; i < outputs->count; i++) {
-        outputs->closing++;
+        closing_hold(&outputs->closing);
         fanout_close(outputs->fanouts[i], on_part_closed, outputs);
     }
     on_part_closed(outputs);

@@ -8,6 +8,7 @@
 #ifndef WORKER_OUTPUTS_H
 #define WORKER_OUTPUTS_H
 
+#include "worker/transcode/rendition.h"
 #include "worker/viewers/fanout.h"
 
 struct outputs;
@@ -35,6 +36,9 @@ struct fanout_stats outputs_stats(const struct outputs *outputs);
 
 /** How long snapshots took. */
 struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs);
+
+/** What all transcoders so far have done. */
+struct rendition_stats outputs_transcoder_stats(const struct outputs *outputs);
 
 /** Release the transcoder if no viewer needs it any more.  Call about once a second. */
 void outputs_check(struct outputs *outputs);

@@ -1,0 +1,89 @@
+#include "worker/http/client_socket.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+void client_socket_open(struct client_socket *socket, uv_loop_t *loop, int *fd,
+                        const struct ipc_client *request, void *user)
+{
+    struct client_socket *s = socket;
+    int one = 1;
+    *s = (struct client_socket){.fd = fd_take(fd)};
+    s->opened_ms = s->progress_ms = clock_ms();
+    (void)snprintf(s->label, sizeof(s->label), "%s#%llu", request->peer,
+                   (unsigned long long)request->conn_id);
+    (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (uv_poll_init(loop, &s->poll, s->fd) != 0)
+        abort(); /* the descriptor is a socket: the master accepted it */
+    s->poll.data = user;
+}
+
+void client_socket_close(struct client_socket *socket, uv_close_cb closed)
+{
+    uv_close((uv_handle_t *)&socket->poll, closed);
+    (void)shutdown(socket->fd, SHUT_WR);
+    fd_close(&socket->fd);
+}
+
+void client_socket_poll(struct client_socket *socket, int events, uv_poll_cb cb)
+{
+    if (events == 0)
+        (void)uv_poll_stop(&socket->poll);
+    else
+        (void)uv_poll_start(&socket->poll, events, cb);
+}
+
+ssize_t client_socket_send(struct client_socket *socket, const struct msghdr *message)
+{
+    ssize_t n;
+    do
+        n = sendmsg(socket->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n == -1 && errno == EINTR);
+    if (n == -1)
+        return errno == EAGAIN ? 0 : -1;
+    socket->progress_ms = clock_ms();
+    return n;
+}
+
+ssize_t client_socket_recv(struct client_socket *socket, void *data, size_t size)
+{
+    ssize_t n;
+    do
+        n = recv(socket->fd, data, size, MSG_DONTWAIT);
+    while (n == -1 && errno == EINTR);
+    if (n > 0)
+        return n;
+    return n == -1 && errno == EAGAIN ? 0 : -1;
+}
+
+void client_socket_linger(struct client_socket *socket)
+{
+    socket->linger_ms = clock_ms() + CLIENT_SOCKET_LINGER_MS;
+    (void)shutdown(socket->fd, SHUT_WR);
+}
+
+bool client_socket_throw_away(struct client_socket *socket)
+{
+    char data[4096];
+    ssize_t n = client_socket_recv(socket, data, sizeof(data));
+    if (n > 0)
+        socket->thrown_away += (size_t)n;
+    return n >= 0 && socket->thrown_away <= CLIENT_SOCKET_LINGER_BYTES;
+}
+
+bool client_socket_is_spent(const struct client_socket *socket, int64_t now_ms)
+{
+    return socket->linger_ms != 0 && now_ms > socket->linger_ms;
+}
+
+struct log_context client_socket_log(const struct client_socket *socket)
+{
+    return (struct log_context){.client = socket->label};
+}
