@@ -1,5 +1,21 @@
-# make | make check | make asan | make tsan | make fuzz | make lint | make bench | make install | make V=1
 # One makefile, no recursion into directories.  Each BUILD has its own tree under build/.
+#: make                       the gateway: build/release/cam-httpflv, cam-httpflv-worker
+#: make check                 unit tests and the fuzz corpus; faster with -j
+#: make test_url              one unit program
+#: make test_url CASE='test_s*'   some of its cases
+#: make fuzz_url              one fuzz target over its corpus
+#: make fuzz                  every fuzz target with libFuzzer, FUZZ_SECONDS=60 each
+#: make asan, make tsan       make check under the sanitizers
+#: make lint                  compiler, clang-tidy, cppcheck, clang-format, shellcheck, eslint, documents
+#: make format                clang-format over the sources
+#: make compile_commands      compile_commands.json for clangd
+#: make sample-cameras tools  what test/e2e needs besides
+#: make bench                 the benchmarks of test/bench
+#: make install, uninstall    PREFIX=/usr/local, DESTDIR=
+#: make deb                   build/cam-httpflv_VERSION_ARCH.deb
+#: make clean                 rm -rf build
+#:
+#: BUILD=release|debug|asan|tsan|analyze|fuzz   CC=gcc|clang   V=1 shows the commands   WERROR=0
 
 BUILD   ?= release
 V       ?= 0
@@ -103,9 +119,17 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check unit unit-build asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall deb clean FORCE sample-cameras tools
+# Goals that run programs: one failure stops no other, and each program's output stays together.
+ifneq ($(filter check unit fuzz-replay,$(MAKECMDGOALS)),)
+MAKEFLAGS += --keep-going --output-sync=target
+endif
+
+.PHONY: all help check unit unit-build fuzz-build asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall deb clean FORCE sample-cameras tools compile_commands
 
 all: $(BINS)
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 # Rebuild when the flags change, not only when the sources do.
 $(O)/.flags: FORCE
@@ -154,12 +178,14 @@ $(O)/cam-httpflv-worker: $(WORKER_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
-# Unit tests link everything but the two main.o.
+# Unit tests link everything but the two main.o; and case_filter, which runs cases by name.
 NOMAIN_OBJ := $(filter-out %/main.o,$(MASTER_OBJ) $(WORKER_OBJ))
-$(UNIT_BIN): $(O)/test/%: $(O)/test/unit/%.o $(NOMAIN_OBJ) $(COMMON_OBJ)
+UNIT_FILTER := $(call obj,test/unit/case_filter.c)
+ALL_OBJ    += $(UNIT_FILTER)
+$(UNIT_BIN): $(O)/test/%: $(O)/test/unit/%.o $(UNIT_FILTER) $(NOMAIN_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests -o $@ $^ $(TEST_LIBS)
 
 $(FUZZ_BIN): $(O)/test/%: $(O)/test/fuzz/%.o $(NOMAIN_OBJ) $(COMMON_OBJ) $(if $(filter fuzz,$(BUILD)),,$(O)/test/fuzz/main.o)
 	@mkdir -p $(@D)
@@ -201,24 +227,39 @@ $(TOOL_BIN): $(O)/test/%: $(O)/test/tools/%.o $(NOMAIN_OBJ) $(COMMON_OBJ)
 tools: $(TOOL_BIN)
 
 # --- checks -------------------------------------------------------------
-unit: export TSAN_OPTIONS := suppressions=test/tsan.supp
+# One target for each program, so that -j works: `make test_url`, `make test_url CASE='test_s*'`,
+# `make fuzz_url` (BUILD=fuzz CC=clang: fuzzes it).  The longest come first: no core idles at the end.
+UNIT_LONG  := $(addprefix test_,audio_hour transcoder snapshot audio_skew audio source_flv dial)
+UNIT_RUN   := $(UNIT_LONG) $(filter-out $(UNIT_LONG),$(notdir $(UNIT_BIN)))
+FUZZ_RUN   := $(notdir $(FUZZ_BIN))
+TEST_TIMEOUT ?= 120
+CASE       ?=
+.PHONY: $(UNIT_RUN) $(FUZZ_RUN)
+
 unit-build: $(UNIT_BIN)
-unit: unit-build
-	@bad=0; for t in $(UNIT_BIN); do timeout 120 $$t || { echo "FAILED: $$t"; bad=1; }; done; exit $$bad
-
-fuzz-replay: $(FUZZ_BIN)
-	@bad=0; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; timeout 60 $$f test/fuzz/corpus/$$n/* || { echo "FAILED: $$f"; bad=1; }; done; exit $$bad
-
+fuzz-build: $(FUZZ_BIN)
+unit: $(UNIT_RUN)
+fuzz-replay fuzz-run: $(FUZZ_RUN)
 check: all tools unit fuzz-replay
+
+$(UNIT_RUN): export TSAN_OPTIONS := suppressions=test/tsan.supp
+$(UNIT_RUN): %: $(O)/test/%
+	@timeout $(TEST_TIMEOUT) $< $(if $(CASE),'$(CASE)') || { echo "FAILED: $<"; exit 1; }
+
+fuzz_corpus = test/fuzz/corpus/$(patsubst fuzz_%,%,$@)
+$(FUZZ_RUN): %: $(O)/test/%
+ifeq ($(BUILD),fuzz)
+	@mkdir -p $(O)/corpus/$@
+	$< -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(O)/corpus/$@ $(fuzz_corpus)
+else
+	@timeout $(TEST_TIMEOUT) $< $(fuzz_corpus)/* || { echo "FAILED: $<"; exit 1; }
+endif
 
 asan tsan:
 	$(MAKE) BUILD=$@ check
 
 fuzz:
 	$(MAKE) BUILD=fuzz CC=clang fuzz-run
-fuzz-run: $(FUZZ_BIN)
-	@set -e; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; mkdir -p $(O)/corpus/$$n; \
-	  $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(O)/corpus/$$n test/fuzz/corpus/$$n; done
 
 # Each header compiles alone (dav1d tests/header_test.c).
 headers: $(patsubst %.h,$(O)/hdr/%.ok,$(HEADERS))
@@ -226,6 +267,10 @@ $(O)/hdr/%.ok: %.h
 	@mkdir -p $(@D)
 	@printf '#include "%s"\n' $< | $(CC) $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c -
 	@touch $@
+
+# With clang's flags: clangd stumbles over gcc's warnings.
+compile_commands:
+	scripts/compile-commands $(MAKE) BUILD=$(BUILD) CC=clang WERROR=0 >compile_commands.json
 
 analyze:
 	$(MAKE) BUILD=analyze all

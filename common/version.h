@@ -2,6 +2,6 @@
 #ifndef COMMON_VERSION_H
 #define COMMON_VERSION_H
 
-#define CAM_HTTPFLV_VERSION "0.1.0"
+#define CAM_HTTPFLV_VERSION "0.2.0"
 
 #endif /* COMMON_VERSION_H */

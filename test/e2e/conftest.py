@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests: the real binaries, cameras, viewers.  test/README.md says how they are built."""
 import os
+import re
 import sys
 
 import pytest
@@ -8,12 +9,7 @@ from lib import fake_rtsp
 from lib.cameras import SampleCameras
 from lib.gateway import Gateway, binary
 
-# In the order things break: basics, limits, faults.
-ORDER = ("test_flv_reader", "test_docs", "test_command_line", "test_http", "test_stream", "test_viewers",
-         "test_players", "test_sample_cameras", "test_processes", "test_limits", "test_access", "test_sandbox",
-         "test_operations", "test_service", "test_cluster", "test_kubernetes", "test_rtsp_dialogue", "test_rtsp_media",
-         "test_rtsp_errors", "test_rtsp_login", "test_rtsp_gateway", "test_flv_sources", "test_camera_errors",
-         "test_faults", "test_page")
+README = os.path.join(os.path.dirname(__file__), "..", "README.md")
 
 # Short times, so that faults are over in seconds.
 QUICK = """
@@ -29,11 +25,19 @@ reconnect_window_ms = 20000
 sys.setswitchinterval(0.0005)
 
 
+def order_of_files():
+    """Files run in the order of the table in test/README.md: basics, limits, faults."""
+    with open(README, encoding="utf-8") as file:
+        return re.findall(r"^\| `(test_\w+)` \|", file.read(), re.M)
+
+
 def pytest_collection_modifyitems(items):
-    def place(item):
+    order = order_of_files()
+    for item in items:
         name = item.module.__name__.rpartition(".")[2]
-        return ORDER.index(name) if name in ORDER else len(ORDER)
-    items.sort(key=place)
+        if name not in order:
+            raise pytest.UsageError(f"{name} has no row in test/README.md, which is the order of the tests")
+    items.sort(key=lambda item: order.index(item.module.__name__.rpartition(".")[2]))
 
 
 def pytest_configure(config):

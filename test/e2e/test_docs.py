@@ -27,17 +27,22 @@ def test_documents_are_complete():
     ("docs/cam-httpflv.ini", "idle_timeout_ms = 30000", "idle_timeout_ms = 1", "default is '30000'"),
     ("docs/api.md", "`signature`", "signature", "parameter signature is missing"),
     ("docs/api.md", "| `draining` | 503 |", "| `draining` | 500 |", "error draining 503 is missing"),
-    ("docs/api.md", "`GET /metrics`", "`GET /metric`", "endpoint /metrics is missing"),
+    ("docs/api.md", "`/metrics`", "`/metric`", "endpoint 8006 GET /metrics is missing"),
     ("docs/operations.md", "| `cam_httpflv_join_seconds` |", "| join |", "metric cam_httpflv_join_seconds is missing"),
     ("docs/operations.md", "| `cam_httpflv_draining` |", "| x |", "metric cam_httpflv_draining is missing"),
     ("docs/grafana.json", "cam_httpflv_cameras{", "cam_httpflv_kameras{", "there is no metric kameras"),
     ("docs/architecture.md", "| SETTINGS |", "| SETTING |", "message SETTINGS is missing"),
     ("common/http_reply.h", '"draining",', '"drained", ', "error drained 503 is missing"),
+    ("test/README.md", "| `test_readers` |", "| test_readers |", "test test_readers is missing"),
+    ("test/README.md", "| `test_faults` |", "| `test_fault` |", "there is no test test_fault"),
+    ("common/version.h", 'VERSION "', 'VERSION "9', "CHANGELOG.md: version 9"),
     ("master/conf.h", "X(viewer, queue_max_ms,", "X(viewer, queue_max_s, ", "option viewer.queue_max_s is missing"),
 ])
 def test_what_is_missing_is_found(tmp_path, path, old, new, complaint):
-    for part in ("docs", "common", "master", "worker"):
+    for part in ("docs", "common", "master", "worker", "test/e2e"):
         shutil.copytree(os.path.join(ROOT, part), tmp_path / part, ignore=shutil.ignore_patterns("node_modules", "images"))
+    for file in ("test/README.md", "CHANGELOG.md"):
+        shutil.copy(os.path.join(ROOT, file), tmp_path / file)
     text = (tmp_path / path).read_text()
     assert old in text
     (tmp_path / path).write_text(text.replace(old, new, 1))
