@@ -144,7 +144,7 @@ struct ipc_stats {
     struct ipc_histogram snapshot; /* from taking over a request to its picture */
     uint32_t viewers;              /* of streams and MJPEG: who wants one picture is none */
     uint32_t video_codec;          /* FourCC, big endian: 'avc1' 'hvc1'; 0 unknown */
-    uint32_t audio_codec;          /* FourCC of the camera's audio; 0 none */
+    uint32_t audio_codec;          /* FourCC of the camera's audio, audio_format_fourcc(); 0 none */
     uint32_t width;
     uint32_t height;
     uint32_t frame_rate_mhz;        /* frames in 1000 s */

@@ -14,11 +14,12 @@ static const struct {
     const char *fourcc;
     const char *name;
 } codecs[] = {
-    {"avc1", "H.264"},       {"hvc1", "H.265"},       {"mp4a", "AAC"},
-    {"alaw", "G.711 A-law"}, {"ulaw", "G.711 µ-law"}, {"Opus", "Opus"},
+    {"avc1", "H.264"},       {"hvc1", "H.265"}, {"mp4a", "AAC"},   {"alaw", "G.711 A-law"},
+    {"ulaw", "G.711 µ-law"}, {"g722", "G.722"}, {"g726", "G.726"}, {"lpcm", "PCM"},
+    {"mp2 ", "MP2"},         {"mp3 ", "MP3"},
 };
 
-/* A codec's name, the FourCC itself if it is another one, null if there is none. */
+/* A codec's name, the FourCC itself if that is its name, null if there is none. */
 static json_t *codec_json(uint32_t fourcc)
 {
     char text[5] = {(char)(fourcc >> 24), (char)(fourcc >> 16), (char)(fourcc >> 8), (char)fourcc};
@@ -29,6 +30,8 @@ static json_t *codec_json(uint32_t fourcc)
         if (memcmp(text, codecs[i].fourcc, 4) == 0)
             return json_string(codecs[i].name);
     }
+    for (size_t i = 3; i > 0 && text[i] == ' '; i--)
+        text[i] = '\0';
     json_t *name = json_string(text);
     return name != NULL ? name : json_null(); /* not UTF-8 */
 }

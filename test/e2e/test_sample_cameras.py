@@ -6,6 +6,7 @@ codec send the same pictures, so a stream is decoded once for all rows whose byt
 """
 import contextlib
 import hashlib
+import json
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from lib import ffmpeg, picture, tone
 from lib.cameras import AUDIO_CODECS, DIMENSIONS, SIZES, VIDEO_CODECS
 from lib.flv import FlvError
 from lib.gateway import ROOT, Gateway
+from lib.http import request
+from lib.wait import wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "test", "cameras"))
 import loops  # noqa: E402
@@ -78,6 +81,7 @@ class Judge:
     def __init__(self, cameras, directory):
         self.cameras, self.directory = cameras, directory
         self.recorded = {}
+        self.api = {}  # what /api/streams said of a row
         self.pool = ThreadPoolExecutor(2)
         self.decoded = {}
 
@@ -92,6 +96,18 @@ class Judge:
             self.record(ROWS[at:at + GROUP])
         return self.recorded[row]
 
+    @staticmethod
+    def described(gateway, row, url):
+        """What the API says about a row's camera, once it has all of it."""
+        def find():
+            streams = [s for s in json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+                       if s["camera_url"] == url and s["cam_type"] == row.transport]
+            return streams[0] if streams and streams[0]["audio_codec"] and streams[0]["width"] else None
+        try:
+            return wait_for(find, 20, f"the API to describe {row.name}", 0.2)
+        except AssertionError as failure:
+            return failure
+
     def record(self, rows):
         with Gateway(self.directory, log_level="info") as gateway:
             viewers = {}
@@ -100,6 +116,8 @@ class Judge:
                     viewers[row] = [gateway.view(row.url(self.cameras), **row.parameters)]
                     if row.video == "H265":
                         viewers[row].append(gateway.view(row.url(self.cameras), hevc="legacy", **row.parameters))
+                for row in rows:
+                    self.api[row] = self.described(gateway, row, row.url(self.cameras))
                 for row in rows:
                     self.recorded[row] = [self.finish(viewer) for viewer in viewers[row]]
             finally:
@@ -189,7 +207,17 @@ def complain(*args):
     return None
 
 
+# As /api/streams names what a camera sends, not what viewers get.
+API_NAMES = {"H264": "H.264", "H265": "H.265", "AAC": "AAC", "G711A": "G.711 A-law", "G711U": "G.711 µ-law",
+             "G722": "G.722", "G726": "G.726", "OPUS": "Opus"}
+
+
 def judge_row(judge, loop_pictures, row, flvs):
+    stream = judge.api[row]
+    if isinstance(stream, AssertionError):
+        raise stream
+    assert (stream["video_codec"], stream["audio_codec"]) == (API_NAMES[row.video], API_NAMES[row.audio])
+    assert (stream["width"], stream["height"], stream["frame_rate"]) == (*DIMENSIONS[row.size], FPS)
     for flv in flvs:
         if isinstance(flv, AssertionError):
             raise flv

@@ -133,7 +133,7 @@ static int usage(void)
 }
 
 static bool read_options(int argc, char **argv, struct probe *p, struct source_params *params,
-                         struct ipc_limits *limits, uint64_t *seconds)
+                         struct ipc_limits *limits, const char **text, uint64_t *seconds)
 {
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
@@ -152,11 +152,11 @@ static bool read_options(int argc, char **argv, struct probe *p, struct source_p
         else if (strcmp(argv[i], "--video") == 0 && ++i < argc)
             p->video_left = strtoull(value, NULL, 10);
         else if (argv[i][0] != '-')
-            params->url = argv[i];
+            *text = argv[i];
         else
             return false;
     }
-    return params->url != NULL;
+    return *text != NULL;
 }
 
 int main(int argc, char **argv)
@@ -165,8 +165,16 @@ int main(int argc, char **argv)
     struct ipc_limits limits = {.connect_timeout_ms = 10000, .stall_timeout_ms = 5000};
     struct source_params params = {.transport = IPC_TRANSPORT_RTSP_TCP, .limits = &limits};
     uint64_t seconds = 5;
-    if (!read_options(argc, argv, &p, &params, &limits, &seconds))
+    struct camera_url url;
+    const char *text = NULL;
+    const char *reason = "";
+    if (!read_options(argc, argv, &p, &params, &limits, &text, &seconds))
         return usage();
+    if (url_parse(&url, text, strlen(text), &reason) != 0) {
+        fprintf(stderr, "rtsp-probe: %s\n", reason);
+        return 2;
+    }
+    params.url = &url;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)uv_loop_init(&p.loop);
     (void)uv_timer_init(&p.loop, &p.timer);

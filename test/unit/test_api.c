@@ -4,9 +4,11 @@
 #include "common/clock.h"
 #include "master/conf_file.h"
 #include "master/conf_option.h"
+#include "worker/audio/audio_format.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <libavcodec/avcodec.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,11 +131,79 @@ static void test_streams(void **state)
     assert_int_equal(-ENOENT, api_stream(&conf, &list, "", &text));
 }
 
+/* What the API calls a camera's sound. */
+static const struct {
+    enum AVCodecID codec;
+    const char *name;
+} audio_names[] = {
+    {AV_CODEC_ID_AAC, "AAC"},
+    {AV_CODEC_ID_AAC_LATM, "AAC"},
+    {AV_CODEC_ID_PCM_ALAW, "G.711 A-law"},
+    {AV_CODEC_ID_PCM_MULAW, "G.711 µ-law"},
+    {AV_CODEC_ID_ADPCM_G722, "G.722"},
+    {AV_CODEC_ID_ADPCM_G726, "G.726"},
+    {AV_CODEC_ID_ADPCM_G726LE, "G.726"},
+    {AV_CODEC_ID_OPUS, "Opus"},
+    {AV_CODEC_ID_MP2, "MP2"},
+    {AV_CODEC_ID_MP3, "MP3"},
+    {AV_CODEC_ID_PCM_S16BE, "PCM"},
+    {AV_CODEC_ID_PCM_S16LE, "PCM"},
+    /* cannot become AAC: told all the same */
+    {AV_CODEC_ID_SPEEX, "spee"},
+    {AV_CODEC_ID_AC3, "ac3"},
+};
+static const size_t audio_names_count = sizeof(audio_names) / sizeof(audio_names[0]);
+
+static void test_audio_codecs(void **state)
+{
+    struct camera camera;
+    const struct camera *items[] = {&camera};
+    const struct camera_list list = {items, 1};
+    (void)state;
+    fill(&camera, "gate", "rtsp://10.0.0.9/s");
+    for (size_t i = 0; i < audio_names_count; i++) {
+        char *text = NULL;
+        camera.stats.audio_codec = audio_format_fourcc(audio_names[i].codec);
+        assert_int_equal(0, api_stream(&conf, &list, "gate", &text));
+        json_t *top = take(text);
+        assert_text(audio_names[i].name, top, "audio_codec");
+        json_decref(top);
+    }
+    assert_int_equal(0, audio_format_fourcc(AV_CODEC_ID_NONE));
+}
+
+static bool is_named(enum AVCodecID codec)
+{
+    size_t i = 0;
+    while (i < audio_names_count && audio_names[i].codec != codec)
+        i++;
+    return i < audio_names_count;
+}
+
+/* Whatever can become AAC has a name: a codec that is added must be given one. */
+static void test_every_audio_codec_has_a_name(void **state)
+{
+    const AVCodecDescriptor *d = NULL;
+    (void)state;
+    while ((d = avcodec_descriptor_next(d)) != NULL) {
+        AVCodecParameters *par = avcodec_parameters_alloc();
+        struct audio_format format;
+        par->codec_type = d->type;
+        par->codec_id = d->id;
+        par->sample_rate = 8000;
+        if (!is_named(d->id) && audio_format_choose(par, &format) == 0)
+            fail_msg("%s is not in the table above", d->name);
+        avcodec_parameters_free(&par);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cameras),
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_audio_codecs),
+        cmocka_unit_test(test_every_audio_codec_has_a_name),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

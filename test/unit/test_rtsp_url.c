@@ -13,24 +13,42 @@ static void test_parse(void **state)
     struct rtsp_url u;
     assert_int_equal(rtsp_url_parse(&u, "rtsp://admin:p%40ss%2F%zz@10.0.0.9/cam?channel=1&x=a@b"),
                      0);
-    assert_string_equal(u.host, "10.0.0.9");
-    assert_int_equal(u.port, 554);
-    assert_false(u.tls);
-    assert_string_equal(u.user, "admin");
-    assert_string_equal(u.password, "p@ss/%zz");
+    assert_string_equal(u.parts.host, "10.0.0.9");
+    assert_int_equal(u.parts.port, 554);
+    assert_int_equal(u.parts.scheme, URL_RTSP);
+    assert_string_equal(u.parts.user, "admin");
+    assert_string_equal(u.parts.password, "p@ss/%zz");
     assert_string_equal(u.request, "rtsp://10.0.0.9/cam?channel=1&x=a@b");
 
     assert_int_equal(rtsp_url_parse(&u, "RTSPS://u:a@b:c@[fe80::1]:8322"), 0);
-    assert_true(u.tls);
-    assert_string_equal(u.host, "fe80::1");
-    assert_int_equal(u.port, 8322);
-    assert_string_equal(u.password, "a@b:c");
+    assert_int_equal(u.parts.scheme, URL_RTSPS);
+    assert_string_equal(u.parts.host, "fe80::1");
+    assert_int_equal(u.parts.port, 8322);
+    assert_string_equal(u.parts.password, "a@b:c");
     assert_string_equal(u.request, "rtsps://[fe80::1]:8322");
 
     assert_int_equal(rtsp_url_parse(&u, "rtsps://user@h/"), 0);
-    assert_int_equal(u.port, 322);
-    assert_string_equal(u.user, "user");
-    assert_string_equal(u.password, "");
+    assert_int_equal(u.parts.port, 322);
+    assert_string_equal(u.parts.user, "user");
+    assert_string_equal(u.parts.password, "");
+
+    /* As the camera spells it. */
+    assert_int_equal(rtsp_url_parse(&u, "RTSP://Camera.LAN:554/a b"), 0);
+    assert_string_equal(u.parts.host, "camera.lan");
+    assert_string_equal(u.request, "rtsp://Camera.LAN:554/a b");
+}
+
+static void test_from(void **state)
+{
+    static const char text[] = "rtsp://admin:p%40ss/w?d@Camera.LAN:554/cam?x=a@b";
+    struct camera_url parts;
+    struct rtsp_url u;
+    const char *reason;
+    assert_int_equal(url_parse(&parts, text, strlen(text), &reason), 0);
+    rtsp_url_from(&u, &parts);
+    assert_memory_equal(&u.parts, &parts, sizeof(parts));
+    assert_string_equal(u.parts.password, "p@ss/w?d");
+    assert_string_equal(u.request, "rtsp://camera.lan/cam?x=a@b");
 }
 
 static void test_parse_refuses(void **state)
@@ -117,9 +135,10 @@ static void test_too_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),   cmocka_unit_test(test_parse_refuses),
-        cmocka_unit_test(test_base),    cmocka_unit_test(test_join),
-        cmocka_unit_test(test_resolve), cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_from),          cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_parse_refuses), cmocka_unit_test(test_base),
+        cmocka_unit_test(test_join),          cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests_name("rtsp_url", tests, NULL, NULL);
 }

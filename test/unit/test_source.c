@@ -101,8 +101,9 @@ struct seen {
     char detail[SOURCE_DETAIL_MAX];
 };
 
-static void on_tracks(void *ctx, struct codec_config *audio)
+static void on_tracks(void *ctx, enum AVCodecID camera_audio, struct codec_config *audio)
 {
+    assert_int_equal(camera_audio, AV_CODEC_ID_NONE);
     (void)ctx;
     assert_null(audio);
 }
@@ -141,15 +142,18 @@ static int64_t ended_after_ms(struct camera *camera, int frames, struct ipc_limi
                               struct ipc_limits then)
 {
     uv_loop_t loop;
-    char url[64];
+    char text[64];
+    struct camera_url url;
+    const char *reason;
     struct seen seen = {0};
     struct ingest *ingest = ingest_new();
     struct ipc_limits limits = first;
     camera_open(camera);
-    (void)snprintf(url, sizeof(url), "%s://127.0.0.1:%u/live/cam", camera->scheme, camera->port);
+    (void)snprintf(text, sizeof(text), "%s://127.0.0.1:%u/live/cam", camera->scheme, camera->port);
+    assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
     const struct source_params params = {
-        .url = url, .transport = camera->transport, .limits = &limits};
-    const struct source_events events = {on_tracks, on_frame, on_end, &seen};
+        .url = &url, .transport = camera->transport, .limits = &limits};
+    const struct source_events events = {{on_tracks, on_frame, &seen}, on_end, &seen};
     assert_int_equal(uv_loop_init(&loop), 0);
     struct source *source = source_open(&loop, &params, ingest, &events);
     int64_t since_ms = clock_ms();

@@ -93,10 +93,13 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
 static enum http_error run(const char *scheme, uint16_t port, struct seen *seen, char *detail,
                            int64_t *ms)
 {
-    char url[128];
+    char text[128];
+    struct camera_url url;
+    const char *reason;
     const struct media_sink sink = {on_tracks, on_packet, seen};
-    (void)snprintf(url, sizeof(url), "%s://127.0.0.1:%u/app/stream", scheme, port);
-    const struct source_params params = {.url = url, .transport = IPC_TRANSPORT_HTTP_FLV};
+    (void)snprintf(text, sizeof(text), "%s://127.0.0.1:%u/app/stream", scheme, port);
+    assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
+    const struct source_params params = {.url = &url, .transport = IPC_TRANSPORT_HTTP_FLV};
     const struct ipc_limits limits = {.connect_timeout_ms = CONNECT_MS,
                                       .stall_timeout_ms = STALL_MS};
     source_flv_set_limits(&seen->control, &limits);

@@ -187,3 +187,41 @@ int64_t audio_format_duration_us(const AVCodecParameters *par, const uint8_t *da
     bits *= par->ch_layout.nb_channels;
     return bits > 0 ? av_rescale((int64_t)len * 8, 1000000, bits * par->sample_rate) : 0;
 }
+
+static const char *fourcc_text(enum AVCodecID codec)
+{
+    switch (codec) {
+    case AV_CODEC_ID_AAC:
+    case AV_CODEC_ID_AAC_LATM:
+        return "mp4a";
+    case AV_CODEC_ID_PCM_ALAW:
+        return "alaw";
+    case AV_CODEC_ID_PCM_MULAW:
+        return "ulaw";
+    case AV_CODEC_ID_PCM_S16BE:
+    case AV_CODEC_ID_PCM_S16LE:
+        return "lpcm";
+    case AV_CODEC_ID_ADPCM_G722:
+        return "g722";
+    case AV_CODEC_ID_ADPCM_G726:
+    case AV_CODEC_ID_ADPCM_G726LE:
+        return "g726";
+    case AV_CODEC_ID_OPUS:
+        return "Opus";
+    case AV_CODEC_ID_NONE:
+        return "";
+    default:
+        return avcodec_get_name(codec);
+    }
+}
+
+uint32_t audio_format_fourcc(enum AVCodecID codec)
+{
+    const char *text = fourcc_text(codec);
+    uint32_t fourcc = 0;
+    if (text[0] == '\0')
+        return 0;
+    for (size_t i = 0; i < 4; i++)
+        fourcc = fourcc << 8 | (uint8_t)(*text != '\0' ? *text++ : ' ');
+    return fourcc;
+}

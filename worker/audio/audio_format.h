@@ -29,4 +29,12 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format);
 /** @return how long a packet lasts, from par as repaired above; 0 if it cannot be told. */
 int64_t audio_format_duration_us(const AVCodecParameters *par, const uint8_t *data, size_t len);
 
+/**
+ * What a camera's sound is called in struct ipc_stats.
+ *
+ * @return FourCC, big endian: that of ISO/IEC 14496-12 where there is one, else the first letters
+ * of libavcodec's name; 0 for AV_CODEC_ID_NONE.
+ */
+uint32_t audio_format_fourcc(enum AVCodecID codec);
+
 #endif /* WORKER_AUDIO_FORMAT_H */

@@ -22,6 +22,7 @@ struct ingest {
     enum AVCodecID video_codec;
     AVRational time_base[TRACK_COUNT];
     struct audio *audio; /* NULL: no audio track, or none that can become AAC */
+    _Atomic uint64_t bytes_in;
 };
 
 static int64_t to_us(int64_t t, AVRational time_base)
@@ -97,7 +98,8 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
     if (audio != NULL)
         in->time_base[TRACK_AUDIO] = audio->time_base;
     set_audio(in, audio);
-    in->output.on_tracks(in->output.ctx, in->audio != NULL ? audio_config(in->audio) : NULL);
+    in->output.on_tracks(in->output.ctx, audio != NULL ? audio->par->codec_id : AV_CODEC_ID_NONE,
+                         in->audio != NULL ? audio_config(in->audio) : NULL);
     return 0;
 }
 
@@ -121,6 +123,7 @@ static bool on_audio_packet(struct ingest *in, const struct media_packet *packet
 static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct ingest *in = ctx;
+    atomic_fetch_add_explicit(&in->bytes_in, packet->len, memory_order_relaxed);
     if (packet->track == TRACK_VIDEO)
         return in->video != NULL && access_unit_push(in->video, packet);
     return on_audio_packet(in, packet);
@@ -149,6 +152,11 @@ void ingest_connect(struct ingest *ingest, const struct ingest_output *output)
 {
     ingest->output = *output;
     timeline_reconnect(&ingest->timeline);
+}
+
+uint64_t ingest_bytes_in(const struct ingest *ingest)
+{
+    return atomic_load_explicit(&ingest->bytes_in, memory_order_relaxed);
 }
 
 const struct media_sink *ingest_sink(const struct ingest *ingest)

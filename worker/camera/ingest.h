@@ -9,9 +9,9 @@
 #include "worker/media/media_sink.h"
 
 struct ingest_output {
-    /* The tracks of this connection are known.  audio: the AAC configuration, or NULL.  Shared:
-     * take a reference. */
-    void (*on_tracks)(void *ctx, struct codec_config *audio);
+    /* The tracks of this connection are known.  camera_audio: what the camera sends, or NONE.
+     * audio: the AAC made of it, NULL if there is none.  Shared: take a reference. */
+    void (*on_tracks)(void *ctx, enum AVCodecID camera_audio, struct codec_config *audio);
     /* A frame.  Moved. */
     void (*on_frame)(void *ctx, struct frame *frame);
     void *ctx;
@@ -29,6 +29,9 @@ void ingest_free(struct ingest **ingest);
  * @param output  copied.
  */
 void ingest_connect(struct ingest *ingest, const struct ingest_output *output);
+
+/** Payload bytes received so far, over all connections.  Any thread. */
+uint64_t ingest_bytes_in(const struct ingest *ingest);
 
 /** Where the source puts what it reads.  Borrowed, valid as long as the ingest. */
 const struct media_sink *ingest_sink(const struct ingest *ingest);

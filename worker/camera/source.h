@@ -1,31 +1,16 @@
 /*
  * One connection to a camera: a source reads it, ingest makes frames of what it reads, and the
- * frames arrive here on the loop thread, in order.  Worker, loop thread.  RTSP is our own session
- * on that thread (source_rtsp.c); RTMP and HTTP-FLV block in libavformat, in a thread of their own
+ * frames arrive on the loop thread, in order.  Worker, loop thread.  RTSP is our own session on
+ * that thread (source_rtsp.c); RTMP and HTTP-FLV block in libavformat, in a thread of their own
  * (source_thread.c, source_flv.c).
  */
 #ifndef WORKER_SOURCE_H
 #define WORKER_SOURCE_H
 
-#include "common/http_reply.h"
-#include "common/ipc.h"
-#include "common/url.h"
-#include "worker/camera/ingest.h"
-#include "worker/media/frame.h"
-#include "worker/media/media_sink.h"
+#include "worker/camera/source_events.h"
 #include "worker/media/source_params.h"
 
 #include <uv.h>
-
-struct source_events {
-    /* Tracks are settled: audio is NULL for a stream without.  Shared: take a reference. */
-    void (*on_tracks)(void *ctx, struct codec_config *audio);
-    /* A frame.  Moved. */
-    void (*on_frame)(void *ctx, struct frame *frame);
-    /* The connection ended; close it.  detail is Borrowed, without password. */
-    void (*on_end)(void *ctx, enum http_error error, const char *detail);
-    void *ctx;
-};
 
 struct source;
 
@@ -51,9 +36,6 @@ void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
 
 /** How long a source told to close has been refusing to end, ms; 0 otherwise. */
 int64_t source_overdue_ms(const struct source *source);
-
-/** Payload bytes received from the camera by this connection. */
-uint64_t source_bytes_in(const struct source *source);
 
 /** RTP packets of this connection that never came. */
 uint64_t source_packets_lost(const struct source *source);

@@ -11,7 +11,6 @@
 struct source_thread {
     /* Set before the thread starts, then read only. */
     struct source_params params;
-    char url[IPC_URL_MAX];
     struct source_events events;
 
     /* Shared with the thread. */
@@ -21,7 +20,7 @@ struct source_thread {
     atomic_bool ended; /* released after error and detail are written */
 
     /* Thread only, until it has ended. */
-    struct media_sink sink;
+    const struct media_sink *sink;
     enum http_error error;
     char detail[SOURCE_DETAIL_MAX];
 
@@ -34,10 +33,13 @@ struct source_thread {
     void *closed_ctx;
 };
 
-static void on_ingest_tracks(void *ctx, struct codec_config *audio)
+static void on_ingest_tracks(void *ctx, enum AVCodecID camera_audio, struct codec_config *audio)
 {
     struct source_thread *s = ctx;
-    struct frame_queue_item item = {.audio = audio != NULL ? codec_config_ref(audio) : NULL};
+    struct frame_queue_item item = {
+        .camera_audio = camera_audio,
+        .audio = audio != NULL ? codec_config_ref(audio) : NULL,
+    };
     frame_queue_push(&s->queue, item);
     (void)uv_async_send(&s->wake);
 }
@@ -52,7 +54,7 @@ static void on_ingest_frame(void *ctx, struct frame *frame)
 static void run(void *arg)
 {
     struct source_thread *s = arg;
-    s->error = source_flv_run(&s->params, &s->control, &s->sink, s->detail, sizeof(s->detail));
+    s->error = source_flv_run(&s->params, &s->control, s->sink, s->detail, sizeof(s->detail));
     atomic_store_explicit(&s->ended, true, memory_order_release);
     (void)uv_async_send(&s->wake);
 }
@@ -73,12 +75,13 @@ static void finish(struct source_thread *s)
 
 static void deliver(struct source_thread *s)
 {
+    const struct ingest_output *output = &s->events.output;
     struct frame_queue_item item;
     while (s->close_asked_ms == 0 && frame_queue_take(&s->queue, &item)) {
         if (item.frame != NULL)
-            s->events.on_frame(s->events.ctx, item.frame);
+            output->on_frame(output->ctx, item.frame);
         else
-            s->events.on_tracks(s->events.ctx, item.audio);
+            output->on_tracks(output->ctx, item.camera_audio, item.audio);
         codec_config_unref(&item.audio);
     }
 }
@@ -99,19 +102,16 @@ static void on_wake(uv_async_t *handle)
 }
 
 struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_params *params,
-                                         struct ingest *ingest, const struct media_sink *sink,
-                                         const struct source_events *events)
+                                         struct ingest *ingest, const struct source_events *events)
 {
     struct source_thread *s = xcalloc(1, sizeof(*s));
     s->params = *params;
-    (void)snprintf(s->url, sizeof(s->url), "%s", params->url);
-    s->params.url = s->url;
     s->limits = params->limits;
     s->params.limits = NULL; /* the loop's: the thread has s->control */
     source_thread_limits_changed(s);
     s->events = *events;
     frame_queue_init(&s->queue);
-    s->sink = *sink;
+    s->sink = ingest_sink(ingest);
     ingest_connect(ingest, &(struct ingest_output){on_ingest_tracks, on_ingest_frame, s});
     s->wake.data = s;
     if (uv_async_init(loop, &s->wake, on_wake) != 0)

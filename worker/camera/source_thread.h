@@ -5,7 +5,10 @@
 #ifndef WORKER_SOURCE_THREAD_H
 #define WORKER_SOURCE_THREAD_H
 
-#include "worker/camera/source.h"
+#include "worker/camera/source_events.h"
+#include "worker/media/source_params.h"
+
+#include <uv.h>
 
 struct source_thread;
 
@@ -13,15 +16,13 @@ struct source_thread;
  * Start the thread.
  *
  * @param params  copied.
- * @param ingest  Borrowed until closed(); what it makes of the media comes to the loop by the
- * queue.
- * @param sink    of the ingest, or around it; copied.  Called on the thread.
+ * @param ingest  Borrowed until closed(), used on the thread; what it makes of the media comes to
+ *                the loop by the queue.
  * @param events  copied; called on the loop thread, never from within this function.
  * @return never NULL.  Caller owns; source_thread_close().
  */
 struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_params *params,
-                                         struct ingest *ingest, const struct media_sink *sink,
-                                         const struct source_events *events);
+                                         struct ingest *ingest, const struct source_events *events);
 
 /** As source_limits_changed(). */
 void source_thread_limits_changed(struct source_thread *thread);

@@ -5,6 +5,7 @@
 #include "common/url.h"
 #include "common/url_redact.h"
 #include "common/xalloc.h"
+#include "worker/audio/audio_format.h"
 #include "worker/camera/camera_state.h"
 #include "worker/camera/ingest.h"
 #include "worker/camera/source.h"
@@ -33,7 +34,7 @@ struct stream {
     struct ipc_limits limits;
     struct source_params params;
     struct source_memory memory;
-    char url[IPC_URL_MAX];   /* as the source opens it: secret */
+    struct camera_url url;   /* secret */
     char shown[IPC_URL_MAX]; /* redacted */
     bool always_on;
 
@@ -56,15 +57,14 @@ struct stream {
     int64_t refused_until_ms; /* the camera rejected the password */
     int64_t wanted_ms;        /* somebody was here */
 
-    uint64_t bytes_in; /* of connections that have ended */
-    uint64_t packets_lost;
+    uint64_t packets_lost; /* of connections that have ended */
     uint64_t frames_refused;
     uint64_t frames_in;
     uint64_t frames_damaged;
     int64_t key_dts_us; /* of the newest key frame; INT64_MIN none */
     uint32_t key_frame_interval_ms;
     struct codec_config *video; /* newest; one reference */
-    bool has_audio;
+    enum AVCodecID audio_codec; /* of the camera; NONE: no sound, or not known yet */
     void (*closed)(void *ctx);
     void *closed_ctx;
 };
@@ -166,7 +166,6 @@ static void leave_camera(struct stream *s)
     if (s->source == NULL || s->source_closing)
         return;
     s->source_closing = true;
-    s->bytes_in += source_bytes_in(s->source);
     s->packets_lost += source_packets_lost(s->source);
     s->frames_refused += source_frames_refused(s->source);
     outputs_disconnected(s->outputs);
@@ -195,10 +194,10 @@ static void attempt_failed(struct stream *s, enum http_error error, const char *
 
 /* --- what the source says ------------------------------------------------- */
 
-static void on_source_tracks(void *ctx, struct codec_config *audio)
+static void on_source_tracks(void *ctx, enum AVCodecID camera_audio, struct codec_config *audio)
 {
     struct stream *s = ctx;
-    s->has_audio = audio != NULL;
+    s->audio_codec = camera_audio;
     outputs_set_tracks(s->outputs, audio);
 }
 
@@ -251,8 +250,7 @@ static void connect_now(struct stream *s)
     s->connecting_since_ms = clock_ms();
     set_state(s, IPC_CAMERA_CONNECTING, 0);
     const struct source_events events = {
-        .on_tracks = on_source_tracks,
-        .on_frame = on_source_frame,
+        .output = {on_source_tracks, on_source_frame, s},
         .on_end = on_source_end,
         .ctx = s,
     };
@@ -319,15 +317,14 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     struct stream *s = xcalloc(1, sizeof(*s));
     s->loop = loop;
     s->events = *events;
-    (void)url_format_libav(&url, s->url);
+    s->url = url;
     (void)url_redact(&url, s->shown);
     s->params = (struct source_params){
-        .url = s->url,
+        .url = &s->url,
         .transport = (enum ipc_transport)assign->transport,
         .limits = &s->limits,
         .memory = &s->memory,
     };
-    memcpy(s->params.host, url.host, sizeof(s->params.host));
     take_settings(s, &assign->settings);
     s->state = IPC_CAMERA_IDLE;
     s->key_dts_us = INT64_MIN;
@@ -415,7 +412,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
     struct fanout_stats out = outputs_stats(stream->outputs);
     struct rendition_stats transcoder = outputs_transcoder_stats(stream->outputs);
     *stats = (struct ipc_stats){
-        .bytes_in = stream->bytes_in,
+        .bytes_in = ingest_bytes_in(stream->ingest),
         .bytes_out = out.bytes_out,
         .frames_in = stream->frames_in,
         .frames_dropped = out.frames_skipped,
@@ -429,10 +426,9 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .snapshot = outputs_snapshot_times(stream->outputs),
         .key_frame_interval_ms = stream->key_frame_interval_ms,
         .viewers = (uint32_t)(clients(stream) - outputs_snapshots(stream->outputs)),
-        .audio_codec = stream->has_audio ? fourcc("mp4a") : 0,
+        .audio_codec = audio_format_fourcc(stream->audio_codec),
     };
     if (stream->source != NULL && !stream->source_closing) {
-        stats->bytes_in += source_bytes_in(stream->source);
         stats->packets_lost += source_packets_lost(stream->source);
         stats->frames_refused += source_frames_refused(stream->source);
     }

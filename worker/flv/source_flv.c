@@ -70,7 +70,7 @@ static int on_interrupt(void *opaque)
 
 static bool is_rtmp(const struct source_params *params)
 {
-    return strncmp(params->url, "rtmp", 4) == 0;
+    return params->url->scheme == URL_RTMP || params->url->scheme == URL_RTMPS;
 }
 
 /* Who checks: libavformat with GnuTLS, against the system's authorities or those that the
@@ -85,27 +85,39 @@ static void set_tls(AVDictionary **opts, const struct source_params *params)
         (void)av_dict_set(opts, "ca_file", authorities, 0);
 }
 
+static void set_rtmp(AVDictionary **opts)
+{
+    (void)av_dict_set(opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
+    (void)av_dict_set(opts, "rtmp_live", "live", 0);
+    /* The dialogue is small messages: Nagle and delayed ACK cost 40 ms each time. */
+    (void)av_dict_set(opts, "tcp_nodelay", "1", 0);
+}
+
+static void set_http(AVDictionary **opts)
+{
+    /* The list also holds for redirects: none leads to a file. */
+    (void)av_dict_set(opts, "protocol_whitelist", "http,https,tls,tcp", 0);
+    (void)av_dict_set(opts, "user_agent", "CAM-HTTPFLV", 0);
+    (void)av_dict_set(opts, "seekable", "0", 0); /* no Range: some servers answer 416 */
+    (void)av_dict_set(opts, "icy", "0", 0);
+}
+
 static int open_url(struct flv_source *s)
 {
     const AVIOInterruptCB interrupt = {on_interrupt, s};
     const struct source_params *params = s->params;
     AVDictionary *opts = NULL;
+    char url[IPC_URL_MAX];
 
     /* No timeouts of libavformat's: the interrupt callback has those that may change. */
     set_tls(&opts, params);
-    if (is_rtmp(params)) {
-        (void)av_dict_set(&opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
-        (void)av_dict_set(&opts, "rtmp_live", "live", 0);
-        /* The dialogue is small messages: Nagle and delayed ACK cost 40 ms each time. */
-        (void)av_dict_set(&opts, "tcp_nodelay", "1", 0);
-    } else {
-        /* The list also holds for redirects: none leads to a file. */
-        (void)av_dict_set(&opts, "protocol_whitelist", "http,https,tls,tcp", 0);
-        (void)av_dict_set(&opts, "user_agent", "CAM-HTTPFLV", 0);
-        (void)av_dict_set(&opts, "seekable", "0", 0); /* no Range: some servers answer 416 */
-        (void)av_dict_set(&opts, "icy", "0", 0);
-    }
-    int rc = avio_open2(&s->io, params->url, AVIO_FLAG_READ, &interrupt, &opts);
+    if (is_rtmp(params))
+        set_rtmp(&opts);
+    else
+        set_http(&opts);
+    (void)url_format_libav(params->url, url);
+    int rc = avio_open2(&s->io, url, AVIO_FLAG_READ, &interrupt, &opts);
+    explicit_bzero(url, sizeof(url));
     av_dict_free(&opts);
     return rc;
 }
@@ -252,7 +264,7 @@ enum http_error source_flv_run(const struct source_params *params,
     struct flv_source s = {.params = params, .control = control, .started_us = clock_us()};
     enum http_error error;
 
-    if (address_guard_enter(&s.guard, &params->access, params->host) != 0)
+    if (address_guard_enter(&s.guard, &params->access, params->url->host) != 0)
         return forbidden(detail, detail_size);
     s.reader = flv_reader_new(sink);
     av_util_log_capture(s.log, sizeof(s.log));

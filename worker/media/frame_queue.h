@@ -17,8 +17,9 @@
 
 /* Either a frame, or the news that the tracks are settled. */
 struct frame_queue_item {
-    struct frame *frame;        /* NULL: tracks */
-    struct codec_config *audio; /* of a tracks item: the AAC configuration, or NULL */
+    struct frame *frame;         /* NULL: tracks */
+    enum AVCodecID camera_audio; /* of a tracks item: what the camera sends, or NONE */
+    struct codec_config *audio;  /* of a tracks item: the AAC configuration, or NULL */
 };
 
 struct frame_queue {

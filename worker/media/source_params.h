@@ -17,7 +17,7 @@ struct source_memory {
 };
 
 struct source_params {
-    const char *url; /* normalised, credentials percent-encoded: never log it.  Borrowed. */
+    const struct camera_url *url; /* never log it.  Borrowed until closed() of source_close(). */
     enum ipc_transport transport;
     /* connect_timeout_ms holds until the first accepted media packet, stall_timeout_ms from each
      * one to the next.  Borrowed until closed() of source_close(); may change. */
@@ -25,7 +25,6 @@ struct source_params {
     bool tls_insecure;            /* take any certificate */
     struct source_memory *memory; /* NULL: none.  Borrowed until closed() of source_close(). */
     struct ipc_access access;     /* which hosts and addresses may be connected to */
-    char host[URL_HOST_MAX];      /* of the URL */
 };
 
 #endif

@@ -224,8 +224,8 @@ static void digest(enum rtsp_auth_scheme scheme, char hex[DIGEST_HEX], const cha
 
 static int basic_header(const struct rtsp_auth *auth, char *buf)
 {
-    char plain[2 * RTSP_CREDENTIAL_MAX];
-    char encoded[AV_BASE64_SIZE(2 * RTSP_CREDENTIAL_MAX)];
+    char plain[2 * URL_CREDENTIAL_MAX];
+    char encoded[AV_BASE64_SIZE(2 * URL_CREDENTIAL_MAX)];
     int n = snprintf(plain, sizeof(plain), "%s:%s", auth->user, auth->password);
     if (av_base64_encode(encoded, sizeof(encoded), (const uint8_t *)plain, n) == NULL)
         return -ENAMETOOLONG;

@@ -6,8 +6,8 @@
 #ifndef WORKER_RTSP_AUTH_H
 #define WORKER_RTSP_AUTH_H
 
+#include "common/url.h"
 #include "worker/rtsp/rtsp_message.h"
-#include "worker/rtsp/rtsp_url.h"
 
 #define RTSP_AUTH_HEADER_MAX 4096
 
@@ -32,8 +32,8 @@ struct rtsp_auth_challenge {
 };
 
 struct rtsp_auth {
-    char user[RTSP_CREDENTIAL_MAX];
-    char password[RTSP_CREDENTIAL_MAX];
+    char user[URL_CREDENTIAL_MAX];
+    char password[URL_CREDENTIAL_MAX];
     uint64_t seed;                /* for cnonces */
     enum rtsp_auth_scheme scheme; /* in use */
     struct rtsp_auth_challenge challenges[RTSP_AUTH_SCHEMES];

@@ -1,28 +1,30 @@
 /*
- * RTSP URLs as cameras write them: split, repaired, joined with SDP control attributes.  Worker;
- * pure.  RFC 2326 section 3.2 and appendix C.1.1, and what real cameras make of them.
+ * RTSP URLs as they stand in requests and as cameras write them: repaired, joined with SDP control
+ * attributes.  Worker; pure.  RFC 2326 section 3.2 and appendix C.1.1, and what real cameras make
+ * of them.
  */
 #ifndef WORKER_RTSP_URL_H
 #define WORKER_RTSP_URL_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "common/url.h"
 
-#define RTSP_URL_MAX 2048
-#define RTSP_HOST_MAX 256
-#define RTSP_CREDENTIAL_MAX 256
+#define RTSP_URL_MAX IPC_URL_MAX
 
 struct rtsp_url {
-    bool tls; /* rtsps */
-    uint16_t port;
-    char host[RTSP_HOST_MAX];           /* IPv6 without brackets */
-    char user[RTSP_CREDENTIAL_MAX];     /* percent-decoded */
-    char password[RTSP_CREDENTIAL_MAX]; /* percent-decoded: never log it */
-    char request[RTSP_URL_MAX];         /* as sent in requests: without credentials */
+    struct camera_url parts;    /* user name and password too: never log them */
+    char request[RTSP_URL_MAX]; /* as sent in requests: without credentials */
 };
 
 /**
- * Split an absolute URL.  The last `@` before the path ends user name and password.
+ * The URL that a camera was asked for with.
+ *
+ * @param parts  RTSP or RTSPS.
+ */
+void rtsp_url_from(struct rtsp_url *url, const struct camera_url *parts);
+
+/**
+ * Read an absolute URL that a camera wrote.  It is split by url_parse(); requests keep its spelling
+ * unless it has an `@`.
  *
  * @param url  filled on success.  Caller owns.
  * @return 0; -EINVAL when it is not an rtsp:// or rtsps:// URL or a part is too long.

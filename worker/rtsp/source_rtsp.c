@@ -186,10 +186,15 @@ void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), vo
     pump(s);
 }
 
+static bool is_tls(const struct rtsp_url *url)
+{
+    return url->parts.scheme == URL_RTSPS;
+}
+
 static bool wants_udp(const struct source_rtsp *s)
 {
     /* Behind RTSPS media stay within TLS: over UDP they would be for everybody to see. */
-    return s->params.transport == IPC_TRANSPORT_RTSP_UDP && !s->url.tls;
+    return s->params.transport == IPC_TRANSPORT_RTSP_UDP && !is_tls(&s->url);
 }
 
 /* --- media -------------------------------------------------------------- */
@@ -338,7 +343,7 @@ static void connect_again(struct source_rtsp *s)
 
 static void switch_transport(struct source_rtsp *s, const char *detail)
 {
-    if (s->switched || s->url.tls) {
+    if (s->switched || is_tls(&s->url)) {
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, detail);
         return;
     }
@@ -355,14 +360,14 @@ static void follow_redirect(struct source_rtsp *s, const char *target)
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, "the camera redirects too often");
         return;
     }
-    if (s->url.tls && !url.tls) {
+    if (is_tls(&s->url) && !is_tls(&url)) {
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, "the camera redirects from rtsps to rtsp");
         return;
     }
-    memcpy(url.user, s->url.user, sizeof(url.user));
-    memcpy(url.password, s->url.password, sizeof(url.password));
+    memcpy(url.parts.user, s->url.parts.user, sizeof(url.parts.user));
+    memcpy(url.parts.password, s->url.parts.password, sizeof(url.parts.password));
     s->url = url;
-    s->udp = s->udp && !url.tls;
+    s->udp = s->udp && !is_tls(&url);
     explicit_bzero(&url, sizeof(url));
     log_debug(NULL, "rtsp: the camera redirects");
     connect_again(s);
@@ -399,8 +404,8 @@ static void on_connected(void *ctx)
     struct source_rtsp *s = ctx;
     struct rtsp_session_params params = {
         .url = s->url.request,
-        .user = s->url.user,
-        .password = s->url.password,
+        .user = s->url.parts.user,
+        .password = s->url.parts.password,
         .udp = s->udp,
         .options_first = s->options_first,
     };
@@ -457,13 +462,13 @@ static void on_transport_end(void *ctx, const char *detail)
 static void connect_camera(struct source_rtsp *s)
 {
     const struct rtsp_transport_params params = {
-        .host = s->url.host,
-        .port = s->url.port,
-        .tls = s->url.tls,
+        .host = s->url.parts.host,
+        .port = s->url.parts.port,
+        .tls = is_tls(&s->url),
         .tls_insecure = s->params.tls_insecure,
         .udp = s->udp,
         .access = &s->params.access,
-        .own_host = s->params.access.trusted != 0 ? s->params.host : "",
+        .own_host = s->params.access.trusted != 0 ? s->params.url->host : "",
     };
     s->transport =
         rtsp_transport_open(s->loop, &params,
@@ -596,7 +601,6 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->sink = *sink;
     s->events = *events;
     s->params = *params;
-    s->params.url = NULL;
     s->started_us = clock_us();
     s->bye_us = INT64_MAX;
     s->udp_silence_by_us = s->report_at_us = s->teardown_by_us = INT64_MAX;
@@ -608,15 +612,13 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     (void)uv_timer_init(loop, &s->timer); /* cannot fail */
     s->timer.data = s;
     s->open_handles = 1;
-    if (rtsp_url_parse(&s->url, params->url) != 0)
-        s->bad = "not an RTSP URL";
+    rtsp_url_from(&s->url, params->url);
     s->udp = wants_udp(s);
     if (params->memory != NULL) {
-        s->udp = s->udp != (params->memory->other_transport && !s->url.tls);
+        s->udp = s->udp != (params->memory->other_transport && !is_tls(&s->url));
         s->options_first = params->memory->options_first;
     }
-    if (s->bad == NULL)
-        connect_camera(s);
+    connect_camera(s);
     arm_timer(s);
     return s;
 }
