@@ -236,6 +236,23 @@ class TimelapseCamera:
         self.server.server_close()
 
 
+# --- RTMP paths -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("path, asked", [
+    ("live/cam", ("live", "cam")),
+    ("live/cam?token=abcd", ("live", "cam?token=abcd")),
+    ("live/cam?token=ab/cd=", ("live", "cam?token=ab/cd=")),
+    ("live/site/cam?token=ab/cd/ef==", ("live/site", "cam?token=ab/cd/ef==")),
+    ("live/cam?sign=" + "a/" * 120, ("live", "cam?sign=" + "a/" * 120)),
+])
+def test_rtmp_application_and_stream(gateway, recording, path, asked):
+    """A slash in the query belongs to the stream: tokens are base64."""
+    with PlayingRtmp(recording) as server:
+        with gateway.view(f"rtmp://127.0.0.1:{server.port}/{path}") as viewer:
+            viewer.wait_frames(5)
+        assert server.asked == [asked]
+
+
 @pytest.fixture(scope="module")
 def timelapse():
     """FLV that says it has a picture every ten seconds."""

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "worker/flv/address_guard.h"
 #include "worker/flv/flv_reader.h"
+#include "worker/flv/rtmp_path.h"
 #include "worker/media/av_util.h"
 
 #include <errno.h>
@@ -85,12 +86,18 @@ static void set_tls(AVDictionary **opts, const struct source_params *params)
         (void)av_dict_set(opts, "ca_file", authorities, 0);
 }
 
-static void set_rtmp(AVDictionary **opts)
+static void set_rtmp(AVDictionary **opts, const char *path)
 {
+    struct rtmp_path split;
     (void)av_dict_set(opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
     (void)av_dict_set(opts, "rtmp_live", "live", 0);
     /* The dialogue is small messages: Nagle and delayed ACK cost 40 ms each time. */
     (void)av_dict_set(opts, "tcp_nodelay", "1", 0);
+    if (!rtmp_path_needs_split(path))
+        return;
+    rtmp_path_split(path, &split);
+    (void)av_dict_set(opts, "rtmp_app", split.app, 0);
+    (void)av_dict_set(opts, "rtmp_playpath", split.stream, 0);
 }
 
 static void set_http(AVDictionary **opts)
@@ -112,7 +119,7 @@ static int open_url(struct flv_source *s)
     /* No timeouts of libavformat's: the interrupt callback has those that may change. */
     set_tls(&opts, params);
     if (is_rtmp(params))
-        set_rtmp(&opts);
+        set_rtmp(&opts, params->url->path);
     else
         set_http(&opts);
     (void)url_format_libav(params->url, url);

@@ -7,6 +7,9 @@ from .listener import Listener
 HANDSHAKE_BYTES = 1536
 CHUNK_BYTES = 128  # until somebody says otherwise
 COMMAND, CONTROL_STREAM, MEDIA_STREAM = 20, 3, 4
+AMF_NUMBER_BYTES = 9
+AMF_CONNECT_BYTES = 3 + len("connect") + AMF_NUMBER_BYTES  # before the command's first argument
+AMF_PLAY_BYTES = 3 + len("play") + AMF_NUMBER_BYTES
 
 
 def _string(text):
@@ -83,17 +86,20 @@ class RejectingRtmp(RtmpServer):
 
 
 class PlayingRtmp(RtmpServer):
-    """Sends the tags of an FLV file in real time, once."""
+    """Sends the tags of an FLV file in real time, once.  asked: (application, stream) of each client."""
 
     def __init__(self, flv):
         self.flv = flv
+        self.asked = []
         super().__init__()
 
     def answer(self, peer, transaction):
+        app = _read_string(peer, AMF_CONNECT_BYTES, b"\x03\0\3app\x02")
         peer.sendall(command("_result", transaction, None, {
             "level": "status", "code": "NetConnection.Connect.Success", "description": "Connected"}))
         peer.sendall(command("_result", _await_command(peer, b"createStream"), None, 1))
         _await_command(peer, b"play")
+        self.asked.append((app, _read_string(peer, AMF_PLAY_BYTES, b"\x05\x02")))
         peer.sendall(command("onStatus", 0, None, {
             "level": "status", "code": "NetStream.Play.Start", "description": "Playing"}, stream_id=1))
         begun = time.monotonic()
@@ -110,6 +116,24 @@ def _receive(sock, count):
             raise ConnectionError("the client closed")
         data += chunk
     return data
+
+
+def _read_payload(sock, count, at):
+    """The next bytes of a message of which at bytes have been read, without the chunks' headers."""
+    data = b""
+    for n in range(at, at + count):
+        if n % CHUNK_BYTES == 0:
+            assert _receive(sock, 1)[0] & 0xC0 == 0xC0, "not the next chunk"
+        data += _receive(sock, 1)
+    return data
+
+
+def _read_string(sock, at, before):
+    """The string that follows these bytes of a message."""
+    assert _read_payload(sock, len(before), at) == before
+    at += len(before)
+    count = int.from_bytes(_read_payload(sock, 2, at), "big")
+    return _read_payload(sock, count, at + 2).decode()
 
 
 def _await_command(sock, name):

@@ -1,0 +1,28 @@
+#include "worker/flv/rtmp_path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool rtmp_path_needs_split(const char *path)
+{
+    return strchr(path + strcspn(path, "?"), '/') != NULL;
+}
+
+void rtmp_path_split(const char *path, struct rtmp_path *out)
+{
+    const char *start = path[0] == '/' ? path + 1 : path;
+    size_t len = strcspn(start, "?"); /* what may be cut */
+    const char *cut = memchr(start, '/', len);
+    if (cut == NULL) { /* only an application; the query is part of it */
+        (void)snprintf(out->app, sizeof(out->app), "%s", start);
+        out->stream[0] = '\0';
+        return;
+    }
+    size_t left = len - (size_t)(cut + 1 - start);
+    const char *second = memchr(cut + 1, '/', left);
+    const char *colon = memchr(cut + 1, ':', left); /* mp4:folder/file is one name */
+    if (second != NULL && (colon == NULL || colon > second))
+        cut = second;
+    (void)snprintf(out->app, sizeof(out->app), "%.*s", (int)(cut - start), start);
+    (void)snprintf(out->stream, sizeof(out->stream), "%s", cut + 1);
+}
