@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 7u
+#define IPC_VERSION 8u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -65,6 +65,8 @@ struct ipc_settings {
     struct ipc_access access;
     uint32_t always_on;    /* 1: stay connected without viewers */
     uint32_t tls_insecure; /* 1: the camera may have any certificate */
+    uint32_t log_level;    /* enum log_level */
+    uint32_t reserved;
 };
 
 /* The camera that this worker serves for the rest of its life. */

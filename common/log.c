@@ -13,8 +13,8 @@
 #define LOG_LINE_MAX 1024
 #define LOG_NAME_MAX 72
 
-static enum log_level max_level = LOG_LEVEL_INFO;
-static enum log_format line_format = LOG_FORMAT_TEXT;
+static _Atomic(enum log_level) max_level = LOG_LEVEL_INFO;
+static _Atomic(enum log_format) line_format = LOG_FORMAT_TEXT;
 static char process_name[LOG_NAME_MAX];
 static char camera_name[LOG_NAME_MAX];
 
@@ -78,8 +78,13 @@ static void put_time(struct line *l)
 
 void log_open(enum log_level level, enum log_format format)
 {
-    max_level = level;
+    log_set_level(level);
     line_format = format;
+}
+
+void log_set_level(enum log_level level)
+{
+    max_level = level;
 }
 
 void log_set_process(const char *process)

@@ -16,7 +16,10 @@ struct log_context {
     const char *client; /* peer address and connection number */
 };
 
-/** Set level and format.  Before threads are started; until then: info, text. */
+/** Set the level, at any time.  Until then: info. */
+void log_set_level(enum log_level level);
+
+/** Set level and format, at any time.  Until then: info, text. */
 void log_open(enum log_level level, enum log_format format);
 
 /** Names of the process and, in a worker, of its camera: in every line from now on.  Copied. */

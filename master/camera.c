@@ -305,7 +305,8 @@ static struct ipc_settings settings_of(const struct camera *cam)
         .limits = limits_of(conf),
         .access = conf->access.cameras,
         .always_on = cam->always_on,
-        .tls_insecure = !cam->table->conf->camera.tls_verify,
+        .tls_insecure = !conf->camera.tls_verify,
+        .log_level = (uint32_t)conf->server.log_level,
     };
     for (size_t i = 0; i < conf->camera_count && settings.access.trusted == 0; i++) {
         char key[IPC_URL_MAX];

@@ -1,4 +1,4 @@
-"""What an operator does: reload, stop a stream, limits, metrics."""
+"""What an operator does: stop a stream, limits, metrics."""
 import json
 import os
 import re
@@ -22,94 +22,6 @@ def api(gateway, path="/api/streams"):
     answer = request(gateway.snapshot_port, path)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
-
-
-def reload(gateway, config, word="was read again"):
-    before = gateway.log().count("reload: ")
-    with open(gateway.config_path, "w", encoding="utf-8") as file:
-        file.write(config)
-    os.kill(gateway.pid, signal.SIGHUP)
-    wait_for(lambda: gateway.log().count("reload: ") > before, 20, "the reload")
-    line = [text for text in gateway.log().splitlines() if "reload: " in text][-1]
-    assert word in line, line
-    return line
-
-
-# --- reload ---------------------------------------------------------------------------------------
-
-def test_reload_applies_limits_and_viewers_stay(make_gateway, make_camera):
-    gateway = make_gateway(QUICK)
-    first, second = make_camera(), make_camera()
-    with gateway.view(first.url()) as viewer:
-        viewer.wait_frames(5)
-        reload(gateway, QUICK + "[server]\nmax_cameras = 1\n[access]\ncameras = 127.0.0.0/8\n")
-        answer = gateway.get(second.url())
-        assert (answer.status, answer.code) == (503, "too_many_cameras")
-        viewer.wait_more(25)
-        assert first.plays == 1
-        # A camera that is no longer allowed: who watches it goes on, nobody else comes in.
-        reload(gateway, QUICK + "[access]\ncameras = 10.0.0.0/8\n")
-        assert gateway.get(first.url()).code == "camera_not_allowed"
-        viewer.wait_more(25)
-        assert first.plays == 1
-    viewer.flv.check()
-
-
-def test_reload_reaches_running_workers(make_gateway, camera):
-    """A worker that would have stayed for an hour leaves at once when the idle time is shortened."""
-    gateway = make_gateway(QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 3600000"))
-    with gateway.view(camera.url()) as viewer:
-        viewer.wait_frames(2)
-    holds_for(lambda: camera.open_connections() == 1, 3, "the camera stays connected")
-    reload(gateway, QUICK)
-    wait_for(lambda: camera.open_connections() == 0, 20, "the camera to be left")
-
-
-def test_camera_has_its_name_however_it_is_asked_for(make_gateway, make_camera):
-    door, yard = make_camera(), make_camera()
-    section = '[camera "{}"]\nurl = {}\n'
-    gateway = make_gateway(QUICK + section.format("door", door.url()))
-
-    def names():
-        """Name (None: none) -> viewers."""
-        return {s["name"]: s["viewers"] for s in api(gateway, "/api/streams")["streams"]}
-    with gateway.view(door.url()) as first, gateway.view(yard.url()) as other:
-        first.wait_frames(2)
-        other.wait_frames(2)
-        with Viewer(gateway.flv_port, "/?cam=door") as second:
-            second.wait_frames(2)
-            wait_for(lambda: names() == {"door": 2, None: 1}, 30, names)
-            assert api(gateway, "/api/streams/door")["camera_url"] == door.url()
-        # The file may name a camera, or take its name away, while it runs.
-        reload(gateway, QUICK + section.format("yard", yard.url()))
-        wait_for(lambda: names() == {None: 1, "yard": 1}, 30, names)
-        first.wait_more(2)
-        other.wait_more(2)
-
-
-def test_reload_adds_and_removes_always_on_cameras(make_gateway, make_camera):
-    old, new = make_camera(), make_camera()
-    section = '[camera "door"]\nurl = {}\nalways_on = yes\n'
-    gateway = make_gateway(QUICK + section.format(old.url()))
-    wait_for(lambda: old.plays == 1, 30, "the first camera")
-    reload(gateway, QUICK + section.format(new.url()))
-    wait_for(lambda: new.plays == 1, 30, "the second camera")
-    wait_for(lambda: old.open_connections() == 0, 30, "the first camera to be left")
-    names = [s["name"] for s in api(gateway)["streams"] if s["camera_url"].endswith(f":{new.port}/cam")]
-    assert names == ["door"]
-    reload(gateway, QUICK)
-    wait_for(lambda: new.open_connections() == 0, 30, "the second camera to be left")
-    wait_for(lambda: not api(gateway)["streams"], 20, "nothing to be remembered")
-
-
-def test_bad_file_changes_nothing(make_gateway, camera):
-    gateway = make_gateway(QUICK + f'[camera "door"]\nurl = {camera.url()}\n')
-    with gateway.view(camera.url()) as viewer:
-        viewer.wait_frames(2)
-        line = reload(gateway, "[server]\nmax_cameras = many\n", word="stays as it was")
-        assert "error" in line.lower() and ":2:" in line and "max_cameras" in line
-        viewer.wait_more(10)
-    assert [c["name"] for c in api(gateway, "/api/cameras")["cameras"]] == ["door"]
 
 
 # --- stopping a stream ----------------------------------------------------------------------------

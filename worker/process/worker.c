@@ -103,7 +103,7 @@ static void on_stream_idle(void *ctx)
 
 static bool settings_ok(const struct ipc_settings *settings)
 {
-    return settings->access.mode < IPC_ACCESS_MODE_COUNT &&
+    return settings->access.mode < IPC_ACCESS_MODE_COUNT && settings->log_level < LOG_LEVEL_COUNT &&
            ipc_string_ok(settings->access.list, sizeof(settings->access.list));
 }
 
@@ -114,6 +114,7 @@ static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
         !ipc_string_ok(m->camera_id, sizeof(m->camera_id)) || m->transport >= IPC_TRANSPORT_COUNT ||
         !settings_ok(&m->settings))
         return -EPROTO;
+    log_set_level((enum log_level)m->settings.log_level);
     log_set_camera(m->camera_id);
     char title[sizeof(m->camera_id) + 32];
     (void)snprintf(title, sizeof(title), "cam-httpflv: camera %s", m->camera_id);
@@ -141,6 +142,7 @@ static int on_settings(struct worker *w, const struct ipc_settings *m, int *fd)
     (void)fd;
     if (!settings_ok(m))
         return -EPROTO;
+    log_set_level((enum log_level)m->log_level);
     if (!w->leaving)
         stream_set_settings(w->stream, m);
     return 0;

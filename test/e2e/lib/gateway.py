@@ -38,16 +38,23 @@ class Gateway:
     secrets   strings that must never appear in the log (every test's passwords)
     prefix    command words in front of the binary (taskset, …)
     program   the binary, when it is not the one that was built
+    ports     (streams, snapshots) when config says them, and the address; otherwise flags do
+    log_level None when config says it
     """
 
     def __init__(self, directory, config=None, args=(), env=None, secrets=(), prefix=(), log_level="debug",
-                 program=None):
-        self.flv_port, self.snapshot_port = free_port(), free_port()
+                 program=None, ports=None):
+        self.flv_port, self.snapshot_port = ports or (free_port(), free_port())
         self.secrets = list(secrets)
         self.directory = str(directory)
         self.log_path = os.path.join(self.directory, f"gateway-{self.flv_port}.log")
-        self.command = [*prefix, program or binary(), "--bind", "127.0.0.1", "--flv-port", str(self.flv_port),
-                        "--snapshot-port", str(self.snapshot_port), "--log-level", log_level, *args]
+        self.command = [*prefix, program or binary()]
+        if ports is None:
+            self.command += ["--bind", "127.0.0.1", "--flv-port", str(self.flv_port),
+                             "--snapshot-port", str(self.snapshot_port)]
+        if log_level is not None:
+            self.command += ["--log-level", log_level]
+        self.command += args
         self.config_path = None
         if config is not None:
             self.config_path = os.path.join(self.directory, f"gateway-{self.flv_port}.ini")
@@ -136,6 +143,30 @@ class Gateway:
 
     def url(self, cam_url, **parameters):
         return f"http://127.0.0.1:{self.flv_port}{stream_target(cam_url, **parameters)}"
+
+    # --- reload ---
+
+    def reload(self, config, word="was read again"):
+        """Write the configuration file anew and send SIGHUP -> the log lines of the reload; the last one has word.
+
+        word=None: do not wait for it.
+        """
+        before = len(self._reload_lines())
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            file.write(config)
+        os.kill(self.pid, signal.SIGHUP)
+        if word is None:
+            return []
+
+        def ended():
+            lines = self._reload_lines()[before:]
+            return lines and "restart is needed" not in lines[-1] and lines
+        lines = wait_for(ended, 20, "the reload")
+        assert word in lines[-1], lines
+        return lines
+
+    def _reload_lines(self):
+        return [line for line in self.log().splitlines() if "reload: " in line]
 
     # --- log and end ---
 

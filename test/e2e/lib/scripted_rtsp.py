@@ -188,6 +188,14 @@ class ScriptedCamera(Listener):
     def methods(self):
         return [r.method for r in self.requests]
 
+    def drop_sessions(self):
+        """Cut every connection, those over TLS too."""
+        for session in self.sessions:
+            try:
+                session.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
     def serve(self, sock):
         session = None
         try:
