@@ -4,7 +4,6 @@
 #include "common/url.h"
 #include "common/url_redact.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 #include <time.h>
@@ -48,7 +47,7 @@ static json_t *time_json(int64_t at_ms)
     return json_string(text);
 }
 
-static json_t *stream_json(const struct conf *conf, const struct camera *cam)
+static json_t *stream_json(const struct camera *cam)
 {
     const struct ipc_stats *s = &cam->stats;
     enum ipc_camera_state state = camera_state(cam);
@@ -56,11 +55,10 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
     bool streaming = state == IPC_CAMERA_STREAMING;
 
     if (error == HTTP_ERROR_NONE && clock_ms() < cam->refused_until_ms)
-        error = cam->refusal;
+        error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
     return json_pack(
         "{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:i, s:o, s:i}", /**/
-        "id", cam->id, "name",
-        conf_find_camera(conf, cam->id) != NULL ? json_string(cam->id) : json_null(), "camera_url",
+        "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(), "camera_url",
         cam->shown, "cam_type", url_transport_name(cam->transport), "state",
         ipc_camera_state_name(state), "since", time_json(cam->state_since_ms), "video_codec",
         codec_json(s->video_codec), "audio_codec", codec_json(s->audio_codec), "width",
@@ -70,13 +68,18 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
         "restarts", (int)cam->state.restarts);
 }
 
+/* @param json  Moved; NULL: out of memory. */
+static char *text_of(json_t *json)
+{
+    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    return text;
+}
+
 /* {"name":[…]} as text; the list is Moved. */
 static char *wrap(const char *name, json_t *list)
 {
-    json_t *top = list == NULL ? NULL : json_pack("{s:o}", name, list);
-    char *text = top == NULL ? NULL : json_dumps(top, JSON_COMPACT);
-    json_decref(top);
-    return text;
+    return text_of(list == NULL ? NULL : json_pack("{s:o}", name, list));
 }
 
 char *api_cameras(const struct conf *conf)
@@ -95,26 +98,25 @@ char *api_cameras(const struct conf *conf)
     return wrap("cameras", list);
 }
 
-char *api_streams(const struct conf *conf, const struct camera_list *cameras)
+char *api_streams(const struct camera_list *cameras)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; list != NULL && i < cameras->count; i++)
-        (void)json_array_append_new(list, stream_json(conf, cameras->items[i]));
+        (void)json_array_append_new(list, stream_json(cameras->items[i]));
     return wrap("streams", list);
 }
 
-int api_stream(const struct conf *conf, const struct camera_list *cameras, const char *id,
-               char **text)
+char *api_streams_of(const char *label, const struct camera *cam)
 {
-    for (size_t i = 0; i < cameras->count; i++) {
-        const struct camera *cam = cameras->items[i];
-        if (strcmp(cam->id, id) != 0)
-            continue;
-        json_t *one = stream_json(conf, cam);
-        *text = one == NULL ? NULL : json_dumps(one, JSON_COMPACT);
-        json_decref(one);
-        return *text == NULL ? -ENOMEM : 0;
-    }
-    return -ENOENT;
+    json_t *list = json_array();
+
+    if (list != NULL && cam != NULL)
+        (void)json_array_append_new(list, stream_json(cam));
+    return text_of(list == NULL ? NULL : json_pack("{s:s, s:o}", "camera", label, "streams", list));
+}
+
+char *api_stream(const struct camera *cam)
+{
+    return text_of(stream_json(cam));
 }

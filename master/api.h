@@ -23,14 +23,18 @@ char *api_cameras(const struct conf *conf);
  *
  * @return JSON text, NULL when out of memory.  Caller owns; free().
  */
-char *api_streams(const struct conf *conf, const struct camera_list *cameras);
+char *api_streams(const struct camera_list *cameras);
 
 /**
- * One of them.
- * @param id  of the stream.  Borrowed.
- * @return 0 and *text (Caller owns; free()), -ENOENT no such stream, -ENOMEM.
+ * One camera that was asked for: {"camera":…,"streams":[…]} with one stream or none.
+ *
+ * @param label  name or redacted URL.  Borrowed.
+ * @param cam    NULL: it is neither served nor remembered.
+ * @return as above.
  */
-int api_stream(const struct conf *conf, const struct camera_list *cameras, const char *id,
-               char **text);
+char *api_streams_of(const char *label, const struct camera *cam);
+
+/** One stream, without a list around it. @return as above. */
+char *api_stream(const struct camera *cam);
 
 #endif /* MASTER_API_H */

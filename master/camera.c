@@ -1,583 +1,150 @@
 #include "master/camera.h"
 
 #include "common/clock.h"
-#include "common/histogram.h"
-#include "common/log.h"
-#include "common/url.h"
 #include "common/url_redact.h"
 #include "common/xalloc.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_MS 1000
-#define CRASH_FORGIVEN_MS 60000
-#define CAMERA_STOP_GRACE_MS 5000
-#define LEAVING_MAX 64 /* workers of streams that ended, beyond max_cameras */
-
-struct camera_table {
-    uv_loop_t *loop;
-    const struct conf *conf;
-    struct workers *workers;
-    struct camera **list; /* oldest first */
-    size_t count;
-    size_t capacity;
-    size_t active;             /* with a worker */
-    struct camera_totals gone; /* of workers that have ended */
-    uv_timer_t tick;
-    bool closing;
-    void (*closed)(void *ctx);
-    void *closed_ctx;
-};
-
-static struct log_context log_ctx(const struct camera *cam)
+enum ipc_camera_state camera_state(const struct camera *cam)
 {
-    return (struct log_context){.camera = cam->id};
+    bool known = cam->worker != NULL && cam->state.state < IPC_CAMERA_STATE_COUNT;
+    return known ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
 }
 
-/* --- entries -------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------- */
 
-static struct camera *find(const struct camera_table *t, const char *key,
-                           enum ipc_transport transport)
+static void set_id(struct camera_set *set, struct camera *cam, const char *id, bool named)
 {
-    for (size_t i = 0; i < t->count; i++) {
-        struct camera *cam = t->list[i];
-        if (cam->transport == transport && strcmp(cam->key, key) == 0)
-            return cam;
-    }
-    return NULL;
+    cam->named = named;
+    (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
+    text_index_put(&set->ids, cam->id, cam);
 }
 
-static bool id_taken(const struct camera_table *t, const char *id)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        const struct camera *cam = t->list[i];
-        if (strcmp(cam->id, id) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void forget(struct camera *cam)
-{
-    struct camera_table *t = cam->table;
-    size_t i = 0;
-    assert(cam->worker == NULL);
-    while (t->list[i] != cam)
-        i++;
-    memmove(t->list + i, t->list + i + 1, (--t->count - i) * sizeof(struct camera *));
-    free(cam);
-}
-
-/* Does an entry without a worker hold anything that the next request must know? */
-static bool worth_keeping(const struct camera *cam)
-{
-    int64_t now_ms = clock_ms();
-    return cam->worker != NULL || cam->always_on || now_ms < cam->refused_until_ms ||
-           (cam->crashes > 0 && now_ms - cam->crashed_ms < CRASH_FORGIVEN_MS);
-}
-
-static void forget_oldest(struct camera_table *t)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        struct camera *cam = t->list[i];
-        if (cam->worker == NULL && !cam->always_on) {
-            forget(cam);
-            return;
-        }
-    }
-}
-
-static bool is_configured_as(const struct camera *cam, const struct conf_camera *c)
-{
-    char key[IPC_URL_MAX];
-    (void)url_format(&c->url, key);
-    return c->transport == cam->transport && strcmp(key, cam->key) == 0;
-}
-
-/* The first camera of the file that is this one, or NULL: its name is this one's, whoever asked. */
-static const struct conf_camera *find_configured(const struct camera *cam)
-{
-    const struct conf *conf = cam->table->conf;
-    for (size_t i = 0; i < conf->camera_count; i++) {
-        if (is_configured_as(cam, &conf->cameras[i]))
-            return &conf->cameras[i];
-    }
-    return NULL;
-}
-
-static void give_name(struct camera *cam, const char *name)
-{
-    cam->named = true;
-    (void)snprintf(cam->id, sizeof(cam->id), "%s", name);
-}
-
-static void give_stream_id(struct camera *cam, const struct camera_url *url)
+/* The ID tells nothing about the password, so cameras that differ by it alone share one.  Then a
+ * suffix is counted up over all cameras: looking for the lowest free one takes the longer the more
+ * passwords somebody tries. */
+static void give_stream_id(struct camera_set *set, struct camera *cam)
 {
     char id[URL_STREAM_ID_MAX];
-    unsigned n = 0;
-    do
-        url_stream_id(url, cam->transport, n++, id);
-    while (id_taken(cam->table, id));
-    cam->named = false;
-    (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
+    url_stream_id(&cam->url, cam->transport, 0, id);
+    while (text_index_find(&set->ids, id) != NULL)
+        url_stream_id(&cam->url, cam->transport, ++set->last_suffix, id);
+    set_id(set, cam, id, false);
 }
 
-static struct camera *add(struct camera_table *t, const struct camera_url *url,
-                          enum ipc_transport transport)
+static void give_id(struct camera_set *set, struct camera *cam)
 {
-    if (t->count - t->active >= CAMERA_MEMORY_MAX)
-        forget_oldest(t);
-    struct camera *cam = xcalloc(1, sizeof(*cam));
-    cam->table = t;
-    cam->transport = transport;
-    (void)url_format(url, cam->key);
-    (void)url_redact(url, cam->shown);
-    const struct conf_camera *c = find_configured(cam);
+    const struct conf_camera *c = camera_set_configured(set, cam->key, cam->transport);
     if (c != NULL)
-        give_name(cam, c->name);
+        set_id(set, cam, c->name, true);
     else
-        give_stream_id(cam, url);
-    cam->state_since_ms = clock_ms();
-    if (t->count == t->capacity) {
-        t->capacity = t->capacity == 0 ? 64 : 2 * t->capacity;
-        t->list = realloc(t->list, t->capacity * sizeof(struct camera *));
-        if (t->list == NULL)
+        give_stream_id(set, cam);
+}
+
+/* A camera that the file names twice keeps the name that it has. */
+static bool has_right_id(const struct camera_set *set, const struct conf *conf,
+                         const struct camera *cam)
+{
+    if (!cam->named)
+        return camera_set_configured(set, cam->key, cam->transport) == NULL;
+    const struct conf_camera *c = conf_find_camera(conf, cam->id);
+    return c != NULL && c->transport == cam->transport && strcmp(c->key, cam->key) == 0;
+}
+
+void camera_set_configure(struct camera_set *set, const struct conf *conf)
+{
+    for (size_t i = 0; i < IPC_TRANSPORT_COUNT; i++)
+        text_index_clear(&set->configured[i]);
+    for (size_t i = 0; i < conf->camera_count; i++) {
+        const struct conf_camera *c = &conf->cameras[i];
+        if (camera_set_configured(set, c->key, c->transport) == NULL)
+            text_index_put(&set->configured[c->transport], c->key, c);
+    }
+    /* All that are wrong go first: names may have been swapped. */
+    for (size_t i = 0; i < set->count; i++) {
+        struct camera *cam = set->list[i];
+        if (!has_right_id(set, conf, cam)) {
+            text_index_remove(&set->ids, cam->id, cam);
+            cam->id[0] = '\0';
+        }
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->list[i]->id[0] == '\0')
+            give_id(set, set->list[i]);
+    }
+}
+
+const struct conf_camera *camera_set_configured(const struct camera_set *set, const char *key,
+                                                enum ipc_transport transport)
+{
+    return text_index_find(&set->configured[transport], key);
+}
+
+/* --- cameras -------------------------------------------------------------- */
+
+struct camera *camera_set_find(const struct camera_set *set, const char *key,
+                               enum ipc_transport transport)
+{
+    return (struct camera *)(uintptr_t)text_index_find(&set->keys[transport], key);
+}
+
+struct camera *camera_set_find_id(const struct camera_set *set, const char *id)
+{
+    return (struct camera *)(uintptr_t)text_index_find(&set->ids, id);
+}
+
+static void append(struct camera_set *set, struct camera *cam)
+{
+    if (set->count == set->capacity) {
+        set->capacity = set->capacity == 0 ? 64 : 2 * set->capacity;
+        set->list = realloc(set->list, set->capacity * sizeof(struct camera *));
+        if (set->list == NULL)
             abort();
     }
-    t->list[t->count++] = cam;
+    set->list[set->count++] = cam;
+}
+
+struct camera *camera_set_add(struct camera_set *set, const struct camera_url *url, const char *key,
+                              enum ipc_transport transport)
+{
+    struct camera *cam = xcalloc(1, sizeof(*cam));
+    assert(camera_set_find(set, key, transport) == NULL);
+    cam->transport = transport;
+    cam->url = *url;
+    (void)snprintf(cam->key, sizeof(cam->key), "%s", key);
+    (void)url_redact(url, cam->shown);
+    text_index_put(&set->keys[transport], cam->key, cam);
+    give_id(set, cam);
+    cam->state_since_ms = clock_ms();
+    append(set, cam);
     return cam;
 }
 
-/* --- workers -------------------------------------------------------------- */
-
-static void on_state(void *owner, const struct ipc_state *state)
+void camera_set_remove(struct camera_set *set, struct camera *cam)
 {
-    struct camera *cam = owner;
-    bool was_connected =
-        cam->state.state == IPC_CAMERA_CONNECTING || cam->state.state == IPC_CAMERA_STREAMING;
-    if (state->state == IPC_CAMERA_BACKOFF && was_connected && state->error > HTTP_ERROR_NONE &&
-        state->error < HTTP_ERROR_COUNT) {
-        cam->reconnects[state->error]++;
-        cam->table->gone.reconnects[state->error]++;
+    size_t i = 0;
+    while (set->list[i] != cam)
+        i++;
+    memmove(set->list + i, set->list + i + 1, (--set->count - i) * sizeof(struct camera *));
+    text_index_remove(&set->keys[cam->transport], cam->key, cam);
+    text_index_remove(&set->ids, cam->id, cam);
+    explicit_bzero(cam, sizeof(*cam)); /* a password */
+    free(cam);
+}
+
+void camera_set_clear(struct camera_set *set)
+{
+    while (set->count > 0)
+        camera_set_remove(set, set->list[set->count - 1]);
+    free(set->list);
+    text_index_clear(&set->ids);
+    for (size_t i = 0; i < IPC_TRANSPORT_COUNT; i++) {
+        text_index_clear(&set->keys[i]);
+        text_index_clear(&set->configured[i]);
     }
-    if (state->state != cam->state.state)
-        cam->state_since_ms = clock_ms();
-    cam->state = *state;
-    if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED && state->retry_ms > 0) {
-        cam->refusal = HTTP_ERROR_CAMERA_UNAUTHORIZED;
-        cam->refused_until_ms = clock_ms() + state->retry_ms;
-    }
-    if (state->state == IPC_CAMERA_STREAMING)
-        cam->refused_until_ms = 0;
-}
-
-static void on_stats(void *owner, const struct ipc_stats *stats)
-{
-    struct camera *cam = owner;
-    int64_t now_ms = clock_ms();
-    if (cam->stats_ms != 0 && now_ms > cam->stats_ms && stats->bytes_in >= cam->stats.bytes_in)
-        cam->bit_rate_bps =
-            (stats->bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)(now_ms - cam->stats_ms);
-    cam->stats = *stats;
-    cam->stats_ms = now_ms;
-    cam->viewers_fresh = 0;
-}
-
-static void add_stats(struct ipc_stats *sum, const struct ipc_stats *s)
-{
-    sum->bytes_in += s->bytes_in;
-    sum->bytes_out += s->bytes_out;
-    sum->frames_in += s->frames_in;
-    sum->frames_dropped += s->frames_dropped;
-    sum->gop_overflows += s->gop_overflows;
-    sum->packets_lost += s->packets_lost;
-    sum->frames_damaged += s->frames_damaged;
-    sum->frames_refused += s->frames_refused;
-    sum->transcoder_dropped += s->transcoder_dropped;
-    sum->transcoder_late += s->transcoder_late;
-    histogram_merge(&sum->join, &s->join);
-    histogram_merge(&sum->snapshot, &s->snapshot);
-}
-
-enum ipc_camera_state camera_state(const struct camera *cam)
-{
-    return cam->worker != NULL ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
-}
-
-struct camera_totals camera_table_totals(const struct camera_table *table)
-{
-    struct camera_totals totals = table->gone;
-    for (size_t i = 0; i < table->count; i++) {
-        add_stats(&totals.stats, &table->list[i]->stats);
-        totals.stats.viewers += table->list[i]->stats.viewers;
-    }
-    memcpy(totals.worker_failures, workers_failures(table->workers),
-           sizeof(totals.worker_failures));
-    return totals;
-}
-
-static void detach(struct camera *cam)
-{
-    add_stats(&cam->table->gone.stats, &cam->stats);
-    cam->worker = NULL;
-    cam->table->active--;
-    cam->clients_sent = 0;
-    cam->viewers_fresh = 0;
-    memset(&cam->state, 0, sizeof(cam->state));
-    memset(&cam->stats, 0, sizeof(cam->stats));
-    cam->stats_ms = 0;
-    cam->bit_rate_bps = 0;
-    cam->state_since_ms = clock_ms();
-}
-
-/* The worker was told to end: the next client of this camera gets another one. */
-static void release(struct camera *cam)
-{
-    worker_release(cam->worker);
-    detach(cam);
-}
-
-/* It may leave, unless a client is on its way to it. */
-static void on_idle(void *owner, const struct ipc_idle *idle)
-{
-    struct camera *cam = owner;
-    if (idle->clients_seen != cam->clients_sent)
-        return;
-    const struct ipc_leave leave = {0};
-    if (worker_send(cam->worker, IPC_LEAVE, &leave, NULL) != 0)
-        return; /* it asks again */
-    release(cam);
-    if (!worth_keeping(cam))
-        forget(cam);
-}
-
-static void on_gone(void *owner)
-{
-    struct camera *cam = owner;
-    detach(cam);
-    if (!cam->table->closing) {
-        struct log_context ctx = log_ctx(cam);
-        cam->crashes = clock_ms() - cam->crashed_ms < CRASH_FORGIVEN_MS ? cam->crashes + 1 : 1;
-        cam->crashed_ms = clock_ms();
-        cam->worker_deaths++;
-        cam->table->gone.worker_deaths++;
-        log_errorx(&ctx, "the camera's worker died, its viewers are disconnected");
-    }
-    if (!worth_keeping(cam))
-        forget(cam);
-}
-
-static const struct workers_events worker_events = {on_state, on_stats, on_idle, on_gone};
-
-/* The first crash costs nothing, a camera that crashes its worker again and again waits. */
-static bool in_crash_backoff(const struct camera *cam)
-{
-    if (cam->crashes < 2)
-        return false;
-    unsigned doublings = cam->crashes - 2 < 5 ? cam->crashes - 2 : 5;
-    int64_t wait_ms = (int64_t)CAMERA_CRASH_BACKOFF_MS << doublings;
-    if (wait_ms > CAMERA_CRASH_BACKOFF_MAX_MS)
-        wait_ms = CAMERA_CRASH_BACKOFF_MAX_MS;
-    return clock_ms() - cam->crashed_ms < wait_ms;
-}
-
-static struct ipc_limits limits_of(const struct conf *conf)
-{
-    return (struct ipc_limits){
-        .gop_max_bytes = conf->camera.gop_max_bytes,
-        .connect_timeout_ms = conf->camera.connect_timeout_ms,
-        .stall_timeout_ms = conf->camera.stall_timeout_ms,
-        .idle_timeout_ms = conf->camera.idle_timeout_ms,
-        .reconnect_window_ms = conf->camera.reconnect_window_ms,
-        .queue_max_ms = conf->viewer.queue_max_ms,
-        .viewer_stall_timeout_ms = conf->viewer.stall_timeout_ms,
-    };
-}
-
-static struct ipc_settings settings_of(const struct camera *cam)
-{
-    const struct conf *conf = cam->table->conf;
-    struct ipc_settings settings = {
-        .limits = limits_of(conf),
-        .access = conf->access.cameras,
-        .always_on = cam->always_on,
-        .tls_insecure = !conf->camera.tls_verify,
-        .log_level = (uint32_t)conf->server.log_level,
-    };
-    for (size_t i = 0; i < conf->camera_count && settings.access.trusted == 0; i++) {
-        char key[IPC_URL_MAX];
-        (void)url_format(&conf->cameras[i].url, key);
-        settings.access.trusted = strcmp(key, cam->key) == 0;
-    }
-    return settings;
-}
-
-/* @return 0 or negative errno. */
-static int start_worker(struct camera *cam)
-{
-    struct worker *w = workers_take(cam->table->workers, cam);
-    if (w == NULL)
-        return -EAGAIN;
-    struct ipc_assign assign = {
-        .settings = settings_of(cam),
-        .transport = (uint32_t)cam->transport,
-    };
-    (void)snprintf(assign.camera_id, sizeof(assign.camera_id), "%s", cam->id);
-    (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
-    cam->worker = w;
-    cam->table->active++;
-    int rc = worker_send(w, IPC_ASSIGN, &assign, NULL);
-    assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */
-    return 0;
-}
-
-/* --- handing over --------------------------------------------------------- */
-
-static size_t viewers_of(const struct camera *cam)
-{
-    return (size_t)cam->stats.viewers + cam->viewers_fresh;
-}
-
-static size_t viewers(const struct camera_table *t)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->count; i++)
-        n += viewers_of(t->list[i]);
-    return n;
-}
-
-/* One picture and it is gone: neither counted nor refused with the viewers (snapshot.h bounds how
- * many may wait). */
-static bool is_viewer(const struct ipc_client *client)
-{
-    return client->kind != IPC_CLIENT_SNAPSHOT;
-}
-
-static enum http_error may_watch(const struct camera_table *t, const struct camera *cam,
-                                 const char **message)
-{
-    uint32_t per_camera = t->conf->server.max_viewers_per_camera;
-    if (cam != NULL && per_camera > 0 && viewers_of(cam) >= per_camera) {
-        *message = "as many viewers as [server] max_viewers_per_camera allows watch this camera";
-        return HTTP_ERROR_TOO_MANY_VIEWERS;
-    }
-    if (viewers(t) >= t->conf->server.max_viewers) {
-        *message = "as many viewers as [server] max_viewers allows are connected";
-        return HTTP_ERROR_TOO_MANY_VIEWERS;
-    }
-    return HTTP_ERROR_NONE;
-}
-
-static enum http_error may_serve(struct camera_table *t, const struct camera *cam,
-                                 const char **message)
-{
-    if (cam != NULL && clock_ms() < cam->refused_until_ms) {
-        *message = "the camera rejected the user name or password; it is not asked again for "
-                   "five minutes, because cameras lock accounts";
-        return cam->refusal;
-    }
-    if (cam != NULL && cam->worker == NULL && in_crash_backoff(cam)) {
-        *message = "the worker of this camera crashed repeatedly; try again in a moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
-    if ((cam == NULL || cam->worker == NULL) && t->active >= t->conf->server.max_cameras) {
-        *message = "as many cameras as [server] max_cameras allows are in use";
-        return HTTP_ERROR_TOO_MANY_CAMERAS;
-    }
-    if ((cam == NULL || cam->worker == NULL) &&
-        workers_busy(t->workers) >= t->conf->server.max_cameras + LEAVING_MAX) {
-        *message = "workers of streams that were stopped are still leaving; try again in a moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
-    return HTTP_ERROR_NONE;
-}
-
-enum http_error camera_handover(struct camera_table *table, const struct camera_url *url,
-                                enum ipc_transport transport, const struct ipc_client *client,
-                                int *fd, const char **message)
-{
-    char key[IPC_URL_MAX];
-    (void)url_format(url, key);
-    struct camera *cam = find(table, key, transport);
-    enum http_error error = may_serve(table, cam, message);
-    if (error == HTTP_ERROR_NONE && is_viewer(client))
-        error = may_watch(table, cam, message);
-    if (error != HTTP_ERROR_NONE)
-        return error;
-    if (cam == NULL)
-        cam = add(table, url, transport);
-    cam->stopped = false;
-    if (cam->worker == NULL && start_worker(cam) != 0) {
-        if (!worth_keeping(cam))
-            forget(cam);
-        *message = "no worker process can be started at the moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
-    if (worker_send(cam->worker, IPC_CLIENT, client, fd) != 0) {
-        *message = "the camera's worker cannot take more requests at the moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
-    cam->clients_sent++;
-    cam->viewers_fresh += is_viewer(client);
-    return HTTP_ERROR_NONE;
-}
-
-/* --- life ----------------------------------------------------------------- */
-
-static void start_always_on(struct camera_table *t)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        struct camera *cam = t->list[i];
-        if (cam->always_on && !cam->stopped && cam->worker == NULL && !in_crash_backoff(cam) &&
-            clock_ms() >= cam->refused_until_ms && t->active < t->conf->server.max_cameras)
-            (void)start_worker(cam); /* if it cannot be started now, the next tick tries again */
-    }
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-    struct camera_table *t = timer->data;
-    for (size_t i = t->count; i > 0; i--) {
-        if (!worth_keeping(t->list[i - 1]))
-            forget(t->list[i - 1]);
-    }
-    start_always_on(t);
-}
-
-/* The cameras of the file that are connected without being asked for. */
-static void add_always_on(struct camera_table *t)
-{
-    for (size_t i = 0; i < t->conf->camera_count; i++) {
-        const struct conf_camera *c = &t->conf->cameras[i];
-        char key[IPC_URL_MAX];
-        (void)url_format(&c->url, key);
-        struct camera *cam = c->always_on ? find(t, key, c->transport) : NULL;
-        if (c->always_on && cam == NULL)
-            cam = add(t, &c->url, c->transport);
-        if (cam != NULL)
-            cam->always_on = true;
-    }
-}
-
-/* A name that was given to another camera, or to none, cannot stay on this one; it may have got
- * one. */
-static void check_name(struct camera *cam)
-{
-    const struct conf_camera *c = cam->named ? conf_find_camera(cam->table->conf, cam->id) : NULL;
-    struct camera_url url;
-    const char *reason;
-    if (c != NULL && is_configured_as(cam, c))
-        return;
-    c = find_configured(cam);
-    if (c != NULL)
-        give_name(cam, c->name);
-    else if (cam->named && url_parse(&url, cam->key, strlen(cam->key), &reason) == 0)
-        give_stream_id(cam, &url);
-}
-
-void camera_table_reload(struct camera_table *table)
-{
-    for (size_t i = 0; i < table->count; i++) {
-        check_name(table->list[i]);
-        table->list[i]->always_on = table->list[i]->stopped = false;
-    }
-    add_always_on(table);
-    for (size_t i = 0; i < table->count; i++) {
-        struct camera *cam = table->list[i];
-        struct log_context ctx = log_ctx(cam);
-        struct ipc_settings settings = settings_of(cam);
-        if (cam->worker != NULL && worker_send(cam->worker, IPC_SETTINGS, &settings, NULL) != 0)
-            log_warnx(&ctx, "the worker cannot take the new settings; its next one has them");
-    }
-}
-
-int camera_table_stop(struct camera_table *table, const char *id)
-{
-    const struct ipc_drain drain = {.grace_ms = CAMERA_STOP_GRACE_MS};
-    struct camera *cam = NULL;
-    for (size_t i = 0; i < table->count && cam == NULL; i++)
-        cam = strcmp(table->list[i]->id, id) == 0 ? table->list[i] : NULL;
-    if (cam == NULL)
-        return -ENOENT;
-    int rc = cam->worker != NULL ? worker_send(cam->worker, IPC_DRAIN, &drain, NULL) : 0;
-    if (rc == -EAGAIN)
-        return rc; /* it reads nothing; if it has died the channel will say so */
-    struct log_context ctx = log_ctx(cam);
-    log_info(&ctx, "stopped by request");
-    cam->stopped = true;
-    cam->refused_until_ms = 0;
-    cam->crashes = 0;
-    if (cam->worker != NULL && rc == 0)
-        release(cam);
-    if (!worth_keeping(cam))
-        forget(cam);
-    return 0;
-}
-
-int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_table **out)
-{
-    struct camera_table *t = xcalloc(1, sizeof(*t));
-    t->loop = loop;
-    t->conf = conf;
-    int rc = workers_open(loop, conf, &worker_events, &t->workers);
-    if (rc != 0) {
-        free(t);
-        return rc;
-    }
-    add_always_on(t);
-    (void)uv_timer_init(loop, &t->tick);
-    t->tick.data = t;
-    (void)uv_timer_start(&t->tick, on_tick, 0, TICK_MS);
-    *out = t;
-    return 0;
-}
-
-static void on_tick_closed(uv_handle_t *handle)
-{
-    struct camera_table *t = handle->data;
-    while (t->count > 0)
-        forget(t->list[t->count - 1]);
-    free(t->list);
-    t->closed(t->closed_ctx);
-    free(t);
-}
-
-static void on_workers_closed(void *ctx)
-{
-    struct camera_table *t = ctx;
-    uv_close((uv_handle_t *)&t->tick, on_tick_closed);
-}
-
-void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx)
-{
-    table->closing = true;
-    table->closed = closed;
-    table->closed_ctx = ctx;
-    (void)uv_timer_stop(&table->tick);
-    workers_close(table->workers, on_workers_closed, table);
-}
-
-void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
-{
-    const struct ipc_drain drain = {.grace_ms = grace_ms};
-    (void)uv_timer_stop(&table->tick);
-    for (size_t i = 0; i < table->count; i++) {
-        struct camera *cam = table->list[i];
-        if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
-            release(cam);
-    }
-}
-
-size_t camera_table_busy(const struct camera_table *table)
-{
-    return workers_busy(table->workers);
-}
-
-struct camera_list camera_table_list(const struct camera_table *table)
-{
-    return (struct camera_list){(const struct camera *const *)table->list, table->count};
+    *set = (struct camera_set){0};
 }

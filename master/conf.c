@@ -10,14 +10,11 @@ void conf_free(struct conf *conf)
     free(conf->cameras);
     conf->cameras = NULL;
     conf->camera_count = 0;
+    text_index_clear(&conf->names);
     explicit_bzero(&conf->access, sizeof(conf->access));
 }
 
 const struct conf_camera *conf_find_camera(const struct conf *conf, const char *name)
 {
-    for (size_t i = 0; i < conf->camera_count; i++) {
-        if (strcmp(conf->cameras[i].name, name) == 0)
-            return &conf->cameras[i];
-    }
-    return NULL;
+    return text_index_find(&conf->names, name);
 }

@@ -9,6 +9,7 @@
 #include "common/log_level.h"
 #include "common/sandbox_mode.h"
 #include "common/url.h"
+#include "master/text_index.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -108,6 +109,7 @@
 struct conf_camera {
     char name[IPC_CAMERA_ID_MAX]; /* letters, digits, `.`, `_`, `-` */
     struct camera_url url;
+    char key[IPC_URL_MAX]; /* url_format() of it: secret */
     enum ipc_transport transport;
     bool always_on; /* stay connected without viewers */
 };
@@ -127,6 +129,7 @@ struct conf {
     } access;
     struct conf_camera *cameras; /* in the order of the file */
     size_t camera_count;
+    struct text_index names; /* struct conf_camera by name */
 };
 
 /** @return the named camera, or NULL.  Borrowed from conf. */

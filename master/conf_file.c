@@ -87,6 +87,23 @@ static bool camera_name_ok(const char *name)
     return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* cut off requests */
 }
 
+/* Make room for one more camera.  Cameras move, so the index of their names is made anew. */
+static int grow_cameras(struct conf *conf)
+{
+    size_t count = conf->camera_count;
+    if ((count & (count - 1)) != 0)
+        return 0; /* grows by doubling, and is not full */
+    struct conf_camera *grown =
+        reallocarray(conf->cameras, count > 0 ? 2 * count : 1, sizeof(conf->cameras[0]));
+    if (grown == NULL)
+        return -ENOMEM;
+    conf->cameras = grown;
+    text_index_clear(&conf->names);
+    for (size_t i = 0; i < count; i++)
+        text_index_put(&conf->names, grown[i].name, &grown[i]);
+    return 0;
+}
+
 static int begin_camera(struct reader *r, const char *name)
 {
     struct conf *conf = r->conf;
@@ -99,17 +116,13 @@ static int begin_camera(struct reader *r, const char *name)
         return fail(r, r->line, "[%s] appears twice", r->section);
     if (conf->camera_count == CONF_CAMERAS_MAX)
         return fail(r, r->line, "up to %d cameras are accepted", CONF_CAMERAS_MAX);
-    if ((conf->camera_count & (conf->camera_count - 1)) == 0) { /* full: grows by doubling */
-        size_t room = conf->camera_count > 0 ? 2 * conf->camera_count : 1;
-        void *grown = reallocarray(conf->cameras, room, sizeof(conf->cameras[0]));
-        if (grown == NULL)
-            return fail(r, r->line, "out of memory");
-        conf->cameras = grown;
-    }
+    if (grow_cameras(conf) != 0)
+        return fail(r, r->line, "out of memory");
     conf->camera_count++;
     struct conf_camera *camera = last_camera(r);
     memset(camera, 0, sizeof(*camera));
     memcpy(camera->name, name, strlen(name));
+    text_index_put(&conf->names, camera->name, camera);
     r->in_camera = true;
     r->has_url = false;
     r->type[0] = '\0';
@@ -187,6 +200,7 @@ static int set_camera_key(struct reader *r, const char *key, const char *value)
         r->has_url = true;
         if (url_parse(&camera->url, value, strlen(value), &reason) != 0)
             return fail(r, r->line, "[%s] url: %s", r->section, reason);
+        (void)url_format(&camera->url, camera->key);
     } else if (strcmp(key, "type") == 0) {
         r->type_line = r->line;
         /* too long is as wrong as unknown, and found out about in finish_camera() */

@@ -176,10 +176,16 @@ static void answer_json(struct conn *c, char *text)
     answer_text(c, "application/json");
 }
 
-static void answer_streams(struct conn *c)
+/* All, or those of the camera that the query names. */
+static void answer_streams(struct conn *c, const struct route *r)
 {
-    const struct camera_list cameras = camera_table_list(c->server->cameras);
-    answer_json(c, api_streams(c->server->conf, &cameras));
+    const struct camera_table *table = c->server->cameras;
+    const struct camera_list cameras = camera_table_list(table);
+    if (r->camera_label[0] == '\0')
+        answer_json(c, api_streams(&cameras));
+    else
+        answer_json(
+            c, api_streams_of(r->camera_label, camera_table_find(table, &r->url, r->transport)));
 }
 
 /* The ID in the path of a request about one stream. */
@@ -195,12 +201,11 @@ static void answer_no_stream(struct conn *c)
 
 static void answer_one_stream(struct conn *c)
 {
-    const struct camera_list cameras = camera_table_list(c->server->cameras);
-    char *text = NULL;
-    if (api_stream(c->server->conf, &cameras, stream_id(c), &text) == -ENOENT)
+    const struct camera *cam = camera_table_find_id(c->server->cameras, stream_id(c));
+    if (cam == NULL)
         answer_no_stream(c);
     else
-        answer_json(c, text);
+        answer_json(c, api_stream(cam));
 }
 
 static void answer_metrics(struct conn *c)
@@ -237,8 +242,8 @@ static void hand_over(struct conn *c, struct route *r)
     if (fd == -1)
         message = "no descriptor left";
     else
-        error =
-            camera_handover(c->server->cameras, &r->url, r->transport, &r->client, &fd, &message);
+        error = camera_table_handover(c->server->cameras, &r->url, r->transport, &r->client, &fd,
+                                      &message);
     fd_close(&fd);
     if (error == HTTP_ERROR_NONE) {
         conn_close(c);
@@ -340,7 +345,7 @@ static void answer_request(struct conn *c, struct route *r)
         answer_json(c, api_cameras(c->server->conf));
         break;
     case ROUTE_API_STREAMS:
-        answer_streams(c);
+        answer_streams(c, r);
         break;
     case ROUTE_API_STREAM:
         answer_one_stream(c);

@@ -22,7 +22,7 @@ enum route_kind {
     ROUTE_HEALTHZ,
     ROUTE_PAGE,        /* pages_reply() */
     ROUTE_API_CAMERAS, /* api_cameras() */
-    ROUTE_API_STREAMS, /* api_streams() */
+    ROUTE_API_STREAMS, /* api_streams(), api_streams_of() when the query names a camera */
     ROUTE_API_STREAM,  /* api_stream() of what follows ROUTE_API_STREAM_PREFIX in the path */
     ROUTE_METRICS,     /* metrics_text() */
     ROUTE_API_STOP     /* camera_table_stop() of the ID in the path, as for ROUTE_API_STREAM */

@@ -244,20 +244,44 @@ static void fill_client(struct ipc_client *client, const struct http_request *re
     memcpy(client->if_none_match, request->if_none_match, sizeof(client->if_none_match));
 }
 
-static int route_camera(const struct conf *conf, const struct http_request *request,
-                        enum route_kind kind, struct route *out)
+static int read_query(const struct http_request *request, struct query *q, struct route *out)
 {
-    struct query q;
     enum query_param bad = QUERY_CAM_URL;
-    int rc = query_parse(&q, request->query, &bad);
+    int rc = query_parse(q, request->query, &bad);
     if (rc == -EEXIST)
         return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: once is accepted", query_param_name(bad));
     if (rc != 0)
         return fail(out, HTTP_ERROR_BAD_CAMERA_URL, "cam_url: up to %d bytes are accepted",
                     IPC_URL_MAX - 1);
+    return 0;
+}
 
-    if (strcmp(request->path, "/") == 0 && !q.given[QUERY_CAM_URL] && !q.given[QUERY_CAM] &&
-        !request->upgrade_websocket) {
+static bool names_camera(const struct query *q)
+{
+    return q->given[QUERY_CAM_URL] || q->given[QUERY_CAM];
+}
+
+/* /api/streams: of all cameras, or of the one that is named. */
+static int route_streams(const struct conf *conf, const struct http_request *request,
+                         struct route *out)
+{
+    struct query q;
+    int rc = read_query(request, &q, out);
+    if (rc == 0 && names_camera(&q))
+        rc = read_camera(conf, &q, out);
+    if (rc == 0)
+        out->kind = ROUTE_API_STREAMS;
+    return rc;
+}
+
+static int route_camera(const struct conf *conf, const struct http_request *request,
+                        enum route_kind kind, struct route *out)
+{
+    struct query q;
+    int rc = read_query(request, &q, out);
+    if (rc != 0)
+        return rc;
+    if (strcmp(request->path, "/") == 0 && !names_camera(&q) && !request->upgrade_websocket) {
         out->kind = ROUTE_PAGE;
         return 0;
     }
@@ -295,6 +319,8 @@ int route_request(const struct conf *conf, enum route_port port, const struct ht
     enum route_kind kind = endpoint_kind(port, request->path, request->method);
     if (route_needs_camera(kind))
         return route_camera(conf, request, kind, out);
+    if (kind == ROUTE_API_STREAMS)
+        return route_streams(conf, request, out);
     out->kind = kind;
     return 0;
 }

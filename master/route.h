@@ -20,7 +20,7 @@
 struct route {
     enum route_kind kind;
     enum http_error error; /* of ROUTE_ERROR */
-    struct camera_url url; /* of the three kinds with a camera */
+    struct camera_url url; /* of the kinds with a camera, and of /api/streams with one */
     enum ipc_transport transport;
     struct ipc_client client;        /* all but conn_id, accepted_us and peer */
     char message[ROUTE_MESSAGE_MAX]; /* of ROUTE_ERROR */

@@ -5,7 +5,7 @@
 #define MASTER_SERVER_SHARED_H
 
 #include "common/refusal_log.h"
-#include "master/camera.h"
+#include "master/camera_table.h"
 #include "master/conf.h"
 #include "master/rate_limit.h"
 

@@ -1,6 +1,6 @@
 /*
  * The workers, as the master sees them: start, spare ones, channels, silence, end.
- * Master, loop thread.  Knows nothing about cameras: camera.c decides what a worker is for.
+ * Master, loop thread.  Knows nothing about cameras: camera_table.c decides what a worker is for.
  *
  * Deadlines: a worker reports once a second; one that has said nothing for WORKERS_SILENCE_MS is
  * killed.  When the nursery dies (nursery_link.h), its workers go on and become the master's own

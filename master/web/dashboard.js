@@ -184,7 +184,11 @@ function onKey(event) {
 }
 
 async function poll() {
-  if (!document.hidden) streams = await loadStreams();
+  if (!document.hidden) {
+    streams = await loadStreams();
+    const unknown = tiles().filter((tile) => tile.state !== 'idle' && !tile.isIn(streams));
+    await Promise.all(unknown.map((tile) => tile.identify()));
+  }
   setTimeout(poll, POLL_MS);
 }
 

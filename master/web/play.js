@@ -1,10 +1,9 @@
 // One camera, full window.  What follows `?` in the address goes to the server as it is.
 
 import {
-  findStream,
-  labelOf,
   loadConfig,
-  loadStreams,
+  loadStream,
+  provisionalLabel,
   snapshotUrl,
   streamUrl,
 } from './server.js';
@@ -18,10 +17,25 @@ const GRACE_MS = 2000;
 const byId = (id) => document.getElementById(id);
 const video = byId('video');
 const query = location.search.slice(1);
-const label = labelOf(query);
 const stream = new CameraStream(video, query);
 const still = new Still(byId('still'), byId('still-time'));
 let graceTimer = 0;
+let label = provisionalLabel(query);
+
+function showLabel() {
+  document.title = `${label} · CAM-HTTPFLV`;
+  byId('name').textContent = label;
+}
+
+// What the server calls the camera, and its stream while there is one.
+async function ask() {
+  const answer = await loadStream(query);
+  if (answer !== null && answer.label !== label) {
+    ({ label } = answer);
+    showLabel();
+  }
+  return answer?.stream;
+}
 
 function showState() {
   const { state, text, code } = stream;
@@ -55,7 +69,7 @@ function toggleStats() {
 async function showStats() {
   if (byId('stats').hidden || document.hidden) return;
   const s = stream.stats();
-  const server = findStream(await loadStreams(), query);
+  const server = await ask();
   const set = (id, text) => {
     byId(id).textContent = text || '–';
   };
@@ -140,8 +154,7 @@ function onVisibility() {
 }
 
 async function start() {
-  document.title = `${label} · CAM-HTTPFLV`;
-  byId('name').textContent = label;
+  showLabel();
   byId('sound').addEventListener('click', toggleSound);
   byId('full').addEventListener('click', toggleFullScreen);
   byId('stats-button').addEventListener('click', toggleStats);
@@ -165,6 +178,7 @@ async function start() {
   mpegts.LoggingControl.enableAll = false;
   onVisibility();
   await loadConfig().catch(() => {});
+  ask();
 }
 
 start();

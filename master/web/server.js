@@ -12,7 +12,7 @@ const WORDS = {
   unsupported_scheme: 'This kind of URL is not supported',
   missing_camera: 'No camera was asked for',
   camera_not_allowed: 'This camera is not allowed here',
-  unauthorized: 'The server wants a token',
+  unauthorized: 'The server needs a token',
   too_many_cameras: 'The server has too many cameras',
   too_many_viewers: 'The server has too many viewers',
   overloaded: 'The server is overloaded',
@@ -55,27 +55,30 @@ function decode(text) {
   }
 }
 
-export function nameIn(query) {
+function nameIn(query) {
   const match = /(?:^|&)cam=([^&]*)/.exec(query);
   return match ? decode(match[1]) : null;
 }
 
-// Parameters whose values the server masks (common/url_redact.c).
-const SECRET =
-  /([\w-]*(?:pas|pwd|psw|token|auth|secret|key|sign|cred|session)[\w-]*=)(?:(?!_[a-z0-9]+=)[^&;])*/gi;
-
-// The URL as the server shows it: no user name, no password.
-export function redactedUrlIn(query) {
+// The host of the camera's URL, which is no secret.  What surrounds it may be: when it is not plain
+// where user name and password end, nothing of the URL is shown.
+function hostIn(query) {
   const match = /(?:^|&)cam_url=(.*)$/.exec(query);
-  if (!match) return '';
-  const raw = match[1].includes('://') ? match[1] : decode(match[1].split('&')[0]);
-  return raw
-    .replace(/^([a-z]+:\/\/)(?:.*@)?/i, (all, scheme) => (all === scheme ? scheme : `${scheme}***@`))
-    .replace(SECRET, '$1***');
+  const url = match?.[1].includes('://') ? match[1] : decode(match?.[1].split('&')[0] ?? '');
+  const rest = url.slice(url.indexOf('://') + 3);
+  const [authority] = rest.split(/[/?#]/);
+  const at = rest.lastIndexOf('@');
+  return at < authority.length ? authority.slice(at + 1) : '';
 }
 
-export function labelOf(query) {
-  return nameIn(query) ?? redactedUrlIn(query).replace(/^[a-z]+:\/\/(\*\*\*@)?/i, '');
+// What a camera is called until the server has said how it shows it (`loadStream`).
+export function provisionalLabel(query) {
+  return nameIn(query) ?? (hostIn(query) || 'Camera');
+}
+
+// The part of a query that names the camera: without what is said about the stream.
+function cameraPart(query) {
+  return query.replace(/(^|&)(allow_h265|hevc|audio|join)=[^&]*/g, '').replace(/^&/, '');
 }
 
 export function streamUrl(query, { webSocket = false, absolute = false } = {}) {
@@ -123,11 +126,9 @@ export async function loadConfig() {
   config = await getJson('/assets/config.json');
 }
 
-// A snapshot takes the camera, and nothing of what is said about the stream.
 export function snapshotUrl(query, { width } = {}) {
-  const camera = query.replace(/(^|&)(allow_h265|hevc|audio|join)=[^&]*/g, '').replace(/^&/, '');
   const size = width >= 16 ? `&width=${width}` : '';
-  return `${operations ?? candidates()[0]}/snapshot?${withToken(camera)}${size}`;
+  return `${operations ?? candidates()[0]}/snapshot?${withToken(cameraPart(query))}${size}`;
 }
 
 function tokenQuery() {
@@ -151,10 +152,16 @@ export async function loadStreams() {
   }
 }
 
-export function findStream(streams, query) {
-  const name = nameIn(query);
-  const url = redactedUrlIn(query);
-  return streams.find((s) => (name === null ? s.camera_url === url : s.name === name));
+// One camera, however it is written: what the server calls it, and its stream while there is one.
+// Null when the server does not say.
+export async function loadStream(query) {
+  try {
+    const path = `/api/streams?${withToken(cameraPart(query))}`;
+    const { camera, streams } = await getOperations(path);
+    return { label: camera.replace(/^[a-z]+:\/\/(\*\*\*@)?/, ''), stream: streams[0] };
+  } catch {
+    return null;
+  }
 }
 
 // Why does a stream not play?  Asks for it over plain HTTP.  Resolves to null when the server plays it now.

@@ -1,6 +1,6 @@
 // One place of the grid: a camera's live picture, or the still of it while nobody looks.
 
-import { findStream, labelOf, playUrl, queryOf, snapshotUrl } from './server.js';
+import { loadStream, playUrl, provisionalLabel, queryOf, snapshotUrl } from './server.js';
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
 
@@ -26,11 +26,11 @@ export class Tile {
   #inSight = false;
   #tabVisible = !document.hidden;
   #graceTimer = 0;
+  #streamId; // in /api/streams; undefined until the server has said it
 
   constructor(template, camera, { onRemove, onChange }) {
     this.camera = camera;
     this.query = queryOf(camera);
-    this.label = labelOf(this.query);
     this.element = template.content.firstElementChild.cloneNode(true);
     this.#template = (name) => this.element.querySelector(`[data-part="${name}"]`);
     this.#video = this.#template('video');
@@ -39,7 +39,6 @@ export class Tile {
     this.#stream.addEventListener('state', () => this.#showState());
     this.#stream.addEventListener('closing', () => this.#keepPicture());
     this.element.tile = this;
-    this.#template('name').textContent = this.#template('name').title = this.label;
     this.#template('open').href = playUrl(this.query);
     this.#template('sound').addEventListener('click', () => this.toggleSound());
     this.#template('full').addEventListener('click', () => this.toggleFullScreen());
@@ -47,7 +46,8 @@ export class Tile {
     this.#template('change').addEventListener('click', () => onChange(this));
     this.#template('change').hidden = camera.camUrl === undefined;
     this.#template('retry').addEventListener('click', () => this.#stream.retryNow());
-    this.#showState();
+    this.#streamId = camera.cam; // a name is the ID, unless cam_type asks for another transport
+    this.#setLabel(provisionalLabel(this.query));
   }
 
   get state() {
@@ -82,9 +82,32 @@ export class Tile {
     this.#stream.retryNow();
   }
 
+  isIn(streams) {
+    return this.#find(streams) !== undefined;
+  }
+
+  // Ask the server what it calls this camera, and which of its streams is this one.
+  async identify() {
+    const answer = await loadStream(this.query);
+    if (answer === null) return;
+    this.#streamId = answer.stream?.id ?? this.#streamId;
+    this.#setLabel(answer.label);
+  }
+
+  #find(streams) {
+    return streams.find((s) => s.id === this.#streamId);
+  }
+
+  #setLabel(label) {
+    if (label === this.label) return;
+    this.label = label;
+    this.#template('name').textContent = this.#template('name').title = label;
+    this.#showState();
+  }
+
   showStats(streams) {
     const stats = this.#stream.stats();
-    const server = findStream(streams, this.query);
+    const server = this.#find(streams);
     const live = this.state === 'live';
     const set = (name, text) => {
       this.#template(name).textContent = text || '–';

@@ -461,6 +461,30 @@ def test_details(gateway, browser):
     assert now["delay"].endswith(" s") and now["bits"].endswith("bit/s") and now["rate"].endswith("/s")
 
 
+def test_a_url_as_people_write_it_finds_its_stream(gateway, browser, small):
+    """The server says which stream a pasted URL is, and how to show it without its password."""
+    url = small.url("/As-Written?a=1", user="me", password="p@ssword").replace("rtsp://", "RTSP://") \
+        .replace("127.0.0.1", "LocalHost")
+    shown = f"localhost:{small.port}/As-Written?a=1"
+    quoted = urllib.parse.quote(url, safe="")
+
+    browser.open(page(gateway, f"/#layout=1&cam_url={quoted}"))
+    wait_states(browser, {shown: "live"})
+    browser.find(".tile").click()
+    wait_for(lambda: browser.run("return document.querySelector('[data-part=viewers]').textContent") == "1", 30,
+             "the number of viewers in the tile")
+    assert "p@ss" not in browser.run("return document.body.innerText")
+
+    browser.open(page(gateway, f"/play?cam_url={url}"))
+    wait_live(browser)
+    wait_for(lambda: browser.find("#name").text == shown, 30, "the name")
+    browser.find("#stats-button").click()
+    wait_for(lambda: browser.find("#stat-viewers").text == "1", 30, "the number of viewers in the player")
+    assert browser.find("#stat-camera").text.startswith("H.264")
+    [stream] = api(gateway, f"/api/streams?cam_url={quoted}")["streams"]
+    assert stream["camera_url"].endswith(shown) and stream["name"] is None
+
+
 SETTLED = """
 const [wanted] = arguments;
 const tiles = [...document.querySelectorAll('.tile')];

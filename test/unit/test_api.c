@@ -6,7 +6,6 @@
 #include "master/conf_option.h"
 #include "worker/audio/audio_format.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <libavcodec/avcodec.h>
 #include <setjmp.h>
@@ -79,13 +78,14 @@ static void test_streams(void **state)
     const struct camera *items[] = {&named, &other};
     struct camera_list list = {items, 0};
 
-    json_t *top = take(api_streams(&conf, &list));
+    json_t *top = take(api_streams(&list));
     assert_int_equal(0, json_array_size(json_object_get(top, "streams")));
     json_decref(top);
 
     fill(&named, "gate", "rtsp://admin:hunter2@10.0.0.9/s");
     named.worker = (struct worker *)(uintptr_t)8; /* only compared with NULL */
     named.state.state = IPC_CAMERA_STREAMING;
+    named.named = true;
     named.state.restarts = 3;
     named.stats.video_codec = 0x68766331;
     named.stats.audio_codec = 0x6d703461;
@@ -95,11 +95,10 @@ static void test_streams(void **state)
     named.stats.viewers = 7;
     named.bit_rate_bps = 4000000;
     fill(&other, "0123456789abcdef", "rtsp://10.0.0.7/s");
-    other.refusal = HTTP_ERROR_CAMERA_UNAUTHORIZED;
     other.refused_until_ms = clock_ms() + 60000;
     list.count = 2;
 
-    top = take(api_streams(&conf, &list));
+    top = take(api_streams(&list));
     json_t *one = json_array_get(json_object_get(top, "streams"), 0);
     assert_text("gate", one, "id");
     assert_text("gate", one, "name");
@@ -122,13 +121,17 @@ static void test_streams(void **state)
     assert_text("camera_unauthorized", two, "last_error");
     json_decref(top);
 
-    char *text = NULL;
-    assert_int_equal(0, api_stream(&conf, &list, "0123456789abcdef", &text));
-    top = take(text);
+    top = take(api_stream(&other));
     assert_text("0123456789abcdef", top, "id");
     json_decref(top);
-    assert_int_equal(-ENOENT, api_stream(&conf, &list, "0123456789abcde", &text));
-    assert_int_equal(-ENOENT, api_stream(&conf, &list, "", &text));
+
+    top = take(api_streams_of("rtsp://***@10.0.0.9/s", &named));
+    assert_text("rtsp://***@10.0.0.9/s", top, "camera");
+    assert_text("gate", json_array_get(json_object_get(top, "streams"), 0), "id");
+    json_decref(top);
+    top = take(api_streams_of("x", NULL));
+    assert_int_equal(0, json_array_size(json_object_get(top, "streams")));
+    json_decref(top);
 }
 
 /* What the API calls a camera's sound. */
@@ -157,15 +160,11 @@ static const size_t audio_names_count = sizeof(audio_names) / sizeof(audio_names
 static void test_audio_codecs(void **state)
 {
     struct camera camera;
-    const struct camera *items[] = {&camera};
-    const struct camera_list list = {items, 1};
     (void)state;
     fill(&camera, "gate", "rtsp://10.0.0.9/s");
     for (size_t i = 0; i < audio_names_count; i++) {
-        char *text = NULL;
         camera.stats.audio_codec = audio_format_fourcc(audio_names[i].codec);
-        assert_int_equal(0, api_stream(&conf, &list, "gate", &text));
-        json_t *top = take(text);
+        json_t *top = take(api_stream(&camera));
         assert_text(audio_names[i].name, top, "audio_codec");
         json_decref(top);
     }

@@ -368,6 +368,14 @@ static void test_paths_and_methods(void **state)
     assert_int_equal(out.kind, ROUTE_API_CAMERAS);
     assert_int_equal(get_snapshot("/api/streams?x=1"), 0);
     assert_int_equal(out.kind, ROUTE_API_STREAMS);
+    assert_string_equal(out.camera_label, "");
+    assert_int_equal(get_snapshot("/api/streams?cam_url=RTSP://U:p@LocalHost:554/s"), 0);
+    assert_int_equal(out.kind, ROUTE_API_STREAMS);
+    assert_string_equal(out.camera_label, "rtsp://***@localhost/s");
+    assert_int_equal(get_snapshot("/api/streams?cam=gate"), 0);
+    assert_string_equal(out.camera_label, "gate");
+    get_snapshot("/api/streams?cam=garage");
+    assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam");
     assert_int_equal(get_snapshot("/api/streams/gate"), 0);
     assert_int_equal(out.kind, ROUTE_API_STREAM);
     get("/api/streams");

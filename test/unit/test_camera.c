@@ -1,0 +1,149 @@
+/* master/camera: cameras are found by URL and ID; names of the configuration come and go. */
+#include "master/camera.h"
+
+#include "common/url_redact.h"
+#include "master/conf_file.h"
+#include "master/conf_option.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct camera_set set;
+static struct conf conf;
+
+static int setup(void **state)
+{
+    conf_option_set_defaults(&conf);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    camera_set_clear(&set);
+    conf_free(&conf);
+    return 0;
+}
+
+static void configure(const char *text)
+{
+    char error[1024];
+    conf_free(&conf);
+    conf_option_set_defaults(&conf);
+    assert_int_equal(conf_read(&conf, "test", text, strlen(text), error, sizeof(error)), 0);
+    camera_set_configure(&set, &conf);
+}
+
+static struct camera *add(const char *text, enum ipc_transport transport)
+{
+    struct camera_url url;
+    char key[IPC_URL_MAX];
+    const char *reason;
+    assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
+    (void)url_format(&url, key);
+    struct camera *cam = camera_set_add(&set, &url, key, transport);
+    assert_ptr_equal(camera_set_find(&set, key, transport), cam);
+    assert_ptr_equal(camera_set_find_id(&set, cam->id), cam);
+    return cam;
+}
+
+static void test_find(void **state)
+{
+    struct camera *tcp = add("rtsp://u:p@10.0.0.9/s", IPC_TRANSPORT_RTSP_TCP);
+    struct camera *udp = add("rtsp://u:p@10.0.0.9/s", IPC_TRANSPORT_RTSP_UDP);
+    assert_string_equal(tcp->shown, "rtsp://***@10.0.0.9/s");
+    assert_string_not_equal(tcp->id, udp->id);
+    assert_int_equal(set.count, 2);
+    camera_set_remove(&set, tcp);
+    assert_int_equal(set.count, 1);
+    assert_ptr_equal(set.list[0], udp);
+    assert_null(camera_set_find(&set, "rtsp://u:p@10.0.0.9/s", IPC_TRANSPORT_RTSP_TCP));
+    assert_ptr_equal(camera_set_find(&set, "rtsp://u:p@10.0.0.9/s", IPC_TRANSPORT_RTSP_UDP), udp);
+}
+
+/* Other passwords: the same ID but for a suffix, whose number costs nothing to find. */
+static void test_suffixes(void **state)
+{
+    struct camera *first = add("rtsp://u:p@10.0.0.9/s", IPC_TRANSPORT_RTSP_TCP);
+    size_t len = strlen(first->id);
+    assert_int_equal(len, 16);
+    for (int i = 0; i < 2000; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:wrong%d@10.0.0.9/s", i);
+        struct camera *cam = add(text, IPC_TRANSPORT_RTSP_TCP);
+        assert_memory_equal(cam->id, first->id, len);
+        assert_int_equal(cam->id[len], '-');
+        assert_true(strlen(cam->id) < URL_STREAM_ID_MAX);
+        if (i % 2 == 0)
+            camera_set_remove(&set, cam);
+    }
+    assert_int_equal(set.last_suffix, 2000);
+}
+
+static void test_names(void **state)
+{
+    static const char both[] = "[camera \"gate\"]\nurl = rtsp://10.0.0.9/s\n"
+                               "[camera \"yard\"]\nurl = rtsp://10.0.0.8/s\n";
+    struct camera *nine = add("rtsp://10.0.0.9/s", IPC_TRANSPORT_RTSP_TCP);
+    struct camera *udp = add("rtsp://10.0.0.9/s", IPC_TRANSPORT_RTSP_UDP);
+    char id[IPC_CAMERA_ID_MAX];
+    (void)snprintf(id, sizeof(id), "%s", nine->id);
+
+    configure(both);
+    struct camera *eight = add("rtsp://10.0.0.8/s", IPC_TRANSPORT_RTSP_TCP);
+    assert_string_equal(nine->id, "gate");
+    assert_string_equal(eight->id, "yard");
+    assert_true(nine->named && eight->named && !udp->named);
+    assert_null(camera_set_find_id(&set, id));
+
+    configure("[camera \"yard\"]\nurl = rtsp://10.0.0.9/s\n" /* swapped */
+              "[camera \"gate\"]\nurl = rtsp://10.0.0.8/s\n");
+    assert_string_equal(nine->id, "yard");
+    assert_ptr_equal(camera_set_find_id(&set, "gate"), eight);
+
+    configure("");
+    assert_string_equal(nine->id, id);
+    assert_false(nine->named);
+    assert_null(camera_set_find_id(&set, "yard"));
+}
+
+/* A camera that the file names twice is called by the first name, or by the one that it has. */
+static void test_two_names(void **state)
+{
+    static const char key[] = "rtsp://10.0.0.9/s";
+    configure("[camera \"a\"]\nurl = rtsp://10.0.0.9/s\n[camera \"b\"]\nurl = rtsp://10.0.0.9/s\n");
+    assert_string_equal(camera_set_configured(&set, key, IPC_TRANSPORT_RTSP_TCP)->name, "a");
+    assert_null(camera_set_configured(&set, key, IPC_TRANSPORT_RTSP_UDP));
+    struct camera *cam = add(key, IPC_TRANSPORT_RTSP_TCP);
+    assert_string_equal(cam->id, "a");
+    configure("[camera \"b\"]\nurl = rtsp://10.0.0.9/s\n[camera \"a\"]\nurl = rtsp://10.0.0.9/s\n");
+    assert_string_equal(cam->id, "a");
+}
+
+/* A worker may say what it likes. */
+static void test_state(void **state)
+{
+    struct camera cam = {.state = {.state = IPC_CAMERA_STREAMING}};
+    assert_int_equal(camera_state(&cam), IPC_CAMERA_STATE_COUNT);
+    cam.worker = (struct worker *)&cam;
+    assert_int_equal(camera_state(&cam), IPC_CAMERA_STREAMING);
+    cam.state.state = 77;
+    assert_int_equal(camera_state(&cam), IPC_CAMERA_STATE_COUNT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_find, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_suffixes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_names, setup, teardown),
+        cmocka_unit_test(test_state),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
