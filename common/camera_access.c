@@ -22,7 +22,7 @@ struct network {
 
 /* --- entries of a list ---------------------------------------------------- */
 
-/* Copy the next entry. @return false at the end of the list; one too long is cut to fit. */
+/* Copy the next entry, cut to fit. @return false at the end of the list. */
 static bool next_entry(const char **list, char entry[ENTRY_MAX])
 {
     *list += strspn(*list, SEPARATORS);
@@ -40,7 +40,7 @@ static bool is_mapped(const uint8_t *bytes)
     return memcmp(bytes, prefix, sizeof(prefix)) == 0;
 }
 
-static struct network of_ipv6(const uint8_t *bytes)
+static struct network network_from_ipv6(const uint8_t *bytes)
 {
     struct network n = {.family = AF_INET6, .bits = 128};
     memcpy(n.bytes, bytes, 16);
@@ -51,12 +51,12 @@ static struct network of_ipv6(const uint8_t *bytes)
     return n;
 }
 
-/* An address in text. */
+/* Read a literal address. */
 static bool parse_address(const char *text, struct network *out)
 {
     uint8_t bytes[16];
     if (inet_pton(AF_INET6, text, bytes) == 1) {
-        *out = of_ipv6(bytes);
+        *out = network_from_ipv6(bytes);
         return true;
     }
     *out = (struct network){.family = AF_INET, .bits = 32};
@@ -106,7 +106,7 @@ static bool list_is_valid(const char *list)
     return count > 0;
 }
 
-/* A list stands for itself. */
+/* Mode IPC_ACCESS_LIST has no word: the list is its text. */
 static const char *const mode_words[IPC_ACCESS_LIST] = {
     [IPC_ACCESS_ANY] = "any",
     [IPC_ACCESS_NAMED] = "named",
@@ -142,7 +142,7 @@ static bool contains(const struct network *net, const struct network *address)
            ((net->bytes[whole] ^ address->bytes[whole]) & (0xff00u >> rest & 0xff)) == 0;
 }
 
-/* Addresses that no name that somebody else can register should lead to. */
+/* Addresses to which a name that a stranger may have registered must not lead. */
 static bool is_special(const struct network *address)
 {
     static const char *const ranges[] = {"0.0.0.0/8",   "127.0.0.0/8", "169.254.0.0/16",
@@ -159,7 +159,7 @@ static bool is_special(const struct network *address)
     return false;
 }
 
-/* What a list says of a host and, unless NULL, an address of it. */
+/* Does the list allow this host and, unless NULL, this address of it? */
 static bool list_allows(const char *list, const char *host, const struct network *address)
 {
     char entry[ENTRY_MAX];
@@ -186,7 +186,7 @@ static bool list_allows(const char *list, const char *host, const struct network
     return networks ? in_network : exact || !is_special(address);
 }
 
-/* @return false when it is not for the list to decide, and *allowed is set. */
+/* @return true if the list decides; false if *allowed is the answer already. */
 static bool asks_list(const struct ipc_access *access, const char *own_host, const char *host,
                       bool *allowed)
 {
@@ -212,7 +212,8 @@ bool camera_access_address(const struct ipc_access *access, const char *own_host
     if (address->sa_family == AF_INET)
         memcpy(net.bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
     else if (address->sa_family == AF_INET6)
-        net = of_ipv6(((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr);
+        net = network_from_ipv6(
+            ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr.s6_addr);
     else
         return false;
     return list_allows(access->list, host, &net);

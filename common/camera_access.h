@@ -1,12 +1,12 @@
 /*
- * Which cameras may be asked for: `any`, `named`, or a list of host patterns and networks.  Master
- * (before anything is looked up) and worker (every address, before it connects); pure, no I/O.
+ * Which cameras a request may name: `any`, `named`, or a list of host patterns and networks.  The
+ * master checks before any look-up, the worker checks every address before it connects.  Pure.
  *
- * A list restricts in two ways.  Networks say where a camera may be: if there are any, every
- * address must be in one of them.  Patterns say what it may be called: if there are any, a host
- * name must match one; without patterns any name will do, its addresses decide.  With patterns
- * alone, an address written as such is refused, and names that match only by a `*` may not lead to
- * this machine or its neighbours (loopback, link-local, multicast, unspecified).
+ * A list restricts in two ways.  If it has networks, every address of the camera must be in one of
+ * them.  If it has patterns, a host name must match one; without patterns any name is allowed and
+ * its addresses decide.  A list of patterns alone refuses literal addresses, and a name that
+ * matches only by a `*` may not resolve to this machine or its neighbours (loopback, link-local,
+ * multicast, unspecified).
  */
 #ifndef COMMON_CAMERA_ACCESS_H
 #define COMMON_CAMERA_ACCESS_H
@@ -29,20 +29,20 @@
  */
 int camera_access_parse(const char *text, struct ipc_access *access);
 
-/** @return what camera_access_parse() takes.  Borrowed from access, or a literal. */
+/** @return the text that camera_access_parse() accepts.  Borrowed from access, or a literal. */
 const char *camera_access_text(const struct ipc_access *access);
 
 /**
- * May a camera of this host be asked for, by its name or address alone?
+ * May a request name a camera of this host?  Judged by its name or literal address alone.
  *
- * @param own_host  of the camera that the configuration file names, or "": trusted, whatever the
- *                  list says.
+ * @param own_host  host of the camera that the configuration file names, which is trusted whatever
+ *                  the list says; or "".
  */
 bool camera_access_host(const struct ipc_access *access, const char *own_host, const char *host);
 
 /**
- * May this address be connected to, being one of the host's?  Includes camera_access_host().  An
- * IPv4 address in IPv6 clothes (RFC 4291 section 2.5.5.2) is taken for what it is.
+ * May we connect to this address of the host?  Includes camera_access_host().  An IPv4-mapped IPv6
+ * address (RFC 4291 section 2.5.5.2) is judged as the IPv4 address.
  */
 bool camera_access_address(const struct ipc_access *access, const char *own_host, const char *host,
                            const struct sockaddr *address);

@@ -1,4 +1,4 @@
-/* Text from outside, made safe for JSON and log lines.  Every process, any thread; pure. */
+/* Makes text from outside safe for JSON and log lines.  Every process, any thread; pure. */
 #ifndef COMMON_ESCAPE_H
 #define COMMON_ESCAPE_H
 
@@ -6,11 +6,12 @@
 #include <stddef.h>
 
 /**
- * Escape text: controls as `\u00xx`, bytes that are no UTF-8 (RFC 3629) as `\ufffd`.
+ * Escape text: controls as `\u00xx`, bytes that are not UTF-8 (RFC 3629) as `\ufffd`.
  *
- * @param out  size bytes, at least 1; terminated.  What does not fit whole is cut.  Caller owns.
- * @param json the result is what goes between the quotes of a JSON string (RFC 8259 section 7),
- *             also when that JSON is inside HTML; otherwise quotes and backslashes are kept.
+ * @param out  size bytes, at least 1; terminated.  A character that does not fit whole is cut.
+ * Caller owns.
+ * @param json true: escape for a JSON string (RFC 8259 section 7) that may stand inside HTML;
+ *             false: keep quotes and backslashes.
  * @return length without the NUL.
  */
 size_t escape_text(char *out, size_t size, const char *text, bool json);

@@ -1,5 +1,5 @@
 /*
- * Distributions of times, in buckets that both sides know.  Every process; pure.
+ * Distributions of times, in buckets that master and worker share.  Every process; pure.
  */
 #ifndef COMMON_HISTOGRAM_H
 #define COMMON_HISTOGRAM_H
@@ -13,7 +13,7 @@ extern const uint32_t histogram_bounds_us[IPC_HISTOGRAM_BUCKETS - 1];
 
 void histogram_add(struct ipc_histogram *histogram, int64_t us);
 
-/** Add all that from has counted. */
+/** Add the counts of from to into. */
 void histogram_merge(struct ipc_histogram *into, const struct ipc_histogram *from);
 
 #endif /* COMMON_HISTOGRAM_H */

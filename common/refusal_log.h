@@ -1,6 +1,6 @@
 /*
- * Log lines about requests that were refused.  Master and worker, loop thread.  Whoever can send
- * requests can have them refused: of each error a few a second are logged, the others counted.
+ * Log lines about refused requests.  Master and worker, loop thread.  Anybody can send requests
+ * that are refused, so a few lines per error and second are written and the other refusals counted.
  */
 #ifndef COMMON_REFUSAL_LOG_H
 #define COMMON_REFUSAL_LOG_H
@@ -8,19 +8,19 @@
 #include "common/http_reply.h"
 #include "common/log.h"
 
-#define REFUSAL_LOG_LINES 5 /* of each error, within */
+#define REFUSAL_LOG_LINES 5 /* per error and interval */
 #define REFUSAL_LOG_INTERVAL_MS 1000
 
-struct refusal_log { /* zeroed at first */
+struct refusal_log { /* starts zeroed */
     struct log_limit limits[HTTP_ERROR_COUNT];
 };
 
 /**
- * Log a refusal at info, or count it: the next line about this error tells how many there were.
+ * Log a refusal at info, or only count it; the next line about this error tells the count.
  *
  * @param ctx      Borrowed.
- * @param what     begins the line ("viewer refused").
- * @param message  of the answer.
+ * @param what     the beginning of the line ("viewer refused").
+ * @param message  the message of the answer.
  */
 void refusal_log_write(struct refusal_log *log, const struct log_context *ctx, const char *what,
                        enum http_error error, const char *message);

@@ -20,7 +20,7 @@ enum { RATES = sizeof(rates) / sizeof(rates[0]) };
 struct bits {
     const uint8_t *data;
     size_t len; /* bits */
-    size_t at;  /* may pass len: then everything read was 0 */
+    size_t at;  /* may pass len: bits beyond the end read as 0 */
 };
 
 static unsigned take(struct bits *b, unsigned n)
@@ -40,8 +40,9 @@ static int take_object_type(struct bits *b)
 }
 
 /*
- * 0 for a reserved index.  A rate that is written out is decoded with the tables of the one nearest
- * to it (ISO/IEC 14496-3, 4.5.1.1): if that is less than 1 % off, it is taken for it.
+ * Returns 0 for a reserved index.  A decoder uses the tables of the nearest standard rate for a
+ * rate that is written out (ISO/IEC 14496-3, 4.5.1.1): within 1 % of a standard rate we return that
+ * one.
  */
 static int take_rate(struct bits *b)
 {
@@ -64,14 +65,14 @@ int aac_config_parse(const uint8_t *record, size_t len, struct aac_config *confi
     c.sample_rate = take_rate(&b);
     c.channels = (int)take(&b, 4);
     if (c.object_type == OBJECT_SBR || c.object_type == OBJECT_PS) {
-        (void)take_rate(&b); /* what SBR makes of it */
+        (void)take_rate(&b); /* the rate after SBR */
         c.object_type = take_object_type(&b);
     }
     if (b.at > b.len || c.sample_rate <= 0)
         return -EINVAL;
     if (c.object_type < 1 || c.object_type > 4)
-        return -EINVAL; /* not one of Main, LC, SSR, LTP */
-    /* GASpecificConfig.  Some cameras cut it off: then its flags are 0. */
+        return -EINVAL; /* only Main, LC, SSR and LTP are AAC */
+    /* GASpecificConfig.  Some cameras leave it out: its flags then read as 0. */
     c.short_frames = take(&b, 1) != 0;
     c.needs_core = take(&b, 1) != 0;
     *config = c;
@@ -108,8 +109,8 @@ void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int chann
 }
 
 /*
- * ID_SCE (000) or ID_CPE (001) and its element_instance_tag 0; for a pair common_window 0; then for
- * each channel 22 zero bits (global_gain, ics_info of a long window with max_sfb 0, no pulse, TNS
+ * ID_SCE (000) or ID_CPE (001) with element_instance_tag 0; common_window 0 for a pair; then, for
+ * each channel, 22 zero bits (global_gain, ics_info of a long window with max_sfb 0, no pulse, TNS
  * or gain control data); ID_END (111).
  */
 const uint8_t *aac_silent_frame(int channels, size_t *len)

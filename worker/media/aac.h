@@ -13,27 +13,28 @@ enum { AAC_FRAME_SAMPLES = 1024, AAC_CONFIG_LEN = 2 };
 
 /* What an AudioSpecificConfig or an ADTS header says about the AAC core. */
 struct aac_config {
-    int object_type;   /* 2: LC.  Of the core, if SBR is signalled on top of it */
-    int sample_rate;   /* of the core, Hz */
-    int channels;      /* channel configuration; 0: in the stream */
+    int object_type;   /* 2: LC.  If SBR is signalled on top, this is the type of the core. */
+    int sample_rate;   /* core sample rate, Hz */
+    int channels;      /* channel configuration; 0: the stream itself has it */
     bool short_frames; /* 960 samples instead of 1024 */
-    bool needs_core;   /* depends on a core coder */
+    bool needs_core;   /* depends on a core coder, which we do not have */
 };
 
 struct aac_adts {
     struct aac_config config;
     size_t header_len;
-    size_t frame_len; /* with header */
+    size_t frame_len; /* including the header */
     int blocks;       /* raw data blocks in the frame, 1..4 */
 };
 
 /** @return 0, or -EINVAL: too short, a reserved rate, or an object type that is not AAC. */
 int aac_config_parse(const uint8_t *record, size_t len, struct aac_config *config);
 
-/** @return whether frames under config may be sent as they are under a plain LC configuration. */
+/** @return true if frames of this configuration may be sent unchanged under a plain LC one. */
 bool aac_config_is_plain(const struct aac_config *config);
 
-/** Write the two bytes for LC.  sample_rate must have an index, channels be 1 or 2. */
+/** Write the two bytes of an LC configuration.  sample_rate must have an index; channels is 1 or 2.
+ */
 void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int channels);
 
 /**
@@ -41,12 +42,12 @@ void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int chann
  * 4.4.2.1) of a single channel or a channel pair element without any spectral data.
  *
  * @param channels  1 or 2.
- * @param len       set to its bytes.
+ * @param len       set to the number of bytes.
  * @return static storage.
  */
 const uint8_t *aac_silent_frame(int channels, size_t *len);
 
-/** @return how long a frame lasts, microseconds, rounded down. */
+/** @return the duration of a frame, microseconds, rounded down. */
 int64_t aac_frame_us(int sample_rate);
 
 /** @return the samplingFrequencyIndex of a rate, or -1. */

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* libav's lines may quote URLs with passwords, and cameras make it complain often: they are for
- * those who debug, with everything that looks like a URL's credentials cut out. */
+/* libav's lines may quote URLs with passwords, and cameras make it complain often.  They go to the
+ * debug log only, and everything that looks like a URL's credentials is masked. */
 static void redact_credentials(char *text)
 {
     char *p = text;

@@ -8,18 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Pixels of a picture that is decoded: twice what 8K has.  A camera's parameter sets may claim four
- * times as many, and a decoder takes the memory for several before it has seen one. */
+/* Largest picture that we decode, in pixels: twice 8K.  A camera's parameter sets may claim four
+ * times as many, and a decoder allocates several pictures before it has seen one. */
 #define AV_UTIL_PIXELS_MAX (INT64_C(8192) * 8192)
 
-/** Send libav's log lines to ours: its errors and warnings become debug lines.  Once, at start. */
+/** Pass libav's errors and warnings to our log as debug lines.  Call once, at start. */
 void av_util_log_open(void);
 
 /**
- * Keep the error lines that libav logs on this thread, as far as there is room, credentials cut
- * out: some protocols say in no other way what a server answered.  Ends with text NULL.
+ * Keep the error lines that libav logs on this thread, without credentials and as far as they fit:
+ * some protocols report a server's answer in no other way.  A call with text NULL stops it.
  *
- * @param text  Borrowed until then; "" as long as there is none.
+ * @param text  Borrowed until the next call; stays "" while there is no error line.
  */
 void av_util_log_capture(char *text, size_t size);
 
@@ -27,13 +27,13 @@ void av_util_log_capture(char *text, size_t size);
  * What an AVERROR from opening or reading a camera means to a viewer.
  *
  * @param averror  negative AVERROR.
- * @param detail   filled with a short text without URL or password.
+ * @param detail   receives a short text without URL or password.
  */
 enum http_error av_util_camera_error(int averror, char *detail, size_t detail_size);
 
 /**
- * The pixel format without its range.  Full-range formats of their own (YUVJ…) are deprecated: the
- * range is a property of its own, which is full if what is returned differs.
+ * The pixel format without its range.  The full-range formats (YUVJ…) are deprecated because range
+ * is a separate property: the range is full if the returned format differs from the argument.
  */
 enum AVPixelFormat av_util_plain_format(enum AVPixelFormat format);
 

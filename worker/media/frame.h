@@ -1,6 +1,7 @@
 /*
- * Frames and codec configurations: immutable, counted blocks that every client shares.  Worker;
- * made by the source's thread, read by the loop thread, freed by whichever lets go last.
+ * Frames and codec configurations: immutable, reference-counted blocks that all clients share.
+ * Worker; the source's thread makes them, the loop thread reads them, and the thread that drops the
+ * last reference frees them.
  */
 #ifndef WORKER_FRAME_H
 #define WORKER_FRAME_H
@@ -15,7 +16,7 @@ enum track { TRACK_VIDEO, TRACK_AUDIO, TRACK_COUNT };
 
 /*
  * What a decoder must know before the first frame.  A new object is made only when something
- * changed, so two frames have the same configuration exactly if the pointers are equal.
+ * changes, so two frames have the same configuration exactly if the pointers are equal.
  */
 struct codec_config {
     atomic_uint refs;
@@ -38,35 +39,34 @@ struct frame {
     atomic_uint refs;
     enum track track;
     bool key;     /* random access point: decoding may start here */
-    bool damaged; /* a packet of it was lost, or of a frame it may refer to */
+    bool damaged; /* this frame, or one that it may refer to, lost a packet */
     int64_t dts_us;
     int64_t pts_us;
-    int64_t
-        received_us; /* clock_us() when its last byte came from the camera, or it was transcoded */
-    struct codec_config *config; /* Shared; in force for this frame */
+    int64_t received_us; /* clock_us() when its last byte arrived, or when it was transcoded */
+    struct codec_config *config; /* Shared; the one in force for this frame */
     size_t len;
     uint8_t data[];
 };
 
 /**
- * A configuration with room for its record, other members zero, one reference.
+ * Make a configuration with a copy of the record, all other members zero, and one reference.
  * @return NULL when out of memory.  Caller owns; codec_config_unref().
  */
 struct codec_config *codec_config_new(enum track track, enum AVCodecID codec, const uint8_t *record,
                                       size_t record_len);
 struct codec_config *codec_config_ref(struct codec_config *config);
-/** Let go of *config and clear it.  NULL is fine. */
+/** Drop the reference *config and clear it.  NULL is fine. */
 void codec_config_unref(struct codec_config **config);
 
 /**
- * A frame with len bytes of uninitialised data, one reference.
+ * Make a frame with len bytes of uninitialised data and one reference.
  *
- * @param config  Shared: the frame takes a reference of its own.
+ * @param config  Shared: the frame takes its own reference.
  * @return NULL when out of memory (len comes from the network).  Caller owns; frame_unref().
  */
 struct frame *frame_new(struct codec_config *config, size_t len);
 struct frame *frame_ref(struct frame *frame);
-/** Let go of *frame and clear it.  NULL is fine. */
+/** Drop the reference *frame and clear it.  NULL is fine. */
 void frame_unref(struct frame **frame);
 
 #endif /* WORKER_FRAME_H */

@@ -22,7 +22,7 @@ void frame_queue_destroy(struct frame_queue *q)
     (void)pthread_mutex_destroy(&q->lock);
 }
 
-/* The last slot is kept for tracks, which are never refused: there is one per connection. */
+/* The last slot is kept for the tracks item, which is never refused: each connection has one. */
 static bool has_room(const struct frame_queue *q, const struct frame *frame)
 {
     return q->count < FRAME_QUEUE_ITEMS - 1 && q->bytes + frame->len <= FRAME_QUEUE_BYTES;

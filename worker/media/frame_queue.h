@@ -1,9 +1,9 @@
 /*
- * Frames on their way from the source's thread to the loop thread.  Worker; pushed from one
- * thread, taken on the loop thread.
+ * Frames on their way from the source's thread to the loop thread.  Worker; one thread pushes, the
+ * loop thread takes.
  *
- * Bounds: FRAME_QUEUE_ITEMS and FRAME_QUEUE_BYTES.  At the bound frames are refused until the
- * next key frame fits, so that what comes out is always decodable; refusals are counted.
+ * Bounds: FRAME_QUEUE_ITEMS and FRAME_QUEUE_BYTES.  A full queue refuses and counts frames until
+ * the next key frame fits, so that the frames which come out can always be decoded.
  */
 #ifndef WORKER_FRAME_QUEUE_H
 #define WORKER_FRAME_QUEUE_H
@@ -15,9 +15,9 @@
 #define FRAME_QUEUE_ITEMS 1024
 #define FRAME_QUEUE_BYTES ((size_t)64 << 20)
 
-/* Either a frame, or the news that the tracks are settled. */
+/* A frame, or the message that the tracks are known. */
 struct frame_queue_item {
-    struct frame *frame;         /* NULL: tracks */
+    struct frame *frame;         /* NULL: a tracks item */
     enum AVCodecID camera_audio; /* of a tracks item: what the camera sends, or NONE */
     struct codec_config *audio;  /* of a tracks item: the AAC configuration, or NULL */
 };
@@ -33,13 +33,13 @@ struct frame_queue {
 };
 
 void frame_queue_init(struct frame_queue *q);
-/** Free what is left in the queue.  No thread may use it any more. */
+/** Free the items that are left.  No thread may use the queue any more. */
 void frame_queue_destroy(struct frame_queue *q);
 
-/** Append an item; its frame and configuration are moved, whether they fit or not. */
+/** Append an item.  Its frame and configuration are Moved, whether they fit or not. */
 void frame_queue_push(struct frame_queue *q, struct frame_queue_item item);
 
-/** @return true and *item filled (Caller owns what is in it), or false when empty. */
+/** @return true and *item filled (Caller owns its contents), or false if the queue is empty. */
 bool frame_queue_take(struct frame_queue *q, struct frame_queue_item *item);
 
 /** Frames refused so far. */

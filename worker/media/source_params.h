@@ -1,4 +1,4 @@
-/* What a source is told of the camera that it connects to. */
+/* What a source needs to know about the camera that it connects to.  Worker. */
 #ifndef WORKER_SOURCE_PARAMS_H
 #define WORKER_SOURCE_PARAMS_H
 
@@ -12,8 +12,8 @@
 
 /* What one connection to a camera learns for the next. */
 struct source_memory {
-    bool other_transport; /* media came over the one that was not asked for */
-    bool options_first;   /* RTSP: it wants OPTIONS before anything else */
+    bool other_transport; /* media came over the transport that was not requested */
+    bool options_first;   /* RTSP: the camera wants OPTIONS before any other request */
 };
 
 struct source_params {
@@ -22,7 +22,7 @@ struct source_params {
     /* connect_timeout_ms holds until the first accepted media packet, stall_timeout_ms from each
      * one to the next.  Borrowed until closed() of source_close(); may change. */
     const struct ipc_limits *limits;
-    bool tls_insecure;            /* take any certificate */
+    bool tls_insecure;            /* accept any certificate */
     struct source_memory *memory; /* NULL: none.  Borrowed until closed() of source_close(). */
     struct ipc_access access;     /* which hosts and addresses may be connected to */
 };
