@@ -83,13 +83,21 @@ AV_CFLAGS  := $(call sys_cflags,$(AV_PKGS))
 AV_LIBS    := $(shell $(PKG_CONFIG) --libs $(AV_PKGS))
 MASTER_LIBS := $(UV_LIBS) -lhttp_parser -linih -ljansson -lcrypto -lsystemd
 WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lssl -lcrypto -lseccomp -lm
+# How pictures become JPEG: turbo (libjpeg-turbo) or stb (stb_image_write).
+JPEG ?= $(if $(shell $(PKG_CONFIG) --exists libturbojpeg && echo yes),turbo,stb)
+JPEG_LIBS_turbo = $(shell $(PKG_CONFIG) --libs libturbojpeg)
+ifeq ($(filter $(JPEG),turbo stb),)
+$(error JPEG=$(JPEG) is not one of turbo stb)
+endif
+WORKER_LIBS += $(JPEG_LIBS_$(JPEG))
 TEST_LIBS   := $(MASTER_LIBS) $(WORKER_LIBS) -lcmocka
 GST_PKGS    := gstreamer-1.0 gstreamer-app-1.0 gstreamer-rtsp-server-1.0
 
 # --- sources ------------------------------------------------------------
 COMMON_SRC := $(sort $(wildcard common/*.c))
 MASTER_SRC := $(sort $(wildcard master/*.c))
-WORKER_SRC := $(sort $(wildcard worker/*/*.c))
+JPEG_SRC   := worker/pictures/jpeg_turbo.c worker/pictures/jpeg_stb.c
+WORKER_SRC := $(sort $(filter-out $(JPEG_SRC),$(wildcard worker/*/*.c)) worker/pictures/jpeg_$(JPEG).c)
 UNIT_SRC   := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard test/fuzz/fuzz_*.c))
 WEB_SRC    := $(sort $(filter-out %.config.js,$(wildcard $(addprefix master/web/*.,html css js svg))))
@@ -134,8 +142,8 @@ help:
 # Rebuild when the flags change, not only when the sources do.
 $(O)/.flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
-	 printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+	@printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(JPEG)' | cmp -s - $@ || \
+	 printf '%s\n' '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(JPEG)' > $@
 
 $(O)/%.o: %.c $(O)/.flags
 	@mkdir -p $(@D)
@@ -145,7 +153,7 @@ $(O)/%.o: %.c $(O)/.flags
 $(MASTER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS)
 $(WORKER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
 # stb_image_write shifts bits out of an int, on purpose.
-$(O)/worker/pictures/jpeg.o: CFLAGS += -fno-sanitize=shift
+$(O)/worker/pictures/jpeg_stb.o: CFLAGS += -fno-sanitize=shift
 $(call obj,$(UNIT_SRC) $(FUZZ_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
 
 # The page and its player (from npm, once) become part of the master.
@@ -186,6 +194,18 @@ $(UNIT_BIN): $(O)/test/%: $(O)/test/unit/%.o $(UNIT_FILTER) $(NOMAIN_OBJ) $(COMM
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests -o $@ $^ $(TEST_LIBS)
+
+# The tests of JPEG run with stb_image_write, too, where the program uses another.
+ifneq ($(JPEG),stb)
+STB_TEST_BIN := $(addprefix $(O)/test/,test_jpeg_stb test_picture_scaler_stb)
+UNIT_BIN     += $(STB_TEST_BIN)
+ALL_OBJ      += $(O)/worker/pictures/jpeg_stb.o
+$(O)/worker/pictures/jpeg_stb.o: EXTRA_CFLAGS := $(AV_CFLAGS)
+$(STB_TEST_BIN): $(O)/test/%_stb: $(O)/test/unit/%.o $(filter-out %/jpeg_$(JPEG).o,$(NOMAIN_OBJ)) $(O)/worker/pictures/jpeg_stb.o $(COMMON_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+endif
 
 $(FUZZ_BIN): $(O)/test/%: $(O)/test/fuzz/%.o $(NOMAIN_OBJ) $(COMMON_OBJ) $(if $(filter fuzz,$(BUILD)),,$(O)/test/fuzz/main.o)
 	@mkdir -p $(@D)

@@ -3,6 +3,7 @@
 #include "worker/pictures/picture_scaler.h"
 
 #include "test/unit/encode_video.h"
+#include "test/unit/read_jpeg.h"
 #include "worker/pictures/jpeg.h"
 #include "worker/pictures/picture_decoder.h"
 
@@ -92,41 +93,6 @@ static void check_bars(const uint8_t *rgb, int width, int height, const char *wh
     }
 }
 
-/* JPEG back to RGB: libavcodec's decoder, JFIF's matrix (BT.601, full range) in plain arithmetic.
- */
-static uint8_t *read_jpeg(const struct jpeg *jpeg, int width, int height)
-{
-    const AVCodec *codec = avcodec_find_decoder(AV_CODEC_ID_MJPEG);
-    AVCodecContext *dec = avcodec_alloc_context3(codec);
-    AVPacket *pkt = av_packet_alloc();
-    AVFrame *f = av_frame_alloc();
-    assert_int_equal(avcodec_open2(dec, codec, NULL), 0);
-    assert_int_equal(av_new_packet(pkt, (int)jpeg->len), 0);
-    memcpy(pkt->data, jpeg->data, jpeg->len);
-    assert_int_equal(avcodec_send_packet(dec, pkt), 0);
-    assert_int_equal(avcodec_receive_frame(dec, f), 0);
-    assert_int_equal(f->width, width);
-    assert_int_equal(f->height, height);
-    int shift = f->format == AV_PIX_FMT_YUVJ420P ? 1 : 0;
-    assert_true(shift == 1 || f->format == AV_PIX_FMT_YUVJ444P);
-    uint8_t *rgb = malloc((size_t)width * height * 3);
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            double l = f->data[0][y * f->linesize[0] + x];
-            double u = f->data[1][(y >> shift) * f->linesize[1] + (x >> shift)] - 128.0;
-            double v = f->data[2][(y >> shift) * f->linesize[2] + (x >> shift)] - 128.0;
-            double c[3] = {l + 1.402 * v, l - 0.344136 * u - 0.714136 * v, l + 1.772 * u};
-            for (int i = 0; i < 3; i++)
-                rgb[((size_t)y * width + x) * 3 + i] = (uint8_t)(c[i] < 0     ? 0
-                                                                 : c[i] > 255 ? 255
-                                                                              : c[i] + 0.5);
-        }
-    av_frame_free(&f);
-    av_packet_free(&pkt);
-    avcodec_free_context(&dec);
-    return rgb;
-}
-
 static void check_colours(const struct video_spec *spec, const char *what)
 {
     struct encoded e;
@@ -147,7 +113,7 @@ static void check_colours(const struct video_spec *spec, const char *what)
         assert_int_equal(picture_scaler_rgb(s, p.frame, (uint32_t)w, (uint32_t)h, &rgb), 0);
         check_bars(rgb, w, h, what);
         struct jpeg *jpeg;
-        assert_int_equal(jpeg_encode(rgb, (uint32_t)w, (uint32_t)h, 85, &jpeg), 0);
+        assert_int_equal(jpeg_encode(rgb, (uint32_t)w, (uint32_t)h, 85, 0, &jpeg), 0);
         uint8_t *back = read_jpeg(jpeg, w, h);
         check_bars(back, w, h, what);
         free(back);
@@ -249,42 +215,13 @@ static void test_fit(void **state)
     }
 }
 
-static void test_jpeg(void **state)
-{
-    enum { W = 50, H = 37 };
-    uint8_t rgb[W * H * 3];
-    for (size_t i = 0; i < sizeof(rgb); i++)
-        rgb[i] = (uint8_t)(i * 7919 >> 4); /* noise: as large as a JPEG gets */
-    size_t last = 0;
-    static const uint32_t qualities[] = {1, 50, 85, 91, 100};
-    for (size_t i = 0; i < 5; i++) {
-        struct jpeg *jpeg;
-        assert_int_equal(jpeg_encode(rgb, W, H, qualities[i], &jpeg), 0);
-        assert_true(jpeg->len > last);
-        last = jpeg->len;
-        free(read_jpeg(jpeg, W, H));
-        struct jpeg *second = jpeg_ref(jpeg);
-        jpeg_unref(&jpeg);
-        assert_null(jpeg);
-        assert_int_equal(second->data[0], 0xff);
-        jpeg_unref(&second);
-    }
-    struct jpeg *none = NULL;
-    assert_int_equal(jpeg_encode(rgb, 0, H, 85, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, W, JPEG_SIDE_MAX + 1, 85, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, W, H, 0, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, W, H, 101, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, 1, 1, 85, &none), 0);
-    jpeg_unref(&none);
-    jpeg_unref(&none);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_colours),    cmocka_unit_test(test_unspecified_matrix),
-        cmocka_unit_test(test_odd_widths), cmocka_unit_test(test_fit),
-        cmocka_unit_test(test_jpeg),
+        cmocka_unit_test(test_colours),
+        cmocka_unit_test(test_unspecified_matrix),
+        cmocka_unit_test(test_odd_widths),
+        cmocka_unit_test(test_fit),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("picture_scaler", tests, NULL, NULL);

@@ -1,26 +1,16 @@
-/* See jpeg.h. */
-#include "worker/pictures/jpeg.h"
+/* See jpeg.h.  What both ways of compression share: bounds, memory, EXIF. */
+#include "worker/pictures/exif.h"
+#include "worker/pictures/jpeg_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STBI_WRITE_NO_STDIO
-#include <stb/stb_image_write.h>
-
 #define HEAD_BYTES 4096 /* headers and tables, generously */
+#define BLOCK_SIDE 16   /* with subsampled chroma */
+#define SOI_BYTES 2
 
-/* A struct jpeg under construction.  Never larger than the picture and the headers: noise at
- * quality 100 comes near that, and an encoder that goes beyond is stopped. */
-struct output {
-    struct jpeg *jpeg;
-    size_t capacity;
-    size_t capacity_max;
-    int error;
-};
-
-static int reserve(struct output *o, size_t capacity)
+static int set_capacity(struct jpeg_output *o, size_t capacity)
 {
     struct jpeg *grown = realloc(o->jpeg, sizeof(*grown) + capacity);
     if (grown == NULL)
@@ -30,52 +20,56 @@ static int reserve(struct output *o, size_t capacity)
     return 0;
 }
 
-static void on_bytes(void *ctx, void *data, int size)
+int jpeg_output_reserve(struct jpeg_output *output, size_t len)
 {
-    struct output *o = ctx;
-    if (o->error != 0 || size <= 0)
-        return;
-    size_t len = o->jpeg->len + (size_t)size;
-    if (len > o->capacity_max)
-        o->error = -ENOMEM;
-    else if (len > o->capacity) {
-        size_t twice = o->capacity * 2;
-        o->error = reserve(o, twice < o->capacity_max ? twice : o->capacity_max);
-    }
-    if (o->error != 0)
-        return;
-    memcpy(o->jpeg->data + o->jpeg->len, data, (size_t)size);
-    o->jpeg->len = len;
+    size_t needed = output->jpeg->len + len;
+    if (needed <= output->capacity)
+        return 0;
+    if (needed > output->capacity_max)
+        return -ENOMEM;
+    size_t twice = output->capacity * 2;
+    size_t capacity = twice > needed ? twice : needed;
+    return set_capacity(output, capacity < output->capacity_max ? capacity : output->capacity_max);
+}
+
+/* The compression wrote behind exif_len bytes of room, but SOI comes before them. */
+static void put_exif(struct jpeg *jpeg, const uint8_t *exif, size_t exif_len)
+{
+    memmove(jpeg->data, jpeg->data + exif_len, SOI_BYTES);
+    memcpy(jpeg->data + SOI_BYTES, exif, exif_len);
 }
 
 int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,
-                struct jpeg **jpeg)
+                int64_t taken_us, struct jpeg **jpeg)
 {
     if (width == 0 || height == 0 || width > JPEG_SIDE_MAX || height > JPEG_SIDE_MAX)
         return -EINVAL;
     if (quality < 1 || quality > 100)
         return -EINVAL;
 
+    uint8_t exif[EXIF_BYTES];
+    size_t exif_len = taken_us != 0 ? exif_write(exif, taken_us) : 0;
     size_t pixels = (size_t)width * height;
-    struct output o = {.capacity_max = pixels * 6 + HEAD_BYTES};
-    o.error = reserve(&o, pixels / 4 + HEAD_BYTES); /* 2 bits per pixel: quality 85 needs less */
-    if (o.error != 0)
-        return o.error;
+    size_t padded = (size_t)(width + BLOCK_SIDE) * (height + BLOCK_SIDE);
+    struct jpeg_output o = {.capacity_max = padded * 6 + HEAD_BYTES};
+    int rc =
+        set_capacity(&o, pixels / 4 + HEAD_BYTES); /* 2 bits per pixel: quality 85 needs less */
+    if (rc != 0)
+        return rc;
     atomic_init(&o.jpeg->refs, 1);
-    o.jpeg->len = 0;
-    if (stbi_write_jpg_to_func(on_bytes, &o, (int)width, (int)height, 3, rgb, (int)quality) == 0 &&
-        o.error == 0)
-        o.error = -EINVAL;
-    if (o.error != 0) {
-        free(o.jpeg);
-        return o.error;
+    o.jpeg->width = width;
+    o.jpeg->height = height;
+    o.jpeg->len = exif_len;
+    rc = jpeg_compress(rgb, width, height, quality, &o);
+    if (rc == 0) {
+        put_exif(o.jpeg, exif, exif_len);
+        rc = set_capacity(&o, o.jpeg->len); /* give back what was not needed */
     }
-    if (reserve(&o, o.jpeg->len) != 0) { /* give back what was not needed */
+    if (rc != 0)
         free(o.jpeg);
-        return -ENOMEM;
-    }
-    *jpeg = o.jpeg;
-    return 0;
+    else
+        *jpeg = o.jpeg;
+    return rc;
 }
 
 struct jpeg *jpeg_ref(struct jpeg *jpeg)

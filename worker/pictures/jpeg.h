@@ -1,6 +1,8 @@
 /*
- * RGB to JPEG in memory, by stb_image_write: jpeg.c is the only file that includes it.  Worker, any
- * thread; takes tens of milliseconds, so never the loop thread.
+ * RGB to JPEG in memory.  Worker, any thread; takes milliseconds, so never the loop thread.
+ *
+ * The compression is one of two, chosen when building: jpeg_turbo.c (libjpeg-turbo) where that is
+ * installed, jpeg_stb.c (stb_image_write, 6 times as slow) elsewhere and by `make JPEG=stb`.
  */
 #ifndef WORKER_JPEG_H
 #define WORKER_JPEG_H
@@ -15,6 +17,8 @@
 /* Immutable once made; shared by everybody who gets it. */
 struct jpeg {
     atomic_uint refs;
+    uint32_t width; /* pixels */
+    uint32_t height;
     size_t len;
     uint8_t data[];
 };
@@ -25,11 +29,12 @@ struct jpeg {
  * @param rgb            width * height * 3 bytes, rows without padding.  Borrowed.
  * @param width,height   1..JPEG_SIDE_MAX.
  * @param quality        1..100; over 90 without chroma subsampling, 4:2:0 below.
+ * @param taken_us       when it was taken, UNIX time, for EXIF (exif.h); 0: unknown, no EXIF.
  * @param jpeg           set on success, one reference.  Caller owns; jpeg_unref().
  * @return 0; -EINVAL a parameter out of range; -ENOMEM.
  */
 int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,
-                struct jpeg **jpeg);
+                int64_t taken_us, struct jpeg **jpeg);
 
 struct jpeg *jpeg_ref(struct jpeg *jpeg);
 /** Let go of *jpeg and clear it.  NULL is fine. */

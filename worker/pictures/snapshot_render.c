@@ -28,7 +28,7 @@ static int render(struct render_job *job, struct rendered *r)
     const uint8_t *rgb;
     picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
     int rc = picture_scaler_rgb(job->scaler, job->frame, width, height, &rgb);
-    return rc != 0 ? rc : jpeg_encode(rgb, width, height, r->form.quality, &r->jpeg);
+    return rc != 0 ? rc : jpeg_encode(rgb, width, height, r->form.quality, 0, &r->jpeg);
 }
 
 void render_job_run(struct render_job *job)
