@@ -247,6 +247,7 @@ static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struc
     struct media_packet packet = {
         .track = track,
         .form = track == TRACK_VIDEO ? MEDIA_LENGTHS : MEDIA_RAW,
+        .key = unit->key,
         .last = true,
         .data = unit->data,
         .len = unit->len,

@@ -72,6 +72,19 @@ static uint32_t static_clock_rate(enum track kind, int payload_type)
     return kind == TRACK_VIDEO ? VIDEO_CLOCK_RATE : 8000;
 }
 
+/* Formats of the section that are something else than the one chosen: by their names, or by a
+ * number that has a meaning of its own (RFC 3551 table 4 and 5). */
+static void note_other_types(struct parser *p, const struct format *chosen)
+{
+    for (size_t i = 0; i < p->format_count; i++) {
+        const struct format *f = &p->formats[i];
+        bool named = f->codec[0] != '\0';
+        bool fixed = f->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE;
+        if (f != chosen && (named ? strcasecmp(f->codec, chosen->codec) != 0 : fixed))
+            p->track->types.refused[f->payload_type / 8] |= (uint8_t)(1u << (f->payload_type % 8));
+    }
+}
+
 /* The section is over: settle on one of its formats. */
 static void finish_track(struct parser *p)
 {
@@ -85,6 +98,8 @@ static void finish_track(struct parser *p)
         }
     }
     p->track->payload_type = f->payload_type;
+    p->track->types.chosen = (uint8_t)f->payload_type;
+    note_other_types(p, f);
     (void)snprintf(p->track->codec, sizeof(p->track->codec), "%s", f->codec);
     p->track->channels = f->channels;
     p->track->clock_rate =

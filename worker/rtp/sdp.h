@@ -7,6 +7,7 @@
 #define WORKER_SDP_H
 
 #include "worker/media/frame.h"
+#include "worker/rtp/rtp_types.h"
 
 #include <stddef.h>
 
@@ -17,8 +18,9 @@
 
 struct sdp_track {
     enum track kind;
-    bool sendonly;       /* a=sendonly: with ONVIF the back channel */
-    int payload_type;    /* 0..127, of RTP packets */
+    bool sendonly;          /* a=sendonly: with ONVIF the back channel */
+    int payload_type;       /* 0..127, of RTP packets */
+    struct rtp_types types; /* of the section; chosen: as payload_type */
     char codec[32];      /* encoding name of the rtpmap; "" for a static payload type without one */
     uint32_t clock_rate; /* Hz, never 0 */
     int channels;        /* audio, 0: not said */

@@ -102,9 +102,10 @@ static void log_stats(const struct source_rtsp *s)
         if (s->tracks[i].receiver == NULL)
             continue;
         const struct rtp_stats *stats = rtp_receiver_stats(s->tracks[i].receiver);
-        log_debug(NULL, "rtp: %s: %llu packets, %llu lost, %llu reordered, %llu late", names[i],
-                  (unsigned long long)stats->received, (unsigned long long)stats->lost,
-                  (unsigned long long)stats->reordered, (unsigned long long)stats->late);
+        log_debug(NULL, "rtp: %s: %llu packets, %llu lost, %llu reordered, %llu late, %llu foreign",
+                  names[i], (unsigned long long)stats->received, (unsigned long long)stats->lost,
+                  (unsigned long long)stats->reordered, (unsigned long long)stats->late,
+                  (unsigned long long)stats->foreign);
     }
 }
 
@@ -296,7 +297,7 @@ static int open_track(struct source_rtsp *s, const struct sdp_track *sdp)
     struct track_state *k = &s->tracks[sdp->kind];
     int rc = rtp_depacketizer_open(sdp, on_media, k, &k->depacketizer);
     if (rc == 0)
-        k->receiver = rtp_receiver_new(s->udp, sdp->clock_rate, on_rtp, k);
+        k->receiver = rtp_receiver_new(s->udp, sdp->clock_rate, &sdp->types, on_rtp, k);
     return rc;
 }
 
