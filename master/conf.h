@@ -130,10 +130,18 @@ struct conf {
     struct conf_camera *cameras; /* in the order of the file */
     size_t camera_count;
     struct text_index names; /* struct conf_camera by name */
+    struct {
+        const char *path; /* NULL: there is none.  Borrowed from argv. */
+        uint32_t mode;    /* its permission bits */
+        bool secrets;     /* passwords, a token or a key are in it */
+    } file;
 };
 
 /** @return the named camera, or NULL.  Borrowed from conf. */
 const struct conf_camera *conf_find_camera(const struct conf *conf, const char *name);
+
+/** Does it hold a camera's password, a token or a key? */
+bool conf_has_secrets(const struct conf *conf);
 
 /** Free the cameras and wipe the secrets. */
 void conf_free(struct conf *conf);

@@ -1,10 +1,22 @@
 /* cam-httpflv: reads its configuration and runs the server. */
 #include "common/log.h"
+#include "master/conf_advice.h"
 #include "master/conf_load.h"
 #include "master/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+static void print_advice(const struct conf *conf)
+{
+    char buf[CONF_ADVICE_MAX] = "";
+    struct conf_text text = {.buf = buf, .size = sizeof(buf)};
+    if (conf_advise_file(conf, &text))
+        (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
+    conf_text_cut(&text, 0);
+    if (conf_advise_access(conf, conf->server.bind, &text))
+        (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
+}
 
 int main(int argc, char **argv)
 {
@@ -15,6 +27,8 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "cam-httpflv: %s\n", text);
         return EXIT_FAILURE;
     }
+    if (rc == CONF_CHECKED)
+        print_advice(&conf);
     if (rc != CONF_RUN) {
         (void)puts(text);
         conf_free(&conf);

@@ -5,6 +5,7 @@
 #include "master/conf_load.h"
 #include "master/conf_option.h"
 #include "master/conn.h"
+#include "master/greeting.h"
 #include "master/identity.h"
 #include "master/listener.h"
 #include "master/server_shared.h"
@@ -115,6 +116,7 @@ static void reload(struct run *r)
     *r->conf = fresh; /* in place: everybody reads it through this pointer */
     explicit_bzero(&fresh, sizeof(fresh));
     log_open(r->conf->server.log_level, r->conf->server.log_format);
+    greeting_log_advice(r->conf);
     camera_table_reload(r->server.cameras);
     log_info(NULL, "reload: the configuration was read again; named cameras: %zu",
              r->conf->camera_count);
@@ -176,6 +178,16 @@ static int check_sandbox(const struct conf *conf)
     return -ENOSYS;
 }
 
+static void greet(const struct run *r)
+{
+    struct sockaddr_storage streams;
+    struct sockaddr_storage snapshots;
+    listener_get_address(r->server.listeners[ROUTE_PORT_STREAM], &streams);
+    listener_get_address(r->server.listeners[ROUTE_PORT_SNAPSHOT], &snapshots);
+    greeting_log_address(r->conf, (const struct sockaddr *)&streams,
+                         (const struct sockaddr *)&snapshots);
+}
+
 /* The ports first: they may need root.  @return EXIT_SUCCESS or EXIT_FAILURE, with all closed. */
 static int start(struct run *r)
 {
@@ -190,6 +202,7 @@ static int start(struct run *r)
         listen_on(r, ROUTE_PORT_SNAPSHOT, r->conf->server.snapshot_port) != 0 ||
         change_identity(r) != 0)
         goto fail;
+    greet(r);
     rc = camera_table_open(&r->loop, r->conf, &server->cameras);
     if (rc != 0) {
         log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
@@ -211,6 +224,8 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     r.argc = argc;
     r.argv = argv;
     r.server.started_s = (int64_t)time(NULL);
+    greeting_log_program(conf);
+    greeting_log_advice(conf);
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     if (uv_loop_init(&r.loop) != 0) {
