@@ -1,6 +1,7 @@
 #include "worker/camera/stream.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
 #include "common/url.h"
 #include "common/url_redact.h"
@@ -45,7 +46,7 @@ struct stream {
     struct outputs *outputs;
     uv_timer_t retry;
     uv_timer_t tick;
-    bool closing;
+    struct closing closing; /* retry, tick, outputs, source */
 
     unsigned attempts;     /* that failed since the last frame */
     uint32_t connections;  /* attempts that succeeded */
@@ -65,8 +66,6 @@ struct stream {
     uint32_t key_frame_interval_ms;
     struct codec_config *video; /* newest; one reference */
     enum AVCodecID audio_codec; /* of the camera; NONE: no sound, or not known yet */
-    void (*closed)(void *ctx);
-    void *closed_ctx;
 };
 
 static void connect_now(struct stream *s);
@@ -137,7 +136,7 @@ static void connect_soon(struct stream *s)
 /* The source is gone: again, or rest. */
 static void after_attempt(struct stream *s)
 {
-    if (s->closing || is_refused(s)) {
+    if (s->closing.asked || is_refused(s)) {
         set_state(s, IPC_CAMERA_IDLE, is_refused(s) ? REFUSED_MS : 0);
     } else if (outputs_waiting(s->outputs) > 0) {
         connect_soon(s); /* they came after the attempt had failed */
@@ -148,7 +147,16 @@ static void after_attempt(struct stream *s)
     }
 }
 
-static void free_when_done(struct stream *s);
+/* A part has ended. */
+static void release(struct stream *s)
+{
+    if (!closing_release(&s->closing))
+        return;
+    ingest_free(&s->ingest);
+    codec_config_unref(&s->video);
+    explicit_bzero(&s->url, sizeof(s->url));
+    closing_finish(&s->closing, s);
+}
 
 static void on_source_closed(void *ctx)
 {
@@ -157,7 +165,7 @@ static void on_source_closed(void *ctx)
     s->source_closing = false;
     s->attempt_ended_ms = clock_ms();
     after_attempt(s);
-    free_when_done(s);
+    release(s);
 }
 
 static void leave_camera(struct stream *s)
@@ -254,6 +262,7 @@ static void connect_now(struct stream *s)
         .on_end = on_source_end,
         .ctx = s,
     };
+    closing_hold(&s->closing);
     s->source = source_open(s->loop, &s->params, s->ingest, &events);
 }
 
@@ -333,6 +342,8 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->outputs = outputs_new(loop, &s->limits, s->shown);
     (void)uv_timer_init(loop, &s->retry);
     (void)uv_timer_init(loop, &s->tick);
+    for (int i = 0; i < 3; i++)
+        closing_hold(&s->closing); /* outputs and timers */
     s->retry.data = s->tick.data = s;
     (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
     log_info(NULL, "camera %s", s->shown);
@@ -363,36 +374,19 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
         connect_soon(stream);
 }
 
-static void free_when_done(struct stream *s)
-{
-    if (!s->closing || s->source != NULL || s->outputs != NULL || s->retry.data != NULL ||
-        s->tick.data != NULL)
-        return;
-    ingest_free(&s->ingest);
-    codec_config_unref(&s->video);
-    s->closed(s->closed_ctx);
-    free(s);
-}
-
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct stream *s = handle->data;
-    handle->data = NULL;
-    free_when_done(s);
+    release(handle->data);
 }
 
 static void on_outputs_closed(void *ctx)
 {
-    struct stream *s = ctx;
-    s->outputs = NULL;
-    free_when_done(s);
+    release(ctx);
 }
 
 void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx)
 {
-    stream->closing = true;
-    stream->closed = closed;
-    stream->closed_ctx = ctx;
+    (void)closing_ask(&stream->closing, closed, ctx); /* the timers are held */
     leave_camera(stream);
     outputs_fail_waiting(stream->outputs, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     uv_close((uv_handle_t *)&stream->retry, on_timer_closed);

@@ -241,7 +241,7 @@ void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message 
     rtsp_slice_copy(text, sizeof(text), value);
     if (value.len >= sizeof(text) || rtsp_url_parse(&url, text) != 0) {
         rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNREACHABLE,
-                          "the camera redirects to what is no RTSP URL");
+                          "the camera redirects to something that is not an RTSP URL");
         return;
     }
     (void)snprintf(s->detail, sizeof(s->detail), "%s", url.request);
