@@ -248,36 +248,19 @@ void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message 
     rtsp_session_end(s, RTSP_VERDICT_REDIRECT);
 }
 
-/* Keep-alives fail quietly: media says whether the camera lives. */
-static void on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message *m)
-{
-    struct rtsp_slice value;
-    if (m->status != 401)
-        rtsp_auth_accepted(&s->auth);
-    if (m->status == 401) {
-        if (rtsp_auth_refused(&s->auth, m)) /* a fresh nonce: some have one for each request */
-            rtsp_session_keep_alive(s);
-    } else if (s->keepalive == METHOD_OPTIONS && rtsp_message_header(m, "Public", NULL, &value) &&
-               rtsp_slice_find(value, "GET_PARAMETER") != NULL) {
-        s->keepalive = METHOD_GET_PARAMETER;
-    } else if (s->keepalive == METHOD_GET_PARAMETER && m->status >= 400) {
-        s->keepalive = METHOD_NONE; /* OPTIONS it is, and stays */
-    }
-}
-
 void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_slice value;
     uint64_t cseq = s->pending_cseq; /* some leave it out */
     if (s->pending == METHOD_NONE)
-        cseq = s->keepalive_cseq;
+        cseq = s->keepalive.cseq;
     if (rtsp_message_header(m, "CSeq", NULL, &value))
         (void)rtsp_slice_number(value, UINT32_MAX, &cseq);
     if (m->status < 200)
         return; /* 100 Continue */
     if (s->pending == METHOD_NONE || cseq != s->pending_cseq) {
-        if (s->keepalive_cseq != 0 && cseq == s->keepalive_cseq)
-            on_keepalive_reply(s, m);
+        if (s->keepalive.sent != METHOD_NONE && cseq == s->keepalive.cseq)
+            rtsp_session_on_keepalive_reply(s, m);
         return;
     }
     enum method method = s->pending;
@@ -285,6 +268,7 @@ void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message 
     if (m->status != 401)
         rtsp_auth_accepted(&s->auth);
     read_session(s, m);
+    rtsp_session_read_public(s, m);
     if (m->status == 401) {
         if (rtsp_auth_refused(&s->auth, m))
             rtsp_session_ask(s);

@@ -330,6 +330,8 @@ static void on_connected(void *ctx)
         .password = s->url.parts.password,
         .udp = s->udp,
         .options_first = s->options_first,
+        .without_get_parameter =
+            s->params.memory != NULL && s->params.memory->without_get_parameter,
     };
     if (getrandom(&params.seed, sizeof(params.seed), GRND_NONBLOCK) != sizeof(params.seed))
         params.seed = (uint64_t)clock_us(); /* it need not be secret */
@@ -373,6 +375,8 @@ static void on_transport_end(void *ctx, const char *detail)
 {
     struct source_rtsp *s = ctx;
     if (s->conn.session != NULL) {
+        if (rtsp_session_awaits_get_parameter(s->conn.session) && s->params.memory != NULL)
+            s->params.memory->without_get_parameter = true;
         rtsp_session_eof(s->conn.session, detail);
         pump(s);
     } else {
