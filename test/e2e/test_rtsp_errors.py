@@ -46,9 +46,16 @@ def test_nothing_listens():
     assert result.error == "camera_unreachable" and "refused" in result.end[1]
 
 
-@pytest.mark.parametrize("url", ["rtsp://no-such-host.invalid/", "rtsp://\u00ff\u00fe/", "http://x/", "rtsp://x:y/"])
-def test_bad_hosts(url):
-    assert probe(url, "--connect-ms", "5000", seconds=15).error in ("camera_unreachable", "camera_timeout")
+def test_no_such_host():
+    result = probe("rtsp://no-such-host.invalid/", "--connect-ms", "5000", seconds=15)
+    assert result.error in ("camera_unreachable", "camera_timeout")
+
+
+@pytest.mark.parametrize("url", ["rtsp://\u00ff\u00fe/", "http:x/", "rtsp://x:y/"])
+def test_not_a_camera_url(url):
+    """Such a URL never becomes a source: there is one grammar."""
+    with pytest.raises(AssertionError, match="rtsp-probe: "):
+        probe(url, seconds=5)
 
 
 def test_never_answers():
