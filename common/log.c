@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/escape.h"
+#include "common/log_journal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -118,6 +119,7 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
     struct line l = {.len = 0};
     const char *camera = ctx != NULL && ctx->camera != NULL ? ctx->camera : camera_name;
     const char *client = ctx != NULL ? ctx->client : NULL;
+    put_raw(&l, log_journal_prefix(level));
     if (line_format == LOG_FORMAT_JSON) {
         put_raw(&l, "{\"time\":\"");
         put_time(&l);
@@ -129,8 +131,10 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
         put_field(&l, "message", text);
         put_end(&l, '}');
     } else {
-        put_time(&l);
-        put_raw(&l, " ");
+        if (!log_journal_reads()) {
+            put_time(&l);
+            put_raw(&l, " ");
+        }
         put_raw(&l, log_level_name(level));
         put_raw(&l, " ");
         put_raw(&l, process_name);

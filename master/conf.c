@@ -16,23 +16,14 @@ void conf_free(struct conf *conf)
     explicit_bzero(&conf->access, sizeof(conf->access));
 }
 
-static bool url_has_secrets(const struct camera_url *url)
-{
-    char whole[IPC_URL_MAX];
-    char shown[IPC_URL_MAX];
-    (void)url_format(url, whole);
-    (void)url_redact(url, shown);
-    bool differ = strcmp(whole, shown) != 0;
-    explicit_bzero(whole, sizeof(whole));
-    return differ;
-}
-
 bool conf_has_secrets(const struct conf *conf)
 {
     if (conf->access.token[0] != '\0' || conf->access.signing_key[0] != '\0')
         return true;
     for (size_t i = 0; i < conf->camera_count; i++) {
-        if (url_has_secrets(&conf->cameras[i].url))
+        char shown[IPC_URL_MAX];
+        (void)url_redact(&conf->cameras[i].url, shown);
+        if (strcmp(shown, conf->cameras[i].key) != 0)
             return true;
     }
     return false;

@@ -1,11 +1,13 @@
 /* cam-httpflv: reads its configuration and runs the server. */
 #include "common/log.h"
+#include "common/log_journal.h"
 #include "master/conf_advice.h"
 #include "master/conf_load.h"
 #include "master/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void print_advice(const struct conf *conf)
 {
@@ -22,9 +24,10 @@ int main(int argc, char **argv)
 {
     static struct conf conf;
     static char text[CONF_TEXT_MAX];
+    log_journal_detect(STDERR_FILENO, getenv("JOURNAL_STREAM"));
     int rc = conf_load(&conf, argc, argv, text, sizeof(text));
     if (rc < 0) {
-        (void)fprintf(stderr, "cam-httpflv: %s\n", text);
+        (void)fprintf(stderr, "%scam-httpflv: %s\n", log_journal_prefix(LOG_LEVEL_ERROR), text);
         return EXIT_FAILURE;
     }
     if (rc == CONF_CHECKED)
