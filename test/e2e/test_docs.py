@@ -22,6 +22,7 @@ def test_documents_are_complete():
     ("docs/configuration.md", "| `max_cameras` |", "| `max_kameras` |", "option server.max_cameras is missing"),
     ("docs/configuration.md", "| `max_cameras` | `256` |", "| `max_cameras` | `255` |", "default is '256'"),
     ("docs/configuration.md", "| `always_on` |", "| always_on |", "option camera NAME.always_on is missing"),
+    ("docs/configuration.md", "names them: `bind`, ", "names them: ", "option that needs a restart, bind is missing"),
     ("docs/configuration.md", "| `--check-config` |", "| `--check` |", "flag --check-config is missing"),
     ("docs/cam-httpflv.ini", "idle_timeout_ms = 30000", "; gone", "option camera.idle_timeout_ms is missing"),
     ("docs/cam-httpflv.ini", "idle_timeout_ms = 30000", "idle_timeout_ms = 1", "default is '30000'"),
