@@ -158,7 +158,7 @@ static void answer_text(struct conn *c, const char *type)
     size_t body_len = strlen(c->text);
     size_t others = c->server->text_bytes;
     if (others > 0 && others + body_len > SERVER_MAX_TEXT_BYTES) {
-        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "too many answers are being taken");
+        answer_error(c, HTTP_ERROR_OVERLOADED, "", NULL, "too many clients are still reading their answers");
         return;
     }
     c->text_bytes = body_len;
