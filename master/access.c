@@ -89,8 +89,9 @@ bool access_allows_change(const struct conf *conf, const struct http_request *re
                           const char **message)
 {
     bool secret = conf->access.token[0] != '\0' || conf->access.signing_key[0] != '\0';
-    *message = "Origin: without an [access] token web pages may not do this; programs, which send no "
-               "Origin, may";
+    *message =
+        "Origin: without an [access] token web pages may not do this; programs, which send no "
+        "Origin, may";
     return secret || !request->has_origin;
 }
 

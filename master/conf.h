@@ -58,7 +58,9 @@
     X(server, max_viewers_per_camera, UINT32,  "0",        0, 1000000, RELOAD,                     \
       "viewers of one camera at once; 0: no limit")                                                \
     X(server, max_requests_per_minute, UINT32, "0",        0, 1000000, RELOAD,                     \
-      "requests of one client address; more get 503 overloaded; 0: no limit")
+      "requests of one client address; more get 503 overloaded; 0: no limit")                      \
+    X(server, client_share,        UINT32,     "50",       1, 100, RELOAD,                         \
+      "percent of what the others leave that one client address may hold; 100: no share")
 
 #define CONF_CAMERA_OPTIONS(X)                                                                     \
     X(camera, connect_timeout_ms,  UINT32,     "10000",    100, 600000, RELOAD,                    \

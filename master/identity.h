@@ -1,5 +1,6 @@
 /*
- * The user that the server runs as.  Master, once, when the ports are open and before anything is forked.
+ * The user that the server runs as.  Master, once, when the ports are open and before anything is
+ * forked.
  */
 #ifndef MASTER_IDENTITY_H
 #define MASTER_IDENTITY_H

@@ -4,7 +4,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/address.h"
-#include "master/conn.h"
+#include "master/request.h"
 #include "master/server_shared.h"
 
 #include <arpa/inet.h>
@@ -36,7 +36,7 @@ static void on_connection(uv_stream_t *stream, int status)
                       suppressed);
         return;
     }
-    conn_accept(l->server, l->kind, stream);
+    conn_accept(l->server, l->kind, stream, request_answer);
 }
 
 void listener_get_address(const struct listener *listener, struct sockaddr_storage *out)

@@ -249,7 +249,8 @@ static int read_query(const struct http_request *request, struct query *q, struc
     enum query_param bad = QUERY_CAM_URL;
     int rc = query_parse(q, request->query, &bad);
     if (rc == -EEXIST)
-        return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: given more than once", query_param_name(bad));
+        return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: given more than once",
+                    query_param_name(bad));
     if (rc != 0)
         return fail(out, HTTP_ERROR_BAD_CAMERA_URL, "cam_url: up to %d bytes are accepted",
                     IPC_URL_MAX - 1);

@@ -35,14 +35,17 @@ struct run {
 };
 
 /* Every viewer is a descriptor in a worker, and passes through the master. */
-static void raise_descriptor_limit(void)
+static void raise_descriptor_limit(struct server *server)
 {
     struct rlimit limit;
+    server->max_conns = SERVER_MAX_CONNS;
     if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
         return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
         log_warn(NULL, "cannot raise the limit of descriptors");
+    else if (limit.rlim_cur / 2 < server->max_conns)
+        server->max_conns = (size_t)limit.rlim_cur / 2;
 }
 
 /* --- stopping ------------------------------------------------------------- */
@@ -227,7 +230,8 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     greeting_log_program(conf);
     greeting_log_advice(conf);
     (void)signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
+    raise_descriptor_limit(&r.server);
+    TAILQ_INIT(&r.server.open_conns);
     if (uv_loop_init(&r.loop) != 0) {
         log_error(NULL, "cannot make an event loop");
         return EXIT_FAILURE;
@@ -242,6 +246,9 @@ int server_run(struct conf *conf, int argc, char *const *argv)
 
     int status = start(&r);
     (void)uv_run(&r.loop, UV_RUN_DEFAULT);
+    text_cache_clear(&r.server.metrics);
+    text_cache_clear(&r.server.streams);
+    client_share_clear(&r.server.conn_share);
     (void)uv_loop_close(&r.loop);
     return status;
 }
