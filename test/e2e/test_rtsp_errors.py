@@ -58,6 +58,19 @@ def test_not_a_camera_url(url):
         probe(url, seconds=5)
 
 
+@pytest.mark.parametrize("profile, path", [("RTP/SAVP", "/cam"), ("RTP/SAVPF", "/cam"), ("RTP/AVP", "/cam?enableSrtp")])
+def test_encrypted_media(profile, path):
+    """SRTP is not taken for plain RTP, and not for silence."""
+    class Encrypted(Script):
+        def video_sdp(self):
+            return [f"m=video 0 {profile} 96", *super().video_sdp()[1:]]
+    began = time.monotonic()
+    result, camera = read(Encrypted(), path=path)
+    assert result.error == "unsupported_codec" and "SRTP" in result.end[1]
+    assert time.monotonic() - began < 5
+    assert not camera.asked("SETUP")
+
+
 def test_never_answers():
     class Mute(Script):
         def answer(self, session, request):

@@ -340,6 +340,43 @@ static void test_keepalives_that_are_never_accepted(void **state)
     assert_verdict(c, RTSP_VERDICT_NONE);
 }
 
+#define SAVP_VIDEO "m=video 0 RTP/SAVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n"
+
+static void test_srtp(void **state)
+{
+    struct camera *c = *state;
+    static const char *const profiles[] = {"RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVPF"};
+    for (size_t i = 0; i < 3; i++) {
+        char sdp[256];
+        start(c);
+        (void)snprintf(sdp, sizeof(sdp), "v=0\r\nm=video 0 %s 96\r\na=rtpmap:96 H264/90000\r\n",
+                       profiles[i]);
+        expect(c, "DESCRIBE ");
+        answer(c, "200 OK", "", sdp);
+        expect_nothing(c); /* at once */
+        assert_failed(c, HTTP_ERROR_UNSUPPORTED_CODEC);
+    }
+    c->params.url = URL "?enableSrtp";
+    start(c);
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "", SDP);
+    assert_failed(c, HTTP_ERROR_UNSUPPORTED_CODEC);
+}
+
+static void test_srtp_beside_plain(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "",
+           "v=0\r\n" SAVP_VIDEO
+           "m=video 0 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=control:plain\r\n"
+           "m=audio 0 RTP/SAVP 8\r\na=control:trackID=3\r\n");
+    expect(c, "SETUP rtsp://10.0.0.9/stream/plain");
+    answer(c, "200 OK", "Session: 42\r\n", "");
+    expect(c, "PLAY "); /* the sound is left out */
+    assert_false(c->audio);
+}
+
 static void test_wrong_password(void **state)
 {
     struct camera *c = *state;
@@ -614,6 +651,8 @@ int main(void)
         T(test_keepalive_listed_in_the_dialogue),
         T(test_keepalive_with_a_new_nonce),
         T(test_keepalives_that_are_never_accepted),
+        T(test_srtp),
+        T(test_srtp_beside_plain),
         T(test_wrong_password),
         T(test_statuses),
         T(test_options_only_when_asked_for),

@@ -122,8 +122,10 @@ static void parse_media(struct parser *p, const char *value)
         return;
     char profile[32];
     int list = 0;
-    if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0 ||
-        strncasecmp(profile, "RTP/", 4) != 0)
+    if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0)
+        return;
+    bool encrypted = strcasestr(profile, "RTP/SAVP") != NULL; /* and UDP/TLS/RTP/SAVPF */
+    if (!encrypted && strncasecmp(profile, "RTP/", 4) != 0)
         return;
     const char *formats = value + list;
     char *end;
@@ -137,6 +139,7 @@ static void parse_media(struct parser *p, const char *value)
     p->track = &p->sdp->tracks[p->sdp->track_count++];
     memset(p->track, 0, sizeof(*p->track));
     p->track->kind = kind;
+    p->track->encrypted = encrypted;
 }
 
 static void parse_rtpmap(struct parser *p, const char *value)
@@ -255,6 +258,14 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len)
     free(copy);
 }
 
+/* Of two tracks of one kind. */
+static bool is_better(const struct sdp_track *t, const struct sdp_track *than)
+{
+    if (t->encrypted != than->encrypted)
+        return than->encrypted;
+    return t->kind == TRACK_VIDEO && is_wanted_video(t->codec) && !is_wanted_video(than->codec);
+}
+
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
 {
     const struct sdp_track *best = NULL;
@@ -266,8 +277,7 @@ const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
         const struct sdp_track *t = &sdp->tracks[i];
         if (t->kind != kind || (t->sendonly && !all_sendonly))
             continue;
-        if (best == NULL ||
-            (kind == TRACK_VIDEO && is_wanted_video(t->codec) && !is_wanted_video(best->codec)))
+        if (best == NULL || is_better(t, best))
             best = t;
     }
     return best;

@@ -34,6 +34,22 @@ static void next_setup(struct rtsp_session *s)
     enter_play(s);
 }
 
+/* UniFi Protect encrypts where the URL says so, whatever its description says. */
+static bool asks_for_srtp(const char *url)
+{
+    const char *query = strchr(url, '?');
+    return query != NULL && strcasestr(query, "enableSrtp") != NULL;
+}
+
+/* A track that can be set up, or NULL. */
+static const struct sdp_track *choose_track(const struct rtsp_session *s, enum track kind)
+{
+    const struct sdp_track *sdp = sdp_choose(s->sdp, kind);
+    if (s->udp && s->udp_ports[kind] == 0)
+        return NULL;
+    return sdp != NULL && kind == TRACK_AUDIO && sdp->encrypted ? NULL : sdp;
+}
+
 static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
 {
     static const char *const base_headers[] = {"Content-Base", "Content-Location"};
@@ -54,7 +70,7 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     for (int t = 0; t < TRACK_COUNT; t++) {
         struct rtsp_track *track = &s->tracks[t];
         memset(track, 0, sizeof(*track));
-        track->sdp = s->udp && s->udp_ports[t] == 0 ? NULL : sdp_choose(s->sdp, (enum track)t);
+        track->sdp = choose_track(s, (enum track)t);
         track->channels[0] = (uint8_t)(2 * t);
         track->channels[1] = (uint8_t)(2 * t + 1);
         if (track->sdp != NULL && rtsp_url_join(s->base, track->sdp->control, track->url) != 0)
@@ -62,6 +78,13 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     }
     if (s->tracks[TRACK_VIDEO].sdp == NULL) {
         rtsp_session_fail(s, HTTP_ERROR_CAMERA_NO_VIDEO, "the camera offers no video track");
+        return;
+    }
+    if (asks_for_srtp(s->url) || s->tracks[TRACK_VIDEO].sdp->encrypted) {
+        rtsp_session_fail(
+            s, HTTP_ERROR_UNSUPPORTED_CODEC,
+            "the media are encrypted (SRTP), which is not supported; cameras of UniFi "
+            "send them plain if the URL has no ?enableSrtp");
         return;
     }
     for (int t = 0; t < TRACK_COUNT; t++)
