@@ -123,6 +123,11 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
     return s;
 }
 
+bool source_thread_awaits_picture(const struct source_thread *thread)
+{
+    return atomic_load_explicit(&thread->control.awaits_picture, memory_order_relaxed);
+}
+
 void source_thread_limits_changed(struct source_thread *thread)
 {
     source_flv_set_limits(&thread->control, thread->limits);

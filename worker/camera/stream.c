@@ -53,6 +53,8 @@ struct stream {
     enum http_error error; /* of the last attempt that failed; NONE while all is well */
     char detail[SOURCE_DETAIL_MAX];
     int64_t connecting_since_ms;
+    uint64_t pictures_in;   /* of this connection, when the tick looked */
+    uint32_t pictures_rate; /* that came in the last second */
     int64_t attempt_ended_ms;
     int64_t lost_ms;          /* since when playing viewers have had no picture; 0: they have */
     int64_t refused_until_ms; /* the camera rejected the password */
@@ -256,6 +258,7 @@ static void connect_now(struct stream *s)
     assert(s->source == NULL);
     (void)uv_timer_stop(&s->retry); /* a viewer came before the attempt was due */
     s->connecting_since_ms = clock_ms();
+    s->pictures_in = 0;
     set_state(s, IPC_CAMERA_CONNECTING, 0);
     const struct source_events events = {
         .output = {on_source_tracks, on_source_frame, s},
@@ -268,11 +271,40 @@ static void connect_now(struct stream *s)
 
 /* --- once a second -------------------------------------------------------- */
 
+static bool is_connecting(const struct stream *s)
+{
+    return s->state == IPC_CAMERA_CONNECTING && s->source != NULL && !s->source_closing;
+}
+
+/* Connected, but where a key frame or a picture is still to come: the camera is left connected, so
+ * that whoever asks again finds it warm, and is asked for a key frame. */
+static bool waits_for_picture(struct stream *s)
+{
+    if (!is_connecting(s))
+        return false;
+    uint64_t pictures_in = ingest_pictures_in(s->ingest);
+    s->pictures_rate = (uint32_t)(pictures_in - s->pictures_in);
+    s->pictures_in = pictures_in;
+    if (s->pictures_rate > 0)
+        source_ask_key_frame(s->source);
+    return s->pictures_rate > 0 || source_awaits_picture(s->source);
+}
+
+/* What is missing while waits_for_picture(). */
+static const char *missing(const struct stream *s, char *text, size_t size)
+{
+    if (s->pictures_rate > 0)
+        (void)snprintf(text, size, "no key frame yet, %u pictures/s arrive", s->pictures_rate);
+    else
+        (void)snprintf(text, size, "no picture yet, sound arrives");
+    return text;
+}
+
 /* The source's own deadlines should have fired: its thread hangs where no interrupt reaches it,
  * in a name look-up for instance. */
 static bool connecting_for_too_long(const struct stream *s)
 {
-    return s->state == IPC_CAMERA_CONNECTING && !s->source_closing &&
+    return is_connecting(s) &&
            clock_ms() - s->connecting_since_ms > s->limits.connect_timeout_ms + GRACE_MS;
 }
 
@@ -294,12 +326,15 @@ static void check_idle(struct stream *s)
 static void on_tick(uv_timer_t *timer)
 {
     struct stream *s = timer->data;
-    if (connecting_for_too_long(s))
+    char text[SOURCE_DETAIL_MAX];
+    bool waits = waits_for_picture(s);
+    if (!waits && connecting_for_too_long(s))
         attempt_failed(s, HTTP_ERROR_CAMERA_TIMEOUT, "no answer within the time for connecting");
     if (s->lost_ms != 0 && clock_ms() - s->lost_ms > s->limits.reconnect_window_ms)
         outputs_close_streaming(s->outputs, "the camera did not come back");
-    outputs_fail_waiting(s->outputs, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS,
-                         HTTP_ERROR_CAMERA_TIMEOUT, "no picture within the time for connecting");
+    outputs_fail_waiting(
+        s->outputs, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS, HTTP_ERROR_CAMERA_TIMEOUT,
+        waits ? missing(s, text, sizeof(text)) : "no picture within the time for connecting");
     outputs_check(s->outputs);
     check_idle(s);
 }

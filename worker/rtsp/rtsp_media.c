@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "worker/rtp/rtp_depacketize.h"
+#include "worker/rtp/rtp_feedback.h"
 
 #include <string.h>
 
@@ -146,10 +147,14 @@ int64_t rtsp_media_deadline(const struct rtsp_media *media)
     return at;
 }
 
-size_t rtsp_media_report(struct rtsp_media *media, enum track track, int64_t now_us, uint8_t *buf)
+size_t rtsp_media_report(struct rtsp_media *media, enum track track, bool ask_key_frame,
+                         int64_t now_us, uint8_t *buf)
 {
     struct rtp_receiver *receiver = media->tracks[track].receiver;
-    return receiver != NULL ? rtp_receiver_report(receiver, now_us, buf) : 0;
+    size_t len = receiver != NULL ? rtp_receiver_report(receiver, now_us, buf) : 0;
+    if (len > 0 && ask_key_frame && len + RTP_FEEDBACK_BYTES <= RTP_REPORT_MAX)
+        len = rtp_feedback_ask_key_frame(buf, len, ++media->key_frame_requests);
+    return len;
 }
 
 uint64_t rtsp_media_packets_lost(const struct rtsp_media *media)

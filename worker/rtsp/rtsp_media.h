@@ -31,6 +31,7 @@ struct rtsp_media {
     struct rtp_clock clock;
     bool heard; /* RTP came */
     bool bye;   /* the picture's source said that it leaves */
+    uint8_t key_frame_requests;
 };
 
 /**
@@ -67,10 +68,12 @@ int64_t rtsp_media_deadline(const struct rtsp_media *media);
 /**
  * A receiver report of a track.
  *
- * @param buf  RTP_REPORT_MAX bytes.
+ * @param ask_key_frame  with a request for a key frame; for the picture.
+ * @param buf            RTP_REPORT_MAX bytes.
  * @return bytes; 0 while there is nothing to report.
  */
-size_t rtsp_media_report(struct rtsp_media *media, enum track track, int64_t now_us, uint8_t *buf);
+size_t rtsp_media_report(struct rtsp_media *media, enum track track, bool ask_key_frame,
+                         int64_t now_us, uint8_t *buf);
 
 /** Packets that never came. */
 uint64_t rtsp_media_packets_lost(const struct rtsp_media *media);

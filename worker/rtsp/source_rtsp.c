@@ -409,18 +409,24 @@ static void connect_camera(struct source_rtsp *s)
 
 /* --- time --------------------------------------------------------------- */
 
-static void send_reports(struct source_rtsp *s, int64_t now_us)
+static void send_report(struct source_rtsp *s, enum track track, bool ask_key_frame, int64_t now_us)
 {
     struct connection *c = &s->conn;
     uint8_t report[RTP_REPORT_MAX];
-    c->report_at_us = now_us + REPORT_INTERVAL_US;
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        size_t len = rtsp_media_report(&c->media, (enum track)i, now_us, report);
-        if (len > 0 && s->udp)
-            rtsp_transport_send_rtcp(c->transport, (enum track)i, report, len);
-        else if (len > 0)
-            rtsp_session_send_rtcp(c->session, (enum track)i, report, len);
-    }
+    size_t len = rtsp_media_report(&c->media, track, ask_key_frame, now_us, report);
+    if (len > 0 && s->udp)
+        rtsp_transport_send_rtcp(c->transport, track, report, len);
+    else if (len > 0)
+        rtsp_session_send_rtcp(c->session, track, report, len);
+}
+
+void source_rtsp_ask_key_frame(struct source_rtsp *source)
+{
+    struct source_rtsp *s = source;
+    if (!s->conn.playing || s->ended || s->closing.asked)
+        return;
+    send_report(s, TRACK_VIDEO, true, clock_us());
+    flush_output(s);
 }
 
 static int64_t next_deadline(const struct source_rtsp *s)
@@ -480,8 +486,11 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
     rtsp_media_timeout(&s->conn.media, now_us);
     if (s->conn.session != NULL && rtsp_session_deadline(s->conn.session) <= now_us)
         rtsp_session_timeout(s->conn.session, now_us);
-    if (s->conn.session != NULL && s->conn.report_at_us <= now_us)
-        send_reports(s, now_us);
+    if (s->conn.report_at_us <= now_us) {
+        s->conn.report_at_us = now_us + REPORT_INTERVAL_US;
+        send_report(s, TRACK_VIDEO, false, now_us);
+        send_report(s, TRACK_AUDIO, false, now_us);
+    }
     if (s->conn.media.heard)
         s->conn.udp_silence_by_us = INT64_MAX;
     if (s->bad != NULL) {
