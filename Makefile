@@ -244,6 +244,8 @@ $(TOOL_BIN): $(O)/test/%: $(O)/test/tools/%.o $(NOMAIN_OBJ) $(COMMON_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+$(O)/test/lying_worker: LDFLAGS += -Wl,--wrap=worker_run
+
 tools: $(TOOL_BIN)
 
 # --- checks -------------------------------------------------------------

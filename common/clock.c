@@ -1,6 +1,15 @@
 #include "common/clock.h"
 
+#include <pthread.h>
 #include <time.h>
+
+/* Each process looks at the clock at least once a second, from its loop: when nobody has looked for
+ * longer than this, it did not run. */
+#define GAP_US 2000000
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static int64_t seen_us; /* when somebody last looked; 0: never */
+static int64_t absent_us;
 
 int64_t clock_us(void)
 {
@@ -9,7 +18,19 @@ int64_t clock_us(void)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+int64_t clock_awake_us(void)
+{
+    (void)pthread_mutex_lock(&mutex);
+    int64_t now_us = clock_us();
+    if (seen_us != 0 && now_us - seen_us > GAP_US)
+        absent_us += now_us - seen_us;
+    seen_us = now_us;
+    int64_t awake_us = now_us - absent_us;
+    (void)pthread_mutex_unlock(&mutex);
+    return awake_us;
+}
+
 int64_t clock_ms(void)
 {
-    return clock_us() / 1000;
+    return clock_awake_us() / 1000;
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 8u
+#define IPC_VERSION 9u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -164,20 +164,16 @@ struct ipc_spawn {
     uint32_t worker_id;
 };
 
-/* SIGKILL a worker that no longer answers. */
-struct ipc_kill {
-    uint32_t worker_id;
-};
-
+/* It runs, as the master's child.  The descriptor that comes along is the read end of its stderr.
+ */
 struct ipc_spawned {
     uint32_t worker_id;
-    uint32_t pid; /* 0: fork failed */
+    uint32_t pid;
 };
 
-struct ipc_exited {
+struct ipc_failed {
     uint32_t worker_id;
-    uint32_t pid;
-    int32_t wait_status; /* as waitpid() gives it */
+    uint32_t error; /* errno of fork() or what goes with it */
 };
 #pragma GCC diagnostic pop
 
@@ -211,13 +207,12 @@ enum ipc_camera_state {
     X(IDLE,    idle,    struct ipc_idle,    0, IPC_PH_RUN | IPC_PH_DRAIN)
 
 #define IPC_TO_NURSERY(X)                                                        \
-    X(SPAWN,   spawn,   struct ipc_spawn,   1, IPC_PH_RUN)                       \
-    X(KILL,    kill,    struct ipc_kill,    0, IPC_PH_RUN)
+    X(SPAWN,   spawn,   struct ipc_spawn,   1, IPC_PH_RUN)
 
 #define IPC_FROM_NURSERY(X)                                                      \
     X(NURSERY, nursery, struct ipc_ready,   0, IPC_PH_BOOT)                      \
-    X(SPAWNED, spawned, struct ipc_spawned, 0, IPC_PH_RUN)                       \
-    X(EXITED,  exited,  struct ipc_exited,  0, IPC_PH_RUN)
+    X(SPAWNED, spawned, struct ipc_spawned, 1, IPC_PH_RUN)                       \
+    X(FAILED,  failed,  struct ipc_failed,  0, IPC_PH_RUN)
 
 #define IPC_ALL(X) IPC_TO_WORKER(X) IPC_FROM_WORKER(X) IPC_TO_NURSERY(X) IPC_FROM_NURSERY(X)
 

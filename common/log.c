@@ -2,10 +2,13 @@
 
 #include "common/clock.h"
 #include "common/escape.h"
-#include "common/log_journal.h"
+#include "common/log_queue.h"
+#include "common/log_record.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,12 +20,15 @@
 static _Atomic(enum log_level) max_level = LOG_LEVEL_INFO;
 static _Atomic(enum log_format) line_format = LOG_FORMAT_TEXT;
 static char process_name[LOG_NAME_MAX];
-static char camera_name[LOG_NAME_MAX];
+static struct log_queue *queue;        /* NULL: lines are written at once */
+static bool to_master;                 /* stderr is a pipe to the master */
+static atomic_uint_fast64_t unwritten; /* records that the pipe had no room for */
 
 #define LINE_TEXT_MAX (LOG_LINE_MAX - 8) /* room for closing quotes, brace, newline */
 
 /* A line under construction.  What does not fit is cut; the end is always reserved. */
 struct line {
+    bool json;
     size_t len;
     char buf[LOG_LINE_MAX];
 };
@@ -42,8 +48,7 @@ static bool put_raw(struct line *l, const char *s)
 static void put_escaped(struct line *l, const char *s)
 {
     if (l->len <= LINE_TEXT_MAX)
-        l->len += escape_text(l->buf + l->len, LINE_TEXT_MAX + 1 - l->len, s,
-                              line_format == LOG_FORMAT_JSON);
+        l->len += escape_text(l->buf + l->len, LINE_TEXT_MAX + 1 - l->len, s, l->json);
 }
 
 static void put_end(struct line *l, char c)
@@ -54,14 +59,13 @@ static void put_end(struct line *l, char c)
 static void put_field(struct line *l, const char *name, const char *value)
 {
     char start[32];
-    bool json = line_format == LOG_FORMAT_JSON;
     if (value == NULL || value[0] == '\0')
         return;
-    (void)snprintf(start, sizeof(start), json ? ",\"%s\":\"" : " %s=", name);
+    (void)snprintf(start, sizeof(start), l->json ? ",\"%s\":\"" : " %s=", name);
     if (!put_raw(l, start))
         return;
     put_escaped(l, value);
-    if (json)
+    if (l->json)
         put_end(l, '"');
 }
 
@@ -93,14 +97,118 @@ void log_set_process(const char *process)
     (void)snprintf(process_name, sizeof(process_name), "%s", process);
 }
 
-void log_set_camera(const char *camera)
-{
-    (void)snprintf(camera_name, sizeof(camera_name), "%s", camera);
-}
-
 bool log_enabled(enum log_level level)
 {
     return level <= max_level;
+}
+
+/* --- where lines go ------------------------------------------------------- */
+
+static void format_line(struct line *l, enum log_level level, const struct log_origin *from,
+                        const char *client, const char *text)
+{
+    l->len = 0;
+    l->json = line_format == LOG_FORMAT_JSON;
+    if (l->json) {
+        put_raw(l, "{\"time\":\"");
+        put_time(l);
+        put_raw(l, "\"");
+        put_field(l, "level", log_level_name(level));
+        put_field(l, "process", from->process);
+        put_field(l, "camera", from->camera);
+        put_field(l, "client", client);
+        put_field(l, "message", text);
+        put_end(l, '}');
+    } else {
+        char pid[16];
+        (void)snprintf(pid, sizeof(pid), "[%d]", (int)from->pid);
+        put_time(l);
+        put_raw(l, " ");
+        put_raw(l, log_level_name(level));
+        put_raw(l, " ");
+        put_raw(l, from->process);
+        put_raw(l, pid);
+        put_field(l, "camera", from->camera);
+        put_field(l, "client", client);
+        put_raw(l, ": ");
+        put_escaped(l, text);
+    }
+    put_end(l, '\n');
+}
+
+static struct log_origin this_process(const char *camera)
+{
+    return (struct log_origin){.process = process_name, .pid = getpid(), .camera = camera};
+}
+
+static void write_line(const struct line *l)
+{
+    if (queue != NULL) {
+        log_queue_add(queue, l->buf, l->len);
+        return;
+    }
+    ssize_t written = write(STDERR_FILENO, l->buf, l->len);
+    (void)written; /* there is nowhere left to complain */
+}
+
+static bool write_record(enum log_level level, const char *client, const char *text)
+{
+    char record[LOG_RECORD_MAX];
+    size_t len = log_record_make(record, level, client, text);
+    return write(STDERR_FILENO, record, len) == (ssize_t)len; /* whole or not at all */
+}
+
+/* The pipe does not block: what it has no room for is missing, and the next line says so. */
+static void send_record(enum log_level level, const char *client, const char *text)
+{
+    uint_fast64_t missing = atomic_exchange(&unwritten, 0);
+    if (missing > 0) {
+        char notice[64];
+        (void)snprintf(notice, sizeof(notice), "%" PRIuFAST64 " log lines were dropped here",
+                       missing);
+        if (!write_record(LOG_LEVEL_WARN, NULL, notice)) {
+            atomic_fetch_add(&unwritten, missing + 1);
+            return;
+        }
+    }
+    if (!write_record(level, client, text))
+        atomic_fetch_add(&unwritten, 1);
+}
+
+static size_t make_notice(char *out, size_t size, uint64_t dropped)
+{
+    struct line l;
+    char text[96];
+    struct log_origin here = this_process(NULL);
+    (void)snprintf(text, sizeof(text),
+                   "%" PRIu64 " log lines were dropped here: stderr did not take them", dropped);
+    format_line(&l, LOG_LEVEL_WARN, &here, NULL, text);
+    size_t len = l.len < size ? l.len : size;
+    memcpy(out, l.buf, len);
+    return len;
+}
+
+void log_start_queue(void)
+{
+    queue = log_queue_open(STDERR_FILENO, make_notice);
+    if (queue == NULL)
+        log_warnx(NULL, "no thread for the log: a reader that stops reading it stops the server");
+}
+
+void log_end_queue(void)
+{
+    if (queue != NULL)
+        log_queue_close(&queue, LOG_END_MS);
+}
+
+uint64_t log_dropped(void)
+{
+    return queue != NULL ? log_queue_dropped(queue) : 0;
+}
+
+void log_send_to_master(void)
+{
+    to_master = true;
 }
 
 void log_write(enum log_level level, const struct log_context *ctx, int err, const char *fmt, ...)
@@ -116,40 +224,25 @@ void log_write(enum log_level level, const struct log_context *ctx, int err, con
     if (err != 0 && n >= 0 && (size_t)n < sizeof(text))
         (void)snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerrordesc_np(err));
 
-    struct line l = {.len = 0};
-    const char *camera = ctx != NULL && ctx->camera != NULL ? ctx->camera : camera_name;
     const char *client = ctx != NULL ? ctx->client : NULL;
-    put_raw(&l, log_journal_prefix(level));
-    if (line_format == LOG_FORMAT_JSON) {
-        put_raw(&l, "{\"time\":\"");
-        put_time(&l);
-        put_raw(&l, "\"");
-        put_field(&l, "level", log_level_name(level));
-        put_field(&l, "process", process_name);
-        put_field(&l, "camera", camera);
-        put_field(&l, "client", client);
-        put_field(&l, "message", text);
-        put_end(&l, '}');
+    if (to_master) {
+        send_record(level, client, text);
     } else {
-        if (!log_journal_reads()) {
-            put_time(&l);
-            put_raw(&l, " ");
-        }
-        put_raw(&l, log_level_name(level));
-        put_raw(&l, " ");
-        put_raw(&l, process_name);
-        put_raw(&l, "[");
-        char pid[16];
-        (void)snprintf(pid, sizeof(pid), "%d]", (int)getpid());
-        put_raw(&l, pid);
-        put_field(&l, "camera", camera);
-        put_field(&l, "client", client);
-        put_raw(&l, ": ");
-        put_escaped(&l, text);
+        struct line l;
+        struct log_origin here = this_process(ctx != NULL ? ctx->camera : NULL);
+        format_line(&l, level, &here, client, text);
+        write_line(&l);
     }
-    put_end(&l, '\n');
-    ssize_t written = write(STDERR_FILENO, l.buf, l.len);
-    (void)written; /* there is nowhere left to complain */
+    errno = saved_errno;
+}
+
+void log_write_for(const struct log_origin *from, enum log_level level, const char *client,
+                   const char *text)
+{
+    int saved_errno = errno;
+    struct line l;
+    format_line(&l, level, from, client, text);
+    write_line(&l);
     errno = saved_errno;
 }
 

@@ -1,7 +1,13 @@
 /*
- * Log lines on stderr, one write() each, with `camera=` and `client=` fields.  Every process, any
- * thread.  Camera passwords must never reach a message: pass redacted URLs (url_redact()).
- * Nothing is logged per frame above trace.  errno is preserved by every function here.
+ * Log lines with `camera=` and `client=` fields.  Every process, any thread.  Camera passwords must
+ * never reach a message: pass redacted URLs (url_redact()).  Nothing is logged per frame above
+ * trace.  errno is preserved by every function here, and none of them waits:
+ *
+ *   the master's lines go to stderr by way of a thread (log_queue.h);
+ *   nursery and workers do not hold the log.  Their stderr is a pipe to the master (log_record.h),
+ *   which adds time, process and camera by its own knowledge (master/log_source.h).
+ *
+ * Where there is no room, lines are dropped and counted, and the next line tells how many.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -9,6 +15,10 @@
 #include "common/log_level.h"
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LOG_END_MS 1000 /* for what is not written when the server ends */
 
 /** What a line is about.  NULL members are left out. */
 struct log_context {
@@ -22,9 +32,20 @@ void log_set_level(enum log_level level);
 /** Set level and format, at any time.  Until then: info, text. */
 void log_open(enum log_level level, enum log_format format);
 
-/** Names of the process and, in a worker, of its camera: in every line from now on.  Copied. */
+/** Lines are written by a thread from now on.  Master, before its loop. */
+void log_start_queue(void);
+
+/** Write what waits, for LOG_END_MS at most.  Master, after its loop; nothing is logged later. */
+void log_end_queue(void);
+
+/** Lines of this process's queue that nobody took, ever. */
+uint64_t log_dropped(void);
+
+/** stderr is a non-blocking pipe whose other end the master reads.  Nursery, at its start. */
+void log_send_to_master(void);
+
+/** Name of this process: in every line from now on.  Copied. */
 void log_set_process(const char *process);
-void log_set_camera(const char *camera);
 
 bool log_enabled(enum log_level level);
 
@@ -36,6 +57,17 @@ bool log_enabled(enum log_level level);
  */
 void log_write(enum log_level level, const struct log_context *ctx, int err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* Whose line it is.  Borrowed; camera may be NULL. */
+struct log_origin {
+    const char *process;
+    pid_t pid;
+    const char *camera;
+};
+
+/** Write one line of another process, whatever the level.  Master. */
+void log_write_for(const struct log_origin *from, enum log_level level, const char *client,
+                   const char *text);
 
 /* log_warn() adds strerror(errno), log_warnx() does not; likewise log_error().  The first argument
  * is a struct log_context *, or NULL. */

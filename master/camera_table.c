@@ -184,7 +184,7 @@ static void on_gone(void *owner)
         forget(cam);
 }
 
-static const struct workers_events worker_events = {on_state, on_stats, on_idle, on_gone};
+static const struct worker_events worker_events = {on_state, on_stats, on_idle, on_gone};
 
 /* The first crash costs nothing, a camera that crashes its worker again and again waits. */
 static bool in_crash_backoff(const struct camera *cam)
@@ -230,7 +230,7 @@ static struct ipc_settings settings_of(const struct camera *cam)
 /* @return 0 or negative errno. */
 static int start_worker(struct camera *cam)
 {
-    struct worker *w = workers_take(cam->table->workers, cam);
+    struct worker *w = workers_take(cam->table->workers, cam, cam->id);
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
@@ -273,11 +273,11 @@ static enum http_error may_watch(const struct camera_table *t, const struct came
 {
     uint32_t per_camera = t->conf->server.max_viewers_per_camera;
     if (cam != NULL && per_camera > 0 && viewers_of(cam) >= per_camera) {
-        *message = "this camera has as many viewers as [server] max_viewers_per_camera allows";
+        *message = "as many viewers as [server] max_viewers_per_camera allows watch this camera";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
     if (viewers(t) >= t->conf->server.max_viewers) {
-        *message = "the server has as many viewers as [server] max_viewers allows";
+        *message = "as many viewers as [server] max_viewers allows are connected";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
     return HTTP_ERROR_NONE;
@@ -292,11 +292,11 @@ static enum http_error may_serve(struct camera_table *t, const struct camera *ca
         return HTTP_ERROR_CAMERA_UNAUTHORIZED;
     }
     if (cam != NULL && cam->worker == NULL && in_crash_backoff(cam)) {
-        *message = "this camera's worker has crashed repeatedly; try again in a moment";
+        *message = "the worker of this camera crashed repeatedly; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }
     if ((cam == NULL || cam->worker == NULL) && t->active >= t->conf->server.max_cameras) {
-        *message = "the server has as many cameras as [server] max_cameras allows";
+        *message = "as many cameras as [server] max_cameras allows are in use";
         return HTTP_ERROR_TOO_MANY_CAMERAS;
     }
     if ((cam == NULL || cam->worker == NULL) &&

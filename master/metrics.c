@@ -2,7 +2,7 @@
 
 #include "common/histogram.h"
 #include "common/version.h"
-#include "common/xalloc.h"
+#include "master/process_info.h"
 #include "master/server_shared.h"
 
 #include <errno.h>
@@ -118,21 +118,6 @@ static void put_histogram(FILE *out, const char *name, const char *camera,
                   close, count);
 }
 
-/* RSS, proc(5). */
-static uint64_t resident_bytes(pid_t pid)
-{
-    char path[PATH_BYTES];
-    unsigned long long size = 0, resident = 0;
-    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%llu %llu", &size, &resident) != 2) /* NOLINT(cert-err34-c) */
-        resident = 0;
-    (void)fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* --- of each camera ------------------------------------------------------- */
 
 static void put_camera_states(FILE *out, const struct camera_list *cameras)
@@ -175,7 +160,7 @@ static void put_camera_processes(FILE *out, const struct camera_list *cameras)
         pid_t pid = cam->worker != NULL ? worker_pid(cam->worker) : 0;
         if (pid > 0)
             (void)fprintf(out, PREFIX "camera_resident_memory_bytes{camera=\"%s\"} %" PRIu64 "\n",
-                          cam->id, resident_bytes(pid));
+                          cam->id, process_resident_bytes(pid));
     }
 }
 
@@ -269,26 +254,10 @@ static void put_server(FILE *out, const struct server *server)
            server->conns);
     single(out, "accepted_connections_total", "counter", "Connections accepted on both ports.",
            server->next_conn_id);
-    single(out, "evicted_connections_total", "counter",
-           "Connections closed because their client had its share of them, or all were taken.",
-           server->evicted_conns);
     single(out, "resident_memory_bytes", "gauge", "Resident memory of the master.",
-           resident_bytes(getpid()));
+           process_resident_bytes(getpid()));
     put_by_error(out, "refused_requests_total", "code",
                  "Requests that the master answered with an error.", server->refused);
-}
-
-/* Those with series of their own: cameras that are only remembered have nothing to show, and
- * anybody can have a thousand remembered. */
-static struct camera_list list_shown(const struct camera_list *cameras, const struct camera **room)
-{
-    struct camera_list shown = {.items = room};
-    for (size_t i = 0; i < cameras->count; i++) {
-        const struct camera *cam = cameras->items[i];
-        if (cam->worker != NULL || cam->named)
-            room[shown.count++] = cam;
-    }
-    return shown;
 }
 
 char *metrics_text(const struct server *server)
@@ -303,10 +272,7 @@ char *metrics_text(const struct server *server)
     put_server(out, server);
     put_camera_counts(out, &cameras);
     put_totals(out, &totals);
-    const struct camera **room = xcalloc(cameras.count + 1, sizeof(const struct camera *));
-    const struct camera_list shown = list_shown(&cameras, room);
-    put_cameras(out, &shown);
-    free(room);
+    put_cameras(out, &cameras);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(text);

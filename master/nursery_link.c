@@ -1,8 +1,11 @@
 #include "master/nursery_link.h"
 
+#include "common/clock.h"
+#include "common/closing.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "master/log_source.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,10 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #define NURSERY_FD 3
 #define PROGRAM "cam-httpflv-worker"
+#define TROUBLE_MAX 128
 
 struct nursery_link {
     uv_loop_t *loop;
@@ -21,39 +26,54 @@ struct nursery_link {
     const struct nursery_link_events *events;
     void *owner;
     char program[PATH_MAX];
+    char trouble[TROUBLE_MAX];
     uv_process_t process;
     bool running;    /* the process; its handle is open until on_process_closed() */
     int channel;     /* -1: none */
     uv_poll_t *poll; /* of the channel */
     enum ipc_phase phase;
-    uv_timer_t timer; /* until the next start; when closing: until it is killed */
-    bool closing;
+    int64_t started_ms;
+    struct log_source *log;
+    uv_timer_t timer;       /* until the next start; when closing: until it is killed */
+    struct closing closing; /* parts: the timer, which goes last; process, channel, log */
 };
 
 static void on_restart(uv_timer_t *timer);
+static void on_end_deadline(uv_timer_t *timer);
+static void read_channel(struct nursery_link *link);
 
 /* --- its end -------------------------------------------------------------- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct nursery_link *link = handle->data;
-    link->events->on_closed(link->owner);
-    free(link);
+    if (closing_release(&link->closing))
+        closing_finish(&link->closing, link);
 }
 
-static void close_when_done(struct nursery_link *link)
+static void close_timer_when_alone(struct nursery_link *link)
 {
-    if (link->closing && !link->running && link->poll == NULL)
+    if (link->closing.asked && link->closing.held == 1)
         uv_close((uv_handle_t *)&link->timer, on_timer_closed);
+}
+
+/* A part has ended, and it was not the timer. */
+static void release(struct nursery_link *link)
+{
+    (void)closing_release(&link->closing);
+    close_timer_when_alone(link);
 }
 
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct nursery_link *link = handle->data;
-    if (link->poll == (uv_poll_t *)(void *)handle)
-        link->poll = NULL;
     free(handle);
-    close_when_done(link);
+    release(link);
+}
+
+static void on_log_closed(void *ctx)
+{
+    release(ctx);
 }
 
 static void drop_channel(struct nursery_link *link)
@@ -61,60 +81,76 @@ static void drop_channel(struct nursery_link *link)
     if (link->channel == -1)
         return;
     uv_close((uv_handle_t *)link->poll, on_poll_closed);
+    link->poll = NULL;
     fd_close(&link->channel);
+}
+
+static void drop_log(struct nursery_link *link)
+{
+    struct log_source *log = link->log;
+    link->log = NULL;
+    if (log != NULL)
+        log_source_close(log, on_log_closed, link);
 }
 
 static void on_process_closed(uv_handle_t *handle)
 {
     struct nursery_link *link = handle->data;
     link->running = false;
-    if (!link->closing)
+    if (!link->closing.asked)
         (void)uv_timer_start(&link->timer, on_restart, NURSERY_LINK_RESTART_MS, 0);
-    close_when_done(link);
+    release(link);
 }
 
 static void on_exit_status(uv_process_t *process, int64_t status, int signal_number)
 {
     struct nursery_link *link = process->data;
-    if (!link->closing)
+    read_channel(link); /* workers that it announced before */
+    drop_channel(link);
+    drop_log(link);
+    (void)snprintf(link->trouble, sizeof(link->trouble), "%s ended (status %lld, signal %d)",
+                   PROGRAM, (long long)status, signal_number);
+    if (!link->closing.asked)
         log_errorx(NULL, "nursery ended (status %lld, signal %d): starting another",
                    (long long)status, signal_number);
-    drop_channel(link);
     uv_close((uv_handle_t *)process, on_process_closed);
     link->events->on_died(link->owner);
 }
 
 void nursery_link_replace(struct nursery_link *link)
 {
-    drop_channel(link);
     if (link->running)
         (void)uv_process_kill(&link->process, SIGKILL);
+    else
+        drop_channel(link);
 }
 
 /* --- its channel ---------------------------------------------------------- */
 
-static void on_nursery(struct nursery_link *link, const struct ipc_ready *m)
+static void on_nursery(struct nursery_link *link, const struct ipc_ready *m, int *fd)
 {
+    (void)fd;
     link->phase = IPC_PH_RUN;
     log_debug(NULL, "nursery %u is warm", m->pid);
 }
 
-static void on_spawned(struct nursery_link *link, const struct ipc_spawned *m)
+static void on_spawned(struct nursery_link *link, const struct ipc_spawned *m, int *fd)
 {
-    link->events->on_spawned(link->owner, m);
+    link->events->on_spawned(link->owner, m, fd);
 }
 
-static void on_exited(struct nursery_link *link, const struct ipc_exited *m)
+static void on_failed(struct nursery_link *link, const struct ipc_failed *m, int *fd)
 {
-    link->events->on_exited(link->owner, m);
+    (void)fd;
+    link->events->on_failed(link->owner, m);
 }
 
-static int dispatch(struct nursery_link *link, const struct ipc_msg *msg)
+static int dispatch(struct nursery_link *link, struct ipc_msg *msg)
 {
     switch ((enum ipc_type)msg->hdr.type) {
-#define X(U, l, type, fds, ph)                                  \
-    case IPC_##U:                                               \
-        on_##l(link, (const type *)(const void *)msg->payload); \
+#define X(U, l, type, fds, ph)                                            \
+    case IPC_##U:                                                         \
+        on_##l(link, (const type *)(const void *)msg->payload, &msg->fd); \
         return 0;
         IPC_FROM_NURSERY(X)
 #undef X
@@ -123,12 +159,11 @@ static int dispatch(struct nursery_link *link, const struct ipc_msg *msg)
     }
 }
 
-static void on_channel(uv_poll_t *handle, int status, int events)
+/* @return as ipc_recv(). */
+static int receive(struct nursery_link *link)
 {
-    (void)events;
-    struct nursery_link *link = handle->data;
     struct ipc_msg msg;
-    int rc = status < 0 ? 0 : 1;
+    int rc = 1;
     while (rc == 1) {
         rc = ipc_recv(link->channel, link->phase, &msg);
         if (rc == 1) {
@@ -136,9 +171,24 @@ static void on_channel(uv_poll_t *handle, int status, int events)
             ipc_msg_free(&msg);
         }
     }
+    return rc;
+}
+
+static void read_channel(struct nursery_link *link)
+{
+    if (link->channel != -1)
+        (void)receive(link);
+}
+
+static void on_channel(uv_poll_t *handle, int status, int events)
+{
+    (void)events;
+    struct nursery_link *link = handle->data;
+    int rc = status < 0 ? 0 : receive(link);
     if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE)) {
         log_errorx(NULL, "channel to the nursery is closed");
-        nursery_link_replace(link);
+        drop_channel(link);
+        (void)uv_timer_start(&link->timer, on_end_deadline, NURSERY_LINK_END_MS, 0);
     }
 }
 
@@ -150,32 +200,55 @@ int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *chann
     return ipc_send(link->channel, IPC_SPAWN, &message, channel);
 }
 
-void nursery_link_kill(struct nursery_link *link, uint32_t worker_id)
-{
-    const struct ipc_kill message = {.worker_id = worker_id};
-    if (link->channel != -1)
-        (void)ipc_send(link->channel, IPC_KILL, &message, NULL);
-}
-
 bool nursery_link_is_warm(const struct nursery_link *link)
 {
-    return link->channel != -1 && link->phase == IPC_PH_RUN;
+    return link != NULL && link->channel != -1 && link->phase == IPC_PH_RUN;
+}
+
+const char *nursery_link_trouble(const struct nursery_link *link)
+{
+    return link->trouble;
+}
+
+void nursery_link_tick(struct nursery_link *link)
+{
+    if (link->log != NULL)
+        log_source_tick(link->log);
+    if (link->running && link->phase == IPC_PH_BOOT &&
+        clock_ms() - link->started_ms > NURSERY_LINK_WARM_MS) {
+        log_errorx(NULL, "the nursery is not ready after %d s: it is killed",
+                   NURSERY_LINK_WARM_MS / 1000);
+        nursery_link_replace(link);
+    }
 }
 
 pid_t nursery_link_pid(const struct nursery_link *link)
 {
-    return link->running ? link->process.pid : 0;
+    return link != NULL && link->running ? link->process.pid : 0;
 }
 
 /* --- its start ------------------------------------------------------------ */
+
+/* The path of this program; without /proc it is what it was started as. */
+static int find_self(char out[PATH_MAX])
+{
+    size_t len = PATH_MAX;
+    if (uv_exepath(out, &len) == 0)
+        return 0;
+    const char *started_as =
+        (const char *)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
+    if (started_as != NULL && realpath(started_as, out) != NULL)
+        return 0;
+    log_errorx(NULL, "cannot find the folder of this program: is /proc mounted?");
+    return -ENOENT;
+}
 
 /* Beside this program, as in the build tree, or where `make install` puts it. */
 static int find_program(char *out, size_t size)
 {
     static const char *const places[] = {"/" PROGRAM, "/../libexec/cam-httpflv/" PROGRAM};
     char self[PATH_MAX];
-    size_t len = sizeof(self);
-    int rc = uv_exepath(self, &len);
+    int rc = find_self(self);
     if (rc != 0)
         return rc;
     *strrchr(self, '/') = '\0';
@@ -202,22 +275,21 @@ static char **make_environment(void)
     return kept;
 }
 
-static int spawn(struct nursery_link *link, int theirs)
+/* Its stderr is a pipe to us, and so is its stdout: it holds nothing of ours. */
+static int spawn(struct nursery_link *link, int channel, int log)
 {
     const struct conf *conf = link->conf;
     char fd_text[] = "3";
     char level[8];
-    char format[8];
     char sandbox[8];
     (void)snprintf(level, sizeof(level), "%s", log_level_name(conf->server.log_level));
-    (void)snprintf(format, sizeof(format), "%s", log_format_name(conf->server.log_format));
     (void)snprintf(sandbox, sizeof(sandbox), "%s", sandbox_mode_name(conf->server.sandbox));
-    char *argv[] = {link->program, fd_text, level, format, sandbox, NULL};
+    char *argv[] = {link->program, fd_text, level, sandbox, NULL};
     uv_stdio_container_t stdio[NURSERY_FD + 1] = {
         {.flags = UV_IGNORE},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        {.flags = UV_INHERIT_FD, .data.fd = theirs},
+        {.flags = UV_INHERIT_FD, .data.fd = log},
+        {.flags = UV_INHERIT_FD, .data.fd = log},
+        {.flags = UV_INHERIT_FD, .data.fd = channel},
     };
     char **environment = make_environment();
     const uv_process_options_t options = {
@@ -230,6 +302,7 @@ static int spawn(struct nursery_link *link, int theirs)
     };
     link->process.data = link;
     link->running = true; /* until its handle is closed, also when it never ran */
+    closing_hold(&link->closing);
     int rc = uv_spawn(link->loop, &link->process, &options);
     free(environment);
     if (rc != 0)
@@ -237,36 +310,52 @@ static int spawn(struct nursery_link *link, int theirs)
     return rc;
 }
 
+static void open_channel(struct nursery_link *link, int *channel)
+{
+    link->channel = fd_take(channel);
+    link->phase = IPC_PH_BOOT;
+    link->poll = xcalloc(1, sizeof(*link->poll));
+    (void)uv_poll_init(link->loop, link->poll, link->channel);
+    link->poll->data = link;
+    closing_hold(&link->closing);
+    (void)uv_poll_start(link->poll, UV_READABLE, on_channel);
+}
+
+/* @return 0, or negative errno: tried again after NURSERY_LINK_RESTART_MS. */
 static int start(struct nursery_link *link)
 {
     int ours = -1;
     int theirs = -1;
+    int log[2] = {-1, -1};
+    link->started_ms = clock_ms();
     int rc = fd_seqpacket_pair(&ours, &theirs);
-    if (rc != 0) {
+    if (rc == 0)
+        rc = log_source_pipe(log);
+    if (rc != 0)
         (void)uv_timer_start(&link->timer, on_restart, NURSERY_LINK_RESTART_MS, 0);
-        return rc;
+    else
+        rc = spawn(link, theirs, log[1]); /* starts the timer when that failed */
+    if (rc == 0) {
+        open_channel(link, &ours);
+        closing_hold(&link->closing);
+        link->log = log_source_open(link->loop, &log[0], "nursery", link->process.pid);
+        (void)snprintf(link->trouble, sizeof(link->trouble), "%s is starting", PROGRAM);
+    } else {
+        (void)snprintf(link->trouble, sizeof(link->trouble), "cannot start %s: %s", PROGRAM,
+                       uv_strerror(rc));
     }
-    rc = spawn(link, theirs);
+    fd_close(&ours);
     fd_close(&theirs);
-    if (rc != 0) {
-        fd_close(&ours);
-        return rc;
-    }
-    link->channel = ours;
-    link->phase = IPC_PH_BOOT;
-    link->poll = xcalloc(1, sizeof(*link->poll));
-    (void)uv_poll_init(link->loop, link->poll, ours);
-    link->poll->data = link;
-    (void)uv_poll_start(link->poll, UV_READABLE, on_channel);
-    return 0;
+    fd_close(&log[0]);
+    fd_close(&log[1]);
+    return rc;
 }
 
 static void on_restart(uv_timer_t *timer)
 {
     struct nursery_link *link = timer->data;
-    int rc = start(link);
-    if (rc != 0)
-        log_errorx(NULL, "cannot start %s: %s", link->program, uv_strerror(rc));
+    if (start(link) != 0)
+        log_errorx(NULL, "%s", link->trouble);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -283,6 +372,7 @@ int nursery_link_open(uv_loop_t *loop, const struct conf *conf,
     link->channel = -1;
     (void)uv_timer_init(loop, &link->timer);
     link->timer.data = link;
+    closing_hold(&link->closing);
     *out = link;
     int rc = find_program(link->program, sizeof(link->program));
     return rc != 0 ? rc : start(link);
@@ -291,14 +381,16 @@ int nursery_link_open(uv_loop_t *loop, const struct conf *conf,
 static void on_end_deadline(uv_timer_t *timer)
 {
     struct nursery_link *link = timer->data;
-    log_errorx(NULL, "the nursery does not end: killing it");
+    log_errorx(NULL, "the nursery does not end: it is killed");
     nursery_link_replace(link);
 }
 
 void nursery_link_close(struct nursery_link *link)
 {
-    link->closing = true;
+    (void)closing_ask(&link->closing, link->events->on_closed, link->owner);
     drop_channel(link); /* end of file: it ends */
+    if (!link->running)
+        drop_log(link);
     (void)uv_timer_start(&link->timer, on_end_deadline, NURSERY_LINK_END_MS, 0);
-    close_when_done(link);
+    close_timer_when_alone(link);
 }

@@ -13,17 +13,18 @@
 #include <uv.h>
 
 #define NURSERY_LINK_RESTART_MS 1000
-/* Of a nursery whose channel was closed; it waits 4 s for its children itself. */
-#define NURSERY_LINK_END_MS 5000
+#define NURSERY_LINK_WARM_MS 60000 /* from its start to NURSERY; then it is killed */
+#define NURSERY_LINK_END_MS 5000   /* from closing its channel to its end; then it is killed */
 
 struct nursery_link;
 
 struct nursery_link_events {
-    void (*on_spawned)(void *owner, const struct ipc_spawned *spawned);
-    void (*on_exited)(void *owner, const struct ipc_exited *exited);
+    /* log: the descriptor that came along; what is not taken is closed. */
+    void (*on_spawned)(void *owner, const struct ipc_spawned *spawned, int *log);
+    void (*on_failed)(void *owner, const struct ipc_failed *failed);
     /* It has died; the next one is started after NURSERY_LINK_RESTART_MS. */
     void (*on_died)(void *owner);
-    /* After nursery_link_close(): the link is freed when this returns. */
+    /* After nursery_link_close(); the link is freed. */
     void (*on_closed)(void *owner);
 };
 
@@ -51,14 +52,17 @@ void nursery_link_close(struct nursery_link *link);
  */
 int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
 
-/** Ask it to kill a worker; nobody says whether it was asked in vain. */
-void nursery_link_kill(struct nursery_link *link, uint32_t worker_id);
-
 /** Kill it: on_died() comes, and another nursery. */
 void nursery_link_replace(struct nursery_link *link);
 
 /** Does it run, and has it said that it is ready? */
 bool nursery_link_is_warm(const struct nursery_link *link);
+
+/** @return why there is none, in words.  Borrowed. */
+const char *nursery_link_trouble(const struct nursery_link *link);
+
+/** Once a second: its log, and whether it has become warm in time. */
+void nursery_link_tick(struct nursery_link *link);
 
 /** Its process, for libuv alone to reap; 0: none. */
 pid_t nursery_link_pid(const struct nursery_link *link);

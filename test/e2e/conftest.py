@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests: the real binaries, cameras, viewers.  test/README.md says how they are built."""
 import os
 import re
+import shutil
 import sys
 
 import pytest
@@ -65,6 +66,19 @@ def make_gateway(tmp_path):
                 gateway.kill()
                 failures.append(str(failure))
     assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def make_lying_gateway(make_gateway, tmp_path):
+    """make_lying_gateway(options of [server]) starts a gateway whose workers lie when their camera's path is
+    /lie/MODE (test/tools/lying_worker.c)."""
+    def make(server="", rest=QUICK, **kwargs):
+        program = shutil.copy(binary(), tmp_path)  # it starts the nursery that lies beside it
+        nursery = tmp_path / "cam-httpflv-worker"
+        if not nursery.exists():
+            nursery.symlink_to(binary("test/lying_worker"))
+        return make_gateway("[server]\nspare_workers = 0\n" + server + rest, program=program, **kwargs)
+    return make
 
 
 @pytest.fixture

@@ -5,15 +5,13 @@ import os
 import re
 import resource
 import select
-import shutil
-import signal
 import socket
 
 import pytest
 
 from conftest import QUICK
 from lib import processes
-from lib.gateway import ROOT, binary
+from lib.gateway import ROOT
 from lib.http import Answer, connect, exchange, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
@@ -145,7 +143,7 @@ def test_answers_that_nobody_takes_are_bounded(make_gateway):
     wait_for(lambda: request(gateway.snapshot_port, "/metrics", "HEAD").status == 200, 30, "room again")
 
 
-# --- workers that read nothing and do not leave (test/tools/hanging_nursery.c) ----------------------------------------
+# --- workers that do not obey (test/tools/lying_worker.c) ------------------------------------------------------------
 
 
 def defined(name, path):
@@ -153,25 +151,18 @@ def defined(name, path):
         return int(re.search(rf"^#define {name} (\d+)\b", source.read(), re.MULTILINE)[1])
 
 
-LEAVING_MAX = defined("LEAVING_MAX", "master/camera.c")
+LEAVING_MAX = defined("LEAVING_MAX", "master/camera_table.c")
 OUTBOX_MAX = defined("OUTBOX_MAX", "master/outbox.h")
+MAX_CAMERAS = 2
 
 
 @pytest.fixture
-def hanging(make_gateway, tmp_path):
-    """A gateway of two cameras at most whose workers hang until wake()."""
-    program = shutil.copy(binary(), tmp_path)  # it starts the nursery that lies beside it
-    os.symlink(binary("test/hanging_nursery"), tmp_path / "cam-httpflv-worker")
-    return make_gateway("[server]\nmax_cameras = 2\nspare_workers = 0\n", program=program)
+def lying(make_lying_gateway):
+    return make_lying_gateway(f"max_cameras = {MAX_CAMERAS}\n")
 
 
-def wake(gateway):
-    """From now on workers close each client without a word, and leave when told to."""
-    os.kill(gateway.nursery(), signal.SIGUSR1)
-
-
-def head_for(number, path="/"):
-    return head_bytes(stream_target(f"rtsp://127.0.0.1:9/{number}", path=path))
+def head_for(lie, number, path="/"):
+    return head_bytes(stream_target(f"rtsp://127.0.0.1:9/lie/{lie}-{number}", path=path))
 
 
 def streams(gateway):
@@ -184,30 +175,39 @@ def stop(gateway, stream):
     return request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE")
 
 
-def start_stream(gateway, number):
-    """-> its ID, once its worker is there."""
+def start_stream(gateway, lie, number):
+    """-> its ID, once its worker is there; or the answer that refuses it."""
     before = streams(gateway)
     with connect(gateway.flv_port) as client:
-        client.sendall(head_for(number))
-        wait_for(lambda: list(streams(gateway).values()) == ["streaming"] * (len(before) + 1), 30,
+        client.sendall(head_for(lie, number))
+        wait_for(lambda: select.select([client], [], [], 0)[0]
+                 or list(streams(gateway).values()) == ["streaming"] * (len(before) + 1), 30,
                  lambda: streams(gateway), interval=0.002)
+        if select.select([client], [], [], 0)[0]:
+            return Answer(read_all(client))
     return (streams(gateway).keys() - before.keys()).pop()
 
 
-def test_workers_that_do_not_leave_are_bounded(hanging):
+def test_workers_that_do_not_leave_are_bounded(lying):
     """Streams that are stopped and started in a loop start no end of processes; running ones take more viewers."""
-    running = start_stream(hanging, 0)
-    for number in range(1, LEAVING_MAX + 2):  # with the running one: max_cameras and as many more
-        assert stop(hanging, start_stream(hanging, number)).status == 204
-    answer = Answer(exchange(hanging.flv_port, head_for(LEAVING_MAX + 2)))
-    assert (answer.status, answer.code) == (503, "overloaded")
-    assert "still leaving" in answer.error["message"] and int(answer.headers["retry-after"]) >= 1
-    assert list(streams(hanging)) == [running]
-    with connect(hanging.flv_port, 60) as viewer:
-        viewer.sendall(head_for(0))
-        wake(hanging)
-        assert read_all(viewer) == b""  # handed over
-    wait_for(lambda: exchange(hanging.flv_port, head_for(LEAVING_MAX + 2)) == b"", 30, "room for another camera")
+    running = start_stream(lying, "stay", 0)
+    refused = 0
+    for number in range(1, 2 * LEAVING_MAX):
+        started = start_stream(lying, "stay", number)
+        if isinstance(started, Answer):
+            assert (started.status, started.code) == (503, "overloaded")
+            assert "still leaving" in started.error["message"] and int(started.headers["retry-after"]) >= 1
+            refused += 1
+        else:
+            assert stop(lying, started).status == 204
+        assert len(lying.all_workers()) <= MAX_CAMERAS + LEAVING_MAX
+        if refused > 3:
+            break
+    assert list(streams(lying)) == [running]
+    # Told to leave, they had their time; killed, they are gone, and the one that was not told is there still.
+    wait_for(lambda: len(lying.all_workers()) == 1, 60, lambda: f"one worker: {lying.all_workers()}")
+    assert lying.log().count("did not leave when told to: it is killed") >= LEAVING_MAX / 2
+    assert list(streams(lying)) == [running]
 
 
 def fill_outbox(gateway, number):
@@ -216,11 +216,13 @@ def fill_outbox(gateway, number):
     try:
         for _ in range(2 * OUTBOX_MAX):
             newest.append(connect(gateway.snapshot_port))
-            newest[-1].sendall(head_for(number, "/snapshot"))
+            newest[-1].sendall(head_for("deaf", number, "/snapshot"))
             if len(newest) > 50:  # so that not all sockets are open at a time
                 with newest.popleft() as oldest:
                     if select.select([oldest], [], [], 0)[0]:
-                        return Answer(read_all(oldest))
+                        answer = read_all(oldest)
+                        if answer:  # else the worker was killed before it was full: a slow machine
+                            return Answer(answer)
     finally:
         for sock in newest:
             sock.close()
@@ -228,16 +230,18 @@ def fill_outbox(gateway, number):
 
 
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 2 * OUTBOX_MAX, reason="needs more descriptors")
-def test_stream_whose_worker_takes_no_more_messages_cannot_be_stopped(hanging):
-    """DELETE says so, and works when the worker reads again."""
-    stream = start_stream(hanging, 0)
-    answer = fill_outbox(hanging, 0)
+def test_stream_whose_worker_takes_no_more_messages_cannot_be_stopped(lying):
+    """DELETE says so; the worker is killed for reading nothing, and its clients' descriptors are given back."""
+    stream = start_stream(lying, "deaf", 0)
+    before = len(processes.open_files(lying.pid))
+    answer = fill_outbox(lying, 0)
     assert (answer.status, answer.code) == (503, "overloaded")
     assert "cannot take more requests" in answer.error["message"]
-    answer = stop(hanging, stream)
+    assert len(processes.open_files(lying.pid)) > OUTBOX_MAX / 2
+    answer = stop(lying, stream)
     assert (answer.status, answer.code) == (503, "overloaded")
     assert "stream's worker" in answer.error["message"] and int(answer.headers["retry-after"]) >= 1
-    assert streams(hanging) == {stream: "streaming"}  # nothing was done
-    wake(hanging)
-    wait_for(lambda: stop(hanging, stream).status == 204, 60, "the outbox to have room")
-    assert streams(hanging) == {}
+    assert streams(lying) == {stream: "streaming"}  # nothing was done
+    wait_for(lambda: "has read none of its messages for 10 s: it is killed" in lying.log(), 40, "it to be killed")
+    wait_for(lambda: not lying.all_workers(), 20, "its process to end")
+    wait_for(lambda: len(processes.open_files(lying.pid)) <= before, 20, "the descriptors to be given back")

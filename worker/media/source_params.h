@@ -12,9 +12,8 @@
 
 /* What one connection to a camera learns for the next. */
 struct source_memory {
-    bool other_transport;       /* media came over the transport that was not requested */
-    bool options_first;         /* RTSP: the camera wants OPTIONS before any other request */
-    bool without_get_parameter; /* RTSP: it hangs up on keep-alives that are not OPTIONS */
+    bool other_transport; /* media came over the transport that was not requested */
+    bool options_first;   /* RTSP: the camera wants OPTIONS before any other request */
 };
 
 struct source_params {

@@ -21,20 +21,21 @@ int main(int argc, char **argv)
 {
     argv = uv_setup_args(argc, argv); /* workers show their camera in the process list */
     enum log_level level;
-    enum log_format format;
     enum sandbox_mode sandbox;
     char *end;
-    if (argc != 5 || log_level_parse(argv[2], &level) != 0 ||
-        log_format_parse(argv[3], &format) != 0 || sandbox_mode_parse(argv[4], &sandbox) != 0)
+    if (argc != 4 || log_level_parse(argv[2], &level) != 0 ||
+        sandbox_mode_parse(argv[3], &sandbox) != 0)
         return usage();
     long channel = strtol(argv[1], &end, 10);
     if (*end != '\0' || channel < 3 || fcntl((int)channel, F_SETFD, FD_CLOEXEC) == -1)
         return usage();
-    log_open(level, format);
+    log_open(level, LOG_FORMAT_TEXT);
+    log_send_to_master();
     log_set_process("nursery");
     /* Terminals and systemd send these to every process, but they are the master's: it drains. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN); /* the master may be gone while we have something to say */
     (void)uv_set_process_title("cam-httpflv: nursery");
     return nursery_run((int)channel, sandbox);
 }

@@ -9,31 +9,27 @@
 #include "worker/rtsp/rtsp_tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <uv.h>
 
-#define LAST_WAIT_MS 4000 /* longer than a worker without a master lives (worker.c) */
-#define LAST_POLL_MS 10
-
-struct child {
-    uint32_t worker_id;
-    pid_t pid;
-};
+#define ADOPTION_MS 2000
+#define ADOPTION_POLL_US 100
 
 struct nursery {
     int channel;
-    int sigchld; /* signalfd */
+    pid_t master;
     enum sandbox_mode sandbox;
-    struct child *children;
-    size_t count;
-    size_t capacity;
 };
 
 /* --- warming up ----------------------------------------------------------- */
@@ -85,84 +81,77 @@ static void warm_up(void)
     rtsp_tls_free(&tls);
 }
 
-/* --- children ------------------------------------------------------------- */
+/* --- forking -------------------------------------------------------------- */
 
-/* The master's queue of our messages never fills: it is asked for one worker at a time. */
-static void report(struct nursery *n, enum ipc_type type, const void *payload)
+/* The master's queue of our messages never fills: each answers one of its own. */
+static int report(const struct nursery *n, enum ipc_type type, const void *payload, int *fd)
 {
-    int rc = ipc_send(n->channel, type, payload, NULL);
+    int rc = ipc_send(n->channel, type, payload, fd);
     if (rc != 0 && rc != -EPIPE)
         log_warnx(NULL, "cannot send %s: %s", ipc_desc[type].name, strerrordesc_np(-rc));
+    return rc;
 }
 
-static void remember(struct nursery *n, uint32_t worker_id, pid_t pid)
+/* When its parent has ended, the master is this process's parent, and dies with it or before. */
+static bool wait_for_adoption(const struct nursery *n, pid_t parent)
 {
-    if (n->count == n->capacity) {
-        n->capacity = n->capacity == 0 ? 64 : n->capacity * 2;
-        n->children = realloc(n->children, n->capacity * sizeof(*n->children));
-        if (n->children == NULL)
-            abort();
-    }
-    n->children[n->count++] = (struct child){worker_id, pid};
+    for (int us = 0; getppid() == parent && us < ADOPTION_MS * 1000; us += ADOPTION_POLL_US)
+        (void)usleep(ADOPTION_POLL_US);
+    return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == n->master;
 }
 
-static void become_worker(struct nursery *n, uint32_t worker_id, int channel)
+static _Noreturn void become_worker(struct nursery *n, uint32_t worker_id, int channel, int log,
+                                    pid_t parent)
 {
     fd_close(&n->channel);
-    fd_close(&n->sigchld);
-    free(n->children);
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    log_set_process("worker");
+    (void)dup2(log, STDOUT_FILENO);
+    (void)dup2(log, STDERR_FILENO);
+    fd_close(&log);
+    if (!wait_for_adoption(n, parent))
+        exit(EXIT_SUCCESS); /* there is no master any more */
     if (sandbox_enter(n->sandbox) != 0)
         exit(EXIT_FAILURE);
     exit(worker_run(worker_id, channel));
 }
 
+/* Forks the worker and ends, so that the worker becomes the master's child (the master is a
+ * subreaper): it is killed and reaped by the master, whatever becomes of the nursery. */
+static _Noreturn void go_between(struct nursery *n, uint32_t worker_id, int channel)
+{
+    int log[2] = {-1, -1};
+    char title[64];
+    (void)snprintf(title, sizeof(title), "cam-httpflv: spare worker %u", worker_id);
+    (void)uv_set_process_title(title);
+    if (pipe2(log, O_CLOEXEC | O_NONBLOCK) == -1)
+        _exit(errno);
+    pid_t self = getpid();
+    pid_t pid = fork();
+    if (pid == -1)
+        _exit(errno);
+    if (pid == 0) {
+        fd_close(&log[0]);
+        become_worker(n, worker_id, channel, log[1], self);
+    }
+    const struct ipc_spawned spawned = {.worker_id = worker_id, .pid = (uint32_t)pid};
+    _exit(-report(n, IPC_SPAWNED, &spawned, &log[0]));
+}
+
 static void on_spawn(struct nursery *n, const struct ipc_spawn *m, int *fd)
 {
     int channel = fd_take(fd);
+    int status = 0;
+    int error = 0;
     pid_t pid = fork();
     if (pid == 0)
-        become_worker(n, m->worker_id, channel);
+        go_between(n, m->worker_id, channel);
     if (pid == -1)
-        log_error(NULL, "cannot fork a worker");
-    else
-        remember(n, m->worker_id, pid);
+        error = errno;
+    else if (waitpid(pid, &status, 0) == pid)
+        error = WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
     fd_close(&channel);
-    const struct ipc_spawned answer = {.worker_id = m->worker_id,
-                                       .pid = pid > 0 ? (uint32_t)pid : 0};
-    report(n, IPC_SPAWNED, &answer);
-}
-
-static void on_kill(struct nursery *n, const struct ipc_kill *m, int *fd)
-{
-    (void)fd;
-    for (size_t i = 0; i < n->count; i++) {
-        if (n->children[i].worker_id == m->worker_id)
-            (void)kill(n->children[i].pid, SIGKILL); /* not reaped yet: the pid is still its own */
-    }
-}
-
-static void reap(struct nursery *n)
-{
-    struct signalfd_siginfo info;
-    while (read(n->sigchld, &info, sizeof(info)) > 0) {
-    }
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        for (size_t i = 0; i < n->count; i++) {
-            if (n->children[i].pid != pid)
-                continue;
-            const struct ipc_exited gone = {
-                .worker_id = n->children[i].worker_id, .pid = (uint32_t)pid, .wait_status = status};
-            n->children[i] = n->children[--n->count];
-            report(n, IPC_EXITED, &gone);
-            break;
-        }
-    }
+    const struct ipc_failed failed = {.worker_id = m->worker_id, .error = (uint32_t)error};
+    if (error != 0)
+        (void)report(n, IPC_FAILED, &failed, NULL);
 }
 
 /* --- the loop ------------------------------------------------------------- */
@@ -201,58 +190,26 @@ static int receive(struct nursery *n)
     return rc == -EAGAIN ? 1 : rc;
 }
 
-static int open_sigchld(void)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGCHLD);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
-        return -1;
-    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
-/* The master is gone: so will be the workers, whose channels closed with it.  Reap them, so that
- * nothing is left of the server when this process has ended. */
-static void wait_for_children(void)
-{
-    for (int i = 0; i < LAST_WAIT_MS / LAST_POLL_MS; i++) {
-        pid_t pid;
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
-        }
-        if (pid == -1)
-            return; /* ECHILD: none is left */
-        (void)poll(NULL, 0, LAST_POLL_MS);
-    }
-}
-
 int nursery_run(int channel, enum sandbox_mode sandbox)
 {
-    struct nursery n = {.channel = channel, .sigchld = open_sigchld(), .sandbox = sandbox};
-    if (n.sigchld == -1) {
-        log_error(NULL, "cannot watch for ended workers");
-        return EXIT_FAILURE;
-    }
+    struct nursery n = {.channel = channel, .master = getppid(), .sandbox = sandbox};
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     av_util_log_open();
     warm_up();
     if (sandbox_prepare(sandbox) != 0)
         return EXIT_FAILURE;
     const struct ipc_ready hello = {.version = IPC_VERSION, .pid = (uint32_t)getpid()};
-    report(&n, IPC_NURSERY, &hello);
+    (void)report(&n, IPC_NURSERY, &hello, NULL);
 
     int rc = 1;
     while (rc == 1) {
-        struct pollfd fds[] = {{.fd = n.channel, .events = POLLIN},
-                               {.fd = n.sigchld, .events = POLLIN}};
-        if (poll(fds, 2, -1) == -1 && errno != EINTR)
+        struct pollfd polled = {.fd = n.channel, .events = POLLIN};
+        if (poll(&polled, 1, -1) == -1 && errno != EINTR)
             break;
-        reap(&n);
         rc = receive(&n);
     }
     if (rc < 0)
         log_errorx(NULL, "channel to the master: %s", strerrordesc_np(-rc));
-    free(n.children);
-    fd_close(&n.sigchld);
     fd_close(&n.channel);
-    wait_for_children();
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,6 +1,6 @@
 /*
  * The process that workers are forked from: libav is loaded and warm, there is one thread, and no
- * client's descriptor was ever here.  Forks when the master asks, reaps, reports how they ended.
+ * client's descriptor was ever here.  Forks when the master asks, and leaves the workers to it.
  */
 #ifndef WORKER_NURSERY_H
 #define WORKER_NURSERY_H

@@ -115,7 +115,6 @@ static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
         !settings_ok(&m->settings))
         return -EPROTO;
     log_set_level((enum log_level)m->settings.log_level);
-    log_set_camera(m->camera_id);
     char title[sizeof(m->camera_id) + 32];
     (void)snprintf(title, sizeof(title), "cam-httpflv: camera %s", m->camera_id);
     (void)uv_set_process_title(title);
@@ -242,16 +241,12 @@ static void on_stats(uv_timer_t *timer)
 int worker_run(uint32_t worker_id, int channel)
 {
     struct worker w = {.channel = channel, .phase = IPC_PH_BOOT};
-    char title[64];
-    (void)snprintf(title, sizeof(title), "cam-httpflv: spare worker %u", worker_id);
-    (void)signal(SIGPIPE, SIG_IGN);
     (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0); /* before the pool is started */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     if (uv_loop_init(&w.loop) != 0) {
         log_error(NULL, "cannot make an event loop");
         return EXIT_FAILURE;
     }
-    (void)uv_set_process_title(title);
     (void)uv_poll_init(&w.loop, &w.poll, w.channel);
     (void)uv_timer_init(&w.loop, &w.stats);
     w.poll.data = w.stats.data = &w;

@@ -98,7 +98,7 @@ class Gateway:
         return self.process.pid
 
     def _children(self):
-        """(nurseries, workers): the master's children; a dead nursery's workers are among them."""
+        """(nurseries, workers): the master's children.  Forking a worker takes a child of the nursery, for a moment."""
         nurseries, workers = [], []
         for pid in processes.children(self.pid):
             title = processes.command_line(pid)
@@ -114,11 +114,7 @@ class Gateway:
 
     def all_workers(self):
         """Forked workers, spare ones too."""
-        nurseries, found = self._children()
-        for nursery in nurseries:
-            found = found + processes.children(nursery)
-        self._seen.update(found)
-        return found
+        return self._children()[1]
 
     def busy_workers(self):
         """Workers with a camera: a spare one has only its channel, no TCP or UDP socket."""

@@ -1,0 +1,47 @@
+#include "master/process_info.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES 64
+
+uint64_t process_resident_bytes(pid_t pid)
+{
+    char path[PATH_BYTES];
+    unsigned long long size = 0, resident = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &size, &resident) != 2) /* NOLINT(cert-err34-c) */
+        resident = 0;
+    (void)fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t process_threads(pid_t pid)
+{
+    char path[PATH_BYTES];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    return stat(path, &st) == 0 && st.st_nlink > 2 ? st.st_nlink - 2 : 0; /* a link each */
+}
+
+size_t process_descriptors(pid_t pid)
+{
+    char path[PATH_BYTES];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    if (stat(path, &st) == 0 && st.st_size > 0)
+        return (size_t)st.st_size; /* Linux 6.2 */
+    DIR *directory = opendir(path);
+    if (directory == NULL)
+        return SIZE_MAX;
+    size_t count = 0;
+    while (readdir(directory) != NULL) /* NOLINT(concurrency-mt-unsafe) */
+        count++;
+    (void)closedir(directory);
+    return count > 2 ? count - 2 : 0; /* . and .. */
+}

@@ -1,0 +1,18 @@
+/* What /proc says about a process of ours, proc(5).  Master; some microseconds, never waits. */
+#ifndef MASTER_PROCESS_INFO_H
+#define MASTER_PROCESS_INFO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/** @return resident memory, shared pages included; 0: not known. */
+uint64_t process_resident_bytes(pid_t pid);
+
+/** @return how many threads it has; 0: not known. */
+size_t process_threads(pid_t pid);
+
+/** @return how many descriptors it has open; SIZE_MAX: not known. */
+size_t process_descriptors(pid_t pid);
+
+#endif /* MASTER_PROCESS_INFO_H */

@@ -1,0 +1,314 @@
+#include "master/worker_link.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/http_reply.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "master/process_info.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* A worker that talks without end gets its turn like all others. */
+#define MESSAGES_AT_ONCE 64
+
+static const bool may_become[WORKER_STATE_COUNT][WORKER_STATE_COUNT] = {
+    [WORKER_STARTING] = {[WORKER_SPARE] = true, [WORKER_BUSY] = true, [WORKER_ENDING] = true},
+    [WORKER_SPARE] = {[WORKER_BUSY] = true, [WORKER_ENDING] = true},
+    [WORKER_BUSY] = {[WORKER_LEAVING] = true, [WORKER_ENDING] = true},
+    [WORKER_LEAVING] = {[WORKER_ENDING] = true},
+};
+
+static void set_state(struct worker *w, enum worker_state state)
+{
+    assert(may_become[w->state][state]);
+    w->env->counts[w->state]--;
+    w->env->counts[state]++;
+    w->state = state;
+}
+
+/* --- its end -------------------------------------------------------------- */
+
+static void release(struct worker *w)
+{
+    struct worker_env *env = w->env;
+    if (!closing_release(&w->closing))
+        return;
+    LIST_REMOVE(w, link);
+    env->counts[w->state]--;
+    closing_finish(&w->closing, w);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+static void on_log_closed(void *ctx)
+{
+    release(ctx);
+}
+
+void worker_close(struct worker *w)
+{
+    void *owner = w->owner;
+    if (w->state == WORKER_ENDING)
+        return;
+    set_state(w, WORKER_ENDING);
+    w->owner = NULL;
+    w->end_by_ms = clock_ms() + WORKER_END_MS;
+    uv_close((uv_handle_t *)&w->poll, on_poll_closed);
+    fd_close(&w->channel);
+    outbox_clear(&w->outbox);
+    (void)closing_ask(&w->closing, w->env->on_freed, w->env->table);
+    w->env->on_ending(w->env->table, w);
+    if (owner != NULL)
+        w->env->events->on_gone(owner);
+}
+
+void worker_kill(struct worker *w, const char *why)
+{
+    log_errorx(NULL, "worker %u (pid %d) %s: it is killed", w->id, (int)w->pid, why);
+    w->killed = true;
+    if (w->pid > 0)
+        (void)kill(w->pid, SIGKILL); /* not reaped: the pid cannot be another's */
+    worker_close(w);
+}
+
+void worker_ended(struct worker *w)
+{
+    w->pid = 0;
+    w->reaped = true;
+    worker_close(w);
+    if (w->log != NULL) {
+        struct log_source *log = w->log;
+        w->log = NULL;
+        log_source_close(log, on_log_closed, w);
+    }
+    release(w);
+}
+
+void worker_fail(struct worker *w)
+{
+    assert(w->pid == 0);
+    worker_ended(w);
+}
+
+/* --- what it says --------------------------------------------------------- */
+
+#define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m);
+IPC_FROM_WORKER(X)
+#undef X
+
+static int on_ready(struct worker *w, const struct ipc_ready *m)
+{
+    if (m->version != IPC_VERSION) {
+        log_errorx(NULL,
+                   "worker speaks version %u of the messages, not %u: is its program of the same "
+                   "release?",
+                   m->version, IPC_VERSION);
+        return -EPROTO;
+    }
+    w->phase = IPC_PH_RUN; /* its pid is what the nursery says: this one must not be believed */
+    if (w->state == WORKER_STARTING)
+        set_state(w, WORKER_SPARE);
+    w->env->on_ready(w->env->table);
+    return 0;
+}
+
+static int on_state(struct worker *w, const struct ipc_state *m)
+{
+    if (m->state >= IPC_CAMERA_STATE_COUNT || m->error >= HTTP_ERROR_COUNT)
+        return -EPROTO;
+    if (w->owner != NULL)
+        w->env->events->on_state(w->owner, m);
+    return 0;
+}
+
+static int on_stats(struct worker *w, const struct ipc_stats *m)
+{
+    if (w->owner != NULL)
+        w->env->events->on_stats(w->owner, m);
+    return 0;
+}
+
+static int on_idle(struct worker *w, const struct ipc_idle *m)
+{
+    if (w->owner != NULL)
+        w->env->events->on_idle(w->owner, m);
+    return 0;
+}
+
+static int dispatch(struct worker *w, const struct ipc_msg *msg)
+{
+    switch ((enum ipc_type)msg->hdr.type) {
+#define X(U, l, type, fds, ph) \
+    case IPC_##U:              \
+        return on_##l(w, (const type *)(const void *)msg->payload);
+        IPC_FROM_WORKER(X)
+#undef X
+    default:
+        return -EPROTO; /* a message of another direction */
+    }
+}
+
+static void on_channel(uv_poll_t *handle, int status, int events);
+
+static void poll_channel(struct worker *w)
+{
+    int events = UV_READABLE | (outbox_is_empty(&w->outbox) ? 0 : UV_WRITABLE);
+    (void)uv_poll_start(&w->poll, events, on_channel);
+}
+
+static void flush_outbox(struct worker *w)
+{
+    size_t before = w->outbox.count;
+    int rc = outbox_flush(&w->outbox, w->channel);
+    if (w->outbox.count < before)
+        w->read_ms = clock_ms();
+    if (rc == 0)
+        poll_channel(w); /* a broken channel says so by reading, too */
+}
+
+/* @return as ipc_recv(); 1: there may be more. */
+static int receive(struct worker *w)
+{
+    struct ipc_msg msg;
+    int rc = 1;
+    for (int n = 0; n < MESSAGES_AT_ONCE && rc == 1 && w->state != WORKER_ENDING; n++) {
+        rc = ipc_recv(w->channel, w->phase, &msg);
+        if (rc != 1)
+            break;
+        w->messages++;
+        w->heard_ms = clock_ms();
+        rc = dispatch(w, &msg) == 0 ? 1 : -EPROTO;
+        ipc_msg_free(&msg);
+    }
+    return rc;
+}
+
+static void on_channel(uv_poll_t *handle, int status, int events)
+{
+    struct worker *w = handle->data;
+    if (status == 0 && (events & UV_WRITABLE) != 0)
+        flush_outbox(w);
+    int rc = status < 0 ? 0 : receive(w);
+    if (rc == -EPROTO)
+        worker_kill(w, "broke the protocol of its channel");
+    else if (w->messages > WORKER_MESSAGES_MAX)
+        worker_kill(w, "sends messages without end");
+    else if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE))
+        worker_close(w);
+}
+
+/* --- what it must do in time ---------------------------------------------- */
+
+/* SIOCOUTQ counts what the peer has not read, whatever it says about itself. */
+static void look_whether_it_reads(struct worker *w, int64_t now_ms)
+{
+    int unread = 0;
+    if (ioctl(w->channel, SIOCOUTQ, &unread) == -1)
+        unread = 0;
+    if ((unread == 0 && outbox_is_empty(&w->outbox)) || unread < w->unread)
+        w->read_ms = now_ms;
+    w->unread = unread;
+}
+
+/* @return what it has missed, NULL: nothing. */
+static const char *find_fault(const struct worker *w, int64_t now_ms)
+{
+    if (w->state == WORKER_ENDING)
+        return now_ms > w->end_by_ms ? "closed its channel and did not end" : NULL;
+    if (w->state == WORKER_LEAVING && now_ms > w->end_by_ms)
+        return "did not leave when told to";
+    if (now_ms - w->heard_ms > WORKER_SILENCE_MS)
+        return "has been silent for 10 s";
+    if (now_ms - w->read_ms > WORKER_SILENCE_MS)
+        return "has read none of its messages for 10 s";
+    if (process_threads(w->pid) > WORKER_THREADS_MAX)
+        return "started more threads than any camera needs";
+    return NULL;
+}
+
+void worker_check(struct worker *w, int64_t now_ms)
+{
+    if (w->log != NULL)
+        log_source_tick(w->log);
+    w->messages = 0;
+    if (w->killed || w->pid == 0)
+        return; /* the nursery has a deadline of its own to announce it */
+    if (w->state != WORKER_ENDING)
+        look_whether_it_reads(w, now_ms);
+    const char *fault = find_fault(w, now_ms);
+    if (fault != NULL)
+        worker_kill(w, fault);
+}
+
+/* --- what it is told ------------------------------------------------------ */
+
+int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd)
+{
+    bool waited = !outbox_is_empty(&worker->outbox);
+    int rc = outbox_send(&worker->outbox, worker->channel, type, payload, fd);
+    if (!waited && !outbox_is_empty(&worker->outbox))
+        poll_channel(worker);
+    return rc;
+}
+
+void worker_take(struct worker *w, void *owner, const char *camera)
+{
+    set_state(w, WORKER_BUSY);
+    w->owner = owner;
+    (void)snprintf(w->camera, sizeof(w->camera), "%s", camera);
+    if (w->log != NULL)
+        log_source_set_camera(w->log, camera);
+}
+
+void worker_release(struct worker *worker)
+{
+    set_state(worker, WORKER_LEAVING);
+    worker->owner = NULL;
+    worker->end_by_ms = clock_ms() + WORKER_END_MS;
+}
+
+pid_t worker_pid(const struct worker *worker)
+{
+    return worker->pid;
+}
+
+/* --- its beginning -------------------------------------------------------- */
+
+void worker_announce(struct worker *w, pid_t pid, int *log)
+{
+    w->pid = pid;
+    w->log = log_source_open(w->env->loop, log, "worker", pid);
+    log_source_set_camera(w->log, w->camera);
+    closing_hold(&w->closing);
+    if (w->killed)
+        (void)kill(pid, SIGKILL);
+}
+
+struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel)
+{
+    struct worker *w = xcalloc(1, sizeof(*w));
+    w->env = env;
+    w->id = id;
+    w->channel = fd_take(channel);
+    w->phase = IPC_PH_BOOT;
+    w->asked_ms = w->heard_ms = w->read_ms = clock_ms();
+    if (uv_poll_init(env->loop, &w->poll, w->channel) != 0)
+        abort(); /* a fresh socket: only our own mistake could be refused */
+    w->poll.data = w;
+    outbox_init(&w->outbox);
+    closing_hold(&w->closing); /* the channel */
+    closing_hold(&w->closing); /* the process, or that there is none */
+    env->counts[WORKER_STARTING]++;
+    poll_channel(w);
+    return w;
+}

@@ -1,0 +1,187 @@
+"""A worker that was taken over (test/tools/lying_worker.c): whatever it does, the others do not notice.
+
+The promises of docs/security.md about workers are held here, one test each.
+"""
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from lib import processes
+from lib.http import connect, head_bytes, read_all, request, stream_target
+from lib.wait import wait_for
+
+NEIGHBOUR_FRAMES = 25
+
+
+def lie_url(mode, number=0):
+    return f"rtsp://127.0.0.1:9/lie/{mode}-{number}"
+
+
+def lie_target(mode, number=0):
+    return stream_target(lie_url(mode, number))
+
+
+def ask(gateway, mode, number=0):
+    """A viewer of a camera whose worker lies."""
+    client = connect(gateway.flv_port, timeout=60)
+    client.sendall(head_bytes(lie_target(mode, number)))
+    return client
+
+
+def metric(gateway, name):
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    return float(re.search(rf"^cam_httpflv_{name} (\S+)$", text, re.M).group(1))
+
+
+def assert_no_frame_lost(viewer, camera):
+    viewer.flv.check()
+    loop = camera.video.slices()
+    got = [frame.pictures()[0] for frame in viewer.flv.video]
+    first = loop.index(got[0])
+    assert got == [loop[(first + n) % len(loop)] for n in range(len(got))]
+
+
+class Neighbour:
+    """Somebody else's camera and viewer, and what the server has before and after the lie."""
+
+    def __init__(self, gateway, camera):
+        self.gateway, self.camera = gateway, camera
+
+    def __enter__(self):
+        self.viewer = self.gateway.view(self.camera.url())
+        self.viewer.wait_frames(10)
+        self.workers = self.gateway.all_workers()
+        self.descriptors = len(processes.open_files(self.gateway.pid))
+        self.memory = processes.private_bytes(self.gateway.pid)
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            self.viewer.close()
+
+    def check(self):
+        gateway = self.gateway
+        wait_for(lambda: gateway.all_workers() == self.workers, 40,
+                 lambda: f"{self.workers} alone, not {gateway.all_workers()}\n{gateway.log()[-3000:]}")
+        wait_for(lambda: len(processes.open_files(gateway.pid)) <= self.descriptors, 20,
+                 lambda: f"{self.descriptors} descriptors: {processes.open_files(gateway.pid)}")
+        assert processes.private_bytes(gateway.pid) < self.memory + (8 << 20)
+        assert request(gateway.snapshot_port, "/healthz").status == 200
+        self.viewer.wait_more(NEIGHBOUR_FRAMES)
+        self.viewer.close()
+        assert_no_frame_lost(self.viewer, self.camera)
+        assert (self.camera.connections, self.camera.plays) == (1, 1)
+
+
+@pytest.fixture
+def gateway(make_lying_gateway):
+    return make_lying_gateway("max_viewers = 20\nmax_cameras = 4\n")
+
+
+def wait_for_line(gateway, text, seconds=40):
+    wait_for(lambda: text in gateway.log(), seconds, lambda: f"{text!r} in:\n{gateway.log()[-3000:]}")
+
+
+def test_ignores_leave(gateway, camera):
+    """It asks to leave, may, and does not."""
+    with Neighbour(gateway, camera):
+        with ask(gateway, "leave"):
+            wait_for_line(gateway, "did not leave when told to: it is killed")
+        assert len(json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]) == 1
+
+
+def test_ignores_drain(gateway, camera):
+    """DELETE answers 204, and soon after nothing is left."""
+    with Neighbour(gateway, camera), ask(gateway, "stay"):
+        def lying_stream():
+            found = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+            return [s["id"] for s in found if "/lie/" in s["camera_url"]]
+        stream, = wait_for(lying_stream, 20, "the stream")
+        assert request(gateway.snapshot_port, "/api/streams/" + stream, "DELETE").status == 204
+        wait_for_line(gateway, "did not leave when told to: it is killed")
+
+
+def test_closes_its_channel_and_goes_on(gateway, camera):
+    with Neighbour(gateway, camera):
+        for number in range(3):
+            with ask(gateway, "close", number) as client:
+                answer = read_all(client)
+                assert answer == b"" or answer.startswith(b"HTTP/1.1 503 "), answer
+        wait_for(lambda: gateway.log().count("closed its channel and did not end: it is killed") == 3, 40,
+                 "three to be killed")
+
+
+def test_outlives_nobody(gateway, camera):
+    """Master and nursery are killed at once: no worker is left, also none that closed its channel."""
+    with gateway.view(camera.url()) as viewer, ask(gateway, "close"), ask(gateway, "stay"):
+        viewer.wait_frames(5)
+        wait_for(lambda: len(gateway.all_workers()) == 3, 20, "three workers")
+        everybody = [gateway.nursery(), *gateway.all_workers()]
+        for pid in (gateway.nursery(), gateway.pid):
+            os.kill(pid, signal.SIGKILL)
+        gateway.process.wait(20)
+        wait_for(lambda: not any(processes.alive(pid) for pid in everybody), 5,
+                 lambda: f"to end: {[pid for pid in everybody if processes.alive(pid)]}")
+
+
+def test_starts_threads_without_end(gateway, camera):
+    with Neighbour(gateway, camera), ask(gateway, "threads"):
+        wait_for_line(gateway, "started more threads than any camera needs: it is killed")
+
+
+def test_reads_nothing(gateway, camera):
+    with Neighbour(gateway, camera):
+        clients = [ask(gateway, "deaf") for _ in range(5)]
+        wait_for_line(gateway, "has read none of its messages for 10 s: it is killed")
+        for client in clients:
+            assert client.recv(1) == b""
+            client.close()
+
+
+def test_says_nothing(gateway, camera):
+    with Neighbour(gateway, camera), ask(gateway, "silent"):
+        wait_for_line(gateway, "has been silent for 10 s: it is killed")
+
+
+def test_talks_without_end(gateway, camera):
+    with Neighbour(gateway, camera), ask(gateway, "flood"):
+        wait_for_line(gateway, "sends messages without end: it is killed")
+
+
+def test_breaks_the_protocol(gateway, camera):
+    with Neighbour(gateway, camera), ask(gateway, "protocol"):
+        wait_for_line(gateway, "broke the protocol of its channel: it is killed")
+
+
+def test_floods_the_log(gateway, camera):
+    """Its lines are its own, and few; the log file is not overwritten."""
+    with Neighbour(gateway, camera) as neighbour, ask(gateway, "log"):
+        first = gateway.log()[:200]
+        wait_for_line(gateway, "writes more than its share of the log: some of it is dropped")
+        before, started = len(gateway.log()), time.monotonic()
+        neighbour.viewer.wait_more(3 * NEIGHBOUR_FRAMES)
+        grown, seconds = len(gateway.log()) - before, time.monotonic() - started
+        assert grown < (seconds + 2) * (64 << 10), f"{grown} bytes in {seconds} s"
+        log = gateway.log()
+        assert log.startswith(first)
+        forged = [line for line in log.splitlines() if "forged by a worker" in line]
+        assert forged
+        for line in forged:
+            assert re.match(r"\S+Z warn worker\[\d+\] camera=[0-9a-f]{16}: 2026-01-01T", line), line
+            assert "\x1b" not in line and "\r" not in line
+        stop_lying(gateway)
+
+
+def stop_lying(gateway):
+    """DELETE of the stream that lies: its worker is killed when it does not leave."""
+    found = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+    for stream in found:
+        if "/lie/" in stream["camera_url"]:
+            assert request(gateway.snapshot_port, "/api/streams/" + stream["id"], "DELETE").status == 204

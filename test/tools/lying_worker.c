@@ -1,0 +1,300 @@
+/*
+ * A worker that somebody has taken over, for test/e2e/test_lying_workers.py and test_limits.py:
+ * stands in for cam-httpflv-worker.
+ *
+ * Nursery and sandbox are the real ones; only what runs in the worker is not, when its camera's URL
+ * has the path /lie/MODE.  Other cameras get the real worker.  For that the first message has to be
+ * seen before READY: [server] spare_workers must be 0.
+ */
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/http_reply.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/sandbox_mode.h"
+#include "worker/process/nursery.h"
+#include "worker/process/worker.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define NURSERY_FD 3
+#define REPORT_MS 500
+#define ASSIGN_WAIT_MS 10000
+#define CLIENTS_MAX 20000
+#define HOARD_BYTES (8ull << 30)
+
+int __real_worker_run(uint32_t worker_id, int channel);
+int __wrap_worker_run(uint32_t worker_id, int channel);
+
+static int channel;
+static enum ipc_phase phase = IPC_PH_BOOT;
+static struct ipc_stats stats;
+static uint64_t clients_seen;
+static int clients[CLIENTS_MAX];
+
+static void say(enum ipc_type type, const void *payload)
+{
+    (void)ipc_send(channel, type, payload, NULL);
+}
+
+static void say_streaming(void)
+{
+    const struct ipc_ready ready = {.version = IPC_VERSION, .pid = 1};
+    const struct ipc_state state = {.state = IPC_CAMERA_STREAMING};
+    say(IPC_READY, &ready);
+    say(IPC_STATE, &state);
+}
+
+static void report(void)
+{
+    static int64_t due_ms;
+    if (clock_ms() < due_ms)
+        return;
+    due_ms = clock_ms() + REPORT_MS;
+    say(IPC_STATS, &stats);
+}
+
+/* Takes clients and keeps them; orders are read and not obeyed.  @return what the last one was. */
+static int read_messages(void)
+{
+    struct ipc_msg msg;
+    int last = -1;
+    while (ipc_recv(channel, phase, &msg) == 1) {
+        phase = IPC_PH_RUN;
+        last = msg.hdr.type;
+        if (msg.hdr.type == IPC_CLIENT && clients_seen < CLIENTS_MAX)
+            clients[clients_seen++] = fd_take(&msg.fd);
+        ipc_msg_free(&msg);
+    }
+    return last;
+}
+
+static void live(bool reads)
+{
+    for (;;) {
+        struct pollfd polled = {.fd = channel, .events = reads ? POLLIN : 0};
+        (void)poll(&polled, 1, REPORT_MS / 4);
+        if (reads)
+            (void)read_messages();
+        report();
+    }
+}
+
+/* --- the lies ------------------------------------------------------------- */
+
+/* Counts that cannot be, and that would wrap what is added up. */
+static void lie_about_numbers(void)
+{
+    memset(&stats, 0xff, sizeof(stats));
+    live(true);
+}
+
+/* Obeys nothing that it is told: LEAVE, DRAIN. */
+static void stay(void)
+{
+    live(true);
+}
+
+/* Asks to leave, may, and does not. */
+static void ask_to_leave(void)
+{
+    for (;;) {
+        struct pollfd polled = {.fd = channel, .events = POLLIN};
+        (void)poll(&polled, 1, REPORT_MS / 4);
+        (void)read_messages();
+        const struct ipc_idle idle = {.clients_seen = clients_seen};
+        say(IPC_IDLE, &idle);
+        report();
+    }
+}
+
+static void close_channel(void)
+{
+    fd_close(&channel);
+    for (;;)
+        (void)poll(NULL, 0, 1000);
+}
+
+static void *sleep_for_ever(void *unused)
+{
+    (void)unused;
+    for (;;)
+        (void)poll(NULL, 0, 100000);
+    return NULL;
+}
+
+/* As many as there can be, 2000 for the machine's sake. */
+static void start_threads(void)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    (void)pthread_attr_init(&attr);
+    (void)pthread_attr_setstacksize(&attr, 65536);
+    for (int i = 0; i < 2000; i++)
+        (void)pthread_create(&thread, &attr, sleep_for_ever, NULL);
+    live(true);
+}
+
+static void read_nothing(void)
+{
+    live(false);
+}
+
+/* Lines that look like the master's, on both descriptors, whatever their flags. */
+static void flood_log(void)
+{
+    static const char forged[] =
+        "2026-01-01T00:00:00.000Z error master[1]: forged by a worker\r\x1b[2J\n";
+    (void)fcntl(STDERR_FILENO, F_SETFL, 0); /* neither O_APPEND nor O_NONBLOCK */
+    (void)lseek(STDERR_FILENO, 0, SEEK_SET);
+    for (;;) {
+        struct pollfd polled = {.fd = STDERR_FILENO, .events = POLLOUT};
+        if (poll(&polled, 1, REPORT_MS / 4) == 1)
+            (void)!write(STDERR_FILENO, forged, sizeof(forged) - 1);
+        (void)read_messages();
+        report();
+    }
+}
+
+static void say_result(const char *what, unsigned long long bytes)
+{
+    log_info(NULL, "lie: %s: %llu MB", what, bytes >> 20);
+}
+
+/* More memory than the limit, by every kind of mapping.  Touched a bit: what counts is the limit.
+ */
+static void hoard_memory(void)
+{
+    static const struct {
+        const char *name;
+        int flags;
+    } kinds[] = {
+        {"shared", MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE},
+        {"grows down", MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE},
+        {"private", MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE},
+    };
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        unsigned long long got = 0;
+        const size_t piece = 64u << 20;
+        while (got < HOARD_BYTES &&
+               mmap(NULL, piece, PROT_READ | PROT_WRITE, kinds[k].flags, -1, 0) != MAP_FAILED)
+            got += piece;
+        say_result(kinds[k].name, got);
+    }
+    live(true);
+}
+
+/* The camera is to be refused for 49 days. */
+static void refuse_for_ever(void)
+{
+    const struct ipc_state state = {.state = IPC_CAMERA_IDLE,
+                                    .error = HTTP_ERROR_CAMERA_UNAUTHORIZED,
+                                    .retry_ms = UINT32_MAX,
+                                    .restarts = UINT32_MAX};
+    say(IPC_STATE, &state);
+    exit(EXIT_SUCCESS);
+}
+
+static void flood_channel(void)
+{
+    for (;;)
+        say(IPC_STATS, &stats);
+}
+
+static void say_nothing(void)
+{
+    for (;;)
+        (void)poll(NULL, 0, 1000);
+}
+
+static void break_protocol(void)
+{
+    static const char junk[] = "this is no message";
+    (void)send(channel, junk, sizeof(junk), MSG_NOSIGNAL);
+    live(true);
+}
+
+static void crash(void)
+{
+    static int *volatile nowhere; /* volatile: the compiler must not know */
+    (void)read_messages();
+    *nowhere = 1;
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} lies[] = {
+    {"numbers", lie_about_numbers},
+    {"stay", stay},
+    {"leave", ask_to_leave},
+    {"close", close_channel},
+    {"threads", start_threads},
+    {"deaf", read_nothing},
+    {"log", flood_log},
+    {"memory", hoard_memory},
+    {"refuse", refuse_for_ever},
+    {"flood", flood_channel},
+    {"silent", say_nothing},
+    {"protocol", break_protocol},
+    {"crash", crash},
+};
+
+/* --- which one ------------------------------------------------------------ */
+
+/* Waits for ASSIGN and leaves it in the channel.  @return its lie, empty: none. */
+static const char *assigned_lie(int sock)
+{
+    static struct {
+        struct ipc_hdr hdr;
+        struct ipc_assign assign;
+    } first;
+    static const char prefix[] = "/lie/";
+    struct pollfd polled = {.fd = sock, .events = POLLIN};
+    if (poll(&polled, 1, ASSIGN_WAIT_MS) != 1 ||
+        recv(sock, &first, sizeof(first), MSG_PEEK) != (ssize_t)sizeof(first))
+        return "";
+    const char *lie = strstr(first.assign.url, prefix);
+    return lie != NULL ? lie + strlen(prefix) : "";
+}
+
+int __wrap_worker_run(uint32_t worker_id, int sock)
+{
+    const char *lie = assigned_lie(sock);
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        if (strncmp(lie, lies[i].name, strlen(lies[i].name)) != 0)
+            continue;
+        channel = sock;
+        say_streaming();
+        lies[i].run();
+        return EXIT_SUCCESS;
+    }
+    return __real_worker_run(worker_id, sock);
+}
+
+int main(int argc, char **argv)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    argv = uv_setup_args(argc, argv);
+    if (argc > 2)
+        (void)log_level_parse(argv[2], &level);
+    log_open(level, LOG_FORMAT_TEXT);
+    log_send_to_master();
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)fcntl(NURSERY_FD, F_SETFD, FD_CLOEXEC);
+    (void)uv_set_process_title("cam-httpflv: nursery");
+    return nursery_run(NURSERY_FD, SANDBOX_ON);
+}
