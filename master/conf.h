@@ -91,6 +91,12 @@
 #define CONF_OPTIONS(X)                                                                            \
     CONF_SERVER_OPTIONS(X) CONF_CAMERA_OPTIONS(X) CONF_VIEWER_OPTIONS(X) CONF_ACCESS_OPTIONS(X)
 
+/* Keys of a [camera "name"] section.  X(key, value, help) */
+#define CONF_CAMERA_KEYS(X)                                                                        \
+    X(url,       "URL",       "the camera's, with user name and password; viewers ask for ?cam=NAME") \
+    X(type,      "TRANSPORT", "rtsp-tcp, rtsp-udp or rtmp; by default, the URL decides")           \
+    X(always_on, "no",        "yes: stay connected without viewers")
+
 /* What an option of each type is in struct conf. */
 #define CONF_MEMBER_UINT32(key)     uint32_t key;
 #define CONF_MEMBER_UINT64(key)     uint64_t key;

@@ -12,7 +12,7 @@
 
 #define LINE_MAX_BYTES (IPC_URL_MAX + 256)
 #define SECTION_MAX 128
-#define ACCEPTED_MAX 256
+#define ACCEPTED_MAX 1024
 
 /*
  * inih splits the lines.  It tells the handler neither the line number nor about sections without
@@ -20,8 +20,8 @@
  */
 struct reader {
     struct conf *conf;
-    const char *name; /* of the file */
-    const char *next;
+    const char *name; /* the file's */
+    const char *next; /* unread text */
     size_t left;
     unsigned line;
     char section[SECTION_MAX]; /* "server", or `camera "name"` */
@@ -39,12 +39,11 @@ static int fail(struct reader *r, unsigned line, const char *fmt, ...)
 
 static int fail(struct reader *r, unsigned line, const char *fmt, ...)
 {
-    char message[512];
     va_list args;
+    conf_text_put(&r->text, "%s:%u: ", r->name, line);
     va_start(args, fmt);
-    (void)vsnprintf(message, sizeof(message), fmt, args);
+    conf_text_put_va(&r->text, fmt, args);
     va_end(args);
-    conf_text_put(&r->text, "%s:%u: %s", r->name, line, message);
     r->error = -EINVAL;
     return r->error;
 }
@@ -54,7 +53,7 @@ static struct conf_camera *last_camera(struct reader *r)
     return &r->conf->cameras[r->conf->camera_count - 1];
 }
 
-/* What can only be said when all keys of a [camera "name"] section have been seen. */
+/* Checks what only the whole [camera "name"] section tells. */
 static int finish_camera(struct reader *r)
 {
     if (!r->in_camera)
@@ -84,7 +83,7 @@ static bool camera_name_ok(const char *name)
         if (!alnum && strchr("._-", *c) == NULL)
             return false;
     }
-    return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* cut off requests */
+    return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* that ending is cut off in requests */
 }
 
 /* Make room for one more camera.  Cameras move, so the index of their names is made anew. */
@@ -155,9 +154,10 @@ static int begin_section(struct reader *r, const char *line)
         name[len - sizeof(camera)] = '\0';
         return begin_camera(r, name);
     }
-    return fail(r, r->line,
-                "[%s]: [server], [camera], [viewer], [access] and [camera \"name\"] are accepted",
-                r->section);
+    char text[ACCEPTED_MAX] = "";
+    struct conf_text accepted = {.buf = text, .size = sizeof(text)};
+    conf_section_put_all(&accepted);
+    return fail(r, r->line, "[%s]: %s and [camera \"name\"] are accepted", r->section, text);
 }
 
 /* ini_reader: the next line, at most size - 1 bytes of it. */
@@ -192,30 +192,60 @@ static char *read_line(char *out, int size, void *opaque)
     return out;
 }
 
-static int set_camera_key(struct reader *r, const char *key, const char *value)
+/* --- the keys of a [camera "name"] section --------------------------------- */
+
+static int set_url(struct reader *r, const char *value)
 {
     struct conf_camera *camera = last_camera(r);
     const char *reason;
-    if (strcmp(key, "url") == 0) {
-        r->has_url = true;
-        if (url_parse(&camera->url, value, strlen(value), &reason) != 0)
-            return fail(r, r->line, "[%s] url: %s", r->section, reason);
-        (void)url_format(&camera->url, camera->key);
-    } else if (strcmp(key, "type") == 0) {
-        r->type_line = r->line;
-        /* too long is as wrong as unknown, and found out about in finish_camera() */
-        (void)snprintf(r->type, sizeof(r->type), "%s", value[0] != '\0' ? value : "-");
-    } else if (strcmp(key, "always_on") == 0) {
-        camera->always_on = strcmp(value, "yes") == 0;
-        if (!camera->always_on && strcmp(value, "no") != 0)
-            return fail(r, r->line, "[%s] always_on: yes or no is accepted", r->section);
-    } else {
-        return fail(r, r->line, "[%s] %s: url, type and always_on are accepted", r->section, key);
-    }
+    r->has_url = true;
+    if (url_parse(&camera->url, value, strlen(value), &reason) != 0)
+        return fail(r, r->line, "[%s] url: %s", r->section, reason);
+    (void)url_format(&camera->url, camera->key);
     return 0;
 }
 
-/* ini_handler: @return nonzero on success.  The section is the reader's, see there. */
+static int set_type(struct reader *r, const char *value)
+{
+    r->type_line = r->line;
+    /* too long is as wrong as unknown, and finish_camera() refuses both */
+    (void)snprintf(r->type, sizeof(r->type), "%s", value[0] != '\0' ? value : "-");
+    return 0;
+}
+
+static int set_always_on(struct reader *r, const char *value)
+{
+    struct conf_camera *camera = last_camera(r);
+    camera->always_on = strcmp(value, "yes") == 0;
+    if (!camera->always_on && strcmp(value, "no") != 0)
+        return fail(r, r->line, "[%s] always_on: yes or no is accepted", r->section);
+    return 0;
+}
+
+static const struct {
+    const char *key;
+    int (*set)(struct reader *r, const char *value); /* @return as fail() */
+} camera_keys[] = {
+#define X(name, value, help) {#name, set_##name},
+    CONF_CAMERA_KEYS(X)
+#undef X
+};
+
+static int set_camera_key(struct reader *r, const char *key, const char *value)
+{
+    char text[ACCEPTED_MAX] = "";
+    struct conf_text accepted = {.buf = text, .size = sizeof(text)};
+    for (size_t i = 0; i < sizeof(camera_keys) / sizeof(camera_keys[0]); i++) {
+        if (strcmp(key, camera_keys[i].key) == 0)
+            return camera_keys[i].set(r, value);
+        conf_text_put_item(&accepted, camera_keys[i].key);
+    }
+    return fail(r, r->line, "[%s] %s: unknown key; %s are accepted", r->section, key, text);
+}
+
+/* --- reading ---------------------------------------------------------------- */
+
+/* ini_handler: @return nonzero on success.  The section is the reader's: see struct reader. */
 static int on_key(void *opaque, const char *inih_section, const char *key, const char *value)
 {
     struct reader *r = opaque;
@@ -232,10 +262,7 @@ static int on_key(void *opaque, const char *inih_section, const char *key, const
     char text[ACCEPTED_MAX] = "";
     struct conf_text accepted = {.buf = text, .size = sizeof(text)};
     if (option == NULL) {
-        for (size_t i = 0; i < conf_option_count; i++) {
-            if (strcmp(conf_options[i].section, r->section) == 0)
-                conf_text_put(&accepted, "%s%s", accepted.len > 0 ? ", " : "", conf_options[i].key);
-        }
+        conf_section_put_keys(r->section, &accepted);
         (void)fail(r, r->line, "[%s] %s: unknown key; %s are accepted", r->section, key, text);
         return 0;
     }

@@ -214,14 +214,10 @@ static void write_help(struct conf_text *text)
     conf_text_put(text, "\nA flag overrides the environment, which overrides the file.\n"
                         "Keys of the file, with their defaults:\n");
     write_options(text);
-    conf_text_put(text,
-                  "\n[camera \"NAME\"]\n"
-                  "  url = URL\n"
-                  "      the camera's, with user name and password; viewers ask for ?cam=NAME\n"
-                  "  type = TRANSPORT\n"
-                  "      rtsp-tcp, rtsp-udp or rtmp; by default, the URL decides\n"
-                  "  always_on = no\n"
-                  "      yes: stay connected without viewers\n");
+    conf_text_put(text, "\n[camera \"NAME\"]\n");
+#define X(key, value, help) "  " #key " = " value "\n      " help "\n"
+    conf_text_put(text, "%s", CONF_CAMERA_KEYS(X));
+#undef X
 }
 
 static void write_configuration(struct conf_text *text, const struct conf *conf)

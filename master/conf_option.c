@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,27 @@ bool conf_section_known(const char *section)
             return true;
     }
     return false;
+}
+
+void conf_section_put_all(struct conf_text *text)
+{
+    const char *last = "";
+    for (size_t i = 0; i < conf_option_count; i++) {
+        char name[32];
+        if (strcmp(conf_options[i].section, last) == 0)
+            continue;
+        last = conf_options[i].section;
+        (void)snprintf(name, sizeof(name), "[%s]", last);
+        conf_text_put_item(text, name);
+    }
+}
+
+void conf_section_put_keys(const char *section, struct conf_text *text)
+{
+    for (size_t i = 0; i < conf_option_count; i++) {
+        if (strcmp(conf_options[i].section, section) == 0)
+            conf_text_put_item(text, conf_options[i].key);
+    }
 }
 
 /* --- the types ------------------------------------------------------------ */
@@ -295,8 +317,9 @@ void conf_option_keep(const struct conf *old, struct conf *fresh, struct conf_te
         void *now = member_of(fresh, option);
         if (option->change != CONF_START || memcmp(before, now, option->size) == 0)
             continue;
-        conf_text_put(changed, "%s[%s] %s", changed->len > 0 ? ", " : "", option->section,
-                      option->key);
+        char name[64];
+        (void)snprintf(name, sizeof(name), "[%s] %s", option->section, option->key);
+        conf_text_put_item(changed, name);
         memcpy(now, before, option->size);
     }
 }

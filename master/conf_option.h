@@ -55,6 +55,12 @@ const struct conf_option *conf_option_find(const char *section, const char *key)
 /** Does any option belong to the section? */
 bool conf_section_known(const char *section);
 
+/** Append the sections that have options: "[server], [camera]". */
+void conf_section_put_all(struct conf_text *text);
+
+/** Append the keys of a section. */
+void conf_section_put_keys(const char *section, struct conf_text *text);
+
 /**
  * Set an option from text.
  *

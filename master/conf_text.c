@@ -1,16 +1,25 @@
 #include "master/conf_text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
+
+void conf_text_put_va(struct conf_text *text, const char *fmt, va_list args)
+{
+    int n = vsnprintf(text->buf + text->len, text->size - text->len, fmt, args);
+    if (n > 0)
+        text->len += (size_t)n < text->size - text->len ? (size_t)n : text->size - text->len - 1;
+}
 
 void conf_text_put(struct conf_text *text, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(text->buf + text->len, text->size - text->len, fmt, args);
+    conf_text_put_va(text, fmt, args);
     va_end(args);
-    if (n > 0)
-        text->len += (size_t)n < text->size - text->len ? (size_t)n : text->size - text->len - 1;
+}
+
+void conf_text_put_item(struct conf_text *text, const char *word)
+{
+    conf_text_put(text, "%s%s", text->len > 0 ? ", " : "", word);
 }
 
 void conf_text_put_choice(struct conf_text *text, int i, int count, const char *word)

@@ -2,6 +2,7 @@
 #ifndef MASTER_CONF_TEXT_H
 #define MASTER_CONF_TEXT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 /* What does not fit is cut. */
@@ -14,6 +15,13 @@ struct conf_text {
 /** Append, like printf(). */
 void conf_text_put(struct conf_text *text, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/** Append, like vprintf(). */
+void conf_text_put_va(struct conf_text *text, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+/** Append a word; a comma goes before it unless the text is empty. */
+void conf_text_put_item(struct conf_text *text, const char *word);
 
 /** Append word i of count as part of "a, b or c". */
 void conf_text_put_choice(struct conf_text *text, int i, int count, const char *word);

@@ -218,8 +218,9 @@ static void test_camera_errors(void **state)
                "rtsp-udp for rtsp, rtmp for rtmp and rtmps");
     read_fails("[camera \"a\"]\nurl = rtsp://h/s\nalways_on = maybe\n",
                "cams.ini:3: [camera \"a\"] always_on: yes or no is accepted");
-    read_fails("[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
-               "cams.ini:3: [camera \"a\"] password: url, type and always_on are accepted");
+    read_fails(
+        "[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
+        "cams.ini:3: [camera \"a\"] password: unknown key; url, type, always_on are accepted");
 }
 
 static void test_long_lines(void **state)
