@@ -11,11 +11,21 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int64_t seen_us; /* when somebody last looked; 0: never */
 static int64_t absent_us;
 
-int64_t clock_us(void)
+static int64_t read_us(clockid_t clock)
 {
     struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    (void)clock_gettime(clock, &ts);
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t clock_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t clock_unix_us(void)
+{
+    return read_us(CLOCK_REALTIME);
 }
 
 int64_t clock_awake_us(void)

@@ -1,4 +1,4 @@
-/* The monotonic clock (CLOCK_MONOTONIC).  Every process, any thread. */
+/* The monotonic clock (CLOCK_MONOTONIC), and the time of day.  Every process, any thread. */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
 
@@ -17,5 +17,8 @@ int64_t clock_awake_us(void);
 
 /** clock_awake_us() in milliseconds. */
 int64_t clock_ms(void);
+
+/** The time of day: microseconds of UNIX time.  May jump when somebody sets the clock. */
+int64_t clock_unix_us(void);
 
 #endif /* COMMON_CLOCK_H */

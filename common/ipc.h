@@ -34,6 +34,7 @@ enum ipc_transport {
 
 enum ipc_client_kind { IPC_CLIENT_STREAM, IPC_CLIENT_SNAPSHOT, IPC_CLIENT_MJPEG };
 enum ipc_join { IPC_JOIN_LIVE, IPC_JOIN_GOP, IPC_JOIN_KEY };
+enum ipc_picture { IPC_PICTURE_NEWEST, IPC_PICTURE_KEY, IPC_PICTURE_COUNT };
 enum ipc_hevc { IPC_HEVC_ENHANCED, IPC_HEVC_LEGACY };
 enum ipc_access_mode { IPC_ACCESS_ANY, IPC_ACCESS_NAMED, IPC_ACCESS_LIST, IPC_ACCESS_MODE_COUNT };
 
@@ -90,8 +91,14 @@ struct ipc_client {
     uint32_t head;       /* 1: HEAD, headers only */
     uint32_t width;      /* of a snapshot, pixels; 0: as the camera's */
     uint32_t height;
-    uint32_t quality;   /* JPEG, 1..100 */
-    uint32_t fps;       /* of an MJPEG stream */
+    uint32_t quality; /* JPEG, 1..100 */
+    uint32_t fps;     /* of an MJPEG stream */
+    uint32_t picture; /* enum ipc_picture */
+    uint32_t wait_ms; /* for a newer picture than if_none_match; 0: do not wait */
+    uint32_t crop_x;  /* of the camera's picture, pixels */
+    uint32_t crop_y;
+    uint32_t crop_width; /* 0: not cropped */
+    uint32_t crop_height;
     uint32_t websocket; /* 1: answer the WebSocket handshake, frame as RFC 6455 */
     uint32_t reserved;
     char peer[IPC_PEER_MAX];

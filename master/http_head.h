@@ -30,6 +30,7 @@ enum request_method {
 #define REQUEST_HEADERS(X)                                                        \
     X(origin,               "Origin",                         IPC_HEADER_MAX)     \
     X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
+    X(prefer,               "Prefer",                         IPC_HEADER_MAX)     \
     X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \
     X(accept_encoding,      "Accept-Encoding",                IPC_HEADER_MAX)     \
     X(upgrade,              "Upgrade",                        IPC_HEADER_MAX)     \

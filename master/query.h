@@ -26,7 +26,10 @@
     X(WIDTH,      "width")       \
     X(HEIGHT,     "height")      \
     X(QUALITY,    "quality")     \
-    X(FPS,        "fps")
+    X(FPS,        "fps")         \
+    X(PICTURE,    "picture")     \
+    X(CROP,       "crop")        \
+    X(AFTER,      "after")
 /* clang-format on */
 
 enum query_param {
@@ -37,7 +40,7 @@ enum query_param {
 };
 
 /* One more than any valid value is long, so that a value cut to fit is never valid. */
-#define QUERY_VALUE_MAX (IPC_CAMERA_ID_MAX + 2)
+#define QUERY_VALUE_MAX (IPC_HEADER_MAX + 2)
 
 struct query {
     bool given[QUERY_COUNT];

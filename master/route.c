@@ -8,19 +8,25 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SIZE_MIN 16
 #define SIZE_MAX_PIXELS 7680
 #define QUALITY_DEFAULT 85
 #define FPS_DEFAULT 5
 #define FPS_MAX 30
+#define WAIT_DEFAULT_S 10 /* of after=, without Prefer */
+#define WAIT_MAX_S 60
 
 /* What a parameter may be; the position is the value of the enum that it sets. */
 static const char *const allow_h265_words[] = {"false", "true", NULL};
 static const char *const hevc_words[] = {
     [IPC_HEVC_ENHANCED] = "enhanced", [IPC_HEVC_LEGACY] = "legacy", NULL};
 static const char *const audio_words[] = {"none", "aac", NULL};
+static const char *const picture_words[] = {
+    [IPC_PICTURE_NEWEST] = "newest", [IPC_PICTURE_KEY] = "key", NULL};
 static const char *const join_words[] = {
     [IPC_JOIN_LIVE] = "live", [IPC_JOIN_GOP] = "gop", [IPC_JOIN_KEY] = "key", NULL};
 
@@ -113,6 +119,82 @@ static int read_number(const struct query *q, enum query_param param, uint32_t m
     return 0;
 }
 
+/* crop=x,y,width,height.  Whether it lies within the picture, only the worker knows. */
+static int read_crop(const struct query *q, struct ipc_client *client, struct route *out)
+{
+    uint32_t numbers[4];
+    char *rest;
+    if (!q->given[QUERY_CROP])
+        return 0;
+    const char *text = q->value[QUERY_CROP];
+    for (int i = 0; i < 4; i++) {
+        if (strspn(text, "0123456789") < 1 || strspn(text, "0123456789") > 5)
+            goto bad;
+        numbers[i] = (uint32_t)strtoul(text, &rest, 10);
+        if (*rest != (i < 3 ? ',' : '\0'))
+            goto bad;
+        text = rest + 1;
+    }
+    if (numbers[2] < SIZE_MIN || numbers[3] < SIZE_MIN)
+        goto bad;
+    client->crop_x = numbers[0];
+    client->crop_y = numbers[1];
+    client->crop_width = numbers[2];
+    client->crop_height = numbers[3];
+    return 0;
+
+bad:
+    return fail(out, HTTP_ERROR_BAD_PARAMETER,
+                "crop: X,Y,WIDTH,HEIGHT in pixels of the camera's picture are accepted, the last "
+                "two at least %d",
+                SIZE_MIN);
+}
+
+/* The number of seconds in `wait=N` of a Prefer header (RFC 7240 section 4.3), bounded; 0: none. */
+static uint32_t preferred_wait_s(const char *prefer)
+{
+    while (*prefer != '\0') {
+        prefer += strspn(prefer, ", \t;");
+        if (strncasecmp(prefer, "wait=", 5) == 0) {
+            const char *digits = prefer + 5 + (prefer[5] == '"');
+            size_t len = strspn(digits, "0123456789");
+            unsigned long seconds = len > 0 ? strtoul(digits, NULL, 10) : 0;
+            return seconds < WAIT_MAX_S ? (uint32_t)seconds : WAIT_MAX_S;
+        }
+        prefer += strcspn(prefer, ", \t;");
+    }
+    return 0;
+}
+
+/* after=ETAG, with its quotes or without them, is If-None-Match that waits. */
+static int read_after(const struct query *q, struct ipc_client *client, struct route *out)
+{
+    if (!q->given[QUERY_AFTER] || q->value[QUERY_AFTER][0] == '\0')
+        return 0;
+    const char *tag = q->value[QUERY_AFTER];
+    size_t len = strspn(tag, "\"-./0123456789Wabcdefghijklmnopqrstuvwxyz");
+    if (tag[len] != '\0' || len > sizeof(client->if_none_match) - 3)
+        return fail(out, HTTP_ERROR_BAD_PARAMETER, "after: an ETag of a picture is accepted");
+    bool quoted = strchr(tag, '"') != NULL;
+    char *out_tag = client->if_none_match;
+    memset(out_tag, 0, sizeof(client->if_none_match));
+    memcpy(out_tag + !quoted, tag, len);
+    if (!quoted)
+        out_tag[0] = out_tag[len + 1] = '"';
+    if (client->wait_ms == 0)
+        client->wait_ms = WAIT_DEFAULT_S * 1000;
+    return 0;
+}
+
+static int read_snapshot_options(const struct http_request *request, const struct query *q,
+                                 struct route *out)
+{
+    struct ipc_client *client = &out->client;
+    if (client->if_none_match[0] != '\0' || q->given[QUERY_AFTER])
+        client->wait_ms = preferred_wait_s(request->prefer) * 1000;
+    return read_after(q, client, out);
+}
+
 static int read_options(const struct query *q, enum route_kind kind, struct route *out)
 {
     struct ipc_client *client = &out->client;
@@ -132,6 +214,10 @@ static int read_options(const struct query *q, enum route_kind kind, struct rout
         rc = read_number(q, QUERY_HEIGHT, SIZE_MIN, SIZE_MAX_PIXELS, &client->height, out);
     if (rc == 0)
         rc = read_number(q, QUERY_QUALITY, 1, 100, &client->quality, out);
+    if (rc == 0)
+        rc = read_word(q, QUERY_PICTURE, picture_words, &client->picture, out);
+    if (rc == 0)
+        rc = read_crop(q, client, out);
     if (rc == 0 && kind == ROUTE_MJPEG)
         rc = read_number(q, QUERY_FPS, 1, FPS_MAX, &client->fps, out);
     return rc;
@@ -289,6 +375,8 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
     rc = read_camera(conf, &q, out);
     if (rc == 0)
         rc = read_options(&q, kind, out);
+    if (rc == 0 && kind == ROUTE_SNAPSHOT)
+        rc = read_snapshot_options(request, &q, out);
     if (rc == 0 && kind == ROUTE_STREAM && request->upgrade_websocket)
         rc = read_websocket(request, out);
     if (rc == 0)

@@ -196,4 +196,24 @@ static inline int count_parts(const struct answer *a, int *last)
     return parts;
 }
 
+static inline char *header(const struct answer *a, const char *name, char *value, size_t size)
+{
+    char line[64];
+    (void)snprintf(line, sizeof(line), "\r\n%s: ", name);
+    const char *p = strstr(a->data, line);
+    if (p == NULL)
+        return NULL;
+    p += strlen(line);
+    (void)snprintf(value, size, "%.*s", (int)strcspn(p, "\r"), p);
+    return value;
+}
+
+static inline int number_of(const struct answer *a)
+{
+    const char *body = strstr(a->data, "\r\n\r\n");
+    assert_non_null(body);
+    body += 4;
+    return read_number(body, a->len - (size_t)(body - a->data), WIDTH, HEIGHT);
+}
+
 #endif /* TEST_UNIT_SNAPSHOT_BENCH_H */

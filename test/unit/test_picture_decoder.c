@@ -57,8 +57,8 @@ static void check_newest(const struct encoded *e, int first, int late)
         if (i - first < late && got == -1)
             continue;
         assert_int_equal(got, newest);
-        assert_int_equal(p.id, newest_at);
-        assert_int_equal(p.received_us, e->frames[newest_at]->received_us);
+        assert_int_equal(p.stamp.seq, newest_at);
+        assert_int_equal(p.stamp.received_us, e->frames[newest_at]->received_us);
     }
     picture_decoder_free(&d);
 }
@@ -221,7 +221,7 @@ static void test_config_change(void **state)
     assert_int_equal(newest_number(d, &p), 1);
     assert_int_equal(picture_decoder_feed(d, hevc.frames[10], 3, false), 0);
     assert_int_equal(newest_number(d, &p), 10);
-    assert_int_equal(p.id, 3);
+    assert_int_equal(p.stamp.seq, 3);
     picture_decoder_free(&d);
     encoded_free(&h264);
     encoded_free(&hevc);

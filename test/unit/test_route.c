@@ -314,6 +314,7 @@ static void test_snapshot_options(void **state)
         {"quality=101", "quality: a number from 1 to 100 is accepted"},
         {"quality=", "quality: a number from 1 to 100 is accepted"},
         {"quality=%2B5", "quality: a number from 1 to 100 is accepted"},
+        {"picture=old", "picture: newest or key is accepted"},
         {"fps=0", "fps: a number from 1 to 30 is accepted"},
         {"fps=31", "fps: a number from 1 to 30 is accepted"},
     };
@@ -323,6 +324,57 @@ static void test_snapshot_options(void **state)
         get_snapshot(target);
         assert_error(HTTP_ERROR_BAD_PARAMETER, bad[i].message);
     }
+}
+
+static void test_waiting_and_crop(void **state)
+{
+    (void)state;
+    assert_int_equal(get_snapshot("/snapshot?cam=gate&picture=key&crop=1,2,300,400"), 0);
+    assert_int_equal(out.client.picture, IPC_PICTURE_KEY);
+    assert_int_equal(out.client.crop_x, 1);
+    assert_int_equal(out.client.crop_y, 2);
+    assert_int_equal(out.client.crop_width, 300);
+    assert_int_equal(out.client.crop_height, 400);
+    assert_int_equal(out.client.wait_ms, 0);
+
+    assert_int_equal(get_snapshot("/snapshot?cam=gate&after=%22a1-2-0x0q85%22"), 0);
+    assert_string_equal(out.client.if_none_match, "\"a1-2-0x0q85\"");
+    assert_int_equal(out.client.wait_ms, 10000);
+    assert_int_equal(get_snapshot("/snapshot?cam=gate&after=a1-2-0x0q85"), 0);
+    assert_string_equal(out.client.if_none_match, "\"a1-2-0x0q85\"");
+    assert_int_equal(get_snapshot("/snapshot?cam=gate&after="), 0); /* the first time */
+    assert_int_equal(out.client.wait_ms, 0);
+
+    static const struct {
+        const char *headers;
+        uint32_t wait_ms;
+    } waits[] = {
+        {"If-None-Match: \"a-1\"\r\n", 0},
+        {"Prefer: wait=5\r\n", 0}, /* for what? */
+        {"If-None-Match: \"a-1\"\r\nPrefer: wait=5\r\n", 5000},
+        {"If-None-Match: \"a-1\"\r\nPrefer: respond-async, wait=\"7\"\r\n", 7000},
+        {"If-None-Match: \"a-1\"\r\nPrefer: wait=99999999999999999999\r\n", 60000},
+        {"If-None-Match: \"a-1\"\r\nPrefer: wait=soon\r\n", 0},
+        {"If-None-Match: \"a-1\"\r\nPrefer: await=5, ,;\r\n", 0},
+    };
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+        assert_int_equal(
+            route_with(ROUTE_PORT_SNAPSHOT, "GET", "/snapshot?cam=gate", waits[i].headers), 0);
+        assert_int_equal(out.client.wait_ms, waits[i].wait_ms);
+    }
+
+    static const char *const bad_crops[] = {
+        "1,2,300",      "1,2,300,400,5", "1,2,300,15",   "",
+        "-1,2,300,400", "1,2,15,400",    "a,b,c,d",      ",",
+        "1,2,300,400,", "1,,300,400",    "%201,2,30,40", "123456,2,16,16"};
+    for (size_t i = 0; i < sizeof(bad_crops) / sizeof(bad_crops[0]); i++) {
+        char target[256];
+        (void)snprintf(target, sizeof(target), "/snapshot?cam=gate&crop=%s", bad_crops[i]);
+        get_snapshot(target);
+        assert_error(HTTP_ERROR_BAD_PARAMETER, "crop: X,Y,WIDTH,HEIGHT");
+    }
+    get_snapshot("/snapshot?cam=gate&after=%0d%0aX-Evil:1");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "after: an ETag");
 }
 
 static void test_paths_and_methods(void **state)
@@ -414,7 +466,8 @@ int main(void)
         cmocka_unit_test(test_camera_urls),       cmocka_unit_test(test_camera_errors),
         cmocka_unit_test(test_named_camera),      cmocka_unit_test(test_stream_options),
         cmocka_unit_test(test_websocket),         cmocka_unit_test(test_snapshot_options),
-        cmocka_unit_test(test_paths_and_methods), cmocka_unit_test(test_preflight),
+        cmocka_unit_test(test_paths_and_methods), cmocka_unit_test(test_waiting_and_crop),
+        cmocka_unit_test(test_preflight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

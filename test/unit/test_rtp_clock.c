@@ -142,6 +142,27 @@ static void test_jumps_pass(void **state)
     assert_int_equal(rtp_clock_pts(&c, TRACK_VIDEO, 3600, 0), 3600);
 }
 
+/* The camera's clock is believed while it is near ours. */
+static void test_captured(void **state)
+{
+    (void)state;
+    const int64_t now_us = INT64_C(1795782896000000);
+    const double now_ntp = 1795782896.0 + 2208988800.0;
+    struct rtp_clock c;
+    rtp_clock_init(&c, rates);
+    int64_t pts = rtp_clock_pts(&c, TRACK_VIDEO, 5000, 777);
+    assert_int_equal(rtp_clock_captured_us(&c, pts, now_us), 0); /* no report yet */
+    rtp_clock_report(&c, TRACK_VIDEO, ntp(now_ntp - 0.5), 5000);
+    assert_in_range(rtp_clock_captured_us(&c, pts, now_us), now_us - 500001, now_us - 499999);
+    pts = rtp_clock_pts(&c, TRACK_VIDEO, 5000 + 90000, 777);
+    assert_in_range(rtp_clock_captured_us(&c, pts, now_us + 1000000), now_us + 499999,
+                    now_us + 500001);
+    rtp_clock_report(&c, TRACK_VIDEO, ntp(now_ntp - 3600), 5000 + 90000); /* another time zone */
+    assert_int_equal(rtp_clock_captured_us(&c, pts, now_us), 0);
+    rtp_clock_report(&c, TRACK_VIDEO, ntp(now_ntp + 2), 5000 + 90000); /* the future */
+    assert_int_equal(rtp_clock_captured_us(&c, pts, now_us), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_late_reports),
         cmocka_unit_test(test_impossible_reports),
         cmocka_unit_test(test_stuck_reports),
+        cmocka_unit_test(test_captured),
         cmocka_unit_test(test_jumps_pass),
     };
     return cmocka_run_group_tests_name("rtp_clock", tests, NULL, NULL);

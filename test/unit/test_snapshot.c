@@ -20,14 +20,6 @@ static void push_audio(struct bench *b)
     codec_config_unref(&config);
 }
 
-static int number_of(const struct answer *a)
-{
-    const char *body = strstr(a->data, "\r\n\r\n");
-    assert_non_null(body);
-    body += 4;
-    return read_number(body, a->len - (size_t)(body - a->data), WIDTH, HEIGHT);
-}
-
 static int ask_number(struct bench *b)
 {
     struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
@@ -129,18 +121,6 @@ static void test_shared(void **state)
     assert_int_equal(ask_number(&b), 14);
     assert_int_equal(snapshot_get_stats(b.snapshot).decoded, 15);
     bench_close(&b);
-}
-
-static char *header(const struct answer *a, const char *name, char *value, size_t size)
-{
-    char line[64];
-    (void)snprintf(line, sizeof(line), "\r\n%s: ", name);
-    const char *p = strstr(a->data, line);
-    if (p == NULL)
-        return NULL;
-    p += strlen(line);
-    (void)snprintf(value, size, "%.*s", (int)strcspn(p, "\r"), p);
-    return value;
 }
 
 static void test_headers(void **state)

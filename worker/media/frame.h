@@ -43,6 +43,8 @@ struct frame {
     int64_t dts_us;
     int64_t pts_us;
     int64_t received_us; /* clock_us() when its last byte arrived, or when it was transcoded */
+    int64_t captured_us; /* by the camera's clock, UNIX time; 0: unknown */
+    uint64_t number;     /* video of one camera: each frame one more than the one before */
     struct codec_config *config; /* Shared; the one in force for this frame */
     size_t len;
     uint8_t data[];

@@ -34,6 +34,7 @@ struct media_packet {
     int64_t pts;         /* in the track's time base, AV_NOPTS_VALUE if unknown */
     int64_t dts;         /* in the same units; RTP has none */
     int64_t received_us; /* clock_us() */
+    int64_t captured_us; /* by the camera's clock, UNIX time; 0: unknown */
 };
 
 struct media_sink {

@@ -22,10 +22,8 @@
 
 /* What is remembered of a frame while its picture may still come. */
 struct fed {
-    uint64_t id;
+    struct picture_stamp stamp;
     int64_t pts_us;
-    int64_t received_us;
-    bool key;
 };
 
 struct picture_decoder {
@@ -287,34 +285,102 @@ static int decode(struct picture_decoder *d, const struct frame *frame, const st
     return rc;
 }
 
-int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t id,
+/* With the decoder that this frame's configuration asks for. */
+static int prepare(struct picture_decoder *d, const struct frame *frame)
+{
+    assert(frame->track == TRACK_VIDEO);
+    if (frame->config == d->config && d->avctx != NULL)
+        return 0;
+    return open_decoder(d, frame->config);
+}
+
+static struct fed fed_of(const struct frame *frame, uint64_t seq)
+{
+    return (struct fed){.pts_us = frame->pts_us,
+                        .stamp = {.seq = seq,
+                                  .number = frame->number,
+                                  .received_us = frame->received_us,
+                                  .captured_us = frame->captured_us,
+                                  .codec = frame->config->codec}};
+}
+
+static void start_chain(struct picture_decoder *d, const struct frame *key)
+{
+    avcodec_flush_buffers(d->avctx);
+    d->broken = d->recovered = d->newest_in_chain = d->last_had_buffer = false;
+    d->chain_pts_us = key->pts_us;
+}
+
+int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t seq,
                          bool gap)
 {
     struct picture_decoder *d = decoder;
-    assert(frame->track == TRACK_VIDEO);
-    if (frame->config != d->config || d->avctx == NULL) {
-        int rc = open_decoder(d, frame->config);
-        if (rc != 0)
-            return rc;
-    }
-    struct fed fed = {id, frame->pts_us, frame->received_us, frame->key};
+    int rc = prepare(d, frame);
+    if (rc != 0)
+        return rc;
+    struct fed fed = fed_of(frame, seq);
     if (gap || (frame->damaged && !is_leading(d, &fed)))
         d->broken = true;
     bool starts_chain = d->broken;
     if (starts_chain) {
         if (!frame->key || frame->damaged)
             return -EAGAIN;
-        avcodec_flush_buffers(d->avctx);
-        d->broken = d->recovered = d->newest_in_chain = d->last_had_buffer = false;
-        d->chain_pts_us = frame->pts_us;
+        start_chain(d, frame);
     }
     d->count++;
-    int rc = decode(d, frame, &fed, starts_chain);
+    rc = decode(d, frame, &fed, starts_chain);
     if (rc == -EAGAIN && is_leading(d, &fed))
         return 0; /* cannot be decoded from here, and nothing shown later is made from it */
     if (rc != 0)
         d->broken = true;
     return rc;
+}
+
+int picture_decoder_feed_alone(struct picture_decoder *decoder, const struct frame *frame,
+                               uint64_t seq)
+{
+    struct picture_decoder *d = decoder;
+    bool same = false;
+    int rc = prepare(d, frame);
+    if (rc != 0)
+        return rc;
+    if (!frame->key || frame->damaged)
+        return -EAGAIN;
+    struct fed fed = fed_of(frame, seq);
+    start_chain(d, frame);
+    d->count++;
+    rc = decode(d, frame, &fed, true);
+    if (rc == 0 && !d->newest_in_chain && avcodec_send_packet(d->avctx, NULL) >= 0)
+        rc = take_outputs(d, &same); /* it was held back for reordering */
+    avcodec_flush_buffers(d->avctx);
+    d->broken = true;
+    return rc == 0 && !d->newest_in_chain ? -EAGAIN : rc;
+}
+
+/* ITU-T H.264 table 7-1: nal_ref_idc of slices; ITU-T H.265 table 7-1: sub-layer non-reference
+ * pictures have even types up to 14, and nobody refers to them where there is one sub-layer. */
+bool picture_decoder_can_skip(const struct frame *frame)
+{
+    const struct codec_config *config = frame->config;
+    bool hevc = config->codec == AV_CODEC_ID_HEVC;
+    bool slices = false;
+    size_t pos = 0;
+    if (frame->key || (hevc && (config->record_len < 23 || (config->record[21] >> 3 & 7) != 1)))
+        return false;
+    while (frame->len - pos > 4) {
+        const uint8_t *nal = frame->data + pos + 4;
+        size_t len = bytes_get32(frame->data + pos);
+        if (len == 0 || len > frame->len - pos - 4)
+            return false;
+        unsigned type = hevc ? nal[0] >> 1 & 0x3f : nal[0] & 0x1f;
+        if (hevc ? type < 32 : type >= 1 && type <= H264_NAL_IDR) {
+            slices = true;
+            if (hevc ? type > 14 || type % 2 != 0 : (nal[0] & 0x60) != 0)
+                return false;
+        }
+        pos += len + 4;
+    }
+    return slices;
 }
 
 bool picture_decoder_needs_key(const struct picture_decoder *decoder)
@@ -327,7 +393,6 @@ bool picture_decoder_newest(const struct picture_decoder *decoder, struct pictur
     if (!decoder->has_newest)
         return false;
     picture->frame = decoder->newest;
-    picture->id = decoder->newest_fed.id;
-    picture->received_us = decoder->newest_fed.received_us;
+    picture->stamp = decoder->newest_fed.stamp;
     return true;
 }

@@ -24,6 +24,7 @@
 #define WORKER_PICTURE_DECODER_H
 
 #include "worker/media/frame.h"
+#include "worker/pictures/picture_stamp.h"
 
 #include <libavutil/frame.h>
 
@@ -31,8 +32,7 @@ struct picture_decoder;
 
 struct picture {
     const AVFrame *frame; /* cropped, as the camera meant it to be shown.  Borrowed. */
-    uint64_t id;          /* of the frame it was decoded from */
-    int64_t received_us;  /* likewise */
+    struct picture_stamp stamp;
 };
 
 /** @return never NULL; takes next to no memory until fed.  Caller owns; picture_decoder_free(). */
@@ -43,14 +43,30 @@ void picture_decoder_free(struct picture_decoder **decoder);
  * Decode a video frame.  Frames are fed in decode order, each at most once.
  *
  * @param frame  Borrowed.
- * @param id     of the frame, for picture_decoder_newest().
+ * @param seq    its number in the ring, for the stamp.
  * @param gap    frames between the one before and this one were left out: start anew, which only
  *               an undamaged key frame can.
  * @return 0; -EAGAIN not decoded, or not to be shown: the chain is broken until the next undamaged
  *         key frame; -ENOTSUP no decoder for this codec; -ENOMEM.
  */
-int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t id,
+int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t seq,
                          bool gap);
+
+/**
+ * Decode a key frame by itself, whatever came before.  The frame after it needs a key frame again.
+ *
+ * @param frame  a key frame.  Borrowed.
+ * @return 0 if it is the newest picture now; -EAGAIN it is damaged, or no whole picture by itself
+ *         (gradual refresh); -ENOTSUP; -ENOMEM.
+ */
+int picture_decoder_feed_alone(struct picture_decoder *decoder, const struct frame *frame,
+                               uint64_t seq);
+
+/**
+ * Is no other frame decoded from this one, so that it need not be fed?  Pure.  False where that is
+ * not plain to see.
+ */
+bool picture_decoder_can_skip(const struct frame *frame);
 
 /** Is a key frame needed before anything else can be decoded? */
 bool picture_decoder_needs_key(const struct picture_decoder *decoder);

@@ -14,6 +14,7 @@
 struct picture_feed {
     uv_loop_t *loop;
     const struct frame_ring *ring;
+    enum ipc_picture kind;
     void (*on_done)(void *ctx);
     void *ctx;
 
@@ -42,11 +43,12 @@ struct picture_feed {
 };
 
 struct picture_feed *picture_feed_new(uv_loop_t *loop, const struct frame_ring *ring,
-                                      void (*on_done)(void *ctx), void *ctx)
+                                      enum ipc_picture kind, void (*on_done)(void *ctx), void *ctx)
 {
     struct picture_feed *f = xcalloc(1, sizeof(*f));
     f->loop = loop;
     f->ring = ring;
+    f->kind = kind;
     f->on_done = on_done;
     f->ctx = ctx;
     f->work.data = f;
@@ -71,6 +73,22 @@ void picture_feed_close(struct picture_feed *feed, void (*closed)(void *ctx), vo
 
 /* --- the job -------------------------------------------------------------- */
 
+static int feed_frame(struct picture_feed *f, size_t i)
+{
+    if (f->kind == IPC_PICTURE_KEY)
+        return picture_decoder_feed_alone(f->decoder, f->frames[i], f->seqs[i]);
+    return picture_decoder_feed(f->decoder, f->frames[i], f->seqs[i], i == 0 && f->gap);
+}
+
+/* Is it shown before the last frame, and needed for none?  The last two are kept: they may be the
+ * fields of one picture. */
+static bool can_skip(const struct picture_feed *f, size_t i)
+{
+    const struct frame *last = f->frames[f->frame_count - 1];
+    return i + 2 < f->frame_count && f->frames[i]->pts_us < last->pts_us &&
+           picture_decoder_can_skip(f->frames[i]);
+}
+
 static void run_job(uv_work_t *work)
 {
     struct picture_feed *f = work->data;
@@ -79,12 +97,17 @@ static void run_job(uv_work_t *work)
     f->error = 0;
     for (size_t i = 0; i < f->frame_count && f->error == 0; i++) {
         bool had_chain = !picture_decoder_needs_key(f->decoder);
-        int rc = picture_decoder_feed(f->decoder, f->frames[i], f->seqs[i], i == 0 && f->gap);
+        if (can_skip(f, i))
+            continue;
+        int rc = feed_frame(f, i);
         if (rc != 0 && had_chain)
             log_debug(NULL, "no picture until the next key frame: frame %llu %s",
                       (unsigned long long)f->seqs[i],
                       f->frames[i]->damaged ? "is damaged" : "cannot be decoded");
-        f->lost = rc == 0 ? 0 : f->lost + 1;
+        if (f->kind == IPC_PICTURE_KEY)
+            f->lost = rc == 0 ? 0 : PICTURE_FEED_LOST_MAX + 1;
+        else
+            f->lost = rc == 0 ? 0 : f->lost + 1;
         if (rc != -EAGAIN)
             f->error = rc;
     }
@@ -106,7 +129,7 @@ static void take_newest(struct picture_feed *f)
     av_frame_unref(f->newest);
     f->has_newest = picture_decoder_newest(f->decoder, &p) && av_frame_ref(f->newest, p.frame) >= 0;
     if (f->has_newest)
-        f->info = (struct picture_feed_newest){f->newest, p.id, p.received_us, f->next_seq};
+        f->info = (struct picture_feed_newest){f->newest, p.stamp, f->next_seq};
 }
 
 static void on_job_done(uv_work_t *work, int status)
@@ -165,27 +188,47 @@ static void skip_all(struct picture_feed *f)
     f->fresh = f->lost <= PICTURE_FEED_LOST_MAX;
 }
 
+static void add_frame(struct picture_feed *f, uint64_t seq)
+{
+    f->frames[f->frame_count] = frame_ref(frame_ring_get(f->ring, seq));
+    f->seqs[f->frame_count++] = seq;
+}
+
+/* All frames from where decoding goes on, as many as one job takes. */
+static void collect_all(struct picture_feed *f)
+{
+    uint64_t seq;
+    if (!find_start(f, &seq)) {
+        skip_all(f);
+        return;
+    }
+    for (; seq < frame_ring_head(f->ring) && f->frame_count < PICTURE_FEED_JOB_FRAMES; seq++) {
+        if (frame_ring_get(f->ring, seq)->track == TRACK_VIDEO)
+            add_frame(f, seq);
+    }
+    f->next_seq = seq;
+}
+
+/* The newest key frame, unless it was looked at already. */
+static void collect_key(struct picture_feed *f)
+{
+    uint64_t key;
+    if (frame_ring_key(f->ring, &key) && (key >= f->next_seq || f->decoder == NULL))
+        add_frame(f, key);
+    f->next_seq = frame_ring_head(f->ring);
+}
+
 bool picture_feed_update(struct picture_feed *feed)
 {
     struct picture_feed *f = feed;
-    uint64_t head = frame_ring_head(f->ring);
-    uint64_t seq;
     if (f->busy)
         return true;
-    if (f->next_seq == head && f->decoder != NULL)
+    if (f->next_seq == frame_ring_head(f->ring) && f->decoder != NULL)
         return false;
-    if (find_start(f, &seq)) {
-        for (; seq < head && f->frame_count < PICTURE_FEED_JOB_FRAMES; seq++) {
-            struct frame *frame = frame_ring_get(f->ring, seq);
-            if (frame->track != TRACK_VIDEO)
-                continue;
-            f->frames[f->frame_count] = frame_ref(frame);
-            f->seqs[f->frame_count++] = seq;
-        }
-        f->next_seq = seq;
-    } else {
-        skip_all(f);
-    }
+    if (f->kind == IPC_PICTURE_KEY)
+        collect_key(f);
+    else
+        collect_all(f);
     if (f->frame_count == 0) {
         f->info.until = f->next_seq; /* only audio came, or what cannot be decoded */
         return false;

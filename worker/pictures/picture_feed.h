@@ -3,12 +3,15 @@
  * the thread pool what is new, never more than one job at a time.  Worker, loop thread.
  *
  * Frames before the newest key frame are left out when that key frame has not been decoded yet;
- * otherwise each frame is decoded once, in order.
+ * otherwise each frame is decoded once, in order, but for those that no other one needs.  A feed of
+ * key frames decodes nothing else, each by itself.
  */
 #ifndef WORKER_PICTURE_FEED_H
 #define WORKER_PICTURE_FEED_H
 
+#include "common/ipc.h"
 #include "worker/media/frame_ring.h"
+#include "worker/pictures/picture_stamp.h"
 
 #include <libavutil/frame.h>
 #include <uv.h>
@@ -21,11 +24,12 @@
 
 struct picture_feed;
 
-/** @param on_done  a job is done.  Not called from within any function here.
+/** @param kind  the newest picture, or the newest key frame.
+ * @param on_done  a job is done.  Not called from within any function here.
  * @param ring  Borrowed until picture_feed_close().
  * @return never NULL.  Caller owns; picture_feed_close(). */
 struct picture_feed *picture_feed_new(uv_loop_t *loop, const struct frame_ring *ring,
-                                      void (*on_done)(void *ctx), void *ctx);
+                                      enum ipc_picture kind, void (*on_done)(void *ctx), void *ctx);
 
 /** Free when no job is under way any more; then closed() is called, maybe at once. */
 void picture_feed_close(struct picture_feed *feed, void (*closed)(void *ctx), void *ctx);
@@ -44,8 +48,7 @@ bool picture_feed_has_chain(const struct picture_feed *feed);
 
 struct picture_feed_newest {
     const AVFrame *frame; /* Borrowed until control returns to the loop */
-    uint64_t seq;         /* ring sequence number of the frame it was decoded from */
-    int64_t received_us;  /* clock_us() when that came from the camera */
+    struct picture_stamp stamp;
     /* It is the newest of all frames of the ring before this number; 0: it is not, too many frames
      * after it could not be decoded. */
     uint64_t until;

@@ -17,6 +17,7 @@
 #define ROW_SLACK 64 /* bytes: and may write a little past the end of the last one */
 
 struct picture_scaler {
+    AVFrame *view; /* the part of the picture that is to be scaled */
     struct SwsContext *sws;
     uint8_t *rgb;
     size_t rgb_capacity;
@@ -32,7 +33,11 @@ struct picture_scaler {
 
 struct picture_scaler *picture_scaler_new(void)
 {
-    return xcalloc(1, sizeof(struct picture_scaler));
+    struct picture_scaler *s = xcalloc(1, sizeof(*s));
+    s->view = av_frame_alloc();
+    if (s->view == NULL)
+        abort(); /* small */
+    return s;
 }
 
 void picture_scaler_free(struct picture_scaler **scaler)
@@ -41,6 +46,7 @@ void picture_scaler_free(struct picture_scaler **scaler)
     *scaler = NULL;
     if (s == NULL)
         return;
+    av_frame_free(&s->view);
     sws_freeContext(s->sws);
     free(s->rgb);
     free(s);
@@ -178,10 +184,32 @@ static int reserve(struct picture_scaler *s, size_t stride, uint32_t height)
     return 0;
 }
 
-int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture, uint32_t width,
-                       uint32_t height, const uint8_t **rgb)
+bool picture_crop_fits(const struct picture_crop *crop, int width, int height)
 {
-    struct picture_scaler *s = scaler;
+    uint64_t right = (uint64_t)crop->x + crop->width, bottom = (uint64_t)crop->y + crop->height;
+    return crop->width == 0 || (right <= (uint64_t)width && bottom <= (uint64_t)height);
+}
+
+/* A reference to the part of a picture; it keeps the matrix that the whole one would have. */
+static int set_view(struct picture_scaler *s, const AVFrame *picture,
+                    const struct picture_crop *crop)
+{
+    av_frame_unref(s->view);
+    if (av_frame_ref(s->view, picture) < 0)
+        return -ENOMEM;
+    s->view->colorspace = matrix_of(picture);
+    if (crop->width == 0)
+        return 0;
+    s->view->crop_left = crop->x;
+    s->view->crop_top = crop->y;
+    s->view->crop_right = (size_t)picture->width - crop->x - crop->width;
+    s->view->crop_bottom = (size_t)picture->height - crop->y - crop->height;
+    return av_frame_apply_cropping(s->view, AV_FRAME_CROP_UNALIGNED) < 0 ? -ENOTSUP : 0;
+}
+
+static int convert(struct picture_scaler *s, const AVFrame *picture, uint32_t width,
+                   uint32_t height, const uint8_t **rgb)
+{
     size_t row = (size_t)width * RGB_BYTES;
     size_t stride = (size_t)((width + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN) * RGB_BYTES;
     int rc = set_up(s, picture, width, height);
@@ -198,4 +226,16 @@ int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture, ui
         memmove(s->rgb + y * row, s->rgb + y * stride, row);
     *rgb = s->rgb;
     return 0;
+}
+
+int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture,
+                       const struct picture_crop *crop, uint32_t width, uint32_t height,
+                       const uint8_t **rgb)
+{
+    assert(picture_crop_fits(crop, picture->width, picture->height));
+    int rc = set_view(scaler, picture, crop);
+    if (rc == 0)
+        rc = convert(scaler, scaler->view, width, height, rgb);
+    av_frame_unref(scaler->view);
+    return rc;
 }

@@ -11,7 +11,16 @@
 #define WORKER_PICTURE_SCALER_H
 
 #include <libavutil/frame.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+/* Part of a picture, pixels.  width 0: all of it. */
+struct picture_crop {
+    uint32_t x;
+    uint32_t y;
+    uint32_t width;
+    uint32_t height;
+};
 
 struct picture_scaler;
 
@@ -27,14 +36,20 @@ void picture_scaler_free(struct picture_scaler **scaler);
  */
 void picture_scaler_fit(int source_width, int source_height, uint32_t *width, uint32_t *height);
 
+/** Does the crop lie within a picture of that size?  Pure. */
+bool picture_crop_fits(const struct picture_crop *crop, int width, int height);
+
 /**
- * Convert and scale.
+ * Cut out, convert and scale.
  *
+ * @param crop  lies within the picture.  Where chroma is subsampled its edges may be those of the
+ *              pixel to the left or above.
  * @param width,height  of the result, pixels.
  * @param rgb  set to width * height * 3 bytes, rows without padding.  Borrowed until the next call.
  * @return 0; -ENOTSUP a pixel format that cannot be converted; -ENOMEM.
  */
-int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture, uint32_t width,
-                       uint32_t height, const uint8_t **rgb);
+int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture,
+                       const struct picture_crop *crop, uint32_t width, uint32_t height,
+                       const uint8_t **rgb);
 
 #endif /* WORKER_PICTURE_SCALER_H */

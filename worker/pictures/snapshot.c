@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,23 +25,30 @@
 /* Answers under way when the worker leaves have this long. */
 #define CLOSE_MS 2000
 
+/* The pictures of one kind. */
+struct lane {
+    struct snapshot *snapshot;
+    struct picture_feed *feed; /* NULL once closed */
+    struct rendered_set made;  /* of the picture given out now */
+};
+
 struct snapshot {
     struct snapshot_client_env env;
     const struct frame_ring *ring;
     struct client_set clients;
     uv_timer_t check;
 
-    struct picture_feed *feed; /* NULL once closed */
-    struct rendered_set made;  /* of the picture given out now */
+    struct lane lanes[IPC_PICTURE_COUNT];
 
     uv_work_t work;
     bool rendering;
+    struct lane *lane;        /* of the job under way, or of the last one */
     bool drop_render;         /* as soon as it is done: the camera went meanwhile */
     struct render_job render; /* the pool thread's while rendering */
 
     struct snapshot_pace pace;
     struct snapshot_stats stats;
-    struct closing closing; /* parts: clients, the feed, the job under way */
+    struct closing closing; /* parts: clients, the feeds, the job under way */
     int64_t close_ms;       /* what is not sent by then is lost */
 };
 
@@ -53,7 +61,8 @@ static void on_decoded(void *ctx);
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct snapshot *s = handle->data;
-    rendered_set_clear(&s->made);
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+        rendered_set_clear(&s->lanes[kind].made);
     render_job_reset(&s->render);
     client_set_clear(&s->clients);
     closing_finish(&s->closing, s);
@@ -76,11 +85,18 @@ static void on_client_closed(void *ctx, struct snapshot_client *client)
 /* Nothing made so far may be given out any more. */
 static void forget_rendered(struct snapshot *s)
 {
-    rendered_set_clear(&s->made);
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+        rendered_set_clear(&s->lanes[kind].made);
     if (s->rendering)
         s->drop_render = true;
     else
         render_job_reset(&s->render);
+}
+
+static bool holds_memory(const struct snapshot *s)
+{
+    return picture_feed_holds_memory(s->lanes[IPC_PICTURE_NEWEST].feed) ||
+           picture_feed_holds_memory(s->lanes[IPC_PICTURE_KEY].feed);
 }
 
 static bool has_clients(const struct snapshot *s)
@@ -102,11 +118,12 @@ static void on_check(uv_timer_t *timer)
     if (s->closing.asked)
         return;
     pump(s); /* a client may have run out of patience */
-    bool kept = picture_feed_holds_memory(s->feed);
+    bool kept = holds_memory(s);
     if (kept && snapshot_pace_idle_us(&s->pace, clock_us()) > SNAPSHOT_KEEP_MS * INT64_C(1000)) {
         log_debug(NULL, "nobody asks for pictures: memory given back");
         forget_rendered(s);
-        picture_feed_forget(s->feed);
+        for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+            picture_feed_forget(s->lanes[kind].feed);
     } else if (!kept && s->clients.count == 0) {
         (void)uv_timer_stop(timer);
     }
@@ -119,8 +136,12 @@ struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
     s->env = (struct snapshot_client_env){
         .loop = loop, .limits = limits, .camera = camera, .on_closed = on_client_closed, .ctx = s};
     s->ring = ring;
-    s->feed = picture_feed_new(loop, ring, on_decoded, s);
-    closing_hold(&s->closing); /* the feed */
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++) {
+        struct lane *lane = &s->lanes[kind];
+        lane->snapshot = s;
+        lane->feed = picture_feed_new(loop, ring, (enum ipc_picture)kind, on_decoded, lane);
+        closing_hold(&s->closing); /* the feed */
+    }
     s->work.data = s;
     s->check.data = s;
     (void)uv_timer_init(loop, &s->check);
@@ -129,58 +150,68 @@ struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
 
 static void on_feed_closed(void *ctx)
 {
-    struct snapshot *s = ctx;
-    s->feed = NULL;
-    release_part(s);
+    struct lane *lane = ctx;
+    lane->feed = NULL;
+    release_part(lane->snapshot);
 }
 
 void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *ctx)
 {
-    (void)closing_ask(&snapshot->closing, closed, ctx); /* the feed is a part */
+    (void)closing_ask(&snapshot->closing, closed, ctx); /* the feeds are parts */
     snapshot->close_ms = clock_ms() + CLOSE_MS;
     snapshot_fail_unanswered(snapshot, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     snapshot_close_streaming(snapshot);
     (void)uv_timer_start(&snapshot->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
-    picture_feed_close(snapshot->feed, on_feed_closed, snapshot);
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+        picture_feed_close(snapshot->lanes[kind].feed, on_feed_closed, &snapshot->lanes[kind]);
 }
 
 /* --- rendering ------------------------------------------------------------ */
 
 /* May this older picture go to a client whose patience has run out? */
-static bool is_second_best(const struct snapshot *s, const struct snapshot_picture *picture)
+static bool is_second_best(const struct lane *lane, const struct snapshot_picture *picture)
 {
     struct picture_feed_newest newest;
-    return picture_feed_get(s->feed, &newest) && newest.seq == picture->seq &&
-           clock_us() - picture->received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
+    return picture_feed_get(lane->feed, &newest) && newest.stamp.seq == picture->stamp.seq &&
+           clock_us() - picture->stamp.received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
 }
 
-/* The form that a client is due, if the picture of the set is new enough for it. */
-static const struct picture_form *due_form(const struct snapshot *s,
+/* The form that a client of this lane is due, or NULL. */
+static const struct picture_form *due_in_lane(const struct lane *lane,
+                                              const struct snapshot_client *client, uint64_t *seq)
+{
+    bool here = &lane->snapshot->lanes[snapshot_client_kind(client)] == lane;
+    return here ? snapshot_client_due(client, seq) : NULL;
+}
+
+/* The same, if the picture of the set is new enough for the client. */
+static const struct picture_form *due_form(const struct lane *lane,
                                            const struct snapshot_client *client,
                                            const struct rendered_set *set)
 {
     uint64_t seq;
-    const struct picture_form *w = snapshot_client_due(client, &seq);
-    if (w == NULL || seq <= set->newest_until)
-        return w;
+    const struct picture_form *form = due_in_lane(lane, client, &seq);
+    if (form == NULL || snapshot_client_knows(client, &set->picture))
+        return NULL;
+    if (seq <= set->newest_until)
+        return form;
     bool accepts_older = snapshot_client_accepts_older(client, clock_ms());
-    return accepts_older && is_second_best(s, &set->picture) ? w : NULL;
+    return accepts_older && is_second_best(lane, &set->picture) ? form : NULL;
 }
 
 /* Give what was made to every client for whom it is new enough. */
-static void answer(struct snapshot *s)
+static void answer(struct lane *lane)
 {
+    struct snapshot *s = lane->snapshot;
     for (size_t i = 0; i < s->clients.count; i++) {
-        const struct picture_form *w = due_form(s, s->clients.items[i], &s->made);
-        if (w == NULL)
-            continue;
-        const struct rendered *r = rendered_set_find(&s->made, w);
+        struct snapshot_client *client = s->clients.items[i];
+        const struct picture_form *form = due_form(lane, client, &lane->made);
+        const struct rendered *r = form != NULL ? rendered_set_find(&lane->made, form) : NULL;
         if (r == NULL || r->jpeg == NULL)
             continue;
-        if (snapshot_client_is_unanswered(s->clients.items[i]))
-            histogram_add(&s->stats.times,
-                          (clock_ms() - snapshot_client_opened_ms(s->clients.items[i])) * 1000);
-        snapshot_client_answer(s->clients.items[i], &s->made.picture, r->jpeg);
+        if (snapshot_client_is_unanswered(client))
+            histogram_add(&s->stats.times, (clock_ms() - snapshot_client_opened_ms(client)) * 1000);
+        snapshot_client_answer(client, &lane->made.picture, r->jpeg);
     }
 }
 
@@ -194,52 +225,57 @@ static void run_render(uv_work_t *work)
 static void take_rendered(struct snapshot *s)
 {
     struct rendered_set *made = &s->render.set;
+    struct rendered_set *kept = &s->lane->made;
     for (size_t i = 0; i < made->count; i++)
         s->stats.pictures += made->items[i].jpeg != NULL;
-    if (made->picture.seq == s->made.picture.seq) {
-        for (size_t i = 0; i < s->made.count && made->count < SNAPSHOT_FORMS_MAX; i++) {
-            struct rendered *old = &s->made.items[i];
+    if (made->picture.stamp.seq == kept->picture.stamp.seq) {
+        for (size_t i = 0; i < kept->count && made->count < SNAPSHOT_FORMS_MAX; i++) {
+            struct rendered *old = &kept->items[i];
             if (rendered_set_find(made, &old->form) == NULL) {
                 made->items[made->count++] = *old;
                 old->jpeg = NULL;
             }
         }
     }
-    rendered_set_clear(&s->made);
-    s->made = *made;
+    rendered_set_clear(kept);
+    *kept = *made;
     memset(made, 0, sizeof(*made));
 }
 
-static const char *error_text(int error)
+struct failure {
+    enum http_error error;
+    char text[96];
+};
+
+static struct failure failure_of(int error, const struct snapshot_picture *picture)
 {
-    return error == -ENOTSUP ? "the picture cannot be decoded" : "out of memory";
+    struct failure f = {.error = HTTP_ERROR_OVERLOADED, .text = "out of memory"};
+    if (error == -ENOTSUP)
+        f = (struct failure){HTTP_ERROR_UNSUPPORTED_CODEC, "the picture cannot be decoded"};
+    if (error == -ERANGE) {
+        f.error = HTTP_ERROR_BAD_PARAMETER;
+        (void)snprintf(f.text, sizeof(f.text), "crop: the camera's picture has %dx%d pixels",
+                       picture->width, picture->height);
+    }
+    return f;
 }
 
-static enum http_error error_code(int error)
-{
-    return error == -ENOTSUP ? HTTP_ERROR_UNSUPPORTED_CODEC : HTTP_ERROR_OVERLOADED;
-}
-
-static void report_error(struct snapshot *s, int error)
-{
-    if (error != 0)
-        snapshot_fail_unanswered(s, INT64_MAX, error_code(error), error_text(error));
-}
-
-/* Refuse the clients whose form could not be made; others may have been.  An MJPEG client is ended,
- * or it would be tried again at once, for ever. */
+/* Refuse the clients whose form could not be made; others may have been.  An MJPEG client that was
+ * answered is ended, or it would be tried again at once, for ever. */
 static void fail_unserved(struct snapshot *s)
 {
-    for (size_t i = 0; i < s->clients.count && s->render.error != 0; i++) {
-        const struct picture_form *w = due_form(s, s->clients.items[i], &s->render.set);
-        const struct rendered *r = w != NULL ? rendered_set_find(&s->render.set, w) : NULL;
+    struct rendered_set *set = &s->render.set;
+    for (size_t i = 0; i < s->clients.count; i++) {
+        struct snapshot_client *client = s->clients.items[i];
+        const struct picture_form *form = due_form(s->lane, client, set);
+        const struct rendered *r = form != NULL ? rendered_set_find(set, form) : NULL;
         if (r == NULL || r->jpeg != NULL)
             continue;
-        if (snapshot_client_is_streaming(s->clients.items[i]))
-            snapshot_client_end(s->clients.items[i], error_text(s->render.error));
+        struct failure f = failure_of(r->error, &set->picture);
+        if (snapshot_client_is_streaming(client))
+            snapshot_client_end(client, f.text);
         else
-            snapshot_client_fail(s->clients.items[i], error_code(s->render.error),
-                                 error_text(s->render.error));
+            snapshot_client_fail(client, f.error, f.text);
     }
 }
 
@@ -256,7 +292,7 @@ static void on_rendered(uv_work_t *work, int status)
         av_frame_unref(s->render.frame);
         fail_unserved(s);
         take_rendered(s);
-        answer(s);
+        answer(s->lane);
     }
     pump(s);
     release_part(s);
@@ -264,35 +300,50 @@ static void on_rendered(uv_work_t *work, int status)
 
 /* The forms that are due and that this picture answers.  What does not fit (MJPEG clients are not
  * bounded by it) is left for the next job. */
-static void list_forms(struct snapshot *s)
+static void list_forms(struct lane *lane)
 {
+    struct snapshot *s = lane->snapshot;
     struct rendered_set *set = &s->render.set;
     for (size_t i = 0; i < s->clients.count && set->count < SNAPSHOT_FORMS_MAX; i++) {
-        const struct picture_form *w = due_form(s, s->clients.items[i], set);
-        if (w != NULL && rendered_set_find(set, w) == NULL)
-            set->items[set->count++] = (struct rendered){.form = *w};
+        const struct picture_form *form = due_form(lane, s->clients.items[i], set);
+        if (form != NULL && rendered_set_find(set, form) == NULL)
+            set->items[set->count++] = (struct rendered){.form = *form};
     }
 }
 
-/* Make the forms that are due of the newest picture, if that is new enough. */
-static void render(struct snapshot *s)
+static struct snapshot_picture describe(const struct picture_feed_newest *newest)
 {
+    int64_t age_us = clock_us() - newest->stamp.received_us;
+    bool by_camera = newest->stamp.captured_us != 0;
+    return (struct snapshot_picture){.stamp = newest->stamp,
+                                     .width = newest->frame->width,
+                                     .height = newest->frame->height,
+                                     .taken_us = by_camera ? newest->stamp.captured_us
+                                                           : clock_unix_us() - age_us};
+}
+
+/* Make the forms that are due of the newest picture, if that is new enough. */
+static void render(struct lane *lane)
+{
+    struct snapshot *s = lane->snapshot;
     struct picture_feed_newest newest;
-    if (s->rendering || !picture_feed_get(s->feed, &newest))
+    if (s->rendering || !picture_feed_get(lane->feed, &newest))
         return;
-    if (s->made.count > 0 && s->made.picture.seq == newest.seq) {
-        s->made.newest_until = newest.until;
-        answer(s);
+    bool same = lane->made.count > 0 && lane->made.picture.stamp.seq == newest.stamp.seq;
+    if (same) {
+        lane->made.newest_until = newest.until;
+        answer(lane);
     }
-    s->render.set.picture = (struct snapshot_picture){newest.seq, newest.received_us};
+    s->render.set.picture = same ? lane->made.picture : describe(&newest);
     s->render.set.newest_until = newest.until;
-    list_forms(s);
+    list_forms(lane);
     if (s->render.set.count == 0)
         return;
     if (s->render.frame == NULL)
         s->render.frame = av_frame_alloc();
     if (s->render.frame == NULL || av_frame_ref(s->render.frame, newest.frame) < 0)
         abort(); /* counted references to a picture that is there: small */
+    s->lane = lane;
     s->rendering = true;
     closing_hold(&s->closing);
     if (uv_queue_work(s->env.loop, &s->work, run_render, on_rendered) != 0)
@@ -302,45 +353,65 @@ static void render(struct snapshot *s)
 /* --- when to work --------------------------------------------------------- */
 
 /* Will the frames that came have to be decoded anyway? */
-static bool should_decode_ahead(const struct snapshot *s)
+static bool should_decode_ahead(const struct lane *lane)
 {
-    return picture_feed_holds_memory(s->feed) && picture_feed_backlog(s->feed) >= AHEAD_FRAMES &&
+    const struct snapshot *s = lane->snapshot;
+    return lane == &s->lanes[IPC_PICTURE_NEWEST] && picture_feed_holds_memory(lane->feed) &&
+           picture_feed_backlog(lane->feed) >= AHEAD_FRAMES &&
            snapshot_pace_is_fast(&s->pace, clock_us());
 }
 
-static bool is_any_due(const struct snapshot *s)
+static bool is_any_due(const struct lane *lane)
 {
+    const struct client_set *clients = &lane->snapshot->clients;
     uint64_t seq;
-    for (size_t i = 0; i < s->clients.count; i++) {
-        if (snapshot_client_due(s->clients.items[i], &seq) != NULL)
+    for (size_t i = 0; i < clients->count; i++) {
+        if (due_in_lane(lane, clients->items[i], &seq) != NULL)
             return true;
     }
     return false;
 }
 
+static void report_error(struct snapshot *s, int error)
+{
+    if (error == 0)
+        return;
+    struct failure f = failure_of(error, NULL);
+    snapshot_fail_unanswered(s, INT64_MAX, f.error, f.text);
+}
+
 /* A job of the feed is done: the clients that waited for it can be served. */
 static void on_decoded(void *ctx)
 {
-    struct snapshot *s = ctx;
-    report_error(s, picture_feed_error(s->feed));
-    render(s);
-    pump(s);
+    struct lane *lane = ctx;
+    report_error(lane->snapshot, picture_feed_error(lane->feed));
+    render(lane);
+    pump(lane->snapshot);
 }
 
 /*
- * Do what there is to do.  A request that nothing made before answers is served from the newest
- * frame there is: decode first, unless that is under way or the picture is being made.
+ * A request that nothing made before answers is served from the newest frame there is: decode
+ * first, unless that is under way or a picture is being made.
  */
+static void pump_lane(struct lane *lane)
+{
+    bool due = is_any_due(lane) && !lane->snapshot->rendering;
+    if (due && !picture_feed_update(lane->feed))
+        render(lane);
+    else if (!due && should_decode_ahead(lane))
+        (void)picture_feed_update(lane->feed);
+}
+
+/* Do what there is to do.  The lane whose picture was not made last has the first turn. */
 static void pump(struct snapshot *s)
 {
     if (s->closing.asked)
         return;
-    answer(s);
-    bool due = is_any_due(s) && !s->rendering;
-    if (due && !picture_feed_update(s->feed))
-        render(s);
-    else if (!due && should_decode_ahead(s))
-        (void)picture_feed_update(s->feed);
+    int first = s->lane == &s->lanes[IPC_PICTURE_NEWEST] ? IPC_PICTURE_KEY : IPC_PICTURE_NEWEST;
+    for (int i = 0; i < IPC_PICTURE_COUNT; i++)
+        answer(&s->lanes[i]);
+    for (int i = 0; i < IPC_PICTURE_COUNT; i++)
+        pump_lane(&s->lanes[(first + i) % IPC_PICTURE_COUNT]);
 }
 
 /* The newest video frame before a ring number, or NULL; *seq is set to its number. */
@@ -361,12 +432,15 @@ static const struct frame *video_frame_before(const struct snapshot *s, uint64_t
  * Everything, where the newest frame may be more than one picture ahead (reordering: composition
  * times differ), and in a damaged chain.
  */
-static uint64_t required_seq(const struct snapshot *s)
+static uint64_t required_seq(const struct snapshot *s, enum ipc_picture kind)
 {
     uint64_t seq = frame_ring_head(s->ring);
+    uint64_t key;
+    if (kind == IPC_PICTURE_KEY)
+        return frame_ring_key(s->ring, &key) ? key + 1 : seq;
     const struct frame *newest = video_frame_before(s, &seq);
     const struct frame *before = newest != NULL ? video_frame_before(s, &seq) : NULL;
-    if (before == NULL || !picture_feed_has_chain(s->feed))
+    if (before == NULL || !picture_feed_has_chain(s->lanes[IPC_PICTURE_NEWEST].feed))
         return frame_ring_head(s->ring);
     int64_t cts_step_us = (newest->pts_us - newest->dts_us) - (before->pts_us - before->dts_us);
     return llabs(cts_step_us) < CTS_SLACK_US ? seq + 1 : frame_ring_head(s->ring);
@@ -385,11 +459,14 @@ void snapshot_on_frame(struct snapshot *snapshot)
     const struct frame *newest = frame_ring_newest_picture(s->ring);
     if (newest != NULL)
         snapshot_pace_frame(&s->pace, newest->dts_us, newest->key);
-    uint64_t seq = required_seq(s);
+    uint64_t seqs[IPC_PICTURE_COUNT];
     int64_t now_us = clock_us();
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+        seqs[kind] = required_seq(s, (enum ipc_picture)kind);
     for (size_t i = 0; i < s->clients.count; i++) {
-        if (snapshot_client_is_streaming(s->clients.items[i]) &&
-            snapshot_client_on_frame(s->clients.items[i], seq, now_us))
+        struct snapshot_client *client = s->clients.items[i];
+        if (snapshot_client_is_streaming(client) &&
+            snapshot_client_on_frame(client, seqs[snapshot_client_kind(client)], now_us))
             note_request(s);
     }
     pump(s);
@@ -399,7 +476,8 @@ void snapshot_on_disconnect(struct snapshot *snapshot)
 {
     snapshot_pace_disconnect(&snapshot->pace);
     forget_rendered(snapshot);
-    picture_feed_disconnect(snapshot->feed);
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+        picture_feed_disconnect(snapshot->lanes[kind].feed);
 }
 
 /* --- clients -------------------------------------------------------------- */
@@ -419,11 +497,13 @@ static bool has_room_for(struct snapshot *s, const struct picture_form *r)
 void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *request)
 {
     struct snapshot *s = snapshot;
-    const struct picture_form r = {request->width, request->height, request->quality};
-    bool full = s->clients.count >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &r);
+    const struct picture_form form = snapshot_client_form(request);
+    bool full = s->clients.count >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &form);
     /* A client that has a picture asks for another one if there is any. */
-    bool conditional = request->if_none_match[0] != '\0';
-    uint64_t seq = conditional ? frame_ring_head(s->ring) : required_seq(s);
+    bool conditional = request->if_none_match[0] != '\0' && request->wait_ms == 0;
+    bool all = conditional && request->picture == IPC_PICTURE_NEWEST;
+    uint64_t seq =
+        all ? frame_ring_head(s->ring) : required_seq(s, (enum ipc_picture)request->picture);
     struct snapshot_client *c = snapshot_client_open(&s->env, fd, request, seq);
     client_set_add(&s->clients, c);
     closing_hold(&s->closing);
@@ -440,7 +520,7 @@ void snapshot_fail_unanswered(struct snapshot *snapshot, int64_t opened_before_m
                               enum http_error error, const char *message)
 {
     for (size_t i = 0; i < snapshot->clients.count; i++) {
-        if (snapshot_client_opened_ms(snapshot->clients.items[i]) < opened_before_ms)
+        if (snapshot_client_waits_since_ms(snapshot->clients.items[i]) < opened_before_ms)
             snapshot_client_fail(snapshot->clients.items[i], error, message);
     }
 }
@@ -481,8 +561,10 @@ size_t snapshot_requests(const struct snapshot *snapshot)
 struct snapshot_stats snapshot_get_stats(const struct snapshot *snapshot)
 {
     struct snapshot_stats stats = snapshot->stats;
-    if (snapshot->feed != NULL)
-        stats.decoded = picture_feed_decoded(snapshot->feed);
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++) {
+        if (snapshot->lanes[kind].feed != NULL)
+            stats.decoded += picture_feed_decoded(snapshot->lanes[kind].feed);
+    }
     for (size_t i = 0; i < snapshot->clients.count; i++)
         stats.bytes_out += snapshot_client_bytes(snapshot->clients.items[i]);
     return stats;

@@ -1,11 +1,12 @@
-/* See snapshot_client.h.  RFC 9110 (conditional requests, dates), RFC 2046 section 5.1 (multipart).
- */
+/* See snapshot_client.h.  RFC 9110 section 13 (conditional requests), RFC 7240 (Prefer: wait), RFC
+ * 2046 section 5.1 (multipart). */
 #include "worker/pictures/snapshot_client.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/http/client_socket.h"
+#include "worker/pictures/snapshot_headers.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -13,11 +14,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
+/* A little later than an older key frame is accepted, any other picture is. */
+#define KEY_PATIENCE_MS (SNAPSHOT_PATIENCE_MS + 1000)
 #define BOUNDARY "cam-httpflv-picture"
-#define ETAG_MAX 80
-#define DATE_MAX 40
 
 enum state {
     UNANSWERED,
@@ -33,6 +33,8 @@ struct snapshot_client {
     bool due; /* it is to get a picture, and none is in transit */
     struct ipc_client request;
     struct picture_form form;
+    enum ipc_picture kind;
+    int64_t known_us;    /* when the picture was received that the client has; 0: any will do */
     uint64_t seq;        /* see snapshot_client_open() */
     uint64_t sent_seq;   /* MJPEG: the picture sent last */
     int64_t next_us;     /* MJPEG: when the next picture is due */
@@ -166,48 +168,46 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 
 /* --- answers -------------------------------------------------------------- */
 
-static void format_etag(char *etag, const struct snapshot_client *c,
-                        const struct snapshot_picture *p)
+/* The head of a 200, or of a 304 without a picture. */
+static void put_head(struct snapshot_client *c, int status, const char *headers)
 {
-    /* received_us tells the same ring number of two workers apart */
-    (void)snprintf(etag, ETAG_MAX, "\"%llx-%llx-%ux%uq%u\"", (unsigned long long)p->received_us,
-                   (unsigned long long)p->seq, c->form.width, c->form.height, c->form.quality);
-}
-
-/* RFC 9110 section 5.6.7 */
-static void format_date(char *date, int64_t age_us)
-{
-    struct tm tm;
-    time_t t = time(NULL) - (time_t)(age_us / 1000000);
-    (void)gmtime_r(&t, &tm);
-    (void)strftime(date, DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-}
-
-/* RFC 9110 section 13.1.2: a list of entity tags, or "*".  Ours are unique with their quotes. */
-static bool none_match_hits(const char *header, const char *etag)
-{
-    return strcmp(header, "*") == 0 || strstr(header, etag) != NULL;
+    char all[1024], applied[64] = "";
+    if (c->request.wait_ms > 0)
+        (void)snprintf(applied, sizeof(applied), "Preference-Applied: wait=%u\r\n",
+                       c->request.wait_ms / 1000);
+    (void)snprintf(all, sizeof(all),
+                   "%s%sCache-Control: no-cache\r\n"
+                   "Access-Control-Expose-Headers: ETag, " SNAPSHOT_HEADER_NAMES "\r\n",
+                   headers, applied);
+    c->head_len = http_reply_head(c->head, status, c->request.origin, all);
 }
 
 static void answer_snapshot(struct snapshot_client *c, const struct snapshot_picture *p,
                             struct jpeg *jpeg)
 {
-    char etag[ETAG_MAX], date[DATE_MAX], headers[512], type[96] = "";
-    int64_t age_us = clock_us() - p->received_us;
-    format_etag(etag, c, p);
-    format_date(date, age_us);
-    bool unchanged = none_match_hits(c->request.if_none_match, etag);
-    if (!unchanged)
-        (void)snprintf(type, sizeof(type), "Content-Type: image/jpeg\r\nContent-Length: %zu\r\n",
-                       jpeg->len);
-    (void)snprintf(headers, sizeof(headers),
-                   "%sLast-Modified: %s\r\nETag: %s\r\nX-Snapshot-Age-Ms: %lld\r\n"
-                   "Cache-Control: no-cache\r\n"
-                   "Access-Control-Expose-Headers: ETag, X-Snapshot-Age-Ms\r\n",
-                   type, date, etag, (long long)(age_us / 1000));
-    c->head_len = http_reply_head(c->head, unchanged ? 304 : 200, c->request.origin, headers);
+    char etag[SNAPSHOT_ETAG_MAX], date[40], lines[SNAPSHOT_HEADERS_MAX], headers[900], type[96];
+    snapshot_etag_format(etag, p, &c->form);
+    snapshot_http_date(date, p->taken_us);
+    (void)snapshot_headers(lines, p, jpeg, clock_us());
+    bool unchanged = snapshot_etag_matches(c->request.if_none_match, etag);
+    (void)snprintf(type, sizeof(type), "Content-Type: image/jpeg\r\nContent-Length: %zu\r\n",
+                   jpeg->len);
+    (void)snprintf(headers, sizeof(headers), "%sLast-Modified: %s\r\nETag: %s\r\n%s",
+                   unchanged ? "" : type, date, etag, lines);
+    put_head(c, unchanged ? 304 : 200, headers);
     if (!unchanged && c->request.head == 0)
         c->jpeg = jpeg_ref(jpeg);
+}
+
+/* No newer picture came in the time that the client gave. */
+static void answer_unchanged(struct snapshot_client *c)
+{
+    char headers[IPC_HEADER_MAX + 16];
+    const char *tag = c->request.if_none_match;
+    (void)snprintf(headers, sizeof(headers), "ETag: %s\r\n", tag);
+    put_head(c, 304, strchr(tag, ',') == NULL ? headers : "");
+    c->due = false;
+    flush(c);
 }
 
 /* The boundary comes right after each picture, not before the next one: browsers show a part when
@@ -225,13 +225,14 @@ static void answer_mjpeg(struct snapshot_client *c, const struct snapshot_pictur
         c->state = STREAMING;
         c->head_len += (size_t)snprintf(c->head + c->head_len, 64, "--" BOUNDARY "\r\n");
     }
-    c->head_len += (size_t)snprintf(c->head + c->head_len, 256,
-                                    "Content-Type: image/jpeg\r\nContent-Length: %zu\r\n"
-                                    "X-Snapshot-Age-Ms: %lld\r\n\r\n",
-                                    jpeg->len, (long long)((clock_us() - p->received_us) / 1000));
+    char lines[SNAPSHOT_HEADERS_MAX];
+    (void)snapshot_headers(lines, p, jpeg, clock_us());
+    c->head_len += (size_t)snprintf(c->head + c->head_len, SNAPSHOT_HEADERS_MAX + 128,
+                                    "Content-Type: image/jpeg\r\nContent-Length: %zu\r\n%s\r\n",
+                                    jpeg->len, lines);
     c->jpeg = jpeg_ref(jpeg);
     c->tail = "\r\n--" BOUNDARY "\r\n";
-    c->sent_seq = p->seq;
+    c->sent_seq = p->stamp.seq;
 }
 
 void snapshot_client_answer(struct snapshot_client *client, const struct snapshot_picture *picture,
@@ -239,7 +240,7 @@ void snapshot_client_answer(struct snapshot_client *client, const struct snapsho
 {
     struct snapshot_client *c = client;
     assert(c->due);
-    if (c->state == STREAMING && picture->seq == c->sent_seq) {
+    if (c->state == STREAMING && picture->stamp.seq == c->sent_seq) {
         c->due = false; /* a B-frame came: shown before the picture sent last */
         return;
     }
@@ -250,7 +251,8 @@ void snapshot_client_answer(struct snapshot_client *client, const struct snapsho
     } else {
         answer_snapshot(c, picture, jpeg);
         struct log_context ctx = client_socket_log(&c->socket);
-        log_debug(&ctx, "snapshot of frame %llu after %lld ms", (unsigned long long)picture->seq,
+        log_debug(&ctx, "snapshot of frame %llu after %lld ms",
+                  (unsigned long long)picture->stamp.seq,
                   (long long)((clock_us() - c->request.accepted_us) / 1000));
     }
     flush(c);
@@ -273,6 +275,15 @@ void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
 
 /* --- life ----------------------------------------------------------------- */
 
+struct picture_form snapshot_client_form(const struct ipc_client *request)
+{
+    return (struct picture_form){
+        .crop = {request->crop_x, request->crop_y, request->crop_width, request->crop_height},
+        .width = request->width,
+        .height = request->height,
+        .quality = request->quality};
+}
+
 struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, int *fd,
                                              const struct ipc_client *request, uint64_t seq)
 {
@@ -280,11 +291,16 @@ struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, in
     c->env = env;
     client_socket_open(&c->socket, env->loop, fd, request, c);
     c->request = *request;
-    c->form = (struct picture_form){request->width, request->height, request->quality};
+    c->form = snapshot_client_form(request);
+    c->kind = (enum ipc_picture)request->picture;
+    c->known_us = request->wait_ms > 0 ? snapshot_etag_received_us(request->if_none_match) : 0;
+    if (c->known_us > clock_us())
+        c->known_us = 0; /* of a time before this machine was started */
     c->seq = seq;
     c->due = true;
     c->tail = "";
-    c->deadline_ms = c->socket.opened_ms + env->limits->connect_timeout_ms + SNAPSHOT_GRACE_MS;
+    c->deadline_ms = c->socket.opened_ms + request->wait_ms + env->limits->connect_timeout_ms +
+                     SNAPSHOT_GRACE_MS;
     c->next_us = clock_us();
     return c;
 }
@@ -293,6 +309,17 @@ const struct picture_form *snapshot_client_due(const struct snapshot_client *cli
 {
     *seq = client->seq;
     return client->due ? &client->form : NULL;
+}
+
+enum ipc_picture snapshot_client_kind(const struct snapshot_client *client)
+{
+    return client->kind;
+}
+
+bool snapshot_client_knows(const struct snapshot_client *client,
+                           const struct snapshot_picture *picture)
+{
+    return client->known_us != 0 && picture->stamp.received_us <= client->known_us;
 }
 
 bool snapshot_client_accepts_older(const struct snapshot_client *client, int64_t now_ms)
@@ -325,9 +352,14 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms)
     bool stalled =
         to_send(c) > 0 && now_ms - c->socket.progress_ms > c->env->limits->viewer_stall_timeout_ms;
     bool lingered = c->state == LINGERING && client_socket_is_spent(&c->socket, now_ms);
+    bool waits = c->state == UNANSWERED && c->due;
     if (stalled || lingered)
         snapshot_client_close(c);
-    else if (c->state == UNANSWERED && c->due && now_ms > c->deadline_ms)
+    else if (waits && c->known_us != 0 && now_ms - c->socket.opened_ms >= c->request.wait_ms)
+        answer_unchanged(c);
+    else if (waits && c->known_us == 0 && now_ms - c->socket.opened_ms >= KEY_PATIENCE_MS)
+        c->kind = IPC_PICTURE_NEWEST; /* a key frame that is damaged, or no picture by itself */
+    if (c->state == UNANSWERED && c->due && now_ms > c->deadline_ms)
         snapshot_client_fail(c, HTTP_ERROR_CAMERA_TIMEOUT,
                              "the camera sent no undamaged picture in time");
 }
@@ -350,6 +382,11 @@ bool snapshot_client_is_unanswered(const struct snapshot_client *client)
 uint64_t snapshot_client_bytes(const struct snapshot_client *client)
 {
     return client->bytes;
+}
+
+int64_t snapshot_client_waits_since_ms(const struct snapshot_client *client)
+{
+    return client->socket.opened_ms + client->request.wait_ms;
 }
 
 int64_t snapshot_client_opened_ms(const struct snapshot_client *client)

@@ -50,6 +50,16 @@ struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, in
  */
 const struct picture_form *snapshot_client_due(const struct snapshot_client *client, uint64_t *seq);
 
+/** What a request asks for. */
+struct picture_form snapshot_client_form(const struct ipc_client *request);
+
+/** Does it ask for the newest picture, or for the newest key frame? */
+enum ipc_picture snapshot_client_kind(const struct snapshot_client *client);
+
+/** Does the client wait for a picture that is newer than this one? */
+bool snapshot_client_knows(const struct snapshot_client *client,
+                           const struct snapshot_picture *picture);
+
 /** Is it unanswered for so long that an older picture is better than none? */
 bool snapshot_client_accepts_older(const struct snapshot_client *client, int64_t now_ms);
 
@@ -81,6 +91,8 @@ bool snapshot_client_is_streaming(const struct snapshot_client *client);
 bool snapshot_client_is_mjpeg(const struct snapshot_client *client);
 /** Is nothing answered yet? */
 bool snapshot_client_is_unanswered(const struct snapshot_client *client);
+/** When it was opened; or when its time is over in which it waits for a newer picture. */
+int64_t snapshot_client_waits_since_ms(const struct snapshot_client *client);
 int64_t snapshot_client_opened_ms(const struct snapshot_client *client);
 /** Bytes written to its socket. */
 uint64_t snapshot_client_bytes(const struct snapshot_client *client);

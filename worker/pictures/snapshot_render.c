@@ -1,14 +1,13 @@
 /* See snapshot_render.h. */
 #include "worker/pictures/snapshot_render.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct rendered *rendered_set_find(struct rendered_set *set, const struct picture_form *wanted)
 {
     for (size_t i = 0; i < set->count; i++) {
-        const struct picture_form *r = &set->items[i].form;
-        if (r->width == wanted->width && r->height == wanted->height &&
-            r->quality == wanted->quality)
+        if (memcmp(&set->items[i].form, wanted, sizeof(*wanted)) == 0)
             return &set->items[i];
     }
     return NULL;
@@ -23,24 +22,28 @@ void rendered_set_clear(struct rendered_set *set)
 
 static int render(struct render_job *job, struct rendered *r)
 {
+    const struct picture_crop *crop = &r->form.crop;
     uint32_t width = r->form.width;
     uint32_t height = r->form.height;
     const uint8_t *rgb;
-    picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
-    int rc = picture_scaler_rgb(job->scaler, job->frame, width, height, &rgb);
-    return rc != 0 ? rc : jpeg_encode(rgb, width, height, r->form.quality, 0, &r->jpeg);
+    if (!picture_crop_fits(crop, job->frame->width, job->frame->height))
+        return -ERANGE;
+    if (crop->width > 0)
+        picture_scaler_fit((int)crop->width, (int)crop->height, &width, &height);
+    else
+        picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
+    int rc = picture_scaler_rgb(job->scaler, job->frame, crop, width, height, &rgb);
+    return rc != 0 ? rc
+                   : jpeg_encode(rgb, width, height, r->form.quality, job->set.picture.taken_us,
+                                 &r->jpeg);
 }
 
 void render_job_run(struct render_job *job)
 {
     if (job->scaler == NULL)
         job->scaler = picture_scaler_new();
-    job->error = 0;
-    for (size_t i = 0; i < job->set.count; i++) {
-        int rc = job->set.items[i].jpeg == NULL ? render(job, &job->set.items[i]) : 0;
-        if (rc != 0)
-            job->error = rc; /* a smaller one may succeed all the same */
-    }
+    for (size_t i = 0; i < job->set.count; i++)
+        job->set.items[i].error = render(job, &job->set.items[i]);
 }
 
 void render_job_reset(struct render_job *job)

@@ -8,14 +8,16 @@
 
 #include "worker/pictures/jpeg.h"
 #include "worker/pictures/picture_scaler.h"
+#include "worker/pictures/picture_stamp.h"
 
 #include <stddef.h>
 
 /* Forms of one picture that are made and kept at a time. */
 #define SNAPSHOT_FORMS_MAX 8
 
-/* The size and quality of a JPEG that a client asks for.  0: as the source. */
+/* The part, size and quality of a JPEG that a client asks for.  0: as the source. */
 struct picture_form {
+    struct picture_crop crop;
     uint32_t width;
     uint32_t height;
     uint32_t quality;
@@ -24,11 +26,14 @@ struct picture_form {
 struct rendered {
     struct picture_form form;
     struct jpeg *jpeg; /* NULL: to be made, or it failed */
+    int error;         /* why: -ERANGE (the crop lies outside), -ENOTSUP, -ENOMEM; 0 */
 };
 
 struct snapshot_picture {
-    uint64_t seq;        /* ring sequence number of its frame */
-    int64_t received_us; /* clock_us() when it came from the camera */
+    struct picture_stamp stamp;
+    int width; /* of the camera's picture, pixels */
+    int height;
+    int64_t taken_us; /* UNIX time: by the camera's clock if that is known, else of arrival */
 };
 
 /* A picture and what was made of it. */
@@ -50,7 +55,6 @@ struct render_job {
     struct picture_scaler *scaler; /* kept between jobs; NULL until needed */
     AVFrame *frame;                /* the picture, one reference */
     struct rendered_set set;       /* in: what to make; out: made */
-    int error;                     /* of what is not made: -ENOTSUP, -ENOMEM; 0 */
 };
 
 /** Scale and encode.  Thread pool, tens to hundreds of milliseconds. */

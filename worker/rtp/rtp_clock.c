@@ -8,6 +8,7 @@
 #define SMALL_CORRECTION_US 500000
 #define SLOW_DIVISOR 50 /* small corrections: 2 % of the time that passes */
 #define FAST_DIVISOR 10 /* large ones: 10 % */
+#define NTP_OF_UNIX_EPOCH (UINT64_C(2208988800) << 32) /* RFC 5905, figure 4 */
 
 void rtp_clock_init(struct rtp_clock *clock, const uint32_t rates[TRACK_COUNT])
 {
@@ -153,4 +154,16 @@ int64_t rtp_clock_pts(struct rtp_clock *clock, enum track track, uint32_t timest
         correct(t, ticks_to_us(t, step));
     }
     return t->unwrapped + us_to_ticks(t, t->offset_us);
+}
+
+int64_t rtp_clock_captured_us(const struct rtp_clock *clock, int64_t pts, int64_t unix_us)
+{
+    const struct rtp_clock_track *t = &clock->tracks[TRACK_VIDEO];
+    if (!t->has_report)
+        return 0;
+    int64_t unwrapped = pts - us_to_ticks(t, t->offset_us);
+    int64_t captured_us = ntp_difference_us(t->report_ntp, NTP_OF_UNIX_EPOCH) +
+                          ticks_to_us(t, unwrapped - t->report_unwrapped);
+    int64_t age_us = unix_us - captured_us;
+    return age_us <= RTP_CLOCK_OLD_US && age_us >= -RTP_CLOCK_AHEAD_US ? captured_us : 0;
 }

@@ -14,6 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Captured longer before its arrival, or after it: the camera's clock is wrong. */
+#define RTP_CLOCK_OLD_US 10000000
+#define RTP_CLOCK_AHEAD_US 1000000
+
 struct rtp_clock_track {
     uint32_t rate; /* Hz; 0: no such track */
     bool started;
@@ -51,5 +55,16 @@ void rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, u
  */
 int64_t rtp_clock_pts(struct rtp_clock *clock, enum track track, uint32_t timestamp,
                       int64_t received_us);
+
+/**
+ * When a packet's media were captured, by the camera's clock.
+ *
+ * @param pts      of the packet, as rtp_clock_pts() gave it; of the video track, which is never
+ *                 moved.
+ * @param unix_us  UNIX time of its arrival.
+ * @return UNIX time; 0 if no sender report tells, or if it tells what cannot be: more than
+ *         RTP_CLOCK_OLD_US before or RTP_CLOCK_AHEAD_US after the arrival.
+ */
+int64_t rtp_clock_captured_us(const struct rtp_clock *clock, int64_t pts, int64_t unix_us);
 
 #endif /* WORKER_RTP_CLOCK_H */

@@ -222,7 +222,11 @@ static void on_media(void *ctx, const struct media_packet *packet)
     struct source_rtsp *s = k->source;
     if (s->ended || s->closing)
         return;
-    if (s->sink.on_packet(s->sink.ctx, packet)) {
+    struct media_packet stamped = *packet;
+    if (packet->track == TRACK_VIDEO && packet->pts != AV_NOPTS_VALUE)
+        stamped.captured_us = rtp_clock_captured_us(
+            &s->clock, packet->pts, clock_unix_us() - (clock_us() - packet->received_us));
+    if (s->sink.on_packet(s->sink.ctx, &stamped)) {
         if (s->accepted_us == 0 && s->params.memory != NULL) {
             s->params.memory->other_transport = s->udp != wants_udp(s);
             s->params.memory->options_first = s->options_first;

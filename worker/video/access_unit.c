@@ -40,6 +40,7 @@ struct unit {
     int64_t pts;
     int64_t dts;
     int64_t received_us;
+    int64_t captured_us;
 };
 
 struct unit_nal {
@@ -290,6 +291,7 @@ static void emit(struct access_unit *au, const struct picture *pic)
     frame->key = pic->key;
     frame->damaged = au->chain_damaged || (pic->leading && au->leading == LEADING_DAMAGED);
     frame->received_us = au->unit.received_us;
+    frame->captured_us = au->unit.captured_us;
     au->events.on_frame(au->events.ctx, frame, au->unit.pts, au->unit.dts);
 }
 
@@ -400,6 +402,7 @@ static void stamp(struct unit *u, const struct media_packet *packet)
     u->dts = packet->dts;
     u->damaged |= packet->lost_before;
     u->received_us = packet->received_us;
+    u->captured_us = packet->captured_us;
 }
 
 /* One NAL unit of an Annex B packet, or the first fragment of one. */

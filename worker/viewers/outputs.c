@@ -15,6 +15,7 @@ struct outputs {
     const struct ipc_limits *limits;
     const char *camera;
     struct fanout *fanouts[OUTPUT_COUNT];
+    uint64_t pictures;           /* video frames so far */
     size_t count;                /* of fanouts: OUTPUT_H264 is made when somebody wants it */
     struct snapshot *snapshot;   /* reads the original's ring */
     struct rendition *rendition; /* NULL: not transcoding */
@@ -144,6 +145,8 @@ void outputs_set_tracks(struct outputs *outputs, struct codec_config *audio)
 void outputs_push(struct outputs *outputs, struct frame *frame)
 {
     struct frame *held = frame_ref(frame);
+    if (frame->track == TRACK_VIDEO)
+        frame->number = ++outputs->pictures;
     fanout_push(outputs->fanouts[OUTPUT_ORIGINAL], frame);
     if (outputs->count > OUTPUT_H264)
         push_h264(outputs, held);
