@@ -86,22 +86,31 @@ static bool camera_name_ok(const char *name)
     return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* that ending is cut off in requests */
 }
 
-/* Make room for one more camera.  Cameras move, so the index of their names is made anew. */
-static int grow_cameras(struct conf *conf)
+/* Cameras move when their array grows, so the index of their names is made anew. */
+static void index_names(struct conf *conf)
 {
-    size_t count = conf->camera_count;
-    if ((count & (count - 1)) != 0)
-        return 0; /* grows by doubling, and is not full */
-    struct conf_camera *grown =
-        reallocarray(conf->cameras, count > 0 ? 2 * count : 1, sizeof(conf->cameras[0]));
+    text_index_clear(&conf->names);
+    for (size_t i = 0; i < conf->camera_count; i++)
+        text_index_put(&conf->names, conf->cameras[i].name, &conf->cameras[i]);
+}
+
+/* gcc 12's analyzer loses sight of the array once it is stored in *cameras. */
+#ifndef __clang__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+/* Make room for one more camera, by doubling. */
+static int grow_cameras(struct conf_camera **cameras, size_t count)
+{
+    void *grown = reallocarray(*cameras, count > 0 ? 2 * count : 1, sizeof(**cameras));
     if (grown == NULL)
         return -ENOMEM;
-    conf->cameras = grown;
-    text_index_clear(&conf->names);
-    for (size_t i = 0; i < count; i++)
-        text_index_put(&conf->names, grown[i].name, &grown[i]);
+    *cameras = grown;
     return 0;
 }
+#ifndef __clang__
+#pragma GCC diagnostic pop
+#endif
 
 static int begin_camera(struct reader *r, const char *name)
 {
@@ -115,8 +124,11 @@ static int begin_camera(struct reader *r, const char *name)
         return fail(r, r->line, "[%s] appears twice", r->section);
     if (conf->camera_count == CONF_CAMERAS_MAX)
         return fail(r, r->line, "up to %d cameras are accepted", CONF_CAMERAS_MAX);
-    if (grow_cameras(conf) != 0)
-        return fail(r, r->line, "out of memory");
+    if ((conf->camera_count & (conf->camera_count - 1)) == 0) { /* full */
+        if (grow_cameras(&conf->cameras, conf->camera_count) != 0)
+            return fail(r, r->line, "out of memory");
+        index_names(conf);
+    }
     conf->camera_count++;
     struct conf_camera *camera = last_camera(r);
     memset(camera, 0, sizeof(*camera));
