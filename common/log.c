@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/escape.h"
+#include "common/log_journal.h"
 #include "common/log_queue.h"
 #include "common/log_record.h"
 
@@ -109,6 +110,7 @@ static void format_line(struct line *l, enum log_level level, const struct log_o
 {
     l->len = 0;
     l->json = line_format == LOG_FORMAT_JSON;
+    put_raw(l, log_journal_prefix(level));
     if (l->json) {
         put_raw(l, "{\"time\":\"");
         put_time(l);
@@ -122,8 +124,10 @@ static void format_line(struct line *l, enum log_level level, const struct log_o
     } else {
         char pid[16];
         (void)snprintf(pid, sizeof(pid), "[%d]", (int)from->pid);
-        put_time(l);
-        put_raw(l, " ");
+        if (!log_journal_reads()) {
+            put_time(l);
+            put_raw(l, " ");
+        }
         put_raw(l, log_level_name(level));
         put_raw(l, " ");
         put_raw(l, from->process);

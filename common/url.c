@@ -380,7 +380,7 @@ int url_parse(struct camera_url *u, const char *text, size_t len, const char **r
     }
     while (s.len > 0 && s.at[s.len - 1] == ' ')
         s.len--;
-    *reason = "longer than a camera URL may be";
+    *reason = "longer than 2047 bytes";
     if (s.len >= IPC_URL_MAX)
         return -ENAMETOOLONG;
     *reason = "control character in the URL";

@@ -75,7 +75,7 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
         return false;
     access_sign(conf->access.signing_key, request->path, camera, expires, wanted);
     if (!same_secret(q->value[QUERY_SIGNATURE], wanted)) {
-        *message = "the signature is not that of this path, camera and expires";
+        *message = "the signature does not fit this path, camera and expires";
         return false;
     }
     if (strtoll(expires, NULL, 10) < now_s) {
@@ -89,8 +89,9 @@ bool access_allows_change(const struct conf *conf, const struct http_request *re
                           const char **message)
 {
     bool secret = conf->access.token[0] != '\0' || conf->access.signing_key[0] != '\0';
-    *message = "Origin: web pages may not do this; without [access] token only programs may, which "
-               "send no Origin";
+    *message =
+        "Origin: without an [access] token web pages may not do this; programs, which send no "
+        "Origin, may";
     return secret || !request->has_origin;
 }
 

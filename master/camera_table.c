@@ -273,11 +273,11 @@ static enum http_error may_watch(const struct camera_table *t, const struct came
 {
     uint32_t per_camera = t->conf->server.max_viewers_per_camera;
     if (cam != NULL && per_camera > 0 && viewers_of(cam) >= per_camera) {
-        *message = "as many viewers as [server] max_viewers_per_camera allows watch this camera";
+        *message = "this camera has as many viewers as [server] max_viewers_per_camera allows";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
     if (viewers(t) >= t->conf->server.max_viewers) {
-        *message = "as many viewers as [server] max_viewers allows are connected";
+        *message = "the server has as many viewers as [server] max_viewers allows";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
     return HTTP_ERROR_NONE;
@@ -292,11 +292,11 @@ static enum http_error may_serve(struct camera_table *t, const struct camera *ca
         return HTTP_ERROR_CAMERA_UNAUTHORIZED;
     }
     if (cam != NULL && cam->worker == NULL && in_crash_backoff(cam)) {
-        *message = "the worker of this camera crashed repeatedly; try again in a moment";
+        *message = "this camera's worker has crashed repeatedly; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }
     if ((cam == NULL || cam->worker == NULL) && t->active >= t->conf->server.max_cameras) {
-        *message = "as many cameras as [server] max_cameras allows are in use";
+        *message = "the server has as many cameras as [server] max_cameras allows";
         return HTTP_ERROR_TOO_MANY_CAMERAS;
     }
     if ((cam == NULL || cam->worker == NULL) &&

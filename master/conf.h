@@ -58,7 +58,9 @@
     X(server, max_viewers_per_camera, UINT32,  "0",        0, 1000000, RELOAD,                     \
       "viewers of one camera at once; 0: no limit")                                                \
     X(server, max_requests_per_minute, UINT32, "0",        0, 1000000, RELOAD,                     \
-      "requests of one client address; more get 503 overloaded; 0: no limit")
+      "requests of one client address; more get 503 overloaded; 0: no limit")                      \
+    X(server, client_share,        UINT32,     "50",       1, 100, RELOAD,                         \
+      "percent of what the others leave that one client address may hold; 100: no share")
 
 #define CONF_CAMERA_OPTIONS(X)                                                                     \
     X(camera, connect_timeout_ms,  UINT32,     "10000",    100, 600000, RELOAD,                    \
@@ -136,10 +138,18 @@ struct conf {
     struct conf_camera *cameras; /* in the order of the file */
     size_t camera_count;
     struct text_index names; /* struct conf_camera by name */
+    struct {
+        const char *path; /* NULL: there is none.  Borrowed from argv. */
+        uint32_t mode;    /* its permission bits */
+        bool secrets;     /* passwords, a token or a key are in it */
+    } file;
 };
 
 /** @return the named camera, or NULL.  Borrowed from conf. */
 const struct conf_camera *conf_find_camera(const struct conf *conf, const char *name);
+
+/** Does it hold a camera's password, a token or a key? */
+bool conf_has_secrets(const struct conf *conf);
 
 /** Free the cameras and wipe the secrets. */
 void conf_free(struct conf *conf);

@@ -10,36 +10,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FILE_MAX (16u << 20)
+
+/* @return the file's bytes, which may hold passwords; NULL and a negative errno in *error. */
+static char *read_file(FILE *file, size_t *len, int *error)
+{
+    char *bytes = malloc(FILE_MAX);
+    *error = -ENOMEM;
+    if (bytes == NULL)
+        return NULL;
+    *len = fread(bytes, 1, FILE_MAX, file);
+    if (!ferror(file) && *len < FILE_MAX)
+        return bytes;
+    *error = ferror(file) ? -errno : -EFBIG;
+    explicit_bzero(bytes, *len);
+    free(bytes);
+    return NULL;
+}
 
 static int load_file(struct conf *conf, const char *path, struct conf_text *text)
 {
     int rc = 0;
     size_t len = 0;
-    char *bytes = NULL;
+    struct stat status;
     FILE *file = fopen(path, "re");
-    if (file == NULL) {
+    if (file == NULL || fstat(fileno(file), &status) == -1)
         rc = -errno;
-        goto out;
-    }
-    bytes = malloc(FILE_MAX);
-    if (bytes == NULL) {
-        rc = -ENOMEM;
-        goto out;
-    }
-    len = fread(bytes, 1, FILE_MAX, file);
-    if (ferror(file))
-        rc = -errno;
-    else if (len == FILE_MAX)
-        rc = -EFBIG;
-    else
+    char *bytes = rc == 0 ? read_file(file, &len, &rc) : NULL;
+    if (bytes != NULL) {
         rc = conf_read(conf, path, bytes, len, text->buf, text->size);
-    explicit_bzero(bytes, len);
-out:
+        conf->file.path = path;
+        conf->file.mode = status.st_mode & 07777;
+        conf->file.secrets = conf_has_secrets(conf);
+        explicit_bzero(bytes, len);
+        free(bytes);
+    }
     if (rc != 0 && text->buf[0] == '\0')
         conf_text_put(text, "%s: %s", path, strerror(-rc));
-    free(bytes);
     if (file != NULL)
         (void)fclose(file);
     return rc;

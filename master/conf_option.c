@@ -210,7 +210,8 @@ static void accept_secret(const struct conf_option *option, struct conf_text *te
                   (unsigned)option->max);
 }
 
-/* The three functions of an enum whose words are beside it, as NAME_parse() and NAME_name(). */
+/* The three functions of an enum whose words are beside it, as NAME_parse() and NAME_name().
+ * NOLINTBEGIN(bugprone-macro-parentheses): `enum name` takes no parentheses. */
 #define ENUM_FUNCTIONS(name, count)                                                             \
     static bool parse_##name(const struct conf_option *option, const char *value, void *member) \
     {                                                                                           \
@@ -232,6 +233,7 @@ ENUM_FUNCTIONS(log_level, LOG_LEVEL_COUNT)
 ENUM_FUNCTIONS(log_format, LOG_FORMAT_COUNT)
 ENUM_FUNCTIONS(sandbox_mode, SANDBOX_MODE_COUNT)
 #undef ENUM_FUNCTIONS
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static bool parse_cameras(const struct conf_option *option, const char *value, void *member)
 {

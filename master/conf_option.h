@@ -33,12 +33,12 @@ struct conf_option {
     const char *section;
     const char *key;
     enum conf_option_type type;
+    enum conf_change change;
     size_t offset; /* in struct conf */
     size_t size;
     const char *initial;
     uint64_t min;
     uint64_t max;
-    enum conf_change change;
     const char *help;
 };
 

@@ -4,23 +4,85 @@
  * Deadlines and bounds: the request head has CONN_HEAD_MS to arrive (408) and the limits of
  * http_head.h; an answer has CONN_LINGER_MS to be taken; what a client sends beyond its head is
  * read and thrown away, so that closing does not reset the connection under the answer.
+ *
+ * There is always room for a new connection: a client that has its share of them (client_share.h)
+ * loses its oldest one, and when all are taken the oldest one goes whose request has not arrived.
  */
 #ifndef MASTER_CONN_H
 #define MASTER_CONN_H
 
+#include "common/http_reply.h"
+#include "common/ipc.h"
+#include "master/client_key.h"
 #include "master/endpoint.h"
+#include "master/http_head.h"
+#include "master/shared_text.h"
 
 #include <stdbool.h>
+#include <sys/queue.h>
 #include <uv.h>
-
-struct server;
 
 #define CONN_HEAD_MS 10000
 #define CONN_LINGER_MS 2000
 #define CONN_SLOWEST_BYTES_PER_MS 10 /* a bigger answer has more time */
 
-/** Take the connection that waits at a listening stream. */
-void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening);
+struct server;
+
+/* Whoever answers requests reads the second block and sets text; the rest is conn.c's. */
+struct conn {
+    TAILQ_ENTRY(conn) link; /* of the server's, until it is closed */
+    uv_tcp_t tcp;
+    uv_timer_t deadline;
+    uv_write_t write;
+    uv_shutdown_t shutdown;
+    bool answered;  /* an answer is being written: input is thrown away */
+    bool half_open; /* the peer has sent all it will: closed when the answer is written */
+    int open_handles;
+    char *output; /* HTTP_REPLY_MAX bytes, or NULL */
+    void (*on_request)(struct conn *conn);
+
+    struct server *server;
+    enum route_port port;
+    uint64_t id;
+    int64_t accepted_us;
+    struct client_key client;
+    char peer[IPC_PEER_MAX];
+    struct http_head head;
+    struct shared_text *text; /* the answer's body, or NULL.  Shared: the connection's reference */
+};
+
+/**
+ * Take the connection that waits at a listening stream.
+ *
+ * @param on_request  called once, when the head has arrived; answers or hands over.
+ */
+void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening,
+                 void (*on_request)(struct conn *conn));
+
+/** @return where to write the head of an answer, HTTP_REPLY_MAX bytes.  Borrowed. */
+char *conn_output(struct conn *conn);
+
+/** Answer with len bytes of conn_output(). */
+void conn_answer(struct conn *conn, size_t len);
+
+/** The same, with a body that lives as long as the connection.  Borrowed. */
+void conn_answer_with(struct conn *conn, size_t len, const void *body, size_t body_len);
+
+/** Answer with an error; log and count it.  As http_reply_error_with() takes it. */
+void conn_answer_error(struct conn *conn, enum http_error error, const char *headers,
+                       const char *camera, const char *message);
+
+/** The same, when there is nothing to say but why. */
+void conn_refuse(struct conn *conn, enum http_error error, const char *message);
+
+/** Stop reading. @return a duplicate of the socket, which the caller owns; -1: no descriptor. */
+int conn_detach(struct conn *conn);
+
+/** Read and throw away what still comes: closing with bytes unread resets the connection. */
+void conn_read_on(struct conn *conn);
+
+/** Close at once; the connection is not to be used again. */
+void conn_close(struct conn *conn);
 
 /**
  * The server ends: close the connections whose request has not come yet.

@@ -16,7 +16,7 @@ static int stay(const char *group)
         return -EINVAL;
     }
     if (geteuid() == 0)
-        log_warnx(NULL, "running as root: [server] user names whom to become");
+        log_warnx(NULL, "running as root: set [server] user to have it run as another");
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /*
- * Whom the server runs as.  Master, once, when the ports are open and before anything is forked.
+ * The user that the server runs as.  Master, once, when the ports are open and before anything is
+ * forked.
  */
 #ifndef MASTER_IDENTITY_H
 #define MASTER_IDENTITY_H
@@ -9,7 +10,7 @@
  * the process is root and stays it.
  *
  * @param user   a name; "": stay who we are.
- * @param group  in the place of the user's own; "": that.
+ * @param group  instead of the user's own; "": the user's own.
  * @return 1 another user, 0 the same as before, negative errno: the server should not run.
  */
 int identity_change(const char *user, const char *group);

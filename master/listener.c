@@ -4,12 +4,13 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/address.h"
-#include "master/conn.h"
+#include "master/request.h"
 #include "master/server_shared.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
@@ -35,18 +36,24 @@ static void on_connection(uv_stream_t *stream, int status)
                       suppressed);
         return;
     }
-    conn_accept(l->server, l->kind, stream);
+    conn_accept(l->server, l->kind, stream, request_answer);
+}
+
+void listener_get_address(const struct listener *listener, struct sockaddr_storage *out)
+{
+    int len = sizeof(*out);
+    memset(out, 0, sizeof(*out));
+    (void)uv_tcp_getsockname(&listener->tcp, (struct sockaddr *)out, &len);
 }
 
 /* Sets the port of the server, 0 for a Unix socket; logs where it is. */
 static void note_address(struct listener *l)
 {
-    struct sockaddr_storage addr = {0};
-    int len = sizeof(addr);
+    struct sockaddr_storage addr;
     char text[IPC_PEER_MAX];
     uint16_t port = 0;
 
-    (void)uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&addr, &len);
+    listener_get_address(l, &addr);
     if (addr.ss_family == AF_INET6)
         port = ((const struct sockaddr_in6 *)&addr)->sin6_port;
     else if (addr.ss_family == AF_INET)

@@ -10,6 +10,7 @@
 #include "master/endpoint.h"
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 struct listener;
 struct server;
@@ -25,6 +26,9 @@ struct server;
  */
 int listener_open(struct server *server, enum route_port kind, const char *address, uint16_t port,
                   int fd, struct listener **out);
+
+/** Where it listens.  A Unix socket has the family AF_UNIX and nothing else. */
+void listener_get_address(const struct listener *listener, struct sockaddr_storage *out);
 
 /** Stop accepting, free.  NULL inside is fine. */
 void listener_close(struct listener **listener);

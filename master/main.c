@@ -1,5 +1,7 @@
 /* cam-httpflv: reads its configuration and runs the server. */
 #include "common/log.h"
+#include "common/log_journal.h"
+#include "master/conf_advice.h"
 #include "master/conf_load.h"
 #include "master/server.h"
 
@@ -8,6 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+static void print_advice(const struct conf *conf)
+{
+    char buf[CONF_ADVICE_MAX] = "";
+    struct conf_text text = {.buf = buf, .size = sizeof(buf)};
+    if (conf_advise_file(conf, &text))
+        (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
+    conf_text_cut(&text, 0);
+    if (conf_advise_access(conf, conf->server.bind, &text))
+        (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
+}
 
 /* Where 0 to 2 are closed, sockets would get these numbers, and be written to as stderr. */
 static int fill_stdio(void)
@@ -28,11 +41,14 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     static struct conf conf;
     static char text[CONF_TEXT_MAX];
+    log_journal_detect(STDERR_FILENO, getenv("JOURNAL_STREAM"));
     int rc = conf_load(&conf, argc, argv, text, sizeof(text));
     if (rc < 0) {
-        (void)fprintf(stderr, "cam-httpflv: %s\n", text);
+        (void)fprintf(stderr, "%scam-httpflv: %s\n", log_journal_prefix(LOG_LEVEL_ERROR), text);
         return EXIT_FAILURE;
     }
+    if (rc == CONF_CHECKED)
+        print_advice(&conf);
     if (rc != CONF_RUN) {
         (void)puts(text);
         conf_free(&conf);

@@ -2,6 +2,7 @@
 
 #include "common/histogram.h"
 #include "common/version.h"
+#include "common/xalloc.h"
 #include "master/process_info.h"
 #include "master/server_shared.h"
 
@@ -254,10 +255,26 @@ static void put_server(FILE *out, const struct server *server)
            server->conns);
     single(out, "accepted_connections_total", "counter", "Connections accepted on both ports.",
            server->next_conn_id);
+    single(out, "evicted_connections_total", "counter",
+           "Connections closed because their client had its share of them, or all were taken.",
+           server->evicted_conns);
     single(out, "resident_memory_bytes", "gauge", "Resident memory of the master.",
            process_resident_bytes(getpid()));
     put_by_error(out, "refused_requests_total", "code",
                  "Requests that the master answered with an error.", server->refused);
+}
+
+/* Those with series of their own: cameras that are only remembered have nothing to show, and
+ * anybody can have a thousand remembered. */
+static struct camera_list list_shown(const struct camera_list *cameras, const struct camera **room)
+{
+    struct camera_list shown = {.items = room};
+    for (size_t i = 0; i < cameras->count; i++) {
+        const struct camera *cam = cameras->items[i];
+        if (cam->worker != NULL || cam->named)
+            room[shown.count++] = cam;
+    }
+    return shown;
 }
 
 char *metrics_text(const struct server *server)
@@ -272,7 +289,10 @@ char *metrics_text(const struct server *server)
     put_server(out, server);
     put_camera_counts(out, &cameras);
     put_totals(out, &totals);
-    put_cameras(out, &cameras);
+    const struct camera **room = xcalloc(cameras.count + 1, sizeof(const struct camera *));
+    const struct camera_list shown = list_shown(&cameras, room);
+    put_cameras(out, &shown);
+    free(room);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(text);

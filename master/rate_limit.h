@@ -1,22 +1,23 @@
 /*
- * Requests per client address and minute: a token bucket for each, in a table of fixed size.
+ * Requests per client and minute: a token bucket for each, in a table of fixed size.
  * Master, loop thread; pure: no I/O, the time is given.
  *
- * An IPv6 client is its /64, because hosts have many addresses.  When more addresses come than the
- * table has room for, the one that was quiet longest is forgotten, which is in its favour.
+ * When more clients come than the table has room for, the one that was quiet longest is forgotten,
+ * which is in its favour.
  */
 #ifndef MASTER_RATE_LIMIT_H
 #define MASTER_RATE_LIMIT_H
 
+#include "master/client_key.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #define RATE_LIMIT_SETS 1024
 #define RATE_LIMIT_WAYS 4
 
 struct rate_limit_bucket {
-    uint64_t key[2];
+    struct client_key key;
     int64_t last_ms; /* 0: unused */
     double tokens;
 };
@@ -34,7 +35,7 @@ struct rate_limit {
  * @param now_ms      monotonic, > 0.
  * @return may it be served?
  */
-bool rate_limit_pass(struct rate_limit *limit, const struct sockaddr *client, uint32_t per_minute,
+bool rate_limit_pass(struct rate_limit *limit, const struct client_key *client, uint32_t per_minute,
                      int64_t now_ms);
 
 #endif /* MASTER_RATE_LIMIT_H */

@@ -253,18 +253,18 @@ static int read_camera(const struct conf *conf, const struct query *q, struct ro
     bool name = q->given[QUERY_CAM] && q->value[QUERY_CAM][0] != '\0';
     if (!url && !name)
         return fail(out, HTTP_ERROR_MISSING_CAMERA,
-                    "cam_url=URL of the camera or cam=NAME from the configuration is needed");
+                    "cam_url=URL, or cam=NAME for a camera of the configuration, is needed");
     if (url && name)
         return fail(out, HTTP_ERROR_BAD_PARAMETER,
-                    "cam: not together with cam_url; if it belongs to the camera's URL, "
-                    "percent-encode that");
+                    "cam: not accepted together with cam_url; if it is part of the camera's URL, "
+                    "percent-encode the URL");
     int rc = url ? read_camera_url(q, out) : read_camera_name(conf, q, out);
     const struct ipc_access *access = &conf->access.cameras;
     if (rc == 0 && url && !camera_access_host(access, "", out->url.host))
         return fail(out, HTTP_ERROR_CAMERA_NOT_ALLOWED, "cam_url: %s",
                     access->mode == IPC_ACCESS_NAMED
-                        ? "this server serves the cameras of its configuration only: cam=NAME"
-                        : "cameras of this host are not served here");
+                        ? "this server serves only the cameras of its configuration: cam=NAME"
+                        : "this server does not serve cameras of this host");
     if (rc != 0 || !q->given[QUERY_CAM_TYPE])
         return rc;
     if (url_transport_parse(q->value[QUERY_CAM_TYPE], out->url.scheme, &out->transport) != 0)
@@ -335,7 +335,8 @@ static int read_query(const struct http_request *request, struct query *q, struc
     enum query_param bad = QUERY_CAM_URL;
     int rc = query_parse(q, request->query, &bad);
     if (rc == -EEXIST)
-        return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: once is accepted", query_param_name(bad));
+        return fail(out, HTTP_ERROR_BAD_PARAMETER, "%s: given more than once",
+                    query_param_name(bad));
     if (rc != 0)
         return fail(out, HTTP_ERROR_BAD_CAMERA_URL, "cam_url: up to %d bytes are accepted",
                     IPC_URL_MAX - 1);

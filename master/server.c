@@ -5,6 +5,7 @@
 #include "master/conf_load.h"
 #include "master/conf_option.h"
 #include "master/conn.h"
+#include "master/greeting.h"
 #include "master/identity.h"
 #include "master/listener.h"
 #include "master/server_shared.h"
@@ -34,14 +35,17 @@ struct run {
 };
 
 /* Every viewer is a descriptor in a worker, and passes through the master. */
-static void raise_descriptor_limit(void)
+static void raise_descriptor_limit(struct server *server)
 {
     struct rlimit limit;
+    server->max_conns = SERVER_MAX_CONNS;
     if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
         return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
         log_warn(NULL, "cannot raise the limit of descriptors");
+    else if (limit.rlim_cur / 2 < server->max_conns)
+        server->max_conns = (size_t)limit.rlim_cur / 2;
 }
 
 /* --- stopping ------------------------------------------------------------- */
@@ -115,6 +119,7 @@ static void reload(struct run *r)
     *r->conf = fresh; /* in place: everybody reads it through this pointer */
     explicit_bzero(&fresh, sizeof(fresh));
     log_open(r->conf->server.log_level, r->conf->server.log_format);
+    greeting_log_advice(r->conf);
     camera_table_reload(r->server.cameras);
     log_info(NULL, "reload: the configuration was read again; named cameras: %zu",
              r->conf->camera_count);
@@ -176,6 +181,16 @@ static int check_sandbox(const struct conf *conf)
     return -ENOSYS;
 }
 
+static void greet(const struct run *r)
+{
+    struct sockaddr_storage streams;
+    struct sockaddr_storage snapshots;
+    listener_get_address(r->server.listeners[ROUTE_PORT_STREAM], &streams);
+    listener_get_address(r->server.listeners[ROUTE_PORT_SNAPSHOT], &snapshots);
+    greeting_log_address(r->conf, (const struct sockaddr *)&streams,
+                         (const struct sockaddr *)&snapshots);
+}
+
 /* The ports first: they may need root.  @return EXIT_SUCCESS or EXIT_FAILURE, with all closed. */
 static int start(struct run *r)
 {
@@ -190,6 +205,7 @@ static int start(struct run *r)
         listen_on(r, ROUTE_PORT_SNAPSHOT, r->conf->server.snapshot_port) != 0 ||
         change_identity(r) != 0)
         goto fail;
+    greet(r);
     rc = camera_table_open(&r->loop, r->conf, &server->cameras);
     if (rc != 0) {
         log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
@@ -211,9 +227,12 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     r.argc = argc;
     r.argv = argv;
     r.server.started_s = (int64_t)time(NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
     log_start_queue();
-    raise_descriptor_limit();
+    greeting_log_program(conf);
+    greeting_log_advice(conf);
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit(&r.server);
+    TAILQ_INIT(&r.server.open_conns);
     if (uv_loop_init(&r.loop) != 0) {
         log_error(NULL, "cannot make an event loop");
         log_end_queue();
@@ -229,6 +248,9 @@ int server_run(struct conf *conf, int argc, char *const *argv)
 
     int status = start(&r);
     (void)uv_run(&r.loop, UV_RUN_DEFAULT);
+    text_cache_clear(&r.server.metrics);
+    text_cache_clear(&r.server.streams);
+    client_share_clear(&r.server.conn_share);
     (void)uv_loop_close(&r.loop);
     log_end_queue();
     return status;

@@ -6,30 +6,39 @@
 
 #include "common/refusal_log.h"
 #include "master/camera_table.h"
+#include "master/client_share.h"
 #include "master/conf.h"
 #include "master/rate_limit.h"
+#include "master/shared_text.h"
 
 #include <sys/queue.h>
 #include <uv.h>
 
-/* Connections whose request is being read or answered by the master; beyond: 503 at once, and with
- * so many refusals under way closed without a word. */
+/* Connections whose request is being read or answered by the master, or half as many as there are
+ * descriptors; then the oldest goes (conn.h). */
 #define SERVER_MAX_CONNS 8192
-#define SERVER_MAX_REFUSALS 1024
 /* JSON and metrics that slow clients have not taken yet; beyond: 503, but for a single one. */
 #define SERVER_MAX_TEXT_BYTES (32u << 20)
 
-LIST_HEAD(conn_list, conn);
+TAILQ_HEAD(conn_list, conn);
 
 struct server {
     uv_loop_t *loop;
     const struct conf *conf;
     struct camera_table *cameras;
     struct listener *listeners[2];
-    uint16_t ports[2]; /* that they listen on */
-    struct conn_list open_conns;
-    size_t conns;          /* in that list */
-    size_t text_bytes;     /* of their answers */
+    uint16_t ports[2];           /* that they listen on */
+    struct conn_list open_conns; /* oldest first */
+    size_t conns;                /* in that list */
+    size_t allocated_conns;      /* those besides that are being closed, too */
+    size_t most_conns;           /* of those at once, since memory was given back */
+    size_t max_conns;
+    struct client_share conn_share;
+    uint64_t evicted_conns; /* closed to make room for others */
+    char input[4096];       /* what a connection has just read */
+    struct text_cache metrics;
+    struct text_cache streams;
+    size_t text_bytes;     /* of answers */
     uint64_t next_conn_id; /* of the next connection, for logs */
     bool draining;
     int64_t started_s;                  /* UNIX time */

@@ -1,6 +1,9 @@
 """Options, configuration file, environment: what is accepted, what is refused, and how it is said."""
+import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from lib import processes
 from lib.gateway import Gateway, binary, clean_environment, free_port
 from lib.http import request
+from lib.wait import wait_for
 
 
 def run(*args, env=None):
@@ -86,6 +90,81 @@ def test_check_config_accepts(tmp_path):
     assert "sesame-42" not in result.stdout + result.stderr
 
 
+# --- what is left open ----------------------------------------------------------------------------
+
+SECRETS = ['[camera "x"]\nurl = rtsp://admin:sesame-42@10.0.0.9/\n', '[camera "x"]\nurl = rtsp://10.0.0.9/?token=sesame-42\n',
+           "[access]\ntoken = sesame-42\n", "[access]\nsigning_key = sesame-42\n"]
+
+
+def write(path, text, mode):
+    path.write_text("[server]\nbind = 127.0.0.1\n" + text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize("text,mode,what", [
+    *[(text, 0o644, "can read the passwords in it") for text in SECRETS],
+    (SECRETS[0], 0o666, "can read the passwords in it and change it"),
+    ("", 0o602, "can change it")])
+def test_file_that_others_can_read(tmp_path, text, mode, what):
+    """--check-config warns on stderr and is content; a start warns in its log, and after a reload again."""
+    file = write(tmp_path / "open.ini", text, mode)
+    words = f"{file} has mode {mode:04o}: every user of this machine {what}; run chmod o= {file}"
+    result = run("--check-config", "--config", file)
+    assert result.returncode == 0 and result.stderr == f"cam-httpflv: warning: {words}\n"
+    with Gateway(tmp_path, args=("--config", file), secrets=["sesame-42"]) as gateway:
+        assert gateway.log().count(words) == 1 and f" warn master[{gateway.pid}]: {words}" in gateway.log()
+        os.kill(gateway.pid, signal.SIGHUP)
+        wait_for(lambda: gateway.log().count(words) == 2, 20, "the warning after a reload")
+
+
+@pytest.mark.parametrize("text,mode,env", [
+    (SECRETS[0], 0o640, {}), (SECRETS[0], 0o600, {}), ('[camera "x"]\nurl = rtsp://10.0.0.9/\n', 0o644, {}),
+    ("", 0o644, {"CAM_HTTPFLV_ACCESS_TOKEN": "sesame-42"})])
+def test_file_that_others_may_read(tmp_path, text, mode, env):
+    result = run("--check-config", "--config", write(tmp_path / "closed.ini", text, mode), env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("text,warned", [
+    ("bind = 0.0.0.0\n", True), ("bind = ::\n", True), ("bind = 127.0.0.1\n", False), ("bind = ::1\n", False),
+    ("[access]\ntoken = t\n", False), ("[access]\nsigning_key = k\n", False), ("[access]\ncameras = named\n", False),
+    ("[access]\ncameras = 10.0.0.0/8\n", False)])
+def test_server_that_is_open_to_everybody(tmp_path, text, warned):
+    file = tmp_path / "access.ini"
+    file.write_text("[server]\n" + text)
+    file.chmod(0o600)
+    result = run("--check-config", "--config", str(file))
+    assert result.returncode == 0
+    assert ("anyone who can connect may watch any camera" in result.stderr) == warned
+
+
+# --- the first log lines --------------------------------------------------------------------------
+
+def test_first_log_lines(tmp_path):
+    """Version, configuration file, number of cameras; where to look.  The address answers."""
+    ports = free_port(), free_port()
+    text = f"[server]\nbind = 0.0.0.0\nflv_port = {ports[0]}\nsnapshot_port = {ports[1]}\n" + "".join(
+        f'[camera "c{n}"]\nurl = rtsp://10.0.0.9/{n}\n' for n in range(3))
+    with Gateway(tmp_path, text, ports=ports) as gateway:
+        lines = gateway.log().splitlines()
+        assert re.search(rf" info master\[\d+\]: cam-httpflv \d+\.\d+\.\d+, configuration: {gateway.config_path}, "
+                         "named cameras: 3$", lines[0]), lines[0]
+        found = re.search(r": open http://([\d.]+):(\d+)/ in a browser; snapshots, API and metrics are on port (\d+)$",
+                          gateway.log(), re.M)
+        assert (int(found[2]), int(found[3])) == ports
+        with socket.create_connection((found[1], ports[0]), timeout=10) as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert sock.recv(12) == b"HTTP/1.1 200"
+        assert gateway.log().count("listening on 0.0.0.0 without a token: anyone who can connect") == 1
+    with Gateway(tmp_path) as gateway:
+        assert "configuration: no file, named cameras: 0" in gateway.log().splitlines()[0]
+        assert f": open http://127.0.0.1:{gateway.flv_port}/ in a browser" in gateway.log()
+        assert "without a token" not in gateway.log()
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
 @pytest.mark.parametrize("line,words", [
     ("flv_prot = 8005", ("flv_prot",)),
     ("flv_port = 99999", ("flv_port", "65535")),
@@ -120,7 +199,6 @@ def test_environment_beats_file_and_flag_beats_environment(tmp_path):
     with Gateway(tmp_path, f"[server]\nflv_port = {unused}\n",
                  env={"CAM_HTTPFLV_FLV_PORT": str(unused), "CAM_HTTPFLV_SPARE_WORKERS": "3"}) as gateway:
         # --flv-port won: Gateway waited for it.  spare_workers came from the environment.
-        from lib.wait import wait_for
         wait_for(lambda: len(gateway.all_workers()) == 3, 20, lambda: f"3 spares, got {gateway.all_workers()}")
         with pytest.raises(ConnectionRefusedError):
             request(unused, "/")

@@ -3,6 +3,7 @@
 Each limit of [camera] and [viewer] goes down and up while the camera streams: what it bounds begins to happen, and no
 longer does, in the same processes.
 """
+import contextlib
 import itertools
 import json
 import os
@@ -333,6 +334,25 @@ def test_requests_per_minute(make_gateway):
     assert statuses(5) == {200}
     gateway.reload(config(server__max_requests_per_minute=2))
     assert 503 in statuses(5)
+
+
+@changes("server.client_share")
+def test_client_share(make_gateway):
+    """In percent of 8192 connections whose requests are being read."""
+    gateway = make_gateway(config(server__client_share=1))
+
+    def half_heads_left(count):
+        with contextlib.ExitStack() as sockets:
+            for _ in range(count):
+                sockets.enter_context(connect(gateway.flv_port))
+            left = metric(gateway, "connections")
+        wait_for(lambda: metric(gateway, "connections") < 10, 30, "the connections to be gone")
+        return left
+    assert half_heads_left(200) < 100
+    gateway.reload(config(server__client_share=100))
+    assert half_heads_left(200) >= 200
+    gateway.reload(config(server__client_share=1))
+    assert half_heads_left(200) < 100
 
 
 @changes("access.token", "access.signing_key")

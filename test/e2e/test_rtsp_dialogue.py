@@ -6,6 +6,7 @@ what the scripted camera sent.
 """
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -275,7 +276,57 @@ def test_keepalive_refused(status):
             return status, [], ""
         on_get_parameter = on_options
     result, camera = assert_reads(Refuses(), video=160, seconds=12)
-    assert len(camera.asked("OPTIONS")) >= 2
+    assert len(camera.asked("OPTIONS" if status != 401 else "GET_PARAMETER")) >= 2
+
+
+class Counting(Script):
+    """Ends a session that was not kept alive in a way that counts."""
+    timeout_s, speed = 4, 1
+    counts = ()
+    public = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
+
+    def on_play(self, session, request):
+        session.alive = time.monotonic()
+        threading.Thread(target=self.watch, args=(session,), daemon=True).start()
+        return super().on_play(session, request)
+
+    def watch(self, session):
+        while not session.ended.wait(0.02):
+            if time.monotonic() - session.alive > self.timeout_s:
+                session.ended.set()
+                session.sock.shutdown(2)
+
+    def answer(self, session, request):
+        if request.method in self.counts:
+            session.alive = time.monotonic()
+        return super().answer(session, request)
+
+    def on_options(self, session, request):
+        return 200, ["Public: " + self.public], ""
+
+    def on_get_parameter(self, session, request):
+        return 200, [self.session_line(session)], ""
+
+
+@pytest.mark.parametrize("counts, listed", [("GET_PARAMETER", True), ("GET_PARAMETER", False), ("OPTIONS", False)])
+def test_keepalive_that_counts(counts, listed):
+    """Which request counts is written nowhere."""
+    script = Counting()
+    script.counts = (counts,)
+    if listed:
+        script.public += ", GET_PARAMETER"
+    _, camera = assert_reads(script, video=280, seconds=20)
+    assert len(camera.sessions) == 1
+
+
+def test_keepalive_get_parameter_is_not_answered():
+    class Mute(Counting):
+        counts = ("OPTIONS",)
+
+        def on_get_parameter(self, session, request):
+            return None
+    _, camera = assert_reads(Mute(), video=280, seconds=20)
+    assert len(camera.sessions) == 1 and len(camera.asked("GET_PARAMETER")) == 1
 
 
 def test_keepalive_at_half_the_session_timeout():
@@ -288,8 +339,8 @@ def test_keepalive_at_half_the_session_timeout():
         def on_get_parameter(self, session, request):
             return 200, [], ""
     _, camera = assert_reads(Short(), video=170, seconds=12)
-    assert camera.methods()[4:6] == ["OPTIONS", "GET_PARAMETER"]
-    play, first, second = (camera.requests[i].time for i in (3, 4, 5))
+    assert camera.methods()[4:7] == ["GET_PARAMETER", "OPTIONS", "GET_PARAMETER"]
+    play, first, second = (camera.requests[i].time for i in (3, 4, 6))
     assert 1.8 < first - play < 2.6 and 1.8 < second - first < 2.6
 
 
@@ -299,6 +350,7 @@ def test_keepalives_are_not_waited_for():
 
         def on_options(self, session, request):
             return None
+        on_get_parameter = on_options
     _, camera = assert_reads(Mute(), video=170, seconds=12)
     assert len(camera.asked("OPTIONS")) >= 2
 

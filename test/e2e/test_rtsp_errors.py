@@ -46,9 +46,29 @@ def test_nothing_listens():
     assert result.error == "camera_unreachable" and "refused" in result.end[1]
 
 
-@pytest.mark.parametrize("url", ["rtsp://no-such-host.invalid/", "rtsp://\u00ff\u00fe/", "http://x/", "rtsp://x:y/"])
-def test_bad_hosts(url):
-    assert probe(url, "--connect-ms", "5000", seconds=15).error in ("camera_unreachable", "camera_timeout")
+def test_no_such_host():
+    result = probe("rtsp://no-such-host.invalid/", "--connect-ms", "5000", seconds=15)
+    assert result.error in ("camera_unreachable", "camera_timeout")
+
+
+@pytest.mark.parametrize("url", ["rtsp://\u00ff\u00fe/", "http:x/", "rtsp://x:y/"])
+def test_not_a_camera_url(url):
+    """Such a URL never becomes a source: there is one grammar."""
+    with pytest.raises(AssertionError, match="rtsp-probe: "):
+        probe(url, seconds=5)
+
+
+@pytest.mark.parametrize("profile, path", [("RTP/SAVP", "/cam"), ("RTP/SAVPF", "/cam"), ("RTP/AVP", "/cam?enableSrtp")])
+def test_encrypted_media(profile, path):
+    """SRTP is not taken for plain RTP, and not for silence."""
+    class Encrypted(Script):
+        def video_sdp(self):
+            return [f"m=video 0 {profile} 96", *super().video_sdp()[1:]]
+    began = time.monotonic()
+    result, camera = read(Encrypted(), path=path)
+    assert result.error == "unsupported_codec" and "SRTP" in result.end[1]
+    assert time.monotonic() - began < 5
+    assert not camera.asked("SETUP")
 
 
 def test_never_answers():

@@ -1,6 +1,7 @@
 /*
  * Any packets as a video track.  First byte: bit 0 HEVC.  Then records: flags (bit 0 last, 1 lost,
- * 2 length-prefixed, 3 new time, 4 flush, 5 restart with the data as extradata), UI16 length, data.
+ * 2 length-prefixed, 3 new time, 4 flush, 5 restart with the data as extradata, 6 the container
+ * says key, and a new time is a tick later, 7 cut), UI16 length, data.  A record comes every 40 ms.
  */
 #include "worker/video/access_unit.h"
 #include "worker/video/nal.h"
@@ -42,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct access_unit *au =
         access_unit_new((data[0] & 1) != 0 ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264, NULL, 0, &events);
     int64_t pts = 0;
+    int64_t received_us = 0;
     for (size_t pos = 1; pos + 3 <= size;) {
         unsigned flags = data[pos];
         size_t len = (size_t)data[pos + 1] << 8 | data[pos + 2];
@@ -54,16 +56,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(copy, data + pos, len);
         pos += len;
         if ((flags & 8) != 0)
-            pts += 3600;
+            pts += (flags & 64) != 0 ? 1 : 3600;
         struct media_packet packet = {
             .track = TRACK_VIDEO,
             .form = (flags & 4) != 0 ? MEDIA_LENGTHS : MEDIA_ANNEX_B,
+            .key = (flags & 64) != 0,
             .last = (flags & 1) != 0,
+            .cut = (flags & 128) != 0,
             .lost_before = (flags & 2) != 0,
             .data = copy,
             .len = len,
             .pts = pts,
             .dts = AV_NOPTS_VALUE,
+            .received_us = received_us += 40000,
         };
         if ((flags & 32) != 0) {
             access_unit_restart(au, copy, len);

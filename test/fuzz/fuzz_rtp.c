@@ -16,7 +16,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const descriptions[] = {
-    "m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 packetization-mode=1\n",
+    "m=video 0 RTP/AVP 96 97\na=rtpmap:96 H264/90000\na=fmtp:96 packetization-mode=1\n"
+    "a=rtpmap:97 rtx/90000\n",
     "m=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\n",
     "m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/16000/1\na=fmtp:97 streamtype=5;mode=AAC-hbr;"
     "config=1408;SizeLength=13;IndexLength=3;IndexDeltaLength=3\n",
@@ -64,8 +65,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(sdp->track_count == 1);
     int rc = rtp_depacketizer_open(&sdp->tracks[0], on_media, &f, &f.depacketizer);
     assert(rc == 0);
+    struct rtp_receiver *r =
+        rtp_receiver_new(data[1] & 1, 90000, &sdp->tracks[0].types, on_packet, &f);
     free(sdp);
-    struct rtp_receiver *r = rtp_receiver_new(data[1] & 1, 90000, on_packet, &f);
     int64_t now_us = 1000;
     for (size_t at = 2; at + 2 <= size;) {
         size_t len = (size_t)data[at] << 8 | data[at + 1];

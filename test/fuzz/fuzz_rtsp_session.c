@@ -40,9 +40,10 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
     (void)sdp_write_track(video, text, sizeof(text), &pt);
     assert(pt >= 0 && pt <= 127 && video->clock_rate > 0);
     f->receivers[TRACK_VIDEO] =
-        rtp_receiver_new(video->payload_type & 1, video->clock_rate, on_rtp, f);
+        rtp_receiver_new(video->payload_type & 1, video->clock_rate, &video->types, on_rtp, f);
     if (audio != NULL)
-        f->receivers[TRACK_AUDIO] = rtp_receiver_new(false, audio->clock_rate, on_rtp, f);
+        f->receivers[TRACK_AUDIO] =
+            rtp_receiver_new(false, audio->clock_rate, &audio->types, on_rtp, f);
     return f->refuse ? -95 : 0;
 }
 

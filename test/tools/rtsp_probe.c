@@ -112,7 +112,8 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
             av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), 0xFFFFFFFF, packet->data, packet->len);
         printf("%s %lld %zu %08x %s %s\n", packet->track == TRACK_VIDEO ? "video" : "audio",
                (long long)av_rescale_q(packet->pts, p->time_base[packet->track], AV_TIME_BASE_Q),
-               packet->len, ~crc, packet->last ? "last" : "-", packet->lost_before ? "lost" : "-");
+               packet->len, ~crc, packet->last ? "last" : "-",
+               packet->lost_before || packet->cut ? "lost" : "-");
     }
     if (packet->track == TRACK_VIDEO && p->video_left > 0 && --p->video_left == 0)
         (void)uv_timer_start(&p->timer, on_timer, 0, 0); /* a sink does not call its source */

@@ -83,6 +83,57 @@ static void test_leading_pictures_after_damage(void **state)
     rig_free(rig);
 }
 
+static void push_whole(struct rig *rig, const struct sample *s, int i, bool lost_before)
+{
+    push(rig, (struct media_packet){.track = TRACK_VIDEO,
+                                    .form = MEDIA_ANNEX_B,
+                                    .last = true,
+                                    .lost_before = lost_before,
+                                    .data = s->unit[i]->data,
+                                    .len = (size_t)s->unit[i]->size,
+                                    .pts = s->unit[i]->pts * TICKS,
+                                    .dts = AV_NOPTS_VALUE});
+}
+
+/* What was lost before a key frame does it no harm, nor the picture whose end was seen. */
+static void test_loss_between_units(void **state)
+{
+    (void)state;
+    const struct sample *samples[] = {&h264, &h264_slices, &hevc};
+    for (size_t k = 0; k < 3; k++) {
+        struct rig *rig = rig_new(samples[k], NULL, 0);
+        for (int i = 0; i < samples[k]->count; i++)
+            if (i != 10 && i != 24)
+                push_whole(rig, samples[k], i, i == 11 || i == 25 || i == 50);
+        access_unit_flush(rig->au);
+        assert_int_equal(rig->count, samples[k]->count - 2);
+        for (int i = 0; i < rig->count; i++)
+            assert_int_equal(rig->out[i].frame->damaged, i >= 10 && i < 23);
+        rig_free(rig);
+    }
+}
+
+static void test_cut_unit(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(&h264, NULL, 0);
+    for (int i = 0; i < h264.count; i++)
+        push(rig, (struct media_packet){.track = TRACK_VIDEO,
+                                        .form = MEDIA_ANNEX_B,
+                                        .last = true,
+                                        .cut = i == 10,
+                                        .lost_before = i == 11,
+                                        .data = h264.unit[i]->data,
+                                        .len = (size_t)h264.unit[i]->size - (i == 10 ? 20 : 0),
+                                        .pts = h264.unit[i]->pts * TICKS,
+                                        .dts = AV_NOPTS_VALUE});
+    access_unit_flush(rig->au);
+    assert_int_equal(rig->count, h264.count);
+    for (int i = 0; i < rig->count; i++)
+        assert_int_equal(rig->out[i].frame->damaged, i >= 10 && i < 25);
+    rig_free(rig);
+}
+
 static void test_bounds(void **state)
 {
     (void)state;
@@ -113,6 +164,8 @@ int main(void)
         cmocka_unit_test(test_first_slice_missing),
         cmocka_unit_test(test_first_fragment_missing),
         cmocka_unit_test(test_leading_pictures_after_damage),
+        cmocka_unit_test(test_loss_between_units),
+        cmocka_unit_test(test_cut_unit),
         cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests_name("access_unit_damage", tests, setup, teardown);

@@ -420,14 +420,11 @@ static void test_errors(void **state)
     assert_int_equal(feed(&rig, &f, 4), -EPROTO);
     end(&rig, &f);
 
-    put_header(&f, 4);
+    put_header(&f, 4); /* a picture may come later: how long that may take is the caller's affair */
     AUDIO(&f, 0, AAC_CONFIG);
-    for (uint32_t ts = 0; ts < 3000; ts += 20)
+    for (uint32_t ts = 0; ts < 30000; ts += 20)
         AUDIO(&f, ts, AAC_FRAME);
     assert_int_equal(feed(&rig, &f, 100), 0);
-    clear(&rig);
-    AUDIO(&f, 3000, AAC_FRAME);
-    assert_int_equal(feed(&rig, &f, 100), -ENODATA);
     assert_true(flv_reader_has_seen(rig.reader, TRACK_AUDIO));
     assert_false(flv_reader_has_seen(rig.reader, TRACK_VIDEO));
     end(&rig, &f);

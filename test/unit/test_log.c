@@ -1,6 +1,7 @@
 /* common/log, common/refusal_log and common/escape: one whole line per call, whatever is in it. */
 #include "common/escape.h"
 #include "common/log.h"
+#include "common/log_journal.h"
 #include "common/refusal_log.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -196,6 +198,45 @@ static void test_limit(void **state)
     assert_int_equal(suppressed, 0);
 }
 
+/* JOURNAL_STREAM, systemd.exec(5): a priority in place of the time. */
+static void test_journal(void **state)
+{
+    static const char *const prefixes[] = {"<3>", "<4>", "<6>", "<7>", "<7>"};
+    struct stat status;
+    char stream[64];
+    char expected[64];
+    assert_int_equal(fstat(capture[1], &status), 0);
+    (void)snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)status.st_dev,
+                   (uintmax_t)status.st_ino);
+    log_journal_detect(capture[1], stream);
+    assert_true(log_journal_reads());
+    log_open(LOG_LEVEL_TRACE, LOG_FORMAT_TEXT);
+    for (int i = 0; i < LOG_LEVEL_COUNT; i++) {
+        begin();
+        log_write((enum log_level)i, NULL, 0, "<1>hello");
+        end();
+        (void)snprintf(expected, sizeof(expected), "%s%s test[%d]: <1>hello\n", prefixes[i],
+                       log_level_name((enum log_level)i), (int)getpid());
+        assert_string_equal(line, expected);
+    }
+    log_open(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    begin();
+    log_info(NULL, "hello");
+    end();
+    assert_memory_equal(line, "<6>{\"time\":", 11);
+
+    static const char *const others[] = {"", ":", "1", "1:", ":1", "1:1", "x:y", NULL};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        log_journal_detect(capture[1], others[i]);
+        assert_false(log_journal_reads());
+    }
+    (void)snprintf(stream, sizeof(stream), "%ju:%ju ", (uintmax_t)status.st_dev,
+                   (uintmax_t)status.st_ino);
+    log_journal_detect(capture[1], stream);
+    assert_false(log_journal_reads());
+    assert_string_equal(log_journal_prefix(LOG_LEVEL_ERROR), "");
+}
+
 static unsigned count(const char *text)
 {
     unsigned n = 0;
@@ -235,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_text_cannot_forge_a_line),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_journal),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

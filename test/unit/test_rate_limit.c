@@ -1,8 +1,6 @@
 /* master/rate_limit: a bucket per client. */
 #include "master/rate_limit.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,12 +20,9 @@ static int setup(void **state)
 
 static bool pass(const char *ip, uint32_t per_minute, int64_t now_ms)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    if (inet_pton(AF_INET, ip, &in.sin_addr) == 1)
-        return rate_limit_pass(&limit, (const struct sockaddr *)&in, per_minute, now_ms);
-    assert_int_equal(inet_pton(AF_INET6, ip, &in6.sin6_addr), 1);
-    return rate_limit_pass(&limit, (const struct sockaddr *)&in6, per_minute, now_ms);
+    struct client_key key;
+    assert_true(client_key_parse(ip, &key));
+    return rate_limit_pass(&limit, &key, per_minute, now_ms);
 }
 
 static void test_burst_and_refill(void **state)
@@ -64,11 +59,10 @@ static void test_no_limit(void **state)
 
 static void test_more_clients_than_room(void **state)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET};
     for (uint32_t i = 0; i < 3 * RATE_LIMIT_SETS * RATE_LIMIT_WAYS; i++) {
-        in.sin_addr.s_addr = htonl(0x0a000000 + i);
-        assert_true(rate_limit_pass(&limit, (const struct sockaddr *)&in, 1, 1000 + i));
-        assert_false(rate_limit_pass(&limit, (const struct sockaddr *)&in, 1, 1000 + i));
+        const struct client_key key = {.bits = {1, i}};
+        assert_true(rate_limit_pass(&limit, &key, 1, 1000 + i));
+        assert_false(rate_limit_pass(&limit, &key, 1, 1000 + i));
     }
 }
 

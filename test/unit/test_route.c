@@ -162,11 +162,11 @@ static void test_camera_errors(void **state)
     get("/?cam_url=rtsp://h/s?a=1&cam=gate");
     assert_error(HTTP_ERROR_BAD_PARAMETER, "percent-encode");
     get("/?cam=gate&cam=gate");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam: once");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam: given more than once");
     get("/?cam_url=rtsp://h/s&cam_url=rtsp://h/t");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam_url: once");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam_url: given more than once");
     get("/?join=gop&cam_url=rtsp://h/s&join=gop");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "join: once");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "join: given more than once");
 
     static char target[4000];
     for (int raw = 0; raw <= 1; raw++) {

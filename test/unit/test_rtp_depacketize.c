@@ -38,6 +38,7 @@ static void on_media(void *ctx, const struct media_packet *packet)
     for (size_t i = 0; i < AV_INPUT_BUFFER_PADDING_SIZE; i++)
         assert_true(packet->form == MEDIA_RAW || packet->data[packet->len + i] == 0);
     put(packet->last ? " last" : "");
+    put(packet->cut ? " cut" : "");
     put(packet->lost_before ? " lost\n" : "\n");
     assert_true(out.packets < 64);
     out.pts[out.packets++] = packet->pts;
@@ -125,7 +126,7 @@ static void test_lost_fragment(void **state)
     push("7c05a3", false, true); /* a2 never came */
     push("7c45a4", true, false);
     push("41b1", true, false);
-    assert_out("0000000165a1 lost\n0000000141b1 last lost\n");
+    assert_out("0000000165a1 cut\n0000000141b1 last lost\n");
 }
 
 static void test_lost_start(void **state)
@@ -146,7 +147,7 @@ static void test_lost_end(void **state)
     timestamp += 3600;
     push("7c85c1", false, true);
     push("7c45c2", true, false);
-    assert_out("0000000165a1 last lost\n0000000165c1c2 last lost\n");
+    assert_out("0000000165a1 last cut\n0000000165c1c2 last lost\n");
 }
 
 /* ZLMediaKit issue 1445 and the like: bits that mean nothing. */

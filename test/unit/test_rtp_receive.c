@@ -26,10 +26,12 @@ static void on_packet(void *ctx, const struct rtp_packet *packet, bool lost_befo
     out.lost[out.count++] = lost_before;
 }
 
+static struct rtp_types types = {.chosen = 96};
+
 static struct rtp_receiver *open_receiver(bool reorder)
 {
     memset(&out, 0, sizeof(out));
-    return rtp_receiver_new(reorder, 90000, on_packet, NULL);
+    return rtp_receiver_new(reorder, 90000, &types, on_packet, NULL);
 }
 
 static void push_from(struct rtp_receiver *r, uint32_t ssrc, uint16_t sequence, int64_t now_us)
@@ -170,10 +172,76 @@ static void test_new_start(void **state)
     push(r, 13, 0);
     assert_out((const uint16_t[]){40000, 40001, 12, 13}, 4);
     assert_true(out.lost[2]);
-    push_from(r, 5, 60000, 0); /* another source: at once */
+    push_from(r, 5, 60000, 0); /* another source: at once, and nothing was lost */
     assert_int_equal(out.sequences[4], 60000);
-    assert_true(out.lost[4]);
+    assert_false(out.lost[4]);
     rtp_receiver_free(&r);
+}
+
+static void push_type(struct rtp_receiver *r, uint8_t type, uint32_t ssrc, uint16_t sequence)
+{
+    uint8_t p[20] = {0x80, type, (uint8_t)(sequence >> 8), (uint8_t)sequence};
+    p[11] = (uint8_t)ssrc;
+    rtp_receiver_packet(r, p, sizeof(p), 0);
+}
+
+/* Retransmissions, error correction: with an SSRC and numbers of their own, described or not. */
+static void test_other_payload_types(void **state)
+{
+    for (int reorder = 0; reorder < 2; reorder++) {
+        memset(&out, 0, sizeof(out));
+        const struct rtp_types two = {.chosen = 96, .refused = {[97 / 8] = 1 << (97 % 8)}};
+        struct rtp_receiver *r = rtp_receiver_new(reorder, 90000, &two, on_packet, NULL);
+        push_type(r, 97, 9, 500);
+        for (uint16_t i = 0; i < 10; i++) {
+            push_type(r, 96, 1, (uint16_t)(2 * i));
+            push_type(r, 97, 9, (uint16_t)(501 + i));
+            push_type(r, 122, 1,
+                      (uint16_t)(2 * i + 1)); /* not described, numbered with the media */
+        }
+        assert_int_equal(out.count, 10);
+        for (size_t i = 0; i < 10; i++)
+            assert_true(out.sequences[i] == 2 * i && !out.lost[i]);
+        assert_int_equal(rtp_receiver_stats(r)->foreign, 21);
+        rtp_receiver_free(&r);
+    }
+}
+
+/* Some cameras send another type than they announce. */
+static void test_another_type_than_announced(void **state)
+{
+    struct rtp_receiver *r = open_receiver(false);
+    push_type(r, 98, 1, 5);
+    push_type(r, 98, 1, 6);
+    push_type(r, 200 & 0x7f, 1, 7); /* a sender report in the wrong place */
+    assert_out((const uint16_t[]){5, 6}, 2);
+    push_type(r, 96, 2, 70); /* so 98 was something else: what it broke is lost */
+    push_type(r, 98, 1, 8);
+    push_type(r, 96, 2, 71);
+    assert_out((const uint16_t[]){5, 6, 70, 71}, 4);
+    assert_true(out.lost[2] && !out.lost[3]);
+    assert_int_equal(rtp_receiver_stats(r)->foreign, 2);
+    rtp_receiver_free(&r);
+}
+
+/* Uniview: another SSRC with every GOP.  UDP: late packets of the one before are no new start. */
+static void test_new_ssrc_is_no_loss(void **state)
+{
+    for (int reorder = 0; reorder < 2; reorder++) {
+        struct rtp_receiver *r = open_receiver(reorder);
+        for (uint16_t gop = 0; gop < 5; gop++)
+            for (uint16_t i = 0; i < 4; i++)
+                push_from(r, SSRC + gop, gop % 2 ? (uint16_t)(1000 * gop + i) : i, 0);
+        assert_int_equal(out.count, 20);
+        for (size_t i = 0; i < 20; i++)
+            assert_false(out.lost[i]);
+        if (reorder) {
+            push_from(r, SSRC + 3, 3004, 1000);
+            assert_int_equal(out.count, 20);
+        }
+        assert_int_equal(rtp_receiver_stats(r)->lost, 0);
+        rtp_receiver_free(&r);
+    }
 }
 
 static void test_tcp_waits_for_nothing(void **state)
@@ -290,6 +358,9 @@ int main(void)
         cmocka_unit_test(test_window_is_bounded),
         cmocka_unit_test(test_window_is_bounded_in_bytes),
         cmocka_unit_test(test_new_start),
+        cmocka_unit_test(test_other_payload_types),
+        cmocka_unit_test(test_another_type_than_announced),
+        cmocka_unit_test(test_new_ssrc_is_no_loss),
         cmocka_unit_test(test_tcp_waits_for_nothing),
         cmocka_unit_test(test_tcp_without_numbers),
         cmocka_unit_test(test_reports),

@@ -136,6 +136,28 @@ static void test_many_tracks(void **state)
     free(sdp);
 }
 
+static bool is_refused(const struct sdp_track *track, unsigned type)
+{
+    return (track->types.refused[type / 8] >> (type % 8) & 1) != 0;
+}
+
+static void test_other_types_of_a_section(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 100 96 97 98 99\n"
+                            "a=rtpmap:100 red/90000\na=rtpmap:96 H264/90000\n"
+                            "a=rtpmap:97 rtx/90000\na=rtpmap:98 H264/90000\n"
+                            "m=audio 0 RTP/AVP 8 13 101\na=rtpmap:101 telephone-event/8000\n");
+    const struct sdp_track *video = sdp_choose(sdp, TRACK_VIDEO);
+    const struct sdp_track *audio = sdp_choose(sdp, TRACK_AUDIO);
+    assert_int_equal(video->types.chosen, 96);
+    assert_true(is_refused(video, 100) && is_refused(video, 97));
+    assert_false(is_refused(video, 96));
+    assert_false(is_refused(video, 98) || is_refused(video, 99)); /* who knows */
+    assert_int_equal(audio->types.chosen, 8);
+    assert_true(is_refused(audio, 13) && is_refused(audio, 101));
+    free(sdp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_no_rtpmap),
         cmocka_unit_test(test_rewritten),
         cmocka_unit_test(test_many_tracks),
+        cmocka_unit_test(test_other_types_of_a_section),
     };
     return cmocka_run_group_tests_name("rtsp_sdp", tests, NULL, NULL);
 }

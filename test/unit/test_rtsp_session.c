@@ -23,6 +23,7 @@ struct camera {
     int refuse; /* on_ready's answer */
     unsigned packets[TRACK_COUNT];
     unsigned reports[TRACK_COUNT];
+    int64_t now_us;
 };
 
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
@@ -57,6 +58,7 @@ static int setup(void **state)
 {
     struct camera *c = calloc(1, sizeof(*c));
     c->params = (struct rtsp_session_params){.url = URL, .user = "admin", .password = "secret"};
+    c->now_us = 2000;
     start(c);
     *state = c;
     return 0;
@@ -101,7 +103,7 @@ static void feed(struct camera *c, const void *data, size_t len)
     uint8_t *space = rtsp_session_space(c->session, &room);
     assert_true(len <= room);
     memcpy(space, data, len);
-    rtsp_session_filled(c->session, len, 2000);
+    rtsp_session_filled(c->session, len, c->now_us);
 }
 
 /* Answers the last request. */
@@ -218,26 +220,88 @@ static void test_teardown_before_a_session(void **state)
     assert_verdict(c, RTSP_VERDICT_CLOSED);
 }
 
+/* The next keep-alive, when it is due. */
+static void expect_keepalive(struct camera *c, const char *request)
+{
+    int64_t at = rtsp_session_deadline(c->session);
+    rtsp_session_timeout(c->session, at - 1);
+    expect_nothing(c);
+    c->now_us = at;
+    rtsp_session_timeout(c->session, at);
+    expect(c, request);
+}
+
 static void test_keepalive_by_half_the_timeout(void **state)
 {
     struct camera *c = *state;
     to_playing(c);
-    int64_t at = rtsp_session_deadline(c->session);
-    assert_int_equal(at, 2000 + 10000000); /* timeout=20 */
-    rtsp_session_timeout(c->session, at - 1);
-    expect_nothing(c);
-    rtsp_session_timeout(c->session, at);
-    expect(c, "OPTIONS ");
+    assert_int_equal(rtsp_session_deadline(c->session), 2000 + 10000000); /* timeout=20 */
+    expect_keepalive(c, "GET_PARAMETER ");
+    answer(c, "200 OK", "", "");
+    assert_int_equal(rtsp_session_deadline(c->session), c->now_us + 10000000);
+    expect(c, "OPTIONS "); /* may be what counts: GET_PARAMETER is not known to be listed */
     answer(c, "200 OK", "Public: OPTIONS, PLAY, GET_PARAMETER\r\n", "");
-    rtsp_session_timeout(c->session, at += 10000000);
-    expect(c, "GET_PARAMETER ");
-    answer(c, "405 Method Not Allowed", "", "");
-    rtsp_session_timeout(c->session, at += 10000000);
-    expect(c, "OPTIONS ");
-    answer(c, "501 Not Implemented", "", "");
-    rtsp_session_timeout(c->session, at += 10000000);
-    expect(c, "OPTIONS ");
+    for (int i = 0; i < 3; i++) { /* listed: enough */
+        expect_keepalive(c, "GET_PARAMETER ");
+        answer(c, "200 OK", "", "");
+        expect_nothing(c);
+    }
     assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAYING);
+}
+
+static void test_keepalive_not_listed(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    for (int i = 0; i < 3; i++) {
+        expect_keepalive(c, "GET_PARAMETER ");
+        answer(c, "200 OK", "", "");
+        expect(c, "OPTIONS ");
+        answer(c, "200 OK", "Public: OPTIONS, PLAY\r\n", "");
+    }
+}
+
+static void test_keepalive_refused(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    answer(c, "405 Method Not Allowed", "", "");
+    expect(c, "OPTIONS "); /* at once */
+    answer(c, "501 Not Implemented", "", "");
+    for (int i = 0; i < 3; i++) {
+        expect_keepalive(c, "OPTIONS ");
+        answer(c, "501 Not Implemented", "", "");
+    }
+    assert_verdict(c, RTSP_VERDICT_NONE);
+}
+
+static void test_keepalive_not_answered(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    int64_t asked_us = c->now_us;
+    assert_true(rtsp_session_awaits_get_parameter(c->session));
+    expect_keepalive(c, "OPTIONS ");
+    assert_true(c->now_us - asked_us < 10000000); /* before the session's time is up */
+    answer(c, "200 OK", "", "");
+    expect_keepalive(c, "OPTIONS ");
+    answer(c, "200 OK", "Public: GET_PARAMETER\r\n", "");
+    expect_keepalive(c, "OPTIONS "); /* it lists what it does not answer */
+}
+
+static void test_keepalive_listed_in_the_dialogue(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "455 Method Not Valid in This State", "", "");
+    expect(c, "OPTIONS ");
+    answer(c, "200 OK", "Public: DESCRIBE, SETUP, PLAY, get_parameter\r\n", "");
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    answer(c, "200 OK", "", "");
+    expect_nothing(c);
 }
 
 static void test_keepalive_with_a_new_nonce(void **state)
@@ -248,10 +312,12 @@ static void test_keepalive_with_a_new_nonce(void **state)
     to_playing(c);
     assert_non_null(strstr(c->request, "nonce=\"n1\""));
     rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
-    expect(c, "OPTIONS ");
+    expect(c, "GET_PARAMETER ");
     answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n2\"\r\n", "");
-    expect(c, "OPTIONS "); /* at once: the session must not end for want of it */
+    expect(c, "GET_PARAMETER "); /* at once: the session must not end for want of it */
     assert_non_null(strstr(c->request, "nonce=\"n2\""));
+    answer(c, "200 OK", "", "");
+    expect(c, "OPTIONS ");
     answer(c, "200 OK", "", "");
     expect_nothing(c);
     assert_verdict(c, RTSP_VERDICT_NONE);
@@ -267,11 +333,48 @@ static void test_keepalives_that_are_never_accepted(void **state)
     int sent = 0;
     size_t len;
     for (; rtsp_session_output(c->session, &len) != NULL && len > 0 && sent < 100; sent++) {
-        expect(c, "OPTIONS ");
+        expect(c, "GET_PARAMETER ");
         answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"m\"\r\n", "");
     }
     assert_in_range(sent, 1, 10);
     assert_verdict(c, RTSP_VERDICT_NONE);
+}
+
+#define SAVP_VIDEO "m=video 0 RTP/SAVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=1\r\n"
+
+static void test_srtp(void **state)
+{
+    struct camera *c = *state;
+    static const char *const profiles[] = {"RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVPF"};
+    for (size_t i = 0; i < 3; i++) {
+        char sdp[256];
+        start(c);
+        (void)snprintf(sdp, sizeof(sdp), "v=0\r\nm=video 0 %s 96\r\na=rtpmap:96 H264/90000\r\n",
+                       profiles[i]);
+        expect(c, "DESCRIBE ");
+        answer(c, "200 OK", "", sdp);
+        expect_nothing(c); /* at once */
+        assert_failed(c, HTTP_ERROR_UNSUPPORTED_CODEC);
+    }
+    c->params.url = URL "?enableSrtp";
+    start(c);
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "", SDP);
+    assert_failed(c, HTTP_ERROR_UNSUPPORTED_CODEC);
+}
+
+static void test_srtp_beside_plain(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "",
+           "v=0\r\n" SAVP_VIDEO
+           "m=video 0 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\na=control:plain\r\n"
+           "m=audio 0 RTP/SAVP 8\r\na=control:trackID=3\r\n");
+    expect(c, "SETUP rtsp://10.0.0.9/stream/plain");
+    answer(c, "200 OK", "Session: 42\r\n", "");
+    expect(c, "PLAY "); /* the sound is left out */
+    assert_false(c->audio);
 }
 
 static void test_wrong_password(void **state)
@@ -428,7 +531,7 @@ static void test_play_never_answered(void **state)
     assert_int_equal(c->packets[TRACK_VIDEO], 1);
     assert_int_equal(c->packets[TRACK_AUDIO], 1);
     rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
-    expect(c, "OPTIONS ");
+    expect(c, "GET_PARAMETER ");
     answer(c, "200 OK", "", ""); /* of the keep-alive, not of PLAY */
     assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAY);
     /* An error to PLAY while media flows is no error. */
@@ -542,8 +645,14 @@ int main(void)
         T(test_teardown_with_a_stale_nonce),
         T(test_teardown_before_a_session),
         T(test_keepalive_by_half_the_timeout),
+        T(test_keepalive_not_listed),
+        T(test_keepalive_refused),
+        T(test_keepalive_not_answered),
+        T(test_keepalive_listed_in_the_dialogue),
         T(test_keepalive_with_a_new_nonce),
         T(test_keepalives_that_are_never_accepted),
+        T(test_srtp),
+        T(test_srtp_beside_plain),
         T(test_wrong_password),
         T(test_statuses),
         T(test_options_only_when_asked_for),

@@ -64,7 +64,9 @@ static void test_parse_refuses(void **state)
                                       "rtsp://[::1/",
                                       "rtsp://[::1]x/",
                                       "rtsp://h/\r\nX: y",
-                                      "rtsp://u%00:p@h/"};
+                                      "rtsp://u%00:p@h/",
+                                      "rtsp://\xff\xfe/",
+                                      "rtsp://x:y/"};
     struct rtsp_url u;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(rtsp_url_parse(&u, bad[i]), -EINVAL);

@@ -23,6 +23,8 @@ struct ingest {
     AVRational time_base[TRACK_COUNT];
     struct audio *audio; /* NULL: no audio track, or none that can become AAC */
     _Atomic uint64_t bytes_in;
+    _Atomic uint64_t pictures_in; /* changes of the picture's time stamp */
+    int64_t picture_pts;
 };
 
 static int64_t to_us(int64_t t, AVRational time_base)
@@ -120,13 +122,21 @@ static bool on_audio_packet(struct ingest *in, const struct media_packet *packet
     return false; /* a camera that sends sound but no picture has stalled */
 }
 
+static void count_picture(struct ingest *in, int64_t pts)
+{
+    if (pts != in->picture_pts)
+        atomic_fetch_add_explicit(&in->pictures_in, 1, memory_order_relaxed);
+    in->picture_pts = pts;
+}
+
 static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct ingest *in = ctx;
     atomic_fetch_add_explicit(&in->bytes_in, packet->len, memory_order_relaxed);
-    if (packet->track == TRACK_VIDEO)
-        return in->video != NULL && access_unit_push(in->video, packet);
-    return on_audio_packet(in, packet);
+    if (packet->track == TRACK_AUDIO)
+        return on_audio_packet(in, packet);
+    count_picture(in, packet->pts);
+    return in->video != NULL && access_unit_push(in->video, packet);
 }
 
 struct ingest *ingest_new(void)
@@ -151,7 +161,14 @@ void ingest_free(struct ingest **ingest)
 void ingest_connect(struct ingest *ingest, const struct ingest_output *output)
 {
     ingest->output = *output;
+    ingest->picture_pts = AV_NOPTS_VALUE;
+    atomic_store_explicit(&ingest->pictures_in, 0, memory_order_relaxed);
     timeline_reconnect(&ingest->timeline);
+}
+
+uint64_t ingest_pictures_in(const struct ingest *ingest)
+{
+    return atomic_load_explicit(&ingest->pictures_in, memory_order_relaxed);
 }
 
 uint64_t ingest_bytes_in(const struct ingest *ingest)

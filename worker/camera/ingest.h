@@ -30,6 +30,9 @@ void ingest_free(struct ingest **ingest);
  */
 void ingest_connect(struct ingest *ingest, const struct ingest_output *output);
 
+/** Pictures received so far on this connection, whether they can be shown or not.  Any thread. */
+uint64_t ingest_pictures_in(const struct ingest *ingest);
+
 /** Payload bytes received so far, over all connections.  Any thread. */
 uint64_t ingest_bytes_in(const struct ingest *ingest);
 

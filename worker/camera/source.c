@@ -56,6 +56,17 @@ void source_close(struct source *source, void (*closed)(void *ctx), void *ctx)
         source_thread_close(source->thread, on_closed, source);
 }
 
+void source_ask_key_frame(struct source *source)
+{
+    if (source->rtsp != NULL)
+        source_rtsp_ask_key_frame(source->rtsp);
+}
+
+bool source_awaits_picture(const struct source *source)
+{
+    return source->thread != NULL && source_thread_awaits_picture(source->thread);
+}
+
 int64_t source_overdue_ms(const struct source *source)
 {
     return source->thread != NULL ? source_thread_overdue_ms(source->thread) : 0;

@@ -34,6 +34,12 @@ void source_limits_changed(struct source *source);
  */
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
 
+/** Ask the camera for a key frame, where there is a way: RTCP. */
+void source_ask_key_frame(struct source *source);
+
+/** Has the camera announced pictures, of which none has come, and does it send sound meanwhile? */
+bool source_awaits_picture(const struct source *source);
+
 /** How long a source told to close has been refusing to end, ms; 0 otherwise. */
 int64_t source_overdue_ms(const struct source *source);
 

@@ -1,6 +1,7 @@
 #include "worker/camera/source_thread.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/xalloc.h"
 #include "worker/flv/source_flv.h"
 #include "worker/media/frame_queue.h"
@@ -29,8 +30,7 @@ struct source_thread {
     const struct ipc_limits *limits;
     bool end_reported;
     int64_t close_asked_ms; /* 0: not asked to close */
-    void (*closed)(void *ctx);
-    void *closed_ctx;
+    struct closing closing; /* wake, which outlives the thread */
 };
 
 static void on_ingest_tracks(void *ctx, enum AVCodecID camera_audio, struct codec_config *audio)
@@ -62,9 +62,10 @@ static void run(void *arg)
 static void on_wake_closed(uv_handle_t *handle)
 {
     struct source_thread *s = handle->data;
+    if (!closing_release(&s->closing))
+        return;
     frame_queue_destroy(&s->queue);
-    s->closed(s->closed_ctx);
-    free(s);
+    closing_finish(&s->closing, s);
 }
 
 static void finish(struct source_thread *s)
@@ -116,9 +117,15 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
     s->wake.data = s;
     if (uv_async_init(loop, &s->wake, on_wake) != 0)
         abort(); /* the loop's own pipe exists since it was made: nothing left to fail */
+    closing_hold(&s->closing);
     if (uv_thread_create(&s->thread, run, s) != 0)
         abort(); /* no thread, no camera: the master starts another worker */
     return s;
+}
+
+bool source_thread_awaits_picture(const struct source_thread *thread)
+{
+    return atomic_load_explicit(&thread->control.awaits_picture, memory_order_relaxed);
 }
 
 void source_thread_limits_changed(struct source_thread *thread)
@@ -128,8 +135,7 @@ void source_thread_limits_changed(struct source_thread *thread)
 
 void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx), void *ctx)
 {
-    thread->closed = closed;
-    thread->closed_ctx = ctx;
+    (void)closing_ask(&thread->closing, closed, ctx); /* wake is held */
     thread->close_asked_ms = clock_ms();
     atomic_store_explicit(&thread->control.stop, true, memory_order_release);
     (void)uv_async_send(&thread->wake); /* in case it has ended already */

@@ -24,6 +24,9 @@ struct source_thread;
 struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_params *params,
                                          struct ingest *ingest, const struct source_events *events);
 
+/** As source_awaits_picture(). */
+bool source_thread_awaits_picture(const struct source_thread *thread);
+
 /** As source_limits_changed(). */
 void source_thread_limits_changed(struct source_thread *thread);
 

@@ -1,6 +1,7 @@
 #include "worker/camera/stream.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
 #include "common/url.h"
 #include "common/url_redact.h"
@@ -45,13 +46,15 @@ struct stream {
     struct outputs *outputs;
     uv_timer_t retry;
     uv_timer_t tick;
-    bool closing;
+    struct closing closing; /* retry, tick, outputs, source */
 
     unsigned attempts;     /* that failed since the last frame */
     uint32_t connections;  /* attempts that succeeded */
     enum http_error error; /* of the last attempt that failed; NONE while all is well */
     char detail[SOURCE_DETAIL_MAX];
     int64_t connecting_since_ms;
+    uint64_t pictures_in;   /* of this connection, when the tick looked */
+    uint32_t pictures_rate; /* that came in the last second */
     int64_t attempt_ended_ms;
     int64_t lost_ms;          /* since when playing viewers have had no picture; 0: they have */
     int64_t refused_until_ms; /* the camera rejected the password */
@@ -65,8 +68,6 @@ struct stream {
     uint32_t key_frame_interval_ms;
     struct codec_config *video; /* newest; one reference */
     enum AVCodecID audio_codec; /* of the camera; NONE: no sound, or not known yet */
-    void (*closed)(void *ctx);
-    void *closed_ctx;
 };
 
 static void connect_now(struct stream *s);
@@ -137,7 +138,7 @@ static void connect_soon(struct stream *s)
 /* The source is gone: again, or rest. */
 static void after_attempt(struct stream *s)
 {
-    if (s->closing || is_refused(s)) {
+    if (s->closing.asked || is_refused(s)) {
         set_state(s, IPC_CAMERA_IDLE, is_refused(s) ? REFUSED_MS : 0);
     } else if (outputs_waiting(s->outputs) > 0) {
         connect_soon(s); /* they came after the attempt had failed */
@@ -148,7 +149,16 @@ static void after_attempt(struct stream *s)
     }
 }
 
-static void free_when_done(struct stream *s);
+/* A part has ended. */
+static void release(struct stream *s)
+{
+    if (!closing_release(&s->closing))
+        return;
+    ingest_free(&s->ingest);
+    codec_config_unref(&s->video);
+    explicit_bzero(&s->url, sizeof(s->url));
+    closing_finish(&s->closing, s);
+}
 
 static void on_source_closed(void *ctx)
 {
@@ -157,7 +167,7 @@ static void on_source_closed(void *ctx)
     s->source_closing = false;
     s->attempt_ended_ms = clock_ms();
     after_attempt(s);
-    free_when_done(s);
+    release(s);
 }
 
 static void leave_camera(struct stream *s)
@@ -248,22 +258,53 @@ static void connect_now(struct stream *s)
     assert(s->source == NULL);
     (void)uv_timer_stop(&s->retry); /* a viewer came before the attempt was due */
     s->connecting_since_ms = clock_ms();
+    s->pictures_in = 0;
     set_state(s, IPC_CAMERA_CONNECTING, 0);
     const struct source_events events = {
         .output = {on_source_tracks, on_source_frame, s},
         .on_end = on_source_end,
         .ctx = s,
     };
+    closing_hold(&s->closing);
     s->source = source_open(s->loop, &s->params, s->ingest, &events);
 }
 
 /* --- once a second -------------------------------------------------------- */
 
+static bool is_connecting(const struct stream *s)
+{
+    return s->state == IPC_CAMERA_CONNECTING && s->source != NULL && !s->source_closing;
+}
+
+/* Connected, but where a key frame or a picture is still to come: the camera is left connected, so
+ * that whoever asks again finds it warm, and is asked for a key frame. */
+static bool waits_for_picture(struct stream *s)
+{
+    if (!is_connecting(s))
+        return false;
+    uint64_t pictures_in = ingest_pictures_in(s->ingest);
+    s->pictures_rate = (uint32_t)(pictures_in - s->pictures_in);
+    s->pictures_in = pictures_in;
+    if (s->pictures_rate > 0)
+        source_ask_key_frame(s->source);
+    return s->pictures_rate > 0 || source_awaits_picture(s->source);
+}
+
+/* What is missing while waits_for_picture(). */
+static const char *missing(const struct stream *s, char *text, size_t size)
+{
+    if (s->pictures_rate > 0)
+        (void)snprintf(text, size, "no key frame yet, %u pictures/s arrive", s->pictures_rate);
+    else
+        (void)snprintf(text, size, "no picture yet, sound arrives");
+    return text;
+}
+
 /* The source's own deadlines should have fired: its thread hangs where no interrupt reaches it,
  * in a name look-up for instance. */
 static bool connecting_for_too_long(const struct stream *s)
 {
-    return s->state == IPC_CAMERA_CONNECTING && !s->source_closing &&
+    return is_connecting(s) &&
            clock_ms() - s->connecting_since_ms > s->limits.connect_timeout_ms + GRACE_MS;
 }
 
@@ -285,12 +326,15 @@ static void check_idle(struct stream *s)
 static void on_tick(uv_timer_t *timer)
 {
     struct stream *s = timer->data;
-    if (connecting_for_too_long(s))
+    char text[SOURCE_DETAIL_MAX];
+    bool waits = waits_for_picture(s);
+    if (!waits && connecting_for_too_long(s))
         attempt_failed(s, HTTP_ERROR_CAMERA_TIMEOUT, "no answer within the time for connecting");
     if (s->lost_ms != 0 && clock_ms() - s->lost_ms > s->limits.reconnect_window_ms)
         outputs_close_streaming(s->outputs, "the camera did not come back");
-    outputs_fail_waiting(s->outputs, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS,
-                         HTTP_ERROR_CAMERA_TIMEOUT, "no picture within the time for connecting");
+    outputs_fail_waiting(
+        s->outputs, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS, HTTP_ERROR_CAMERA_TIMEOUT,
+        waits ? missing(s, text, sizeof(text)) : "no picture within the time for connecting");
     outputs_check(s->outputs);
     check_idle(s);
 }
@@ -333,6 +377,8 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->outputs = outputs_new(loop, &s->limits, s->shown);
     (void)uv_timer_init(loop, &s->retry);
     (void)uv_timer_init(loop, &s->tick);
+    for (int i = 0; i < 3; i++)
+        closing_hold(&s->closing); /* outputs and timers */
     s->retry.data = s->tick.data = s;
     (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
     log_info(NULL, "camera %s", s->shown);
@@ -363,36 +409,19 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
         connect_soon(stream);
 }
 
-static void free_when_done(struct stream *s)
-{
-    if (!s->closing || s->source != NULL || s->outputs != NULL || s->retry.data != NULL ||
-        s->tick.data != NULL)
-        return;
-    ingest_free(&s->ingest);
-    codec_config_unref(&s->video);
-    s->closed(s->closed_ctx);
-    free(s);
-}
-
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct stream *s = handle->data;
-    handle->data = NULL;
-    free_when_done(s);
+    release(handle->data);
 }
 
 static void on_outputs_closed(void *ctx)
 {
-    struct stream *s = ctx;
-    s->outputs = NULL;
-    free_when_done(s);
+    release(ctx);
 }
 
 void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx)
 {
-    stream->closing = true;
-    stream->closed = closed;
-    stream->closed_ctx = ctx;
+    (void)closing_ask(&stream->closing, closed, ctx); /* the timers are held */
     leave_camera(stream);
     outputs_fail_waiting(stream->outputs, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     uv_close((uv_handle_t *)&stream->retry, on_timer_closed);

@@ -21,7 +21,6 @@
 /* How long audio is waited for, in the timestamps of video, and if those stand still. */
 #define AUDIO_WAIT_MS 1000
 #define AUDIO_WAIT_FRAMES 100
-#define VIDEO_WAIT_MS 3000
 
 struct buffer {
     uint8_t *data; /* AV_INPUT_BUFFER_PADDING_SIZE more than capacity */
@@ -247,6 +246,7 @@ static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struc
     struct media_packet packet = {
         .track = track,
         .form = track == TRACK_VIDEO ? MEDIA_LENGTHS : MEDIA_RAW,
+        .key = unit->key,
         .last = true,
         .data = unit->data,
         .len = unit->len,
@@ -330,11 +330,7 @@ static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
         if (rc != 0)
             return rc;
     }
-    if (may_settle(r, tag))
-        return settle(r, alive);
-    return !r->seen[TRACK_VIDEO] && advance_ms(r, TRACK_AUDIO, tag->ts_ms) >= VIDEO_WAIT_MS
-               ? -ENODATA
-               : 0;
+    return may_settle(r, tag) ? settle(r, alive) : 0;
 }
 
 static int take_media(struct flv_reader *r, const struct flv_tag *tag, bool *alive)

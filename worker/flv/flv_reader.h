@@ -39,8 +39,8 @@ void flv_reader_free(struct flv_reader **reader);
  * @param data         Borrowed.
  * @param received_us  clock_us() of their arrival.
  * @param alive        set to true if the sink took a packet for a sign of life; else untouched.
- * @return 0; -EPROTO this is not FLV; -ENODATA no video although there has been audio for 3 s;
- *         -ENOTSUP video codec not supported; -ENOMEM.  After an error the reader is of no use.
+ * @return 0; -EPROTO this is not FLV; -ENOTSUP video codec not supported; -ENOMEM.  After an error
+ *         the reader is of no use.
  */
 int flv_reader_push(struct flv_reader *reader, const uint8_t *data, size_t len, int64_t received_us,
                     bool *alive);

@@ -21,12 +21,16 @@
 
 #define READ_BYTES (32 << 10)
 #define LEAVE_US 1000000 /* RTMP says goodbye */
+/* Servers that begin at a key frame send sound at once: how long the first picture may take then,
+ * beyond the time for connecting. */
+#define PICTURE_WAIT_US 60000000
 
 struct flv_source {
     const struct source_params *params;
-    const struct source_flv_control *control;
+    struct source_flv_control *control;
     int64_t started_us;
     int64_t accepted_us; /* the last accepted media packet; 0: none */
+    int64_t received_us; /* the last bytes */
     int64_t leave_by_us; /* 0: not leaving */
     AVIOContext *io;
     struct flv_reader *reader;
@@ -55,12 +59,33 @@ static uint32_t timeout_ms(const struct flv_source *s)
                                 memory_order_relaxed);
 }
 
+static int64_t stall_ms(const struct flv_source *s)
+{
+    return atomic_load_explicit(&s->control->stall_timeout_ms, memory_order_relaxed);
+}
+
+/* Pictures are announced and none has come, but sound does. */
+static bool awaits_picture(const struct flv_source *s)
+{
+    return s->reader != NULL && s->accepted_us == 0 &&
+           flv_reader_has_seen(s->reader, TRACK_VIDEO) &&
+           flv_reader_has_seen(s->reader, TRACK_AUDIO);
+}
+
 static int64_t deadline_us(const struct flv_source *s)
 {
     if (s->leave_by_us != 0)
         return s->leave_by_us;
-    int64_t since_us = s->accepted_us != 0 ? s->accepted_us : s->started_us;
-    return since_us + (int64_t)timeout_ms(s) * 1000;
+    int64_t timeout_us = (int64_t)timeout_ms(s) * 1000;
+    if (s->accepted_us != 0)
+        return s->accepted_us + timeout_us;
+    int64_t by_us = s->started_us + timeout_us;
+    if (!awaits_picture(s))
+        return by_us;
+    int64_t heard_by_us = s->received_us + stall_ms(s) * 1000;
+    int64_t last_us = by_us + PICTURE_WAIT_US;
+    heard_by_us = heard_by_us < last_us ? heard_by_us : last_us;
+    return heard_by_us > by_us ? heard_by_us : by_us;
 }
 
 static int on_interrupt(void *opaque)
@@ -224,12 +249,16 @@ static enum http_error reader_error(int rc, char *detail, size_t detail_size)
     return error;
 }
 
+static bool is_audio_only(const struct flv_source *s)
+{
+    return flv_reader_has_seen(s->reader, TRACK_AUDIO) &&
+           !flv_reader_has_seen(s->reader, TRACK_VIDEO);
+}
+
 /* The deadline has passed. */
 static enum http_error timeout_error(const struct flv_source *s, char *detail, size_t detail_size)
 {
-    bool audio_only =
-        flv_reader_has_seen(s->reader, TRACK_AUDIO) && !flv_reader_has_seen(s->reader, TRACK_VIDEO);
-    if (audio_only)
+    if (is_audio_only(s))
         return reader_error(-ENODATA, detail, detail_size);
     if (s->io == NULL)
         (void)snprintf(detail, detail_size, "no stream within %u ms", timeout_ms(s));
@@ -248,10 +277,14 @@ static enum http_error read_stream(struct flv_source *s, char *detail, size_t de
         bool alive = false;
         int rc = n > 0 ? flv_reader_push(s->reader, data, (size_t)n, clock_us(), &alive)
                        : flv_reader_finish(s->reader, &alive);
+        s->received_us = clock_us();
         if (alive)
-            s->accepted_us = clock_us();
+            s->accepted_us = s->received_us;
+        atomic_store_explicit(&s->control->awaits_picture, awaits_picture(s), memory_order_relaxed);
         if (rc != 0)
             return reader_error(rc, detail, detail_size);
+        if (n <= 0 && is_audio_only(s))
+            return reader_error(-ENODATA, detail, detail_size);
         if (n <= 0 && !on_interrupt(s))
             return transport_error(s, n == 0 ? AVERROR_EOF : n, detail, detail_size);
     }
@@ -265,8 +298,8 @@ static enum http_error forbidden(char *detail, size_t detail_size)
 }
 
 enum http_error source_flv_run(const struct source_params *params,
-                               const struct source_flv_control *control,
-                               const struct media_sink *sink, char *detail, size_t detail_size)
+                               struct source_flv_control *control, const struct media_sink *sink,
+                               char *detail, size_t detail_size)
 {
     struct flv_source s = {.params = params, .control = control, .started_us = clock_us()};
     enum http_error error;

@@ -8,9 +8,11 @@
 
 #include <stdatomic.h>
 
-/* What another thread tells the one that reads.  Zeroed, then source_flv_set_limits(). */
+/* What the reading thread and another one tell each other.  Zeroed, then source_flv_set_limits().
+ */
 struct source_flv_control {
     atomic_bool stop;
+    atomic_bool awaits_picture; /* told by the reader: pictures are announced, sound comes */
     _Atomic uint32_t connect_timeout_ms; /* as in struct ipc_limits */
     _Atomic uint32_t stall_timeout_ms;
 };
@@ -27,7 +29,7 @@ void source_flv_set_limits(struct source_flv_control *control, const struct ipc_
  * @return why it ended; HTTP_ERROR_NONE when told to stop.
  */
 enum http_error source_flv_run(const struct source_params *params,
-                               const struct source_flv_control *control,
-                               const struct media_sink *sink, char *detail, size_t detail_size);
+                               struct source_flv_control *control, const struct media_sink *sink,
+                               char *detail, size_t detail_size);
 
 #endif

@@ -40,6 +40,9 @@ struct frame {
     enum track track;
     bool key;     /* random access point: decoding may start here */
     bool damaged; /* this frame, or one that it may refer to, lost a packet */
+    /* Key: when decoding starts here, the pictures of this many frames, this one included, are not
+     * whole yet (periodic intra refresh). */
+    uint16_t refresh;
     int64_t dts_us;
     int64_t pts_us;
     int64_t received_us; /* clock_us() when its last byte arrived, or when it was transcoded */

@@ -20,15 +20,17 @@ struct media_track {
 enum media_packet_form {
     MEDIA_ANNEX_B, /* some NAL units of an access unit, each after a start code (RTP); bytes before
                       the first start code continue the previous packet's NAL unit */
-    MEDIA_LENGTHS, /* a complete access unit, NAL units after length fields (FLV, MP4) */
+    MEDIA_LENGTHS, /* one message: NAL units after length fields (FLV); an access unit, or a part */
     MEDIA_RAW,     /* audio */
 };
 
 struct media_packet {
     enum track track;
     enum media_packet_form form;
+    bool key;            /* the container says that decoding may start here (FLV) */
     bool last;           /* known to end its access unit (RTP marker) */
-    bool lost_before;    /* this track lost packets right before or within this one */
+    bool lost_before;    /* this track lost packets right before this one */
+    bool cut;            /* the end of its last NAL unit is missing */
     const uint8_t *data; /* Borrowed for the call; AV_INPUT_BUFFER_PADDING_SIZE bytes follow */
     size_t len;
     int64_t pts;         /* in the track's time base, AV_NOPTS_VALUE if unknown */

@@ -12,8 +12,9 @@
 
 /* What one connection to a camera learns for the next. */
 struct source_memory {
-    bool other_transport; /* media came over the transport that was not requested */
-    bool options_first;   /* RTSP: the camera wants OPTIONS before any other request */
+    bool other_transport;       /* media came over the transport that was not requested */
+    bool options_first;         /* RTSP: the camera wants OPTIONS before any other request */
+    bool without_get_parameter; /* RTSP: it hangs up on keep-alives that are not OPTIONS */
 };
 
 struct source_params {

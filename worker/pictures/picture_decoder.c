@@ -24,6 +24,7 @@
 struct fed {
     struct picture_stamp stamp;
     int64_t pts_us;
+    bool partial; /* its picture is not whole yet: periodic intra refresh */
 };
 
 struct picture_decoder {
@@ -43,6 +44,7 @@ struct picture_decoder {
     bool broken;
     int64_t chain_pts_us; /* of the key frame that the chain started with */
     bool recovered;       /* pictures are whole since the chain's start */
+    unsigned refresh;     /* frames left whose pictures are not whole yet */
     bool frames_only;     /* a frame followed a frame: these are no single fields */
     bool single_fields;   /* H.264 with one field in each access unit */
     bool last_had_buffer; /* the frame before took a buffer of its own */
@@ -205,7 +207,7 @@ static bool is_leading(const struct picture_decoder *d, const struct fed *fed)
 
 static int offer(struct picture_decoder *d, const AVFrame *frame, const struct fed *fed)
 {
-    if (!is_newer(d, fed) || is_leading(d, fed))
+    if (fed->partial || !is_newer(d, fed) || is_leading(d, fed))
         return 0;
     av_frame_unref(d->newest);
     d->has_newest = av_frame_ref(d->newest, frame) >= 0;
@@ -309,6 +311,7 @@ static void start_chain(struct picture_decoder *d, const struct frame *key)
     avcodec_flush_buffers(d->avctx);
     d->broken = d->recovered = d->newest_in_chain = d->last_had_buffer = false;
     d->chain_pts_us = key->pts_us;
+    d->refresh = key->refresh;
 }
 
 int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t seq,
@@ -328,8 +331,11 @@ int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *fr
         start_chain(d, frame);
     }
     d->count++;
+    fed.partial = d->refresh > 0;
+    if (fed.partial)
+        d->refresh--;
     rc = decode(d, frame, &fed, starts_chain);
-    if (rc == -EAGAIN && is_leading(d, &fed))
+    if (rc == -EAGAIN && (fed.partial || is_leading(d, &fed)))
         return 0; /* cannot be decoded from here, and nothing shown later is made from it */
     if (rc != 0)
         d->broken = true;

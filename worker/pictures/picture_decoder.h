@@ -17,6 +17,8 @@
  *   frame marked damaged, by any error of the decoder, by concealed errors
  *   (AVFrame.decode_error_flags, AV_FRAME_FLAG_CORRUPT), and by a frame for which the decoder had
  *   to invent a missing reference.  It stays broken until the next undamaged key frame.
+ * - Where decoding starts at a key frame with a refresh count, as many pictures are not whole yet:
+ *   they are decoded, whatever the decoder says of them, and not offered.
  * - SEI messages are not shown to the decoder, except the H.264 recovery point: cameras fill them
  *   with what they like, film grain and the like would only blur which buffer is the picture.
  */

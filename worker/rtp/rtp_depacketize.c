@@ -313,17 +313,21 @@ static void push_libavformat(struct rtp_depacketizer *d, const struct rtp_packet
 static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet, bool lost_before,
                      const struct media_packet *like)
 {
+    bool ended = d->fu.ended;
     enum fu_kind kind = fu_repair_next(&d->fu, packet->payload, packet->payload_len,
                                        packet->timestamp, lost_before);
-    struct rtp_nal_part part;
+    struct rtp_nal_part part = {.head_len = 0};
+    bool single = kind != FU_ORPHAN &&
+                  rtp_nal_read(&part, &d->format, kind, packet->payload, packet->payload_len);
     if (kind != FU_CONTINUE) {
-        d->unit_packet.lost_before |= lost_before; /* the rest of it, perhaps */
-        flush_unit(d, d->unit_packet.pts != like->pts);
+        d->unit_packet.cut = lost_before && !ended; /* the rest of it is missing, perhaps */
+        flush_unit(d, single && d->unit_packet.pts != like->pts &&
+                          rtp_nal_begins_picture(&part, d->format.codec));
     }
     d->lost = d->lost || lost_before;
     if (kind == FU_ORPHAN)
         return;
-    if (!rtp_nal_read(&part, &d->format, kind, packet->payload, packet->payload_len)) {
+    if (!single) {
         push_libavformat(d, packet, like);
     } else if (kind == FU_CONTINUE) {
         if (d->unit_len > 0)

@@ -7,8 +7,8 @@
  * each.  All else (aggregates, other audio) goes through libavformat's depacketizers: its `sdp`
  * demuxer with custom I/O, one demuxer per track.
  *
- * A media_packet always holds whole NAL units.  A unit that misses a fragment is given out as far
- * as it came, with lost_before, and the rest of it is dropped.
+ * A media_packet holds whole NAL units.  One that misses a fragment is given out as far as it came,
+ * marked as cut, and the rest of it is dropped.
  */
 #ifndef WORKER_RTP_DEPACKETIZE_H
 #define WORKER_RTP_DEPACKETIZE_H

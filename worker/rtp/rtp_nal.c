@@ -5,6 +5,10 @@
 
 #define H264_SINGLE_MAX 23 /* type of a NAL unit by itself: RFC 6184 table 1 */
 #define HEVC_SINGLE_MAX 47 /* RFC 7798 section 4.2 */
+#define H264_SLICE 1       /* H.264 table 7-1 */
+#define H264_IDR_SLICE 5
+#define HEVC_SLICE_MAX 31 /* H.265 table 7-1 */
+#define START_CODE_BYTES 4
 #define DONL_BYTES 2
 
 static bool has_positive(const char *fmtp, const char *parameter)
@@ -25,7 +29,7 @@ struct rtp_nal_format rtp_nal_format(enum AVCodecID codec, const char *fmtp)
 bool rtp_nal_read(struct rtp_nal_part *part, const struct rtp_nal_format *format, enum fu_kind kind,
                   const uint8_t *payload, size_t len)
 {
-    static const uint8_t start_code[4] = {0, 0, 0, 1};
+    static const uint8_t start_code[START_CODE_BYTES] = {0, 0, 0, 1};
     bool hevc = format->codec == AV_CODEC_ID_HEVC;
     size_t skip = hevc ? 2 : 1; /* the NAL unit's header, or the payload's */
     if (len < skip)
@@ -54,4 +58,13 @@ bool rtp_nal_read(struct rtp_nal_part *part, const struct rtp_nal_format *format
     part->data = payload + skip;
     part->len = len - skip;
     return true;
+}
+
+bool rtp_nal_begins_picture(const struct rtp_nal_part *part, enum AVCodecID codec)
+{
+    uint8_t header = part->head[START_CODE_BYTES];
+    unsigned type = codec == AV_CODEC_ID_HEVC ? header >> 1 & 0x3F : header & 0x1F;
+    bool slice = codec == AV_CODEC_ID_HEVC ? type <= HEVC_SLICE_MAX
+                                           : type == H264_SLICE || type == H264_IDR_SLICE;
+    return slice && part->len > 0 && (part->data[0] & 0x80) != 0;
 }

@@ -32,4 +32,7 @@ struct rtp_nal_format rtp_nal_format(enum AVCodecID codec, const char *fmtp);
 bool rtp_nal_read(struct rtp_nal_part *part, const struct rtp_nal_format *format, enum fu_kind kind,
                   const uint8_t *payload, size_t len);
 
+/** Does a picture begin with this part, by the first bit of its slice's header? */
+bool rtp_nal_begins_picture(const struct rtp_nal_part *part, enum AVCodecID codec);
+
 #endif /* WORKER_RTP_NAL_H */

@@ -35,9 +35,13 @@ struct rtp_receiver {
     void *ctx;
     bool reorder;
     uint32_t clock_rate;
+    struct rtp_types types;
+    int type; /* that is taken for media; -1: none came yet */
 
     bool started;
     uint32_t ssrc;
+    uint32_t last_ssrc; /* the one before: UDP packets of it may still come */
+    int64_t last_ssrc_until_us;
     uint16_t next;      /* sequence number to deliver next */
     uint16_t suspicion; /* sequence number that would confirm a jump back */
     bool suspicious;
@@ -91,12 +95,15 @@ int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
     return 0;
 }
 
-struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate, rtp_deliver_fn *deliver,
+struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate,
+                                      const struct rtp_types *types, rtp_deliver_fn *deliver,
                                       void *ctx)
 {
     struct rtp_receiver *r = xcalloc(1, sizeof(*r));
     r->reorder = reorder;
     r->clock_rate = clock_rate;
+    r->types = *types;
+    r->type = -1;
     r->deliver = deliver;
     r->ctx = ctx;
     return r;
@@ -142,6 +149,10 @@ static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet 
 
 static void deliver(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t received_us)
 {
+    if (packet->payload_type != r->type) {
+        r->next = (uint16_t)(packet->sequence + 1);
+        return;
+    }
     if (!r->reorder)
         r->last = identity_of(packet);
     bool lost_before = r->lost;
@@ -182,10 +193,11 @@ static void flush(struct rtp_receiver *r)
         skip_gap(r);
 }
 
-static void restart(struct rtp_receiver *r, const struct rtp_packet *packet)
+/* Another sequence begins with this packet.  lost: packets before it were. */
+static void restart(struct rtp_receiver *r, const struct rtp_packet *packet, bool lost)
 {
     flush(r);
-    r->lost = r->started;
+    r->lost = r->lost || lost;
     r->started = true;
     r->suspicious = false;
     r->ssrc = packet->ssrc;
@@ -256,6 +268,48 @@ static bool is_new_start(struct rtp_receiver *r, const struct rtp_packet *packet
     return confirmed;
 }
 
+/* RTCP that came where RTP belongs looks like these types (RFC 5761 section 4). */
+static bool is_rtcp(unsigned type)
+{
+    return type >= 72 && type <= 76;
+}
+
+/* Settle which type is media. */
+static void settle_type(struct rtp_receiver *r, const struct rtp_packet *packet)
+{
+    unsigned type = packet->payload_type;
+    bool chosen = type == r->types.chosen;
+    bool refused = is_rtcp(type) || (r->types.refused[type / 8] >> (type % 8) & 1) != 0;
+    if (type == (unsigned)r->type || (!chosen && (refused || r->type >= 0)))
+        return;
+    if (r->type >= 0)
+        restart(r, packet, true); /* what came before was something else */
+    r->type = (int)type;
+}
+
+/* Packets of other types may be numbered with the media (error correction of GStreamer). */
+static bool takes_a_number(const struct rtp_receiver *r, const struct rtp_packet *packet)
+{
+    uint16_t ahead = (uint16_t)(packet->sequence - r->next);
+    return r->started && packet->ssrc == r->ssrc && ahead < (r->reorder ? RTP_WINDOW : 1);
+}
+
+/* A packet of another SSRC: cameras begin a sequence anew so, some with every GOP.
+ * @return false if it is a late one of the sequence before. */
+static bool take_ssrc(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t now_us)
+{
+    if (r->reorder && packet->ssrc == r->last_ssrc && now_us < r->last_ssrc_until_us) {
+        r->stats.late++;
+        return false;
+    }
+    if (r->started) {
+        r->last_ssrc = r->ssrc;
+        r->last_ssrc_until_us = now_us + RTP_REORDER_US;
+    }
+    restart(r, packet, false);
+    return true;
+}
+
 void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, size_t len,
                          int64_t now_us)
 {
@@ -263,8 +317,14 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
     struct rtp_packet packet;
     if (rtp_parse(&packet, data, len) != 0)
         return;
-    if (!r->started || packet.ssrc != r->ssrc)
-        restart(r, &packet);
+    settle_type(r, &packet);
+    if (packet.payload_type != r->type) {
+        r->stats.foreign++;
+        if (!takes_a_number(r, &packet))
+            return;
+    }
+    if ((!r->started || packet.ssrc != r->ssrc) && !take_ssrc(r, &packet, now_us))
+        return;
 
     uint16_t ahead = (uint16_t)(packet.sequence - r->next);
     if (is_unnumbered(r, &packet)) {
@@ -275,7 +335,7 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
             r->stats.late++;
             return;
         }
-        restart(r, &packet);
+        restart(r, &packet, true);
         ahead = 0;
     }
     r->suspicious = false;

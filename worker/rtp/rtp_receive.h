@@ -5,10 +5,12 @@
  * Over UDP packets that come early wait for the missing one, for RTP_REORDER_US and within
  * RTP_WINDOW packets and RTP_WINDOW_BYTES; what comes later than that is lost.  Over TCP nothing
  * waits: a gap there is the camera's doing, and where the sequence number stands still, what comes
- * is taken as it comes.
+ * is taken as it comes.  A new SSRC begins another sequence, and is no loss.
  */
 #ifndef WORKER_RTP_RECEIVE_H
 #define WORKER_RTP_RECEIVE_H
+
+#include "worker/rtp/rtp_types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,9 +52,12 @@ struct rtp_receiver;
 /**
  * @param reorder     UDP: packets may overtake each other.
  * @param clock_rate  of timestamps, Hz.
+ * @param types       copied.  A type that is neither chosen nor refused is taken for media until
+ * the chosen one comes: some cameras send another type than they announce.
  * @return never NULL.  Caller owns; rtp_receiver_free().
  */
-struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate, rtp_deliver_fn *deliver,
+struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate,
+                                      const struct rtp_types *types, rtp_deliver_fn *deliver,
                                       void *ctx);
 void rtp_receiver_free(struct rtp_receiver **receiver);
 
@@ -88,6 +93,7 @@ struct rtp_stats {
     uint64_t reordered;  /* came early and waited */
     uint64_t late;       /* duplicates, and what came after it was given up */
     uint64_t unnumbered; /* TCP: taken with the sequence number of the packet before */
+    uint64_t foreign;    /* left out: of a payload type that is not the track's media */
 };
 const struct rtp_stats *rtp_receiver_stats(const struct rtp_receiver *receiver);
 

@@ -72,6 +72,19 @@ static uint32_t static_clock_rate(enum track kind, int payload_type)
     return kind == TRACK_VIDEO ? VIDEO_CLOCK_RATE : 8000;
 }
 
+/* Formats of the section that are something else than the one chosen: by their names, or by a
+ * number that has a meaning of its own (RFC 3551 table 4 and 5). */
+static void note_other_types(struct parser *p, const struct format *chosen)
+{
+    for (size_t i = 0; i < p->format_count; i++) {
+        const struct format *f = &p->formats[i];
+        bool named = f->codec[0] != '\0';
+        bool fixed = f->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE;
+        if (f != chosen && (named ? strcasecmp(f->codec, chosen->codec) != 0 : fixed))
+            p->track->types.refused[f->payload_type / 8] |= (uint8_t)(1u << (f->payload_type % 8));
+    }
+}
+
 /* The section is over: settle on one of its formats. */
 static void finish_track(struct parser *p)
 {
@@ -85,6 +98,8 @@ static void finish_track(struct parser *p)
         }
     }
     p->track->payload_type = f->payload_type;
+    p->track->types.chosen = (uint8_t)f->payload_type;
+    note_other_types(p, f);
     (void)snprintf(p->track->codec, sizeof(p->track->codec), "%s", f->codec);
     p->track->channels = f->channels;
     p->track->clock_rate =
@@ -107,8 +122,10 @@ static void parse_media(struct parser *p, const char *value)
         return;
     char profile[32];
     int list = 0;
-    if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0 ||
-        strncasecmp(profile, "RTP/", 4) != 0)
+    if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0)
+        return;
+    bool encrypted = strcasestr(profile, "RTP/SAVP") != NULL; /* and UDP/TLS/RTP/SAVPF */
+    if (!encrypted && strncasecmp(profile, "RTP/", 4) != 0)
         return;
     const char *formats = value + list;
     char *end;
@@ -122,6 +139,7 @@ static void parse_media(struct parser *p, const char *value)
     p->track = &p->sdp->tracks[p->sdp->track_count++];
     memset(p->track, 0, sizeof(*p->track));
     p->track->kind = kind;
+    p->track->encrypted = encrypted;
 }
 
 static void parse_rtpmap(struct parser *p, const char *value)
@@ -240,6 +258,14 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len)
     free(copy);
 }
 
+/* Of two tracks of one kind. */
+static bool is_better(const struct sdp_track *t, const struct sdp_track *than)
+{
+    if (t->encrypted != than->encrypted)
+        return than->encrypted;
+    return t->kind == TRACK_VIDEO && is_wanted_video(t->codec) && !is_wanted_video(than->codec);
+}
+
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
 {
     const struct sdp_track *best = NULL;
@@ -251,8 +277,7 @@ const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
         const struct sdp_track *t = &sdp->tracks[i];
         if (t->kind != kind || (t->sendonly && !all_sendonly))
             continue;
-        if (best == NULL ||
-            (kind == TRACK_VIDEO && is_wanted_video(t->codec) && !is_wanted_video(best->codec)))
+        if (best == NULL || is_better(t, best))
             best = t;
     }
     return best;

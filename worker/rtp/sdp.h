@@ -7,6 +7,7 @@
 #define WORKER_SDP_H
 
 #include "worker/media/frame.h"
+#include "worker/rtp/rtp_types.h"
 
 #include <stddef.h>
 
@@ -17,8 +18,10 @@
 
 struct sdp_track {
     enum track kind;
-    bool sendonly;       /* a=sendonly: with ONVIF the back channel */
-    int payload_type;    /* 0..127, of RTP packets */
+    bool sendonly;          /* a=sendonly: with ONVIF the back channel */
+    bool encrypted;         /* SRTP, by its profile */
+    int payload_type;       /* 0..127, of RTP packets */
+    struct rtp_types types; /* of the section; chosen: as payload_type */
     char codec[32];      /* encoding name of the rtpmap; "" for a static payload type without one */
     uint32_t clock_rate; /* Hz, never 0 */
     int channels;        /* audio, 0: not said */
@@ -40,7 +43,7 @@ struct sdp {
 void sdp_parse(struct sdp *sdp, const char *text, size_t len);
 
 /**
- * The track to set up: H.264 or HEVC before other video, no back channel.
+ * The track to set up: plain before encrypted, H.264 or HEVC before other video, no back channel.
  * @return NULL if there is none.  Borrowed.
  */
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind);

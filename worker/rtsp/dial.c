@@ -1,10 +1,10 @@
 #include "worker/rtsp/dial.h"
 
 #include "common/camera_access.h"
+#include "common/closing.h"
 #include "common/fd.h"
 #include "common/xalloc.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,10 +33,8 @@ struct dial {
     bool forbidden;   /* an address was, and no other was tried */
     char failure[128];
 
-    unsigned pending; /* open handles and requests that still come back */
-    bool ended;       /* an event came, or close was asked for */
-    void (*closed)(void *ctx);
-    void *closed_ctx;
+    struct closing closing; /* look-up, timer, attempts */
+    bool ended;             /* an event came, or close was asked for */
 };
 
 static void try_next(struct dial *d);
@@ -45,14 +43,10 @@ static void try_next(struct dial *d);
 
 static void release(struct dial *d)
 {
-    assert(d->pending > 0);
-    if (--d->pending > 0)
+    if (!closing_release(&d->closing))
         return;
-    void (*closed)(void *ctx) = d->closed;
-    void *ctx = d->closed_ctx;
     uv_freeaddrinfo(d->addresses);
-    free(d);
-    closed(ctx);
+    closing_finish(&d->closing, d);
 }
 
 static void on_attempt_closed(uv_handle_t *handle)
@@ -160,7 +154,7 @@ static int start_attempt(struct dial *d, const struct addrinfo *address)
     a->poll.data = a;
     d->attempts[d->tried++] = a;
     d->under_way++;
-    d->pending++;
+    closing_hold(&d->closing);
     (void)uv_poll_start(&a->poll, UV_WRITABLE, on_writable);
     return 0;
 }
@@ -232,14 +226,14 @@ struct dial *dial_open(uv_loop_t *loop, const struct dial_params *params,
     }
     (void)uv_timer_init(loop, &d->timer); /* cannot fail */
     d->timer.data = d;
-    d->pending = 2; /* look-up and timer */
+    closing_hold(&d->closing); /* the look-up */
+    closing_hold(&d->closing); /* the timer */
     return d;
 }
 
 void dial_close(struct dial *dial, void (*closed)(void *ctx), void *ctx)
 {
-    dial->closed = closed;
-    dial->closed_ctx = ctx;
+    (void)closing_ask(&dial->closing, closed, ctx); /* the timer is held */
     end_all(dial);
     (void)uv_cancel((uv_req_t *)&dial->lookup);
     uv_close((uv_handle_t *)&dial->timer, on_timer_closed);

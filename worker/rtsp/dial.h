@@ -34,7 +34,7 @@ struct dial_events {
 struct dial;
 
 /**
- * @return NULL when the name is none.  Caller owns; dial_close().  No event comes from within.
+ * @return NULL if it is not a valid name.  Caller owns; dial_close().  No event comes from within.
  */
 struct dial *dial_open(uv_loop_t *loop, const struct dial_params *params,
                        const struct dial_events *events);

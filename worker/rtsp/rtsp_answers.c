@@ -34,6 +34,22 @@ static void next_setup(struct rtsp_session *s)
     enter_play(s);
 }
 
+/* UniFi Protect encrypts where the URL says so, whatever its description says. */
+static bool asks_for_srtp(const char *url)
+{
+    const char *query = strchr(url, '?');
+    return query != NULL && strcasestr(query, "enableSrtp") != NULL;
+}
+
+/* A track that can be set up, or NULL. */
+static const struct sdp_track *choose_track(const struct rtsp_session *s, enum track kind)
+{
+    const struct sdp_track *sdp = sdp_choose(s->sdp, kind);
+    if (s->udp && s->udp_ports[kind] == 0)
+        return NULL;
+    return sdp != NULL && kind == TRACK_AUDIO && sdp->encrypted ? NULL : sdp;
+}
+
 static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
 {
     static const char *const base_headers[] = {"Content-Base", "Content-Location"};
@@ -54,7 +70,7 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     for (int t = 0; t < TRACK_COUNT; t++) {
         struct rtsp_track *track = &s->tracks[t];
         memset(track, 0, sizeof(*track));
-        track->sdp = s->udp && s->udp_ports[t] == 0 ? NULL : sdp_choose(s->sdp, (enum track)t);
+        track->sdp = choose_track(s, (enum track)t);
         track->channels[0] = (uint8_t)(2 * t);
         track->channels[1] = (uint8_t)(2 * t + 1);
         if (track->sdp != NULL && rtsp_url_join(s->base, track->sdp->control, track->url) != 0)
@@ -62,6 +78,13 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     }
     if (s->tracks[TRACK_VIDEO].sdp == NULL) {
         rtsp_session_fail(s, HTTP_ERROR_CAMERA_NO_VIDEO, "the camera offers no video track");
+        return;
+    }
+    if (asks_for_srtp(s->url) || s->tracks[TRACK_VIDEO].sdp->encrypted) {
+        rtsp_session_fail(
+            s, HTTP_ERROR_UNSUPPORTED_CODEC,
+            "the media are encrypted (SRTP), which is not supported; cameras of UniFi "
+            "send them plain if the URL has no ?enableSrtp");
         return;
     }
     for (int t = 0; t < TRACK_COUNT; t++)
@@ -241,28 +264,11 @@ void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message 
     rtsp_slice_copy(text, sizeof(text), value);
     if (value.len >= sizeof(text) || rtsp_url_parse(&url, text) != 0) {
         rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNREACHABLE,
-                          "the camera redirects to what is no RTSP URL");
+                          "the camera redirects to something that is not an RTSP URL");
         return;
     }
     (void)snprintf(s->detail, sizeof(s->detail), "%s", url.request);
     rtsp_session_end(s, RTSP_VERDICT_REDIRECT);
-}
-
-/* Keep-alives fail quietly: media says whether the camera lives. */
-static void on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message *m)
-{
-    struct rtsp_slice value;
-    if (m->status != 401)
-        rtsp_auth_accepted(&s->auth);
-    if (m->status == 401) {
-        if (rtsp_auth_refused(&s->auth, m)) /* a fresh nonce: some have one for each request */
-            rtsp_session_keep_alive(s);
-    } else if (s->keepalive == METHOD_OPTIONS && rtsp_message_header(m, "Public", NULL, &value) &&
-               rtsp_slice_find(value, "GET_PARAMETER") != NULL) {
-        s->keepalive = METHOD_GET_PARAMETER;
-    } else if (s->keepalive == METHOD_GET_PARAMETER && m->status >= 400) {
-        s->keepalive = METHOD_NONE; /* OPTIONS it is, and stays */
-    }
 }
 
 void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message *m)
@@ -270,14 +276,14 @@ void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message 
     struct rtsp_slice value;
     uint64_t cseq = s->pending_cseq; /* some leave it out */
     if (s->pending == METHOD_NONE)
-        cseq = s->keepalive_cseq;
+        cseq = s->keepalive.cseq;
     if (rtsp_message_header(m, "CSeq", NULL, &value))
         (void)rtsp_slice_number(value, UINT32_MAX, &cseq);
     if (m->status < 200)
         return; /* 100 Continue */
     if (s->pending == METHOD_NONE || cseq != s->pending_cseq) {
-        if (s->keepalive_cseq != 0 && cseq == s->keepalive_cseq)
-            on_keepalive_reply(s, m);
+        if (s->keepalive.sent != METHOD_NONE && cseq == s->keepalive.cseq)
+            rtsp_session_on_keepalive_reply(s, m);
         return;
     }
     enum method method = s->pending;
@@ -285,6 +291,7 @@ void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message 
     if (m->status != 401)
         rtsp_auth_accepted(&s->auth);
     read_session(s, m);
+    rtsp_session_read_public(s, m);
     if (m->status == 401) {
         if (rtsp_auth_refused(&s->auth, m))
             rtsp_session_ask(s);

@@ -12,8 +12,6 @@
 
 #define USER_AGENT "CAM-HTTPFLV" /* some cameras refuse requests without one */
 #define SESSION_TIMEOUT_S 60     /* RFC 2326 section 12.37 */
-#define KEEPALIVE_MIN_US 2000000
-#define KEEPALIVE_MAX_US 30000000
 
 const char *rtsp_method_name(enum method method)
 {
@@ -58,9 +56,8 @@ static bool put(struct rtsp_session *s, const void *data, size_t len)
     return true;
 }
 
-/* Returns false when there is no room: the peer does not read. */
-static bool send_request(struct rtsp_session *s, enum method method, const char *url,
-                         const char *headers)
+bool rtsp_session_send(struct rtsp_session *s, enum method method, const char *url,
+                       const char *headers)
 {
     char auth[RTSP_AUTH_HEADER_MAX];
     char session[sizeof(s->session_id) + 16] = "";
@@ -81,7 +78,7 @@ void rtsp_session_end(struct rtsp_session *s, enum rtsp_verdict verdict)
     if (s->state == RTSP_STATE_ENDED)
         return;
     if (s->session_id[0] != '\0' && !s->eof && s->state != RTSP_STATE_TEARDOWN)
-        (void)send_request(s, METHOD_TEARDOWN, s->aggregate, "");
+        (void)rtsp_session_send(s, METHOD_TEARDOWN, s->aggregate, "");
     rtsp_session_set_state(s, RTSP_STATE_ENDED);
     s->pending = METHOD_NONE;
     s->verdict = verdict;
@@ -101,7 +98,7 @@ void rtsp_session_fail(struct rtsp_session *s, enum http_error error, const char
 
 static void ask(struct rtsp_session *s, enum method method, const char *url, const char *headers)
 {
-    if (!send_request(s, method, url, headers)) {
+    if (!rtsp_session_send(s, method, url, headers)) {
         rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNREACHABLE, "a request is too long for RTSP");
         return;
     }
@@ -154,13 +151,6 @@ void rtsp_session_enter(struct rtsp_session *s, enum rtsp_state state)
 {
     rtsp_session_set_state(s, state);
     rtsp_session_ask(s);
-}
-
-void rtsp_session_arm_keepalive(struct rtsp_session *s)
-{
-    int64_t half = (int64_t)s->timeout_s * 1000000 / 2;
-    half = half < KEEPALIVE_MIN_US ? KEEPALIVE_MIN_US : half;
-    s->keepalive_at_us = s->now_us + (half > KEEPALIVE_MAX_US ? KEEPALIVE_MAX_US : half);
 }
 
 /* --- requests of the camera, frames ------------------------------------- */
@@ -239,8 +229,8 @@ struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
     memcpy(s->udp_ports, params->udp_ports, sizeof(s->udp_ports));
     s->options_done = params->options_first;
     s->timeout_s = SESSION_TIMEOUT_S;
-    s->keepalive = METHOD_OPTIONS; /* its answer says whether GET_PARAMETER is better */
-    s->keepalive_at_us = INT64_MAX;
+    s->keepalive.ways = params->without_get_parameter ? KEEPALIVE_OPTIONS : KEEPALIVE_BOTH;
+    s->keepalive.at_us = INT64_MAX;
     return s;
 }
 
@@ -303,21 +293,11 @@ void rtsp_session_eof(struct rtsp_session *session, const char *detail)
                           detail[0] != '\0' ? detail : "connection closed by the camera");
 }
 
-void rtsp_session_keep_alive(struct rtsp_session *session)
-{
-    struct rtsp_session *s = session;
-    rtsp_session_arm_keepalive(s);
-    /* A camera that does not read has no use for more of them. */
-    enum method method = s->keepalive == METHOD_NONE ? METHOD_OPTIONS : s->keepalive;
-    if (send_request(s, method, s->aggregate, ""))
-        s->keepalive_cseq = s->cseq;
-}
-
 void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us)
 {
     struct rtsp_session *s = session;
     s->now_us = now_us;
-    if (now_us >= s->keepalive_at_us && s->state >= RTSP_STATE_PLAY &&
+    if (now_us >= s->keepalive.at_us && s->state >= RTSP_STATE_PLAY &&
         s->state <= RTSP_STATE_PLAYING)
         rtsp_session_keep_alive(s);
 }
@@ -325,7 +305,7 @@ void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us)
 int64_t rtsp_session_deadline(const struct rtsp_session *session)
 {
     return session->state == RTSP_STATE_PLAY || session->state == RTSP_STATE_PLAYING
-               ? session->keepalive_at_us
+               ? session->keepalive.at_us
                : INT64_MAX;
 }
 

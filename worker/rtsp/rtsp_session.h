@@ -57,6 +57,7 @@ struct rtsp_session_params {
     const char *password;
     bool udp;
     bool options_first;
+    bool without_get_parameter;      /* keep-alives are OPTIONS */
     uint64_t seed;                   /* random */
     uint16_t udp_ports[TRACK_COUNT]; /* even local RTP ports, RTCP on the next; 0: do not offer */
 };
@@ -104,6 +105,9 @@ void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us);
 
 /** When rtsp_session_timeout() wants to be called, clock_us(); INT64_MAX: never. */
 int64_t rtsp_session_deadline(const struct rtsp_session *session);
+
+/** Is the answer to a GET_PARAMETER missing, the first ones of which tell whether it works? */
+bool rtsp_session_awaits_get_parameter(const struct rtsp_session *session);
 
 /** Bytes to send.  Borrowed until rtsp_session_sent(), which takes len off their front. */
 const uint8_t *rtsp_session_output(const struct rtsp_session *session, size_t *len);

@@ -1,6 +1,6 @@
 /*
- * What rtsp_session.c (requests, frames, the outside) and rtsp_answers.c (what answers lead to)
- * share.  For these two files only.
+ * What rtsp_session.c (requests, frames, the outside), rtsp_answers.c (what answers lead to) and
+ * rtsp_keepalive.c share.  For these files only.
  */
 #ifndef WORKER_RTSP_SESSION_PRIVATE_H
 #define WORKER_RTSP_SESSION_PRIVATE_H
@@ -18,6 +18,15 @@ enum method {
     METHOD_TEARDOWN
 };
 
+/* How the session is kept alive; rtsp_keepalive.c. */
+struct rtsp_keepalive {
+    enum { KEEPALIVE_BOTH, KEEPALIVE_GET_PARAMETER, KEEPALIVE_OPTIONS } ways;
+    enum method sent; /* NONE once it is answered; the dialogue does not wait for it */
+    uint32_t cseq;    /* of the newest one; 0: none yet */
+    int64_t at_us;    /* when the next is due; INT64_MAX: not armed */
+    bool get_parameter_works;
+};
+
 struct rtsp_session {
     struct rtsp_session_events events;
     struct rtsp_reader reader;
@@ -32,14 +41,12 @@ struct rtsp_session {
     uint16_t udp_ports[TRACK_COUNT];
     struct rtsp_track tracks[TRACK_COUNT];
 
-    /* The request that waits for its answer, and the keep-alive that nobody waits for. */
+    /* The request that waits for its answer. */
     enum method pending;
     uint32_t pending_cseq;
     enum track setup_track;
     uint32_t cseq;
-    enum method keepalive;
-    uint32_t keepalive_cseq;
-    int64_t keepalive_at_us;
+    struct rtsp_keepalive keepalive;
     int64_t now_us;
 
     char session_id[sizeof(((struct rtsp_session_header *)NULL)->id)];
@@ -69,11 +76,21 @@ void rtsp_session_ask(struct rtsp_session *session);
 /** Set the state and send its request. */
 void rtsp_session_enter(struct rtsp_session *session, enum rtsp_state state);
 
+/** Put a request into the output.  @return false when there is no room: the peer does not read. */
+bool rtsp_session_send(struct rtsp_session *session, enum method method, const char *url,
+                       const char *headers);
+
 /** The next keep-alive is due half the session timeout from now. */
 void rtsp_session_arm_keepalive(struct rtsp_session *session);
 
 /** Send a keep-alive now; the next one is due as of rtsp_session_arm_keepalive(). */
 void rtsp_session_keep_alive(struct rtsp_session *session);
+
+/** The answer to a keep-alive came. */
+void rtsp_session_on_keepalive_reply(struct rtsp_session *session, const struct rtsp_message *m);
+
+/** Learn from a Public header, if the message has one. */
+void rtsp_session_read_public(struct rtsp_session *session, const struct rtsp_message *m);
 
 /** The session ends; where the camera keeps one for us, it is told. */
 void rtsp_session_end(struct rtsp_session *session, enum rtsp_verdict verdict);

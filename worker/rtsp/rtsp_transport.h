@@ -40,8 +40,8 @@ struct rtsp_transport_events {
 struct rtsp_transport;
 
 /**
- * @return NULL when the name is none, or TLS cannot start.  Caller owns; rtsp_transport_close().
- *         No event comes from within.
+ * @return NULL if the host is not a valid name, or TLS cannot start.  Caller owns;
+ * rtsp_transport_close(). No event comes from within.
  */
 struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
                                            const struct rtsp_transport_params *params,

@@ -1,11 +1,10 @@
 #include "worker/rtsp/source_rtsp.h"
 
 #include "common/clock.h"
+#include "common/closing.h"
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "worker/rtp/rtp_clock.h"
-#include "worker/rtp/rtp_depacketize.h"
-#include "worker/rtp/rtp_receive.h"
+#include "worker/rtsp/rtsp_media.h"
 #include "worker/rtsp/rtsp_session.h"
 #include "worker/rtsp/rtsp_transport.h"
 
@@ -20,15 +19,22 @@
 #define REPORT_INTERVAL_US 5000000 /* some cameras stop without receiver reports */
 #define TEARDOWN_US 500000
 #define BYE_US 1000000
-#define UNNUMBERED_TOLD 10 /* fewer may be a slip */
 
-struct track_state {
-    struct source_rtsp *source;
-    enum track track;
-    struct rtp_receiver *receiver; /* NULL: no such track */
-    struct rtp_depacketizer *depacketizer;
-    bool rtptime_used;
-    bool unnumbered_told;
+/* Begins anew with each connection to the camera: connect_camera(). */
+struct connection {
+    struct rtsp_transport *transport;
+    struct rtsp_session *session; /* NULL until connected */
+    struct rtsp_media media;
+    bool playing;              /* PLAY is out */
+    int64_t udp_silence_by_us; /* the first datagram, else over to TCP */
+    int64_t report_at_us;
+    int64_t bye_us; /* the camera's farewell; INT64_MAX: none since the last media */
+};
+
+static const struct connection no_connection = {
+    .udp_silence_by_us = INT64_MAX,
+    .report_at_us = INT64_MAX,
+    .bye_us = INT64_MAX,
 };
 
 struct source_rtsp {
@@ -42,31 +48,19 @@ struct source_rtsp {
     bool options_first;
     bool switched; /* the transport, once */
     unsigned redirects;
+    struct connection conn;
 
     uv_timer_t timer;
     int64_t timer_at_us;
-    struct rtsp_transport *transport;
-    struct rtsp_session *session; /* NULL until connected */
-    struct track_state tracks[TRACK_COUNT];
-    struct rtp_clock clock;
-    bool playing; /* PLAY is out */
-    bool heard;   /* RTP came */
-
     int64_t started_us;
-    int64_t accepted_us;       /* the last accepted media packet; 0: none */
-    int64_t bye_us;            /* the camera's farewell; INT64_MAX: none since the last media */
-    int64_t udp_silence_by_us; /* the first datagram, else over to TCP */
-    int64_t report_at_us;
+    int64_t accepted_us; /* the last accepted media packet; 0: none */
     int64_t teardown_by_us;
     uint64_t lost; /* packets, of connections that ended */
 
-    const char *bad; /* why no connection was even tried; told from the timer */
-    bool ended;      /* on_end was called */
-    bool busy;       /* within the session: it must not go now */
-    bool closing;
-    unsigned open_handles; /* timer, transports */
-    void (*closed)(void *ctx);
-    void *closed_ctx;
+    const char *bad;        /* why no connection was even tried; told from the timer */
+    bool ended;             /* on_end was called */
+    bool busy;              /* within the session: it must not go now */
+    struct closing closing; /* timer, transports */
 };
 
 static void connect_camera(struct source_rtsp *s);
@@ -76,13 +70,10 @@ static void pump(struct source_rtsp *s);
 
 static void release(struct source_rtsp *s)
 {
-    if (--s->open_handles > 0)
+    if (!closing_release(&s->closing))
         return;
-    void (*closed)(void *ctx) = s->closed;
-    void *ctx = s->closed_ctx;
     explicit_bzero(&s->url, sizeof(s->url));
-    free(s);
-    closed(ctx);
+    closing_finish(&s->closing, s);
 }
 
 static void on_transport_closed(void *ctx)
@@ -95,72 +86,52 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-static void log_stats(const struct source_rtsp *s)
-{
-    static const char *const names[TRACK_COUNT] = {"video", "audio"};
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        if (s->tracks[i].receiver == NULL)
-            continue;
-        const struct rtp_stats *stats = rtp_receiver_stats(s->tracks[i].receiver);
-        log_debug(NULL, "rtp: %s: %llu packets, %llu lost, %llu reordered, %llu late", names[i],
-                  (unsigned long long)stats->received, (unsigned long long)stats->lost,
-                  (unsigned long long)stats->reordered, (unsigned long long)stats->late);
-    }
-}
-
 uint64_t source_rtsp_packets_lost(const struct source_rtsp *source)
 {
-    uint64_t lost = source->lost;
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        if (source->tracks[i].receiver != NULL)
-            lost += rtp_receiver_stats(source->tracks[i].receiver)->lost;
-    }
-    return lost;
+    return source->lost + rtsp_media_packets_lost(&source->conn.media);
 }
 
 static void close_connection(struct source_rtsp *s)
 {
-    log_stats(s);
+    struct connection *c = &s->conn;
     s->lost = source_rtsp_packets_lost(s);
-    rtsp_session_free(&s->session);
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        rtp_receiver_free(&s->tracks[i].receiver);
-        rtp_depacketizer_free(&s->tracks[i].depacketizer);
-        s->tracks[i].rtptime_used = false;
-    }
-    s->playing = s->heard = false;
-    s->udp_silence_by_us = s->report_at_us = INT64_MAX;
-    if (s->transport != NULL) {
-        struct rtsp_transport *transport = s->transport;
-        s->transport = NULL;
-        rtsp_transport_close(transport, on_transport_closed, s);
-    }
+    rtsp_media_close(&c->media);
+    rtsp_session_free(&c->session);
+    if (c->transport != NULL)
+        rtsp_transport_close(c->transport, on_transport_closed, s);
+    *c = no_connection;
 }
 
 static void flush_output(struct source_rtsp *s)
 {
+    const struct connection *c = &s->conn;
     size_t len;
-    if (s->session == NULL || s->transport == NULL)
+    if (c->session == NULL || c->transport == NULL)
         return;
-    const uint8_t *data = rtsp_session_output(s->session, &len);
+    const uint8_t *data = rtsp_session_output(c->session, &len);
     if (len == 0)
         return;
-    rtsp_transport_send(s->transport, data, len);
-    if (s->session != NULL) /* the transport may have failed */
-        rtsp_session_sent(s->session, len);
+    rtsp_transport_send(c->transport, data, len);
+    if (c->session != NULL) /* the transport may have failed */
+        rtsp_session_sent(c->session, len);
+}
+
+static void teardown(struct source_rtsp *s)
+{
+    if (s->conn.session == NULL)
+        return;
+    rtsp_session_teardown(s->conn.session);
+    flush_output(s);
 }
 
 static void end(struct source_rtsp *s, enum http_error error, const char *detail)
 {
-    if (s->ended || s->closing)
+    if (s->ended || s->closing.asked)
         return;
     s->ended = true;
     char copy[SOURCE_DETAIL_MAX];
     (void)snprintf(copy, sizeof(copy), "%s", detail);
-    if (s->session != NULL) {
-        rtsp_session_teardown(s->session);
-        flush_output(s);
-    }
+    teardown(s);
     s->events.on_end(s->events.ctx, error, copy);
 }
 
@@ -174,17 +145,14 @@ static void finish_close(struct source_rtsp *s)
 void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), void *ctx)
 {
     struct source_rtsp *s = source;
-    s->closing = true;
-    s->closed = closed;
-    s->closed_ctx = ctx;
+    (void)closing_ask(&s->closing, closed, ctx); /* the timer is held */
     s->teardown_by_us = clock_us() + TEARDOWN_US;
-    if (s->session != NULL) {
-        rtsp_session_teardown(s->session);
-        flush_output(s);
-    }
+    teardown(s);
     s->timer_at_us = INT64_MAX;
     pump(s);
 }
+
+/* --- media -------------------------------------------------------------- */
 
 static bool is_tls(const struct rtsp_url *url)
 {
@@ -193,11 +161,9 @@ static bool is_tls(const struct rtsp_url *url)
 
 static bool wants_udp(const struct source_rtsp *s)
 {
-    /* Behind RTSPS media stay within TLS: over UDP they would be for everybody to see. */
+    /* Behind RTSPS media stay within TLS: over UDP everybody on the way could see them. */
     return s->params.transport == IPC_TRANSPORT_RTSP_UDP && !is_tls(&s->url);
 }
-
-/* --- media -------------------------------------------------------------- */
 
 /* How long may the next accepted media packet take? */
 static uint32_t timeout_ms(const struct source_rtsp *s)
@@ -213,80 +179,47 @@ static int64_t media_by_us(const struct source_rtsp *s)
         return INT64_MAX;
     int64_t by_us =
         (s->accepted_us != 0 ? s->accepted_us : s->started_us) + (int64_t)timeout_ms(s) * 1000;
-    return s->bye_us < by_us - BYE_US ? s->bye_us + BYE_US : by_us;
+    return s->conn.bye_us < by_us - BYE_US ? s->conn.bye_us + BYE_US : by_us;
 }
 
 static void on_media(void *ctx, const struct media_packet *packet)
 {
-    struct track_state *k = ctx;
-    struct source_rtsp *s = k->source;
-    if (s->ended || s->closing)
-        return;
+    struct source_rtsp *s = ctx;
     struct media_packet stamped = *packet;
+    if (s->ended || s->closing.asked)
+        return;
     if (packet->track == TRACK_VIDEO && packet->pts != AV_NOPTS_VALUE)
-        stamped.captured_us = rtp_clock_captured_us(
-            &s->clock, packet->pts, clock_unix_us() - (clock_us() - packet->received_us));
-    if (s->sink.on_packet(s->sink.ctx, &stamped)) {
-        if (s->accepted_us == 0 && s->params.memory != NULL) {
-            s->params.memory->other_transport = s->udp != wants_udp(s);
-            s->params.memory->options_first = s->options_first;
-        }
-        s->accepted_us = packet->received_us;
-        s->bye_us = INT64_MAX;
+        stamped.captured_us =
+            rtp_clock_captured_us(&s->conn.media.clock, packet->pts,
+                                  clock_unix_us() - (clock_us() - packet->received_us));
+    if (!s->sink.on_packet(s->sink.ctx, &stamped))
+        return;
+    if (s->accepted_us == 0 && s->params.memory != NULL) {
+        s->params.memory->other_transport = s->udp != wants_udp(s);
+        s->params.memory->options_first = s->options_first;
     }
-}
-
-static void on_rtp(void *ctx, const struct rtp_packet *packet, bool lost_before,
-                   int64_t received_us)
-{
-    struct track_state *k = ctx;
-    struct source_rtsp *s = k->source;
-    const struct rtsp_track *track = rtsp_session_track(s->session, k->track);
-    if (!k->rtptime_used && track->has_rtptime) {
-        k->rtptime_used = true;
-        rtp_clock_rtptime(&s->clock, k->track, track->rtptime);
-    }
-    int64_t pts = rtp_clock_pts(&s->clock, k->track, packet->timestamp, received_us);
-    rtp_depacketizer_push(k->depacketizer, packet, lost_before, pts, received_us);
-}
-
-static void on_rtcp(struct source_rtsp *s, struct track_state *k, const uint8_t *data, size_t len,
-                    int64_t now_us)
-{
-    struct rtp_sender_report report;
-    bool bye;
-    if (rtp_receiver_rtcp(k->receiver, data, len, now_us, &report, &bye))
-        rtp_clock_report(&s->clock, k->track, report.ntp, report.timestamp);
-    /* The camera says that it ends; some say so and go on. */
-    if (bye && k->track == TRACK_VIDEO && s->accepted_us != 0 && s->bye_us == INT64_MAX)
-        s->bye_us = now_us;
+    s->accepted_us = packet->received_us;
+    s->conn.bye_us = INT64_MAX;
 }
 
 static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data, size_t len)
 {
     struct source_rtsp *s = ctx;
-    struct track_state *k = &s->tracks[track];
-    if (k->receiver == NULL || s->ended || s->closing)
+    struct rtsp_media *media = &s->conn.media;
+    if (s->ended || s->closing.asked)
         return;
     int64_t now_us = clock_us();
-    if (rtcp) {
-        on_rtcp(s, k, data, len, now_us);
-    } else {
-        s->heard = true;
-        rtp_receiver_packet(k->receiver, data, len, now_us);
-        if (!k->unnumbered_told && rtp_receiver_stats(k->receiver)->unnumbered >= UNNUMBERED_TOLD) {
-            k->unnumbered_told = true;
-            log_info(NULL,
-                     "rtp: the sequence number of %s stands still: packets taken as they come",
-                     track == TRACK_VIDEO ? "video" : "audio");
-        }
-    }
+    rtsp_media_push(media, track, rtcp, data, len, now_us);
+    /* The camera says that it ends; some say so and go on. */
+    if (media->bye && s->accepted_us != 0 && s->conn.bye_us == INT64_MAX)
+        s->conn.bye_us = now_us;
+    media->bye = false;
 }
 
 static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t len)
 {
     struct source_rtsp *s = ctx;
-    if (len < 8 || s->session == NULL || !s->playing)
+    if (len < 8 || s->conn.session == NULL || !s->conn.playing)
         return;
     bool rtcp = data[1] >= 192 && data[1] <= 223; /* RFC 5761: on either port */
     s->busy = true;
@@ -295,46 +228,38 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
     pump(s);
 }
 
-static int open_track(struct source_rtsp *s, const struct sdp_track *sdp)
+/* Tell the transport where the datagrams of a track come from. */
+static void expect_datagrams(struct source_rtsp *s, enum track track)
 {
-    struct track_state *k = &s->tracks[sdp->kind];
-    int rc = rtp_depacketizer_open(sdp, on_media, k, &k->depacketizer);
-    if (rc == 0)
-        k->receiver = rtp_receiver_new(s->udp, sdp->clock_rate, on_rtp, k);
-    return rc;
+    const struct rtsp_track *t = rtsp_session_track(s->conn.session, track);
+    if (s->udp && rtsp_media_has(&s->conn.media, track))
+        rtsp_transport_udp_peer(s->conn.transport, track, t->source, t->server_ports);
 }
 
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
 {
     struct source_rtsp *s = ctx;
-    struct media_track tracks[TRACK_COUNT];
-    const struct sdp_track *sdps[TRACK_COUNT] = {[TRACK_VIDEO] = video, [TRACK_AUDIO] = audio};
-    uint32_t rates[TRACK_COUNT] = {0};
-
-    int rc = open_track(s, video);
+    struct connection *c = &s->conn;
+    (void)video;
+    c->media.on_media = on_media;
+    c->media.ctx = s;
+    int rc = rtsp_media_open(&c->media, c->session, s->udp, audio != NULL);
     if (rc != 0)
         return rc;
-    if (audio != NULL && open_track(s, audio) != 0)
-        sdps[TRACK_AUDIO] = NULL; /* unknown to libavformat: live without sound */
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        if (sdps[i] == NULL)
-            continue;
-        rates[i] = sdps[i]->clock_rate;
-        tracks[i].par = rtp_depacketizer_par(s->tracks[i].depacketizer);
-        tracks[i].time_base = (AVRational){1, (int)rates[i]};
-        const struct rtsp_track *t = rtsp_session_track(s->session, (enum track)i);
-        if (s->udp)
-            rtsp_transport_udp_peer(s->transport, (enum track)i, t->source, t->server_ports);
-    }
-    rtp_clock_init(&s->clock, rates);
+    expect_datagrams(s, TRACK_VIDEO);
+    expect_datagrams(s, TRACK_AUDIO);
     int64_t now_us = clock_us();
-    int64_t half = (int64_t)s->params.limits->connect_timeout_ms * 500;
-    s->playing = true;
-    s->report_at_us = now_us + REPORT_INTERVAL_US;
+    int64_t half_us = (int64_t)s->params.limits->connect_timeout_ms * 500;
+    c->playing = true;
+    c->report_at_us = now_us + REPORT_INTERVAL_US;
     if (s->udp && !s->switched)
-        s->udp_silence_by_us = now_us + (half < UDP_SILENCE_US ? half : UDP_SILENCE_US);
-    return s->sink.on_tracks(s->sink.ctx, &tracks[TRACK_VIDEO],
-                             sdps[TRACK_AUDIO] != NULL ? &tracks[TRACK_AUDIO] : NULL);
+        c->udp_silence_by_us = now_us + (half_us < UDP_SILENCE_US ? half_us : UDP_SILENCE_US);
+
+    const struct media_track picture = rtsp_media_describe(&c->media, TRACK_VIDEO);
+    if (!rtsp_media_has(&c->media, TRACK_AUDIO))
+        return s->sink.on_tracks(s->sink.ctx, &picture, NULL);
+    const struct media_track sound = rtsp_media_describe(&c->media, TRACK_AUDIO);
+    return s->sink.on_tracks(s->sink.ctx, &picture, &sound);
 }
 
 /* --- the connection ----------------------------------------------------- */
@@ -381,9 +306,9 @@ static void act_on_verdict(struct source_rtsp *s)
 {
     enum http_error error;
     const char *detail;
-    if (s->session == NULL)
+    if (s->conn.session == NULL)
         return;
-    switch (rtsp_session_verdict(s->session, &error, &detail)) {
+    switch (rtsp_session_verdict(s->conn.session, &error, &detail)) {
     case RTSP_VERDICT_NONE:
     case RTSP_VERDICT_CLOSED:
         break;
@@ -412,16 +337,19 @@ static void on_connected(void *ctx)
         .password = s->url.parts.password,
         .udp = s->udp,
         .options_first = s->options_first,
+        .without_get_parameter =
+            s->params.memory != NULL && s->params.memory->without_get_parameter,
     };
     if (getrandom(&params.seed, sizeof(params.seed), GRND_NONBLOCK) != sizeof(params.seed))
         params.seed = (uint64_t)clock_us(); /* it need not be secret */
     for (int i = 0; i < TRACK_COUNT; i++)
-        params.udp_ports[i] = rtsp_transport_udp_port(s->transport, (enum track)i);
-    s->session = rtsp_session_new(&params, &(struct rtsp_session_events){on_ready, on_data, s});
-    if (s->session == NULL)
+        params.udp_ports[i] = rtsp_transport_udp_port(s->conn.transport, (enum track)i);
+    s->conn.session =
+        rtsp_session_new(&params, &(struct rtsp_session_events){on_ready, on_data, s});
+    if (s->conn.session == NULL)
         end(s, HTTP_ERROR_OVERLOADED, "out of memory");
     else
-        rtsp_session_start(s->session, clock_us());
+        rtsp_session_start(s->conn.session, clock_us());
     pump(s);
 }
 
@@ -429,8 +357,8 @@ static uint8_t *on_space(void *ctx, size_t *len)
 {
     struct source_rtsp *s = ctx;
     static uint8_t nowhere[256]; /* bytes before we asked for any */
-    if (s->session != NULL)
-        return rtsp_session_space(s->session, len);
+    if (s->conn.session != NULL)
+        return rtsp_session_space(s->conn.session, len);
     *len = sizeof(nowhere);
     return nowhere;
 }
@@ -438,12 +366,12 @@ static uint8_t *on_space(void *ctx, size_t *len)
 static void on_bytes(void *ctx, size_t len)
 {
     struct source_rtsp *s = ctx;
-    if (s->session != NULL) {
-        enum rtsp_state before = rtsp_session_state(s->session);
+    if (s->conn.session != NULL) {
+        enum rtsp_state before = rtsp_session_state(s->conn.session);
         s->busy = true;
-        rtsp_session_filled(s->session, len, clock_us());
+        rtsp_session_filled(s->conn.session, len, clock_us());
         s->busy = false;
-        enum rtsp_state after = rtsp_session_state(s->session);
+        enum rtsp_state after = rtsp_session_state(s->conn.session);
         if (after != before)
             log_debug(NULL, "rtsp: %s", rtsp_state_name(after));
     }
@@ -453,11 +381,13 @@ static void on_bytes(void *ctx, size_t len)
 static void on_transport_end(void *ctx, const char *detail)
 {
     struct source_rtsp *s = ctx;
-    if (s->session != NULL) {
-        rtsp_session_eof(s->session, detail);
+    if (s->conn.session != NULL) {
+        if (rtsp_session_awaits_get_parameter(s->conn.session) && s->params.memory != NULL)
+            s->params.memory->without_get_parameter = true;
+        rtsp_session_eof(s->conn.session, detail);
         pump(s);
     } else {
-        bool forbidden = rtsp_transport_forbidden(s->transport);
+        bool forbidden = rtsp_transport_forbidden(s->conn.transport);
         end(s, forbidden ? HTTP_ERROR_CAMERA_NOT_ALLOWED : HTTP_ERROR_CAMERA_UNREACHABLE,
             detail[0] != '\0' ? detail : "connection closed");
     }
@@ -474,48 +404,49 @@ static void connect_camera(struct source_rtsp *s)
         .access = &s->params.access,
         .own_host = s->params.access.trusted != 0 ? s->params.url->host : "",
     };
-    s->transport =
+    s->conn.transport =
         rtsp_transport_open(s->loop, &params,
                             &(struct rtsp_transport_events){on_connected, on_space, on_bytes,
                                                             on_datagram, on_transport_end, s});
-    if (s->transport != NULL)
-        s->open_handles++;
+    if (s->conn.transport != NULL)
+        closing_hold(&s->closing);
     else
-        s->bad = "the host name is none";
+        s->bad = "not a valid host name";
 }
 
 /* --- time --------------------------------------------------------------- */
 
-static void send_reports(struct source_rtsp *s, int64_t now_us)
+static void send_report(struct source_rtsp *s, enum track track, bool ask_key_frame, int64_t now_us)
 {
+    struct connection *c = &s->conn;
     uint8_t report[RTP_REPORT_MAX];
-    s->report_at_us = now_us + REPORT_INTERVAL_US;
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        if (s->tracks[i].receiver == NULL)
-            continue;
-        size_t len = rtp_receiver_report(s->tracks[i].receiver, now_us, report);
-        if (len > 0 && s->udp)
-            rtsp_transport_send_rtcp(s->transport, (enum track)i, report, len);
-        else if (len > 0)
-            rtsp_session_send_rtcp(s->session, (enum track)i, report, len);
-    }
+    size_t len = rtsp_media_report(&c->media, track, ask_key_frame, now_us, report);
+    if (len > 0 && s->udp)
+        rtsp_transport_send_rtcp(c->transport, track, report, len);
+    else if (len > 0)
+        rtsp_session_send_rtcp(c->session, track, report, len);
+}
+
+void source_rtsp_ask_key_frame(struct source_rtsp *source)
+{
+    struct source_rtsp *s = source;
+    if (!s->conn.playing || s->ended || s->closing.asked)
+        return;
+    send_report(s, TRACK_VIDEO, true, clock_us());
+    flush_output(s);
 }
 
 static int64_t next_deadline(const struct source_rtsp *s)
 {
-    if (s->closing) /* nothing else is done any more, however due it is */
+    if (s->closing.asked) /* nothing else is done any more, however due it is */
         return s->teardown_by_us;
     int64_t at = s->bad != NULL ? 0 : media_by_us(s);
-    const int64_t others[] = {s->udp_silence_by_us, s->report_at_us, s->teardown_by_us,
-                              s->session != NULL ? rtsp_session_deadline(s->session) : INT64_MAX};
+    const int64_t others[] = {s->conn.udp_silence_by_us, s->conn.report_at_us, s->teardown_by_us,
+                              rtsp_media_deadline(&s->conn.media),
+                              s->conn.session != NULL ? rtsp_session_deadline(s->conn.session)
+                                                      : INT64_MAX};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         at = others[i] < at ? others[i] : at;
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        if (s->tracks[i].receiver == NULL)
-            continue;
-        int64_t due = rtp_receiver_deadline(s->tracks[i].receiver);
-        at = due < at ? due : at;
-    }
     return at;
 }
 
@@ -543,35 +474,41 @@ void source_rtsp_limits_changed(struct source_rtsp *source)
         arm_timer(source);
 }
 
+/* No media within the time for it. */
+static void end_silent(struct source_rtsp *s)
+{
+    const struct rtsp_session *session = s->conn.session;
+    char detail[SOURCE_DETAIL_MAX];
+    if (s->accepted_us != 0)
+        (void)snprintf(detail, sizeof(detail), "no media for %u ms", timeout_ms(s));
+    else
+        (void)snprintf(detail, sizeof(detail), "no media within %u ms, state: %s", timeout_ms(s),
+                       session != NULL ? rtsp_state_name(rtsp_session_state(session))
+                                       : "connecting");
+    end(s, HTTP_ERROR_CAMERA_TIMEOUT, detail);
+}
+
 static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
 {
-    for (int i = 0; i < TRACK_COUNT; i++)
-        if (s->tracks[i].receiver != NULL)
-            rtp_receiver_timeout(s->tracks[i].receiver, now_us);
-    if (s->session != NULL && rtsp_session_deadline(s->session) <= now_us)
-        rtsp_session_timeout(s->session, now_us);
-    if (s->session != NULL && s->report_at_us <= now_us)
-        send_reports(s, now_us);
-    if (s->heard)
-        s->udp_silence_by_us = INT64_MAX;
+    rtsp_media_timeout(&s->conn.media, now_us);
+    if (s->conn.session != NULL && rtsp_session_deadline(s->conn.session) <= now_us)
+        rtsp_session_timeout(s->conn.session, now_us);
+    if (s->conn.report_at_us <= now_us) {
+        s->conn.report_at_us = now_us + REPORT_INTERVAL_US;
+        send_report(s, TRACK_VIDEO, false, now_us);
+        send_report(s, TRACK_AUDIO, false, now_us);
+    }
+    if (s->conn.media.heard)
+        s->conn.udp_silence_by_us = INT64_MAX;
     if (s->bad != NULL) {
         const char *bad = s->bad;
         s->bad = NULL;
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, bad);
     } else if (media_by_us(s) <= now_us) {
-        char detail[SOURCE_DETAIL_MAX];
-        const char *state =
-            s->session != NULL ? rtsp_state_name(rtsp_session_state(s->session)) : "connecting";
-        if (s->accepted_us != 0)
-            (void)snprintf(detail, sizeof(detail), "no media for %u ms", timeout_ms(s));
-        else
-            (void)snprintf(detail, sizeof(detail), "no media within %u ms, state: %s",
-                           timeout_ms(s), state);
-        end(s, HTTP_ERROR_CAMERA_TIMEOUT, detail);
-    } else if (s->udp_silence_by_us <= now_us) {
-        s->udp_silence_by_us = INT64_MAX;
-        rtsp_session_teardown(s->session);
-        flush_output(s);
+        end_silent(s);
+    } else if (s->conn.udp_silence_by_us <= now_us) {
+        s->conn.udp_silence_by_us = INT64_MAX;
+        teardown(s);
         switch_transport(s, "nothing comes over UDP");
     }
 }
@@ -581,13 +518,13 @@ static void pump(struct source_rtsp *s)
 {
     if (s->busy)
         return; /* it is called again at the end of it */
-    if (!s->closing && !s->ended) {
+    if (!s->closing.asked && !s->ended) {
         do_what_is_due(s, clock_us());
         flush_output(s);
         act_on_verdict(s);
     }
-    if (s->closing && s->teardown_by_us != INT64_MAX &&
-        (s->session == NULL || rtsp_session_state(s->session) == RTSP_STATE_ENDED ||
+    if (s->closing.asked && s->teardown_by_us != INT64_MAX &&
+        (s->conn.session == NULL || rtsp_session_state(s->conn.session) == RTSP_STATE_ENDED ||
          s->teardown_by_us <= clock_us())) {
         finish_close(s);
         return;
@@ -606,16 +543,11 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->events = *events;
     s->params = *params;
     s->started_us = clock_us();
-    s->bye_us = INT64_MAX;
-    s->udp_silence_by_us = s->report_at_us = s->teardown_by_us = INT64_MAX;
-    s->timer_at_us = INT64_MAX;
-    for (int i = 0; i < TRACK_COUNT; i++) {
-        s->tracks[i].source = s;
-        s->tracks[i].track = (enum track)i;
-    }
+    s->conn = no_connection;
+    s->teardown_by_us = s->timer_at_us = INT64_MAX;
     (void)uv_timer_init(loop, &s->timer); /* cannot fail */
     s->timer.data = s;
-    s->open_handles = 1;
+    closing_hold(&s->closing);
     rtsp_url_from(&s->url, params->url);
     s->udp = wants_udp(s);
     if (params->memory != NULL) {

@@ -32,6 +32,9 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
                                      const struct media_sink *sink,
                                      const struct source_rtsp_events *events);
 
+/** As source_ask_key_frame(). */
+void source_rtsp_ask_key_frame(struct source_rtsp *source);
+
 /** As source_limits_changed(). */
 void source_rtsp_limits_changed(struct source_rtsp *source);
 

@@ -123,7 +123,7 @@ static int survey_coded(struct transcoder *t, struct nal_cursor cursor, size_t *
     while (nal_next_annex_b(&cursor, &nal)) {
         enum nal_role role = nal_role(AV_CODEC_ID_H264, nal.data);
         if (role == NAL_PARAMETER_SET)
-            parameter_sets_add(&t->sets, &nal);
+            parameter_sets_add(&t->sets, &nal, true);
         else if (role == NAL_SLICE && slice.data == NULL)
             slice = nal;
         *total += NAL_LENGTH_SIZE + nal.len;

@@ -1,16 +1,15 @@
 #include "worker/video/access_unit.h"
 
-#include "common/bytes.h"
 #include "common/xalloc.h"
+#include "worker/video/access_unit_frame.h"
 #include "worker/video/parameter_sets.h"
+#include "worker/video/start_point.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <libavutil/avutil.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BUFFER_FIRST_BYTES (64u << 10)
 
 /* May an end of unit be believed because the packet says `last`? */
 enum markers {
@@ -19,74 +18,77 @@ enum markers {
     MARKERS_WRONG     /* a picture went on after a marked packet */
 };
 
+/* Is a message of MEDIA_LENGTHS an access unit? */
+enum messages {
+    MESSAGES_UNPROVEN, /* only if it has several slices */
+    MESSAGES_WHOLE,    /* the message after one began another picture */
+    MESSAGES_SPLIT     /* a picture went on in another message */
+};
+
 /* What to do with pictures that precede a key frame in display order, but not in decoding order. */
 enum leading { LEADING_KEEP, LEADING_DROP, LEADING_DAMAGED };
 
 /* The NAL unit that further bytes of a packet would continue. */
 enum open_nal { OPEN_NONE, OPEN_STORED, OPEN_DISCARDED };
 
-/* The unit in progress.  NAL units are base + offset. */
+enum end { END_NEXT, END_MARKER, END_MESSAGE, END_FLUSH };
+
+/* What the packets so far said about the end of the unit. */
+struct marks {
+    bool unmarked;  /* a packet did not say `last` */
+    bool too_early; /* one without a slice so far did */
+};
+
+/* The unit in progress; its NAL units are in the list beside it. */
 struct unit {
-    const uint8_t *base; /* au->buffer, or the packet's data while it is being taken */
-    size_t buffered;     /* bytes used of au->buffer */
-    unsigned count;      /* of au->nals */
-    bool has_slice;
+    bool has_slice; /* only then is it a picture, and has a time */
     bool damaged;
-    bool overflow;         /* beyond a bound: to be dropped */
-    bool unmarked_packet;  /* a packet did not say `last` */
-    bool marker_too_early; /* one without a slice so far did */
-    bool marked;           /* the newest packet did */
-    enum open_nal open;
+    bool key_flag; /* the container's */
+    bool message;  /* begun by MEDIA_LENGTHS */
+    bool marked;   /* the newest packet said `last` */
+    struct marks marks;
     int64_t pts;
     int64_t dts;
     int64_t received_us;
     int64_t captured_us;
 };
 
-struct unit_nal {
-    uint32_t offset;
-    uint32_t len;
-};
-
 struct access_unit {
-    enum AVCodecID codec;
     struct access_unit_events events;
-    struct parameter_sets sets;
     struct codec_config *config;
+    struct parameter_sets sets;
+    enum AVCodecID codec;
 
     /* About the connection. */
-    bool started; /* a key frame has been emitted */
-    bool seen_idr;
-    bool chain_damaged;
     enum markers markers;
+    enum messages messages;
     enum leading leading;
+    bool started; /* a key frame has been emitted */
+    bool chain_damaged;
+    bool lost;         /* packets were lost since the newest slice */
+    bool stamps_wrong; /* a picture went on after a step of half that between pictures */
+    bool has_slice;    /* the newest one, which had this time: */
+    struct nal_slice slice;
+    enum end ended; /* how the unit before ended */
+    int64_t slice_pts;
     int64_t key_pts;
-    bool ended_by_marker; /* the unit before, which had this time: */
-    int64_t ended_pts;
+    int64_t begun_pts; /* of the newest picture */
+    int64_t step;      /* from the one before to it; 0: not known */
+    struct start_points starts;
 
     struct unit unit;
-    struct unit_nal nals[ACCESS_UNIT_MAX_NALS];
-    uint8_t *buffer;
-    size_t capacity;
+    struct nal_list nals;   /* of the unit in progress */
+    struct nal_list prefix; /* after its newest slice: the next slice shows whose they are */
+    struct marks prefix_marks;
+    bool took_slice; /* from the packet that is being taken */
+    enum open_nal open;
+    struct nal_list *open_list; /* OPEN_STORED: it is the last one there */
 };
-
-/* What its NAL units say about a unit. */
-struct picture {
-    struct nal slice; /* the first one */
-    bool key;
-    bool closed; /* key: no picture after it refers to one before it, as far as is known */
-    bool broken_link;
-    bool leading;
-};
-
-static struct nal get_nal(const struct access_unit *au, unsigned i)
-{
-    return (struct nal){.data = au->unit.base + au->nals[i].offset, .len = au->nals[i].len};
-}
 
 static void begin_unit(struct access_unit *au)
 {
-    au->unit = (struct unit){.base = au->buffer, .pts = AV_NOPTS_VALUE, .dts = AV_NOPTS_VALUE};
+    nal_list_clear(&au->nals);
+    au->unit = (struct unit){.pts = AV_NOPTS_VALUE, .dts = AV_NOPTS_VALUE};
 }
 
 struct access_unit *access_unit_new(enum AVCodecID codec, const uint8_t *extradata,
@@ -110,20 +112,29 @@ void access_unit_free(struct access_unit **au)
         return;
     parameter_sets_clear(&a->sets);
     codec_config_unref(&a->config);
-    free(a->buffer);
+    nal_list_free(&a->nals);
+    nal_list_free(&a->prefix);
     free(a);
 }
 
 void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_t extradata_len)
 {
     begin_unit(au);
+    nal_list_clear(&au->prefix);
+    au->prefix_marks = (struct marks){false, false};
+    au->open = OPEN_NONE;
     au->started = false;
-    au->seen_idr = false;
     au->chain_damaged = false;
+    au->lost = false;
     au->markers = MARKERS_UNPROVEN;
+    au->messages = MESSAGES_UNPROVEN;
     au->leading = LEADING_KEEP;
     au->key_pts = AV_NOPTS_VALUE;
-    au->ended_by_marker = false;
+    au->has_slice = false;
+    au->begun_pts = AV_NOPTS_VALUE;
+    au->step = 0;
+    au->stamps_wrong = false;
+    start_points_init(&au->starts, au->codec);
     parameter_sets_clear(&au->sets);
     if (extradata != NULL)
         parameter_sets_add_extradata(&au->sets, extradata, extradata_len);
@@ -134,162 +145,72 @@ struct codec_config *access_unit_config(const struct access_unit *au)
     return au->config;
 }
 
-/* --- what a unit is ----------------------------------------------------- */
-
-static void examine_h264(const struct access_unit *au, struct picture *pic)
-{
-    bool idr = true;
-    bool intra = true;
-    bool sps = false;
-    bool pps = false;
-    for (unsigned i = 0; i < au->unit.count; i++) {
-        struct nal nal = get_nal(au, i);
-        unsigned type = nal_type(au->codec, nal.data);
-        sps |= type == H264_NAL_SPS;
-        pps |= type == H264_NAL_PPS;
-        if (nal_role(au->codec, nal.data) != NAL_SLICE)
-            continue;
-        idr &= type == H264_NAL_IDR;
-        intra = intra && nal_is_intra_slice(&nal);
-    }
-    pic->key = idr;
-    pic->closed = idr;
-    if (!idr && intra) {
-        pic->key = !au->seen_idr && sps && pps;
-        for (unsigned i = 0; i < au->unit.count && !pic->key; i++) {
-            struct nal nal = get_nal(au, i);
-            pic->key =
-                nal_type(au->codec, nal.data) == H264_NAL_SEI && nal_has_recovery_point(&nal);
-        }
-    }
-    pic->leading = !pic->key && au->unit.pts != AV_NOPTS_VALUE && au->key_pts != AV_NOPTS_VALUE &&
-                   au->unit.pts < au->key_pts;
-}
-
-static void examine_hevc(const struct access_unit *au, struct picture *pic)
-{
-    unsigned type = nal_type(au->codec, pic->slice.data);
-    pic->key = type >= HEVC_NAL_BLA_W_LP && type <= HEVC_NAL_IRAP_LAST;
-    pic->closed = type == HEVC_NAL_IDR_W_RADL || type == HEVC_NAL_IDR_N_LP;
-    pic->broken_link = type >= HEVC_NAL_BLA_W_LP && type <= HEVC_NAL_BLA_N_LP;
-    pic->leading = type == HEVC_NAL_RASL_N || type == HEVC_NAL_RASL_R;
-}
-
-static void examine(struct access_unit *au, struct picture *pic)
-{
-    *pic = (struct picture){.key = false};
-    for (unsigned i = 0; pic->slice.data == NULL; i++) {
-        assert(i < au->unit.count); /* has_slice */
-        struct nal nal = get_nal(au, i);
-        if (nal_role(au->codec, nal.data) == NAL_SLICE)
-            pic->slice = nal;
-    }
-    if (au->codec == AV_CODEC_ID_H264)
-        examine_h264(au, pic);
-    else
-        examine_hevc(au, pic);
-    /* Slices before the first one that is here must have been lost. */
-    au->unit.damaged |= !nal_is_first_slice(au->codec, &pic->slice);
-}
-
-/* --- the end of a unit -------------------------------------------------- */
-
-static void keep_parameter_sets(struct access_unit *au, const struct nal *slice)
-{
-    parameter_sets_begin_unit(&au->sets);
-    /* One that may be cut short must not replace a good one; any is better than none. */
-    if (au->unit.damaged && slice != NULL && parameter_sets_complete(&au->sets, slice))
-        return;
-    for (unsigned i = 0; i < au->unit.count; i++) {
-        struct nal nal = get_nal(au, i);
-        if (nal_role(au->codec, nal.data) == NAL_PARAMETER_SET)
-            parameter_sets_add(&au->sets, &nal);
-    }
-}
-
-static uint8_t *put_nal(uint8_t *p, const uint8_t *data, size_t len)
-{
-    p = bytes_put32(p, (uint32_t)len);
-    memcpy(p, data, len);
-    return p + len;
-}
-
-/* add_sets: put the sets in front that the configuration has and the unit lacks. */
-static struct frame *make_frame(const struct access_unit *au, const struct nal *slice,
-                                bool add_sets)
-{
-    bool add[PARAMETER_SETS_MAX] = {false};
-    size_t len = 0;
-    for (unsigned i = 0; add_sets && i < au->sets.count; i++) {
-        const struct parameter_set *set = &au->sets.set[i];
-        add[i] = !set->in_unit && parameter_sets_is_active(&au->sets, slice, set);
-        len += add[i] ? set->len + 4u : 0;
-    }
-    for (unsigned i = 0; i < au->unit.count; i++)
-        len += au->nals[i].len + 4u;
-
-    struct frame *frame = frame_new(au->config, len);
-    if (frame == NULL)
-        return NULL;
-    uint8_t *p = frame->data;
-    for (unsigned kind = PARAMETER_SET_VPS; kind <= PARAMETER_SET_PPS; kind++) {
-        for (unsigned i = 0; i < au->sets.count; i++) {
-            if (add[i] && au->sets.set[i].kind == kind)
-                p = put_nal(p, au->sets.set[i].data, au->sets.set[i].len);
-        }
-    }
-    for (unsigned i = 0; i < au->unit.count; i++) {
-        struct nal nal = get_nal(au, i);
-        p = put_nal(p, nal.data, nal.len);
-    }
-    assert(p == frame->data + len);
-    return frame;
-}
+/* --- a complete unit ---------------------------------------------------- */
 
 /* A key frame: which configuration, and what about the pictures that lead it. */
-static int take_key(struct access_unit *au, const struct picture *pic, bool *add_sets)
+static int take_key(struct access_unit *au, const struct start_point *start, bool *add_sets)
 {
     bool had_config = au->config != NULL;
-    int rc = parameter_sets_config(&au->sets, &pic->slice, &au->config);
+    int rc = parameter_sets_config(&au->sets, &start->slice, &au->config);
     if (rc < 0)
         return rc;
     *add_sets = rc == 1 && had_config;
 
-    if (pic->closed)
+    if (start->whole_from_here)
         au->leading = LEADING_KEEP;
-    else if (!au->started || pic->broken_link)
+    else if (!au->started || start->broken_link)
         au->leading = LEADING_DROP;
     else
         au->leading = au->chain_damaged ? LEADING_DAMAGED : LEADING_KEEP;
     au->key_pts = au->unit.pts;
-    au->seen_idr |= pic->closed;
     au->started = true;
     au->chain_damaged = false;
     return 0;
 }
 
-static void emit(struct access_unit *au, const struct picture *pic)
+static bool is_leading(const struct access_unit *au, const struct start_point *start, bool key)
 {
+    if (au->codec == AV_CODEC_ID_HEVC)
+        return start->leading;
+    return !key && au->unit.pts != AV_NOPTS_VALUE && au->key_pts != AV_NOPTS_VALUE &&
+           au->unit.pts < au->key_pts;
+}
+
+static void emit(struct access_unit *au)
+{
+    struct start_point start;
     bool add_sets = false;
-    if (!pic->key && !au->started)
+    start_point_examine(&au->starts, &au->nals, &au->sets, au->unit.key_flag, &start);
+    bool key = start_points_allow(&au->starts, &start, au->unit.received_us);
+    bool leading = is_leading(au, &start, key);
+
+    if (!key && !au->started)
         return;
-    if (pic->key && take_key(au, pic, &add_sets) != 0) {
+    if (key && take_key(au, &start, &add_sets) != 0) {
         au->chain_damaged = true; /* cannot be decoded, so neither can what follows */
         return;
     }
-    if (pic->leading && au->leading == LEADING_DROP)
+    if (leading && au->leading == LEADING_DROP)
         return;
-    if (!pic->leading && !pic->key)
+    if (!leading && !key)
         au->leading = LEADING_KEEP; /* they come right after their key frame */
 
     au->chain_damaged |= au->unit.damaged;
-    struct frame *frame = make_frame(au, &pic->slice, add_sets);
+    const struct access_unit_frame what = {
+        .config = au->config,
+        .nals = &au->nals,
+        .sets = &au->sets,
+        .missing_sets_of = add_sets ? &start.slice : NULL,
+        .add_recovery_point = key && start.unmarked,
+    };
+    struct frame *frame = access_unit_frame_new(&what);
     if (frame == NULL) {
         au->chain_damaged = true;
         return;
     }
-    frame->key = pic->key;
-    frame->damaged = au->chain_damaged || (pic->leading && au->leading == LEADING_DAMAGED);
+    frame->key = key;
+    frame->refresh = key ? start.refresh : 0;
+    frame->damaged = au->chain_damaged || (leading && au->leading == LEADING_DAMAGED);
     frame->received_us = au->unit.received_us;
     frame->captured_us = au->unit.captured_us;
     au->events.on_frame(au->events.ctx, frame, au->unit.pts, au->unit.dts);
@@ -298,140 +219,150 @@ static void emit(struct access_unit *au, const struct picture *pic)
 /* zero_byte and trailing_zero_8bits belong to the start code that follows (Annex B.1). */
 static void close_nal(struct access_unit *au)
 {
-    struct unit *u = &au->unit;
-    if (u->open == OPEN_STORED) {
-        struct unit_nal *last = &au->nals[u->count - 1];
-        while (last->len > nal_header_len(au->codec) && u->base[last->offset + last->len - 1] == 0)
-            last->len--;
-    }
-    u->open = OPEN_NONE;
+    if (au->open == OPEN_STORED)
+        nal_list_trim(au->open_list, nal_header_len(au->codec));
+    au->open = OPEN_NONE;
 }
 
-static void end_unit(struct access_unit *au, bool by_marker)
+static void end_unit(struct access_unit *au, enum end how)
 {
-    struct unit *u = &au->unit;
-    struct picture pic = {.key = false};
-
     close_nal(au);
-    au->ended_by_marker = by_marker;
-    au->ended_pts = u->pts;
-    if (u->overflow) {
+    au->ended = how;
+    if (au->nals.overflow) {
         au->chain_damaged = true;
-    } else if (u->has_slice) {
-        examine(au, &pic);
-        keep_parameter_sets(au, &pic.slice);
-        emit(au, &pic);
     } else {
-        keep_parameter_sets(au, NULL);
+        access_unit_frame_keep_sets(&au->sets, &au->nals, au->unit.damaged);
+        if (au->unit.has_slice)
+            emit(au);
     }
     begin_unit(au);
 }
 
+/* What came after the newest slice belongs to this unit, or begins it. */
+static void take_prefix(struct access_unit *au)
+{
+    nal_list_append(&au->nals, &au->prefix);
+    au->unit.marks.unmarked |= au->prefix_marks.unmarked;
+    au->unit.marks.too_early |= au->prefix_marks.too_early;
+    au->prefix_marks = (struct marks){false, false};
+}
+
 void access_unit_flush(struct access_unit *au)
 {
-    end_unit(au, false);
+    close_nal(au);
+    take_prefix(au);
+    end_unit(au, END_FLUSH);
 }
 
-/* --- taking packets ----------------------------------------------------- */
+/* --- whose slice -------------------------------------------------------- */
 
-static bool store(struct access_unit *au, const uint8_t *data, size_t len)
+static bool is_new_time(const struct access_unit *au, const struct media_packet *packet)
 {
-    struct unit *u = &au->unit;
-    if (u->overflow || len > ACCESS_UNIT_MAX_BYTES - u->buffered) {
-        u->overflow = true;
-        return false;
-    }
-    if (u->buffered + len > au->capacity) {
-        size_t capacity = au->capacity == 0 ? BUFFER_FIRST_BYTES : au->capacity;
-        while (capacity < u->buffered + len)
-            capacity *= 2;
-        uint8_t *buffer = realloc(au->buffer, capacity);
-        if (buffer == NULL) {
-            u->overflow = true;
-            return false;
-        }
-        au->buffer = buffer;
-        au->capacity = capacity;
-        u->base = buffer;
-    }
-    memcpy(au->buffer + u->buffered, data, len);
-    u->buffered += len;
-    return true;
+    return packet->pts != au->unit.pts && packet->pts != AV_NOPTS_VALUE;
 }
 
-static void list_nal(struct access_unit *au, size_t offset, size_t len)
+/* Did all of the unit in progress come, as far as its marker says? */
+static bool has_seen_end(const struct access_unit *au)
 {
-    struct unit *u = &au->unit;
-    if (u->count == ACCESS_UNIT_MAX_NALS) {
-        u->overflow = true;
-        return;
-    }
-    au->nals[u->count++] = (struct unit_nal){.offset = (uint32_t)offset, .len = (uint32_t)len};
+    return au->unit.marked && au->markers != MARKERS_WRONG;
 }
 
-/* Can this NAL unit, coming after a slice, only be the beginning of another access unit? */
-static bool begins_unit(enum AVCodecID codec, const struct nal *nal)
+/* The picture of the slice before goes on: whatever said that it was complete was wrong. */
+static void unlearn_end(struct access_unit *au)
 {
-    switch (nal_role(codec, nal->data)) {
-    case NAL_SLICE:
-        return nal_is_first_slice(codec, nal);
-    case NAL_PARAMETER_SET:
-    case NAL_PREFIX:
-        return true;
-    case NAL_DISCARD:
-        return nal_type(codec, nal->data) ==
-               (codec == AV_CODEC_ID_H264 ? (unsigned)H264_NAL_AUD : (unsigned)HEVC_NAL_AUD);
-    case NAL_OTHER:
-        break;
-    }
-    return false;
-}
-
-/* A picture goes on: was the packet before marked as its last? */
-static void check_marker(struct access_unit *au, const struct media_packet *packet)
-{
-    bool was_marked =
-        au->unit.has_slice ? au->unit.marked : au->ended_by_marker && au->ended_pts == packet->pts;
-    if (was_marked && !packet->lost_before)
+    bool in_progress = au->unit.has_slice;
+    if (in_progress ? au->unit.marked : au->ended == END_MARKER)
         au->markers = MARKERS_WRONG;
+    if (in_progress ? au->unit.message : au->ended == END_MESSAGE)
+        au->messages = MESSAGES_SPLIT;
+    if (!in_progress && au->ended == END_NEXT)
+        au->stamps_wrong = true;
 }
 
-static void stamp(struct unit *u, const struct media_packet *packet)
+/* The unit in progress is over: another one begins. */
+static void end_before(struct access_unit *au)
 {
-    u->pts = packet->pts;
-    u->dts = packet->dts;
-    u->damaged |= packet->lost_before;
-    u->received_us = packet->received_us;
-    u->captured_us = packet->captured_us;
+    if (au->unit.message && au->messages == MESSAGES_UNPROVEN)
+        au->messages = MESSAGES_WHOLE;
+    au->unit.damaged |= au->lost && !has_seen_end(au);
+    end_unit(au, END_NEXT);
 }
 
-/* One NAL unit of an Annex B packet, or the first fragment of one. */
+static void read_slice(const struct access_unit *au, const struct nal *nal, struct nal_slice *slice)
+{
+    const struct parameter_set *pps =
+        au->codec == AV_CODEC_ID_HEVC ? parameter_sets_pps(&au->sets, nal) : NULL;
+    nal_read_slice(au->codec, nal, pps != NULL && pps->dependent_slices, slice);
+}
+
+/* Of the picture in progress, or the first one of the next? */
+static void place_slice(struct access_unit *au, const struct media_packet *packet,
+                        const struct nal *nal)
+{
+    struct unit *u = &au->unit;
+    struct nal_slice slice;
+    read_slice(au, nal, &slice);
+    bool same_time = packet->pts == au->slice_pts;
+    bool goes_on = au->has_slice && (same_time || !au->lost) &&
+                   nal_slice_follows(au->codec, &au->slice, &slice, same_time);
+
+    if (goes_on && !au->lost)
+        unlearn_end(au);
+    if (u->has_slice && !goes_on)
+        end_before(au);
+    take_prefix(au);
+    if (u->has_slice) {
+        u->damaged |= au->lost;
+    } else {
+        /* Of units between this one and the one before nothing may have come. */
+        au->chain_damaged |= au->lost;
+        u->has_slice = true;
+        u->damaged |= !slice.first;
+        u->message = packet->form == MEDIA_LENGTHS;
+        if (au->begun_pts != AV_NOPTS_VALUE && packet->pts != AV_NOPTS_VALUE)
+            au->step = llabs(packet->pts - au->begun_pts);
+        au->begun_pts = packet->pts;
+        u->pts = packet->pts;
+        u->dts = packet->dts;
+        u->captured_us = packet->captured_us;
+    }
+    u->key_flag |= packet->key;
+    au->lost = false;
+    au->has_slice = true;
+    au->slice = slice;
+    au->slice_pts = packet->pts;
+    au->took_slice = true;
+}
+
+/* --- packets with start codes ------------------------------------------- */
+
+/* Something other than a slice: is it of the next picture, by its time?  Most cameras say the end
+ * of a picture themselves; for others this is the earliest that can be known. */
+static bool is_of_next_picture(const struct access_unit *au, const struct media_packet *packet)
+{
+    return au->unit.has_slice && !au->stamps_wrong && packet->pts != AV_NOPTS_VALUE &&
+           au->step > 0 && llabs(packet->pts - au->slice_pts) > au->step / 2;
+}
+
+/* One NAL unit, or the first fragment of one. */
 static void take_nal(struct access_unit *au, const struct media_packet *packet,
                      const struct nal *nal)
 {
-    struct unit *u = &au->unit;
     close_nal(au);
     if (nal->len < nal_header_len(au->codec))
         return;
-
     enum nal_role role = nal_role(au->codec, nal->data);
-    if (u->has_slice && begins_unit(au->codec, nal)) {
-        end_unit(au, false);
-        stamp(u, packet);
-    } else if (role == NAL_SLICE && !nal_is_first_slice(au->codec, nal)) {
-        check_marker(au, packet);
-    }
-    u->marked = false;
-    u->open = OPEN_DISCARDED;
+    if (role == NAL_SLICE)
+        place_slice(au, packet, nal);
+    else if (is_of_next_picture(au, packet))
+        end_before(au);
+    au->open = OPEN_DISCARDED;
     if (role == NAL_DISCARD)
         return;
-    u->has_slice |= role == NAL_SLICE;
-    size_t offset = u->buffered;
-    if (!store(au, nal->data, nal->len))
-        return;
-    list_nal(au, offset, nal->len);
-    if (!u->overflow)
-        u->open = OPEN_STORED;
+    au->open_list = role != NAL_SLICE && au->unit.has_slice ? &au->prefix : &au->nals;
+    nal_list_add(au->open_list, nal);
+    if (!au->open_list->overflow)
+        au->open = OPEN_STORED;
 }
 
 /* Bytes before the first start code: more of the last NAL unit. */
@@ -445,50 +376,62 @@ static void take_continuation(struct access_unit *au, const struct media_packet 
     if (zeros == len)
         return; /* zero_byte of the start code */
 
-    check_marker(au, packet);
-    if (u->open == OPEN_NONE)
-        u->damaged = true; /* its beginning is not here */
-    if (u->open == OPEN_STORED && store(au, data, len))
-        au->nals[u->count - 1].len += (uint32_t)len;
+    bool of_prefix = au->open == OPEN_STORED && au->open_list == &au->prefix;
+    if (u->has_slice && !of_prefix && is_new_time(au, packet)) {
+        end_before(au); /* of another unit, whose beginning is not here */
+        au->chain_damaged = true;
+        return;
+    }
+    if (!au->lost && (u->has_slice || au->slice_pts == packet->pts))
+        unlearn_end(au);
+    if (au->open == OPEN_NONE && !u->has_slice)
+        au->chain_damaged = true;
+    else if (au->open == OPEN_NONE || au->lost)
+        u->damaged = true;
+    au->lost = false;
+    au->took_slice = u->has_slice && !of_prefix;
+    if (au->open == OPEN_STORED)
+        nal_list_extend(au->open_list, data, len);
+}
+
+/* The packet's last NAL unit is not whole: a slice is shown as far as it goes, others are not. */
+static void take_cut(struct access_unit *au)
+{
+    if (au->took_slice && (au->open != OPEN_STORED || au->open_list == &au->nals))
+        au->unit.damaged = true;
+    else if (au->open == OPEN_STORED)
+        nal_list_drop_last(au->open_list);
+    au->open = OPEN_NONE;
 }
 
 /* The packet's marker, once its NAL units have been taken. */
-static void take_marker(struct access_unit *au, bool last)
+static void take_marker(struct access_unit *au, const struct media_packet *packet)
 {
     struct unit *u = &au->unit;
-    u->marked = last;
-    if (!last) {
-        u->unmarked_packet = true;
+    bool of_prefix = u->has_slice && !au->took_slice && is_new_time(au, packet);
+    struct marks *marks = of_prefix ? &au->prefix_marks : &u->marks;
+    if (!of_prefix)
+        u->marked = packet->last;
+    if (!packet->last) {
+        marks->unmarked = true;
         return;
     }
-    if (!u->has_slice) {
-        u->marker_too_early = true; /* parameter sets are no access unit */
+    if (of_prefix || !u->has_slice) {
+        marks->too_early = true; /* parameter sets are no access unit */
         return;
     }
     if (au->markers == MARKERS_GOOD ||
-        (au->markers == MARKERS_UNPROVEN && u->unmarked_packet && !u->marker_too_early))
-        end_unit(au, true);
+        (au->markers == MARKERS_UNPROVEN && u->marks.unmarked && !u->marks.too_early)) {
+        take_prefix(au);
+        end_unit(au, END_MARKER);
+    }
 }
 
 static bool push_annex_b(struct access_unit *au, const struct media_packet *packet)
 {
-    struct unit *u = &au->unit;
-    bool new_time = packet->pts != u->pts && packet->pts != AV_NOPTS_VALUE;
-
-    if (new_time && u->has_slice) {
-        if (u->marked && au->markers == MARKERS_UNPROVEN)
-            au->markers = MARKERS_GOOD;
-        u->damaged |= packet->lost_before; /* its end may have been lost as well */
-        end_unit(au, false);
-    }
-    if (u->count == 0 && u->damaged && new_time) {
-        au->chain_damaged = true; /* remains of the unit before, not of this one */
-        u->damaged = false;
-    }
-    if (u->count == 0 || new_time)
-        stamp(u, packet); /* parameter sets may have come with the time of the unit before */
-    u->damaged |= packet->lost_before;
-    u->received_us = packet->received_us;
+    if (au->unit.marked && au->markers == MARKERS_UNPROVEN && au->unit.has_slice &&
+        is_new_time(au, packet))
+        au->markers = MARKERS_GOOD;
 
     const uint8_t *pos = packet->data;
     const uint8_t *end = packet->data + packet->len;
@@ -501,67 +444,111 @@ static bool push_annex_b(struct access_unit *au, const struct media_packet *pack
         take_nal(au, packet, &nal);
         pos = nal.data + nal.len;
     }
-    bool alive = u->has_slice;
-    take_marker(au, packet->last);
-    return alive;
+    if (au->took_slice || !au->unit.has_slice)
+        au->unit.received_us = packet->received_us;
+    if (packet->cut)
+        take_cut(au);
+    take_marker(au, packet);
+    return au->took_slice;
 }
 
-/* List, or where a unit is in progress store, the NAL units of a packet.  -EINVAL: bad lengths. */
-static int take_lengths(struct access_unit *au, const struct media_packet *packet)
+/* --- messages ----------------------------------------------------------- */
+
+/* What is in a message. */
+struct message {
+    bool annex_b; /* some publishers put start codes into FLV */
+    bool broken;  /* a length leads beyond the end */
+    unsigned nals;
+    unsigned slices;
+    struct nal slice; /* the first one */
+};
+
+/* As nal_next_length(). */
+static int next_nal(const struct access_unit *au, struct nal_cursor *cursor, bool annex_b,
+                    struct nal *nal)
 {
-    struct unit *u = &au->unit;
+    if (annex_b)
+        return nal_next_annex_b(cursor, nal) ? 1 : 0;
+    return nal_next_length(cursor, au->sets.length_size, nal);
+}
+
+static bool is_payload(const struct access_unit *au, const struct nal *nal)
+{
+    return nal->len >= nal_header_len(au->codec) && nal_role(au->codec, nal->data) != NAL_DISCARD;
+}
+
+static void survey_message(const struct access_unit *au, const struct media_packet *packet,
+                           bool annex_b, struct message *m)
+{
     struct nal_cursor cursor = {.pos = packet->data, .end = packet->data + packet->len};
     struct nal nal;
     int rc;
-    while ((rc = nal_next_length(&cursor, au->sets.length_size, &nal)) == 1) {
-        if (nal.len < nal_header_len(au->codec))
+    *m = (struct message){.annex_b = annex_b};
+    while ((rc = next_nal(au, &cursor, annex_b, &nal)) == 1) {
+        if (!is_payload(au, &nal))
             continue;
-        enum nal_role role = nal_role(au->codec, nal.data);
-        if (role == NAL_DISCARD)
-            continue;
-        u->has_slice |= role == NAL_SLICE;
-        size_t offset = u->buffered > 0 ? u->buffered : (size_t)(nal.data - packet->data);
-        if (u->buffered == 0 || store(au, nal.data, nal.len))
-            list_nal(au, offset, nal.len);
+        m->nals++;
+        if (nal_role(au->codec, nal.data) == NAL_SLICE && m->slices++ == 0)
+            m->slice = nal;
     }
-    return rc;
+    m->broken = rc != 0;
+}
+
+static bool has_start_code(const struct media_packet *packet)
+{
+    static const uint8_t start_code[] = {0, 0, 0, 1};
+    return packet->len > sizeof(start_code) &&
+           memcmp(packet->data, start_code, sizeof(start_code)) == 0;
+}
+
+/* in_place: the unit ends with this message, and has nothing else. */
+static void take_message(struct access_unit *au, const struct media_packet *packet,
+                         const struct message *m, bool in_place)
+{
+    struct nal_cursor cursor = {.pos = packet->data, .end = packet->data + packet->len};
+    struct nal_list *list = m->slices == 0 && au->unit.has_slice ? &au->prefix : &au->nals;
+    struct nal nal;
+    while (next_nal(au, &cursor, m->annex_b, &nal) == 1) {
+        if (!is_payload(au, &nal))
+            continue;
+        if (nal_role(au->codec, nal.data) == NAL_SLICE)
+            read_slice(au, &nal, &au->slice);
+        if (in_place)
+            nal_list_refer(list, packet->data, &nal);
+        else
+            nal_list_add(list, &nal);
+    }
 }
 
 static bool push_lengths(struct access_unit *au, const struct media_packet *packet)
 {
-    struct unit *u = &au->unit;
-    if (u->has_slice)
-        end_unit(au, false);
+    struct message m;
     close_nal(au);
-
-    /* Nothing in progress is the rule: then the NAL units are used where they are. */
-    if (u->buffered == 0)
-        u->base = packet->data;
-    stamp(u, packet);
-    u->overflow |= packet->len > ACCESS_UNIT_MAX_BYTES;
-    unsigned count = u->count;
-    if (take_lengths(au, packet) != 0) {
-        static const uint8_t start_code[] = {0, 0, 0, 1};
-        if (packet->len > 4 && memcmp(packet->data, start_code, sizeof(start_code)) == 0 &&
-            u->buffered == 0) {
-            /* Some publishers put Annex B into FLV. */
-            begin_unit(au);
-            bool alive = push_annex_b(au, packet);
-            end_unit(au, false);
-            return alive;
-        }
-        u->damaged = true;
-        if (u->count == count)
-            au->chain_damaged = true; /* nothing of it can be used */
-    }
-    bool alive = u->has_slice;
-    end_unit(au, false);
-    return alive;
+    survey_message(au, packet, false, &m);
+    if (m.broken && has_start_code(packet))
+        survey_message(au, packet, true, &m);
+    if (m.slices > 1 && au->messages == MESSAGES_UNPROVEN)
+        au->messages = MESSAGES_WHOLE;
+    if (m.slices > 0)
+        place_slice(au, packet, &m.slice);
+    if (au->took_slice || !au->unit.has_slice)
+        au->unit.received_us = packet->received_us;
+    bool ends = m.slices > 0 && au->messages == MESSAGES_WHOLE;
+    take_message(au, packet, &m, ends && au->nals.count == 0);
+    if (m.broken && m.slices > 0)
+        au->unit.damaged = true;
+    else if (m.broken)
+        au->lost = true; /* nothing of it can be used */
+    if (ends)
+        end_unit(au, END_MESSAGE);
+    return m.slices > 0;
 }
 
 bool access_unit_push(struct access_unit *au, const struct media_packet *packet)
 {
     assert(packet->track == TRACK_VIDEO && packet->form != MEDIA_RAW);
+    au->lost |= packet->lost_before;
+    au->took_slice = false;
     if (packet->form == MEDIA_LENGTHS)
         return push_lengths(au, packet);
     return push_annex_b(au, packet);

@@ -1,41 +1,45 @@
 /*
- * Access units: makes frames out of the NAL units of one H.264 or HEVC track.  Worker, the
- * source's thread.  Finds where an access unit ends, keeps the parameter sets, says which frames
- * are key frames and which are damaged.  Does not touch timestamps: timeline repairs them.
+ * Access units: makes frames out of the NAL units of one H.264 or HEVC track, in whatever container
+ * they come.  Worker, the source's thread.  Finds where an access unit ends, keeps the parameter
+ * sets, says which frames are key frames and which are damaged.  Does not touch timestamps:
+ * timeline repairs them.
  *
- * End of a unit, whichever comes first:
- *   - the packet is marked as the last one (RTP marker), as long as the camera's markers are
- *     right; markers that turn out wrong are ignored for the rest of the connection;
- *   - the timestamp changes;
- *   - with equal timestamps, a NAL unit that can only begin an access unit comes after a slice
- *     (ITU-T H.264 7.4.1.2.3, H.265 7.4.2.4.4).  The two fields of an interlaced picture thus
- *     become two frames unless they come in one MEDIA_LENGTHS packet.
+ * Where a unit ends, whichever comes first:
+ *   - Its last packet says `last` (RTP marker), as long as the camera's markers are right; markers
+ *     that turn out wrong are ignored for the rest of the connection.
+ *   - Its message ends (MEDIA_LENGTHS), as long as pictures do not go on in the next one.  Nothing
+ *     tells whether a lone slice that comes first in a connection is a whole picture: it waits for
+ *     the next message.
+ *   - A slice comes that begins a picture, or cannot belong to the one in progress (ITU-T H.264
+ *     7.4.1.2.4, H.265 7.4.2.4.5).  Timestamps count only after a loss: some cameras give each
+ *     slice its own.
+ * Parameter sets, SEI and delimiters end nothing, since some cameras repeat them before each slice:
+ * they belong to the slice that follows them.  The two fields of an interlaced picture become two
+ * frames unless they come in one message.
  *
- * Key frames:
- *   - H.264: all slices are IDR; or all slices are I and the unit has a recovery point SEI with
- *     recovery_frame_cnt 0; or, as long as the camera has never sent an IDR picture, all slices
- *     are I and the unit carries SPS and PPS;
- *   - HEVC: IRAP (IDR, CRA, BLA).
- * Pictures that follow a non-IDR key frame in decoding order but precede it in display order
- * (HEVC: RASL) cannot be decoded when decoding starts at that key frame: they are dropped when it
- * is the first frame of a connection, and marked damaged when a damaged chain ended there.
+ * Key frames: see start_point.h.  Pictures that follow a key frame in decoding order but precede it
+ * in display order (HEVC: RASL) cannot be decoded when decoding starts at that key frame, unless it
+ * is IDR: they are dropped when it is the first frame of a connection, and marked damaged when a
+ * damaged chain ended there.
  *
- * Damage: a unit with lost_before, or cut short, is marked; so is every one after it up to the
- * next complete key frame, since they may refer to it.
+ * Damage: a unit that lacks a slice, or a part of one, is marked; so is every one after it up to
+ * the next complete key frame, since they may refer to it.  A loss between two units breaks that
+ * chain, but does not damage the second one if its first slice is there.
  *
- * Payload: the camera's NAL units untouched, each after a 4-byte length, without access unit
- * delimiters, filler data and end-of-sequence marks.  Parameter sets stay where they were sent;
- * in a key frame with a new configuration those that it lacks are put in front.
+ * Payload: see access_unit_frame.h.  Left out are access unit delimiters, filler data and
+ * end-of-sequence marks; in a key frame with a new configuration, parameter sets that it lacks are
+ * put in front; a key frame of H.264 that does not say so itself gets a recovery point.
  */
 #ifndef WORKER_ACCESS_UNIT_H
 #define WORKER_ACCESS_UNIT_H
 
 #include "worker/media/frame.h"
 #include "worker/media/media_sink.h"
+#include "worker/video/nal_list.h"
 
 /* A unit over one of these is dropped, and the chain after it is damaged. */
-#define ACCESS_UNIT_MAX_BYTES (8u << 20)
-#define ACCESS_UNIT_MAX_NALS 1024
+#define ACCESS_UNIT_MAX_BYTES NAL_LIST_MAX_BYTES
+#define ACCESS_UNIT_MAX_NALS NAL_LIST_MAX
 
 struct access_unit;
 
@@ -69,11 +73,11 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
  * Take one packet of the track; emits zero or more frames.
  *
  * MEDIA_ANNEX_B: bytes before the first start code continue the last NAL unit of the packet before,
- * so fragments may be passed on as they come.  MEDIA_LENGTHS: a complete access unit; the length
- * size is that of the avcC or hvcC given last, 4 without one.  An Annex B packet with nothing but
- * parameter sets may precede it.
+ * so fragments may be passed on as they come.  MEDIA_LENGTHS: the length size is that of the avcC
+ * or hvcC given last, 4 without one; start codes in place of lengths are understood.  An Annex B
+ * packet with nothing but parameter sets may come between messages.
  *
- * @return true if it was well-formed and had a slice in it: a sign of life.
+ * @return true if there was a slice in it: a sign of life.
  */
 bool access_unit_push(struct access_unit *au, const struct media_packet *packet);
 

@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#define SEI_RECOVERY_POINT 6 /* payloadType */
+#define RECOVERY_MAX 65535   /* MaxFrameNum - 1, and more than any camera needs */
+
 size_t nal_find_start_code(const uint8_t *data, size_t len)
 {
     size_t i = 0;
@@ -85,8 +88,6 @@ static enum nal_role h264_role(unsigned type)
     case H264_NAL_FILLER:
     case 0: /* unspecified, as are 24 on: RTP's own (RFC 6184 5.2) */
         return NAL_DISCARD;
-    case H264_NAL_SEI:
-        return NAL_PREFIX;
     default:
         return type >= 24 ? NAL_DISCARD : NAL_OTHER;
     }
@@ -100,8 +101,6 @@ static enum nal_role hevc_role(unsigned type)
         return NAL_PARAMETER_SET;
     if (type >= HEVC_NAL_AUD && type <= HEVC_NAL_FILLER)
         return NAL_DISCARD;
-    if (type == HEVC_NAL_SEI_PREFIX)
-        return NAL_PREFIX;
     return type >= 48 ? NAL_DISCARD : NAL_OTHER; /* 48 to 50 are RTP's own (RFC 7798 4.4) */
 }
 
@@ -114,13 +113,6 @@ enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal)
     /* nuh_layer_id above 0 belongs to scalable or multi-view extensions that players ignore. */
     unsigned layer = (unsigned)(nal[0] & 1) << 5 | nal[1] >> 3;
     return layer == 0 ? hevc_role(type) : NAL_DISCARD;
-}
-
-bool nal_is_first_slice(enum AVCodecID codec, const struct nal *nal)
-{
-    /* ue(v) 0 is a single 1 bit: both syntaxes come down to the top bit after the header. */
-    size_t header = nal_header_len(codec);
-    return nal->len > header && (nal->data[header] & 0x80) != 0;
 }
 
 void nal_bits_init(struct nal_bits *bits, enum AVCodecID codec, const struct nal *nal)
@@ -175,13 +167,68 @@ uint32_t nal_bits_ue(struct nal_bits *bits)
     return (1u << zeros) - 1 + nal_bits_read(bits, zeros);
 }
 
-bool nal_is_intra_slice(const struct nal *nal)
+int32_t nal_bits_se(struct nal_bits *bits)
+{
+    uint32_t k = nal_bits_ue(bits);
+    return (k & 1) != 0 ? (int32_t)(k / 2 + 1) : -(int32_t)(k / 2);
+}
+
+static bool is_irap(unsigned type)
+{
+    return type >= HEVC_NAL_BLA_W_LP && type <= HEVC_NAL_IRAP_LAST;
+}
+
+void nal_read_slice(enum AVCodecID codec, const struct nal *nal, bool dependent_slices,
+                    struct nal_slice *slice)
 {
     struct nal_bits b;
-    nal_bits_init(&b, AV_CODEC_ID_H264, nal);
-    (void)nal_bits_ue(&b); /* first_mb_in_slice */
-    uint32_t slice_type = nal_bits_ue(&b) % 5;
-    return !b.overrun && (slice_type == 2 || slice_type == 4);
+    nal_bits_init(&b, codec, nal);
+    *slice = (struct nal_slice){.type = (uint8_t)nal_type(codec, nal->data), .reference = true};
+    if (codec == AV_CODEC_ID_H264) {
+        slice->reference = (nal->data[0] & 0x60) != 0;
+        slice->address = nal_bits_ue(&b);
+        slice->first = slice->address == 0 && !b.overrun;
+        return;
+    }
+    slice->first = nal_bits_read(&b, 1) != 0;
+    if (is_irap(slice->type))
+        (void)nal_bits_read(&b, 1); /* no_output_of_prior_pics_flag */
+    (void)nal_bits_ue(&b);          /* slice_pic_parameter_set_id */
+    if (slice->first)
+        return;
+    if (dependent_slices)
+        (void)nal_bits_read(&b, 1); /* dependent_slice_segment_flag */
+    /* slice_segment_address and what follows it: the field's length depends on the size of the
+     * picture, but the order of two of them does not. */
+    slice->address = nal_bits_read(&b, 32);
+}
+
+bool nal_slice_follows(enum AVCodecID codec, const struct nal_slice *before,
+                       const struct nal_slice *slice, bool same_time)
+{
+    if (slice->first || slice->reference != before->reference)
+        return false;
+    bool same_type = codec == AV_CODEC_ID_H264
+                         ? (slice->type == H264_NAL_IDR) == (before->type == H264_NAL_IDR)
+                         : slice->type == before->type;
+    return same_type && (same_time || slice->address > before->address);
+}
+
+bool nal_is_intra_slice(enum AVCodecID codec, const struct nal *nal, unsigned extra_bits)
+{
+    struct nal_bits b;
+    nal_bits_init(&b, codec, nal);
+    if (codec == AV_CODEC_ID_H264) {
+        (void)nal_bits_ue(&b); /* first_mb_in_slice */
+        uint32_t slice_type = nal_bits_ue(&b) % 5;
+        return !b.overrun && (slice_type == 2 || slice_type == 4);
+    }
+    bool first = nal_bits_read(&b, 1) != 0;
+    if (is_irap(nal_type(codec, nal->data)))
+        (void)nal_bits_read(&b, 1);
+    (void)nal_bits_ue(&b);
+    (void)nal_bits_read(&b, extra_bits); /* slice_reserved_flag */
+    return first && nal_bits_ue(&b) == 2 && !b.overrun;
 }
 
 /* A payload type or size: bytes of 255, and a last one below. */
@@ -196,17 +243,22 @@ static uint32_t read_sei_number(struct nal_bits *bits)
     return v;
 }
 
-bool nal_has_recovery_point(const struct nal *nal)
+int nal_recovery_point(enum AVCodecID codec, const struct nal *sei)
 {
     struct nal_bits b;
-    nal_bits_init(&b, AV_CODEC_ID_H264, nal);
+    nal_bits_init(&b, codec, sei);
     while (!b.overrun) {
         uint32_t type = read_sei_number(&b);
         uint32_t size = read_sei_number(&b);
-        if (type == 6)
-            return nal_bits_ue(&b) == 0 && !b.overrun;
+        if (type == SEI_RECOVERY_POINT) {
+            /* recovery_frame_cnt, recovery_poc_cnt; below 0: earlier in display order */
+            int64_t count = codec == AV_CODEC_ID_H264 ? (int64_t)nal_bits_ue(&b) : nal_bits_se(&b);
+            if (b.overrun || count > RECOVERY_MAX)
+                return -1;
+            return count > 0 ? (int)count : 0;
+        }
         while (size-- > 0 && !b.overrun)
             (void)nal_bits_read(&b, 8);
     }
-    return false;
+    return -1;
 }

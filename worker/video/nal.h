@@ -1,6 +1,6 @@
 /*
- * NAL units of H.264 and HEVC: finding them, and the few header fields that decide about access
- * units.  Worker, any thread; pure.  Whatever needs more of a parameter set asks libavcodec.
+ * NAL units of H.264 and HEVC: where they are, and the few header fields that decide where a
+ * picture ends and where decoding may start.  Worker, any thread; pure.
  */
 #ifndef WORKER_NAL_H
 #define WORKER_NAL_H
@@ -45,9 +45,8 @@ enum {
 enum nal_role {
     NAL_SLICE,         /* video coding layer of the base layer */
     NAL_PARAMETER_SET, /* VPS, SPS, PPS */
-    NAL_PREFIX,        /* may only come before the first slice: SEI */
-    NAL_OTHER,         /* may come anywhere */
-    NAL_DISCARD,       /* not for the payload: delimiter (also begins a unit), filler, … */
+    NAL_OTHER,         /* SEI and the like */
+    NAL_DISCARD,       /* not for the payload: delimiter, filler, … */
 };
 
 struct nal {
@@ -81,9 +80,6 @@ unsigned nal_type(enum AVCodecID codec, const uint8_t *nal);
 size_t nal_header_len(enum AVCodecID codec);
 enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal);
 
-/** First slice of a picture: first_mb_in_slice 0, first_slice_segment_in_pic_flag. */
-bool nal_is_first_slice(enum AVCodecID codec, const struct nal *nal);
-
 /** Bits of an RBSP, emulation prevention bytes skipped.  Reads zeros beyond the end. */
 struct nal_bits {
     const uint8_t *data;
@@ -96,11 +92,45 @@ struct nal_bits {
 void nal_bits_init(struct nal_bits *bits, enum AVCodecID codec, const struct nal *nal);
 uint32_t nal_bits_read(struct nal_bits *bits, unsigned count); /* 0..32 */
 uint32_t nal_bits_ue(struct nal_bits *bits);                   /* ue(v), 9.1; 9.2 */
+int32_t nal_bits_se(struct nal_bits *bits);                    /* se(v), 9.1.1; 9.2.2 */
 
-/** H.264: is this slice I or SI (7.4.3 slice_type)? */
-bool nal_is_intra_slice(const struct nal *nal);
+/* What a slice's header says about the picture that it belongs to. */
+struct nal_slice {
+    bool first;       /* of its picture: first_mb_in_slice 0, first_slice_segment_in_pic_flag */
+    bool reference;   /* H.264: nal_ref_idc is not 0 */
+    uint8_t type;     /* nal_unit_type */
+    uint32_t address; /* where it begins: grows within a picture, otherwise without meaning */
+};
 
-/** H.264: does this SEI hold a recovery point with recovery_frame_cnt 0 (7.3.2.3.1, D.1.8)? */
-bool nal_has_recovery_point(const struct nal *nal);
+/**
+ * Read a slice's header (ITU-T H.264 7.3.3, H.265 7.3.6.1) as far as needed here.
+ *
+ * @param dependent_slices  HEVC: dependent_slice_segments_enabled_flag of its PPS.
+ */
+void nal_read_slice(enum AVCodecID codec, const struct nal *nal, bool dependent_slices,
+                    struct nal_slice *slice);
+
+/**
+ * May this slice belong to the same picture as the one before it (H.264 7.4.1.2.4, H.265
+ * 7.4.2.4.5)?  A picture that lost its first slice may pass for a part of the one before.
+ *
+ * @param same_time  both have the same timestamp.
+ */
+bool nal_slice_follows(enum AVCodecID codec, const struct nal_slice *before,
+                       const struct nal_slice *slice, bool same_time);
+
+/**
+ * Is this slice I, or SI (H.264 7.4.3, H.265 7.4.7.1 slice_type)?
+ *
+ * @param extra_bits  HEVC: num_extra_slice_header_bits of its PPS.  Only the first slice of an HEVC
+ *                    picture can be told; others count as not intra.
+ */
+bool nal_is_intra_slice(enum AVCodecID codec, const struct nal *nal, unsigned extra_bits);
+
+/**
+ * Look for a recovery point in an SEI (H.264 D.1.8, H.265 D.2.8).
+ * @return pictures until decoding that starts here shows what was meant; -1: not found.
+ */
+int nal_recovery_point(enum AVCodecID codec, const struct nal *sei);
 
 #endif /* WORKER_NAL_H */

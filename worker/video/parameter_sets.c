@@ -57,6 +57,11 @@ static bool identify(enum AVCodecID codec, const struct nal *nal, struct paramet
         uint32_t parent_id = nal_bits_ue(&b);
         set->id = (uint8_t)id;
         set->parent_id = (uint8_t)parent_id;
+        if (codec == AV_CODEC_ID_HEVC) {
+            set->dependent_slices = nal_bits_read(&b, 1) != 0;
+            (void)nal_bits_read(&b, 1); /* output_flag_present_flag */
+            set->extra_slice_bits = (uint8_t)nal_bits_read(&b, 3);
+        }
         return !b.overrun && id <= 255 && parent_id <= 31;
     }
 }
@@ -72,7 +77,7 @@ static struct parameter_set *find(const struct parameter_sets *sets, enum parame
     return NULL;
 }
 
-void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal)
+void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal, bool in_unit)
 {
     struct parameter_set new;
     if (nal->len <= nal_header_len(sets->codec) || nal->len > PARAMETER_SET_MAX_BYTES ||
@@ -81,7 +86,7 @@ void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal)
 
     struct parameter_set *old = find(sets, new.kind, new.id);
     if (old != NULL && old->len == nal->len && memcmp(old->data, nal->data, nal->len) == 0) {
-        old->in_unit = true;
+        old->in_unit |= in_unit;
         return;
     }
     if (old == NULL && sets->count == PARAMETER_SETS_MAX)
@@ -91,7 +96,7 @@ void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal)
         return;
     memcpy(new.data, nal->data, nal->len);
     new.len = (uint16_t)nal->len;
-    new.in_unit = true;
+    new.in_unit = in_unit;
     if (old != NULL)
         free(old->data);
     else
@@ -107,7 +112,7 @@ static bool add_array(struct parameter_sets *sets, struct nal_cursor *cursor, un
         struct nal nal;
         if (nal_next_length(cursor, 2, &nal) != 1)
             return false;
-        parameter_sets_add(sets, &nal);
+        parameter_sets_add(sets, &nal, false);
     }
     return true;
 }
@@ -144,13 +149,12 @@ void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *da
         struct nal_cursor cursor = {.pos = data, .end = data + len};
         struct nal nal;
         while (nal_next_annex_b(&cursor, &nal))
-            parameter_sets_add(sets, &nal);
+            parameter_sets_add(sets, &nal, false);
     } else if (sets->codec == AV_CODEC_ID_H264 && len >= AVCC_HEAD_BYTES) {
         add_avcc(sets, data, len);
     } else if (sets->codec == AV_CODEC_ID_HEVC && len >= HVCC_HEAD_BYTES) {
         add_hvcc(sets, data, len);
     }
-    parameter_sets_begin_unit(sets);
 }
 
 void parameter_sets_begin_unit(struct parameter_sets *sets)
@@ -165,8 +169,8 @@ struct active {
     const struct parameter_set *sps;
 };
 
-static bool find_active(const struct parameter_sets *sets, const struct nal *slice,
-                        struct active *active)
+const struct parameter_set *parameter_sets_pps(const struct parameter_sets *sets,
+                                               const struct nal *slice)
 {
     struct nal_bits b;
     nal_bits_init(&b, sets->codec, slice);
@@ -178,8 +182,15 @@ static bool find_active(const struct parameter_sets *sets, const struct nal *sli
         bool irap = type >= HEVC_NAL_BLA_W_LP && type <= HEVC_NAL_IRAP_LAST;
         (void)nal_bits_read(&b, irap ? 2 : 1); /* first_slice…flag, no_output_of_prior_pics_flag */
     }
-    const struct parameter_set *pps = find(sets, PARAMETER_SET_PPS, nal_bits_ue(&b));
-    if (b.overrun || pps == NULL)
+    unsigned id = nal_bits_ue(&b);
+    return b.overrun ? NULL : find(sets, PARAMETER_SET_PPS, id);
+}
+
+static bool find_active(const struct parameter_sets *sets, const struct nal *slice,
+                        struct active *active)
+{
+    const struct parameter_set *pps = parameter_sets_pps(sets, slice);
+    if (pps == NULL)
         return false;
     active->sps = find(sets, PARAMETER_SET_SPS, pps->parent_id);
     if (active->sps == NULL)

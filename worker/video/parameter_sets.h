@@ -17,7 +17,10 @@ struct parameter_set {
     uint8_t kind;      /* enum parameter_set_kind */
     uint8_t id;        /* its own */
     uint8_t parent_id; /* PPS: of its SPS; SPS of HEVC: of its VPS */
-    bool in_unit;      /* sent in band in the current access unit */
+    /* PPS of HEVC (H.265 7.3.2.3.1): what a slice's header cannot be read without. */
+    bool dependent_slices;    /* dependent_slice_segments_enabled_flag */
+    uint8_t extra_slice_bits; /* num_extra_slice_header_bits */
+    bool in_unit;             /* sent in band in the current access unit */
     uint16_t len;
     uint8_t *data; /* from the NAL header on */
 };
@@ -34,8 +37,13 @@ struct parameter_sets {
 void parameter_sets_init(struct parameter_sets *sets, enum AVCodecID codec);
 void parameter_sets_clear(struct parameter_sets *sets);
 
-/** Keep a VPS, SPS or PPS; one with the same id is replaced.  Borrowed.  Bad ones are ignored. */
-void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal);
+/**
+ * Keep a VPS, SPS or PPS; one with the same id is replaced.  Bad ones are ignored.
+ *
+ * @param nal      Borrowed.
+ * @param in_unit  it is in the payload of the current access unit.
+ */
+void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal, bool in_unit);
 
 /** Add those of extradata: Annex B, avcC (ISO/IEC 14496-15 5.3.3) or hvcC (8.3.3).  Borrowed. */
 void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *data, size_t len);
@@ -49,6 +57,10 @@ void parameter_sets_begin_unit(struct parameter_sets *sets);
 
 /** Are the sets that this slice refers to all there? */
 bool parameter_sets_complete(const struct parameter_sets *sets, const struct nal *slice);
+
+/** The PPS that this slice refers to.  Borrowed until a set is added; NULL if it is not there. */
+const struct parameter_set *parameter_sets_pps(const struct parameter_sets *sets,
+                                               const struct nal *slice);
 
 /**
  * Bring the configuration up to date with the sets that a key frame's slice refers to.

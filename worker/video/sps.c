@@ -5,12 +5,6 @@
 /* MaxDpbFrames and MaxDpbSize are never above this (H.264 A.3.1 h, H.265 A.4.2). */
 #define DPB_MAX 16
 
-static int32_t read_se(struct nal_bits *b)
-{
-    uint32_t k = nal_bits_ue(b); /* H.264 9.1.1 */
-    return (k & 1) != 0 ? (int32_t)(k / 2 + 1) : -(int32_t)(k / 2);
-}
-
 /* 7.3.2.1.1.1 */
 static void skip_scaling_list(struct nal_bits *b, unsigned size)
 {
@@ -18,7 +12,7 @@ static void skip_scaling_list(struct nal_bits *b, unsigned size)
     int32_t next = 8;
     for (unsigned i = 0; i < size && !b->overrun; i++) {
         if (next != 0)
-            next = (last + read_se(b)) & 0xff;
+            next = (last + nal_bits_se(b)) & 0xff;
         if (next != 0)
             last = next;
     }

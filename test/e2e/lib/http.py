@@ -61,9 +61,10 @@ def head_bytes(target, method="GET", headers=None, version="HTTP/1.1"):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def connect(port, timeout=30, tls=None):
-    """tls: an ssl client context."""
-    sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+def connect(port, timeout=30, tls=None, source=None):
+    """tls: an ssl client context.  source: the client's address, 127.0.0.1 by default."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=timeout,
+                                    source_address=None if source is None else (source, 0))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock if tls is None else tls.wrap_socket(sock, server_hostname="127.0.0.1")
 
@@ -82,16 +83,16 @@ def read_all(sock, limit=1 << 20):
     return data
 
 
-def exchange(port, data, timeout=30):
+def exchange(port, data, timeout=30, source=None):
     """Send bytes, read until the server closes."""
-    with connect(port, timeout) as sock:
+    with connect(port, timeout, source=source) as sock:
         sock.sendall(data)
         return read_all(sock)
 
 
-def request(port, target, method="GET", headers=None, timeout=30):
+def request(port, target, method="GET", headers=None, timeout=30, source=None):
     """One request whose answer ends (errors, HEAD, OPTIONS): an Answer."""
-    return Answer(exchange(port, head_bytes(target, method, headers), timeout))
+    return Answer(exchange(port, head_bytes(target, method, headers), timeout, source))
 
 
 class Viewer:
@@ -100,7 +101,7 @@ class Viewer:
     answer_status is None until the head came.  Use as a context manager, or close() it.
     """
 
-    def __init__(self, port, target, headers=None, keep_bytes=False, timeout=60):
+    def __init__(self, port, target, headers=None, keep_bytes=False, timeout=60, source=None):
         self.status = None
         self.headers = {}
         self.body = b""  # of an error answer
@@ -112,7 +113,7 @@ class Viewer:
         self.first_byte = None  # when the first byte of the response came
         self.first_key = None  # when the first key frame was complete
         self._wake_read, self._wake_write = os.pipe()
-        self._sock = connect(port, timeout)
+        self._sock = connect(port, timeout, source=source)
         self.local_port = self._sock.getsockname()[1]
         self._sock.sendall(head_bytes(target, headers=headers))
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -1,0 +1,26 @@
+/*
+ * Is stderr the journal's?  Then a line begins with its priority (sd-daemon(3)), and has no time of
+ * its own.  Set once, before threads are started; read by any thread.
+ */
+#ifndef COMMON_LOG_JOURNAL_H
+#define COMMON_LOG_JOURNAL_H
+
+#include "common/log_level.h"
+
+#include <stdbool.h>
+
+/**
+ * Look whether journald reads a descriptor, systemd.exec(5).
+ *
+ * @param fd      stderr.  Borrowed.
+ * @param stream  $JOURNAL_STREAM, `DEVICE:INODE`; NULL: not set.
+ */
+void log_journal_detect(int fd, const char *stream);
+
+/** Does journald read it? */
+bool log_journal_reads(void);
+
+/** @return `<3>` to `<7>`, to begin a line with; "" when journald does not read it. */
+const char *log_journal_prefix(enum log_level level);
+
+#endif /* COMMON_LOG_JOURNAL_H */

@@ -1,0 +1,38 @@
+/*
+ * The first lines of the log: what runs, with which configuration, where to look, and what is left
+ * open.  Master, at the start.
+ */
+#ifndef MASTER_GREETING_H
+#define MASTER_GREETING_H
+
+#include "common/ipc.h"
+#include "master/conf.h"
+
+#include <sys/socket.h>
+
+/** Version, configuration file, number of cameras.  Before anything else. */
+void greeting_log_program(const struct conf *conf);
+
+/** Warnings about the configuration file. */
+void greeting_log_advice(const struct conf *conf);
+
+/**
+ * Where to open the page, and whether everybody may.  When the ports are open.
+ *
+ * @param streams, snapshots  where the two ports listen.  Borrowed.
+ */
+void greeting_log_address(const struct conf *conf, const struct sockaddr *streams,
+                          const struct sockaddr *snapshots);
+
+/**
+ * The URL to open in a browser.  Pure.
+ *
+ * @param listening  IPv4 or IPv6.  Borrowed.
+ * @param outside    an address of this machine, for a socket that listens on all of them.
+ *                   Borrowed.
+ * @param out        IPC_PEER_MAX bytes.  Caller owns.
+ */
+void greeting_format_url(const struct sockaddr *listening, const struct sockaddr *outside,
+                         char *out);
+
+#endif /* MASTER_GREETING_H */

@@ -1,0 +1,296 @@
+#include "master/request.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/xalloc.h"
+#include "master/access.h"
+#include "master/api.h"
+#include "master/metrics.h"
+#include "master/pages.h"
+#include "master/route.h"
+#include "master/server_shared.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* --- answers without a body of their own ---------------------------------- */
+
+static void answer_healthz(struct conn *c)
+{
+    if (c->server->draining) {
+        conn_refuse(c, HTTP_ERROR_DRAINING, "the server is stopping");
+        return;
+    }
+    static const char body[] = "ok\n";
+    char headers[96];
+    bool head = c->head.request.method == REQUEST_HEAD;
+    (void)snprintf(headers, sizeof(headers),
+                   "Content-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n",
+                   sizeof(body) - 1);
+    size_t len = http_reply_head(conn_output(c), 200, c->head.request.origin, headers);
+    if (!head) {
+        memcpy(conn_output(c) + len, body, sizeof(body) - 1);
+        len += sizeof(body) - 1;
+    }
+    conn_answer(c, len);
+}
+
+static void answer_page(struct conn *c)
+{
+    struct pages_ports ports = {c->server->ports[ROUTE_PORT_STREAM],
+                                c->server->ports[ROUTE_PORT_SNAPSHOT]};
+    const unsigned char *body;
+    size_t body_len;
+    size_t len = pages_reply(conn_output(c), &c->head.request, &ports, &body, &body_len);
+    conn_answer_with(c, len, body, body_len);
+}
+
+/* HEAD asks what a stream would be like, which needs no camera. */
+static void answer_stream_head(struct conn *c)
+{
+    conn_answer(c, http_reply_head(conn_output(c), 200, c->head.request.origin,
+                                   "Content-Type: video/x-flv\r\nCache-Control: no-store\r\n"));
+}
+
+/* --- texts ---------------------------------------------------------------- */
+
+/* @param text  Moved. */
+static void answer_text(struct conn *c, const char *type, struct shared_text *text)
+{
+    const struct http_request *request = &c->head.request;
+    char headers[192];
+    (void)snprintf(headers, sizeof(headers),
+                   "Content-Type: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n", type,
+                   text->len);
+    c->text = text;
+    size_t len = http_reply_head(conn_output(c), 200, request->origin, headers);
+    conn_answer_with(c, len, text->text, request->method == REQUEST_HEAD ? 0 : text->len);
+}
+
+/* Would a text of this length be too much, beside those that are being read?  Then it is refused
+ * before it is made. */
+static bool refuse_text(struct conn *c, size_t len)
+{
+    size_t others = c->server->text_bytes;
+    if (others == 0 || others + len <= SERVER_MAX_TEXT_BYTES)
+        return false;
+    conn_refuse(c, HTTP_ERROR_OVERLOADED, "too many clients are still reading their answers");
+    return true;
+}
+
+/* @param text  Moved; NULL: out of memory, which is answered. @return NULL then. */
+static struct shared_text *share(struct conn *c, char *text)
+{
+    if (text != NULL)
+        return shared_text_new(text, &c->server->text_bytes);
+    conn_refuse(c, HTTP_ERROR_OVERLOADED, "out of memory");
+    return NULL;
+}
+
+static void answer_json(struct conn *c, char *json)
+{
+    struct shared_text *text = share(c, json);
+    if (text != NULL)
+        answer_text(c, "application/json", text);
+}
+
+static char *make_streams(const struct server *server)
+{
+    const struct camera_list cameras = camera_table_list(server->cameras);
+    return api_streams(&cameras);
+}
+
+/* Of this thread; other processes do not count. */
+static int64_t processor_time_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+static void answer_cached(struct conn *c, struct text_cache *cache, const char *type,
+                          char *(*make)(const struct server *server))
+{
+    struct shared_text *text = text_cache_get(cache, clock_us());
+    if (text == NULL) {
+        if (refuse_text(c, cache->last_len))
+            return;
+        int64_t began_us = processor_time_us();
+        text = share(c, make(c->server));
+        if (text == NULL)
+            return;
+        text_cache_put(cache, text, processor_time_us() - began_us, clock_us());
+    }
+    answer_text(c, type, text);
+}
+
+static void answer_metrics(struct conn *c)
+{
+    answer_cached(c, &c->server->metrics, "text/plain; version=0.0.4; charset=utf-8", metrics_text);
+}
+
+/* All, or those of the camera that the query names. */
+static void answer_streams(struct conn *c, const struct route *r)
+{
+    const struct camera_table *table = c->server->cameras;
+    if (r->camera_label[0] == '\0')
+        answer_cached(c, &c->server->streams, "application/json", make_streams);
+    else
+        answer_json(
+            c, api_streams_of(r->camera_label, camera_table_find(table, &r->url, r->transport)));
+}
+
+/* The ID in the path of a request about one stream. */
+static const char *stream_id(const struct conn *c)
+{
+    return c->head.request.path + strlen(ROUTE_API_STREAM_PREFIX);
+}
+
+static void answer_no_stream(struct conn *c)
+{
+    conn_refuse(c, HTTP_ERROR_NOT_FOUND, "there is no stream with this ID");
+}
+
+static void answer_one_stream(struct conn *c)
+{
+    const struct camera *cam = camera_table_find_id(c->server->cameras, stream_id(c));
+    if (cam == NULL)
+        answer_no_stream(c);
+    else
+        answer_json(c, api_stream(cam));
+}
+
+/* --- cameras -------------------------------------------------------------- */
+
+/* The worker gets a duplicate; closing our handle then leaves the connection to it. */
+static void hand_over(struct conn *c, struct route *r)
+{
+    const char *message = "no descriptor left";
+    r->client.conn_id = c->id;
+    r->client.accepted_us = c->accepted_us;
+    (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);
+
+    enum http_error error = HTTP_ERROR_OVERLOADED;
+    int fd = conn_detach(c);
+    if (fd != -1)
+        error = camera_table_handover(c->server->cameras, &r->url, r->transport, &r->client, &fd,
+                                      &message);
+    fd_close(&fd);
+    if (error == HTTP_ERROR_NONE) {
+        conn_close(c);
+        return;
+    }
+    conn_answer_error(c, error, "", r->camera_label, message);
+    conn_read_on(c);
+}
+
+static void answer_stop(struct conn *c)
+{
+    const char *message;
+    if (!access_allows_change(c->server->conf, &c->head.request, &message)) {
+        conn_refuse(c, HTTP_ERROR_ORIGIN_NOT_ALLOWED, message);
+        return;
+    }
+    int rc = camera_table_stop(c->server->cameras, stream_id(c));
+    if (rc == -ENOENT)
+        answer_no_stream(c);
+    else if (rc != 0)
+        conn_refuse(c, HTTP_ERROR_OVERLOADED,
+                    "thousands of requests wait for this stream's worker; try again in a moment");
+    else
+        conn_answer(c, http_reply_head(conn_output(c), 204, c->head.request.origin, ""));
+}
+
+/* --- admission ------------------------------------------------------------ */
+
+/* The page's files hold nothing; what they ask for needs the token again. */
+static bool is_public(enum route_kind kind)
+{
+    return kind == ROUTE_PAGE || kind == ROUTE_HEALTHZ || kind == ROUTE_PREFLIGHT;
+}
+
+/* May the request be answered?  If not, it has been refused. */
+static bool admit(struct conn *c, const struct route *r)
+{
+    const struct conf *conf = c->server->conf;
+    const char *message;
+    if (is_public(r->kind))
+        return true;
+    if (!rate_limit_pass(&c->server->rate_limit, &c->client, conf->server.max_requests_per_minute,
+                         clock_ms())) {
+        conn_refuse(c, HTTP_ERROR_OVERLOADED,
+                    "more requests per minute than [server] max_requests_per_minute allows");
+        return false;
+    }
+    if (!access_allows(conf, &c->head.request, (int64_t)time(NULL), &message)) {
+        conn_answer_error(c, HTTP_ERROR_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", NULL,
+                          message);
+        return false;
+    }
+    if (route_needs_camera(r->kind) && c->server->draining) {
+        conn_answer_error(c, HTTP_ERROR_DRAINING, "", r->camera_label, "the server is stopping");
+        return false;
+    }
+    return true;
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+/* No default: a kind without a branch does not compile. */
+static void answer_request(struct conn *c, struct route *r)
+{
+    const struct http_request *request = &c->head.request;
+    switch (r->kind) {
+    case ROUTE_ERROR:
+        conn_answer_error(c, r->error, r->headers,
+                          r->camera_label[0] != '\0' ? r->camera_label : NULL, r->message);
+        break;
+    case ROUTE_STREAM:
+        if (request->method == REQUEST_HEAD)
+            answer_stream_head(c);
+        else
+            hand_over(c, r);
+        break;
+    case ROUTE_SNAPSHOT:
+    case ROUTE_MJPEG:
+        hand_over(c, r);
+        break;
+    case ROUTE_PREFLIGHT:
+        conn_answer(c, http_reply_head(conn_output(c), 204, request->origin, r->headers));
+        break;
+    case ROUTE_HEALTHZ:
+        answer_healthz(c);
+        break;
+    case ROUTE_PAGE:
+        answer_page(c);
+        break;
+    case ROUTE_API_CAMERAS:
+        answer_json(c, api_cameras(c->server->conf));
+        break;
+    case ROUTE_API_STREAMS:
+        answer_streams(c, r);
+        break;
+    case ROUTE_API_STREAM:
+        answer_one_stream(c);
+        break;
+    case ROUTE_METRICS:
+        answer_metrics(c);
+        break;
+    case ROUTE_API_STOP:
+        answer_stop(c);
+        break;
+    }
+}
+
+void request_answer(struct conn *c)
+{
+    struct route *r = xcalloc(1, sizeof(*r));
+    (void)route_request(c->server->conf, c->port, &c->head.request, r);
+    if (admit(c, r))
+        answer_request(c, r);
+    explicit_bzero(r, sizeof(*r)); /* a camera's password */
+    free(r);
+}

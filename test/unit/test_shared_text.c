@@ -1,0 +1,57 @@
+/* master/shared_text: a text lives as long as somebody uses it, and is not made too often. */
+#include "master/shared_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_references(void **state)
+{
+    size_t total = 0;
+    struct shared_text *a = shared_text_new(strdup("abc"), &total);
+    struct shared_text *b = shared_text_new(strdup("de"), &total);
+    assert_int_equal(total, 5);
+    assert_ptr_equal(shared_text_ref(a), a);
+    shared_text_unref(a);
+    assert_int_equal(total, 5);
+    assert_string_equal(a->text, "abc");
+    shared_text_unref(a);
+    assert_int_equal(total, 2);
+    shared_text_unref(b);
+    shared_text_unref(NULL);
+    assert_int_equal(total, 0);
+}
+
+static void test_cache(void **state)
+{
+    struct text_cache cache = {0};
+    size_t total = 0;
+    assert_null(text_cache_get(&cache, 1000));
+    struct shared_text *text = shared_text_new(strdup("abc"), &total);
+    text_cache_put(&cache, text, 100, 1100);
+    assert_int_equal(cache.last_len, 3);
+    assert_ptr_equal(text_cache_get(&cache, 1100 + 1999), text);
+    shared_text_unref(text);
+    assert_null(text_cache_get(&cache, 1100 + 2000));
+    assert_int_equal(total, 3); /* whoever uses it still has it */
+    shared_text_unref(text);
+    assert_int_equal(total, 0);
+    text_cache_put(&cache, text = shared_text_new(strdup("x"), &total), 1000, 6000);
+    shared_text_unref(text);
+    assert_int_equal(total, 1);
+    text_cache_clear(&cache);
+    assert_int_equal(total, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_cache),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

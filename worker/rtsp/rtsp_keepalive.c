@@ -1,0 +1,84 @@
+/*
+ * Keep-alives of an RTSP session: which requests a server counts is not written anywhere.
+ *
+ * GET_PARAMETER comes first (RFC 2326 section 10.8), since servers that count one kind only count
+ * this one.  Where Public lists it, it is enough.  Where it does not, OPTIONS follows its answer.
+ * Where it is refused, not answered, or answered by hanging up, it is OPTIONS alone.
+ */
+#include "worker/rtsp/rtsp_session_private.h"
+
+#define KEEPALIVE_MIN_US 2000000
+#define KEEPALIVE_MAX_US 30000000
+
+static int64_t interval_us(const struct rtsp_session *s)
+{
+    int64_t half = (int64_t)s->timeout_s * 1000000 / 2;
+    half = half < KEEPALIVE_MIN_US ? KEEPALIVE_MIN_US : half;
+    return half > KEEPALIVE_MAX_US ? KEEPALIVE_MAX_US : half;
+}
+
+void rtsp_session_arm_keepalive(struct rtsp_session *s)
+{
+    s->keepalive.at_us = s->now_us + interval_us(s);
+}
+
+static void send(struct rtsp_session *s, enum method method)
+{
+    /* A camera that does not read has no use for more of them. */
+    if (!rtsp_session_send(s, method, s->aggregate, ""))
+        return;
+    s->keepalive.sent = method;
+    s->keepalive.cseq = s->cseq;
+}
+
+bool rtsp_session_awaits_get_parameter(const struct rtsp_session *s)
+{
+    return s->keepalive.sent == METHOD_GET_PARAMETER && !s->keepalive.get_parameter_works;
+}
+
+void rtsp_session_keep_alive(struct rtsp_session *s)
+{
+    struct rtsp_keepalive *k = &s->keepalive;
+    rtsp_session_arm_keepalive(s);
+    if (rtsp_session_awaits_get_parameter(s))
+        k->ways = KEEPALIVE_OPTIONS;
+    if (k->ways == KEEPALIVE_OPTIONS) {
+        send(s, METHOD_OPTIONS);
+        return;
+    }
+    send(s, METHOD_GET_PARAMETER);
+    if (!k->get_parameter_works) /* no answer: there is time left for OPTIONS */
+        k->at_us = s->now_us + interval_us(s) / 2;
+}
+
+void rtsp_session_read_public(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_slice value;
+    if (s->keepalive.ways == KEEPALIVE_BOTH && rtsp_message_header(m, "Public", NULL, &value) &&
+        rtsp_slice_find(value, "GET_PARAMETER") != NULL)
+        s->keepalive.ways = KEEPALIVE_GET_PARAMETER;
+}
+
+/* Keep-alives fail quietly: media says whether the camera lives. */
+void rtsp_session_on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    struct rtsp_keepalive *k = &s->keepalive;
+    enum method sent = k->sent;
+    k->sent = METHOD_NONE;
+    if (m->status == 401) {
+        if (rtsp_auth_refused(&s->auth, m)) /* a fresh nonce: some have one for each request */
+            send(s, sent);
+        return;
+    }
+    rtsp_auth_accepted(&s->auth);
+    rtsp_session_read_public(s, m);
+    if (sent != METHOD_GET_PARAMETER)
+        return;
+    rtsp_session_arm_keepalive(s);
+    if (m->status >= 400)
+        k->ways = KEEPALIVE_OPTIONS;
+    else
+        k->get_parameter_works = true;
+    if (k->ways != KEEPALIVE_GET_PARAMETER)
+        send(s, METHOD_OPTIONS);
+}
