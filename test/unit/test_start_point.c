@@ -146,7 +146,8 @@ static void test_periodic_intra_refresh(void **state)
     sample_free(&s);
 }
 
-/* x265 has no recovery points, but parameter sets where a refresh begins: whole after a period. */
+/* x265 has no recovery points, but parameter sets where a refresh begins: whole some periods
+ * later. */
 static void test_periodic_intra_refresh_without_recovery_points(void **state)
 {
     (void)state;
@@ -158,7 +159,7 @@ static void test_periodic_intra_refresh_without_recovery_points(void **state)
     int first = (int)(START_POINT_PATIENCE_US / FRAME_US);
     assert_true(rig->out[0].frame->received_us >= (int64_t)first * FRAME_US);
     assert_int_equal(rig->out[0].frame->config->codec, AV_CODEC_ID_HEVC);
-    assert_in_range(rig->out[0].frame->refresh, 17, 40);
+    assert_in_range(rig->out[0].frame->refresh, 68, 160);
     assert_true(first_key_after(rig, 1) > 0);
     rig_free(rig);
     sample_free(&s);

@@ -67,9 +67,12 @@ static void judge_other(const struct start_points *points, const struct survey *
         bool promised = s->recovery == 0 || key_flag || (h264 && !points->seen_idr && s->sets);
         point->kind = promised ? START_KEY : START_WEAK;
     } else if (key_flag || (s->sets && !points->had_sets)) {
-        bool known = points->pictures > 0 && points->pictures < START_POINT_REFRESH_UNKNOWN;
+        /* One period refreshes all, but partly from what was not refreshed yet: x265 was seen to
+         * need up to 2.5. */
+        unsigned pictures = 4 * points->pictures;
+        bool known = pictures > 0 && pictures < START_POINT_REFRESH_UNKNOWN;
         point->kind = START_WEAK;
-        point->refresh = (uint16_t)(known ? points->pictures : START_POINT_REFRESH_UNKNOWN);
+        point->refresh = (uint16_t)(known ? pictures : START_POINT_REFRESH_UNKNOWN);
     }
 }
 

@@ -1,0 +1,84 @@
+"""GStreamer's RTSP server with lines of its users, showing the sample cameras' pictures (lib/picture.py reads them).
+
+As a program: gst_server.py PORT FRAME_FILES LINE, which plays LINE under /camera until it is ended.
+"""
+import os
+import socket
+import subprocess
+import sys
+
+from . import processes
+from .gateway import ROOT, free_port
+from .wait import wait_for
+
+WIDTH, HEIGHT, FRAMES, FPS = 640, 360, 100, 25
+PYTHON = "/usr/bin/python3"  # whose packages are Debian's
+
+
+def missing():
+    """Why it cannot be tried here, or None."""
+    done = subprocess.run([PYTHON, "-c", "import gi; gi.require_version('GstRtspServer', '1.0')"],
+                          stderr=subprocess.DEVNULL, timeout=60)
+    return None if done.returncode == 0 else "no python3-gi with gst-rtsp-server: scripts/install-packages test"
+
+
+def draw_frames(folder):
+    """One file of raw video for each picture."""
+    subprocess.run(["make", "-s", "-C", ROOT, "BUILD=release", "sample-cameras"], check=True,
+                   stdout=subprocess.DEVNULL, timeout=300)
+    raw = subprocess.run([os.path.join(ROOT, "build/release/test/sample-picture"), str(WIDTH), str(HEIGHT),
+                          str(FRAMES), str(FRAMES), "8"], stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    size = WIDTH * HEIGHT * 3 // 2
+    for i in range(FRAMES):
+        with open(os.path.join(folder, f"{i:05d}.yuv"), "wb") as file:
+            file.write(raw[i * size:(i + 1) * size])
+
+
+class GstServer:
+    """with GstServer(folder of draw_frames, "x264enc ! rtph264pay name=pay0 pt=96") as server: … server.url"""
+
+    def __init__(self, frames, line):
+        self.port = free_port()
+        self.url = f"rtsp://127.0.0.1:{self.port}/camera"
+        self._process = subprocess.Popen(
+            [PYTHON, "-m", "lib.gst_server", str(self.port), str(frames), line],
+            cwd=os.path.join(ROOT, "test", "e2e"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, preexec_fn=processes.die_with_parent)
+
+        def listens():
+            assert self._process.poll() is None, self._process.stderr.read()
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+            except ConnectionRefusedError:
+                return False
+            return True
+        wait_for(listens, 30, "GStreamer's RTSP server")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        processes.end(self._process)
+
+
+def main(port, frames, line):
+    import gi
+    gi.require_version("Gst", "1.0")
+    gi.require_version("GstRtspServer", "1.0")
+    from gi.repository import GLib, Gst, GstRtspServer
+    Gst.init(None)
+    source = (f"multifilesrc location={frames}/%05d.yuv loop=true stop-index={FRAMES - 1} ! rawvideoparse "
+              f"format=i420 width={WIDTH} height={HEIGHT} framerate={FPS}/1 ! identity sync=true ! ")
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(port)
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(f"( {source} {line} )")
+    factory.set_shared(True)
+    server.get_mount_points().add_factory("/camera", factory)
+    server.attach(None)
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
