@@ -31,6 +31,7 @@
     X(UNSUPPORTED_CODEC,   "unsupported_codec",    502)   \
     X(TOO_MANY_CAMERAS,    "too_many_cameras",     503)   \
     X(TOO_MANY_VIEWERS,    "too_many_viewers",     503)   \
+    X(CLIENT_SHARE,        "client_share",         503)   \
     X(OVERLOADED,          "overloaded",           503)   \
     X(DRAINING,            "draining",             503)   \
     X(CAMERA_TIMEOUT,      "camera_timeout",       504)

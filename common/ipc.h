@@ -17,6 +17,7 @@
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
 #define IPC_HEADER_MAX 128   /* a request header value that the worker answers to */
 #define IPC_ACCESS_LIST_MAX 1024
+#define IPC_LEFT_MAX 255
 #define IPC_PAYLOAD_MAX 4096
 #define IPC_HISTOGRAM_BUCKETS 12
 
@@ -100,7 +101,7 @@ struct ipc_client {
     uint32_t crop_width; /* 0: not cropped */
     uint32_t crop_height;
     uint32_t websocket; /* 1: answer the WebSocket handshake, frame as RFC 6455 */
-    uint32_t reserved;
+    uint32_t ticket;    /* comes back with LEFT */
     char peer[IPC_PEER_MAX];
     char origin[IPC_HEADER_MAX];             /* Origin header to echo, or empty for `*` */
     char if_none_match[IPC_HEADER_MAX];      /* or empty */
@@ -166,6 +167,12 @@ struct ipc_idle {
     uint64_t clients_seen; /* CLIENT messages received; the master compares with those it sent */
 };
 
+/* Clients that were answered or have gone. */
+struct ipc_left {
+    uint32_t count; /* up to IPC_LEFT_MAX */
+    uint32_t tickets[IPC_LEFT_MAX];
+};
+
 /* Fork a worker whose channel is the descriptor that comes along. */
 struct ipc_spawn {
     uint32_t worker_id;
@@ -211,7 +218,8 @@ enum ipc_camera_state {
     X(READY,   ready,   struct ipc_ready,   0, IPC_PH_BOOT)                      \
     X(STATE,   state,   struct ipc_state,   0, IPC_PH_RUN | IPC_PH_DRAIN)        \
     X(STATS,   stats,   struct ipc_stats,   0, IPC_PH_BOOT | IPC_PH_RUN | IPC_PH_DRAIN) \
-    X(IDLE,    idle,    struct ipc_idle,    0, IPC_PH_RUN | IPC_PH_DRAIN)
+    X(IDLE,    idle,    struct ipc_idle,    0, IPC_PH_RUN | IPC_PH_DRAIN)        \
+    X(LEFT,    left,    struct ipc_left,    0, IPC_PH_RUN | IPC_PH_DRAIN)
 
 #define IPC_TO_NURSERY(X)                                                        \
     X(SPAWN,   spawn,   struct ipc_spawn,   1, IPC_PH_RUN)
@@ -268,7 +276,7 @@ int ipc_send(int sock, enum ipc_type type, const void *payload, int *fd);
  * @param msg   filled on 1; msg->fd is then owned by the caller (ipc_msg_free()).
  * @return 1 message, 0 peer closed, -EAGAIN nothing there, -EPROTO peer broke the protocol
  *         (every descriptor received has been closed), -EMFILE this process has no descriptor
- *         left (message dropped, channel still good), other negative errno.
+ *         left (msg is filled in without its descriptor, channel still good), other negative errno.
  */
 int ipc_recv(int sock, enum ipc_phase phase, struct ipc_msg *msg);
 

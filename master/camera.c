@@ -1,6 +1,7 @@
 #include "master/camera.h"
 
 #include "common/clock.h"
+#include "common/histogram.h"
 #include "common/url_redact.h"
 #include "common/xalloc.h"
 
@@ -13,6 +14,22 @@ enum ipc_camera_state camera_state(const struct camera *cam)
 {
     bool known = cam->worker != NULL && cam->state.state < IPC_CAMERA_STATE_COUNT;
     return known ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
+}
+
+void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *s)
+{
+    sum->bytes_in += s->bytes_in;
+    sum->bytes_out += s->bytes_out;
+    sum->frames_in += s->frames_in;
+    sum->frames_dropped += s->frames_dropped;
+    sum->gop_overflows += s->gop_overflows;
+    sum->packets_lost += s->packets_lost;
+    sum->frames_damaged += s->frames_damaged;
+    sum->frames_refused += s->frames_refused;
+    sum->transcoder_dropped += s->transcoder_dropped;
+    sum->transcoder_late += s->transcoder_late;
+    histogram_merge(&sum->join, &s->join);
+    histogram_merge(&sum->snapshot, &s->snapshot);
 }
 
 /* --- names ---------------------------------------------------------------- */
@@ -132,6 +149,7 @@ void camera_set_remove(struct camera_set *set, struct camera *cam)
     memmove(set->list + i, set->list + i + 1, (--set->count - i) * sizeof(struct camera *));
     text_index_remove(&set->keys[cam->transport], cam->key, cam);
     text_index_remove(&set->ids, cam->id, cam);
+    guest_list_clear(&cam->guests);
     explicit_bzero(cam, sizeof(*cam)); /* a password */
     free(cam);
 }

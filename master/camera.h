@@ -12,6 +12,7 @@
 #include "common/ipc.h"
 #include "common/url.h"
 #include "master/conf.h"
+#include "master/guest_list.h"
 #include "master/text_index.h"
 
 #include <stdbool.h>
@@ -29,10 +30,12 @@ struct camera {
     char shown[IPC_URL_MAX];    /* redacted URL */
     bool named;                 /* id is its name in the configuration file, however asked for */
     bool always_on;
-    bool stopped;           /* by the API: always_on has to wait for the next request */
-    struct worker *worker;  /* NULL: none */
-    uint64_t clients_sent;  /* to this worker */
-    uint32_t viewers_fresh; /* sent since it last reported how many it has; without snapshots */
+    bool stopped;              /* by the API: always_on has to wait for the next request */
+    struct worker *worker;     /* NULL: none */
+    uint64_t clients_sent;     /* to this worker */
+    struct guest_list guests;  /* of those, who have not left */
+    struct client_key starter; /* whose request started the worker */
+    bool connecting;           /* it has not streamed yet, and counts in the starter's share */
     struct ipc_state state;
     struct ipc_stats stats;
     int64_t stats_ms;      /* when they came; 0: never */
@@ -47,6 +50,9 @@ struct camera {
 
 /** @return what its worker said last; IPC_CAMERA_STATE_COUNT: it has no worker. */
 enum ipc_camera_state camera_state(const struct camera *cam);
+
+/** Add the counters of a worker to a sum; gauges mean nothing there and stay. */
+void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *stats);
 
 /* Cameras to look at.  Borrowed, valid until the set changes. */
 struct camera_list {

@@ -2,11 +2,10 @@
 
 #include "common/clock.h"
 #include "common/closing.h"
-#include "common/histogram.h"
 #include "common/log.h"
 #include "common/url.h"
-#include "common/url_redact.h"
 #include "common/xalloc.h"
+#include "master/camera_settings.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,14 +17,18 @@
 #define CRASH_FORGIVEN_MS 60000
 #define CAMERA_STOP_GRACE_MS 5000
 #define LEAVING_MAX 64 /* workers of streams that ended, beyond max_cameras */
+/* Clients of snapshots and MJPEG that a worker takes at a time (snapshot.h). */
+#define CAMERA_MAX_PICTURES 512
 
 struct camera_table {
     uv_loop_t *loop;
     const struct conf *conf;
     struct workers *workers;
     struct camera_set cameras;
-    size_t active;             /* with a worker */
-    struct camera_totals gone; /* of workers that have ended */
+    size_t active;                  /* with a worker */
+    struct client_share viewers;    /* of all cameras */
+    struct client_share connecting; /* cameras that somebody asked for and that have not streamed */
+    struct camera_totals gone;      /* of workers that have ended */
     uv_timer_t tick;
     struct closing closing; /* the workers and the tick */
 };
@@ -74,6 +77,21 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url, 
 
 /* --- workers -------------------------------------------------------------- */
 
+/* It streams, or has no worker any more: it is not in its starter's share. */
+static void end_connecting(struct camera *cam)
+{
+    if (cam->connecting)
+        client_share_give(&cam->table->connecting, &cam->starter);
+    cam->connecting = false;
+}
+
+static void begin_connecting(struct camera *cam, const struct client_key *client)
+{
+    cam->starter = *client;
+    cam->connecting = true;
+    client_share_take(&cam->table->connecting, client);
+}
+
 static void on_state(void *owner, const struct ipc_state *state)
 {
     struct camera *cam = owner;
@@ -89,8 +107,10 @@ static void on_state(void *owner, const struct ipc_state *state)
     cam->state = *state;
     if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED && state->retry_ms > 0)
         cam->refused_until_ms = clock_ms() + state->retry_ms;
-    if (state->state == IPC_CAMERA_STREAMING)
+    if (state->state == IPC_CAMERA_STREAMING) {
         cam->refused_until_ms = 0;
+        end_connecting(cam);
+    }
 }
 
 static void on_stats(void *owner, const struct ipc_stats *stats)
@@ -102,30 +122,15 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
             (stats->bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)(now_ms - cam->stats_ms);
     cam->stats = *stats;
     cam->stats_ms = now_ms;
-    cam->viewers_fresh = 0;
-}
-
-static void add_stats(struct ipc_stats *sum, const struct ipc_stats *s)
-{
-    sum->bytes_in += s->bytes_in;
-    sum->bytes_out += s->bytes_out;
-    sum->frames_in += s->frames_in;
-    sum->frames_dropped += s->frames_dropped;
-    sum->gop_overflows += s->gop_overflows;
-    sum->packets_lost += s->packets_lost;
-    sum->frames_damaged += s->frames_damaged;
-    sum->frames_refused += s->frames_refused;
-    sum->transcoder_dropped += s->transcoder_dropped;
-    sum->transcoder_late += s->transcoder_late;
-    histogram_merge(&sum->join, &s->join);
-    histogram_merge(&sum->snapshot, &s->snapshot);
+    if (cam->stats.viewers > cam->guests.viewers)
+        cam->stats.viewers = cam->guests.viewers; /* it cannot have more than it was given */
 }
 
 struct camera_totals camera_table_totals(const struct camera_table *table)
 {
     struct camera_totals totals = table->gone;
     for (size_t i = 0; i < table->cameras.count; i++) {
-        add_stats(&totals.stats, &table->cameras.list[i]->stats);
+        camera_stats_add(&totals.stats, &table->cameras.list[i]->stats);
         totals.stats.viewers += table->cameras.list[i]->stats.viewers;
     }
     memcpy(totals.worker_failures, workers_failures(table->workers),
@@ -133,13 +138,38 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
     return totals;
 }
 
+/* @return false: there is no such guest. */
+static bool guest_left(struct camera *cam, uint32_t ticket)
+{
+    struct guest guest;
+    if (!guest_list_remove(&cam->guests, ticket, &guest))
+        return false;
+    if (guest_is_viewer(guest.kind))
+        client_share_give(&cam->table->viewers, &guest.client);
+    return true;
+}
+
+static bool on_left(void *owner, const struct ipc_left *left)
+{
+    struct camera *cam = owner;
+    for (uint32_t i = 0; i < left->count; i++) {
+        if (!guest_left(cam, left->tickets[i]))
+            return false;
+    }
+    return true;
+}
+
 static void detach(struct camera *cam)
 {
-    add_stats(&cam->table->gone.stats, &cam->stats);
+    camera_stats_add(&cam->table->gone.stats, &cam->stats);
     cam->worker = NULL;
     cam->table->active--;
     cam->clients_sent = 0;
-    cam->viewers_fresh = 0;
+    end_connecting(cam);
+    for (uint32_t t = guest_list_any(&cam->guests); t < cam->guests.room;
+         t = guest_list_any(&cam->guests))
+        (void)guest_left(cam, t);
+    guest_list_clear(&cam->guests);
     memset(&cam->state, 0, sizeof(cam->state));
     memset(&cam->stats, 0, sizeof(cam->stats));
     cam->stats_ms = 0;
@@ -154,16 +184,22 @@ static void release(struct camera *cam)
     detach(cam);
 }
 
+/* Tell the worker to leave. @return 0, or negative errno: it cannot be told now. */
+static int leave(struct camera *cam)
+{
+    const struct ipc_leave nothing = {0};
+    int rc = worker_send(cam->worker, IPC_LEAVE, &nothing, NULL);
+    if (rc == 0)
+        release(cam);
+    return rc;
+}
+
 /* It may leave, unless a client is on its way to it. */
 static void on_idle(void *owner, const struct ipc_idle *idle)
 {
     struct camera *cam = owner;
-    if (idle->clients_seen != cam->clients_sent)
-        return;
-    const struct ipc_leave leave = {0};
-    if (worker_send(cam->worker, IPC_LEAVE, &leave, NULL) != 0)
+    if (idle->clients_seen != cam->clients_sent || leave(cam) != 0)
         return; /* it asks again */
-    release(cam);
     if (!worth_keeping(cam))
         forget(cam);
 }
@@ -184,7 +220,7 @@ static void on_gone(void *owner)
         forget(cam);
 }
 
-static const struct worker_events worker_events = {on_state, on_stats, on_idle, on_gone};
+static const struct worker_events worker_events = {on_state, on_stats, on_idle, on_left, on_gone};
 
 /* The first crash costs nothing, a camera that crashes its worker again and again waits. */
 static bool in_crash_backoff(const struct camera *cam)
@@ -198,35 +234,6 @@ static bool in_crash_backoff(const struct camera *cam)
     return clock_ms() - cam->crashed_ms < wait_ms;
 }
 
-static struct ipc_limits limits_of(const struct conf *conf)
-{
-    return (struct ipc_limits){
-        .gop_max_bytes = conf->camera.gop_max_bytes,
-        .connect_timeout_ms = conf->camera.connect_timeout_ms,
-        .stall_timeout_ms = conf->camera.stall_timeout_ms,
-        .idle_timeout_ms = conf->camera.idle_timeout_ms,
-        .reconnect_window_ms = conf->camera.reconnect_window_ms,
-        .queue_max_ms = conf->viewer.queue_max_ms,
-        .viewer_stall_timeout_ms = conf->viewer.stall_timeout_ms,
-    };
-}
-
-static struct ipc_settings settings_of(const struct camera *cam)
-{
-    const struct conf *conf = cam->table->conf;
-    struct ipc_settings settings = {
-        .limits = limits_of(conf),
-        .access = conf->access.cameras,
-        .always_on = cam->always_on,
-        .tls_insecure = !conf->camera.tls_verify,
-        .log_level = (uint32_t)conf->server.log_level,
-    };
-    for (int i = 0; i < IPC_TRANSPORT_COUNT && settings.access.trusted == 0; i++)
-        settings.access.trusted =
-            camera_set_configured(&cam->table->cameras, cam->key, (enum ipc_transport)i) != NULL;
-    return settings;
-}
-
 /* @return 0 or negative errno. */
 static int start_worker(struct camera *cam)
 {
@@ -234,7 +241,7 @@ static int start_worker(struct camera *cam)
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
-        .settings = settings_of(cam),
+        .settings = camera_settings(cam, cam->table->conf, &cam->table->cameras),
         .transport = (uint32_t)cam->transport,
     };
     (void)snprintf(assign.camera_id, sizeof(assign.camera_id), "%s", cam->id);
@@ -248,43 +255,98 @@ static int start_worker(struct camera *cam)
 
 /* --- handing over --------------------------------------------------------- */
 
-static size_t viewers_of(const struct camera *cam)
+/* What may be refused to a client because it has its share, not because there is none. */
+static bool has_share(const struct camera_table *t, const struct client_share *share,
+                      const struct client_key *client, size_t limit)
 {
-    return (size_t)cam->stats.viewers + cam->viewers_fresh;
-}
-
-static size_t viewers(const struct camera_table *t)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->cameras.count; i++)
-        n += viewers_of(t->cameras.list[i]);
-    return n;
-}
-
-/* One picture and it is gone: neither counted nor refused with the viewers (snapshot.h bounds how
- * many may wait). */
-static bool is_viewer(const struct ipc_client *client)
-{
-    return client->kind != IPC_CLIENT_SNAPSHOT;
+    return client_share_allows(share, client, limit, t->conf->server.client_share);
 }
 
 static enum http_error may_watch(const struct camera_table *t, const struct camera *cam,
-                                 const char **message)
+                                 const struct client_key *client, const char **message)
 {
     uint32_t per_camera = t->conf->server.max_viewers_per_camera;
-    if (cam != NULL && per_camera > 0 && viewers_of(cam) >= per_camera) {
+    size_t limit = t->conf->server.max_viewers;
+    if (cam != NULL && per_camera > 0 && cam->guests.viewers >= per_camera) {
         *message = "this camera has as many viewers as [server] max_viewers_per_camera allows";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
-    if (viewers(t) >= t->conf->server.max_viewers) {
+    if (t->viewers.total >= limit) {
         *message = "the server has as many viewers as [server] max_viewers allows";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
+    if (!has_share(t, &t->viewers, client, limit)) {
+        *message = "your address has its share of the server's viewers ([server] client_share)";
+        return HTTP_ERROR_CLIENT_SHARE;
     }
     return HTTP_ERROR_NONE;
 }
 
-static enum http_error may_serve(struct camera_table *t, const struct camera *cam,
-                                 const char **message)
+/* Snapshots and MJPEG; when all are taken, the worker says so. */
+static enum http_error may_take_pictures(const struct camera_table *t, const struct camera *cam,
+                                         const struct client_key *client, const char **message)
+{
+    if (cam == NULL || cam->guests.pictures.total >= CAMERA_MAX_PICTURES ||
+        has_share(t, &cam->guests.pictures, client, CAMERA_MAX_PICTURES))
+        return HTTP_ERROR_NONE;
+    *message = "your address has its share of this camera's snapshots ([server] client_share)";
+    return HTTP_ERROR_CLIENT_SHARE;
+}
+
+/* Nobody is there and nobody has to be: one that does not stream rather than one that does. */
+static struct camera *find_unwanted(const struct camera_table *t)
+{
+    struct camera *streaming = NULL;
+    for (size_t i = 0; i < t->cameras.count; i++) {
+        struct camera *cam = t->cameras.list[i];
+        if (cam->worker == NULL || cam->always_on || cam->guests.count > 0)
+            continue;
+        if (camera_state(cam) != IPC_CAMERA_STREAMING)
+            return cam;
+        if (streaming == NULL)
+            streaming = cam;
+    }
+    return streaming;
+}
+
+/* Places that only cameras of the configuration get: as many as have no worker, up to half. */
+static size_t places_kept(const struct camera_table *t)
+{
+    size_t half = t->conf->server.max_cameras / 2;
+    size_t absent = t->conf->camera_count;
+    for (size_t i = 0; i < t->cameras.count; i++)
+        absent -= t->cameras.list[i]->named && t->cameras.list[i]->worker != NULL && absent > 0;
+    return absent < half ? absent : half;
+}
+
+/* May a worker be started?  A camera that nobody watches may have to leave for it. */
+static enum http_error may_start(struct camera_table *t, bool named,
+                                 const struct client_key *client, const char **message)
+{
+    size_t max = t->conf->server.max_cameras;
+    size_t limit = named ? max : max - places_kept(t);
+    struct camera *unwanted = t->active >= limit ? find_unwanted(t) : NULL;
+    if (!named && t->connecting.total < max && !has_share(t, &t->connecting, client, max)) {
+        *message = "your address has its share of the cameras being connected "
+                   "([server] client_share)";
+        return HTTP_ERROR_CLIENT_SHARE;
+    }
+    if (unwanted != NULL && leave(unwanted) == 0 && !worth_keeping(unwanted))
+        forget(unwanted);
+    if (t->active >= limit) {
+        *message = limit < max ? "the places that are left of [server] max_cameras are for cameras "
+                                 "of the configuration"
+                               : "the server has as many cameras as [server] max_cameras allows";
+        return HTTP_ERROR_TOO_MANY_CAMERAS;
+    }
+    if (workers_busy(t->workers) >= max + LEAVING_MAX) {
+        *message = "workers of streams that were stopped are still leaving; try again in a moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    return HTTP_ERROR_NONE;
+}
+
+static enum http_error may_serve(const struct camera *cam, const char **message)
 {
     if (cam != NULL && clock_ms() < cam->refused_until_ms) {
         *message = "the camera rejected the user name or password; it is not asked again for "
@@ -295,45 +357,68 @@ static enum http_error may_serve(struct camera_table *t, const struct camera *ca
         *message = "this camera's worker has crashed repeatedly; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }
-    if ((cam == NULL || cam->worker == NULL) && t->active >= t->conf->server.max_cameras) {
-        *message = "the server has as many cameras as [server] max_cameras allows";
-        return HTTP_ERROR_TOO_MANY_CAMERAS;
-    }
-    if ((cam == NULL || cam->worker == NULL) &&
-        workers_busy(t->workers) >= t->conf->server.max_cameras + LEAVING_MAX) {
-        *message = "workers of streams that were stopped are still leaving; try again in a moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
     return HTTP_ERROR_NONE;
 }
 
-enum http_error camera_table_handover(struct camera_table *table, const struct camera_url *url,
-                                      enum ipc_transport transport, const struct ipc_client *client,
-                                      int *fd, const char **message)
+/* @param cam  NULL: not known yet. */
+static enum http_error admit(struct camera_table *t, struct camera *cam, const char *key,
+                             const struct camera_request *request, const char **message)
+{
+    bool named = camera_set_configured(&t->cameras, key, request->transport) != NULL;
+    enum ipc_client_kind kind = (enum ipc_client_kind)request->message->kind;
+    enum http_error error = may_serve(cam, message);
+    if (error == HTTP_ERROR_NONE && guest_is_viewer(kind))
+        error = may_watch(t, cam, request->client, message);
+    if (error == HTTP_ERROR_NONE && kind != IPC_CLIENT_STREAM)
+        error = may_take_pictures(t, cam, request->client, message);
+    if (error == HTTP_ERROR_NONE && (cam == NULL || cam->worker == NULL))
+        error = may_start(t, named, request->client, message);
+    return error;
+}
+
+/* @return 0 or negative errno. */
+static int send_client(struct camera *cam, const struct camera_request *request, int *fd)
+{
+    struct ipc_client *m = request->message;
+    enum ipc_client_kind kind = (enum ipc_client_kind)m->kind;
+    m->ticket = guest_list_add(&cam->guests, request->client, kind);
+    if (guest_is_viewer(kind))
+        client_share_take(&cam->table->viewers, request->client);
+    int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
+    if (rc == 0)
+        cam->clients_sent++;
+    else if (cam->worker != NULL)
+        (void)guest_left(cam, m->ticket);
+    return rc;
+}
+
+enum http_error camera_table_handover(struct camera_table *table,
+                                      const struct camera_request *request, int *fd,
+                                      const char **message)
 {
     char key[IPC_URL_MAX];
-    (void)url_format(url, key);
-    struct camera *cam = camera_set_find(&table->cameras, key, transport);
-    enum http_error error = may_serve(table, cam, message);
-    if (error == HTTP_ERROR_NONE && is_viewer(client))
-        error = may_watch(table, cam, message);
+    (void)url_format(request->url, key);
+    struct camera *cam = camera_set_find(&table->cameras, key, request->transport);
+    enum http_error error = admit(table, cam, key, request, message);
     if (error != HTTP_ERROR_NONE)
         return error;
     if (cam == NULL)
-        cam = add(table, url, key, transport);
+        cam = add(table, request->url, key, request->transport);
     cam->stopped = false;
-    if (cam->worker == NULL && start_worker(cam) != 0) {
-        if (!worth_keeping(cam))
-            forget(cam);
-        *message = "no worker process can be started at the moment";
-        return HTTP_ERROR_OVERLOADED;
+    if (cam->worker == NULL) {
+        if (start_worker(cam) != 0) {
+            if (!worth_keeping(cam))
+                forget(cam);
+            *message = "no worker process can be started at the moment";
+            return HTTP_ERROR_OVERLOADED;
+        }
+        if (!cam->named)
+            begin_connecting(cam, request->client);
     }
-    if (worker_send(cam->worker, IPC_CLIENT, client, fd) != 0) {
+    if (send_client(cam, request, fd) != 0) {
         *message = "the camera's worker cannot take more requests at the moment";
         return HTTP_ERROR_OVERLOADED;
     }
-    cam->clients_sent++;
-    cam->viewers_fresh += is_viewer(client);
     return HTTP_ERROR_NONE;
 }
 
@@ -384,7 +469,7 @@ void camera_table_reload(struct camera_table *table)
         struct log_context ctx = log_ctx(cam);
         if (cam->worker == NULL)
             continue;
-        struct ipc_settings settings = settings_of(cam);
+        struct ipc_settings settings = camera_settings(cam, cam->table->conf, &cam->table->cameras);
         if (worker_send(cam->worker, IPC_SETTINGS, &settings, NULL) != 0)
             log_warnx(&ctx, "the worker cannot take the new settings; its next one has them");
     }
@@ -437,6 +522,8 @@ static void on_part_closed(struct camera_table *t)
     if (!closing_release(&t->closing))
         return;
     camera_set_clear(&t->cameras);
+    client_share_clear(&t->viewers);
+    client_share_clear(&t->connecting);
     closing_finish(&t->closing, t);
 }
 

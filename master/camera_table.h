@@ -39,18 +39,25 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_ta
 /** Kill what is left of the workers, free the table, then call closed(). */
 void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx);
 
+/* Who asks for a camera, and what for. */
+struct camera_request {
+    const struct camera_url *url; /* Borrowed, as all */
+    enum ipc_transport transport;
+    const struct client_key *client;
+    struct ipc_client *message; /* complete but for the ticket, which is set */
+};
+
 /**
  * Hand a client to the worker of its camera, starting one if there is none.
  *
- * @param url      of the camera.  Borrowed.
- * @param client   complete.  Borrowed.
+ * @param request  Borrowed.
  * @param fd       connected socket.  Moved on success (*fd becomes -1).
  * @param message  why not, HTTP_ERROR texts; a literal.
  * @return HTTP_ERROR_NONE, or what to answer; the caller still owns *fd.
  */
-enum http_error camera_table_handover(struct camera_table *table, const struct camera_url *url,
-                                      enum ipc_transport transport, const struct ipc_client *client,
-                                      int *fd, const char **message);
+enum http_error camera_table_handover(struct camera_table *table,
+                                      const struct camera_request *request, int *fd,
+                                      const char **message);
 
 /**
  * The configuration was read again: cameras that are always_on now or no longer, limits and access

@@ -173,11 +173,11 @@ static void hand_over(struct conn *c, struct route *r)
     r->client.accepted_us = c->accepted_us;
     (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);
 
+    const struct camera_request request = {&r->url, r->transport, &c->client, &r->client};
     enum http_error error = HTTP_ERROR_OVERLOADED;
     int fd = conn_detach(c);
     if (fd != -1)
-        error = camera_table_handover(c->server->cameras, &r->url, r->transport, &r->client, &fd,
-                                      &message);
+        error = camera_table_handover(c->server->cameras, &request, &fd, &message);
     fd_close(&fd);
     if (error == HTTP_ERROR_NONE) {
         conn_close(c);

@@ -145,6 +145,13 @@ static int on_idle(struct worker *w, const struct ipc_idle *m)
     return 0;
 }
 
+static int on_left(struct worker *w, const struct ipc_left *m)
+{
+    if (m->count > IPC_LEFT_MAX)
+        return -EPROTO;
+    return w->owner == NULL || w->env->events->on_left(w->owner, m) ? 0 : -EPROTO;
+}
+
 static int dispatch(struct worker *w, const struct ipc_msg *msg)
 {
     switch ((enum ipc_type)msg->hdr.type) {

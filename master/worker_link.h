@@ -50,6 +50,8 @@ struct worker_events {
     void (*on_state)(void *owner, const struct ipc_state *state);
     void (*on_stats)(void *owner, const struct ipc_stats *stats);
     void (*on_idle)(void *owner, const struct ipc_idle *idle);
+    /* @return false: that cannot be; it is killed. */
+    bool (*on_left)(void *owner, const struct ipc_left *left);
     /* The worker has ended without having been told to; the pointer is invalid from now on. */
     void (*on_gone)(void *owner);
 };

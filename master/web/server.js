@@ -15,6 +15,7 @@ const WORDS = {
   unauthorized: 'The server needs a token',
   too_many_cameras: 'The server has too many cameras',
   too_many_viewers: 'The server has too many viewers',
+  client_share: 'This address has its share of the server',
   overloaded: 'The server is overloaded',
   draining: 'The server is restarting',
   unreachable: 'The server cannot be reached',

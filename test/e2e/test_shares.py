@@ -5,14 +5,17 @@ The attacker is 127.0.0.1, the others are 127.0.0.2 (lib/bystander).
 import contextlib
 import re
 import resource
+import socket
 
 import pytest
 
 from conftest import QUICK
 from lib import processes
-from lib.bystander import Bystander
-from lib.http import connect, request
+from lib.bystander import ADDRESS, Bystander
+from lib.http import Viewer, connect, head_bytes, request, stream_target
 from lib.wait import wait_for
+
+PATIENT = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 20000")
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +59,104 @@ def test_half_heads(make_gateway, camera):
                  lambda: f"{processes.private_bytes(gateway.pid)} bytes to go back to {before}")
     print(f"/healthz of others: p99 {bystander.p99_ms():.1f} ms; master: {before >> 20}, {at_most >> 20}, "
           f"{processes.private_bytes(gateway.pid) >> 20} MB")
+
+
+@pytest.fixture
+def tarpit():
+    """A camera that accepts connections and never says a word."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0), backlog=1024)) as sock:
+        yield f"rtsp://127.0.0.1:{sock.getsockname()[1]}/"
+
+
+def ask(sockets, gateway, target, port=None):
+    sock = sockets.enter_context(connect(port or gateway.flv_port))
+    sock.sendall(head_bytes(target))
+    return sock
+
+
+def test_cameras_that_never_answer(make_gateway, camera, make_camera, tarpit):
+    """300 of them at once leave places for the cameras of others, and for those of the configuration."""
+    named = make_camera()
+    gateway = make_gateway(f'[server]\nmax_cameras = 160\n{PATIENT}[camera "gate"]\nurl = {named.url()}\n')
+    with Bystander(gateway, camera.url()) as bystander, contextlib.ExitStack() as sockets:
+        for i in range(300):
+            ask(sockets, gateway, stream_target(f"{tarpit}{i}"))
+        wait_for(lambda: metric(gateway, 'refused_requests_total{code="client_share"}') >= 200, 60,
+                 "the attacker to have its share")
+        assert metric(gateway, 'cameras{state="connecting"}') <= 80
+        other = make_camera()
+        with Viewer(gateway.flv_port, stream_target(other.url()), source=ADDRESS) as viewer:
+            viewer.wait_frames(2)
+        with Viewer(gateway.flv_port, "/?cam=gate") as viewer:  # the attacker's own address, even
+            viewer.wait_frames(2)
+        bystander.wait_rounds(5)
+    print(f"/healthz of others: p99 {bystander.p99_ms():.1f} ms")
+
+
+def test_cameras_that_nobody_waits_for_leave(make_gateway, make_camera, tarpit):
+    """Clients that ask and go keep no places: a camera that somebody wants gets one of them."""
+    gateway = make_gateway("[server]\nmax_cameras = 3\n" + PATIENT)
+    with contextlib.ExitStack() as sockets:
+        for i in range(3):
+            ask(sockets, gateway, stream_target(f"{tarpit}{i}"))
+        wait_for(lambda: metric(gateway, 'cameras{state="connecting"}') == 3, 30, "three cameras")
+        assert gateway.get(make_camera().url()).code == "too_many_cameras"
+
+    def served():
+        with gateway.view(make_camera().url()) as viewer:
+            return viewer.wait_status() == 200
+    wait_for(served, 10, "a place for a camera that sends")
+
+
+def test_places_for_the_configuration(make_gateway, make_camera):
+    named, first, second = make_camera(), make_camera(), make_camera()
+    gateway = make_gateway(f'[server]\nmax_cameras = 2\n{QUICK}[camera "gate"]\nurl = {named.url()}\n')
+    with gateway.view(first.url()) as viewer:
+        viewer.wait_frames(2)
+        answer = gateway.get(second.url())
+        assert answer.code == "too_many_cameras" and "configuration" in answer.error["message"]
+        with Viewer(gateway.flv_port, "/?cam=gate") as gate:
+            gate.wait_frames(2)
+
+
+def test_pictures_and_viewers(make_gateway, camera):
+    """MJPEG clients and viewers that read nothing, of one address: others still get pictures and streams."""
+    gateway = make_gateway("[server]\nmax_viewers = 1000\n" + QUICK)
+    with Bystander(gateway, camera.url()) as bystander, contextlib.ExitStack() as sockets:
+        mjpeg = stream_target(camera.url(), path="/mjpeg", fps=1, width=64)
+        for _ in range(600):
+            ask(sockets, gateway, mjpeg, gateway.snapshot_port)
+        wait_for(lambda: metric(gateway, 'refused_requests_total{code="client_share"}') >= 300, 60,
+                 "the attacker to have its share of pictures")
+        bystander.wait_rounds(5)
+        for _ in range(1000):
+            ask(sockets, gateway, stream_target(camera.url()))
+        wait_for(lambda: metric(gateway, 'refused_requests_total{code="client_share"}') >= 1000, 60,
+                 "the attacker to have its share of viewers")
+        assert metric(gateway, "viewers") < 600
+        for _ in range(20):
+            viewer = Viewer(gateway.flv_port, stream_target(camera.url()), source=ADDRESS)
+            sockets.enter_context(viewer).wait_frames(2)
+        bystander.wait_rounds(5)
+    print(f"/healthz of others: p99 {bystander.p99_ms():.1f} ms")
+
+
+def test_every_client_is_counted_out(make_gateway, camera, make_camera):
+    """Whatever way a client leaves, its place is free again: streams, refused ones, pictures, MJPEG, WebSocket."""
+    gateway = make_gateway("[server]\nmax_viewers = 4\n" + QUICK)
+    lost = make_camera(paths={"/nothing": 404})
+    ws = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+          "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    with gateway.view(camera.url()) as kept:
+        kept.wait_frames(2)
+        for _ in range(8):
+            for target, port, headers in [(stream_target(camera.url()), gateway.flv_port, None),
+                                          (stream_target(camera.url()), gateway.flv_port, ws),
+                                          (stream_target(camera.url(), path="/mjpeg"), gateway.snapshot_port, None),
+                                          (stream_target(lost.url("/nothing")), gateway.flv_port, None)]:
+                def begun():
+                    with connect(port) as sock:
+                        sock.sendall(head_bytes(target, headers=headers))
+                        return b"too_many_viewers" not in sock.recv(400)
+                wait_for(begun, 20, f"a place for {target}")
+            assert request(gateway.snapshot_port, stream_target(camera.url(), path="/snapshot")).status == 200

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "worker/http/departures.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,6 +17,7 @@ void client_socket_open(struct client_socket *socket, uv_loop_t *loop, int *fd,
     struct client_socket *s = socket;
     int one = 1;
     *s = (struct client_socket){.fd = fd_take(fd)};
+    s->ticket = request->ticket;
     s->opened_ms = s->progress_ms = clock_ms();
     (void)snprintf(s->label, sizeof(s->label), "%s#%llu", request->peer,
                    (unsigned long long)request->conn_id);
@@ -25,8 +27,16 @@ void client_socket_open(struct client_socket *socket, uv_loop_t *loop, int *fd,
     s->poll.data = user;
 }
 
+static void say_that_it_left(struct client_socket *socket)
+{
+    if (!socket->has_left)
+        departures_add(socket->poll.loop->data, socket->ticket);
+    socket->has_left = true;
+}
+
 void client_socket_close(struct client_socket *socket, uv_close_cb closed)
 {
+    say_that_it_left(socket);
     uv_close((uv_handle_t *)&socket->poll, closed);
     (void)shutdown(socket->fd, SHUT_WR);
     fd_close(&socket->fd);
@@ -65,6 +75,7 @@ ssize_t client_socket_recv(struct client_socket *socket, void *data, size_t size
 
 void client_socket_linger(struct client_socket *socket)
 {
+    say_that_it_left(socket);
     socket->linger_ms = clock_ms() + CLIENT_SOCKET_LINGER_MS;
     (void)shutdown(socket->fd, SHUT_WR);
 }

@@ -26,11 +26,14 @@ struct client_socket {
     int64_t progress_ms; /* it took or brought something */
     int64_t linger_ms;   /* lingering ends then; 0: not lingering */
     size_t thrown_away;  /* bytes, since then */
+    uint32_t ticket;     /* of the request */
+    bool has_left;       /* which has been said */
     char label[IPC_PEER_MAX + 24];
 };
 
 /**
- * Take over a connected socket.  Nothing is polled yet.
+ * Take over a connected socket.  Nothing is polled yet.  When the client is answered or lost, its
+ * ticket goes to the struct departures that loop->data is; NULL: it does not.
  *
  * @param fd       non-blocking.  Moved.
  * @param request  for the name in log lines.  Borrowed for the call.

@@ -11,6 +11,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "worker/camera/stream.h"
+#include "worker/http/departures.h"
 #include "worker/process/sandbox.h"
 
 #include <errno.h>
@@ -41,6 +42,8 @@ struct worker {
     bool leaving;
     bool unreachable; /* the camera, since it streamed last */
     uint64_t clients_seen;
+    struct departures departures;
+    uv_prepare_t telling; /* the master of them, once each turn of the loop */
 };
 
 /* A full queue means that the master is stuck; what it misses is repeated or counted on. */
@@ -51,12 +54,23 @@ static void report(struct worker *w, enum ipc_type type, const void *payload)
         log_warnx(NULL, "cannot send %s: %s", ipc_desc[type].name, strerrordesc_np(-rc));
 }
 
+/* What does not fit into the channel is tried again at the next turn; there is one each second. */
+static void on_telling(uv_prepare_t *handle)
+{
+    struct worker *w = handle->data;
+    struct ipc_left left;
+    while (departures_next(&w->departures, &left) &&
+           ipc_send(w->channel, IPC_LEFT, &left, NULL) == 0)
+        departures_drop(&w->departures, &left);
+}
+
 /* --- leaving -------------------------------------------------------------- */
 
 static void close_handles(struct worker *w)
 {
     uv_close((uv_handle_t *)&w->poll, NULL);
     uv_close((uv_handle_t *)&w->stats, NULL);
+    uv_close((uv_handle_t *)&w->telling, NULL);
 }
 
 static void on_stream_closed(void *ctx)
@@ -134,6 +148,8 @@ static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
     w->clients_seen++;
     if (!w->leaving)
         stream_add_client(w->stream, fd, m);
+    else
+        departures_add(&w->departures, m->ticket);
     return 0;
 }
 
@@ -189,11 +205,12 @@ static void on_master_gone(struct worker *w, const char *why)
 }
 
 /* It counts all the same: the master sent it, and lets this worker go when the numbers agree. */
-static void on_client_lost(struct worker *w)
+static void on_client_lost(struct worker *w, const struct ipc_msg *msg)
 {
     static struct log_limit limit;
     unsigned suppressed;
     w->clients_seen++;
+    departures_add(&w->departures, ((const struct ipc_client *)(const void *)msg->payload)->ticket);
     if (log_limit_pass(&limit, 1, 1000, &suppressed))
         log_errorx(NULL, "no descriptor left: a client was lost (%u more)", suppressed);
 }
@@ -215,7 +232,7 @@ static void on_channel(uv_poll_t *handle, int status, int events)
         rc = 1;
     }
     if (rc == -EMFILE)
-        on_client_lost(w);
+        on_client_lost(w, &msg);
     else if (rc == 0)
         on_master_gone(w, "the master is gone");
     else if (rc < 0 && rc != -EAGAIN)
@@ -250,7 +267,10 @@ int worker_run(uint32_t worker_id, int channel)
     }
     (void)uv_poll_init(&w.loop, &w.poll, w.channel);
     (void)uv_timer_init(&w.loop, &w.stats);
-    w.poll.data = w.stats.data = &w;
+    (void)uv_prepare_init(&w.loop, &w.telling);
+    w.loop.data = &w.departures;
+    w.poll.data = w.stats.data = w.telling.data = &w;
+    (void)uv_prepare_start(&w.telling, on_telling);
     (void)uv_poll_start(&w.poll, UV_READABLE, on_channel);
     (void)uv_timer_start(&w.stats, on_stats, STATS_INTERVAL_MS, STATS_INTERVAL_MS);
 
@@ -258,6 +278,7 @@ int worker_run(uint32_t worker_id, int channel)
     report(&w, IPC_READY, &ready);
     (void)uv_run(&w.loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&w.loop);
+    departures_clear(&w.departures);
     fd_close(&w.channel);
     return EXIT_SUCCESS;
 }

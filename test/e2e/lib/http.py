@@ -129,10 +129,12 @@ class Viewer:
 
     def _run(self):
         head = b""
+        poll = select.poll()  # select() knows no descriptor above 1023
+        poll.register(self._sock, select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
         try:
             while True:
-                ready, _, _ = select.select([self._sock, self._wake_read], [], [])
-                if self._wake_read in ready:
+                if any(fd == self._wake_read for fd, _ in poll.poll()):
                     return
                 try:
                     chunk = self._sock.recv(262144)

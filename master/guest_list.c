@@ -1,0 +1,72 @@
+#include "master/guest_list.h"
+
+#include <stdlib.h>
+
+#define ROOM_MIN 8
+
+bool guest_is_viewer(enum ipc_client_kind kind)
+{
+    return kind != IPC_CLIENT_SNAPSHOT;
+}
+
+static bool takes_pictures(enum ipc_client_kind kind)
+{
+    return kind != IPC_CLIENT_STREAM;
+}
+
+static void grow(struct guest_list *list)
+{
+    uint32_t room = list->room > 0 ? 2 * list->room : ROOM_MIN;
+    struct guest *guests = reallocarray(list->guests, room, sizeof(*guests));
+    if (guests == NULL)
+        abort();
+    for (uint32_t i = list->room; i < room; i++)
+        guests[i] = (struct guest){.next_free = i + 1};
+    list->guests = guests;
+    list->room = room;
+}
+
+uint32_t guest_list_add(struct guest_list *list, const struct client_key *client,
+                        enum ipc_client_kind kind)
+{
+    if (list->first_free == list->room)
+        grow(list);
+    uint32_t ticket = list->first_free;
+    struct guest *guest = &list->guests[ticket];
+    list->first_free = guest->next_free;
+    *guest = (struct guest){.client = *client, .kind = kind, .here = true};
+    list->count++;
+    list->viewers += guest_is_viewer(kind);
+    if (takes_pictures(kind))
+        client_share_take(&list->pictures, client);
+    return ticket;
+}
+
+bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *guest)
+{
+    if (ticket >= list->room || !list->guests[ticket].here)
+        return false;
+    *guest = list->guests[ticket];
+    list->guests[ticket] = (struct guest){.next_free = list->first_free};
+    list->first_free = ticket;
+    list->count--;
+    list->viewers -= guest_is_viewer(guest->kind);
+    if (takes_pictures(guest->kind))
+        client_share_give(&list->pictures, &guest->client);
+    return true;
+}
+
+uint32_t guest_list_any(const struct guest_list *list)
+{
+    uint32_t ticket = 0;
+    while (ticket < list->room && !list->guests[ticket].here)
+        ticket++;
+    return ticket;
+}
+
+void guest_list_clear(struct guest_list *list)
+{
+    free(list->guests);
+    client_share_clear(&list->pictures);
+    *list = (struct guest_list){0};
+}

@@ -1,0 +1,30 @@
+/*
+ * Tickets of clients that have left, until the master has been told.  Worker, loop thread.
+ * client_socket adds to it, worker.c empties it.
+ */
+#ifndef WORKER_DEPARTURES_H
+#define WORKER_DEPARTURES_H
+
+#include "common/ipc.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct departures { /* zeroed at first */
+    uint32_t *tickets;
+    size_t count; /* at most one for each client that the master sent */
+    size_t room;
+};
+
+/** A client has left.  departures may be NULL: nobody wants to know. */
+void departures_add(struct departures *departures, uint32_t ticket);
+
+/** The next message to send; departures_drop() when it has been. @return false: all is said. */
+bool departures_next(const struct departures *departures, struct ipc_left *left);
+
+/** These were told. */
+void departures_drop(struct departures *departures, const struct ipc_left *left);
+
+void departures_clear(struct departures *departures);
+
+#endif /* WORKER_DEPARTURES_H */
