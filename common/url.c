@@ -24,10 +24,9 @@ static const struct {
 };
 
 static const char *const transport_names[IPC_TRANSPORT_COUNT] = {
-    [IPC_TRANSPORT_RTSP_TCP] = "rtsp-tcp",
-    [IPC_TRANSPORT_RTSP_UDP] = "rtsp-udp",
-    [IPC_TRANSPORT_RTMP] = "rtmp",
-    [IPC_TRANSPORT_HTTP_FLV] = "http-flv",
+    [IPC_TRANSPORT_RTSP_TCP] = "rtsp-tcp",   [IPC_TRANSPORT_RTSP_UDP] = "rtsp-udp",
+    [IPC_TRANSPORT_RTSP_HTTP] = "rtsp-http", [IPC_TRANSPORT_RTSP_MULTICAST] = "rtsp-multicast",
+    [IPC_TRANSPORT_RTMP] = "rtmp",           [IPC_TRANSPORT_HTTP_FLV] = "http-flv",
 };
 
 /* One reading of what follows `scheme://`. */
@@ -364,7 +363,7 @@ static int take_scheme(struct camera_url *u, struct span *text, const char **rea
         text->len -= n + 3;
         return 0;
     }
-    *reason = "scheme: rtsp, rtsps, rtmp, rtmps, http and https are accepted";
+    *reason = "scheme: rtsp, rtsps, rtsph, rtmp, rtmps, http and https are accepted";
     return -EPROTONOSUPPORT;
 }
 
@@ -484,20 +483,26 @@ enum ipc_transport url_default_transport(enum url_scheme scheme)
     return schemes[scheme].transport;
 }
 
+#define SCHEME_BIT(scheme) (1u << (scheme))
+
 int url_transport_parse(const char *name, enum url_scheme scheme, enum ipc_transport *transport)
 {
-    bool ok = false;
-    if (strcmp(name, "rtsp-tcp") == 0) {
-        *transport = IPC_TRANSPORT_RTSP_TCP;
-        ok = scheme == URL_RTSP || scheme == URL_RTSPS;
-    } else if (strcmp(name, "rtsp-udp") == 0) {
-        *transport = IPC_TRANSPORT_RTSP_UDP;
-        ok = scheme == URL_RTSP;
-    } else if (strcmp(name, "rtmp") == 0) {
-        *transport = IPC_TRANSPORT_RTMP;
-        ok = scheme == URL_RTMP || scheme == URL_RTMPS;
+    /* Those that may be asked for, and of which URLs. */
+    static const unsigned accepted[IPC_TRANSPORT_COUNT] = {
+        [IPC_TRANSPORT_RTSP_TCP] = SCHEME_BIT(URL_RTSP) | SCHEME_BIT(URL_RTSPS),
+        [IPC_TRANSPORT_RTSP_UDP] = SCHEME_BIT(URL_RTSP),
+        [IPC_TRANSPORT_RTSP_HTTP] =
+            SCHEME_BIT(URL_RTSP) | SCHEME_BIT(URL_RTSPS) | SCHEME_BIT(URL_RTSPH),
+        [IPC_TRANSPORT_RTSP_MULTICAST] = SCHEME_BIT(URL_RTSP),
+        [IPC_TRANSPORT_RTMP] = SCHEME_BIT(URL_RTMP) | SCHEME_BIT(URL_RTMPS),
+    };
+    for (unsigned i = 0; i < IPC_TRANSPORT_COUNT; i++) {
+        if (strcmp(name, transport_names[i]) != 0 || (accepted[i] & SCHEME_BIT(scheme)) == 0)
+            continue;
+        *transport = (enum ipc_transport)i;
+        return 0;
     }
-    return ok ? 0 : -EINVAL;
+    return -EINVAL;
 }
 
 const char *url_transport_name(enum ipc_transport transport)

@@ -20,6 +20,7 @@
 #define URL_SCHEMES(X)                              \
     X(RTSP,  "rtsp",  554,  IPC_TRANSPORT_RTSP_TCP) \
     X(RTSPS, "rtsps", 322,  IPC_TRANSPORT_RTSP_TCP) \
+    X(RTSPH, "rtsph", 80,   IPC_TRANSPORT_RTSP_HTTP) \
     X(RTMP,  "rtmp",  1935, IPC_TRANSPORT_RTMP)     \
     X(RTMPS, "rtmps", 443,  IPC_TRANSPORT_RTMP)     \
     X(HTTP,  "http",  80,   IPC_TRANSPORT_HTTP_FLV) \
@@ -101,15 +102,20 @@ const char *url_scheme_name(enum url_scheme scheme);
 /** @return the transport of a scheme when no cam_type is given. */
 enum ipc_transport url_default_transport(enum url_scheme scheme);
 
+/* Which cam_type goes with which URL, for errors. */
+#define URL_TRANSPORTS_ACCEPTED                                                  \
+    "rtsp-tcp and rtsp-http are accepted for rtsp and rtsps URLs, rtsp-udp and " \
+    "rtsp-multicast for rtsp, rtsp-http for rtsph, rtmp for rtmp and rtmps"
+
 /**
- * Read a cam_type: `rtsp-tcp`, `rtsp-udp`, `rtmp`.
+ * Read a cam_type: `rtsp-tcp`, `rtsp-udp`, `rtsp-http`, `rtsp-multicast`, `rtmp`.
  *
  * @param transport set on success.
- * @return 0; -EINVAL unknown, or it does not fit the scheme (RTSPS is TCP only).
+ * @return 0; -EINVAL unknown, or it does not fit the scheme (RTSPS is never UDP).
  */
 int url_transport_parse(const char *name, enum url_scheme scheme, enum ipc_transport *transport);
 
-/** @return "rtsp-tcp", "rtsp-udp", "rtmp", "http-flv". */
+/** @return "rtsp-tcp", "rtsp-udp", "rtsp-http", "rtsp-multicast", "rtmp", "http-flv". */
 const char *url_transport_name(enum ipc_transport transport);
 
 #endif /* COMMON_URL_H */

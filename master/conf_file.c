@@ -65,10 +65,7 @@ static int finish_camera(struct reader *r)
     camera->transport = url_default_transport(camera->url.scheme);
     if (r->type[0] != '\0' &&
         url_transport_parse(r->type, camera->url.scheme, &camera->transport) != 0)
-        return fail(r, r->type_line,
-                    "[%s] type: rtsp-tcp is accepted for rtsp and rtsps URLs, rtsp-udp for rtsp, "
-                    "rtmp for rtmp and rtmps",
-                    r->section);
+        return fail(r, r->type_line, "[%s] type: " URL_TRANSPORTS_ACCEPTED, r->section);
     return 0;
 }
 

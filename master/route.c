@@ -268,9 +268,7 @@ static int read_camera(const struct conf *conf, const struct query *q, struct ro
     if (rc != 0 || !q->given[QUERY_CAM_TYPE])
         return rc;
     if (url_transport_parse(q->value[QUERY_CAM_TYPE], out->url.scheme, &out->transport) != 0)
-        return fail(out, HTTP_ERROR_BAD_PARAMETER,
-                    "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs, rtsp-udp for rtsp, "
-                    "rtmp for rtmp and rtmps");
+        return fail(out, HTTP_ERROR_BAD_PARAMETER, "cam_type: " URL_TRANSPORTS_ACCEPTED);
     return 0;
 }
 

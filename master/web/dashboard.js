@@ -129,9 +129,9 @@ function add(event) {
   event.preventDefault();
   const cam = byId('add-name').value;
   const camUrl = byId('add-url').value.trim();
-  if (cam === '' && !/^(rtsps?|rtmps?|https?):\/\/[^/]/i.test(camUrl)) {
+  if (cam === '' && !/^(rtsp[sh]?|rtmps?|https?):\/\/[^/]/i.test(camUrl)) {
     byId('add-error').textContent =
-      'A camera URL begins with rtsp://, rtsps://, rtmp://, rtmps://, or http:// for FLV.';
+      'A camera URL begins with rtsp://, rtsps://, rtsph://, rtmp://, rtmps://, or http:// for FLV.';
     byId('add-url').focus();
     return;
   }

@@ -2,7 +2,8 @@
  * The RTSP source without the gateway around it: connects, prints what it delivers, line by line,
  * for test/e2e/lib/scripted_rtsp.py and for measuring.
  *
- *   rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] [--seconds N] [--video N]
+ *   rtsp-probe [--udp|--http|--multicast] [--insecure] [--connect-ms N] [--stall-ms N] [--seconds
+ * N] [--video N]
  * [--quiet] URL
  *
  * Ends after N seconds, or after N video packets.
@@ -128,8 +129,10 @@ static void on_end(void *ctx, enum http_error error, const char *detail)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: rtsp-probe [--udp] [--insecure] [--connect-ms N] [--stall-ms N] "
-                    "[--seconds N] [--video N] [--quiet] URL\n");
+    fprintf(
+        stderr,
+        "usage: rtsp-probe [--udp|--http|--multicast] [--insecure] [--connect-ms N] [--stall-ms N] "
+        "[--seconds N] [--video N] [--quiet] URL\n");
     return 2;
 }
 
@@ -140,6 +143,10 @@ static bool read_options(int argc, char **argv, struct probe *p, struct source_p
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--udp") == 0)
             params->transport = IPC_TRANSPORT_RTSP_UDP;
+        else if (strcmp(argv[i], "--http") == 0)
+            params->transport = IPC_TRANSPORT_RTSP_HTTP;
+        else if (strcmp(argv[i], "--multicast") == 0)
+            params->transport = IPC_TRANSPORT_RTSP_MULTICAST;
         else if (strcmp(argv[i], "--insecure") == 0)
             params->tls_insecure = true;
         else if (strcmp(argv[i], "--quiet") == 0)

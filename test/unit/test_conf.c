@@ -207,15 +207,14 @@ static void test_camera_errors(void **state)
     read_fails("\n[camera \"a\"]\n", "cams.ini:2: [camera \"a\"] url is missing");
     read_fails("[camera \"a\"]\nurl = rtsp://h/s\n[camera \"a\"]\nurl = rtsp://h/t\n",
                "cams.ini:3: [camera \"a\"] appears twice");
-    read_fails("[camera \"a\"]\nurl = file:///secret\n",
-               "cams.ini:2: [camera \"a\"] url: scheme: rtsp, rtsps, rtmp, rtmps, http and https "
-               "are accepted");
+    read_fails(
+        "[camera \"a\"]\nurl = file:///secret\n",
+        "cams.ini:2: [camera \"a\"] url: scheme: rtsp, rtsps, rtsph, rtmp, rtmps, http and https "
+        "are accepted");
     read_fails("[camera \"a\"]\ntype = rtsp-udp\nurl = rtsps://u:secret@h/s\n",
-               "cams.ini:2: [camera \"a\"] type: rtsp-tcp is accepted for rtsp and rtsps URLs, "
-               "rtsp-udp for rtsp, rtmp for rtmp and rtmps");
+               "cams.ini:2: [camera \"a\"] type: " URL_TRANSPORTS_ACCEPTED);
     read_fails("[camera \"a\"]\nurl = rtsp://u:secret@h/s\ntype =\n",
-               "cams.ini:3: [camera \"a\"] type: rtsp-tcp is accepted for rtsp and rtsps URLs, "
-               "rtsp-udp for rtsp, rtmp for rtmp and rtmps");
+               "cams.ini:3: [camera \"a\"] type: " URL_TRANSPORTS_ACCEPTED);
     read_fails("[camera \"a\"]\nurl = rtsp://h/s\nalways_on = maybe\n",
                "cams.ini:3: [camera \"a\"] always_on: yes or no is accepted");
     read_fails(

@@ -142,7 +142,7 @@ static void test_camera_errors(void **state)
     get("/x.flv?url=rtsp://h/s");
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
     get("/?cam_url=file:///etc/passwd");
-    assert_error(HTTP_ERROR_UNSUPPORTED_SCHEME, "rtsp, rtsps, rtmp, rtmps, http and https");
+    assert_error(HTTP_ERROR_UNSUPPORTED_SCHEME, "rtsp, rtsps, rtsph, rtmp, rtmps, http and https");
     get("/?cam_url=10.0.0.9");
     assert_error(HTTP_ERROR_BAD_CAMERA_URL, "scheme://");
     get("/?cam_url=rtsp://secret:secret@/s");
@@ -230,9 +230,9 @@ static void test_stream_options(void **state)
         {"audio=mp3", "audio: none or aac is accepted"},
         {"join=LIVE", "join: live, gop or key is accepted"},
         {"join=gop%00", "join: live, gop or key is accepted"},
-        {"cam_type=rtmp", "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs"},
-        {"cam_type=udp", "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs"},
-        {"cam_type=http-flv", "cam_type: rtsp-tcp is accepted for rtsp and rtsps URLs"},
+        {"cam_type=rtmp", "cam_type: " URL_TRANSPORTS_ACCEPTED},
+        {"cam_type=udp", "cam_type: " URL_TRANSPORTS_ACCEPTED},
+        {"cam_type=http-flv", "cam_type: " URL_TRANSPORTS_ACCEPTED},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char target[256];

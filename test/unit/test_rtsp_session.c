@@ -377,6 +377,46 @@ static void test_srtp_beside_plain(void **state)
     assert_false(c->audio);
 }
 
+static void test_multicast(void **state)
+{
+    struct camera *c = *state;
+    c->params.way = RTSP_WAY_MULTICAST;
+    start(c);
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "", SDP);
+    expect(c, "SETUP ");
+    assert_non_null(strstr(c->request, "Transport: RTP/AVP;multicast\r\n"));
+    answer(c, "200 OK",
+           "Session: 42\r\nTransport: RTP/AVP;multicast;destination=239.0.0.1;"
+           "source=10.0.0.9;port=5000-5001;ttl=1\r\n",
+           "");
+    const struct rtsp_track *t = rtsp_session_track(c->session, TRACK_VIDEO);
+    assert_string_equal(t->group, "239.0.0.1");
+    assert_string_equal(t->source, "10.0.0.9");
+    assert_int_equal(t->group_ports[0], 5000);
+    assert_int_equal(t->group_ports[1], 5001);
+    expect(c, "SETUP ");
+    answer(c, "461 Unsupported Transport", "", "");
+    expect(c, "PLAY "); /* without sound */
+
+    static const char *const other[] = {
+        "RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001",
+        "RTP/AVP/TCP;interleaved=0-1",
+        "RTP/AVP;multicast;destination=239.0.0.1",
+        "RTP/AVP;multicast;client_port=5000-5001",
+    };
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        char header[256];
+        start(c);
+        expect(c, "DESCRIBE ");
+        answer(c, "200 OK", "", SDP);
+        expect(c, "SETUP ");
+        (void)snprintf(header, sizeof(header), "Transport: %s\r\n", other[i]);
+        answer(c, "200 OK", header, "");
+        assert_verdict(c, RTSP_VERDICT_SWITCH);
+    }
+}
+
 static void test_wrong_password(void **state)
 {
     struct camera *c = *state;
@@ -477,7 +517,7 @@ static void test_transport_switch(void **state)
            "Session: 1\r\nTransport: RTP/AVP;unicast;client_port=0-1;server_port=6970-6971\r\n",
            "");
     assert_verdict(c, RTSP_VERDICT_SWITCH);
-    c->params.udp = true;
+    c->params.way = RTSP_WAY_UDP;
     c->params.udp_ports[TRACK_VIDEO] = 5000;
     start(c);
     expect(c, "DESCRIBE ");
@@ -491,7 +531,7 @@ static void test_transport_switch(void **state)
 static void test_udp(void **state)
 {
     struct camera *c = *state;
-    c->params.udp = true;
+    c->params.way = RTSP_WAY_UDP;
     c->params.udp_ports[TRACK_VIDEO] = 5000;
     c->params.udp_ports[TRACK_AUDIO] = 5002;
     start(c);
@@ -652,6 +692,7 @@ int main(void)
         T(test_keepalive_with_a_new_nonce),
         T(test_keepalives_that_are_never_accepted),
         T(test_srtp),
+        T(test_multicast),
         T(test_srtp_beside_plain),
         T(test_wrong_password),
         T(test_statuses),

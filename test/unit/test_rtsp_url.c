@@ -49,6 +49,10 @@ static void test_from(void **state)
     assert_memory_equal(&u.parts, &parts, sizeof(parts));
     assert_string_equal(u.parts.password, "p@ss/w?d");
     assert_string_equal(u.request, "rtsp://camera.lan/cam?x=a@b");
+
+    assert_int_equal(url_parse(&parts, "rtsph://u:p@h/s", strlen("rtsph://u:p@h/s"), &reason), 0);
+    rtsp_url_from(&u, &parts);
+    assert_string_equal(u.request, "rtsp://h:80/s");
 }
 
 static void test_parse_refuses(void **state)

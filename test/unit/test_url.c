@@ -324,6 +324,15 @@ static void test_transport(void **state)
     assert_int_equal(t, IPC_TRANSPORT_RTMP);
     assert_int_equal(url_transport_parse("rtsp-udp", URL_RTSPS, &t), -EINVAL);
     assert_int_equal(url_transport_parse("rtsp-tcp", URL_RTMP, &t), -EINVAL);
+    assert_int_equal(url_transport_parse("rtsp-tcp", URL_RTSPH, &t), -EINVAL);
+    assert_int_equal(url_transport_parse("rtsp-multicast", URL_RTSPS, &t), -EINVAL);
+    assert_int_equal(url_transport_parse("rtsp-multicast", URL_RTSP, &t), 0);
+    assert_int_equal(t, IPC_TRANSPORT_RTSP_MULTICAST);
+    for (int scheme = URL_RTSP; scheme <= URL_RTSPH; scheme++) {
+        assert_int_equal(url_transport_parse("rtsp-http", (enum url_scheme)scheme, &t), 0);
+        assert_int_equal(t, IPC_TRANSPORT_RTSP_HTTP);
+    }
+    assert_int_equal(url_default_transport(URL_RTSPH), IPC_TRANSPORT_RTSP_HTTP);
     assert_int_equal(url_transport_parse("rtmp", URL_HTTP, &t), -EINVAL);
     assert_int_equal(url_transport_parse("RTMP", URL_RTMP, &t), -EINVAL);
     assert_int_equal(url_transport_parse("", URL_RTMP, &t), -EINVAL);

@@ -14,7 +14,7 @@ struct source {
 
 static bool is_rtsp(enum ipc_transport transport)
 {
-    return transport == IPC_TRANSPORT_RTSP_TCP || transport == IPC_TRANSPORT_RTSP_UDP;
+    return transport != IPC_TRANSPORT_RTMP && transport != IPC_TRANSPORT_HTTP_FLV;
 }
 
 struct source *source_open(uv_loop_t *loop, const struct source_params *params,

@@ -146,10 +146,12 @@ static const struct argument_rule arguments[] = {
     SET_IPV4(IP_TTL),
     SET_IPV4(IP_RECVERR),
     SET_IPV4(IP_MTU_DISCOVER),
+    SET_IPV4(IP_ADD_MEMBERSHIP), /* rtsp-multicast */
     SET_IPV6(IPV6_V6ONLY),
     SET_IPV6(IPV6_TCLASS),
     SET_IPV6(IPV6_RECVERR),
     SET_IPV6(IPV6_MTU_DISCOVER),
+    SET_IPV6(IPV6_ADD_MEMBERSHIP),
     ONE(ioctl, IS(1, FIONBIO)),
     ONE(ioctl, IS(1, FIONREAD)),
     ONE(ioctl, IS(1, SIOCGIFINDEX)), /* fe80::1%eth0 */

@@ -45,7 +45,7 @@ static bool asks_for_srtp(const char *url)
 static const struct sdp_track *choose_track(const struct rtsp_session *s, enum track kind)
 {
     const struct sdp_track *sdp = sdp_choose(s->sdp, kind);
-    if (s->udp && s->udp_ports[kind] == 0)
+    if (s->way == RTSP_WAY_UDP && s->udp_ports[kind] == 0)
         return NULL;
     return sdp != NULL && kind == TRACK_AUDIO && sdp->encrypted ? NULL : sdp;
 }
@@ -101,12 +101,17 @@ static bool read_transport(struct rtsp_session *s, struct rtsp_track *t, struct 
 {
     struct rtsp_transport_header h;
     rtsp_parse_transport(value, &h);
-    if (s->udp ? h.interleaved : h.has_server_ports && !h.interleaved)
+    bool datagrams = rtsp_way_is_datagrams(s->way);
+    if (datagrams ? h.interleaved : h.has_server_ports && !h.interleaved)
+        return false;
+    if (s->way == RTSP_WAY_MULTICAST && (h.destination[0] == '\0' || h.ports[0] == 0))
         return false;
     if (h.interleaved)
         memcpy(t->channels, h.channels, sizeof(t->channels));
     memcpy(t->server_ports, h.server_ports, sizeof(t->server_ports));
     memcpy(t->source, h.source, sizeof(t->source));
+    memcpy(t->group, h.destination, sizeof(t->group));
+    memcpy(t->group_ports, h.ports, sizeof(t->group_ports));
     return true;
 }
 
@@ -127,7 +132,8 @@ static void on_setup_done(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_track *t = &s->tracks[s->setup_track];
     struct rtsp_slice value;
-    if (rtsp_message_header(m, "Transport", NULL, &value) && !read_transport(s, t, value)) {
+    bool told = rtsp_message_header(m, "Transport", NULL, &value);
+    if (told ? !read_transport(s, t, value) : s->way == RTSP_WAY_MULTICAST) {
         rtsp_session_end(s, RTSP_VERDICT_SWITCH);
         return;
     }

@@ -45,6 +45,12 @@ void rtsp_parse_transport(struct rtsp_slice value, struct rtsp_transport_header 
         h->server_ports[0] = (uint16_t)pair[0];
         h->server_ports[1] = (uint16_t)pair[1];
     }
+    if (parameter(value, ";port=", &v) && number_pair(v, UINT16_MAX, pair)) {
+        h->ports[0] = (uint16_t)pair[0];
+        h->ports[1] = (uint16_t)pair[1];
+    }
+    if (parameter(value, "destination=", &v))
+        rtsp_slice_copy(h->destination, sizeof(h->destination), v);
     if (parameter(value, "source=", &v))
         rtsp_slice_copy(h->source, sizeof(h->source), v);
 }

@@ -12,7 +12,9 @@ struct rtsp_transport_header {
     uint8_t channels[2]; /* RTP, RTCP */
     bool has_server_ports;
     uint16_t server_ports[2];
-    char source[64]; /* address, "" if not said */
+    char source[64];      /* address, "" if not said */
+    char destination[64]; /* multicast: the group, "" if not said */
+    uint16_t ports[2];    /* multicast: RTP, RTCP; 0: not said */
 };
 
 struct rtsp_session_header {

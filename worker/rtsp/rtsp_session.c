@@ -110,14 +110,22 @@ static void ask_setup(struct rtsp_session *s)
 {
     const struct rtsp_track *t = &s->tracks[s->setup_track];
     char transport[128];
-    if (s->udp)
+    switch (s->way) {
+    case RTSP_WAY_UDP:
         (void)snprintf(transport, sizeof(transport),
                        "Transport: RTP/AVP;unicast;client_port=%u-%u\r\n",
                        s->udp_ports[s->setup_track], s->udp_ports[s->setup_track] + 1u);
-    else
+        break;
+    case RTSP_WAY_MULTICAST:
+        (void)snprintf(transport, sizeof(transport), "Transport: RTP/AVP;multicast\r\n");
+        break;
+    case RTSP_WAY_TCP:
+    case RTSP_WAY_HTTP:
         (void)snprintf(transport, sizeof(transport),
                        "Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u\r\n", t->channels[0],
                        t->channels[1]);
+        break;
+    }
     ask(s, METHOD_SETUP, t->url, transport);
 }
 
@@ -201,8 +209,8 @@ static bool find_track(struct rtsp_session *s, const struct rtsp_message *m, boo
 static void on_frame(struct rtsp_session *s, const struct rtsp_message *m)
 {
     enum track track;
-    if (s->udp || s->state < RTSP_STATE_SETUP || s->state > RTSP_STATE_PLAYING ||
-        m->frame_len < 8 || (m->frame[0] & 0xC0) != 0x80)
+    if (rtsp_way_is_datagrams(s->way) || s->state < RTSP_STATE_SETUP ||
+        s->state > RTSP_STATE_PLAYING || m->frame_len < 8 || (m->frame[0] & 0xC0) != 0x80)
         return;
     bool rtcp = m->frame[1] >= 192 && m->frame[1] <= 223;
     if (s->state >= RTSP_STATE_PLAY && find_track(s, m, rtcp, &track)) {
@@ -225,7 +233,7 @@ struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
     rtsp_auth_init(&s->auth, params->user, params->password, params->seed);
     (void)snprintf(s->url, sizeof(s->url), "%s", params->url);
     (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", params->url);
-    s->udp = params->udp;
+    s->way = params->way;
     memcpy(s->udp_ports, params->udp_ports, sizeof(s->udp_ports));
     s->options_done = params->options_first;
     s->timeout_s = SESSION_TIMEOUT_S;
@@ -327,7 +335,8 @@ void rtsp_session_send_rtcp(struct rtsp_session *session, enum track track, cons
 {
     uint8_t head[4] = {'$', session->tracks[track].channels[1]};
     bytes_put16(head + 2, (uint32_t)len);
-    if (session->udp || sizeof(session->output) - session->output_len < sizeof(head) + len)
+    if (rtsp_way_is_datagrams(session->way) ||
+        sizeof(session->output) - session->output_len < sizeof(head) + len)
         return;
     (void)put(session, head, sizeof(head));
     (void)put(session, data, len);

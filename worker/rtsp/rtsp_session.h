@@ -17,6 +17,7 @@
 #include "worker/rtsp/rtsp_auth.h"
 #include "worker/rtsp/rtsp_message.h"
 #include "worker/rtsp/rtsp_url.h"
+#include "worker/rtsp/rtsp_way.h"
 
 #define RTSP_DETAIL_MAX 256
 #define RTSP_OUTPUT_MAX 16384
@@ -55,7 +56,7 @@ struct rtsp_session_params {
     const char *url; /* for requests, without credentials.  Borrowed for the call. */
     const char *user;
     const char *password;
-    bool udp;
+    enum rtsp_way way;
     bool options_first;
     bool without_get_parameter;      /* keep-alives are OPTIONS */
     uint64_t seed;                   /* random */
@@ -78,8 +79,10 @@ struct rtsp_track {
     char url[RTSP_URL_MAX];
     uint8_t channels[2];      /* TCP: RTP, RTCP */
     uint16_t server_ports[2]; /* UDP; 0: not said */
-    char source[64];          /* UDP: address that media comes from, "" if not said */
-    bool has_rtptime;         /* RTP-Info of PLAY */
+    char source[64];          /* datagrams: address that they come from, "" if not said */
+    char group[64];           /* multicast */
+    uint16_t group_ports[2];
+    bool has_rtptime; /* RTP-Info of PLAY */
     uint32_t rtptime;
 };
 

@@ -37,7 +37,7 @@ struct rtsp_session {
     char url[RTSP_URL_MAX];  /* of the stream */
     char base[RTSP_URL_MAX]; /* of relative control attributes */
     char aggregate[RTSP_URL_MAX];
-    bool udp;
+    enum rtsp_way way;
     uint16_t udp_ports[TRACK_COUNT];
     struct rtsp_track tracks[TRACK_COUNT];
 

@@ -1,12 +1,14 @@
 /*
- * How bytes get to a camera and back: name lookup, TCP, TLS (OpenSSL on memory buffers), pairs of
- * UDP ports.  Worker, loop thread; never blocks.  Knows nothing of RTSP.
+ * How bytes get to a camera and back, whichever way was chosen: one connection, with UDP ports or
+ * multicast groups beside it, or two HTTP connections as one.  Worker, loop thread; never blocks.
  */
 #ifndef WORKER_RTSP_TRANSPORT_H
 #define WORKER_RTSP_TRANSPORT_H
 
-#include "common/ipc.h"
+#include "common/http_reply.h"
+#include "common/url.h"
 #include "worker/media/frame.h"
+#include "worker/rtsp/rtsp_way.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,11 +16,10 @@
 #include <uv.h>
 
 struct rtsp_transport_params {
-    const char *host; /* name or address.  Borrowed for the call. */
-    uint16_t port;
-    bool tls;
-    bool tls_insecure;               /* take any certificate, and old ciphers */
-    bool udp;                        /* bind a pair of ports for each track */
+    const struct camera_url *url; /* Borrowed for the call */
+    enum rtsp_way way;
+    bool tls_insecure;               /* accept any certificate, and old ciphers */
+    uint64_t seed;                   /* random */
     const struct ipc_access *access; /* Borrowed until closed, as the next; NULL: any address */
     const char *own_host;            /* camera_access.h */
 };
@@ -41,14 +42,14 @@ struct rtsp_transport;
 
 /**
  * @return NULL if the host is not a valid name, or TLS cannot start.  Caller owns;
- * rtsp_transport_close(). No event comes from within.
+ *         rtsp_transport_close().  No event comes from within.
  */
 struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
                                            const struct rtsp_transport_params *params,
                                            const struct rtsp_transport_events *events);
 
-/** Did the camera's host or addresses turn out to be forbidden?  For after on_end. */
-bool rtsp_transport_forbidden(const struct rtsp_transport *transport);
+/** What a connection that never came failed at.  For after on_end. */
+enum http_error rtsp_transport_error(const struct rtsp_transport *transport);
 
 /** Send; copied where it cannot go out at once. */
 void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, size_t len);
@@ -67,11 +68,15 @@ uint16_t rtsp_transport_udp_port(const struct rtsp_transport *transport, enum tr
 void rtsp_transport_udp_peer(struct rtsp_transport *transport, enum track track, const char *source,
                              const uint16_t ports[2]);
 
-/** Send RTCP to the camera's RTCP port. */
+/** Listen to a multicast group, as rtsp_udp_join(). */
+int rtsp_transport_join(struct rtsp_transport *transport, enum track track, const char *group,
+                        const uint16_t ports[2]);
+
+/** Send RTCP to the camera's RTCP port, if that is known. */
 void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track,
                               const uint8_t *data, size_t len);
 
-/** No event comes after this.  Memory goes, and closed() is called, when all handles are closed. */
+/** No event comes after this.  Memory goes, and closed() is called, not before it returns. */
 void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_RTSP_TRANSPORT_H */

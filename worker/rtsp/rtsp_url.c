@@ -19,6 +19,8 @@ void rtsp_url_from(struct rtsp_url *url, const struct camera_url *parts)
 {
     struct camera_url bare = *parts;
     bare.has_user = 0;
+    if (bare.scheme == URL_RTSPH) /* how it is carried is not in the requests */
+        bare.scheme = URL_RTSP;
     url->parts = *parts;
     (void)url_format(&bare, url->request);
     explicit_bzero(&bare, sizeof(bare));

@@ -18,7 +18,7 @@ struct rtsp_url {
 /**
  * The URL that a camera was asked for with.
  *
- * @param parts  RTSP or RTSPS.
+ * @param parts  RTSP, RTSPS or RTSPH.
  */
 void rtsp_url_from(struct rtsp_url *url, const struct camera_url *parts);
 

@@ -44,9 +44,9 @@ struct source_rtsp {
     struct source_params params;
     struct rtsp_url url;
 
-    bool udp;
+    enum rtsp_way way;
     bool options_first;
-    bool switched; /* the transport, once */
+    bool switched; /* the way, once */
     unsigned redirects;
     struct connection conn;
 
@@ -159,10 +159,25 @@ static bool is_tls(const struct rtsp_url *url)
     return url->parts.scheme == URL_RTSPS;
 }
 
-static bool wants_udp(const struct source_rtsp *s)
+static enum rtsp_way wanted_way(const struct source_rtsp *s)
 {
-    /* Behind RTSPS media stay within TLS: over UDP everybody on the way could see them. */
-    return s->params.transport == IPC_TRANSPORT_RTSP_UDP && !is_tls(&s->url);
+    switch (s->params.transport) {
+    case IPC_TRANSPORT_RTSP_UDP:
+        /* Behind RTSPS media stay within TLS: over UDP everybody on the way could see them. */
+        return is_tls(&s->url) ? RTSP_WAY_TCP : RTSP_WAY_UDP;
+    case IPC_TRANSPORT_RTSP_MULTICAST:
+        return is_tls(&s->url) ? RTSP_WAY_TCP : RTSP_WAY_MULTICAST;
+    case IPC_TRANSPORT_RTSP_HTTP:
+        return RTSP_WAY_HTTP;
+    default:
+        return RTSP_WAY_TCP;
+    }
+}
+
+/* What is tried where a way does not work. */
+static enum rtsp_way other_way(enum rtsp_way way)
+{
+    return way == RTSP_WAY_TCP ? RTSP_WAY_UDP : RTSP_WAY_TCP;
 }
 
 /* How long may the next accepted media packet take? */
@@ -195,7 +210,7 @@ static void on_media(void *ctx, const struct media_packet *packet)
     if (!s->sink.on_packet(s->sink.ctx, &stamped))
         return;
     if (s->accepted_us == 0 && s->params.memory != NULL) {
-        s->params.memory->other_transport = s->udp != wants_udp(s);
+        s->params.memory->other_transport = s->way != wanted_way(s);
         s->params.memory->options_first = s->options_first;
     }
     s->accepted_us = packet->received_us;
@@ -232,8 +247,13 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
 static void expect_datagrams(struct source_rtsp *s, enum track track)
 {
     const struct rtsp_track *t = rtsp_session_track(s->conn.session, track);
-    if (s->udp && rtsp_media_has(&s->conn.media, track))
-        rtsp_transport_udp_peer(s->conn.transport, track, t->source, t->server_ports);
+    if (!rtsp_way_is_datagrams(s->way) || !rtsp_media_has(&s->conn.media, track))
+        return;
+    /* A group that cannot be joined is one that nothing comes from. */
+    if (s->way == RTSP_WAY_MULTICAST &&
+        rtsp_transport_join(s->conn.transport, track, t->group, t->group_ports) != 0)
+        log_info(NULL, "rtsp: cannot listen to the multicast group that the camera names");
+    rtsp_transport_udp_peer(s->conn.transport, track, t->source, t->server_ports);
 }
 
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
@@ -243,7 +263,7 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
     (void)video;
     c->media.on_media = on_media;
     c->media.ctx = s;
-    int rc = rtsp_media_open(&c->media, c->session, s->udp, audio != NULL);
+    int rc = rtsp_media_open(&c->media, c->session, rtsp_way_is_datagrams(s->way), audio != NULL);
     if (rc != 0)
         return rc;
     expect_datagrams(s, TRACK_VIDEO);
@@ -252,7 +272,7 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
     int64_t half_us = (int64_t)s->params.limits->connect_timeout_ms * 500;
     c->playing = true;
     c->report_at_us = now_us + REPORT_INTERVAL_US;
-    if (s->udp && !s->switched)
+    if (rtsp_way_is_datagrams(s->way) && !s->switched)
         c->udp_silence_by_us = now_us + (half_us < UDP_SILENCE_US ? half_us : UDP_SILENCE_US);
 
     const struct media_track picture = rtsp_media_describe(&c->media, TRACK_VIDEO);
@@ -272,13 +292,13 @@ static void connect_again(struct source_rtsp *s)
 
 static void switch_transport(struct source_rtsp *s, const char *detail)
 {
-    if (s->switched || is_tls(&s->url)) {
+    if (s->switched || is_tls(&s->url) || s->way == RTSP_WAY_HTTP) {
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, detail);
         return;
     }
     s->switched = true;
-    s->udp = !s->udp;
-    log_info(NULL, "rtsp: %s, trying %s", detail, s->udp ? "UDP" : "TCP");
+    s->way = other_way(s->way);
+    log_info(NULL, "rtsp: %s, trying %s", detail, rtsp_way_name(s->way));
     connect_again(s);
 }
 
@@ -296,7 +316,8 @@ static void follow_redirect(struct source_rtsp *s, const char *target)
     memcpy(url.parts.user, s->url.parts.user, sizeof(url.parts.user));
     memcpy(url.parts.password, s->url.parts.password, sizeof(url.parts.password));
     s->url = url;
-    s->udp = s->udp && !is_tls(&url);
+    if (is_tls(&url) && rtsp_way_is_datagrams(s->way))
+        s->way = RTSP_WAY_TCP;
     explicit_bzero(&url, sizeof(url));
     log_debug(NULL, "rtsp: the camera redirects");
     connect_again(s);
@@ -306,6 +327,7 @@ static void act_on_verdict(struct source_rtsp *s)
 {
     enum http_error error;
     const char *detail;
+    char text[SOURCE_DETAIL_MAX];
     if (s->conn.session == NULL)
         return;
     switch (rtsp_session_verdict(s->conn.session, &error, &detail)) {
@@ -319,13 +341,22 @@ static void act_on_verdict(struct source_rtsp *s)
         follow_redirect(s, detail);
         break;
     case RTSP_VERDICT_SWITCH:
-        switch_transport(s, s->udp ? "the camera refuses UDP" : "the camera refuses TCP");
+        (void)snprintf(text, sizeof(text), "the camera refuses %s", rtsp_way_name(s->way));
+        switch_transport(s, text);
         break;
     case RTSP_VERDICT_OPTIONS:
         s->options_first = true;
         connect_again(s);
         break;
     }
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+        seed = (uint64_t)clock_us(); /* it need not be secret */
+    return seed;
 }
 
 static void on_connected(void *ctx)
@@ -335,13 +366,12 @@ static void on_connected(void *ctx)
         .url = s->url.request,
         .user = s->url.parts.user,
         .password = s->url.parts.password,
-        .udp = s->udp,
+        .way = s->way,
         .options_first = s->options_first,
+        .seed = random_seed(),
         .without_get_parameter =
             s->params.memory != NULL && s->params.memory->without_get_parameter,
     };
-    if (getrandom(&params.seed, sizeof(params.seed), GRND_NONBLOCK) != sizeof(params.seed))
-        params.seed = (uint64_t)clock_us(); /* it need not be secret */
     for (int i = 0; i < TRACK_COUNT; i++)
         params.udp_ports[i] = rtsp_transport_udp_port(s->conn.transport, (enum track)i);
     s->conn.session =
@@ -387,8 +417,7 @@ static void on_transport_end(void *ctx, const char *detail)
         rtsp_session_eof(s->conn.session, detail);
         pump(s);
     } else {
-        bool forbidden = rtsp_transport_forbidden(s->conn.transport);
-        end(s, forbidden ? HTTP_ERROR_CAMERA_NOT_ALLOWED : HTTP_ERROR_CAMERA_UNREACHABLE,
+        end(s, rtsp_transport_error(s->conn.transport),
             detail[0] != '\0' ? detail : "connection closed");
     }
 }
@@ -396,11 +425,10 @@ static void on_transport_end(void *ctx, const char *detail)
 static void connect_camera(struct source_rtsp *s)
 {
     const struct rtsp_transport_params params = {
-        .host = s->url.parts.host,
-        .port = s->url.parts.port,
-        .tls = is_tls(&s->url),
+        .url = &s->url.parts,
+        .way = s->way,
         .tls_insecure = s->params.tls_insecure,
-        .udp = s->udp,
+        .seed = random_seed(),
         .access = &s->params.access,
         .own_host = s->params.access.trusted != 0 ? s->params.url->host : "",
     };
@@ -421,7 +449,7 @@ static void send_report(struct source_rtsp *s, enum track track, bool ask_key_fr
     struct connection *c = &s->conn;
     uint8_t report[RTP_REPORT_MAX];
     size_t len = rtsp_media_report(&c->media, track, ask_key_frame, now_us, report);
-    if (len > 0 && s->udp)
+    if (len > 0 && rtsp_way_is_datagrams(s->way))
         rtsp_transport_send_rtcp(c->transport, track, report, len);
     else if (len > 0)
         rtsp_session_send_rtcp(c->session, track, report, len);
@@ -509,7 +537,8 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
     } else if (s->conn.udp_silence_by_us <= now_us) {
         s->conn.udp_silence_by_us = INT64_MAX;
         teardown(s);
-        switch_transport(s, "nothing comes over UDP");
+        switch_transport(s, s->way == RTSP_WAY_UDP ? "nothing comes over UDP"
+                                                   : "nothing comes by multicast");
     }
 }
 
@@ -549,9 +578,10 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->timer.data = s;
     closing_hold(&s->closing);
     rtsp_url_from(&s->url, params->url);
-    s->udp = wants_udp(s);
+    s->way = wanted_way(s);
     if (params->memory != NULL) {
-        s->udp = s->udp != (params->memory->other_transport && !is_tls(&s->url));
+        if (params->memory->other_transport && !is_tls(&s->url))
+            s->way = other_way(s->way);
         s->options_first = params->memory->options_first;
     }
     connect_camera(s);

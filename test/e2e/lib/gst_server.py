@@ -1,6 +1,8 @@
-"""GStreamer's RTSP server with lines of its users, showing the sample cameras' pictures (lib/picture.py reads them).
+"""GStreamer's RTSP server with lines of its users, showing the sample cameras' pictures (lib/picture.py reads them) or
+a ball.
 
-As a program: gst_server.py PORT FRAME_FILES LINE, which plays LINE under /camera until it is ended.
+As a program: gst_server.py ADDRESS PORT FRAME_FILES LINE [OPTION…], which plays LINE under /camera until it is ended.
+Options: "AVPF", that profile; "multicast", to groups of 239.255.12.0/28 only.
 """
 import os
 import socket
@@ -13,6 +15,13 @@ from .wait import wait_for
 
 WIDTH, HEIGHT, FRAMES, FPS = 640, 360, 100, 25
 PYTHON = "/usr/bin/python3"  # whose packages are Debian's
+BALL = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=180,framerate=25/1 ! "
+
+
+def h264(gop=50):
+    """A line: a key frame every so many pictures."""
+    return (f"x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} ! "
+            "rtph264pay name=pay0 pt=96 config-interval=-1")
 
 
 def missing():
@@ -35,21 +44,24 @@ def draw_frames(folder):
 
 
 class GstServer:
-    """with GstServer(folder of draw_frames, "x264enc ! rtph264pay name=pay0 pt=96") as server: … server.url"""
+    """with GstServer(folder of draw_frames, "x264enc ! rtph264pay name=pay0 pt=96") as server: … server.url
 
-    def __init__(self, frames, line):
+    frames: None for a ball; enter: a command that the server is started by, such as one that changes its network.
+    """
+
+    def __init__(self, frames, line, *options, address="127.0.0.1", enter=()):
         self.port = free_port()
-        self.url = f"rtsp://127.0.0.1:{self.port}/camera"
+        self.url = f"rtsp://{address}:{self.port}/camera"
         self._process = subprocess.Popen(
-            [PYTHON, "-m", "lib.gst_server", str(self.port), str(frames), line],
+            [*enter, PYTHON, "-m", "lib.gst_server", address, str(self.port), str(frames or ""), line, *options],
             cwd=os.path.join(ROOT, "test", "e2e"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, preexec_fn=processes.die_with_parent)
 
         def listens():
             assert self._process.poll() is None, self._process.stderr.read()
             try:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
-            except ConnectionRefusedError:
+                socket.create_connection((address, self.port), 5).close()
+            except OSError:
                 return False
             return True
         wait_for(listens, 30, "GStreamer's RTSP server")
@@ -61,20 +73,28 @@ class GstServer:
         processes.end(self._process)
 
 
-def main(port, frames, line):
+def main(address, port, frames, line, *options):
     import gi
     gi.require_version("Gst", "1.0")
+    gi.require_version("GstRtsp", "1.0")
     gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer
+    from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
     Gst.init(None)
     source = (f"multifilesrc location={frames}/%05d.yuv loop=true stop-index={FRAMES - 1} ! rawvideoparse "
-              f"format=i420 width={WIDTH} height={HEIGHT} framerate={FPS}/1 ! identity sync=true ! ")
+              f"format=i420 width={WIDTH} height={HEIGHT} framerate={FPS}/1 ! identity sync=true ! ") if frames else BALL
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(address)
     server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( {source} {line} )")
     factory.set_shared(True)
+    if "AVPF" in options:
+        factory.set_profiles(GstRtsp.RTSPProfile.AVPF)
+    if "multicast" in options:
+        pool = GstRtspServer.RTSPAddressPool()
+        pool.add_range("239.255.12.0", "239.255.12.15", 5000, 5100, 1)
+        factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP_MCAST)
+        factory.set_address_pool(pool)
     server.get_mount_points().add_factory("/camera", factory)
     server.attach(None)
     GLib.MainLoop().run()

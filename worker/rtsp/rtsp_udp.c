@@ -1,0 +1,293 @@
+#include "worker/rtsp/rtsp_udp.h"
+
+#include "common/closing.h"
+#include "common/xalloc.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UDP_BUFFER_BYTES 4194304 /* a 4K key frame arrives as one burst */
+#define UDP_PAIR_TRIES 32
+#define DATAGRAM_MAX 65536
+
+struct udp_port {
+    uv_udp_t handle;
+    struct rtsp_udp *udp;
+    enum track track;
+    bool open;
+    struct sockaddr_storage peer;   /* where we send: the camera's end of the connection */
+    struct sockaddr_storage source; /* where it says that it sends from; ss_family 0: not said */
+};
+
+struct rtsp_udp {
+    uv_loop_t *loop;
+    struct rtsp_udp_events events;
+    struct sockaddr_storage local;
+    struct sockaddr_storage peer;
+    struct udp_port ports[TRACK_COUNT][2]; /* RTP, RTCP */
+    uint16_t port_numbers[TRACK_COUNT];
+    uv_idle_t last; /* closes last, if there are no ports too */
+    struct closing closing;
+    uint8_t datagram[DATAGRAM_MAX];
+};
+
+/* --- addresses ---------------------------------------------------------- */
+
+static bool same_host(const struct sockaddr *a, const struct sockaddr_storage *b)
+{
+    if (a->sa_family != b->ss_family)
+        return false;
+    if (a->sa_family == AF_INET)
+        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    return memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+                  &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
+static void set_port(struct sockaddr_storage *address, uint16_t port)
+{
+    if (address->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)address)->sin_port = htons(port);
+}
+
+static uint16_t get_port(const struct sockaddr_storage *address)
+{
+    return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+/* An address without port.  @return false if the text is none. */
+static bool read_address(const char *text, struct sockaddr_storage *out)
+{
+    memset(out, 0, sizeof(*out));
+    return uv_ip4_addr(text, 0, (struct sockaddr_in *)out) == 0 ||
+           uv_ip6_addr(text, 0, (struct sockaddr_in6 *)out) == 0;
+}
+
+static bool is_multicast(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET6)
+        return IN6_IS_ADDR_MULTICAST(&((const struct sockaddr_in6 *)address)->sin6_addr);
+    return IN_MULTICAST(ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr));
+}
+
+/* --- receiving ---------------------------------------------------------- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    const struct udp_port *p = handle->data;
+    (void)suggested;
+    *buf = uv_buf_init((char *)p->udp->datagram, DATAGRAM_MAX);
+}
+
+static void on_receive(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
+                       const struct sockaddr *from, unsigned flags)
+{
+    const struct udp_port *p = handle->data;
+    struct rtsp_udp *u = p->udp;
+    if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 || u->closing.asked)
+        return;
+    /* Anybody can send to a port: only the camera is heard. */
+    if (same_host(from, &u->peer) || same_host(from, &p->source))
+        u->events.on_datagram(u->events.ctx, p->track, (const uint8_t *)buf->base, (size_t)n);
+}
+
+/* --- ports -------------------------------------------------------------- */
+
+/* A plain socket, which libuv takes over.  @return it, or a negative errno.  Caller owns. */
+static int bind_socket(const struct sockaddr_storage *where, uint16_t *bound)
+{
+    struct sockaddr_storage address = *where;
+    socklen_t len = sizeof(address);
+    int on = 1;
+    int fd = socket(where->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* Other workers listen to the same group. */
+    if (is_multicast(where))
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+        int rc = -errno;
+        (void)close(fd);
+        return rc;
+    }
+    int size = UDP_BUFFER_BYTES;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)); /* as much as may be */
+    *bound = get_port(&address);
+    return fd;
+}
+
+static bool start_port(struct rtsp_udp *u, enum track track, int which, int fd)
+{
+    struct udp_port *p = &u->ports[track][which];
+    p->udp = u;
+    p->track = track;
+    (void)uv_udp_init(u->loop, &p->handle); /* cannot fail: no socket is made */
+    p->open = true;
+    p->handle.data = p;
+    closing_hold(&u->closing);
+    if (uv_udp_open(&p->handle, fd) != 0) {
+        (void)close(fd);
+        return false;
+    }
+    return uv_udp_recv_start(&p->handle, on_alloc, on_receive) == 0;
+}
+
+/* Tried until a port has an even number and its neighbour is free (RFC 3550 section 11). */
+static bool bind_pair(struct rtsp_udp *u, enum track track)
+{
+    for (int i = 0; i < UDP_PAIR_TRIES; i++) {
+        struct sockaddr_storage where = u->local;
+        uint16_t port = 0;
+        uint16_t neighbour = 0;
+        set_port(&where, 0);
+        int rtp = bind_socket(&where, &port);
+        if (rtp < 0)
+            return false;
+        set_port(&where, (uint16_t)(port + 1));
+        int rtcp = port % 2 == 0 && port < 65535 ? bind_socket(&where, &neighbour) : -EADDRINUSE;
+        if (rtcp < 0) {
+            (void)close(rtp);
+            continue;
+        }
+        u->port_numbers[track] = port;
+        bool ok = start_port(u, track, 0, rtp);
+        return start_port(u, track, 1, rtcp) && ok;
+    }
+    return false;
+}
+
+bool rtsp_udp_bind(struct rtsp_udp *udp)
+{
+    for (int track = 0; track < TRACK_COUNT; track++)
+        if (!bind_pair(udp, (enum track)track))
+            return false;
+    return true;
+}
+
+uint16_t rtsp_udp_port(const struct rtsp_udp *udp, enum track track)
+{
+    return udp->port_numbers[track];
+}
+
+static int join(struct rtsp_udp *u, enum track track, int which, const struct sockaddr_storage *at)
+{
+    char group[INET6_ADDRSTRLEN];
+    char interface[INET6_ADDRSTRLEN];
+    uint16_t bound;
+    if (uv_ip_name((const struct sockaddr *)at, group, sizeof(group)) != 0 ||
+        uv_ip_name((const struct sockaddr *)&u->local, interface, sizeof(interface)) != 0)
+        return -EINVAL;
+    int fd = bind_socket(at, &bound);
+    if (fd < 0)
+        return fd;
+    if (!start_port(u, track, which, fd))
+        return -EADDRNOTAVAIL;
+    return uv_udp_set_membership(&u->ports[track][which].handle, group, interface, UV_JOIN_GROUP);
+}
+
+int rtsp_udp_join(struct rtsp_udp *udp, enum track track, const char *group,
+                  const uint16_t ports[2])
+{
+    struct sockaddr_storage at;
+    if (!read_address(group, &at) || !is_multicast(&at) || at.ss_family != udp->local.ss_family)
+        return -EINVAL;
+    for (int i = 0; i < 2; i++) {
+        if (ports[i] == 0 || udp->ports[track][i].open)
+            return -EINVAL;
+        set_port(&at, ports[i]);
+        int rc = join(udp, track, i, &at);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* --- sending ------------------------------------------------------------ */
+
+static void send_datagram(struct udp_port *p, const uint8_t *data, size_t len)
+{
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)len);
+    if (p->open && p->peer.ss_family != 0 && get_port(&p->peer) != 0)
+        (void)uv_udp_try_send(&p->handle, &buf, 1, (const struct sockaddr *)&p->peer);
+}
+
+void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
+                   const uint16_t ports[2])
+{
+    /* An empty RTP packet and an empty receiver report: what ends up in no decoder. */
+    static const uint8_t openers[2][12] = {{0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+                                           {0x80, 201, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}};
+    static const size_t sizes[2] = {12, 8};
+    for (int i = 0; i < 2; i++) {
+        struct udp_port *p = &udp->ports[track][i];
+        if (!p->open)
+            continue;
+        if (!read_address(source, &p->source))
+            p->source.ss_family = 0;
+        p->peer = udp->peer;
+        set_port(&p->peer, ports[i]);
+        send_datagram(p, openers[i], sizes[i]);
+    }
+}
+
+void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *data, size_t len)
+{
+    send_datagram(&udp->ports[track][1], data, len);
+}
+
+/* --- life --------------------------------------------------------------- */
+
+struct rtsp_udp *rtsp_udp_open(uv_loop_t *loop, const struct sockaddr_storage *local,
+                               const struct sockaddr_storage *peer,
+                               const struct rtsp_udp_events *events)
+{
+    struct rtsp_udp *u = calloc(1, sizeof(*u));
+    if (u == NULL)
+        return NULL;
+    u->loop = loop;
+    u->local = *local;
+    u->peer = *peer;
+    u->events = *events;
+    (void)uv_idle_init(loop, &u->last); /* cannot fail */
+    u->last.data = u;
+    closing_hold(&u->closing);
+    return u;
+}
+
+static void release(struct rtsp_udp *u)
+{
+    if (closing_release(&u->closing))
+        closing_finish(&u->closing, u);
+}
+
+static void on_port_closed(uv_handle_t *handle)
+{
+    const struct udp_port *p = handle->data;
+    release(p->udp);
+}
+
+static void on_last_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void rtsp_udp_close(struct rtsp_udp *udp, void (*closed)(void *ctx), void *ctx)
+{
+    (void)closing_ask(&udp->closing, closed, ctx); /* the last handle is held */
+    for (int i = 0; i < TRACK_COUNT * 2; i++) {
+        struct udp_port *p = &udp->ports[i / 2][i % 2];
+        if (p->open)
+            uv_close((uv_handle_t *)&p->handle, on_port_closed);
+        p->open = false;
+    }
+    uv_close((uv_handle_t *)&udp->last, on_last_closed);
+}

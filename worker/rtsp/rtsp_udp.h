@@ -1,0 +1,61 @@
+/*
+ * Where RTP and RTCP come over UDP: a pair of ports for each track, of our own or of a multicast
+ * group.  Worker, loop thread; never blocks.  Only the camera is heard, and only the camera is sent
+ * to: it cannot make us send elsewhere.
+ */
+#ifndef WORKER_RTSP_UDP_H
+#define WORKER_RTSP_UDP_H
+
+#include "worker/media/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+struct rtsp_udp_events {
+    /* An RTP or RTCP datagram from the camera.  Borrowed for the call. */
+    void (*on_datagram)(void *ctx, enum track track, const uint8_t *data, size_t len);
+    void *ctx;
+};
+
+struct rtsp_udp;
+
+/**
+ * @param local   our end of the connection to the camera: ports are bound on this address.
+ * @param peer    the camera's end.
+ * @param events  copied.
+ * @return NULL when out of memory.  Caller owns; rtsp_udp_close().
+ */
+struct rtsp_udp *rtsp_udp_open(uv_loop_t *loop, const struct sockaddr_storage *local,
+                               const struct sockaddr_storage *peer,
+                               const struct rtsp_udp_events *events);
+
+/** Bind a pair of ports for each track.  @return false if there are none. */
+bool rtsp_udp_bind(struct rtsp_udp *udp);
+
+/** Local RTP port of a track, RTCP on the next; 0 when there is none. */
+uint16_t rtsp_udp_port(const struct rtsp_udp *udp, enum track track);
+
+/**
+ * Listen to a track in a multicast group, on the interface that the camera is reached by.
+ *
+ * @param group  IPv4 or IPv6 address.
+ * @param ports  RTP, RTCP.
+ * @return 0, or a negative errno: -EINVAL that is no group.
+ */
+int rtsp_udp_join(struct rtsp_udp *udp, enum track track, const char *group,
+                  const uint16_t ports[2]);
+
+/** As rtsp_transport_udp_peer(). */
+void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
+                   const uint16_t ports[2]);
+
+/** Send RTCP to the camera's RTCP port; nowhere if that is not known. */
+void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *data, size_t len);
+
+/** Nothing comes after this.  Memory goes, and closed() is called, not before it returns. */
+void rtsp_udp_close(struct rtsp_udp *udp, void (*closed)(void *ctx), void *ctx);
+
+#endif /* WORKER_RTSP_UDP_H */
