@@ -96,7 +96,8 @@
 /* Keys of a [camera "name"] section.  X(key, value, help) */
 #define CONF_CAMERA_KEYS(X)                                                                        \
     X(url,       "URL",       "the camera's, with user name and password; viewers ask for ?cam=NAME") \
-    X(type,      "TRANSPORT", "rtsp-tcp, rtsp-udp or rtmp; by default, the URL decides")           \
+    X(type,      "TRANSPORT", "rtsp-tcp, rtsp-udp, rtsp-http, rtsp-multicast or rtmp; by default, " \
+                              "the URL decides")                                                  \
     X(always_on, "no",        "yes: stay connected without viewers")
 
 /* What an option of each type is in struct conf. */
