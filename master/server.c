@@ -227,10 +227,10 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     r.argc = argc;
     r.argv = argv;
     r.server.started_s = (int64_t)time(NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe, too */
     log_start_queue();
     greeting_log_program(conf);
     greeting_log_advice(conf);
-    (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit(&r.server);
     TAILQ_INIT(&r.server.open_conns);
     if (uv_loop_init(&r.loop) != 0) {

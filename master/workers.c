@@ -159,6 +159,19 @@ static void fill_spares(struct workers *ws)
     }
 }
 
+/* A reload asks for fewer: the others end, as their channel closes. */
+static void shed_spares(struct workers *ws)
+{
+    struct worker *w;
+    struct worker *next;
+    for (w = LIST_FIRST(&ws->list); w != NULL && count_spares(ws) > ws->conf->server.spare_workers;
+         w = next) {
+        next = LIST_NEXT(w, link);
+        if (w->state == WORKER_SPARE)
+            worker_close(w);
+    }
+}
+
 struct worker *workers_take(struct workers *workers, void *owner, const char *camera)
 {
     assert(owner != NULL);
@@ -372,6 +385,7 @@ static void on_tick(uv_timer_t *timer)
         nursery_link_replace(ws->nursery);
     }
     fill_spares(ws);
+    shed_spares(ws);
     reap(ws);
 }
 

@@ -265,6 +265,11 @@ def test_spare_workers(make_gateway):
     wait_for(lambda: len(gateway.all_workers()) == 1, 20, "one spare worker")
     gateway.reload(config(server__spare_workers=4))
     wait_for(lambda: len(gateway.all_workers()) == 4, 20, "four spare workers")
+    gateway.reload(config(server__spare_workers=0))
+    wait_for(lambda: not gateway.all_workers(), 20, "no spare worker")
+    assert " error " not in gateway.log()
+    gateway.reload(config(server__spare_workers=2))
+    wait_for(lambda: len(gateway.all_workers()) == 2, 20, "two spare workers")
 
 
 @changes("server.log_level")
@@ -297,10 +302,15 @@ def test_log_level(make_gateway, camera):
 
 
 @changes("server.log_format")
-def test_log_format(make_gateway):
+def test_log_format(make_gateway, camera):
+    """Of the master and of a worker that has a camera."""
     gateway = make_gateway(config())
-    line = gateway.reload(config(server__log_format="json"))[-1]
-    assert json.loads(line)["level"] == "info"
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(2)
+        line = gateway.reload(config(server__log_format="json"))[-1]
+        assert json.loads(line)["process"] == "master"
+    line = wait_for(lambda: [line for line in gateway.log().splitlines() if "viewer gone" in line], 20, "the worker's line")
+    assert json.loads(line[0])["process"] == "worker"
     line = gateway.reload(config())[-1]
     assert re.match(r"\S+Z info master\[\d+\]: ", line), line
 
