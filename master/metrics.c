@@ -213,13 +213,10 @@ static void put_camera_counts(FILE *out, const struct camera_list *cameras)
 
 static void put_worker_failures(FILE *out, const uint64_t counts[WORKER_FAILURE_COUNT])
 {
-    static const char *const reasons[] = {[WORKER_FAILED_SANDBOX] = "sandbox",
-                                          [WORKER_FAILED_SIGNAL] = "signal",
-                                          [WORKER_FAILED_STATUS] = "status"};
     head(out, "worker_failures_total", "counter", "Workers that ended without being asked to.");
     for (size_t i = 0; i < WORKER_FAILURE_COUNT; i++)
-        (void)fprintf(out, PREFIX "worker_failures_total{reason=\"%s\"} %" PRIu64 "\n", reasons[i],
-                      counts[i]);
+        (void)fprintf(out, PREFIX "worker_failures_total{reason=\"%s\"} %" PRIu64 "\n",
+                      worker_failure_name((enum worker_failure)i), counts[i]);
 }
 
 static void put_totals(FILE *out, const struct camera_totals *totals)

@@ -201,6 +201,17 @@ size_t workers_busy(const struct workers *workers)
     return counts[WORKER_BUSY] + counts[WORKER_LEAVING] + counts[WORKER_ENDING];
 }
 
+const char *worker_failure_name(enum worker_failure failure)
+{
+    static const char *const names[WORKER_FAILURE_COUNT] = {
+        [WORKER_FAILED_SANDBOX] = "sandbox",
+        [WORKER_FAILED_SIGNAL] = "signal",
+        [WORKER_FAILED_STATUS] = "status",
+    };
+    assert(failure < WORKER_FAILURE_COUNT);
+    return names[failure];
+}
+
 const uint64_t *workers_failures(const struct workers *workers)
 {
     return workers->failures;

@@ -46,6 +46,9 @@ void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx
 /** How many worker processes have a camera, or are on their way out. */
 size_t workers_busy(const struct workers *workers);
 
+/** @return its word in metrics. */
+const char *worker_failure_name(enum worker_failure failure);
+
 /** @return how many have ended like that, ever.  Borrowed, WORKER_FAILURE_COUNT of them. */
 const uint64_t *workers_failures(const struct workers *workers);
 
