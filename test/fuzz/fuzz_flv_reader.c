@@ -51,7 +51,7 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sums sums = {.video = NULL};
-    const struct media_sink sink = {on_tracks, on_packet, &sums};
+    const struct media_sink sink = {.on_tracks = on_tracks, .on_packet = on_packet, .ctx = &sums};
     bool alive = false;
     if (size < 1)
         return 0;

@@ -53,13 +53,14 @@ static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data,
     struct rtp_sender_report report;
     uint8_t buf[RTP_REPORT_MAX];
     bool bye;
+    int64_t pts, wall_us;
     struct rtp_receiver *r = f->receivers[track];
     if (r == NULL)
         return;
     if (!rtcp) {
         rtp_receiver_packet(r, data, len, 1000000);
     } else if (rtp_receiver_rtcp(r, data, len, 1000000, &report, &bye)) {
-        rtp_clock_report(&f->clock, track, report.ntp, report.timestamp);
+        (void)rtp_clock_report(&f->clock, track, report.ntp, report.timestamp, &pts, &wall_us);
         size_t n = rtp_receiver_report(r, 2000000, buf);
         rtsp_session_send_rtcp(f->session, track, buf, n);
     }

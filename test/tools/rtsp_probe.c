@@ -192,8 +192,10 @@ int main(int argc, char **argv)
     (void)uv_signal_start(&p.signal, on_signal, SIGTERM);
 
     p.opened_us = clock_us();
-    p.source = source_rtsp_open(&p.loop, &params, &(struct media_sink){on_tracks, on_packet, &p},
-                                &(struct source_rtsp_events){on_end, &p});
+    p.source = source_rtsp_open(
+        &p.loop, &params,
+        &(struct media_sink){.on_tracks = on_tracks, .on_packet = on_packet, .ctx = &p},
+        &(struct source_rtsp_events){on_end, &p});
     (void)uv_run(&p.loop, UV_RUN_DEFAULT);
     int rc = uv_loop_close(&p.loop);
 

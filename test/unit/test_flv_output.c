@@ -40,7 +40,7 @@ static void push(struct viewer *v, struct codec_config *config, bool key, int64_
     struct frame *f = frame_new(config, FRAME_BYTES);
     memset(f->data, 0x55, f->len);
     f->key = key;
-    f->dts_us = f->pts_us = dts_us;
+    f->dts_us = f->pts_us = f->received_us = dts_us;
     frame_ring_push(v->ring, f);
 }
 

@@ -144,7 +144,7 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
 
 static int feed(struct rig *rig, const struct flv *f, size_t chunk)
 {
-    const struct media_sink sink = {on_tracks, on_packet, rig};
+    const struct media_sink sink = {.on_tracks = on_tracks, .on_packet = on_packet, .ctx = rig};
     int rc = 0;
     rig->reader = flv_reader_new(&sink);
     for (size_t pos = 0; pos < f->len && rc == 0; pos += chunk) {

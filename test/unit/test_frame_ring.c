@@ -31,7 +31,7 @@ static void push(struct frame_ring *ring, enum track track, bool key, int64_t dt
 {
     struct frame *f = frame_new(config[track], len);
     f->key = key;
-    f->dts_us = f->pts_us = dts_us;
+    f->dts_us = f->pts_us = f->received_us = dts_us;
     frame_ring_push(ring, f);
 }
 

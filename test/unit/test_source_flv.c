@@ -96,7 +96,7 @@ static enum http_error run(const char *scheme, uint16_t port, struct seen *seen,
     char text[128];
     struct camera_url url;
     const char *reason;
-    const struct media_sink sink = {on_tracks, on_packet, seen};
+    const struct media_sink sink = {.on_tracks = on_tracks, .on_packet = on_packet, .ctx = seen};
     (void)snprintf(text, sizeof(text), "%s://127.0.0.1:%u/app/stream", scheme, port);
     assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
     const struct source_params params = {.url = &url, .transport = IPC_TRANSPORT_HTTP_FLV};

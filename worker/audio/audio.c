@@ -89,6 +89,14 @@ int64_t audio_duration_us(const struct audio *audio, const uint8_t *data, size_t
     return audio_format_duration_us(audio->par, data, len);
 }
 
+void audio_set_pace(struct audio *audio, double pace)
+{
+    if (audio->pass != NULL)
+        audio_passthrough_set_pace(audio->pass, pace);
+    else
+        audio_transcoder_set_pace(audio->transcoder, pace);
+}
+
 int audio_push(struct audio *audio, const uint8_t *data, size_t len, int64_t pts_us,
                int64_t received_us)
 {

@@ -41,6 +41,12 @@ struct codec_config *audio_config(const struct audio *audio);
 int64_t audio_duration_us(const struct audio *audio, const uint8_t *data, size_t len);
 
 /**
+ * How fast the camera's clock is compared with the output clock.  At 2, a second of the camera's
+ * sound has to last two.  1 until it is set.
+ */
+void audio_set_pace(struct audio *audio, double pace);
+
+/**
  * One packet.  A packet that cannot be decoded is dropped and the stream goes on.
  *
  * @param data         AV_INPUT_BUFFER_PADDING_SIZE readable bytes follow.  Borrowed.

@@ -3,8 +3,10 @@
  *
  * Frames follow each other sample-exactly from a start time.  What the camera's time stamps say
  * besides moves that start slowly, so their jitter and rounding (RTMP counts milliseconds) does not
- * reach players, which take holes and overlaps between audio frames badly.  Only when a time stamp
- * is HARD_US or more away, frames of silence are sent or frames are dropped.
+ * reach players, which take holes and overlaps between audio frames badly.  When a time stamp is
+ * HARD_US or more away, frames are repeated or dropped: at once where it steps (packets were lost),
+ * else, for a clock that is wrong by more than can be followed, once a second.  Gaps of more than
+ * REPEAT_MAX frames are filled with silence.
  */
 #include "worker/audio/audio_passthrough.h"
 
@@ -14,13 +16,18 @@
 #include <errno.h>
 #include <libavutil/common.h>
 #include <libavutil/mathematics.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HARD_US 60000
 #define GAP_MAX_US 5000000
-#define FOLLOW_US 500000 /* in which an error is followed */
-#define FRAME_MAX 8192   /* bytes: what ADTS can express */
+#define FOLLOW_US 500000     /* in which an error is followed ... */
+#define FOLLOW_SHARE 64      /* ... by no more than this part of the time */
+#define ADJUST_US 1000000    /* between two adjustments for a wrong clock ... */
+#define ADJUST_MAX_US 150000 /* ... unless the error is larger */
+#define REPEAT_MAX 2
+#define FRAME_MAX 8192 /* bytes: what ADTS can express */
 
 struct audio_passthrough {
     int sample_rate;
@@ -28,6 +35,11 @@ struct audio_passthrough {
     int64_t start_us; /* moves slowly */
     int64_t frames;   /* sent since start_us */
     bool started;
+    double pace;         /* of the camera's clock; 1: right */
+    int64_t last_pts_us; /* of the newest frame that came */
+    int64_t adjusted_us; /* time stamp at which frames were repeated or dropped last */
+    int64_t drop;        /* frames still to be dropped */
+    struct frame *last;  /* sent last; one reference */
     audio_emit_fn *emit;
     void *ctx;
 };
@@ -53,6 +65,7 @@ int audio_passthrough_open(struct audio_passthrough **pass, int sample_rate, int
         return -ENOMEM;
     p->emit = emit;
     p->ctx = ctx;
+    p->pace = 1;
     p->sample_rate = sample_rate;
     p->config = make_config(sample_rate, channels);
     if (p->config == NULL) {
@@ -101,6 +114,8 @@ static int send_frame(struct audio_passthrough *p, const uint8_t *data, size_t l
     f->dts_us = f->pts_us;
     f->received_us = received_us;
     p->frames++;
+    frame_unref(&p->last);
+    p->last = frame_ref(f);
     p->emit(p->ctx, f);
     return 0;
 }
@@ -117,25 +132,73 @@ int audio_passthrough_silence(struct audio_passthrough *pass, int64_t duration_u
     return rc;
 }
 
+void audio_passthrough_set_pace(struct audio_passthrough *pass, double pace)
+{
+    pass->pace = pace;
+}
+
+/* Fill a time with whole frames: the newest one again for a short time, silence for a longer one.
+ */
+static int fill(struct audio_passthrough *p, int64_t error_us, bool stepped, int64_t received_us)
+{
+    int64_t frames = (error_us + frames_us(p, 1) / 2) / frames_us(p, 1); /* to the nearest frame */
+    if (stepped || frames > REPEAT_MAX || p->last == NULL || p->last->config != p->config)
+        return audio_passthrough_silence(p, error_us + frames_us(p, 1) / 2, received_us);
+    struct frame *again = frame_ref(p->last);
+    int rc = 0;
+    for (; frames > 0 && rc == 0; frames--)
+        rc = send_frame(p, again->data, again->len, received_us);
+    frame_unref(&again);
+    return rc;
+}
+
+/* Where a frame belongs is HARD_US or more away: repeat or drop frames, now or later. */
+static int adjust(struct audio_passthrough *p, int64_t error_us, int64_t pts_us,
+                  int64_t received_us)
+{
+    int64_t expected_us = p->last_pts_us + llrint((double)frames_us(p, 1) * p->pace);
+    bool stepped = llabs(pts_us - expected_us) >= HARD_US;
+    bool due = pts_us - p->adjusted_us >= ADJUST_US || llabs(error_us) >= ADJUST_MAX_US;
+    if (!stepped && !due)
+        return 0;
+    p->adjusted_us = pts_us;
+    if (error_us < 0)
+        p->drop = (-error_us + frames_us(p, 1) / 2) / frames_us(p, 1);
+    else if (error_us >= GAP_MAX_US)
+        audio_passthrough_skip(p, error_us);
+    else
+        return fill(p, error_us, stepped, received_us);
+    return 0;
+}
+
+static int64_t follow(const struct audio_passthrough *p, int64_t error_us)
+{
+    int64_t frame_us = frames_us(p, 1), most_us = frame_us / FOLLOW_SHARE;
+    return FFMAX(-most_us, FFMIN(most_us, error_us * frame_us / FOLLOW_US));
+}
+
 /* Send one raw frame that belongs at pts_us. */
 static int place_frame(struct audio_passthrough *p, const uint8_t *data, size_t len, int64_t pts_us,
                        int64_t received_us)
 {
     if (!p->started && p->frames == 0)
         audio_passthrough_start(p, pts_us);
+    if (!p->started)
+        p->last_pts_us = pts_us - frames_us(p, 1);
     p->started = true;
 
     int64_t error = pts_us - audio_passthrough_end_us(p);
     int64_t hard = FFMAX(HARD_US, frames_us(p, 1) * 3 / 4);
     int rc = 0;
-    if (error <= -hard)
-        return 0; /* its place is taken */
-    if (error >= GAP_MAX_US)
-        audio_passthrough_skip(p, error);
-    else if (error >= hard) /* to the nearest frame */
-        rc = audio_passthrough_silence(p, error + frames_us(p, 1) / 2, received_us);
-    error = pts_us - audio_passthrough_end_us(p);
-    p->start_us += error * frames_us(p, 1) / FOLLOW_US;
+    if (p->drop == 0 && llabs(error) >= hard)
+        rc = adjust(p, error, pts_us, received_us);
+    p->last_pts_us = pts_us;
+    if (p->drop > 0 && error < 0) { /* its place is taken */
+        p->drop--;
+        return rc;
+    }
+    p->drop = 0;
+    p->start_us += follow(p, pts_us - audio_passthrough_end_us(p));
     return rc != 0 ? rc : send_frame(p, data, len, received_us);
 }
 
@@ -179,7 +242,7 @@ int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, 
             rc = place_frame(pass, data + adts.header_len, adts.frame_len - adts.header_len, pts_us,
                              received_us);
         if (rc == 0) {
-            pts_us += frames_us(pass, 1);
+            pts_us += llrint((double)frames_us(pass, 1) * pass->pace);
             data += adts.frame_len;
             len -= adts.frame_len;
         }
@@ -194,5 +257,6 @@ void audio_passthrough_close(struct audio_passthrough **pass)
     if (p == NULL)
         return;
     codec_config_unref(&p->config);
+    frame_unref(&p->last);
     free(p);
 }

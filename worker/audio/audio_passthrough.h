@@ -22,6 +22,9 @@ void audio_passthrough_start(struct audio_passthrough *pass, int64_t start_us);
 /** @return the time at which what has been sent ends. */
 int64_t audio_passthrough_end_us(const struct audio_passthrough *pass);
 
+/** As audio_set_pace(). */
+void audio_passthrough_set_pace(struct audio_passthrough *pass, double pace);
+
 /** As audio_push(). */
 int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, size_t len,
                            int64_t pts_us, int64_t received_us);

@@ -10,6 +10,7 @@
  *                                (a proportional and an integral part: a constant skew of the two
  *                                clocks leaves no constant offset)
  *
+ * The pace of the camera's clock, which the output clock knows (timeline.h), comes on top of that.
  * As long as the error stays below DEADBAND_US the resampler leaves the samples alone.
  */
 #include "worker/audio/audio_transcoder.h"
@@ -31,6 +32,7 @@
 #define FILTER_S 0.5    /* time constant of the error's filter */
 #define RESPONSE_S 1.0  /* in which an error would be gone */
 #define INTEGRAL_S 10.0 /* in which the integral part takes over */
+#define PACE_MAX 4.0    /* beyond, gaps are filled and overlaps dropped */
 #define RATE_MIN 4000   /* of decoded sound: bounds what resampling can blow up */
 #define RATE_MAX 192000
 #define CHANNELS_MAX 8
@@ -51,6 +53,7 @@ struct audio_transcoder {
     bool exact;      /* the next frame goes exactly where it belongs, however little is missing */
     int64_t next_us; /* where a frame without a time stamp belongs */
     int64_t drop;    /* output samples whose place is taken */
+    double pace;     /* of the camera's clock; 1: right */
     double error_us; /* filtered */
     double skew;     /* integral part: the stretch that the two clocks need */
     bool stretching;
@@ -82,6 +85,7 @@ int audio_transcoder_open(struct audio_transcoder **transcoder, const AVCodecPar
     if (t == NULL)
         return -ENOMEM;
     t->encoder = encoder;
+    t->pace = 1;
     t->out_rate = audio_encoder_config(encoder)->sample_rate;
     t->out_channels = audio_encoder_config(encoder)->channels;
     int rc = open_decoder(t, par);
@@ -146,11 +150,12 @@ static void stretch(struct audio_transcoder *t, double error_us, double passed_s
 {
     t->error_us += (error_us - t->error_us) * fmin(1.0, passed_s / FILTER_S);
     double error = fabs(t->error_us) > DEADBAND_US ? t->error_us / 1e6 : 0;
-    if (error == 0 && t->skew == 0 && !t->stretching)
+    if (error == 0 && t->skew == 0 && t->pace == 1 && !t->stretching)
         return;
     double lasting = clip(error, SKEW_ERROR_MAX_S); /* the rest is lost packets, not clocks */
     t->skew = clip(t->skew + lasting / RESPONSE_S / INTEGRAL_S * passed_s, SKEW_MAX);
-    double rate = clip(error / RESPONSE_S + t->skew, STRETCH_MAX);
+    double longer = t->pace * (1 + clip(error / RESPONSE_S + t->skew, STRETCH_MAX));
+    double rate = 1 - 1 / longer; /* samples added to as many that come out */
     /* In force until the next frame sets another one, which comes long before a second is over. */
     int distance = t->out_rate;
     t->stretching = swr_set_compensation(t->resampler, (int)lrint(rate * distance), distance) >= 0;
@@ -218,8 +223,10 @@ static int on_decoded(struct audio_transcoder *t, int64_t received_us)
         rc = align(t, pts_us, received_us);
     if (rc == 0)
         rc = write_frame(t, received_us);
-    if (rc == 0)
-        t->next_us = pts_us + av_rescale(t->frame->nb_samples, 1000000, t->frame->sample_rate);
+    if (rc == 0) {
+        int64_t us = av_rescale(t->frame->nb_samples, 1000000, t->frame->sample_rate);
+        t->next_us = pts_us + llrint((double)us * t->pace);
+    }
     return rc;
 }
 
@@ -247,6 +254,11 @@ int audio_transcoder_push(struct audio_transcoder *transcoder, const uint8_t *da
     if (rc == AVERROR(ENOMEM) || dropped == AVERROR(ENOMEM))
         return -ENOMEM;
     return dropped < 0 || rc != AVERROR(EAGAIN) ? -EINVAL : 0;
+}
+
+void audio_transcoder_set_pace(struct audio_transcoder *transcoder, double pace)
+{
+    transcoder->pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, pace));
 }
 
 void audio_transcoder_reset(struct audio_transcoder *transcoder)

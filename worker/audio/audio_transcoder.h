@@ -18,6 +18,9 @@ struct audio_transcoder;
 int audio_transcoder_open(struct audio_transcoder **transcoder, const AVCodecParameters *par,
                           struct audio_encoder *encoder);
 
+/** As audio_set_pace(). */
+void audio_transcoder_set_pace(struct audio_transcoder *transcoder, double pace);
+
 /** As audio_push(). */
 int audio_transcoder_push(struct audio_transcoder *transcoder, const uint8_t *data, size_t len,
                           int64_t pts_us, int64_t received_us);

@@ -118,6 +118,9 @@ static bool on_audio_packet(struct ingest *in, const struct media_packet *packet
     };
     struct timeline_out placed;
     timeline_map(&in->timeline, &stamp, &placed);
+    if (placed.history)
+        return false;
+    audio_set_pace(in->audio, placed.pace);
     (void)audio_push(in->audio, packet->data, packet->len, placed.pts_us, packet->received_us);
     return false; /* a camera that sends sound but no picture has stalled */
 }
@@ -139,10 +142,17 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
     return in->video != NULL && access_unit_push(in->video, packet);
 }
 
+static void on_report(void *ctx, const struct media_report *report)
+{
+    struct ingest *in = ctx;
+    timeline_report(&in->timeline, report->track, to_us(report->pts, in->time_base[report->track]),
+                    report->wall_us, report->received_us);
+}
+
 struct ingest *ingest_new(void)
 {
     struct ingest *in = xcalloc(1, sizeof(*in));
-    in->sink = (struct media_sink){on_tracks, on_packet, in};
+    in->sink = (struct media_sink){on_tracks, on_packet, on_report, in};
     timeline_init(&in->timeline);
     return in;
 }

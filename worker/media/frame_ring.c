@@ -20,7 +20,8 @@ struct frame_ring {
     size_t bytes;
     size_t max_bytes;
     int64_t max_lag_us;
-    int64_t newest_dts_us;
+    int64_t newest_dts_us;     /* of the pictures; INT64_MIN: none */
+    int64_t newest_picture_us; /* its arrival, likewise */
     uint64_t overflows;
 };
 
@@ -40,7 +41,7 @@ struct frame_ring *frame_ring_new(size_t max_bytes, int64_t max_lag_us)
     struct frame_ring *r = xcalloc(1, sizeof(*r));
     r->capacity = INITIAL_CAPACITY;
     r->slots = xcalloc(r->capacity, sizeof(struct frame *));
-    r->newest_dts_us = INT64_MIN;
+    r->newest_dts_us = r->newest_picture_us = INT64_MIN;
     frame_ring_set_limits(r, max_bytes, max_lag_us);
     return r;
 }
@@ -73,14 +74,16 @@ static void drop_oldest(struct frame_ring *r)
 }
 
 /* Is the oldest frame neither part of the GOP nor needed by a viewer within the lag allowed?  Sound
- * alone is nothing to join, however long the picture does not come. */
+ * alone is nothing to join, however long the picture does not come.  Only arrival tells: the two
+ * tracks' time stamps need not have much to do with each other. */
 static bool oldest_is_spent(const struct frame_ring *r)
 {
-    if (r->newest_dts_us == INT64_MIN)
-        return (*slot(r, r->head - 1))->dts_us - (*slot(r, r->tail))->dts_us > r->max_lag_us;
-    if (!r->has_key || r->tail >= r->key)
+    int64_t newest_us = r->newest_picture_us;
+    if (newest_us == INT64_MIN)
+        newest_us = (*slot(r, r->head - 1))->received_us;
+    else if (!r->has_key || r->tail >= r->key)
         return false;
-    return r->newest_dts_us - (*slot(r, r->tail))->dts_us > r->max_lag_us;
+    return newest_us - (*slot(r, r->tail))->received_us > r->max_lag_us;
 }
 
 static void grow(struct frame_ring *r)
@@ -101,6 +104,7 @@ void frame_ring_push(struct frame_ring *ring, struct frame *frame)
         grow(ring);
     if (frame->track == TRACK_VIDEO) {
         ring->newest_dts_us = frame->dts_us;
+        ring->newest_picture_us = frame->received_us;
         ring->newest_picture = ring->head;
         ring->pictures_after_key++;
         if (frame->key) {
@@ -125,7 +129,7 @@ void frame_ring_clear(struct frame_ring *ring)
 {
     while (ring->tail < ring->head)
         drop_oldest(ring);
-    ring->newest_dts_us = INT64_MIN;
+    ring->newest_dts_us = ring->newest_picture_us = INT64_MIN;
 }
 
 uint64_t frame_ring_head(const struct frame_ring *ring)
@@ -164,6 +168,11 @@ struct frame *frame_ring_newest_picture(const struct frame_ring *ring)
 int64_t frame_ring_newest_dts_us(const struct frame_ring *ring)
 {
     return ring->newest_dts_us;
+}
+
+int64_t frame_ring_newest_arrival_us(const struct frame_ring *ring)
+{
+    return ring->newest_picture_us;
 }
 
 uint64_t frame_ring_overflows(const struct frame_ring *ring)

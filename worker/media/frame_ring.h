@@ -15,8 +15,8 @@ struct frame_ring;
 
 /**
  * @param max_bytes   of frames kept at most, their heads included; one frame is always kept.
- * @param max_lag_us  frames older than the GOP are kept while they are at most this far behind the
- *                    newest frame; so is audio before the first video frame.
+ * @param max_lag_us  frames older than the GOP are kept while they arrived at most this long before
+ *                    the newest picture; so is audio before the first video frame.
  * @return never NULL.  Caller owns; frame_ring_free().
  */
 struct frame_ring *frame_ring_new(size_t max_bytes, int64_t max_lag_us);
@@ -54,6 +54,9 @@ struct frame *frame_ring_newest_picture(const struct frame_ring *ring);
 
 /** The newest video frame's dts, or INT64_MIN when none came yet. */
 int64_t frame_ring_newest_dts_us(const struct frame_ring *ring);
+
+/** When the newest video frame arrived (frame.received_us), or INT64_MIN when none came yet. */
+int64_t frame_ring_newest_arrival_us(const struct frame_ring *ring);
 
 /** How often a GOP outgrew max_bytes. */
 uint64_t frame_ring_overflows(const struct frame_ring *ring);

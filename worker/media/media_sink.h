@@ -39,6 +39,14 @@ struct media_packet {
     int64_t captured_us; /* by the camera's clock, UNIX time; 0: unknown */
 };
 
+/* A sender report: what the camera's wall clock showed at a time of a track. */
+struct media_report {
+    enum track track;
+    int64_t pts;     /* in the track's time base, on the same base as its packets' */
+    int64_t wall_us; /* any origin, the same for both tracks */
+    int64_t received_us;
+};
+
 struct media_sink {
     /* The tracks are known; called again after a reconnect.  audio may be NULL.  Returns 0,
      * -ENOTSUP if the video codec is not supported, or another negative errno if memory is out. */
@@ -46,6 +54,9 @@ struct media_sink {
 
     /* A packet.  Returns true if it shows that the camera is alive. */
     bool (*on_packet)(void *ctx, const struct media_packet *packet);
+
+    /* A sender report (RTSP only).  Borrowed for the call.  NULL: not wanted. */
+    void (*on_report)(void *ctx, const struct media_report *report);
 
     void *ctx;
 };

@@ -2,12 +2,8 @@
 
 #include <string.h>
 
-#define BELIEVABLE_US 10000000     /* audio and video further apart than this: a clock is wrong */
-#define REPORT_TOLERANCE_US 200000 /* drift and jitter between two reports */
-#define RTPTIME_BELIEVABLE_S 10    /* distance of the first packet from RTP-Info's rtptime */
-#define SMALL_CORRECTION_US 500000
-#define SLOW_DIVISOR 50 /* small corrections: 2 % of the time that passes */
-#define FAST_DIVISOR 10 /* large ones: 10 % */
+#define BELIEVABLE_US 10000000  /* audio and video further apart than this: a clock is wrong */
+#define RTPTIME_BELIEVABLE_S 10 /* distance of the first packet from RTP-Info's rtptime */
 #define NTP_OF_UNIX_EPOCH (UINT64_C(2208988800) << 32) /* RFC 5905, figure 4 */
 
 void rtp_clock_init(struct rtp_clock *clock, const uint32_t rates[TRACK_COUNT])
@@ -93,52 +89,26 @@ static void start(struct rtp_clock *clock, enum track track, uint32_t timestamp,
     t->offset_us = other->offset_us + distance;
 }
 
-/* Does a report agree with the one before it about how much time has passed? */
-static bool report_agrees(const struct rtp_clock_track *t, uint64_t ntp, int64_t unwrapped)
-{
-    int64_t passed_us = ntp_difference_us(ntp, t->report_ntp);
-    int64_t difference_us = passed_us - ticks_to_us(t, unwrapped - t->report_unwrapped);
-    return difference_us > -REPORT_TOLERANCE_US && difference_us < REPORT_TOLERANCE_US;
-}
-
-void rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp)
+bool rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp,
+                      int64_t *pts, int64_t *wall_us)
 {
     struct rtp_clock_track *t = &clock->tracks[track];
     if (ntp == 0)
-        return; /* no clock */
+        return false; /* no clock */
     if (!t->started) {
         t->has_early_report = true;
         t->early_timestamp = timestamp;
         t->early_ntp = ntp;
-        return;
+        return false;
     }
-    int64_t unwrapped = t->unwrapped + (int32_t)(timestamp - t->last);
-    bool believed = !t->has_report || report_agrees(t, ntp, unwrapped);
     t->has_report = true;
-    t->report_unwrapped = unwrapped;
+    t->report_unwrapped = t->unwrapped + (int32_t)(timestamp - t->last);
     t->report_ntp = ntp;
-
-    struct rtp_clock_track *audio = &clock->tracks[TRACK_AUDIO];
-    const struct rtp_clock_track *video = &clock->tracks[TRACK_VIDEO];
-    int64_t distance;
-    if (!believed) /* its clock stands still, or was just set */
-        audio->correction_us = 0;
-    else if (audio->started && video->started && report_distance(audio, video, &distance))
-        audio->correction_us = video->offset_us + distance - audio->offset_us;
-}
-
-/* Work off part of the correction while `passed_us` pass in the track. */
-static void correct(struct rtp_clock_track *t, int64_t passed_us)
-{
-    int64_t size = t->correction_us < 0 ? -t->correction_us : t->correction_us;
-    if (size == 0 || passed_us <= 0)
-        return;
-    int64_t step = passed_us / (size > SMALL_CORRECTION_US ? FAST_DIVISOR : SLOW_DIVISOR);
-    step = step < size ? step : size;
-    if (t->correction_us < 0)
-        step = -step;
-    t->offset_us += step;
-    t->correction_us -= step;
+    if (clock->wall_zero == 0)
+        clock->wall_zero = ntp;
+    *pts = t->report_unwrapped + us_to_ticks(t, t->offset_us);
+    *wall_us = ntp_difference_us(ntp, clock->wall_zero);
+    return true;
 }
 
 int64_t rtp_clock_pts(struct rtp_clock *clock, enum track track, uint32_t timestamp,
@@ -148,10 +118,8 @@ int64_t rtp_clock_pts(struct rtp_clock *clock, enum track track, uint32_t timest
     if (!t->started) {
         start(clock, track, timestamp, received_us);
     } else {
-        int32_t step = (int32_t)(timestamp - t->last);
-        t->unwrapped += step;
+        t->unwrapped += (int32_t)(timestamp - t->last);
         t->last = timestamp;
-        correct(t, ticks_to_us(t, step));
     }
     return t->unwrapped + us_to_ticks(t, t->offset_us);
 }

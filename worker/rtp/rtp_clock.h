@@ -3,8 +3,9 @@
  *
  * Each track counts in its own clock from a random start.  Where its zero lies is taken, in this
  * order, from sender reports (RFC 3550 section 6.4.1), from RTP-Info of PLAY where both tracks'
- * values are believable, or from when the first packets arrived.  Once packets have been given a
- * time, later sender reports move audio gently towards video: no jump.
+ * values are believable,  or from when the first packets arrived.  It stays there: what later
+ * reports say goes to the output clock (timeline.h), which moves sound to its picture without a
+ * jump.
  */
 #ifndef WORKER_RTP_CLOCK_H
 #define WORKER_RTP_CLOCK_H
@@ -33,11 +34,11 @@ struct rtp_clock_track {
     bool has_early_report; /* came before the first packet */
     uint32_t early_timestamp;
     uint64_t early_ntp;
-    int64_t correction_us; /* still to be worked off */
 };
 
 struct rtp_clock {
     struct rtp_clock_track tracks[TRACK_COUNT];
+    uint64_t wall_zero; /* NTP time from which wall times are counted; 0: no report yet */
 };
 
 /** @param rates  clock rates, Hz; 0 for a track that is not there. */
@@ -46,8 +47,15 @@ void rtp_clock_init(struct rtp_clock *clock, const uint32_t rates[TRACK_COUNT]);
 /** RTP-Info gave the timestamp of the first packet after PLAY. */
 void rtp_clock_rtptime(struct rtp_clock *clock, enum track track, uint32_t rtptime);
 
-/** A sender report: `timestamp` was sampled at `ntp`. */
-void rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp);
+/**
+ * A sender report: `timestamp` was sampled at `ntp`.
+ *
+ * @param pts      its time, as rtp_clock_pts() has it.
+ * @param wall_us  what the camera's wall clock showed then, counted from its first report.
+ * @return false: it says nothing (yet), neither is set.
+ */
+bool rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp,
+                      int64_t *pts, int64_t *wall_us);
 
 /**
  * Time of a packet, in the track's clock rate; the same base for all tracks, 64 bit.

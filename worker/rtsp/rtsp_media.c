@@ -95,12 +95,21 @@ struct media_track rtsp_media_describe(const struct rtsp_media *media, enum trac
     };
 }
 
+static void take_report(struct rtsp_media_track *k, const struct rtp_sender_report *report,
+                        int64_t now_us)
+{
+    struct media_report out = {.track = k->track, .received_us = now_us};
+    if (rtp_clock_report(&k->media->clock, k->track, report->ntp, report->timestamp, &out.pts,
+                         &out.wall_us))
+        k->media->on_report(k->media->ctx, &out);
+}
+
 static void push_rtcp(struct rtsp_media_track *k, const uint8_t *data, size_t len, int64_t now_us)
 {
     struct rtp_sender_report report;
     bool bye;
     if (rtp_receiver_rtcp(k->receiver, data, len, now_us, &report, &bye))
-        rtp_clock_report(&k->media->clock, k->track, report.ntp, report.timestamp);
+        take_report(k, &report, now_us);
     if (bye && k->track == TRACK_VIDEO)
         k->media->bye = true;
 }

@@ -26,6 +26,8 @@ struct rtsp_media_track {
 struct rtsp_media {
     /* A media packet came out.  Borrowed for the call. */
     void (*on_media)(void *ctx, const struct media_packet *packet);
+    /* A sender report came.  Borrowed for the call. */
+    void (*on_report)(void *ctx, const struct media_report *report);
     void *ctx;
     struct rtsp_media_track tracks[TRACK_COUNT];
     struct rtp_clock clock;
@@ -37,7 +39,7 @@ struct rtsp_media {
 /**
  * Get ready for the tracks of a session.  A sound that libavformat does not understand is left out.
  *
- * @param media     on_media and ctx set, else zeroed.  Caller owns, at one place;
+ * @param media     on_media, on_report and ctx set, else zeroed.  Caller owns, at one place;
  * rtsp_media_close().
  * @param session   Borrowed until then.
  * @param udp       packets may overtake each other.

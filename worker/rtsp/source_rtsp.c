@@ -217,6 +217,13 @@ static void on_media(void *ctx, const struct media_packet *packet)
     s->conn.bye_us = INT64_MAX;
 }
 
+static void on_report(void *ctx, const struct media_report *report)
+{
+    struct source_rtsp *s = ctx;
+    if (!s->ended && !s->closing.asked && s->sink.on_report != NULL)
+        s->sink.on_report(s->sink.ctx, report);
+}
+
 static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data, size_t len)
 {
     struct source_rtsp *s = ctx;
@@ -262,6 +269,7 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
     struct connection *c = &s->conn;
     (void)video;
     c->media.on_media = on_media;
+    c->media.on_report = on_report;
     c->media.ctx = s;
     int rc = rtsp_media_open(&c->media, c->session, rtsp_way_is_datagrams(s->way), audio != NULL);
     if (rc != 0)

@@ -1,36 +1,46 @@
 /*
  * The output clock.  Worker, source thread; pure.
  *
- * Clock.  Output starts at the arrival time of the very first packet and from then on runs at the
- * camera's pace: each track has an offset, and output = source + offset.  A camera that runs 1 %
- * fast makes an output that runs 1 % fast (so audio and video, stamped by the same clock, never
- * drift apart), and output and arrival drift apart by as much.  Nothing here compares the output
- * with the wall clock over more than two consecutive packets of a track.
+ * Clock.  The output is real time: it starts at the arrival of the very first packet and stays at
+ * a constant distance from the arrival of each track's earliest packets, whatever the camera's
+ * clocks do.  Two steps lead there.  First the jumps of the source's clock are taken out: each
+ * track has an offset, and stamp = source + offset.  Then timeline_steer.h maps stamps to output
+ * times, at a pace that follows the arrival over seconds.  A clock that is right keeps its exact
+ * spacing; one that is wrong by half is at most 0.2 s off while that is found out.
  *
- * One offset for both tracks is the normal case: the camera's own relation between audio and video
- * is then kept exactly.  The second track takes the offset of the first if that puts it within
- * START_TRUST_US of where its arrival does; else the two clocks have nothing to do with each other,
- * and the track is put where its arrival says.
+ * Picture and sound.  One offset for both tracks is the normal case.  The second track takes the
+ * offset of the first if that puts it within START_TRUST_US of where its arrival does; else the two
+ * clocks have nothing to do with each other, and the track is put where its arrival says.  From
+ * then on the picture is steered to its arrival alone, and sound to the first of these that there
+ * is: the picture by sender reports (camera_clock.h); the picture by equal stamps, while the two
+ * arrivals agree that both clocks keep step; its own arrival.
  *
  * What happens to a time stamp, by how far it is from the one before it (of its track):
  *
  *   missing, equal             nominal duration, held close to the arrival; the offset stays
- *   back or forth by < 0.9 s   followed: lost frames, jitter, small corrections by RTCP.  Output
- *                              that would not grow is pushed to 1 ms after the previous one
+ *   back or forth by < 0.9 s   followed: lost frames, jitter.  Output that would not grow is pushed
+ *                              to 1 ms after the previous one
+ *   back by 0.08 to 0.9 s      followed likewise until it is known to last (reordered frames and
+ *                              single bad stamps do not), then taken out; at once from the third
+ *                              time on
+ *   falling all the time       as if missing
  *   forth by more              followed if the other track has got there too (only this track had
  *                              a gap), else a jump
  *   back by more               a jump; also when it comes to that in small steps
  *   silent for > 0.9 s, then   a jump: its clock stood still meanwhile
  *     far behind the other
+ *   ahead of its arrival       history, if it comes in a burst faster than real time: the pictures
+ *     by > 0.18 s              follow each other by a millisecond, the sound is left out.  Else it
+ *                              is put where one belongs that arrives now
  *
  * A jump changes the offset so that the output goes on.  The first of these that puts the packet
  * within 0.9 s of where it is expected is taken; only the last one is a guess:
  *
  *   1. undo    the offset before the last jump: a single bad time stamp is over
  *   2. wrap    32-bit time stamps began anew
- *   3. peer    the shift that the other track has just made: an RTCP sender report, or a pause of
- *              the camera, moves both; their relation is kept exactly
- *   4. common  the other track's offset: a sender report brought two unrelated clocks together
+ *   3. peer    the shift that the other track has just made: a pause of the camera, or its clock
+ *              being set, moves both; their relation is kept exactly
+ *   4. common  the other track's offset: two unrelated clocks have been brought together
  *   5. guess   right where it is expected: one frame on, or the time that passed
  *
  * A pause of more than half a second (a second, of one track), like a reconnect, becomes a step of
@@ -45,6 +55,7 @@
 #include "worker/video/timeline.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +74,15 @@
 #define SOURCE_MAX_US (INT64_C(1) << 58) /* beyond: nonsense; keeps every sum below in range */
 #define BACKWARD_WINDOW 100              /* frames */
 #define BACKWARD_LEARN 3                 /* steps back within the window that mean reordering */
+#define BACK_US 80000                    /* a step back of less is jitter */
+#define BACK_PACKETS 3                   /* ... and is looked at for so many packets */
+#define FALLING_MAX 6                    /* stamps that fall more often in a row mean nothing */
+#define BACK_LEARN 2             /* lasting steps after which the next is believed at once */
+#define PEER_NEAR_US 80000       /* a step this near to the other track's is the same one */
+#define APART_US 30000           /* of difference between the tracks: their clocks run apart */
+#define APART_PACE 0.02          /* likewise */
+#define ONE_REPORT_PACE 0.01     /* a clock that is wrong by more needs a second report */
+#define RELATION_MAX_US 10000000 /* audio and video further apart than this: a clock is wrong */
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
 {
@@ -163,9 +183,16 @@ static bool is_jump(struct timeline *tl, const struct timeline_in *p, int64_t ke
            key_us < other->last_key_us - JUMP_US;
 }
 
-static bool fits(struct timeline *tl, const struct timeline_in *p, int64_t key_us,
-                 int64_t expected_us)
+/* Where a source time would be with another offset. */
+static int64_t key_with(const struct timeline_track *t, int64_t source_us, int64_t offset_us)
 {
+    return timeline_steer_out(&t->steer, source_us + offset_us);
+}
+
+static bool fits(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
+                 int64_t offset_us, int64_t expected_us)
+{
+    int64_t key_us = key_with(&tl->tracks[p->track], source_us, offset_us);
     return llabs(key_us - expected_us) <= JUMP_US && !is_jump(tl, p, key_us);
 }
 
@@ -192,27 +219,115 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
     int64_t old = t->offset_us;
     int64_t wrapped = old + (source_us < t->last_source_us ? p->wrap_us : -p->wrap_us);
 
-    if (p->received_us <= t->undo_until_us &&
-        fits(tl, p, source_us + t->undo_offset_us, expected)) {
+    if (p->received_us <= t->undo_until_us && fits(tl, p, source_us, t->undo_offset_us, expected)) {
         t->offset_us = t->undo_offset_us;
         tell_peer(other, t->offset_us - old, p->received_us);
-    } else if (p->wrap_us > 0 && fits(tl, p, source_us + wrapped, expected)) {
+    } else if (p->wrap_us > 0 && fits(tl, p, source_us, wrapped, expected)) {
         t->offset_us = wrapped;
     } else if (p->received_us <= t->peer_until_us &&
-               fits(tl, p, source_us + old + t->peer_shift_us, expected)) {
+               fits(tl, p, source_us, old + t->peer_shift_us, expected)) {
         t->offset_us = old + t->peer_shift_us;
         forget_peer(t);
-    } else if (other->mapped && fits(tl, p, source_us + other->offset_us, expected)) {
+    } else if (other->mapped && fits(tl, p, source_us, other->offset_us, expected)) {
         t->offset_us = other->offset_us;
         forget_peer(t);
         forget_peer(other);
     } else {
-        t->offset_us = expected - source_us;
+        t->offset_us = timeline_steer_stamp(&t->steer, expected) - source_us;
         tell_peer(other, t->offset_us - old, p->received_us);
+    }
+    if (p->received_us - t->last_received_us > JUMP_US) { /* a pause: real time is what it left */
+        int64_t key = key_with(t, source_us, t->offset_us);
+        timeline_steer_start(&t->steer, source_us + t->offset_us, key, p->received_us);
     }
     t->undo_offset_us = old;
     t->undo_until_us = p->received_us + UNDO_US;
     tl->jumps++;
+}
+
+/* Is a step back of the stamps, or what comes after one, no more than frames' reordering? */
+static bool may_be_reordering(const struct timeline_track *t, const struct timeline_in *p,
+                              int64_t back_us)
+{
+    int64_t frames = max(p->reorder_frames, t->learned_reorder) + 1;
+    return p->track == TRACK_VIDEO && !known(p->dts_us) && back_us <= frames * p->duration_us;
+}
+
+/* The first stamp after a step back. */
+static void suspect(struct timeline_track *t, int64_t back_us)
+{
+    t->back_by_us = back_us;
+    t->back_from_us = t->steer.newest_stamp_us;
+    t->back_late_us = t->last_received_us - t->back_from_us;
+    t->back_least_us = INT64_MAX;
+    t->back_packets = 0;
+}
+
+/*
+ * Were the stamps set back to stay?  By less than a jump, they are followed until that is known:
+ * after some packets, or, where frames may be reordered, when the stamps are where they were.
+ *
+ * @param shift_us  what to add to the offset then.
+ */
+static bool was_set_back(struct timeline_track *t, const struct timeline_in *p, int64_t stamp_us,
+                         int64_t *shift_us)
+{
+    bool ordered = p->track == TRACK_AUDIO || known(p->dts_us);
+    int64_t back_us = t->steer.newest_stamp_us - stamp_us;
+    int64_t late_us = p->received_us - stamp_us;
+    if (t->back_by_us == 0) {
+        if (back_us <= BACK_US || may_be_reordering(t, p, back_us))
+            return false;
+        *shift_us = back_us + p->duration_us;
+        if (t->back_steps >= BACK_LEARN)
+            return true;
+        suspect(t, back_us);
+    }
+    t->back_least_us = late_us < t->back_least_us ? late_us : t->back_least_us;
+    if (ordered ? ++t->back_packets < BACK_PACKETS : stamp_us <= t->back_from_us)
+        return false;
+    bool lasted = late_us - t->back_late_us >= t->back_by_us / 2;
+    *shift_us = t->back_least_us - t->back_late_us;
+    t->back_by_us = 0;
+    t->back_steps = lasted ? t->back_steps + 1 : 0;
+    return lasted;
+}
+
+/* The stamps were set back by less than a jump: take that out. */
+static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_t shift_us)
+{
+    struct timeline_track *t = &tl->tracks[p->track];
+    if (p->received_us <= t->peer_until_us && llabs(shift_us - t->peer_shift_us) <= PEER_NEAR_US) {
+        shift_us = t->peer_shift_us;
+        forget_peer(t);
+    } else {
+        tell_peer(other_of(tl, p->track), shift_us, p->received_us);
+    }
+    t->offset_us += shift_us;
+    t->backward_count = 0;
+    tl->jumps++;
+}
+
+/*
+ * Is this perhaps a frame that others come before in display order?  Its stamp says little of its
+ * arrival then.  Only at first, and where such frames are known to come.
+ */
+static bool is_ahead_of_its_turn(struct timeline_track *t, const struct timeline_in *p,
+                                 int64_t stamp_us)
+{
+    int64_t nominal = p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
+    int64_t step = stamp_us - t->steer.newest_stamp_us;
+    bool before = t->leapt;
+    if (p->track != TRACK_VIDEO || known(p->dts_us))
+        return false;
+    if (before && stamp_us < t->leapt_to_us && !t->reorders) {
+        t->reorders = true; /* from here on its arrival is judged without those */
+        timeline_steer_start(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
+                             p->received_us);
+    }
+    t->leapt = step > nominal * 3 / 2 && p->received_us - t->last_received_us < step / 2;
+    t->leapt_to_us = stamp_us;
+    return t->leapt && !before && (t->reorders || !timeline_steer_is_settled(&t->steer));
 }
 
 static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t source_us)
@@ -220,15 +335,77 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
     struct timeline_track *t = &tl->tracks[p->track];
     const struct timeline_track *other = other_of(tl, p->track);
     int64_t expected = expect(tl, p);
-
-    int64_t common = source_us + other->offset_us;
+    int64_t common = other->mapped ? key_with(other, source_us, other->offset_us) : 0;
 
     if (other->mapped && llabs(common - expected) <= START_TRUST_US &&
-        !(t->started && common < t->last_dts_us - JUMP_US)) /* over a reconnect */
+        !(t->started && common < t->last_dts_us - JUMP_US)) { /* over a reconnect */
         t->offset_us = other->offset_us;
-    else
+        expected = common;
+    } else {
         t->offset_us = expected - source_us;
+    }
+    if (other->mapped && timeline_steer_is_bursting(&other->steer))
+        timeline_steer_start_like(&t->steer, &other->steer, source_us + t->offset_us, expected,
+                                  p->received_us);
+    else
+        timeline_steer_start(&t->steer, source_us + t->offset_us, expected, p->received_us);
     t->mapped = true;
+}
+
+/* --- the other track ---------------------------------------------------- */
+
+/* Do sender reports tell the wall clock of a track's stamps? */
+static bool is_known(const struct timeline_track *t)
+{
+    bool sane = timeline_steer_is_settled(&t->steer) &&
+                fabs(timeline_steer_clock(&t->steer) - 1) <= ONE_REPORT_PACE;
+    return t->camera.believed && (t->camera.paced || sane);
+}
+
+/* How much later sound should be so that it is in step with the picture, by sender reports. */
+static bool wanted_by_reports(const struct timeline_track *audio,
+                              const struct timeline_track *video, int64_t source_us,
+                              int64_t *wanted_us)
+{
+    if (!is_known(audio) || !is_known(video))
+        return false;
+    int64_t wall = camera_clock_wall(&audio->camera, source_us);
+    int64_t picture = camera_clock_stamp(&video->camera, wall);
+    *wanted_us =
+        key_with(video, picture, video->offset_us) - key_with(audio, source_us, audio->offset_us);
+    return llabs(*wanted_us) < RELATION_MAX_US;
+}
+
+/* Do the two tracks' arrivals say that their clocks do not keep step? */
+static bool run_apart(const struct timeline_steer *audio, const struct timeline_steer *video,
+                      int64_t wanted_us)
+{
+    int64_t apart_us = timeline_steer_off_us(audio) - wanted_us - timeline_steer_off_us(video);
+    double pace = timeline_steer_clock(audio) - timeline_steer_clock(video);
+    return llabs(apart_us) > APART_US || fabs(pace) > APART_PACE;
+}
+
+/* How much later sound should be so that its stamps are in step with the picture's. */
+static bool wanted_by_stamps(const struct timeline_track *audio, const struct timeline_track *video,
+                             int64_t source_us, int64_t *wanted_us)
+{
+    if (audio->offset_us != video->offset_us)
+        return false;
+    *wanted_us =
+        key_with(video, source_us, video->offset_us) - key_with(audio, source_us, audio->offset_us);
+    return !run_apart(&audio->steer, &video->steer, *wanted_us);
+}
+
+/* Where the other track wants sound.  @return false if only its arrival counts. */
+static bool ask_peer(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
+                     struct timeline_steer_peer *peer)
+{
+    const struct timeline_track *audio = &tl->tracks[TRACK_AUDIO];
+    const struct timeline_track *video = &tl->tracks[TRACK_VIDEO];
+    if (p->track != TRACK_AUDIO || !video->mapped || timeline_steer_is_bursting(&video->steer))
+        return false;
+    peer->certain = wanted_by_reports(audio, video, source_us, &peer->wanted_us);
+    return peer->certain || wanted_by_stamps(audio, video, source_us, &peer->wanted_us);
 }
 
 /* A packet without a usable time stamp: nominal duration, not far from its arrival. */
@@ -304,7 +481,7 @@ static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_
         learn_reorder(t, p, pts);
         dts = decode_time(t, p, pts);
     } else if (known(p->dts_us) && known(p->pts_us)) {
-        pts += clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US);
+        pts += (int64_t)((double)clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US) * out->pace);
     }
     if (t->started)
         dts = max(dts, t->last_dts_us + STEP_MIN_US);
@@ -336,27 +513,74 @@ void timeline_reconnect(struct timeline *timeline)
     }
 }
 
+void timeline_report(struct timeline *timeline, enum track track, int64_t source_us,
+                     int64_t wall_us, int64_t received_us)
+{
+    if (llabs(source_us) <= SOURCE_MAX_US && llabs(wall_us) <= SOURCE_MAX_US)
+        camera_clock_report(&timeline->tracks[track].camera, source_us, wall_us,
+                            clamp(received_us, 0, SOURCE_MAX_US));
+}
+
+/* Sound that is history is not sent: nothing of it counts but when it came. */
+static void leave_out(struct timeline *tl, const struct timeline_in *p, int64_t key_us,
+                      struct timeline_out *out)
+{
+    struct timeline_track *t = &tl->tracks[p->track];
+    t->active = true;
+    t->last_key_us = key_us;
+    t->last_received_us = p->received_us;
+    tl->newest_received_us = p->received_us;
+    out->dts_us = key_us;
+    out->pts_us = key_us;
+}
+
+/* The place of a packet with a usable time stamp. */
+static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
+                         struct timeline_out *out)
+{
+    struct timeline_track *t = &tl->tracks[p->track];
+    int64_t shift;
+    if (!t->mapped) {
+        map_first(tl, p, source_us);
+    } else if (is_jump(tl, p, key_with(t, source_us, t->offset_us))) {
+        absorb_jump(tl, p, source_us);
+        out->jumped = true;
+    } else if (was_set_back(t, p, source_us + t->offset_us, &shift)) {
+        absorb_step(tl, p, shift);
+        out->jumped = true;
+    }
+    struct timeline_steer_peer peer;
+    bool asked = ask_peer(tl, p, source_us, &peer);
+    if (!is_ahead_of_its_turn(t, p, source_us + t->offset_us))
+        out->history = timeline_steer_take(&t->steer, source_us + t->offset_us, p->received_us,
+                                           asked ? &peer : NULL);
+    out->pace = timeline_steer_pace(&t->steer);
+    int64_t key = key_with(t, source_us, t->offset_us);
+    t->lead_us = key - p->received_us;
+    return key;
+}
+
 void timeline_map(struct timeline *timeline, const struct timeline_in *in, struct timeline_out *out)
 {
     struct timeline_in p = sanitise(timeline, in);
     struct timeline_track *t = &timeline->tracks[p.track];
     int64_t source = known(p.dts_us) ? p.dts_us : p.pts_us;
     bool usable = known(source) && !(t->mapped && source == t->last_source_us);
+    if (usable && t->mapped) {
+        t->falling = source < t->last_source_us ? t->falling + 1 : 0;
+        usable = t->falling <= FALLING_MAX;
+    }
     int64_t key;
 
-    out->jumped = false;
-    if (!usable) {
+    *out = (struct timeline_out){.pace = t->mapped ? timeline_steer_pace(&t->steer) : 1};
+    if (usable)
+        key = map_stamp(timeline, &p, source, out);
+    else
         key = extrapolate(timeline, &p, &out->jumped);
-    } else {
-        if (!t->mapped) {
-            map_first(timeline, &p, source);
-        } else if (is_jump(timeline, &p, source + t->offset_us)) {
-            absorb_jump(timeline, &p, source);
-            out->jumped = true;
-        }
-        key = source + t->offset_us;
+    if (known(source))
         t->last_source_us = source;
-        t->lead_us = key - p.received_us;
-    }
-    place(timeline, &p, key, out);
+    if (out->history && p.track == TRACK_AUDIO)
+        leave_out(timeline, &p, key, out);
+    else
+        place(timeline, &p, key, out);
 }

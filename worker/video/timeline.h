@@ -8,6 +8,8 @@
 #define WORKER_TIMELINE_H
 
 #include "worker/media/frame.h"
+#include "worker/video/camera_clock.h"
+#include "worker/video/timeline_steer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,23 +36,38 @@ struct timeline_out {
     int64_t dts_us; /* grows by at least 1 ms per track from call to call */
     int64_t pts_us; /* never before dts_us */
     bool jumped;    /* the source's clock jumped here, and the jump was taken out */
+    bool history;   /* came faster than real time: sound to be left out, pictures follow each other
+                       by a millisecond */
+    double pace;    /* output time per source time: about 1 */
 };
 
 /* Per track.  Private to timeline.c. */
 struct timeline_track {
     bool started; /* last_dts_us is valid */
     bool active;  /* since the last reconnect: last_key_us, last_received_us, lead_us are valid */
-    bool mapped;  /* likewise: output = source + offset_us; last_source_us is valid */
-    int64_t offset_us;
-    int64_t last_source_us;   /* newest source time stamp, for stuck clocks */
-    int64_t last_key_us;      /* where the newest packet belongs on the output clock */
-    int64_t last_received_us; /* its arrival */
-    int64_t last_dts_us;      /* newest output, after enforcing growth */
-    int64_t lead_us;          /* output clock - arrival clock at the newest good time stamp */
-    int64_t undo_offset_us;   /* offset before the last jump, */
-    int64_t undo_until_us;    /* ... which is tried again until this arrival time */
-    int64_t peer_shift_us;    /* what the other track's offset jumped by and this one's did not, */
-    int64_t peer_until_us;    /* ... which is tried until this arrival time */
+    bool mapped;  /* likewise: steer maps source + offset_us; last_source_us is valid */
+    int64_t offset_us; /* without the jumps of the source's clock */
+    struct timeline_steer steer;
+    struct camera_clock camera; /* of source times, by sender reports */
+    int64_t last_source_us;     /* newest source time stamp, for stuck clocks */
+    int64_t last_key_us;        /* where the newest packet belongs on the output clock */
+    int64_t last_received_us;   /* its arrival */
+    int64_t last_dts_us;        /* newest output, after enforcing growth */
+    int64_t lead_us;            /* output clock - arrival clock at the newest good time stamp */
+    int64_t undo_offset_us;     /* offset before the last jump, */
+    int64_t undo_until_us;      /* ... which is tried again until this arrival time */
+    int64_t peer_shift_us; /* what the other track's offset jumped by and this one's did not, */
+    int64_t peer_until_us; /* ... which is tried until this arrival time */
+    int64_t back_by_us;    /* how far stamps stepped back; 0: they did not, or it is decided */
+    int64_t back_from_us;  /* ... from this stamp on, offset included, */
+    int64_t back_late_us;  /* ... which came that late, */
+    int64_t back_least_us; /* ... and those since at least that late */
+    int back_packets;      /* since */
+    int back_steps;        /* how often such a step has lasted, in a row */
+    int falling;           /* packets in a row whose stamp was less than the one before */
+    bool leapt;            /* the newest stamp was further forth than a frame is long: */
+    int64_t leapt_to_us;   /* this one */
+    bool reorders;         /* leaps were followed by steps back */
     int64_t sorted_pts_us[TIMELINE_REORDER_MAX + 1]; /* the newest output pts, ascending */
     int sorted_count;
     int learned_reorder; /* reordering seen beyond what the parameter sets declare */
@@ -62,6 +79,7 @@ struct timeline_track {
 struct timeline {
     struct timeline_track tracks[TRACK_COUNT];
     bool started;
+
     int64_t newest_us;          /* newest output of any track */
     int64_t newest_received_us; /* its arrival */
     uint64_t jumps;             /* jumps taken out, for metrics */
@@ -76,6 +94,13 @@ void timeline_init(struct timeline *timeline);
  * ms.
  */
 void timeline_reconnect(struct timeline *timeline);
+
+/**
+ * A sender report came: the camera's wall clock showed wall_us at source_us of a track.  Any
+ * values; nothing in them is trusted.
+ */
+void timeline_report(struct timeline *timeline, enum track track, int64_t source_us,
+                     int64_t wall_us, int64_t received_us);
 
 /**
  * Put one packet on the output clock.  Packets of a track come in decode order.

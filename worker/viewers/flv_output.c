@@ -82,10 +82,10 @@ static void skip_ahead(struct flv_output *o)
 /* What was cached when the viewer joined does not count: it asked for it. */
 static bool too_far_behind(const struct flv_output *o, const struct frame *next)
 {
-    int64_t newest_us = frame_ring_newest_dts_us(o->ring);
+    int64_t newest_us = frame_ring_newest_arrival_us(o->ring);
     if (newest_us == INT64_MIN)
         return false;
-    int64_t from_us = next->dts_us > o->join_dts_us ? next->dts_us : o->join_dts_us;
+    int64_t from_us = next->received_us > o->joined_us ? next->received_us : o->joined_us;
     return newest_us - from_us > (int64_t)o->limits->queue_max_ms * 1000;
 }
 
@@ -419,7 +419,7 @@ void flv_output_start(struct flv_output *output, const struct viewer_join *join,
     if (!output->want_audio)
         audio = NULL;
     struct viewer_start s = viewer_start_find(output->ring, join, audio);
-    output->join_dts_us = frame_ring_newest_dts_us(output->ring);
+    output->joined_us = frame_ring_newest_arrival_us(output->ring);
     output->at.cursor = s.cursor;
     output->at.wait_key = s.wait_key;
     output->at.clock = s.clock;

@@ -4,7 +4,8 @@
  * to a non-blocking socket, never copies a payload.
  *
  * A viewer is a position in the ring and, of a frame that the socket took in part, one reference.
- * One that is further behind than queue_max_ms goes on at the next key frame.
+ * One whose next frame arrived queue_max_ms before the newest picture goes on at the next key
+ * frame.
  */
 #ifndef WORKER_FLV_OUTPUT_H
 #define WORKER_FLV_OUTPUT_H
@@ -42,9 +43,9 @@ struct flv_output {
     bool started;       /* the preamble was appended */
     bool codec_changed; /* the frame after the last batch is in another codec */
     struct flv_output_position at;
-    int64_t join_dts_us;                      /* newest frame when this viewer came */
-    int64_t silent_from_us;                   /* viewer's time of the first silent frame ... */
-    int silent_frames;                        /* ... of so many still to be sent */
+    int64_t joined_us;      /* arrival of the newest picture when this viewer came */
+    int64_t silent_from_us; /* viewer's time of the first silent frame ... */
+    int silent_frames;      /* ... of so many still to be sent */
     struct codec_config *config[TRACK_COUNT]; /* what it was told.  One reference each */
 
     /* To be written in this order, then frames. */

@@ -10,8 +10,8 @@
  * After a GOP of more than some 300 pictures the silence is longer, up to 2 s: until the pictures
  * are back at their pace.
  *
- * A source that sends its own cache in a burst when we connect is not seen through: who waits for
- * its first picture begins there.
+ * A source that sends its own cache in a burst when we connect has been seen through before
+ * (timeline.h): its pictures follow each other by a millisecond, and its sound is left out.
  */
 #ifndef WORKER_VIEWER_START_H
 #define WORKER_VIEWER_START_H

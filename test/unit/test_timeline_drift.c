@@ -1,0 +1,307 @@
+/*
+ * The output clock against cameras whose clocks run wrong: for each track, with and without sender
+ * reports, five minutes at accelerated clocks.  DRIFT_VERBOSE=1 prints the table.
+ */
+#include "worker/video/timeline.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define S INT64_C(1000000)
+#define MS INT64_C(1000)
+#define ARRIVAL (5000 * S)
+#define SECONDS 300
+#define ACQUIRED (5 * S) /* until then a pace that is wrong by far may show */
+#define JITTER (20 * MS)
+#define REPORT_EVERY (5 * S)
+
+/* What is known of one track of the camera. */
+struct clock {
+    double drift;        /* of the stamps: 0.01 is 1 % fast */
+    int64_t interval_us; /* of packets, in stamps */
+    int64_t sent_us;     /* real time of the next packet */
+    int64_t stamp_us;    /* its stamp */
+    int64_t report_us;   /* real time of the next sender report */
+};
+
+struct camera {
+    const char *name;
+    double drift[TRACK_COUNT];
+    double change; /* from the middle on, the picture's drift is this; 0: it stays */
+    bool reports;
+    int64_t apart_us;    /* the sound's stamps are so much too early, as only the reports tell */
+    int64_t stall_us;    /* every 20 s nothing arrives for so long, then all at once */
+    int64_t frame_us;    /* 0: 40 ms */
+    int64_t acquired_us; /* 0: ACQUIRED */
+};
+
+/* Largest distances, in ms. */
+struct verdict {
+    double sound;     /* picture to sound, once acquired */
+    double arrival;   /* output to sending, once acquired */
+    double acquiring; /* output to sending, before */
+    double step;      /* by which an output step is longer or shorter than real time */
+    int skipped;      /* packets left out or pushed together */
+    bool exact;       /* every step of the output was the stamps' own */
+};
+
+static uint32_t random_state;
+
+static int64_t random_below(int64_t n)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (int64_t)(random_state >> 8) % n;
+}
+
+struct run {
+    const struct camera *camera;
+    struct timeline timeline;
+    struct clock clocks[TRACK_COUNT];
+    struct verdict verdict;
+    int64_t received_us;
+    int64_t out_us[TRACK_COUNT];
+    int64_t real_us[TRACK_COUNT];
+    int64_t stamp_us[TRACK_COUNT];
+    double delay_ms[TRACK_COUNT]; /* output - sending, of the newest packet */
+    bool seen[TRACK_COUNT];
+};
+
+static double larger(double a, double b)
+{
+    return fabs(b) > a ? fabs(b) : a;
+}
+
+static void judge(struct run *r, enum track track, int64_t sent_us, int64_t stamp_us,
+                  const struct timeline_out *out)
+{
+    struct verdict *v = &r->verdict;
+    enum track other = track == TRACK_VIDEO ? TRACK_AUDIO : TRACK_VIDEO;
+    int64_t step = out->dts_us - r->out_us[track];
+    int64_t acquired_us = r->camera->acquired_us > 0 ? r->camera->acquired_us : ACQUIRED;
+    bool acquired = sent_us >= acquired_us;
+    v->skipped += out->history || out->jumped || (r->seen[track] && step <= MS);
+    r->delay_ms[track] = (double)(out->pts_us - ARRIVAL - sent_us) / 1000;
+    if (r->seen[track]) {
+        v->step = larger(v->step, (double)(step - (sent_us - r->real_us[track])) / 1000);
+        v->exact = v->exact && step == stamp_us - r->stamp_us[track];
+    }
+    if (acquired) {
+        v->arrival = larger(v->arrival, r->delay_ms[track]);
+        if (r->seen[other])
+            v->sound = larger(v->sound, r->delay_ms[TRACK_VIDEO] - r->delay_ms[TRACK_AUDIO]);
+    } else {
+        v->acquiring = larger(v->acquiring, r->delay_ms[track]);
+    }
+    r->seen[track] = true;
+    r->out_us[track] = out->dts_us;
+    r->real_us[track] = sent_us;
+    r->stamp_us[track] = stamp_us;
+}
+
+static int64_t arrival_of(struct run *r, int64_t sent_us)
+{
+    int64_t arrival = sent_us + random_below(JITTER);
+    int64_t in_20 = sent_us % (20 * S);
+    if (r->camera->stall_us > 0 && sent_us > 10 * S && in_20 > 10 * S &&
+        in_20 < 10 * S + r->camera->stall_us)
+        arrival = sent_us - in_20 + 10 * S + r->camera->stall_us;
+    if (ARRIVAL + arrival > r->received_us)
+        r->received_us = ARRIVAL + arrival;
+    return r->received_us;
+}
+
+static void send_packet(struct run *r, enum track track)
+{
+    struct clock *c = &r->clocks[track];
+    struct timeline_out out;
+    int64_t shift = track == TRACK_AUDIO ? -r->camera->apart_us : 0;
+    struct timeline_in in = {
+        .track = track,
+        .pts_us = c->stamp_us + shift,
+        .dts_us = TIMELINE_NONE,
+        .duration_us = c->interval_us,
+        .received_us = arrival_of(r, c->sent_us),
+    };
+    if (r->camera->reports && c->sent_us >= c->report_us) {
+        timeline_report(&r->timeline, track, in.pts_us, 1000 * S + c->sent_us, in.received_us);
+        c->report_us += REPORT_EVERY;
+    }
+    timeline_map(&r->timeline, &in, &out);
+    judge(r, track, c->sent_us, in.pts_us, &out);
+    if (track == TRACK_VIDEO && r->camera->change != 0 && c->sent_us > SECONDS / 2 * S)
+        c->drift = r->camera->change;
+    c->sent_us += (int64_t)((double)c->interval_us / (1 + c->drift));
+    c->stamp_us += c->interval_us;
+}
+
+static struct verdict run(const struct camera *camera)
+{
+    struct run r = {.camera = camera, .verdict.exact = true};
+    random_state = 1;
+    timeline_init(&r.timeline);
+    for (int i = 0; i < TRACK_COUNT; i++) {
+        int64_t frame = camera->frame_us > 0 ? camera->frame_us : 40 * MS;
+        r.clocks[i] = (struct clock){.drift = camera->drift[i],
+                                     .interval_us = i == TRACK_VIDEO ? frame : 20 * MS,
+                                     .report_us = i == TRACK_VIDEO ? 100 * MS : 300 * MS};
+    }
+    while (r.clocks[TRACK_VIDEO].sent_us < SECONDS * S) {
+        bool video = r.clocks[TRACK_VIDEO].sent_us <= r.clocks[TRACK_AUDIO].sent_us;
+        send_packet(&r, video ? TRACK_VIDEO : TRACK_AUDIO);
+    }
+    return r.verdict;
+}
+
+/* A wall clock that stands still, or was set, tells nothing. */
+static void test_stuck_reports(void **state)
+{
+    struct timeline timeline;
+    timeline_init(&timeline);
+    for (int64_t ms = 0; ms < 60000; ms += 20) {
+        struct timeline_out out;
+        struct timeline_in in = {.track = ms % 40 == 0 ? TRACK_VIDEO : TRACK_AUDIO,
+                                 .pts_us = ms * MS,
+                                 .dts_us = TIMELINE_NONE,
+                                 .duration_us = 40 * MS,
+                                 .received_us = ARRIVAL + ms * MS};
+        timeline_map(&timeline, &in, &out);
+        assert_int_equal(out.pts_us, ARRIVAL + ms * MS);
+        if (ms % 5000 == 2000)
+            timeline_report(&timeline, TRACK_VIDEO, ms * MS, 7 * S, in.received_us);
+        if (ms % 5000 == 2000)
+            timeline_report(&timeline, TRACK_AUDIO, ms * MS, 7 * S, in.received_us);
+        if (ms % 5000 == 2500 && ms > 5000)
+            timeline_report(&timeline, TRACK_VIDEO, ms * MS, 7 * S, in.received_us);
+    }
+}
+
+static void print_row(const struct camera *c, const struct verdict *v)
+{
+    if (getenv("DRIFT_VERBOSE") != NULL)
+        print_message("%-28s video %+6.1f %%, audio %+6.1f %%%s: picture to sound %5.1f ms, "
+                      "output to arrival %5.1f ms (first 5 s %5.1f), largest step %+5.1f ms, "
+                      "skipped %d%s\n",
+                      c->name, c->drift[TRACK_VIDEO] * 100, c->drift[TRACK_AUDIO] * 100,
+                      c->reports ? ", reports" : "", v->sound, v->arrival, v->acquiring, v->step,
+                      v->skipped, v->exact ? ", exact" : "");
+}
+
+static const double drifts[] = {-0.5, -0.1, -0.01, -0.001, 0, 0.001, 0.01, 0.1, 0.25, 0.5};
+#define DRIFTS (sizeof(drifts) / sizeof(drifts[0]))
+
+/* One track alone, the other, or both by as much. */
+static void check_drifts(bool of_video, bool of_audio, bool reports)
+{
+    int failures = 0;
+    for (size_t i = 0; i < DRIFTS; i++) {
+        struct camera c = {of_video && of_audio ? "both"
+                           : of_video           ? "video"
+                                                : "audio",
+                           .drift = {of_video ? drifts[i] : 0, of_audio ? drifts[i] : 0},
+                           .reports = reports};
+        struct verdict v = run(&c);
+        bool sane = fabs(drifts[i]) <= 0.01;
+        bool good = v.sound <= (sane ? 80 : 200) && v.arrival <= 200 &&
+                    v.skipped <= (drifts[i] > 0.25 ? 20 : 0) && (drifts[i] != 0 || v.exact);
+        print_row(&c, &v);
+        if (!good)
+            print_message("  ^ too much\n");
+        failures += !good;
+    }
+    assert_int_equal(failures, 0);
+}
+
+static void test_video(void **state)
+{
+    check_drifts(true, false, false);
+    check_drifts(true, false, true);
+}
+
+static void test_audio(void **state)
+{
+    check_drifts(false, true, false);
+    check_drifts(false, true, true);
+}
+
+static void test_both(void **state)
+{
+    check_drifts(true, true, false);
+    check_drifts(true, true, true);
+}
+
+static void test_others(void **state)
+{
+    static const struct camera cameras[] = {
+        {"stalls of 4 s", .stall_us = 4 * S},
+        {"stalls of 1 s", .stall_us = 1 * S},
+        {"a picture a second", .frame_us = 1 * S},
+        {"5 fps", .frame_us = 200 * MS},
+        {"stalls of 4 s, 1 % fast", {0.01, 0.01}, .stall_us = 4 * S},
+    };
+    for (size_t i = 0; i < sizeof(cameras) / sizeof(cameras[0]); i++) {
+        struct verdict v = run(&cameras[i]);
+        print_row(&cameras[i], &v);
+        assert_true(v.sound <= 80);
+        assert_true(v.arrival <= 80);
+        assert_int_equal(v.skipped, 0);
+        assert_true(v.exact || cameras[i].drift[0] != 0);
+    }
+}
+
+/* The picture's pace changes while it plays: an encoder that does not keep up. */
+static void test_change(void **state)
+{
+    static const struct camera cameras[] = {
+        {"from right to 16 % slow", .change = -0.16},
+        {"from right to 50 % slow", .change = -0.5},
+        {"from right to 25 % fast", .change = 0.25},
+        {"from 50 % slow to right", {-0.5, 0}, .change = 1e-9},
+    };
+    for (size_t i = 0; i < sizeof(cameras) / sizeof(cameras[0]); i++) {
+        struct verdict v = run(&cameras[i]);
+        print_row(&cameras[i], &v);
+        assert_true(v.arrival <= 500);
+        assert_true(v.skipped <= 10); /* only when a clock runs twice as fast from one moment on */
+    }
+}
+
+/* Reports that tell of sound 300 ms too early are believed, whatever its arrival says. */
+static void test_reports_win(void **state)
+{
+    static const struct camera cameras[] = {
+        {"sound 300 ms early", .reports = true, .apart_us = 300 * MS, .acquired_us = 20 * S},
+        {"sound 300 ms early, 5 % slow",
+         {0, -0.05},
+         .reports = true,
+         .apart_us = 300 * MS,
+         .acquired_us = 20 * S},
+        {"sound 300 ms early, slow picture",
+         {-0.16, 0},
+         .reports = true,
+         .apart_us = 300 * MS,
+         .acquired_us = 20 * S},
+    };
+    for (size_t i = 0; i < sizeof(cameras) / sizeof(cameras[0]); i++) {
+        struct verdict v = run(&cameras[i]);
+        print_row(&cameras[i], &v);
+        assert_true(v.sound <= 40);
+        assert_int_equal(v.skipped, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_video),         cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_both),          cmocka_unit_test(test_others),
+        cmocka_unit_test(test_change),        cmocka_unit_test(test_reports_win),
+        cmocka_unit_test(test_stuck_reports),
+    };
+    return cmocka_run_group_tests_name("timeline drift", tests, NULL, NULL);
+}

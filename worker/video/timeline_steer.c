@@ -1,0 +1,246 @@
+#include "worker/video/timeline_steer.h"
+
+#include "worker/video/timeline.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLE_US 1000000     /* the reference is taken from so much time */
+#define SETTLE_POINTS 8       /* ... and so many points */
+#define SETTLE_FALL_US 100000 /* by how much earlier than the first packet the others may be */
+#define AHEAD_US 180000       /* earlier than this is not possible: history, or a step */
+#define AHEAD_BURST_US 10000  /* the same while a burst lasts */
+#define BURST_US 200000       /* a burst is over when nothing has been early for so long */
+#define BURST_SLOPE (-0.6)    /* a clock as fast as this is taken for a burst ... */
+#define BURST_MAX_US 3000000  /* ... for so long */
+#define CONTROL_US 100000     /* between two changes of the pace */
+#define CORRECTED_US 500000   /* of stamps for which a correction holds without a further one */
+#define DEADBAND_US 20000     /* the output may be off by this */
+#define DONE_US 4000          /* a correction ends here */
+#define RESPONSE_S 2.0        /* in which what the output is off by would be gone */
+#define CORRECTION_MAX 0.3
+#define STEP_US 5000     /* between tracks the deadband is smaller ... */
+#define STEP_SPEED 0.005 /* ... and the rest is worked off at this speed at least */
+#define STEP_SNAP_US 20
+#define PACE_MAX 16.0
+#define STAMP_SPAN_MAX 1e15 /* us: keeps products in range */
+
+static int64_t scale(int64_t span_us, double pace)
+{
+    if (pace == 1.0)
+        return span_us;
+    return llrint(fmax(-STAMP_SPAN_MAX, fmin(STAMP_SPAN_MAX, (double)span_us)) * pace);
+}
+
+static void start(struct timeline_steer *s, int64_t stamp_us, int64_t out_us, int64_t received_us,
+                  int64_t late_us)
+{
+    *s = (struct timeline_steer){
+        .begun_us = received_us,
+        .start_late_us = late_us,
+        .reference_us = late_us,
+        .anchor_us = stamp_us,
+        .anchor_out_us = out_us,
+        .pace = 1,
+        .clock_pace = 1,
+        .pace_before = 1,
+        .fast_since_us = received_us - BURST_MAX_US,
+        .history_us = INT64_MIN,
+        .newest_us = received_us,
+        .newest_stamp_us = stamp_us,
+    };
+    arrival_line_init(&s->line);
+}
+
+void timeline_steer_start(struct timeline_steer *steer, int64_t stamp_us, int64_t out_us,
+                          int64_t received_us)
+{
+    start(steer, stamp_us, out_us, received_us, received_us - out_us);
+}
+
+void timeline_steer_start_like(struct timeline_steer *steer, const struct timeline_steer *other,
+                               int64_t stamp_us, int64_t out_us, int64_t received_us)
+{
+    start(steer, stamp_us, out_us, received_us, other->reference_us);
+}
+
+int64_t timeline_steer_out(const struct timeline_steer *steer, int64_t stamp_us)
+{
+    const struct timeline_steer *s = steer;
+    int64_t span_us = stamp_us - s->anchor_us;
+    if (span_us <= 0)
+        return s->anchor_out_us + scale(span_us, s->pace_before);
+    if (span_us <= CORRECTED_US)
+        return s->anchor_out_us + scale(span_us, s->pace);
+    return s->anchor_out_us + scale(CORRECTED_US, s->pace) +
+           scale(span_us - CORRECTED_US, s->clock_pace);
+}
+
+int64_t timeline_steer_stamp(const struct timeline_steer *steer, int64_t out_us)
+{
+    const struct timeline_steer *s = steer;
+    int64_t span_us = out_us - s->anchor_out_us;
+    int64_t corrected_us = scale(CORRECTED_US, s->pace);
+    if (span_us <= 0)
+        return s->anchor_us + scale(span_us, 1 / s->pace_before);
+    if (span_us <= corrected_us)
+        return s->anchor_us + scale(span_us, 1 / s->pace);
+    return s->anchor_us + CORRECTED_US + scale(span_us - corrected_us, 1 / s->clock_pace);
+}
+
+int64_t timeline_steer_off_us(const struct timeline_steer *steer)
+{
+    return steer->off_us;
+}
+
+double timeline_steer_pace(const struct timeline_steer *steer)
+{
+    return steer->pace;
+}
+
+double timeline_steer_clock(const struct timeline_steer *steer)
+{
+    return steer->clock_pace;
+}
+
+bool timeline_steer_is_settled(const struct timeline_steer *steer)
+{
+    return steer->settled;
+}
+
+bool timeline_steer_is_bursting(const struct timeline_steer *steer)
+{
+    return steer->newest_us < steer->history_us;
+}
+
+/* From stamp_us on the output goes on from out_us. */
+static void anchor(struct timeline_steer *s, int64_t stamp_us, int64_t out_us)
+{
+    s->anchor_us = stamp_us;
+    s->anchor_out_us = out_us;
+}
+
+/* --- pace ------------------------------------------------------------------- */
+
+static void settle(struct timeline_steer *s, int64_t late_us, int64_t received_us)
+{
+    if (late_us < s->reference_us)
+        s->reference_us = late_us > s->start_late_us - SETTLE_FALL_US
+                              ? late_us
+                              : s->start_late_us - SETTLE_FALL_US;
+    s->settled = received_us - s->begun_us >= SETTLE_US && s->line.count >= SETTLE_POINTS;
+}
+
+/* How much later than now the output should be, by arrival. */
+static int64_t off_by_arrival(struct timeline_steer *s, int64_t moved_us)
+{
+    struct arrival_fit fit;
+    s->clock_pace = 1;
+    if (!arrival_line_fit(&s->line, &fit))
+        return 0;
+    bool burst = fit.slope < BURST_SLOPE && s->newest_us - s->fast_since_us < BURST_MAX_US;
+    int64_t late_us = arrival_line_level(&s->line);
+    if (fit.is_clock && !burst) {
+        late_us = fit.late_us;
+        s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(fit.slope, 0.99))));
+        if (!s->settled)
+            s->reference_us = s->start_late_us;
+        s->settled = true;
+    }
+    return s->settled ? late_us - moved_us - s->reference_us : 0;
+}
+
+/* How fast the output is moved to where the arrival wants it, in time per time. */
+static double correction_alone(struct timeline_steer *s)
+{
+    int64_t size_us = llabs(s->off_us);
+    s->correcting = size_us > DEADBAND_US || (s->correcting && size_us > DONE_US);
+    if (!s->correcting)
+        return 0;
+    return fmax(-CORRECTION_MAX, fmin(CORRECTION_MAX, (double)s->off_us / 1e6 / RESPONSE_S));
+}
+
+/* The same, so that the track is in step with the other: exactly in the end. */
+static double correction_in_step(struct timeline_steer *s, int64_t wanted_us)
+{
+    int64_t size_us = llabs(wanted_us);
+    if (size_us <= STEP_SNAP_US)
+        s->anchor_out_us += wanted_us;
+    s->correcting = size_us > STEP_US || (s->correcting && size_us > STEP_SNAP_US);
+    if (!s->correcting)
+        return 0;
+    double speed = fmin(CORRECTION_MAX, fmax(STEP_SPEED, (double)size_us / 1e6 / RESPONSE_S));
+    speed = fmin(speed, (double)size_us / CONTROL_US);
+    return wanted_us < 0 ? -speed : speed;
+}
+
+static void control(struct timeline_steer *s, int64_t stamp_us,
+                    const struct timeline_steer_peer *peer)
+{
+    int64_t out_us = timeline_steer_out(s, stamp_us);
+    anchor(s, stamp_us, out_us);
+    s->pace_before = s->pace;
+    s->control_us = s->newest_us + CONTROL_US;
+    s->off_us = off_by_arrival(s, out_us - stamp_us);
+    if (peer != NULL && peer->certain) {
+        s->reference_us += s->off_us; /* it is where it should be, however late it comes */
+        s->off_us = 0;
+    }
+    double correction = peer == NULL ? correction_alone(s) : correction_in_step(s, peer->wanted_us);
+    s->pace = s->clock_pace * (1 + correction);
+}
+
+/* --- history ---------------------------------------------------------------- */
+
+/*
+ * A packet whose output would be too long before its arrival.  It is put where one belongs that
+ * arrives now.
+ * @return true if it is history; false if this one stamp alone stepped forth.
+ */
+static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t received_us)
+{
+    bool stepped = !timeline_steer_is_bursting(s) && stamp_us - s->newest_stamp_us > AHEAD_US;
+    if (!timeline_steer_is_bursting(s))
+        s->fast_since_us = received_us;
+    if (!s->settled) {
+        s->begun_us = received_us;
+        s->reference_us = s->start_late_us;
+    }
+    s->history_us = received_us + BURST_US;
+    s->correcting = false;
+    if (received_us >= s->control_us) {
+        s->control_us = received_us + CONTROL_US;
+        (void)off_by_arrival(s, 0);
+    }
+    s->pace = s->clock_pace;
+    anchor(s, stamp_us, received_us - s->reference_us);
+    return !stepped;
+}
+
+/* How far ahead of its arrival a packet may be. */
+static int64_t ahead_max_us(const struct timeline_steer *s)
+{
+    if (timeline_steer_is_bursting(s))
+        return AHEAD_BURST_US;
+    return s->correcting ? AHEAD_US + SETTLE_FALL_US : AHEAD_US;
+}
+
+bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t received_us,
+                         const struct timeline_steer_peer *peer)
+{
+    struct timeline_steer *s = steer;
+    s->newest_us = received_us;
+    arrival_line_add(&s->line, stamp_us, received_us);
+    if (!s->settled && !timeline_steer_is_bursting(s))
+        settle(s, received_us - timeline_steer_out(s, stamp_us), received_us);
+
+    bool history = false;
+    int64_t ahead_us = timeline_steer_out(s, stamp_us) - (received_us - s->reference_us);
+    if (ahead_us > ahead_max_us(s))
+        history = put_back(s, stamp_us, received_us);
+    else if (received_us >= s->control_us && stamp_us > s->anchor_us)
+        control(s, stamp_us, peer);
+    s->newest_stamp_us = stamp_us > s->newest_stamp_us ? stamp_us : s->newest_stamp_us;
+    return history;
+}
