@@ -76,7 +76,10 @@
 #define BACKWARD_LEARN 3                 /* steps back within the window that mean reordering */
 #define BACK_US 80000                    /* a step back of less is jitter */
 #define BACK_PACKETS 3                   /* ... and is looked at for so many packets */
-#define FALLING_MAX 6                    /* stamps that fall more often in a row mean nothing */
+#define RATE_STEP 1.04 /* by which an estimate of the stamps' rate moves with a packet */
+#define RATE_MAX 20.0
+#define RATE_NEAR 1.6            /* nearer to 1 it is a matter of pace */
+#define FALLING_MAX 6            /* stamps that fall more often in a row mean nothing */
 #define BACK_LEARN 2             /* lasting steps after which the next is believed at once */
 #define PEER_NEAR_US 80000       /* a step this near to the other track's is the same one */
 #define APART_US 30000           /* of difference between the tracks: their clocks run apart */
@@ -349,6 +352,7 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
                                   p->received_us);
     else
         timeline_steer_start(&t->steer, source_us + t->offset_us, expected, p->received_us);
+    t->rate = 1;
     t->mapped = true;
 }
 
@@ -534,12 +538,33 @@ static void leave_out(struct timeline *tl, const struct timeline_in *p, int64_t 
     out->pts_us = key_us;
 }
 
+/*
+ * Do the stamps of sound advance as its packets last?  Some count at another rate than is announced
+ * (90 kHz for 8).  Lost packets and pauses must not count, so each packet says no more than higher
+ * or lower.
+ * @return time by stamps per duration; 1 while it is near.
+ */
+static double stamp_rate(struct timeline_track *t, const struct timeline_in *p, int64_t source_us)
+{
+    double ratio =
+        t->lasted_us > 0 ? (double)(source_us - t->last_source_us) / (double)t->lasted_us : t->rate;
+    if (p->track != TRACK_AUDIO || !t->mapped || t->lasted_us <= 0)
+        return 1;
+    t->rate *= ratio > t->rate ? RATE_STEP : 1 / RATE_STEP;
+    t->rate = fmax(1 / RATE_MAX, fmin(RATE_MAX, t->rate));
+    if (t->rate > 1 / RATE_NEAR && t->rate < RATE_NEAR)
+        return 1;
+    bool usual = ratio < t->rate * RATE_STEP * RATE_STEP && ratio > t->rate / RATE_STEP / RATE_STEP;
+    return usual ? ratio : t->rate;
+}
+
 /* The place of a packet with a usable time stamp. */
 static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
                          struct timeline_out *out)
 {
     struct timeline_track *t = &tl->tracks[p->track];
     int64_t shift;
+    double rate = stamp_rate(t, p, source_us);
     if (!t->mapped) {
         map_first(tl, p, source_us);
     } else if (is_jump(tl, p, key_with(t, source_us, t->offset_us))) {
@@ -554,7 +579,7 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
     if (!is_ahead_of_its_turn(t, p, source_us + t->offset_us))
         out->history = timeline_steer_take(&t->steer, source_us + t->offset_us, p->received_us,
                                            asked ? &peer : NULL);
-    out->pace = timeline_steer_pace(&t->steer);
+    out->pace = timeline_steer_pace(&t->steer) * rate;
     int64_t key = key_with(t, source_us, t->offset_us);
     t->lead_us = key - p->received_us;
     return key;
@@ -579,6 +604,7 @@ void timeline_map(struct timeline *timeline, const struct timeline_in *in, struc
         key = extrapolate(timeline, &p, &out->jumped);
     if (known(source))
         t->last_source_us = source;
+    t->lasted_us = (usable ? 0 : t->lasted_us) + p.duration_us;
     if (out->history && p.track == TRACK_AUDIO)
         leave_out(timeline, &p, key, out);
     else

@@ -38,7 +38,7 @@ struct timeline_out {
     bool jumped;    /* the source's clock jumped here, and the jump was taken out */
     bool history;   /* came faster than real time: sound to be left out, pictures follow each other
                        by a millisecond */
-    double pace;    /* output time per source time: about 1 */
+    double pace;    /* output time per duration: about 1 */
 };
 
 /* Per track.  Private to timeline.c. */
@@ -64,6 +64,8 @@ struct timeline_track {
     int64_t back_least_us; /* ... and those since at least that late */
     int back_packets;      /* since */
     int back_steps;        /* how often such a step has lasted, in a row */
+    int64_t lasted_us;     /* durations since the newest usable stamp */
+    double rate;           /* time by stamps per duration: 1, or they count at another rate */
     int falling;           /* packets in a row whose stamp was less than the one before */
     bool leapt;            /* the newest stamp was further forth than a frame is long: */
     int64_t leapt_to_us;   /* this one */

@@ -15,7 +15,7 @@
 #define BURST_SLOPE (-0.6)    /* a clock as fast as this is taken for a burst ... */
 #define BURST_MAX_US 3000000  /* ... for so long */
 #define CONTROL_US 100000     /* between two changes of the pace */
-#define CORRECTED_US 500000   /* of stamps for which a correction holds without a further one */
+#define CORRECTED_US 500000   /* of time for which a correction holds without a further one */
 #define DEADBAND_US 20000     /* the output may be off by this */
 #define DONE_US 4000          /* a correction ends here */
 #define RESPONSE_S 2.0        /* in which what the output is off by would be gone */
@@ -71,22 +71,24 @@ int64_t timeline_steer_out(const struct timeline_steer *steer, int64_t stamp_us)
     int64_t span_us = stamp_us - s->anchor_us;
     if (span_us <= 0)
         return s->anchor_out_us + scale(span_us, s->pace_before);
-    if (span_us <= CORRECTED_US)
+    int64_t corrected_us = scale(CORRECTED_US, 1 / s->clock_pace);
+    if (span_us <= corrected_us)
         return s->anchor_out_us + scale(span_us, s->pace);
-    return s->anchor_out_us + scale(CORRECTED_US, s->pace) +
-           scale(span_us - CORRECTED_US, s->clock_pace);
+    return s->anchor_out_us + scale(corrected_us, s->pace) +
+           scale(span_us - corrected_us, s->clock_pace);
 }
 
 int64_t timeline_steer_stamp(const struct timeline_steer *steer, int64_t out_us)
 {
     const struct timeline_steer *s = steer;
     int64_t span_us = out_us - s->anchor_out_us;
-    int64_t corrected_us = scale(CORRECTED_US, s->pace);
+    int64_t stamps_us = scale(CORRECTED_US, 1 / s->clock_pace);
+    int64_t corrected_us = scale(stamps_us, s->pace);
     if (span_us <= 0)
         return s->anchor_us + scale(span_us, 1 / s->pace_before);
     if (span_us <= corrected_us)
         return s->anchor_us + scale(span_us, 1 / s->pace);
-    return s->anchor_us + CORRECTED_US + scale(span_us - corrected_us, 1 / s->clock_pace);
+    return s->anchor_us + stamps_us + scale(span_us - corrected_us, 1 / s->clock_pace);
 }
 
 int64_t timeline_steer_off_us(const struct timeline_steer *steer)
@@ -132,23 +134,23 @@ static void settle(struct timeline_steer *s, int64_t late_us, int64_t received_u
     s->settled = received_us - s->begun_us >= SETTLE_US && s->line.count >= SETTLE_POINTS;
 }
 
-/* How much later than now the output should be, by arrival. */
-static int64_t off_by_arrival(struct timeline_steer *s, int64_t moved_us)
+/* Set the clock's pace.  @return how much later than out_us a stamp's output should be. */
+static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_t out_us)
 {
     struct arrival_fit fit;
     s->clock_pace = 1;
     if (!arrival_line_fit(&s->line, &fit))
         return 0;
     bool burst = fit.slope < BURST_SLOPE && s->newest_us - s->fast_since_us < BURST_MAX_US;
-    int64_t late_us = arrival_line_level(&s->line);
+    int64_t arrival_us = stamp_us + arrival_line_level(&s->line); /* of the earliest packets */
     if (fit.is_clock && !burst) {
-        late_us = fit.late_us;
         s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(fit.slope, 0.99))));
+        arrival_us = s->newest_us + scale(stamp_us + fit.late_us - s->newest_us, s->clock_pace);
         if (!s->settled)
             s->reference_us = s->start_late_us;
         s->settled = true;
     }
-    return s->settled ? late_us - moved_us - s->reference_us : 0;
+    return s->settled ? arrival_us - s->reference_us - out_us : 0;
 }
 
 /* How fast the output is moved to where the arrival wants it, in time per time. */
@@ -182,7 +184,7 @@ static void control(struct timeline_steer *s, int64_t stamp_us,
     anchor(s, stamp_us, out_us);
     s->pace_before = s->pace;
     s->control_us = s->newest_us + CONTROL_US;
-    s->off_us = off_by_arrival(s, out_us - stamp_us);
+    s->off_us = off_by_arrival(s, stamp_us, out_us);
     if (peer != NULL && peer->certain) {
         s->reference_us += s->off_us; /* it is where it should be, however late it comes */
         s->off_us = 0;
@@ -211,7 +213,7 @@ static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t receive
     s->correcting = false;
     if (received_us >= s->control_us) {
         s->control_us = received_us + CONTROL_US;
-        (void)off_by_arrival(s, 0);
+        (void)off_by_arrival(s, stamp_us, received_us);
     }
     s->pace = s->clock_pace;
     anchor(s, stamp_us, received_us - s->reference_us);

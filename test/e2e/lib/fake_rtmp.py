@@ -102,6 +102,9 @@ class PlayingRtmp(RtmpServer):
         self.asked.append((app, _read_string(peer, AMF_PLAY_BYTES, b"\x05\x02")))
         peer.sendall(command("onStatus", 0, None, {
             "level": "status", "code": "NetStream.Play.Start", "description": "Playing"}, stream_id=1))
+        self.play(peer)
+
+    def play(self, peer):
         begun = time.monotonic()
         for kind, timestamp, body in flv_tags(self.flv):
             time.sleep(max(0, begun + timestamp / 1000 - time.monotonic()))
