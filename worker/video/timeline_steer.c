@@ -1,7 +1,5 @@
 #include "worker/video/timeline_steer.h"
 
-#include "worker/video/timeline.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
