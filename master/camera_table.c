@@ -560,6 +560,16 @@ size_t camera_table_busy(const struct camera_table *table)
     return workers_busy(table->workers);
 }
 
+const char *camera_table_health(const struct camera_table *table)
+{
+    return workers_health(table->workers);
+}
+
+bool camera_table_has_nursery(const struct camera_table *table)
+{
+    return workers_have_nursery(table->workers);
+}
+
 struct camera_list camera_table_list(const struct camera_table *table)
 {
     return (struct camera_list){(const struct camera *const *)table->cameras.list,

@@ -79,6 +79,12 @@ void camera_table_drain(struct camera_table *table, uint32_t grace_ms);
 /** Workers that have a camera or are on their way out: 0 when a drain is done. */
 size_t camera_table_busy(const struct camera_table *table);
 
+/** As workers_health(): why no worker can be started; NULL: they can. */
+const char *camera_table_health(const struct camera_table *table);
+
+/** As workers_have_nursery(). */
+bool camera_table_has_nursery(const struct camera_table *table);
+
 /** All cameras, for the API and metrics. */
 struct camera_list camera_table_list(const struct camera_table *table);
 

@@ -38,7 +38,8 @@ struct conn {
     bool answered;  /* an answer is being written: input is thrown away */
     bool half_open; /* the peer has sent all it will: closed when the answer is written */
     int open_handles;
-    char *output; /* HTTP_REPLY_MAX bytes, or NULL */
+    int64_t head_by_ms; /* the request's head */
+    char *output;       /* HTTP_REPLY_MAX bytes, or NULL */
     void (*on_request)(struct conn *conn);
 
     struct server *server;

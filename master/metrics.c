@@ -1,6 +1,7 @@
 #include "master/metrics.h"
 
 #include "common/histogram.h"
+#include "common/log.h"
 #include "common/version.h"
 #include "common/xalloc.h"
 #include "master/process_info.h"
@@ -255,6 +256,10 @@ static void put_server(FILE *out, const struct server *server)
     single(out, "evicted_connections_total", "counter",
            "Connections closed because their client had its share of them, or all were taken.",
            server->evicted_conns);
+    single(out, "nursery_up", "gauge", "1 while workers can be forked.",
+           camera_table_has_nursery(server->cameras));
+    single(out, "dropped_log_lines_total", "counter",
+           "Log lines of the master that stderr did not take.", log_dropped());
     single(out, "resident_memory_bytes", "gauge", "Resident memory of the master.",
            process_resident_bytes(getpid()));
     put_by_error(out, "refused_requests_total", "code",

@@ -24,6 +24,11 @@ static void answer_healthz(struct conn *c)
         conn_refuse(c, HTTP_ERROR_DRAINING, "the server is stopping");
         return;
     }
+    const char *trouble = camera_table_health(c->server->cameras);
+    if (trouble != NULL) {
+        conn_refuse(c, HTTP_ERROR_OVERLOADED, trouble);
+        return;
+    }
     static const char body[] = "ok\n";
     char headers[96];
     bool head = c->head.request.method == REQUEST_HEAD;

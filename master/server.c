@@ -1,5 +1,6 @@
 #include "master/server.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/sandbox_kernel.h"
 #include "master/conf_load.h"
@@ -19,6 +20,7 @@
 #include <time.h>
 
 #define DRAIN_POLL_MS 50
+#define STATUS_MS 1000
 
 struct run {
     struct server server;
@@ -31,7 +33,9 @@ struct run {
     uv_signal_t sigterm;
     uv_signal_t sigint;
     uv_timer_t drain;
-    uint64_t drain_until_ms;
+    int64_t drain_until_ms;
+    uv_timer_t status;
+    bool told_trouble; /* systemd */
 };
 
 /* Every viewer is a descriptor in a worker, and passes through the master. */
@@ -58,6 +62,7 @@ static void on_cameras_closed(void *ctx)
     uv_close((uv_handle_t *)&r->sigterm, NULL);
     uv_close((uv_handle_t *)&r->sigint, NULL);
     uv_close((uv_handle_t *)&r->drain, NULL);
+    uv_close((uv_handle_t *)&r->status, NULL);
     service_close(&r->service);
 }
 
@@ -65,7 +70,7 @@ static void on_drain(uv_timer_t *timer)
 {
     struct run *r = timer->data;
     size_t busy = camera_table_busy(r->server.cameras);
-    bool in_time = uv_now(&r->loop) < r->drain_until_ms;
+    bool in_time = clock_ms() < r->drain_until_ms;
     if (busy > 0 && in_time)
         return;
     if (busy > 0)
@@ -90,8 +95,26 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
     service_notify_stopping();
     listener_close(&r->server.listeners[ROUTE_PORT_STREAM]);
     camera_table_drain(r->server.cameras, SERVER_GRACE_MS);
-    r->drain_until_ms = uv_now(&r->loop) + SERVER_GRACE_MS - DRAIN_POLL_MS;
+    r->drain_until_ms = clock_ms() + SERVER_GRACE_MS - DRAIN_POLL_MS;
     (void)uv_timer_start(&r->drain, on_drain, 0, DRAIN_POLL_MS);
+}
+
+/* --- how it is ------------------------------------------------------------ */
+
+static void on_status(uv_timer_t *timer)
+{
+    struct run *r = timer->data;
+    if (r->server.draining)
+        return;
+    const char *trouble = camera_table_health(r->server.cameras);
+    if ((trouble != NULL) == r->told_trouble)
+        return;
+    r->told_trouble = trouble != NULL;
+    service_notify_status(trouble != NULL ? trouble : "cameras can be watched");
+    if (trouble != NULL)
+        log_errorx(NULL, "no worker can be started: %s", trouble);
+    else
+        log_info(NULL, "workers can be started again");
 }
 
 /* --- reading the configuration again -------------------------------------- */
@@ -212,6 +235,8 @@ static int start(struct run *r)
         goto fail;
     }
     service_notify_ready();
+    service_notify_status("cameras can be watched");
+    (void)uv_timer_start(&r->status, on_status, STATUS_MS, STATUS_MS);
     return EXIT_SUCCESS;
 fail:
     listener_close(&server->listeners[ROUTE_PORT_STREAM]);
@@ -239,7 +264,8 @@ int server_run(struct conf *conf, int argc, char *const *argv)
         return EXIT_FAILURE;
     }
     (void)uv_timer_init(&r.loop, &r.drain);
-    r.drain.data = &r;
+    (void)uv_timer_init(&r.loop, &r.status);
+    r.drain.data = r.status.data = &r;
     (void)uv_random(NULL, NULL, &r.server.rate_limit.seed, sizeof(r.server.rate_limit.seed), 0,
                     NULL);
     watch_signal(&r, &r.sighup, on_reload_signal, SIGHUP);

@@ -57,6 +57,11 @@ void service_notify_stopping(void)
     (void)sd_notify(0, "STOPPING=1");
 }
 
+void service_notify_status(const char *text)
+{
+    (void)sd_notifyf(0, "STATUS=%s", text);
+}
+
 void service_close(struct service *service)
 {
     fd_close(&service->sockets[ROUTE_PORT_STREAM]);

@@ -31,6 +31,9 @@ void service_notify_ready(void);
 void service_notify_reloading(void);
 void service_notify_stopping(void);
 
+/** What `systemctl status` shows. */
+void service_notify_status(const char *text);
+
 /** Close the timer, and sockets that nobody has taken. */
 void service_close(struct service *service);
 

@@ -205,7 +205,11 @@ static void on_channel(uv_poll_t *handle, int status, int events)
     struct worker *w = handle->data;
     if (status == 0 && (events & UV_WRITABLE) != 0)
         flush_outbox(w);
-    int rc = status < 0 ? 0 : receive(w);
+    int rc = receive(w);
+    if (rc == -ECONNRESET) /* it closed with messages unread; what it said before is still there */
+        rc = receive(w);
+    if (status < 0 && rc == -EAGAIN)
+        rc = 0;
     if (rc == -EPROTO)
         worker_kill(w, "broke the protocol of its channel");
     else if (w->messages > WORKER_MESSAGES_MAX)

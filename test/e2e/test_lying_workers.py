@@ -145,6 +145,17 @@ def test_reads_nothing(gateway, camera):
             client.close()
 
 
+def test_hoards_memory(gateway, camera):
+    """4 GiB, whichever kind of mapping it asks for."""
+    with Neighbour(gateway, camera), ask(gateway, "memory"):
+        got = {}
+        for kind in ("shared", "grows down", "private"):
+            wait_for(lambda k=kind: f"lie: {k}: " in gateway.log(), 30, kind)
+            got[kind] = int(re.search(rf"lie: {kind}: (\d+) MB", gateway.log()).group(1))
+        assert got["shared"] == got["grows down"] == 0 and got["private"] <= 4096, got
+        stop_lying(gateway)
+
+
 def test_says_nothing(gateway, camera):
     with Neighbour(gateway, camera), ask(gateway, "silent"):
         wait_for_line(gateway, "has been silent for 10 s: it is killed")

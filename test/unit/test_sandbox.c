@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -177,6 +178,55 @@ static int make_code(void)
     return at == MAP_FAILED ? 255 : error_of(mprotect(at, 4096, PROT_READ | PROT_EXEC));
 }
 
+static int open_mptcp_socket(void)
+{
+    return error_of(socket(AF_INET, SOCK_STREAM, 262));
+}
+
+static int open_udplite_socket(void)
+{
+    return error_of(socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE));
+}
+
+static int set_tcp(int option)
+{
+    const char value[] = "tls";
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    return fd == -1 ? 255 : error_of(setsockopt(fd, IPPROTO_TCP, option, value, sizeof(value)));
+}
+
+static int choose_congestion_control(void)
+{
+    return set_tcp(TCP_CONGESTION);
+}
+
+static int choose_upper_layer(void)
+{
+    return set_tcp(TCP_ULP);
+}
+
+/* Memory that RLIMIT_DATA does not count. */
+static int map_uncounted(int flags)
+{
+    void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+    return at == MAP_FAILED ? errno : 0;
+}
+
+static int map_shared(void)
+{
+    return map_uncounted(MAP_SHARED);
+}
+
+static int map_shared_validated(void)
+{
+    return map_uncounted(MAP_SHARED_VALIDATE);
+}
+
+static int map_like_a_stack(void)
+{
+    return map_uncounted(MAP_PRIVATE | MAP_GROWSDOWN);
+}
+
 static int use_io_uring(void)
 {
     return error_of(syscall(SYS_io_uring_setup, 8, NULL));
@@ -207,6 +257,13 @@ static void test_refused(void **state)
     assert_exit(listen_tcp, EPERM);
     assert_exit(map_code, EPERM);
     assert_exit(make_code, EPERM);
+    assert_exit(open_mptcp_socket, EPERM);
+    assert_exit(open_udplite_socket, EPERM);
+    assert_exit(choose_congestion_control, EPERM);
+    assert_exit(choose_upper_layer, EPERM);
+    assert_exit(map_shared, EPERM);
+    assert_exit(map_shared_validated, EPERM);
+    assert_exit(map_like_a_stack, EPERM);
     assert_exit(raise_limit, EPERM);
     assert_exit(use_io_uring, ENOSYS);
     assert_exit(newest_call, ENOSYS);

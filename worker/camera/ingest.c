@@ -14,6 +14,16 @@
 
 _Static_assert(TIMELINE_NONE == AV_NOPTS_VALUE, "timeline.h promises it");
 
+/* A picture takes no longer to come; one that never ends is no sign of life. */
+#define PICTURE_MAX_US 4000000
+
+/* The picture that is coming. */
+struct coming {
+    int64_t pts;
+    int64_t since_us;
+    size_t bytes;
+};
+
 struct ingest {
     struct media_sink sink;
     struct ingest_output output;
@@ -25,6 +35,7 @@ struct ingest {
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t pictures_in; /* changes of the picture's time stamp */
     int64_t picture_pts;
+    struct coming coming;
 };
 
 static int64_t to_us(int64_t t, AVRational time_base)
@@ -51,6 +62,7 @@ static void on_access_unit(void *ctx, struct frame *frame, int64_t pts, int64_t 
     frame->dts_us = placed.dts_us;
     frame->pts_us = placed.pts_us;
     int64_t received_us = frame->received_us;
+    in->coming = (struct coming){.pts = pts, .since_us = received_us};
     in->output.on_frame(in->output.ctx, frame);
     if (in->audio != NULL)
         (void)audio_fill(in->audio, placed.pts_us, received_us);
@@ -132,6 +144,16 @@ static void count_picture(struct ingest *in, int64_t pts)
     in->picture_pts = pts;
 }
 
+/* Slices of one picture without end would keep a camera connected that shows nothing. */
+static bool has_no_end(struct ingest *in, const struct media_packet *packet)
+{
+    struct coming *c = &in->coming;
+    if (packet->pts != c->pts)
+        *c = (struct coming){.pts = packet->pts, .since_us = packet->received_us};
+    c->bytes += packet->len;
+    return c->bytes > ACCESS_UNIT_MAX_BYTES || packet->received_us - c->since_us > PICTURE_MAX_US;
+}
+
 static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct ingest *in = ctx;
@@ -139,7 +161,8 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
     if (packet->track == TRACK_AUDIO)
         return on_audio_packet(in, packet);
     count_picture(in, packet->pts);
-    return in->video != NULL && access_unit_push(in->video, packet);
+    bool has_end = !has_no_end(in, packet);
+    return in->video != NULL && access_unit_push(in->video, packet) && has_end;
 }
 
 static void on_report(void *ctx, const struct media_report *report)
@@ -172,6 +195,7 @@ void ingest_connect(struct ingest *ingest, const struct ingest_output *output)
 {
     ingest->output = *output;
     ingest->picture_pts = AV_NOPTS_VALUE;
+    ingest->coming = (struct coming){.pts = AV_NOPTS_VALUE};
     atomic_store_explicit(&ingest->pictures_in, 0, memory_order_relaxed);
     timeline_reconnect(&ingest->timeline);
 }

@@ -18,8 +18,10 @@
 #include <string.h>
 
 #define BACKOFF_MIN_MS 500
+#define BACKOFF_WATCHED_MS 3000 /* viewers watch, and the camera answers quickly or refuses */
 #define BACKOFF_MAX_MS 15000
-#define BACKOFF_JITTER 4 /* plus or minus a quarter */
+#define ATTEMPT_EVERY_MS 1000 /* from the beginning of one to that of the next, whoever asks */
+#define BACKOFF_JITTER 4      /* plus or minus a quarter */
 #define REFUSED_MS INT64_C(300000)
 #define TICK_MS 1000
 /* On top of the camera's own deadlines, before the loop stops waiting for the source's thread. */
@@ -53,9 +55,8 @@ struct stream {
     enum http_error error; /* of the last attempt that failed; NONE while all is well */
     char detail[SOURCE_DETAIL_MAX];
     int64_t connecting_since_ms;
-    uint64_t pictures_in;   /* of this connection, when the tick looked */
-    uint32_t pictures_rate; /* that came in the last second */
-    int64_t attempt_ended_ms;
+    uint64_t pictures_in;     /* of this connection, when the tick looked */
+    uint32_t pictures_rate;   /* that came in the last second */
     int64_t lost_ms;          /* since when playing viewers have had no picture; 0: they have */
     int64_t refused_until_ms; /* the camera rejected the password */
     int64_t wanted_ms;        /* somebody was here */
@@ -103,15 +104,28 @@ static bool is_refused(const struct stream *s)
 
 /* --- connecting ----------------------------------------------------------- */
 
-static int64_t backoff_ms(unsigned attempts)
+/* At least so long from now: attempts are a second apart. */
+static int64_t until_next_attempt_ms(const struct stream *s)
 {
-    int64_t ms = BACKOFF_MAX_MS;
-    if (attempts < 8 && (BACKOFF_MIN_MS << attempts) < BACKOFF_MAX_MS)
-        ms = BACKOFF_MIN_MS << attempts;
+    int64_t left_ms = s->connecting_since_ms + ATTEMPT_EVERY_MS - clock_ms();
+    return s->connecting_since_ms != 0 && left_ms > 0 ? left_ms : 0;
+}
+
+/* Viewers do not wait for long; only a camera that hangs costs time at each attempt. */
+static int64_t backoff_ms(const struct stream *s)
+{
+    bool watched = outputs_streaming(s->outputs) > 0 && s->error != HTTP_ERROR_CAMERA_TIMEOUT;
+    int64_t max_ms = watched ? BACKOFF_WATCHED_MS : BACKOFF_MAX_MS;
+    int64_t ms = max_ms;
+    if (s->attempts < 8 && (BACKOFF_MIN_MS << s->attempts) < max_ms)
+        ms = BACKOFF_MIN_MS << s->attempts;
     int64_t spread = ms / BACKOFF_JITTER;
     uint32_t random = 0;
     (void)uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-    return ms - spread + (int64_t)(random % (uint32_t)(2 * spread + 1));
+    ms += (int64_t)(random % (uint32_t)(2 * spread + 1)) - spread;
+    int64_t least_ms = until_next_attempt_ms(s);
+    ms = ms < max_ms ? ms : max_ms;
+    return ms > least_ms ? ms : least_ms;
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -128,8 +142,8 @@ static void connect_in(struct stream *s, int64_t ms)
 /* Somebody wants the camera and no attempt is under way. */
 static void connect_soon(struct stream *s)
 {
-    int64_t wait_ms = s->attempt_ended_ms + BACKOFF_MIN_MS - clock_ms();
-    if (s->attempt_ended_ms != 0 && wait_ms > 0)
+    int64_t wait_ms = until_next_attempt_ms(s);
+    if (wait_ms > 0)
         connect_in(s, wait_ms);
     else
         connect_now(s);
@@ -143,7 +157,7 @@ static void after_attempt(struct stream *s)
     } else if (outputs_waiting(s->outputs) > 0) {
         connect_soon(s); /* they came after the attempt had failed */
     } else if (s->always_on || outputs_streaming(s->outputs) > 0) {
-        connect_in(s, backoff_ms(s->attempts));
+        connect_in(s, backoff_ms(s));
     } else {
         set_state(s, IPC_CAMERA_IDLE, 0);
     }
@@ -165,7 +179,6 @@ static void on_source_closed(void *ctx)
     struct stream *s = ctx;
     s->source = NULL;
     s->source_closing = false;
-    s->attempt_ended_ms = clock_ms();
     after_attempt(s);
     release(s);
 }

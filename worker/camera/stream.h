@@ -3,9 +3,10 @@
  * the fan-out.  Worker, loop thread.  Never blocks.
  *
  * Why and when it connects:
- *   - a viewer comes: at once, but no sooner than BACKOFF_MIN_MS after the last attempt ended;
- *   - the connection was lost: after BACKOFF_MIN_MS, doubled per attempt up to BACKOFF_MAX_MS, with
- *     jitter, while viewers are left and the reconnect window is open;
+ *   - a viewer comes: at once, but no sooner than ATTEMPT_EVERY_MS after the last attempt began;
+ *   - the connection was lost: after BACKOFF_MIN_MS, doubled per attempt, with jitter, while
+ * viewers are left and the reconnect window is open; up to BACKOFF_WATCHED_MS while they watch a
+ * camera that refuses or answers quickly, up to BACKOFF_MAX_MS when it hangs or nobody watches;
  *   - never within REFUSED_MS after the camera rejected the password: cameras lock accounts.
  * Viewers that have not been answered get the error of the attempt that failed; those that are
  * playing stay until the reconnect window closes.

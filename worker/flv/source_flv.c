@@ -91,7 +91,7 @@ static int64_t deadline_us(const struct flv_source *s)
 static int on_interrupt(void *opaque)
 {
     const struct flv_source *s = opaque;
-    return is_stopped(s) || clock_us() > deadline_us(s);
+    return is_stopped(s) || clock_awake_us() > deadline_us(s);
 }
 
 static bool is_rtmp(const struct source_params *params)
@@ -301,7 +301,7 @@ enum http_error source_flv_run(const struct source_params *params,
                                struct source_flv_control *control, const struct media_sink *sink,
                                char *detail, size_t detail_size)
 {
-    struct flv_source s = {.params = params, .control = control, .started_us = clock_us()};
+    struct flv_source s = {.params = params, .control = control, .started_us = clock_awake_us()};
     enum http_error error;
 
     if (address_guard_enter(&s.guard, &params->access, params->url->host) != 0)
@@ -318,7 +318,7 @@ enum http_error source_flv_run(const struct source_params *params,
     else
         error = transport_error(&s, rc, detail, detail_size);
 
-    s.leave_by_us = clock_us() + LEAVE_US;
+    s.leave_by_us = clock_awake_us() + LEAVE_US;
     (void)avio_closep(&s.io);
     av_util_log_capture(NULL, 0);
     address_guard_leave();

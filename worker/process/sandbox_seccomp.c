@@ -102,12 +102,12 @@ static const int hostile[] = {
     SCMP_SYS(setresgid), SCMP_SYS(setgroups), SCMP_SYS(setns), SCMP_SYS(unshare),
 };
 
-/* A call is allowed when one or two of its arguments are as given, or their bits under a mask.
+/* A call is allowed when one to three of its arguments are as given, or their bits under a mask.
  * Several lines of a call: any of them. */
 struct argument_rule {
     int call;
     unsigned count;
-    struct scmp_arg_cmp conditions[2];
+    struct scmp_arg_cmp conditions[3];
 };
 
 #define IS(number, value) {(number), SCMP_CMP_EQ, (scmp_datum_t)(value), 0}
@@ -115,22 +115,32 @@ struct argument_rule {
     {(number), SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value)}
 #define ONE(name, a) {SCMP_SYS(name), 1, {a}}
 #define TWO(name, a, b) {SCMP_SYS(name), 2, {a, b}}
+#define THREE(name, a, b, c) {SCMP_SYS(name), 3, {a, b, c}}
+#define SOCKET(family, type, protocol) \
+    THREE(socket, IS(0, family), BITS(1, SOCKET_TYPE, type), IS(2, protocol))
+#define SET_TCP(name) TWO(setsockopt, IS(1, IPPROTO_TCP), IS(2, name))
 #define SET_SOCKET(name) TWO(setsockopt, IS(1, SOL_SOCKET), IS(2, name))
 #define SET_IPV4(name) TWO(setsockopt, IS(1, IPPROTO_IP), IS(2, name))
 #define SET_IPV6(name) TWO(setsockopt, IS(1, IPPROTO_IPV6), IS(2, name))
 
 #define NOT_FOR_READING (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY))
+/* RLIMIT_DATA counts private memory, but neither shared memory nor what grows down like a stack. */
+#define COUNTED_MASK (MAP_TYPE | MAP_GROWSDOWN)
 #define SOCKET_TYPE (~(unsigned)(SOCK_NONBLOCK | SOCK_CLOEXEC))
 
 static const struct argument_rule arguments[] = {
     ONE(open, BITS(1, NOT_FOR_READING, O_RDONLY)),
     ONE(openat, BITS(2, NOT_FOR_READING, O_RDONLY)),
-    ONE(mmap, BITS(2, PROT_EXEC, 0)),
+    TWO(mmap, BITS(2, PROT_EXEC, 0), BITS(3, COUNTED_MASK, MAP_PRIVATE)),
     ONE(mprotect, BITS(2, PROT_EXEC, 0)),
-    TWO(socket, IS(0, AF_INET), BITS(1, SOCKET_TYPE, SOCK_STREAM)),
-    TWO(socket, IS(0, AF_INET), BITS(1, SOCKET_TYPE, SOCK_DGRAM)),
-    TWO(socket, IS(0, AF_INET6), BITS(1, SOCKET_TYPE, SOCK_STREAM)),
-    TWO(socket, IS(0, AF_INET6), BITS(1, SOCKET_TYPE, SOCK_DGRAM)),
+    SOCKET(AF_INET, SOCK_STREAM, 0),
+    SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+    SOCKET(AF_INET, SOCK_DGRAM, 0),
+    SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+    SOCKET(AF_INET6, SOCK_STREAM, 0),
+    SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+    SOCKET(AF_INET6, SOCK_DGRAM, 0),
+    SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
     SET_SOCKET(SO_REUSEADDR),
     SET_SOCKET(SO_KEEPALIVE),
     SET_SOCKET(SO_LINGER),
@@ -141,7 +151,12 @@ static const struct argument_rule arguments[] = {
     SET_SOCKET(SO_BROADCAST),
     SET_SOCKET(SO_TIMESTAMP),
     SET_SOCKET(SO_TIMESTAMPNS),
-    ONE(setsockopt, IS(1, IPPROTO_TCP)),
+    SET_TCP(TCP_NODELAY),
+    SET_TCP(TCP_KEEPIDLE),
+    SET_TCP(TCP_KEEPINTVL),
+    SET_TCP(TCP_KEEPCNT),
+    SET_TCP(TCP_USER_TIMEOUT),
+    SET_TCP(TCP_NOTSENT_LOWAT),
     SET_IPV4(IP_TOS),
     SET_IPV4(IP_TTL),
     SET_IPV4(IP_RECVERR),

@@ -12,8 +12,9 @@
  *  - fails with EPERM otherwise: a library that tries it copes, or reports an error.
  *
  * Arguments are filtered where the call alone says too little: clone() for threads only, socket()
- * for IPv4 and IPv6 only, open() for reading only, mmap() and mprotect() not for code, tgkill() of
- * this process only; prctl(), ioctl(), fcntl(), setsockopt() and prlimit() by what is asked.
+ * for TCP and UDP over IPv4 and IPv6 only, open() for reading only, mmap() and mprotect() not for
+ * code, mmap() only for memory that RLIMIT_DATA counts, tgkill() of this process only; prctl(),
+ * ioctl(), fcntl(), setsockopt() and prlimit() by what is asked.
  */
 #ifndef WORKER_SANDBOX_SECCOMP_H
 #define WORKER_SANDBOX_SECCOMP_H

@@ -4,6 +4,7 @@
 #include "common/closing.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/rtsp/rtsp_first_request.h"
 #include "worker/rtsp/rtsp_media.h"
 #include "worker/rtsp/rtsp_session.h"
 #include "worker/rtsp/rtsp_transport.h"
@@ -146,7 +147,7 @@ void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), vo
 {
     struct source_rtsp *s = source;
     (void)closing_ask(&s->closing, closed, ctx); /* the timer is held */
-    s->teardown_by_us = clock_us() + TEARDOWN_US;
+    s->teardown_by_us = clock_awake_us() + TEARDOWN_US;
     teardown(s);
     s->timer_at_us = INT64_MAX;
     pump(s);
@@ -212,8 +213,9 @@ static void on_media(void *ctx, const struct media_packet *packet)
     if (s->accepted_us == 0 && s->params.memory != NULL) {
         s->params.memory->other_transport = s->way != wanted_way(s);
         s->params.memory->options_first = s->options_first;
+        s->params.memory->first_known = true;
     }
-    s->accepted_us = packet->received_us;
+    s->accepted_us = clock_awake_us();
     s->conn.bye_us = INT64_MAX;
 }
 
@@ -230,11 +232,10 @@ static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data,
     struct rtsp_media *media = &s->conn.media;
     if (s->ended || s->closing.asked)
         return;
-    int64_t now_us = clock_us();
-    rtsp_media_push(media, track, rtcp, data, len, now_us);
+    rtsp_media_push(media, track, rtcp, data, len, clock_us());
     /* The camera says that it ends; some say so and go on. */
     if (media->bye && s->accepted_us != 0 && s->conn.bye_us == INT64_MAX)
-        s->conn.bye_us = now_us;
+        s->conn.bye_us = clock_awake_us();
     media->bye = false;
 }
 
@@ -276,7 +277,7 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
         return rc;
     expect_datagrams(s, TRACK_VIDEO);
     expect_datagrams(s, TRACK_AUDIO);
-    int64_t now_us = clock_us();
+    int64_t now_us = clock_awake_us();
     int64_t half_us = (int64_t)s->params.limits->connect_timeout_ms * 500;
     c->playing = true;
     c->report_at_us = now_us + REPORT_INTERVAL_US;
@@ -343,6 +344,7 @@ static void act_on_verdict(struct source_rtsp *s)
     case RTSP_VERDICT_CLOSED:
         break;
     case RTSP_VERDICT_FAILED:
+        rtsp_first_request_failed(s->params.memory);
         end(s, error, detail);
         break;
     case RTSP_VERDICT_REDIRECT:
@@ -353,8 +355,12 @@ static void act_on_verdict(struct source_rtsp *s)
         switch_transport(s, text);
         break;
     case RTSP_VERDICT_OPTIONS:
-        s->options_first = true;
-        connect_again(s);
+        if (rtsp_first_request_unanswered(s->params.memory)) {
+            s->options_first = true;
+            connect_again(s);
+        } else {
+            end(s, HTTP_ERROR_CAMERA_UNREACHABLE, "the camera closed the connection");
+        }
         break;
     }
 }
@@ -387,7 +393,7 @@ static void on_connected(void *ctx)
     if (s->conn.session == NULL)
         end(s, HTTP_ERROR_OVERLOADED, "out of memory");
     else
-        rtsp_session_start(s->conn.session, clock_us());
+        rtsp_session_start(s->conn.session, clock_awake_us());
     pump(s);
 }
 
@@ -407,7 +413,7 @@ static void on_bytes(void *ctx, size_t len)
     if (s->conn.session != NULL) {
         enum rtsp_state before = rtsp_session_state(s->conn.session);
         s->busy = true;
-        rtsp_session_filled(s->conn.session, len, clock_us());
+        rtsp_session_filled(s->conn.session, len, clock_awake_us());
         s->busy = false;
         enum rtsp_state after = rtsp_session_state(s->conn.session);
         if (after != before)
@@ -452,11 +458,11 @@ static void connect_camera(struct source_rtsp *s)
 
 /* --- time --------------------------------------------------------------- */
 
-static void send_report(struct source_rtsp *s, enum track track, bool ask_key_frame, int64_t now_us)
+static void send_report(struct source_rtsp *s, enum track track, bool ask_key_frame)
 {
     struct connection *c = &s->conn;
     uint8_t report[RTP_REPORT_MAX];
-    size_t len = rtsp_media_report(&c->media, track, ask_key_frame, now_us, report);
+    size_t len = rtsp_media_report(&c->media, track, ask_key_frame, clock_us(), report);
     if (len > 0 && rtsp_way_is_datagrams(s->way))
         rtsp_transport_send_rtcp(c->transport, track, report, len);
     else if (len > 0)
@@ -468,8 +474,14 @@ void source_rtsp_ask_key_frame(struct source_rtsp *source)
     struct source_rtsp *s = source;
     if (!s->conn.playing || s->ended || s->closing.asked)
         return;
-    send_report(s, TRACK_VIDEO, true, clock_us());
+    send_report(s, TRACK_VIDEO, true);
     flush_output(s);
+}
+
+static int64_t media_deadline(const struct source_rtsp *s)
+{
+    int64_t at_us = rtsp_media_deadline(&s->conn.media); /* by clock_us() */
+    return at_us == INT64_MAX ? at_us : at_us - clock_us() + clock_awake_us();
 }
 
 static int64_t next_deadline(const struct source_rtsp *s)
@@ -477,10 +489,9 @@ static int64_t next_deadline(const struct source_rtsp *s)
     if (s->closing.asked) /* nothing else is done any more, however due it is */
         return s->teardown_by_us;
     int64_t at = s->bad != NULL ? 0 : media_by_us(s);
-    const int64_t others[] = {s->conn.udp_silence_by_us, s->conn.report_at_us, s->teardown_by_us,
-                              rtsp_media_deadline(&s->conn.media),
-                              s->conn.session != NULL ? rtsp_session_deadline(s->conn.session)
-                                                      : INT64_MAX};
+    const int64_t others[] = {
+        s->conn.udp_silence_by_us, s->conn.report_at_us, s->teardown_by_us, media_deadline(s),
+        s->conn.session != NULL ? rtsp_session_deadline(s->conn.session) : INT64_MAX};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         at = others[i] < at ? others[i] : at;
     return at;
@@ -498,7 +509,7 @@ static void arm_timer(struct source_rtsp *s)
     int64_t at = next_deadline(s);
     if (at >= s->timer_at_us || at == INT64_MAX)
         return; /* what is armed comes early enough: deadlines mostly move away */
-    int64_t wait_us = at - clock_us();
+    int64_t wait_us = at - clock_awake_us();
     s->timer_at_us = at;
     (void)uv_timer_start(&s->timer, on_timer, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0,
                          0);
@@ -526,13 +537,13 @@ static void end_silent(struct source_rtsp *s)
 
 static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
 {
-    rtsp_media_timeout(&s->conn.media, now_us);
+    rtsp_media_timeout(&s->conn.media, clock_us());
     if (s->conn.session != NULL && rtsp_session_deadline(s->conn.session) <= now_us)
         rtsp_session_timeout(s->conn.session, now_us);
     if (s->conn.report_at_us <= now_us) {
         s->conn.report_at_us = now_us + REPORT_INTERVAL_US;
-        send_report(s, TRACK_VIDEO, false, now_us);
-        send_report(s, TRACK_AUDIO, false, now_us);
+        send_report(s, TRACK_VIDEO, false);
+        send_report(s, TRACK_AUDIO, false);
     }
     if (s->conn.media.heard)
         s->conn.udp_silence_by_us = INT64_MAX;
@@ -556,13 +567,13 @@ static void pump(struct source_rtsp *s)
     if (s->busy)
         return; /* it is called again at the end of it */
     if (!s->closing.asked && !s->ended) {
-        do_what_is_due(s, clock_us());
+        do_what_is_due(s, clock_awake_us());
         flush_output(s);
         act_on_verdict(s);
     }
     if (s->closing.asked && s->teardown_by_us != INT64_MAX &&
         (s->conn.session == NULL || rtsp_session_state(s->conn.session) == RTSP_STATE_ENDED ||
-         s->teardown_by_us <= clock_us())) {
+         s->teardown_by_us <= clock_awake_us())) {
         finish_close(s);
         return;
     }
@@ -579,7 +590,7 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->sink = *sink;
     s->events = *events;
     s->params = *params;
-    s->started_us = clock_us();
+    s->started_us = clock_awake_us();
     s->conn = no_connection;
     s->teardown_by_us = s->timer_at_us = INT64_MAX;
     (void)uv_timer_init(loop, &s->timer); /* cannot fail */

@@ -1,12 +1,16 @@
 #include "worker/viewers/outputs.h"
 
+#include "common/clock.h"
 #include "common/closing.h"
 #include "common/histogram.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/pictures/snapshot.h"
 
+#include <errno.h>
 #include <string.h>
+
+#define RENDITION_RETRY_MS 1000
 
 enum output { OUTPUT_ORIGINAL, OUTPUT_H264, OUTPUT_COUNT };
 
@@ -20,7 +24,8 @@ struct outputs {
     struct snapshot *snapshot;   /* reads the original's ring */
     struct rendition *rendition; /* NULL: not transcoding */
     struct rendition_stats gone; /* of renditions that were stopped */
-    bool rendition_failed;       /* no decoder or encoder in this libavcodec */
+    int rendition_error;         /* of the last start; 0: none.  -ENOTSUP is final */
+    int64_t rendition_retry_ms;  /* no sooner is it started again */
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
     /* Once closing, when the parts go one by one. */
@@ -62,13 +67,15 @@ static void push_cached(struct outputs *o)
 static void start_rendition(struct outputs *o)
 {
     int rc = rendition_open(o->loop, on_rendition_frame, o, &o->rendition);
+    o->rendition_error = 0;
     if (rc == 0) {
         log_info(NULL, "transcoding to H.264");
         push_cached(o);
         return;
     }
     log_errorx(NULL, "cannot transcode to H.264: %s", strerrordesc_np(-rc));
-    o->rendition_failed = true;
+    o->rendition_error = rc;
+    o->rendition_retry_ms = clock_ms() + RENDITION_RETRY_MS;
 }
 
 static void stop_rendition(struct outputs *o, void (*closed)(void *ctx), void *ctx)
@@ -76,6 +83,18 @@ static void stop_rendition(struct outputs *o, void (*closed)(void *ctx), void *c
     o->gone = outputs_transcoder_stats(o);
     rendition_close(&o->rendition, closed, ctx);
     fanout_disconnected(o->fanouts[OUTPUT_H264]);
+}
+
+/* A lack (threads, memory) may be over soon; a libavcodec without the codecs stays as it is. */
+static void refuse_h264(struct outputs *o)
+{
+    struct fanout *h264 = o->fanouts[OUTPUT_H264];
+    if (o->rendition_error == -ENOTSUP)
+        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
+                            "the camera sends HEVC, and this server cannot transcode it");
+    else
+        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_OVERLOADED,
+                            "the server has nothing left to transcode with; try again in a moment");
 }
 
 /* A frame of the camera on its way to the viewers of the H.264 output. */
@@ -86,9 +105,9 @@ static void push_h264(struct outputs *o, struct frame *frame)
         fanout_push(h264, frame_ref(frame));
     } else if (o->rendition != NULL) {
         rendition_push(o->rendition, frame);
-    } else if (o->rendition_failed) {
-        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
-                            "the camera sends HEVC, and this server cannot transcode it");
+    } else if (o->rendition_error == -ENOTSUP ||
+               (o->rendition_error != 0 && clock_ms() < o->rendition_retry_ms)) {
+        refuse_h264(o);
     } else if (fanout_waiting(h264) + fanout_streaming(h264) > 0) {
         start_rendition(o); /* the frame is in the ring already */
     }

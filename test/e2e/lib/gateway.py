@@ -38,12 +38,13 @@ class Gateway:
     secrets   strings that must never appear in the log (every test's passwords)
     prefix    command words in front of the binary (taskset, …)
     program   the binary, when it is not the one that was built
+    stderr    a descriptor to log to, instead of the file that log() reads
     ports     (streams, snapshots) when config says them, and the address; otherwise flags do
     log_level None when config says it
     """
 
     def __init__(self, directory, config=None, args=(), env=None, secrets=(), prefix=(), log_level="debug",
-                 program=None, ports=None):
+                 program=None, ports=None, stderr=None):
         self.flv_port, self.snapshot_port = ports or (free_port(), free_port())
         self.secrets = list(secrets)
         self.directory = str(directory)
@@ -63,7 +64,7 @@ class Gateway:
             self.command += ["--config", self.config_path]
         self._log = open(self.log_path, "wb")
         self.process = subprocess.Popen(self.command, cwd=self.directory, env=clean_environment(env),
-                                        stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                                        stdin=subprocess.DEVNULL, stdout=self._log, stderr=stderr or self._log,
                                         start_new_session=True, preexec_fn=processes.die_with_parent)
         self._seen = set()  # every process that ever belonged to it
         try:
