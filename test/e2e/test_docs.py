@@ -43,7 +43,7 @@ def test_documents_are_complete():
     ("README.md", "./scripts/run ", "./scripts/start ", "README.zh-CN.md: command or name ./scripts/start is missing"),
     ("docs/compose.yaml", "image: cam-httpflv:", "image: cam-httpflv:9", "docs/compose.yaml: version"),
     ("docs/architecture.md", "| `worker/rtp` |", "| `worker/srt` |", "room worker/rtp is missing"),
-    ("docs/architecture.md", "| camera media rtsp |", "| camera media |", "room worker/process: rtsp is missing"),
+    ("docs/architecture.md", "| http media pictures transcode |", "| http media pictures |", "room worker/viewers: transcode is missing"),
     ("docs/operations.md", "(performance.md)", "(performances.md)", "docs/operations.md: there is no performances.md"),
     ("test/README.md", "| `test_readers` |", "| test_readers |", "test test_readers is missing"),
     ("test/README.md", "| `test_faults` |", "| `test_fault` |", "there is no test test_fault"),
