@@ -35,6 +35,7 @@ struct camera {
     uint64_t clients_sent;     /* to this worker */
     struct guest_list guests;  /* of those, who have not left */
     struct client_key starter; /* whose request started the worker */
+    bool logging_in;           /* the camera has not judged the password yet (login_guard.h) */
     bool connecting;           /* it has not streamed yet, and counts in the starter's share */
     struct ipc_state state;
     struct ipc_stats stats;

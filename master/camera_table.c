@@ -16,19 +16,12 @@
 #define TICK_MS 1000
 #define CRASH_FORGIVEN_MS 60000
 #define CAMERA_STOP_GRACE_MS 5000
-#define LEAVING_MAX 64 /* workers of streams that ended, beyond max_cameras */
-/* Clients of snapshots and MJPEG that a worker takes at a time (snapshot.h). */
-#define CAMERA_MAX_PICTURES 512
 
 struct camera_table {
     uv_loop_t *loop;
-    const struct conf *conf;
+    struct camera_admission admission; /* with the cameras */
     struct workers *workers;
-    struct camera_set cameras;
-    size_t active;                  /* with a worker */
-    struct client_share viewers;    /* of all cameras */
-    struct client_share connecting; /* cameras that somebody asked for and that have not streamed */
-    struct camera_totals gone;      /* of workers that have ended */
+    struct camera_totals gone; /* of workers that have ended */
     uv_timer_t tick;
     struct closing closing; /* the workers and the tick */
 };
@@ -43,7 +36,7 @@ static struct log_context log_ctx(const struct camera *cam)
 static void forget(struct camera *cam)
 {
     assert(cam->worker == NULL);
-    camera_set_remove(&cam->table->cameras, cam);
+    camera_set_remove(&cam->table->admission.cameras, cam);
 }
 
 /* Must the next request know anything about this camera? */
@@ -56,8 +49,8 @@ static bool worth_keeping(const struct camera *cam)
 
 static void forget_oldest(struct camera_table *t)
 {
-    for (size_t i = 0; i < t->cameras.count; i++) {
-        struct camera *cam = t->cameras.list[i];
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        struct camera *cam = t->admission.cameras.list[i];
         if (cam->worker == NULL && !cam->always_on) {
             forget(cam);
             return;
@@ -68,9 +61,9 @@ static void forget_oldest(struct camera_table *t)
 static struct camera *add(struct camera_table *t, const struct camera_url *url, const char *key,
                           enum ipc_transport transport)
 {
-    if (t->cameras.count - t->active >= CAMERA_MEMORY_MAX)
+    if (t->admission.cameras.count - t->admission.active >= CAMERA_MEMORY_MAX)
         forget_oldest(t);
-    struct camera *cam = camera_set_add(&t->cameras, url, key, transport);
+    struct camera *cam = camera_set_add(&t->admission.cameras, url, key, transport);
     cam->table = t;
     return cam;
 }
@@ -81,7 +74,7 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url, 
 static void end_connecting(struct camera *cam)
 {
     if (cam->connecting)
-        client_share_give(&cam->table->connecting, &cam->starter);
+        client_share_give(&cam->table->admission.connecting, &cam->starter);
     cam->connecting = false;
 }
 
@@ -89,7 +82,32 @@ static void begin_connecting(struct camera *cam, const struct client_key *client
 {
     cam->starter = *client;
     cam->connecting = true;
-    client_share_take(&cam->table->connecting, client);
+    client_share_take(&cam->table->admission.connecting, client);
+}
+
+static void end_login(struct camera *cam)
+{
+    if (cam->logging_in)
+        login_guard_end(&cam->table->admission.logins, &cam->url);
+    cam->logging_in = false;
+}
+
+/* What does the camera say of the password? */
+static void note_login(struct camera *cam, const struct ipc_state *state, bool was_connected)
+{
+    int64_t now_ms = clock_ms();
+    if (state->state == IPC_CAMERA_STREAMING) {
+        login_guard_accepted(&cam->table->admission.logins, &cam->url, now_ms);
+        cam->refused_until_ms = 0;
+    } else if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED && state->retry_ms > 0) {
+        if (was_connected)
+            login_guard_rejected(&cam->table->admission.logins, &cam->url, now_ms);
+        cam->refused_until_ms =
+            now_ms + (state->retry_ms < LOGIN_REFUSED_MS ? state->retry_ms : LOGIN_REFUSED_MS);
+    } else if (state->state == IPC_CAMERA_CONNECTING) {
+        return;
+    }
+    end_login(cam);
 }
 
 static void on_state(void *owner, const struct ipc_state *state)
@@ -105,12 +123,9 @@ static void on_state(void *owner, const struct ipc_state *state)
     if (state->state != cam->state.state)
         cam->state_since_ms = clock_ms();
     cam->state = *state;
-    if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED && state->retry_ms > 0)
-        cam->refused_until_ms = clock_ms() + state->retry_ms;
-    if (state->state == IPC_CAMERA_STREAMING) {
-        cam->refused_until_ms = 0;
+    note_login(cam, state, was_connected);
+    if (state->state == IPC_CAMERA_STREAMING)
         end_connecting(cam);
-    }
 }
 
 static void on_stats(void *owner, const struct ipc_stats *stats)
@@ -129,9 +144,9 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
 struct camera_totals camera_table_totals(const struct camera_table *table)
 {
     struct camera_totals totals = table->gone;
-    for (size_t i = 0; i < table->cameras.count; i++) {
-        camera_stats_add(&totals.stats, &table->cameras.list[i]->stats);
-        totals.stats.viewers += table->cameras.list[i]->stats.viewers;
+    for (size_t i = 0; i < table->admission.cameras.count; i++) {
+        camera_stats_add(&totals.stats, &table->admission.cameras.list[i]->stats);
+        totals.stats.viewers += table->admission.cameras.list[i]->stats.viewers;
     }
     memcpy(totals.worker_failures, workers_failures(table->workers),
            sizeof(totals.worker_failures));
@@ -145,7 +160,7 @@ static bool guest_left(struct camera *cam, uint32_t ticket)
     if (!guest_list_remove(&cam->guests, ticket, &guest))
         return false;
     if (guest_is_viewer(guest.kind))
-        client_share_give(&cam->table->viewers, &guest.client);
+        client_share_give(&cam->table->admission.viewers, &guest.client);
     return true;
 }
 
@@ -163,9 +178,10 @@ static void detach(struct camera *cam)
 {
     camera_stats_add(&cam->table->gone.stats, &cam->stats);
     cam->worker = NULL;
-    cam->table->active--;
+    cam->table->admission.active--;
     cam->clients_sent = 0;
     end_connecting(cam);
+    end_login(cam);
     for (uint32_t t = guest_list_any(&cam->guests); t < cam->guests.room;
          t = guest_list_any(&cam->guests))
         (void)guest_left(cam, t);
@@ -222,18 +238,6 @@ static void on_gone(void *owner)
 
 static const struct worker_events worker_events = {on_state, on_stats, on_idle, on_left, on_gone};
 
-/* The first crash costs nothing, a camera that crashes its worker again and again waits. */
-static bool in_crash_backoff(const struct camera *cam)
-{
-    if (cam->crashes < 2)
-        return false;
-    unsigned doublings = cam->crashes - 2 < 5 ? cam->crashes - 2 : 5;
-    int64_t wait_ms = (int64_t)CAMERA_CRASH_BACKOFF_MS << doublings;
-    if (wait_ms > CAMERA_CRASH_BACKOFF_MAX_MS)
-        wait_ms = CAMERA_CRASH_BACKOFF_MAX_MS;
-    return clock_ms() - cam->crashed_ms < wait_ms;
-}
-
 /* @return 0 or negative errno. */
 static int start_worker(struct camera *cam)
 {
@@ -241,13 +245,16 @@ static int start_worker(struct camera *cam)
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
-        .settings = camera_settings(cam, cam->table->conf, &cam->table->cameras),
+        .settings =
+            camera_settings(cam, cam->table->admission.conf, &cam->table->admission.cameras),
         .transport = (uint32_t)cam->transport,
     };
     (void)snprintf(assign.camera_id, sizeof(assign.camera_id), "%s", cam->id);
     (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
     cam->worker = w;
-    cam->table->active++;
+    cam->table->admission.active++;
+    cam->logging_in = true;
+    login_guard_begin(&cam->table->admission.logins, &cam->url, clock_ms());
     int rc = worker_send(w, IPC_ASSIGN, &assign, NULL);
     assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */
     return 0;
@@ -255,50 +262,12 @@ static int start_worker(struct camera *cam)
 
 /* --- handing over --------------------------------------------------------- */
 
-/* What may be refused to a client because it has its share, not because there is none. */
-static bool has_share(const struct camera_table *t, const struct client_share *share,
-                      const struct client_key *client, size_t limit)
-{
-    return client_share_allows(share, client, limit, t->conf->server.client_share);
-}
-
-static enum http_error may_watch(const struct camera_table *t, const struct camera *cam,
-                                 const struct client_key *client, const char **message)
-{
-    uint32_t per_camera = t->conf->server.max_viewers_per_camera;
-    size_t limit = t->conf->server.max_viewers;
-    if (cam != NULL && per_camera > 0 && cam->guests.viewers >= per_camera) {
-        *message = "this camera has as many viewers as [server] max_viewers_per_camera allows";
-        return HTTP_ERROR_TOO_MANY_VIEWERS;
-    }
-    if (t->viewers.total >= limit) {
-        *message = "the server has as many viewers as [server] max_viewers allows";
-        return HTTP_ERROR_TOO_MANY_VIEWERS;
-    }
-    if (!has_share(t, &t->viewers, client, limit)) {
-        *message = "your address has its share of the server's viewers ([server] client_share)";
-        return HTTP_ERROR_CLIENT_SHARE;
-    }
-    return HTTP_ERROR_NONE;
-}
-
-/* Snapshots and MJPEG; when all are taken, the worker says so. */
-static enum http_error may_take_pictures(const struct camera_table *t, const struct camera *cam,
-                                         const struct client_key *client, const char **message)
-{
-    if (cam == NULL || cam->guests.pictures.total >= CAMERA_MAX_PICTURES ||
-        has_share(t, &cam->guests.pictures, client, CAMERA_MAX_PICTURES))
-        return HTTP_ERROR_NONE;
-    *message = "your address has its share of this camera's snapshots ([server] client_share)";
-    return HTTP_ERROR_CLIENT_SHARE;
-}
-
 /* Nobody is there and nobody has to be: one that does not stream rather than one that does. */
 static struct camera *find_unwanted(const struct camera_table *t)
 {
     struct camera *streaming = NULL;
-    for (size_t i = 0; i < t->cameras.count; i++) {
-        struct camera *cam = t->cameras.list[i];
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        struct camera *cam = t->admission.cameras.list[i];
         if (cam->worker == NULL || cam->always_on || cam->guests.count > 0)
             continue;
         if (camera_state(cam) != IPC_CAMERA_STREAMING)
@@ -309,71 +278,23 @@ static struct camera *find_unwanted(const struct camera_table *t)
     return streaming;
 }
 
-/* Places that only cameras of the configuration get: as many as have no worker, up to half. */
-static size_t places_kept(const struct camera_table *t)
-{
-    size_t half = t->conf->server.max_cameras / 2;
-    size_t absent = t->conf->camera_count;
-    for (size_t i = 0; i < t->cameras.count; i++)
-        absent -= t->cameras.list[i]->named && t->cameras.list[i]->worker != NULL && absent > 0;
-    return absent < half ? absent : half;
-}
-
-/* May a worker be started?  A camera that nobody watches may have to leave for it. */
-static enum http_error may_start(struct camera_table *t, bool named,
-                                 const struct client_key *client, const char **message)
-{
-    size_t max = t->conf->server.max_cameras;
-    size_t limit = named ? max : max - places_kept(t);
-    struct camera *unwanted = t->active >= limit ? find_unwanted(t) : NULL;
-    if (!named && t->connecting.total < max && !has_share(t, &t->connecting, client, max)) {
-        *message = "your address has its share of the cameras being connected "
-                   "([server] client_share)";
-        return HTTP_ERROR_CLIENT_SHARE;
-    }
-    if (unwanted != NULL && leave(unwanted) == 0 && !worth_keeping(unwanted))
-        forget(unwanted);
-    if (t->active >= limit) {
-        *message = limit < max ? "the places that are left of [server] max_cameras are for cameras "
-                                 "of the configuration"
-                               : "the server has as many cameras as [server] max_cameras allows";
-        return HTTP_ERROR_TOO_MANY_CAMERAS;
-    }
-    if (workers_busy(t->workers) >= max + LEAVING_MAX) {
-        *message = "workers of streams that were stopped are still leaving; try again in a moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
-    return HTTP_ERROR_NONE;
-}
-
-static enum http_error may_serve(const struct camera *cam, const char **message)
-{
-    if (cam != NULL && clock_ms() < cam->refused_until_ms) {
-        *message = "the camera rejected the user name or password; it is not asked again for "
-                   "five minutes, because cameras lock accounts";
-        return HTTP_ERROR_CAMERA_UNAUTHORIZED;
-    }
-    if (cam != NULL && cam->worker == NULL && in_crash_backoff(cam)) {
-        *message = "this camera's worker has crashed repeatedly; try again in a moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
-    return HTTP_ERROR_NONE;
-}
-
-/* @param cam  NULL: not known yet. */
-static enum http_error admit(struct camera_table *t, struct camera *cam, const char *key,
+/* @param cam  NULL: not known yet.  When all places are taken, a camera that nobody wants leaves.
+ */
+static enum http_error admit(struct camera_table *t, const struct camera *cam, const char *key,
                              const struct camera_request *request, const char **message)
 {
-    bool named = camera_set_configured(&t->cameras, key, request->transport) != NULL;
-    enum ipc_client_kind kind = (enum ipc_client_kind)request->message->kind;
-    enum http_error error = may_serve(cam, message);
-    if (error == HTTP_ERROR_NONE && guest_is_viewer(kind))
-        error = may_watch(t, cam, request->client, message);
-    if (error == HTTP_ERROR_NONE && kind != IPC_CLIENT_STREAM)
-        error = may_take_pictures(t, cam, request->client, message);
-    if (error == HTTP_ERROR_NONE && (cam == NULL || cam->worker == NULL))
-        error = may_start(t, named, request->client, message);
-    return error;
+    struct camera_admission *a = &t->admission;
+    bool named = camera_set_configured(&a->cameras, key, request->transport) != NULL;
+    enum http_error error = camera_admission_client(a, cam, request, message);
+    if (error != HTTP_ERROR_NONE || (cam != NULL && cam->worker != NULL))
+        return error;
+    error = camera_admission_start(a, request, named, workers_busy(t->workers), message);
+    struct camera *unwanted = error == HTTP_ERROR_TOO_MANY_CAMERAS ? find_unwanted(t) : NULL;
+    if (unwanted == NULL || leave(unwanted) != 0)
+        return error;
+    if (!worth_keeping(unwanted))
+        forget(unwanted);
+    return camera_admission_start(a, request, named, workers_busy(t->workers), message);
 }
 
 /* @return 0 or negative errno. */
@@ -383,7 +304,7 @@ static int send_client(struct camera *cam, const struct camera_request *request,
     enum ipc_client_kind kind = (enum ipc_client_kind)m->kind;
     m->ticket = guest_list_add(&cam->guests, request->client, kind);
     if (guest_is_viewer(kind))
-        client_share_take(&cam->table->viewers, request->client);
+        client_share_take(&cam->table->admission.viewers, request->client);
     int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
     if (rc == 0)
         cam->clients_sent++;
@@ -398,7 +319,7 @@ enum http_error camera_table_handover(struct camera_table *table,
 {
     char key[IPC_URL_MAX];
     (void)url_format(request->url, key);
-    struct camera *cam = camera_set_find(&table->cameras, key, request->transport);
+    struct camera *cam = camera_set_find(&table->admission.cameras, key, request->transport);
     enum http_error error = admit(table, cam, key, request, message);
     if (error != HTTP_ERROR_NONE)
         return error;
@@ -426,10 +347,11 @@ enum http_error camera_table_handover(struct camera_table *table,
 
 static void start_always_on(struct camera_table *t)
 {
-    for (size_t i = 0; i < t->cameras.count; i++) {
-        struct camera *cam = t->cameras.list[i];
-        if (cam->always_on && !cam->stopped && cam->worker == NULL && !in_crash_backoff(cam) &&
-            clock_ms() >= cam->refused_until_ms && t->active < t->conf->server.max_cameras)
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        struct camera *cam = t->admission.cameras.list[i];
+        if (cam->always_on && !cam->stopped && cam->worker == NULL &&
+            !camera_is_in_crash_backoff(cam) && clock_ms() >= cam->refused_until_ms &&
+            t->admission.active < t->admission.conf->server.max_cameras)
             (void)start_worker(cam); /* if it cannot be started now, the next tick tries again */
     }
 }
@@ -437,9 +359,9 @@ static void start_always_on(struct camera_table *t)
 static void on_tick(uv_timer_t *timer)
 {
     struct camera_table *t = timer->data;
-    for (size_t i = t->cameras.count; i > 0; i--) {
-        if (!worth_keeping(t->cameras.list[i - 1]))
-            forget(t->cameras.list[i - 1]);
+    for (size_t i = t->admission.cameras.count; i > 0; i--) {
+        if (!worth_keeping(t->admission.cameras.list[i - 1]))
+            forget(t->admission.cameras.list[i - 1]);
     }
     start_always_on(t);
 }
@@ -447,11 +369,11 @@ static void on_tick(uv_timer_t *timer)
 /* The cameras of the file that are connected without being asked for. */
 static void add_always_on(struct camera_table *t)
 {
-    for (size_t i = 0; i < t->conf->camera_count; i++) {
-        const struct conf_camera *c = &t->conf->cameras[i];
+    for (size_t i = 0; i < t->admission.conf->camera_count; i++) {
+        const struct conf_camera *c = &t->admission.conf->cameras[i];
         if (!c->always_on)
             continue;
-        struct camera *cam = camera_set_find(&t->cameras, c->key, c->transport);
+        struct camera *cam = camera_set_find(&t->admission.cameras, c->key, c->transport);
         if (cam == NULL)
             cam = add(t, &c->url, c->key, c->transport);
         cam->always_on = true;
@@ -460,16 +382,18 @@ static void add_always_on(struct camera_table *t)
 
 void camera_table_reload(struct camera_table *table)
 {
-    camera_set_configure(&table->cameras, table->conf);
-    for (size_t i = 0; i < table->cameras.count; i++)
-        table->cameras.list[i]->always_on = table->cameras.list[i]->stopped = false;
+    camera_set_configure(&table->admission.cameras, table->admission.conf);
+    for (size_t i = 0; i < table->admission.cameras.count; i++)
+        table->admission.cameras.list[i]->always_on = table->admission.cameras.list[i]->stopped =
+            false;
     add_always_on(table);
-    for (size_t i = 0; i < table->cameras.count; i++) {
-        struct camera *cam = table->cameras.list[i];
+    for (size_t i = 0; i < table->admission.cameras.count; i++) {
+        struct camera *cam = table->admission.cameras.list[i];
         struct log_context ctx = log_ctx(cam);
         if (cam->worker == NULL)
             continue;
-        struct ipc_settings settings = camera_settings(cam, cam->table->conf, &cam->table->cameras);
+        struct ipc_settings settings =
+            camera_settings(cam, cam->table->admission.conf, &cam->table->admission.cameras);
         if (worker_send(cam->worker, IPC_SETTINGS, &settings, NULL) != 0)
             log_warnx(&ctx, "the worker cannot take the new settings; its next one has them");
     }
@@ -478,7 +402,7 @@ void camera_table_reload(struct camera_table *table)
 int camera_table_stop(struct camera_table *table, const char *id)
 {
     const struct ipc_drain drain = {.grace_ms = CAMERA_STOP_GRACE_MS};
-    struct camera *cam = camera_set_find_id(&table->cameras, id);
+    struct camera *cam = camera_set_find_id(&table->admission.cameras, id);
     if (cam == NULL)
         return -ENOENT;
     int rc = cam->worker != NULL ? worker_send(cam->worker, IPC_DRAIN, &drain, NULL) : 0;
@@ -488,6 +412,7 @@ int camera_table_stop(struct camera_table *table, const char *id)
     log_info(&ctx, "stopped by request");
     cam->stopped = true;
     cam->refused_until_ms = 0;
+    login_guard_forgive(&table->admission.logins, &cam->url);
     cam->crashes = 0;
     if (cam->worker != NULL && rc == 0)
         release(cam);
@@ -500,7 +425,9 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_ta
 {
     struct camera_table *t = xcalloc(1, sizeof(*t));
     t->loop = loop;
-    t->conf = conf;
+    (void)uv_random(NULL, NULL, &t->admission.logins.seed, sizeof(t->admission.logins.seed), 0,
+                    NULL);
+    t->admission.conf = conf;
     int rc = workers_open(loop, conf, &worker_events, &t->workers);
     if (rc != 0) {
         free(t);
@@ -508,7 +435,7 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_ta
     }
     closing_hold(&t->closing); /* the workers */
     closing_hold(&t->closing); /* the tick */
-    camera_set_configure(&t->cameras, conf);
+    camera_set_configure(&t->admission.cameras, conf);
     add_always_on(t);
     (void)uv_timer_init(loop, &t->tick);
     t->tick.data = t;
@@ -521,9 +448,10 @@ static void on_part_closed(struct camera_table *t)
 {
     if (!closing_release(&t->closing))
         return;
-    camera_set_clear(&t->cameras);
-    client_share_clear(&t->viewers);
-    client_share_clear(&t->connecting);
+    camera_set_clear(&t->admission.cameras);
+    client_share_clear(&t->admission.viewers);
+    client_share_clear(&t->admission.connecting);
+    login_guard_clear(&t->admission.logins);
     closing_finish(&t->closing, t);
 }
 
@@ -548,8 +476,8 @@ void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
 {
     const struct ipc_drain drain = {.grace_ms = grace_ms};
     (void)uv_timer_stop(&table->tick);
-    for (size_t i = 0; i < table->cameras.count; i++) {
-        struct camera *cam = table->cameras.list[i];
+    for (size_t i = 0; i < table->admission.cameras.count; i++) {
+        struct camera *cam = table->admission.cameras.list[i];
         if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
             release(cam);
     }
@@ -572,8 +500,8 @@ bool camera_table_has_nursery(const struct camera_table *table)
 
 struct camera_list camera_table_list(const struct camera_table *table)
 {
-    return (struct camera_list){(const struct camera *const *)table->cameras.list,
-                                table->cameras.count};
+    return (struct camera_list){(const struct camera *const *)table->admission.cameras.list,
+                                table->admission.cameras.count};
 }
 
 const struct camera *camera_table_find(const struct camera_table *table,
@@ -581,10 +509,10 @@ const struct camera *camera_table_find(const struct camera_table *table,
 {
     char key[IPC_URL_MAX];
     (void)url_format(url, key);
-    return camera_set_find(&table->cameras, key, transport);
+    return camera_set_find(&table->admission.cameras, key, transport);
 }
 
 const struct camera *camera_table_find_id(const struct camera_table *table, const char *id)
 {
-    return camera_set_find_id(&table->cameras, id);
+    return camera_set_find_id(&table->admission.cameras, id);
 }

@@ -10,13 +10,10 @@
 
 #include "common/http_reply.h"
 #include "common/ipc.h"
-#include "master/camera.h"
+#include "master/camera_admission.h"
 #include "master/conf.h"
 #include "master/workers.h"
 
-/* A worker that crashed is replaced at once, then after 1, 2, 4 … s. */
-#define CAMERA_CRASH_BACKOFF_MS 1000
-#define CAMERA_CRASH_BACKOFF_MAX_MS 30000
 /* Cameras without a worker that are remembered; the oldest is forgotten at the bound. */
 #define CAMERA_MEMORY_MAX 1024
 
@@ -38,14 +35,6 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_ta
 
 /** Kill what is left of the workers, free the table, then call closed(). */
 void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx);
-
-/* Who asks for a camera, and what for. */
-struct camera_request {
-    const struct camera_url *url; /* Borrowed, as all */
-    enum ipc_transport transport;
-    const struct client_key *client;
-    struct ipc_client *message; /* complete but for the ticket, which is set */
-};
 
 /**
  * Hand a client to the worker of its camera, starting one if there is none.

@@ -155,7 +155,7 @@ def defined(name, path):
         return int(re.search(rf"^#define {name} (\d+)\b", source.read(), re.MULTILINE)[1])
 
 
-LEAVING_MAX = defined("LEAVING_MAX", "master/camera_table.c")
+LEAVING_MAX = defined("LEAVING_MAX", "master/camera_admission.h")
 OUTBOX_MAX = defined("OUTBOX_MAX", "master/outbox.h")
 MAX_CAMERAS = 2
 

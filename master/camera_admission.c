@@ -1,0 +1,146 @@
+#include "master/camera_admission.h"
+
+#include "common/clock.h"
+
+/* Clients of snapshots and MJPEG that a worker takes at a time (snapshot.h). */
+#define PICTURES_MAX 512
+/* A worker that crashed is replaced at once, then after 1, 2, 4 … s. */
+#define CRASH_BACKOFF_MS 1000
+#define CRASH_BACKOFF_MAX_MS 30000
+
+bool camera_is_in_crash_backoff(const struct camera *cam)
+{
+    if (cam->crashes < 2)
+        return false;
+    unsigned doublings = cam->crashes - 2 < 5 ? cam->crashes - 2 : 5;
+    int64_t wait_ms = (int64_t)CRASH_BACKOFF_MS << doublings;
+    if (wait_ms > CRASH_BACKOFF_MAX_MS)
+        wait_ms = CRASH_BACKOFF_MAX_MS;
+    return clock_ms() - cam->crashed_ms < wait_ms;
+}
+
+/* What may be refused to a client because it has its share, not because there is none. */
+static bool has_share(const struct camera_admission *a, const struct client_share *share,
+                      const struct client_key *client, size_t limit)
+{
+    return client_share_allows(share, client, limit, a->conf->server.client_share);
+}
+
+static enum http_error may_watch(const struct camera_admission *a, const struct camera *cam,
+                                 const struct client_key *client, const char **message)
+{
+    uint32_t per_camera = a->conf->server.max_viewers_per_camera;
+    size_t limit = a->conf->server.max_viewers;
+    if (cam != NULL && per_camera > 0 && cam->guests.viewers >= per_camera) {
+        *message = "this camera has as many viewers as [server] max_viewers_per_camera allows";
+        return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
+    if (a->viewers.total >= limit) {
+        *message = "the server has as many viewers as [server] max_viewers allows";
+        return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
+    if (!has_share(a, &a->viewers, client, limit)) {
+        *message = "your address has its share of the server's viewers ([server] client_share)";
+        return HTTP_ERROR_CLIENT_SHARE;
+    }
+    return HTTP_ERROR_NONE;
+}
+
+/* Snapshots and MJPEG; when all are taken, the worker says so. */
+static enum http_error may_take_pictures(const struct camera_admission *a, const struct camera *cam,
+                                         const struct client_key *client, const char **message)
+{
+    if (cam == NULL || cam->guests.pictures.total >= PICTURES_MAX ||
+        has_share(a, &cam->guests.pictures, client, PICTURES_MAX))
+        return HTTP_ERROR_NONE;
+    *message = "your address has its share of this camera's snapshots ([server] client_share)";
+    return HTTP_ERROR_CLIENT_SHARE;
+}
+
+/* Places that only cameras of the configuration get: as many as have no worker, up to half. */
+static size_t places_kept(const struct camera_admission *a)
+{
+    size_t half = a->conf->server.max_cameras / 2;
+    size_t absent = a->conf->camera_count;
+    for (size_t i = 0; i < a->cameras.count; i++)
+        absent -= a->cameras.list[i]->named && a->cameras.list[i]->worker != NULL && absent > 0;
+    return absent < half ? absent : half;
+}
+
+static const char password_refused[] =
+    "the camera rejected the user name or password; it is not asked again for five minutes, "
+    "because cameras lock accounts";
+
+static enum http_error may_serve(const struct camera *cam, const char **message)
+{
+    if (cam != NULL && clock_ms() < cam->refused_until_ms) {
+        *message = password_refused;
+        return HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    }
+    if (cam != NULL && cam->worker == NULL && camera_is_in_crash_backoff(cam)) {
+        *message = "this camera's worker has crashed repeatedly; try again in a moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    return HTTP_ERROR_NONE;
+}
+
+/* A camera of the configuration has the password that its owner gave it: others' guesses do not
+ * hold it up. */
+static enum http_error may_log_in(const struct camera_admission *a, const struct camera_url *url,
+                                  bool named, const char **message)
+{
+    enum login_verdict verdict = login_guard_ask(&a->logins, url, clock_ms());
+    if (verdict == LOGIN_ALLOWED || (verdict == LOGIN_WAIT && named))
+        return HTTP_ERROR_NONE;
+    *message = verdict == LOGIN_REFUSED
+                   ? password_refused
+                   : "the camera rejected several passwords of this user; another one has to wait "
+                     "for minutes, because cameras lock accounts";
+    return HTTP_ERROR_CAMERA_UNAUTHORIZED;
+}
+
+enum http_error camera_admission_client(const struct camera_admission *a, const struct camera *cam,
+                                        const struct camera_request *request, const char **message)
+{
+    enum ipc_client_kind kind = (enum ipc_client_kind)request->message->kind;
+    enum http_error error = may_serve(cam, message);
+    if (error == HTTP_ERROR_NONE && guest_is_viewer(kind))
+        error = may_watch(a, cam, request->client, message);
+    if (error == HTTP_ERROR_NONE && kind != IPC_CLIENT_STREAM)
+        error = may_take_pictures(a, cam, request->client, message);
+    return error;
+}
+
+static size_t places(const struct camera_admission *a, bool named)
+{
+    size_t max = a->conf->server.max_cameras;
+    return named ? max : max - places_kept(a);
+}
+
+enum http_error camera_admission_start(const struct camera_admission *a,
+                                       const struct camera_request *request, bool named,
+                                       size_t busy, const char **message)
+{
+    size_t max = a->conf->server.max_cameras;
+    enum http_error error = may_log_in(a, request->url, named, message);
+    if (error != HTTP_ERROR_NONE)
+        return error;
+    if (!named && a->connecting.total < max &&
+        !has_share(a, &a->connecting, request->client, max)) {
+        *message = "your address has its share of the cameras being connected "
+                   "([server] client_share)";
+        return HTTP_ERROR_CLIENT_SHARE;
+    }
+    if (a->active >= places(a, named)) {
+        *message = places(a, named) < max
+                       ? "the places that are left of [server] max_cameras are for cameras of the "
+                         "configuration"
+                       : "the server has as many cameras as [server] max_cameras allows";
+        return HTTP_ERROR_TOO_MANY_CAMERAS;
+    }
+    if (busy >= max + LEAVING_MAX) {
+        *message = "workers of streams that were stopped are still leaving; try again in a moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    return HTTP_ERROR_NONE;
+}

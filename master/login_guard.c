@@ -1,0 +1,229 @@
+#include "master/login_guard.h"
+
+#include "common/xalloc.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WHO_MAX (URL_HOST_MAX + URL_CREDENTIAL_MAX + 16)
+
+struct password {
+    uint64_t hash; /* 0: unused */
+    unsigned trying;
+    bool accepted;
+    int64_t refused_until_ms;
+};
+
+/* A user of a host. */
+struct login {
+    char who[WHO_MAX];
+    struct password passwords[LOGIN_PASSWORDS];
+    unsigned rejections; /* in a row, as far as LOGIN_FORGIVEN_MS lies between none of them */
+    int64_t rejected_ms; /* the last one */
+    int64_t used_ms;
+};
+
+/* The port tells one camera from another behind the same address. */
+static void write_who(const struct camera_url *url, char out[WHO_MAX])
+{
+    (void)snprintf(out, WHO_MAX, "%s %u %s", url->host, (unsigned)url->port, url->user);
+}
+
+/* FNV-1a from a random start; never 0. */
+static uint64_t hash_password(const struct login_guard *guard, const char *password)
+{
+    uint64_t hash = guard->seed ^ UINT64_C(0xcbf29ce484222325);
+    do {
+        hash = (hash ^ (unsigned char)*password) * UINT64_C(0x100000001b3);
+    } while (*password++ != '\0');
+    return hash | 1;
+}
+
+static struct login *find(const struct login_guard *guard, const struct camera_url *url)
+{
+    char who[WHO_MAX];
+    write_who(url, who);
+    return (struct login *)(uintptr_t)text_index_find(&guard->index, who);
+}
+
+static struct password *find_password(struct login *login, uint64_t hash)
+{
+    for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
+        if (login->passwords[i].hash == hash)
+            return &login->passwords[i];
+    }
+    return NULL;
+}
+
+static unsigned being_tried(const struct login *login)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < LOGIN_PASSWORDS; i++)
+        n += login->passwords[i].trying > 0 && !login->passwords[i].accepted;
+    return n;
+}
+
+static int64_t wait_ms(unsigned rejections)
+{
+    unsigned doublings = rejections - LOGIN_FREE < 8 ? rejections - LOGIN_FREE : 8;
+    int64_t ms = (int64_t)LOGIN_WAIT_MS << doublings;
+    return ms < LOGIN_WAIT_MAX_MS ? ms : LOGIN_WAIT_MAX_MS;
+}
+
+static bool is_forgiven(const struct login *login, int64_t now_ms)
+{
+    return login->rejections == 0 || now_ms - login->rejected_ms >= LOGIN_FORGIVEN_MS;
+}
+
+enum login_verdict login_guard_ask(const struct login_guard *guard, const struct camera_url *url,
+                                   int64_t now_ms)
+{
+    struct login *login = url->has_user ? find(guard, url) : NULL;
+    if (login == NULL)
+        return LOGIN_ALLOWED;
+    const struct password *p = find_password(login, hash_password(guard, url->password));
+    if (p != NULL && now_ms < p->refused_until_ms)
+        return LOGIN_REFUSED;
+    if (p != NULL && (p->accepted || p->trying > 0))
+        return LOGIN_ALLOWED;
+    unsigned rejections = is_forgiven(login, now_ms) ? 0 : login->rejections;
+    if (rejections + being_tried(login) < LOGIN_FREE)
+        return LOGIN_ALLOWED;
+    bool waited = rejections < LOGIN_FREE || now_ms - login->rejected_ms >= wait_ms(rejections);
+    return waited && being_tried(login) == 0 ? LOGIN_ALLOWED : LOGIN_WAIT;
+}
+
+/* --- remembering ---------------------------------------------------------- */
+
+static bool is_in_use(const struct login *login)
+{
+    for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
+        if (login->passwords[i].trying > 0)
+            return true;
+    }
+    return false;
+}
+
+static void forget(struct login_guard *guard, size_t i)
+{
+    struct login *login = guard->logins[i];
+    text_index_remove(&guard->index, login->who, login);
+    guard->logins[i] = guard->logins[--guard->count];
+    free(login);
+}
+
+static void make_room(struct login_guard *guard)
+{
+    size_t oldest = LOGIN_MAX;
+    for (size_t i = 0; i < guard->count; i++) {
+        if (!is_in_use(guard->logins[i]) &&
+            (oldest == LOGIN_MAX || guard->logins[i]->used_ms < guard->logins[oldest]->used_ms))
+            oldest = i;
+    }
+    if (oldest < LOGIN_MAX)
+        forget(guard, oldest);
+}
+
+/* @return NULL: all are in use. */
+static struct login *find_or_add(struct login_guard *guard, const struct camera_url *url,
+                                 int64_t now_ms)
+{
+    struct login *login = find(guard, url);
+    if (login == NULL) {
+        if (guard->count == LOGIN_MAX)
+            make_room(guard);
+        if (guard->count == LOGIN_MAX)
+            return NULL;
+        login = xcalloc(1, sizeof(*login));
+        write_who(url, login->who);
+        guard->logins[guard->count++] = login;
+        text_index_put(&guard->index, login->who, login);
+    }
+    login->used_ms = now_ms;
+    return login;
+}
+
+/* The oldest refusal goes when there is no room; never one that is being tried. */
+static struct password *add_password(struct login *login, uint64_t hash)
+{
+    struct password *found = NULL;
+    for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
+        struct password *p = &login->passwords[i];
+        if (p->hash == hash)
+            return p;
+        if (p->trying == 0 && (found == NULL || p->hash == 0 ||
+                               (found->hash != 0 && p->refused_until_ms < found->refused_until_ms)))
+            found = p;
+    }
+    if (found != NULL)
+        *found = (struct password){.hash = hash};
+    return found;
+}
+
+static struct password *password_of(struct login_guard *guard, const struct camera_url *url,
+                                    struct login **login, int64_t now_ms)
+{
+    *login = url->has_user ? find_or_add(guard, url, now_ms) : NULL;
+    return *login == NULL ? NULL : add_password(*login, hash_password(guard, url->password));
+}
+
+void login_guard_begin(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
+{
+    struct login *login;
+    struct password *p = password_of(guard, url, &login, now_ms);
+    if (p != NULL)
+        p->trying++;
+}
+
+void login_guard_end(struct login_guard *guard, const struct camera_url *url)
+{
+    struct login *login = url->has_user ? find(guard, url) : NULL;
+    struct password *p =
+        login == NULL ? NULL : find_password(login, hash_password(guard, url->password));
+    if (p != NULL && p->trying > 0)
+        p->trying--;
+}
+
+void login_guard_accepted(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
+{
+    struct login *login;
+    struct password *p = password_of(guard, url, &login, now_ms);
+    if (p == NULL)
+        return;
+    p->accepted = true;
+    p->refused_until_ms = 0;
+}
+
+void login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
+{
+    struct login *login;
+    struct password *p = password_of(guard, url, &login, now_ms);
+    if (login == NULL)
+        return;
+    login->rejections = is_forgiven(login, now_ms) ? 1 : login->rejections + 1;
+    login->rejected_ms = now_ms;
+    if (p == NULL)
+        return;
+    /* One that was right may lack the rights for this path: other paths still have it. */
+    if (!p->accepted)
+        p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
+}
+
+void login_guard_forgive(struct login_guard *guard, const struct camera_url *url)
+{
+    struct login *login = url->has_user ? find(guard, url) : NULL;
+    if (login == NULL)
+        return;
+    login->rejections = 0;
+    for (size_t i = 0; i < LOGIN_PASSWORDS; i++)
+        login->passwords[i].refused_until_ms = 0;
+}
+
+void login_guard_clear(struct login_guard *guard)
+{
+    while (guard->count > 0)
+        forget(guard, guard->count - 1);
+    text_index_clear(&guard->index);
+}

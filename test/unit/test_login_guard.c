@@ -1,0 +1,164 @@
+/* master/login_guard: which passwords may be tried at a camera, and when. */
+#include "master/login_guard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct login_guard guard;
+static int64_t now_ms;
+
+static int setup(void **state)
+{
+    guard.seed = 99;
+    now_ms = 1000;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    login_guard_clear(&guard);
+    return 0;
+}
+
+static struct camera_url url_of(const char *text)
+{
+    struct camera_url url;
+    const char *reason;
+    assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
+    return url;
+}
+
+static enum login_verdict ask(const char *text)
+{
+    struct camera_url url = url_of(text);
+    return login_guard_ask(&guard, &url, now_ms);
+}
+
+static void try_password(const char *text, bool right)
+{
+    struct camera_url url = url_of(text);
+    assert_int_equal(login_guard_ask(&guard, &url, now_ms), LOGIN_ALLOWED);
+    login_guard_begin(&guard, &url, now_ms);
+    if (right)
+        login_guard_accepted(&guard, &url, now_ms);
+    else
+        login_guard_rejected(&guard, &url, now_ms);
+    login_guard_end(&guard, &url);
+}
+
+static void test_a_wrong_password_is_not_sent_again(void **state)
+{
+    try_password("rtsp://u:wrong@10.0.0.9/a", false);
+    assert_int_equal(ask("rtsp://u:wrong@10.0.0.9/a"), LOGIN_REFUSED);
+    assert_int_equal(ask("rtsp://u:wrong@10.0.0.9/b?c"), LOGIN_REFUSED); /* nor for another path */
+    assert_int_equal(ask("rtsp://u:wrong@10.0.0.8/a"), LOGIN_ALLOWED);
+    assert_int_equal(ask("rtsp://v:wrong@10.0.0.9/a"), LOGIN_ALLOWED);
+    assert_int_equal(ask("rtsp://10.0.0.9/a"), LOGIN_ALLOWED);
+    now_ms += LOGIN_REFUSED_MS - 1;
+    assert_int_equal(ask("rtsp://u:wrong@10.0.0.9/a"), LOGIN_REFUSED);
+    now_ms++;
+    assert_int_equal(ask("rtsp://u:wrong@10.0.0.9/a"), LOGIN_ALLOWED);
+}
+
+/* Who mistypes it can try again at once; who guesses cannot. */
+static void test_others_have_to_wait(void **state)
+{
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:%d@10.0.0.9/a", i);
+        try_password(text, false);
+    }
+    for (int64_t wait = LOGIN_WAIT_MS; wait <= LOGIN_WAIT_MAX_MS; wait *= 2) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:next-%lld@10.0.0.9/a", (long long)wait);
+        assert_int_equal(ask(text), LOGIN_WAIT);
+        now_ms += wait - 1;
+        assert_int_equal(ask(text), LOGIN_WAIT);
+        now_ms++;
+        try_password(text, false);
+    }
+    now_ms += LOGIN_FORGIVEN_MS;
+    for (int i = 0; i < LOGIN_FREE; i++)
+        assert_int_equal(ask("rtsp://u:again@10.0.0.9/a"), LOGIN_ALLOWED);
+}
+
+/* All at once, before the camera has answered. */
+static void test_those_being_tried_count(void **state)
+{
+    static const char *const texts[] = {"rtsp://u:1@h.lan/", "rtsp://u:2@h.lan/",
+                                        "rtsp://u:3@h.lan/"};
+    struct camera_url urls[LOGIN_FREE];
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        urls[i] = url_of(texts[i]);
+        assert_int_equal(ask(texts[i]), LOGIN_ALLOWED);
+        login_guard_begin(&guard, &urls[i], now_ms);
+    }
+    assert_int_equal(ask("rtsp://u:4@h.lan/"), LOGIN_WAIT);
+    assert_int_equal(ask("rtsp://u:1@h.lan/other"), LOGIN_ALLOWED); /* a channel of the same */
+    login_guard_end(&guard, &urls[0]);                              /* left without an answer */
+    assert_int_equal(ask("rtsp://u:4@h.lan/"), LOGIN_ALLOWED);
+}
+
+/* A recorder with many channels and one password. */
+static void test_a_right_password_is_never_held_up(void **state)
+{
+    try_password("rtsp://u:right@10.0.0.9/1", true);
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:%d@10.0.0.9/a", i);
+        try_password(text, false);
+    }
+    assert_int_equal(ask("rtsp://u:guess@10.0.0.9/a"), LOGIN_WAIT);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(ask("rtsp://u:right@10.0.0.9/2"), LOGIN_ALLOWED);
+    /* no rights for one channel: the others go on */
+    try_password("rtsp://u:right@10.0.0.9/secret", false);
+    assert_int_equal(ask("rtsp://u:right@10.0.0.9/2"), LOGIN_ALLOWED);
+}
+
+static void test_forgive(void **state)
+{
+    struct camera_url url = url_of("rtsp://u:0@10.0.0.9/a");
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:%d@10.0.0.9/a", i);
+        try_password(text, false);
+    }
+    assert_int_equal(ask("rtsp://u:0@10.0.0.9/a"), LOGIN_REFUSED);
+    login_guard_forgive(&guard, &url);
+    assert_int_equal(ask("rtsp://u:0@10.0.0.9/a"), LOGIN_ALLOWED);
+    assert_int_equal(ask("rtsp://u:new@10.0.0.9/a"), LOGIN_ALLOWED);
+}
+
+static void test_more_hosts_than_room(void **state)
+{
+    try_password("rtsp://u:wrong@10.0.0.9/a", false);
+    for (int i = 0; i < LOGIN_MAX; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:wrong@host-%d.lan/", i);
+        now_ms++;
+        try_password(text, false);
+    }
+    assert_int_equal(guard.count, LOGIN_MAX);
+    assert_int_equal(ask("rtsp://u:wrong@10.0.0.9/a"), LOGIN_ALLOWED); /* the oldest went */
+    assert_int_equal(ask("rtsp://u:wrong@host-0.lan/"), LOGIN_REFUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_wrong_password_is_not_sent_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_others_have_to_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_those_being_tried_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_right_password_is_never_held_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_forgive, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_hosts_than_room, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
