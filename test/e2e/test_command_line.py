@@ -113,7 +113,8 @@ def test_file_that_others_can_read(tmp_path, text, mode, what):
     result = run("--check-config", "--config", file)
     assert result.returncode == 0 and result.stderr == f"cam-httpflv: warning: {words}\n"
     with Gateway(tmp_path, args=("--config", file), secrets=["sesame-42"]) as gateway:
-        assert gateway.log().count(words) == 1 and f" warn master[{gateway.pid}]: {words}" in gateway.log()
+        wait_for(lambda: f" warn master[{gateway.pid}]: {words}" in gateway.log(), 20, "the warning")
+        assert gateway.log().count(words) == 1
         os.kill(gateway.pid, signal.SIGHUP)
         wait_for(lambda: gateway.log().count(words) == 2, 20, "the warning after a reload")
 
@@ -146,7 +147,9 @@ def test_first_log_lines(tmp_path):
     ports = free_port(), free_port()
     text = f"[server]\nbind = 0.0.0.0\nflv_port = {ports[0]}\nsnapshot_port = {ports[1]}\n" + "".join(
         f'[camera "c{n}"]\nurl = rtsp://10.0.0.9/{n}\n' for n in range(3))
+    advice = "listening on 0.0.0.0 without a token: anyone who can connect"
     with Gateway(tmp_path, text, ports=ports) as gateway:
+        wait_for(lambda: advice in gateway.log(), 20, "the last of them")
         lines = gateway.log().splitlines()
         assert re.search(rf" info master\[\d+\]: cam-httpflv \d+\.\d+\.\d+, configuration: {gateway.config_path}, "
                          "named cameras: 3$", lines[0]), lines[0]
@@ -156,10 +159,10 @@ def test_first_log_lines(tmp_path):
         with socket.create_connection((found[1], ports[0]), timeout=10) as sock:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert sock.recv(12) == b"HTTP/1.1 200"
-        assert gateway.log().count("listening on 0.0.0.0 without a token: anyone who can connect") == 1
+        assert gateway.log().count(advice) == 1
     with Gateway(tmp_path) as gateway:
+        wait_for(lambda: f": open http://127.0.0.1:{gateway.flv_port}/ in a browser" in gateway.log(), 20, "the address")
         assert "configuration: no file, named cameras: 0" in gateway.log().splitlines()[0]
-        assert f": open http://127.0.0.1:{gateway.flv_port}/ in a browser" in gateway.log()
         assert "without a token" not in gateway.log()
 
 
