@@ -290,7 +290,7 @@ static const struct announcement announcements[] = {
     {AV_CODEC_ID_AAC, 48000, 2, {0x09, 0x90}, 2, 48000, 2},
     /* Nothing to go by; codecs that nobody asked for. */
     {AV_CODEC_ID_AAC, 0, 0, {0}, 0, 0, 0},
-    {AV_CODEC_ID_AC3, 48000, 2, {0}, 0, 0, 0},
+    {AV_CODEC_ID_GSM, 8000, 1, {0}, 0, 0, 0},
     {AV_CODEC_ID_NONE, 8000, 1, {0}, 0, 0, 0},
     {AV_CODEC_ID_H264, 0, 0, {0}, 0, 0, 0},
 };

@@ -120,6 +120,9 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
         set_defaults(par, 48000, 2);
         break;
     case AV_CODEC_ID_AAC_LATM:
+    case AV_CODEC_ID_AC3:
+    case AV_CODEC_ID_EAC3:
+    case AV_CODEC_ID_FLAC:
         set_defaults(par, 48000, 2);
         break;
     default:

@@ -1,7 +1,9 @@
 #include "worker/flv/flv_reader.h"
 
 #include "common/bytes.h"
+#include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/flv/flv_framing.h"
 #include "worker/flv/flv_script.h"
 #include "worker/flv/flv_tag.h"
 #include "worker/video/parameter_sets.h"
@@ -12,21 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_HEADER_BYTES 9
-#define DATA_OFFSET_MAX 4096
 #define PREVIOUS_TAG_SIZE_BYTES 4
-#define RESYNC_TAG_MAX (256u << 10) /* a bigger one is not waited for to confirm a guess */
 #define CONFIG_MAX_BYTES (64u << 10)
 
-/* How long audio is waited for, in the timestamps of video, and if those stand still. */
+/* How long audio is waited for, in the timestamps of video frames, and if those stand still. */
 #define AUDIO_WAIT_MS 1000
 #define AUDIO_WAIT_FRAMES 100
-
-struct buffer {
-    uint8_t *data; /* AV_INPUT_BUFFER_PADDING_SIZE more than capacity */
-    size_t len;
-    size_t capacity;
-};
 
 /* A tag that waits in the hold for the tracks to be settled; its data follows. */
 struct held {
@@ -36,34 +29,39 @@ struct held {
     int64_t received_us;
 };
 
-/* What comes next: the file header, a PreviousTagSize, a tag; or nobody knows. */
-enum framing { FRAMING_HEADER, FRAMING_TRAILER, FRAMING_TAGS, FRAMING_LOST };
-
 struct flv_reader {
     struct media_sink sink;
-    enum framing framing;
-    struct buffer in;
-    size_t consumed; /* of in */
-    size_t skipped;  /* while FRAMING_LOST */
+    struct flv_framing framing;
+    bool alive; /* the sink took a packet for a sign of life */
 
     bool settled;
-    bool with_audio; /* when settled */
-    bool no_audio;   /* onMetaData says so, or its codec is of no use */
+    bool with_audio;            /* as announced */
+    bool no_audio;              /* onMetaData says so, or its codec is of no use */
+    const char *silent_because; /* audio came, but is left out; NULL: it is not */
+    char silent_codec[8];
     bool seen[TRACK_COUNT];
     bool lost[TRACK_COUNT];
-    uint32_t first_ts_ms[TRACK_COUNT];
+    int track[TRACK_COUNT];     /* trackId that is read; -1: no matter */
+    enum AVCodecID wrong_codec; /* the tags say this of video, */
+    enum AVCodecID right_codec; /* which is this */
+    uint32_t first_frame_ms;    /* of video */
     unsigned video_frames;
-    struct buffer hold;
+    struct flv_buffer hold;
 
     AVCodecParameters *par[TRACK_COUNT];
     bool known[TRACK_COUNT]; /* par is complete as far as it will be */
 };
 
+static int on_tag(void *ctx, struct flv_tag *tag);
+static void on_loss(void *ctx);
+
 struct flv_reader *flv_reader_new(const struct media_sink *sink)
 {
     struct flv_reader *r = xcalloc(1, sizeof(*r));
     r->sink = *sink;
+    r->framing.events = (struct flv_framing_events){on_tag, on_loss, r};
     for (int i = 0; i < TRACK_COUNT; i++) {
+        r->track[i] = -1;
         r->par[i] = avcodec_parameters_alloc();
         if (r->par[i] == NULL)
             abort();
@@ -79,33 +77,14 @@ void flv_reader_free(struct flv_reader **reader)
         return;
     for (int i = 0; i < TRACK_COUNT; i++)
         avcodec_parameters_free(&r->par[i]);
-    free(r->in.data);
-    free(r->hold.data);
+    flv_framing_free(&r->framing);
+    flv_buffer_free(&r->hold);
     free(r);
 }
 
 bool flv_reader_has_seen(const struct flv_reader *reader, enum track track)
 {
     return reader->seen[track];
-}
-
-static int append(struct buffer *b, const void *data, size_t len)
-{
-    if (len == 0)
-        return 0;
-    if (b->len + len > b->capacity) {
-        size_t capacity = b->capacity == 0 ? 64u << 10 : b->capacity;
-        while (capacity < b->len + len)
-            capacity *= 2;
-        uint8_t *grown = realloc(b->data, capacity + AV_INPUT_BUFFER_PADDING_SIZE);
-        if (grown == NULL)
-            return -ENOMEM;
-        b->data = grown;
-        b->capacity = capacity;
-    }
-    memcpy(b->data + b->len, data, len);
-    b->len += len;
-    return 0;
 }
 
 /* --- tracks ------------------------------------------------------------- */
@@ -169,15 +148,15 @@ static int send_parameter_sets(struct flv_reader *r, const struct flv_tag *tag)
     static const uint8_t start_code[] = {0, 0, 0, 1};
     const AVCodecParameters *par = r->par[TRACK_VIDEO];
     struct parameter_sets *sets = xcalloc(1, sizeof(*sets));
-    struct buffer out = {.data = NULL};
+    struct flv_buffer out = {.data = NULL};
     int rc = 0;
 
     parameter_sets_init(sets, par->codec_id);
     parameter_sets_add_extradata(sets, par->extradata, (size_t)par->extradata_size);
     for (unsigned i = 0; i < sets->count && rc == 0; i++) {
-        rc = append(&out, start_code, sizeof(start_code));
+        rc = flv_buffer_append(&out, start_code, sizeof(start_code));
         if (rc == 0)
-            rc = append(&out, sets->set[i].data, sets->set[i].len);
+            rc = flv_buffer_append(&out, sets->set[i].data, sets->set[i].len);
     }
     if (rc == 0 && out.len > 0) {
         struct media_packet packet = {.track = TRACK_VIDEO,
@@ -215,30 +194,49 @@ static int take_video_config(struct flv_reader *r, const struct flv_tag *tag,
     return in_band ? send_parameter_sets(r, tag) : announce(r);
 }
 
-/* The configuration that an audio unit brings, or is: G.711 and MP3 need none. */
-static int take_audio_config(struct flv_reader *r, struct flv_unit *unit)
+/* Audio is there, and nobody will hear it: say why, once. */
+static void leave_audio_out(struct flv_reader *r, const char *because)
+{
+    if (r->silent_because == NULL)
+        log_warnx(NULL, "flv: sound is left out: %s", because);
+    r->silent_because = because;
+    r->no_audio = true;
+}
+
+static bool has_config(enum AVCodecID codec)
+{
+    return codec == AV_CODEC_ID_AAC || codec == AV_CODEC_ID_OPUS || codec == AV_CODEC_ID_FLAC;
+}
+
+/* What an audio unit brings or is of a configuration.  Returns 1 if it is news, 0 if not. */
+static int read_audio_config(struct flv_reader *r, struct flv_unit *unit)
 {
     const AVCodecParameters *par = r->par[TRACK_AUDIO];
-    if (r->settled && !r->with_audio)
-        return 0;
-    if (unit->codec == AV_CODEC_ID_AAC) {
-        if (!unit->config || unit->len == 0 || unit->len > CONFIG_MAX_BYTES ||
-            same_config(par, unit))
-            return 0;
-        if (!flv_tag_read_asc(unit)) {
-            r->no_audio = true;
-            return 0;
-        }
-    } else if (same_format(par, unit)) {
-        return 0;
+    if (!has_config(unit->codec))
+        return !same_format(par, unit); /* G.711, MP3, AC-3: none */
+    if (!unit->config) {
+        /* ADTS needs none.  Once one is known, what the frames say is the decoder's business. */
+        return !r->known[TRACK_AUDIO] && flv_tag_read_adts(unit);
     }
+    if (unit->len == 0 || unit->len > CONFIG_MAX_BYTES || same_config(par, unit))
+        return 0;
+    if (flv_tag_read_audio_config(unit))
+        return 1;
+    leave_audio_out(r, "its configuration cannot be read");
+    return 0;
+}
+
+static int take_audio_config(struct flv_reader *r, struct flv_unit *unit)
+{
+    if (read_audio_config(r, unit) == 0)
+        return 0;
     int rc = set_par(r, TRACK_AUDIO, unit);
-    return rc == 0 && r->settled ? announce(r) : rc;
+    r->no_audio = false;
+    return rc == 0 && r->settled && r->with_audio ? announce(r) : rc;
 }
 
 /* Hand one coded frame over.  The tracks are settled. */
-static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struct flv_unit *unit,
-                    bool *alive)
+static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struct flv_unit *unit)
 {
     enum track track = tag->type == FLV_TAG_VIDEO ? TRACK_VIDEO : TRACK_AUDIO;
     if (unit->codec != r->par[track]->codec_id || (track == TRACK_AUDIO && !r->with_audio))
@@ -253,21 +251,48 @@ static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struc
         .pts = (int64_t)tag->ts_ms + unit->cts_ms,
     };
     if (send(r, &packet, tag))
-        *alive = true;
+        r->alive = true;
 }
 
 static int hold(struct flv_reader *r, const struct flv_tag *tag)
 {
     struct held held = {
         .type = tag->type, .ts_ms = tag->ts_ms, .len = tag->len, .received_us = tag->received_us};
-    int rc = append(&r->hold, &held, sizeof(held));
-    return rc != 0 ? rc : append(&r->hold, tag->data, tag->len);
+    int rc = flv_buffer_append(&r->hold, &held, sizeof(held));
+    return rc != 0 ? rc : flv_buffer_append(&r->hold, tag->data, tag->len);
 }
 
-static int settle(struct flv_reader *r, bool *alive)
+/* A tag's unit, with the codec that video really has. */
+static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit *unit)
+{
+    enum track track = tag->type == FLV_TAG_VIDEO ? TRACK_VIDEO : TRACK_AUDIO;
+    tag->track = r->track[track];
+    int rc = flv_tag_read_unit(tag, unit);
+    if (rc != 0 || unit->codec == AV_CODEC_ID_NONE)
+        return rc;
+    if (r->track[track] < 0)
+        r->track[track] = unit->track;
+    if (track != TRACK_VIDEO)
+        return 0;
+    /* Parameter sets tell: OBS once wrote HEVC under H.264's number, and others do so. */
+    if (unit->config || (unit->key && !r->known[TRACK_VIDEO])) {
+        enum AVCodecID codec = parameter_sets_guess_codec(unit->data, unit->len);
+        if (codec != AV_CODEC_ID_NONE) {
+            r->wrong_codec = unit->codec;
+            r->right_codec = codec;
+        }
+    }
+    if (unit->codec == r->wrong_codec)
+        unit->codec = r->right_codec;
+    return 0;
+}
+
+static int settle(struct flv_reader *r)
 {
     r->settled = true;
     r->with_audio = r->known[TRACK_AUDIO];
+    if (!r->with_audio && r->seen[TRACK_AUDIO] && !r->no_audio)
+        leave_audio_out(r, "its configuration has not come yet");
     int rc = announce(r);
     for (size_t pos = 0; rc == 0 && pos < r->hold.len;) {
         struct held held;
@@ -278,20 +303,19 @@ static int settle(struct flv_reader *r, bool *alive)
                               .data = r->hold.data + pos + sizeof(held),
                               .len = held.len,
                               .received_us = held.received_us};
-        if (flv_tag_read_unit(&tag, &unit) == 0)
-            deliver(r, &tag, &unit, alive);
+        if (read_unit(r, &tag, &unit) == 0)
+            deliver(r, &tag, &unit);
         pos += sizeof(held) + held.len;
     }
-    free(r->hold.data);
-    r->hold = (struct buffer){.data = NULL};
+    flv_buffer_free(&r->hold);
     return rc;
 }
 
-/* How far a track has advanced, ms; 0 if it went back. */
-static uint32_t advance_ms(const struct flv_reader *r, enum track track, uint32_t ts_ms)
+static bool has_waited_for_audio(const struct flv_reader *r, const struct flv_tag *tag)
 {
-    uint32_t ms = ts_ms - r->first_ts_ms[track];
-    return ms < 0x80000000u ? ms : 0;
+    int32_t ms = (int32_t)(tag->ts_ms - r->first_frame_ms);
+    bool stuck = r->video_frames >= AUDIO_WAIT_FRAMES;
+    return r->video_frames > 0 && tag->type == FLV_TAG_VIDEO && (ms >= AUDIO_WAIT_MS || stuck);
 }
 
 static bool may_settle(const struct flv_reader *r, const struct flv_tag *tag)
@@ -299,16 +323,16 @@ static bool may_settle(const struct flv_reader *r, const struct flv_tag *tag)
     if (!r->known[TRACK_VIDEO])
         return false;
     return r->known[TRACK_AUDIO] || (r->no_audio && r->video_frames > 0) ||
-           r->video_frames >= AUDIO_WAIT_FRAMES ||
-           (tag->type == FLV_TAG_VIDEO && advance_ms(r, TRACK_VIDEO, tag->ts_ms) >= AUDIO_WAIT_MS);
+           has_waited_for_audio(r, tag);
 }
 
 /* A coded frame while the tracks are not settled. */
 static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
-                           const struct flv_unit *unit, bool *alive)
+                           const struct flv_unit *unit)
 {
     if (tag->type == FLV_TAG_VIDEO && !unit->config) {
-        r->video_frames++;
+        if (r->video_frames++ == 0)
+            r->first_frame_ms = tag->ts_ms;
         if (unit->key && !r->known[TRACK_VIDEO]) { /* its parameter sets must be in band then */
             int rc = set_par(r, TRACK_VIDEO, unit);
             if (rc != 0)
@@ -318,9 +342,9 @@ static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
     if (!unit->config) {
         if (r->hold.len + sizeof(struct held) + tag->len > FLV_READER_HELD_MAX) {
             if (r->known[TRACK_VIDEO]) {
-                int rc = settle(r, alive);
+                int rc = settle(r);
                 if (rc == 0)
-                    deliver(r, tag, unit, alive);
+                    deliver(r, tag, unit);
                 return rc;
             }
             r->hold.len = 0;
@@ -330,23 +354,49 @@ static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
         if (rc != 0)
             return rc;
     }
-    return may_settle(r, tag) ? settle(r, alive) : 0;
+    return may_settle(r, tag) ? settle(r) : 0;
 }
 
-static int take_media(struct flv_reader *r, const struct flv_tag *tag, bool *alive)
+/* Audio whose codec is not ours. */
+static void name_audio_codec(struct flv_reader *r, const struct flv_tag *tag,
+                             const struct flv_unit *unit)
+{
+    if (tag->len < 2 || r->silent_because != NULL)
+        return;
+    if (unit->fourcc != 0) {
+        bytes_put32((uint8_t *)r->silent_codec, unit->fourcc);
+        log_warnx(NULL, "flv: sound is left out: codec %.4s", r->silent_codec);
+    } else {
+        log_warnx(NULL, "flv: sound is left out: SoundFormat %u", tag->data[0] >> 4);
+    }
+    r->silent_because = "its codec";
+    r->no_audio = true;
+}
+
+/* Sound that came after all: announced where video begins anew, so that no picture is lost. */
+static int add_late_audio(struct flv_reader *r, const struct flv_tag *tag,
+                          const struct flv_unit *unit)
+{
+    if (r->with_audio || !r->known[TRACK_AUDIO] || tag->type != FLV_TAG_VIDEO || !unit->key)
+        return 0;
+    r->with_audio = true;
+    log_info(NULL, "flv: sound came after all");
+    return announce(r);
+}
+
+static int take_media(struct flv_reader *r, struct flv_tag *tag)
 {
     enum track track = tag->type == FLV_TAG_VIDEO ? TRACK_VIDEO : TRACK_AUDIO;
     struct flv_unit unit;
-    int rc = flv_tag_read_unit(tag, &unit);
+    int rc = read_unit(r, tag, &unit);
     if (rc != 0)
         return rc;
-    if (!r->seen[track])
-        r->first_ts_ms[track] = tag->ts_ms;
     r->seen[track] = true;
 
     if (unit.codec == AV_CODEC_ID_NONE) {
-        r->no_audio |= track == TRACK_AUDIO && tag->len >= 2; /* a codec that is not ours */
-        return !r->settled && may_settle(r, tag) ? settle(r, alive) : 0;
+        if (track == TRACK_AUDIO)
+            name_audio_codec(r, tag, &unit);
+        return !r->settled && may_settle(r, tag) ? settle(r) : 0;
     }
     if (track == TRACK_AUDIO)
         rc = take_audio_config(r, &unit);
@@ -355,127 +405,69 @@ static int take_media(struct flv_reader *r, const struct flv_tag *tag, bool *ali
     if (rc != 0)
         return rc;
     if (!r->settled)
-        return wait_for_tracks(r, tag, &unit, alive);
-    if (!unit.config && unit.len > 0)
-        deliver(r, tag, &unit, alive);
-    return 0;
+        return wait_for_tracks(r, tag, &unit);
+    if (unit.config || unit.len == 0)
+        return 0;
+    rc = add_late_audio(r, tag, &unit);
+    if (rc == 0)
+        deliver(r, tag, &unit);
+    return rc;
 }
 
-/* --- framing ------------------------------------------------------------ */
+/* --- tags --------------------------------------------------------------- */
 
-static int take_tag(struct flv_reader *r, const struct flv_tag *tag, bool *alive)
+static int take_tag(struct flv_reader *r, struct flv_tag *tag)
 {
     struct flv_script script;
     if (tag->type != FLV_TAG_SCRIPT)
-        return take_media(r, tag, alive);
+        return take_media(r, tag);
     if (flv_script_read(tag->data, tag->len, &script))
         r->no_audio = script.has_video && !script.has_audio;
     return 0;
 }
 
-/* Could a tag begin here?  p: FLV_TAG_HEADER_BYTES. */
-static bool is_tag_header(const uint8_t *p)
+/* Adobe RTMP 1.0, 7.1.6: tags whose times count from the first one's, which is the message's. */
+static int take_aggregate(struct flv_reader *r, const struct flv_tag *all)
 {
-    struct flv_tag tag;
-    return flv_tag_read_header(p, &tag) && tag.len <= FLV_READER_TAG_MAX;
-}
-
-/* E.2.  Returns 1 if done, 0 if more bytes are needed. */
-static int take_file_header(struct flv_reader *r)
-{
-    const uint8_t *p = r->in.data + r->consumed;
-    size_t left = r->in.len - r->consumed;
-    if (left < FILE_HEADER_BYTES)
-        return 0;
-    uint32_t data_offset = bytes_get32(p + 5);
-    if (memcmp(p, "FLV", 3) != 0 || data_offset < FILE_HEADER_BYTES ||
-        data_offset > DATA_OFFSET_MAX)
-        return -EPROTO;
-    if (left < data_offset)
-        return 0;
-    r->consumed += data_offset;
-    r->framing = FRAMING_TRAILER; /* PreviousTagSize0 */
-    return 1;
-}
-
-static int take_next_tag(struct flv_reader *r, int64_t received_us, bool *alive)
-{
-    const uint8_t *p = r->in.data + r->consumed;
-    size_t left = r->in.len - r->consumed;
-    if (left < FLV_TAG_HEADER_BYTES)
-        return 0;
-    if (!is_tag_header(p)) {
-        r->framing = FRAMING_LOST;
-        r->skipped = 0;
-        r->lost[TRACK_VIDEO] = r->lost[TRACK_AUDIO] = true;
-        return 1;
-    }
-    struct flv_tag tag = {.received_us = received_us};
-    flv_tag_read_header(p, &tag);
-    if (left < FLV_TAG_HEADER_BYTES + tag.len)
-        return 0;
-    r->consumed += FLV_TAG_HEADER_BYTES + tag.len;
-    r->framing = FRAMING_TRAILER;
-    int rc = take_tag(r, &tag, alive);
-    return rc == 0 ? 1 : rc;
-}
-
-/* Look for a tag whose PreviousTagSize confirms it. */
-static int find_tag(struct flv_reader *r)
-{
-    while (r->in.len - r->consumed >= FLV_TAG_HEADER_BYTES) {
-        const uint8_t *p = r->in.data + r->consumed;
-        struct flv_tag tag;
-        if (flv_tag_read_header(p, &tag) && tag.len > 0 && tag.len <= RESYNC_TAG_MAX) {
-            size_t size = FLV_TAG_HEADER_BYTES + tag.len;
-            if (r->in.len - r->consumed < size + PREVIOUS_TAG_SIZE_BYTES)
-                return 0;
-            if (bytes_get32(p + size) == size) {
-                r->framing = FRAMING_TAGS;
-                return 1;
-            }
-        }
-        r->consumed++;
-        if (++r->skipped > FLV_READER_SKIP_MAX)
-            return -EPROTO;
+    const uint8_t *pos = all->data;
+    size_t left = all->len;
+    uint32_t offset_ms = 0;
+    while (left >= FLV_TAG_HEADER_BYTES) {
+        struct flv_tag tag = {.received_us = all->received_us};
+        if (!flv_tag_read_header(pos, &tag) || tag.len > left - FLV_TAG_HEADER_BYTES)
+            return 0; /* what is left is of no use */
+        if (pos == all->data)
+            offset_ms = all->ts_ms - tag.ts_ms;
+        tag.ts_ms += offset_ms;
+        int rc = tag.type != FLV_TAG_AGGREGATE ? take_tag(r, &tag) : 0;
+        if (rc != 0)
+            return rc;
+        size_t size = FLV_TAG_HEADER_BYTES + tag.len + PREVIOUS_TAG_SIZE_BYTES;
+        size = size < left ? size : left;
+        pos += size;
+        left -= size;
     }
     return 0;
 }
 
-/* One step of what is in r->in.  Returns 1 to go on, 0 if more bytes are needed. */
-static int step(struct flv_reader *r, int64_t received_us, bool *alive)
+static int on_tag(void *ctx, struct flv_tag *tag)
 {
-    switch (r->framing) {
-    case FRAMING_HEADER:
-        return take_file_header(r);
-    case FRAMING_TRAILER:
-        /* Many writers get PreviousTagSize wrong; whether a tag follows shows by itself. */
-        if (r->in.len - r->consumed < PREVIOUS_TAG_SIZE_BYTES)
-            return 0;
-        r->consumed += PREVIOUS_TAG_SIZE_BYTES;
-        r->framing = FRAMING_TAGS;
-        return 1;
-    case FRAMING_TAGS:
-        return take_next_tag(r, received_us, alive);
-    case FRAMING_LOST:
-        break;
-    }
-    return find_tag(r);
+    struct flv_reader *r = ctx;
+    return tag->type == FLV_TAG_AGGREGATE ? take_aggregate(r, tag) : take_tag(r, tag);
+}
+
+static void on_loss(void *ctx)
+{
+    struct flv_reader *r = ctx;
+    r->lost[TRACK_VIDEO] = r->lost[TRACK_AUDIO] = true;
 }
 
 int flv_reader_push(struct flv_reader *reader, const uint8_t *data, size_t len, int64_t received_us,
                     bool *alive)
 {
-    int rc = append(&reader->in, data, len);
-    if (rc != 0 || reader->in.len == 0)
-        return rc;
-    do
-        rc = step(reader, received_us, alive);
-    while (rc == 1);
-
-    reader->in.len -= reader->consumed;
-    memmove(reader->in.data, reader->in.data + reader->consumed, reader->in.len);
-    reader->consumed = 0;
+    reader->alive = false;
+    int rc = flv_framing_push(&reader->framing, data, len, received_us);
+    *alive = *alive || reader->alive;
     return rc;
 }
 
@@ -483,5 +475,8 @@ int flv_reader_finish(struct flv_reader *reader, bool *alive)
 {
     if (reader->settled || !reader->known[TRACK_VIDEO])
         return 0;
-    return settle(reader, alive);
+    reader->alive = false;
+    int rc = settle(reader);
+    *alive = *alive || reader->alive;
+    return rc;
 }

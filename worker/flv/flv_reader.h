@@ -1,31 +1,31 @@
 /*
  * Reads an FLV stream pushed to it in pieces of any size, and hands tracks and packets to a sink.
- * Worker, the source's thread; no I/O.  Adobe FLV 10.1 annex E; Enhanced RTMP v1.
+ * Worker, the source's thread; no I/O.  Adobe FLV 10.1 annex E; Enhanced RTMP v2.
  *
- * Video: H.264 (id 7), HEVC (id 12, and enhanced hvc1).  Audio: AAC, G.711 A and mu, MP3, and MP3
- * at 8 kHz; other audio counts as none.
+ * Video: H.264 (id 7, avc1), HEVC (id 12, hvc1); where the parameter sets show that it is the other
+ * one, it is read as that.  Audio: AAC (with a configuration, or with ADTS headers instead), G.711
+ * A and mu, MP3, and MP3 at 8 kHz; in the enhanced dialect AAC, Opus, FLAC, AC-3, E-AC-3, MP3.  Of
+ * several tracks in one tag the first one that comes is read.  Other audio counts as none, and is
+ * logged once.
  *
  * Tracks are announced once both configurations are known.  Before that, tags are held back (at
  * most FLV_READER_HELD_MAX bytes).  A stream whose onMetaData speaks of video but not of audio, and
  * that has sent no audio configuration before its first picture, is announced without audio then;
- * otherwise audio is waited for until video has advanced by one second, or the hold is full.  Audio
- * that appears later is ignored on this connection.
+ * otherwise audio is waited for until video frames have advanced by one second, or the hold is
+ * full.  Audio whose configuration comes later is announced with the next key frame.
  *
  * A changed video sequence header in mid-stream reaches the sink as an Annex B packet of its
  * parameter sets in front of the next frame; if codec, length size or the audio configuration
  * changes, the tracks are announced again.
  *
- * A damaged tag header is skipped over to the next place where a tag fits, at
- * most FLV_READER_SKIP_MAX bytes on; the next packet of each track says lost_before.
+ * After a damaged tag (flv_framing.h) the next packet of each track says lost_before.
  */
 #ifndef WORKER_FLV_READER_H
 #define WORKER_FLV_READER_H
 
 #include "worker/media/media_sink.h"
 
-#define FLV_READER_TAG_MAX (8u << 20)   /* a bigger tag counts as damaged */
 #define FLV_READER_HELD_MAX (16u << 20) /* while tracks are not settled */
-#define FLV_READER_SKIP_MAX (1u << 20)
 
 struct flv_reader;
 

@@ -1,18 +1,44 @@
 #include "worker/flv/flv_tag.h"
 
 #include "common/bytes.h"
+#include "worker/flv/flv_ex_tag.h"
+#include "worker/media/aac.h"
 #include "worker/video/nal.h"
 
 #include <errno.h>
 
-/* E.4.3.1, E.4.2.1; Enhanced RTMP v1. */
+/* E.4.3.1, E.4.2.1; Enhanced RTMP v2: SoundFormat 9 has a header of its own. */
 enum { FRAME_KEY = 1, FRAME_COMMAND = 5 };
 enum { VIDEO_AVC = 7, VIDEO_HEVC = 12 };
 enum { AVC_SEQUENCE_HEADER = 0, AVC_NALU = 1 };
-enum { SOUND_MP3 = 2, SOUND_G711_A = 7, SOUND_G711_MU = 8, SOUND_AAC = 10, SOUND_MP3_8K = 14 };
-enum { EX_SEQUENCE_START = 0, EX_CODED_FRAMES = 1, EX_SEQUENCE_END = 2, EX_CODED_FRAMES_X = 3 };
-#define FOURCC_HVC1 0x68766331u
-#define FOURCC_AVC1 0x61766331u
+enum {
+    SOUND_MP3 = 2,
+    SOUND_G711_A = 7,
+    SOUND_G711_MU = 8,
+    SOUND_EX = 9,
+    SOUND_AAC = 10,
+    SOUND_MP3_8K = 14
+};
+#define CTS_BYTES 3
+
+/* Enhanced RTMP v2: what four letters stand for. */
+static const struct {
+    const char name[5];
+    enum AVCodecID codec;
+} fourccs[] = {
+    {"avc1", AV_CODEC_ID_H264}, {"hvc1", AV_CODEC_ID_HEVC}, {"hev1", AV_CODEC_ID_HEVC},
+    {"mp4a", AV_CODEC_ID_AAC},  {"Opus", AV_CODEC_ID_OPUS}, {"fLaC", AV_CODEC_ID_FLAC},
+    {"ac-3", AV_CODEC_ID_AC3},  {"ec-3", AV_CODEC_ID_EAC3}, {".mp3", AV_CODEC_ID_MP3},
+};
+
+static enum AVCodecID codec_of(uint32_t fourcc)
+{
+    for (size_t i = 0; i < sizeof(fourccs) / sizeof(fourccs[0]); i++) {
+        if (bytes_get32((const uint8_t *)fourccs[i].name) == fourcc)
+            return fourccs[i].codec;
+    }
+    return AV_CODEC_ID_NONE;
+}
 
 bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag)
 {
@@ -20,7 +46,8 @@ bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag)
     tag->len = bytes_get24(p + 1);
     tag->ts_ms = (uint32_t)p[7] << 24 | bytes_get24(p + 4);
     tag->data = p + FLV_TAG_HEADER_BYTES;
-    return (p[0] == FLV_TAG_AUDIO || p[0] == FLV_TAG_VIDEO || p[0] == FLV_TAG_SCRIPT) &&
+    return (p[0] == FLV_TAG_AUDIO || p[0] == FLV_TAG_VIDEO || p[0] == FLV_TAG_SCRIPT ||
+            p[0] == FLV_TAG_AGGREGATE) &&
            bytes_get24(p + 8) == 0; /* StreamID */
 }
 
@@ -29,24 +56,45 @@ static int32_t get_s24(const uint8_t *p)
     return (int32_t)(bytes_get24(p) ^ 0x800000u) - 0x800000;
 }
 
-/* Enhanced RTMP v1, ExVideoTagHeader.  Returns -ENOTSUP for codecs that are not ours. */
+/* Returns -ENOTSUP for codecs that are not ours. */
 static int read_ex_video(const struct flv_tag *tag, struct flv_unit *unit)
 {
-    unsigned packet_type = tag->data[0] & 0xf;
-    size_t head = packet_type == EX_CODED_FRAMES ? 8 : 5;
-    if (tag->len < head || packet_type > EX_CODED_FRAMES_X)
-        return 0; /* metadata and what later versions add */
-    uint32_t fourcc = bytes_get32(tag->data + 1);
-    if (fourcc != FOURCC_HVC1 && fourcc != FOURCC_AVC1)
+    struct flv_ex_tag ex;
+    if (!flv_ex_tag_read(tag->data, tag->len, true, tag->track, &ex) ||
+        ex.packet_type > FLV_EX_CODED_FRAMES_X)
+        return 0; /* metadata and the like */
+    enum AVCodecID codec = codec_of(ex.fourcc);
+    if (codec != AV_CODEC_ID_H264 && codec != AV_CODEC_ID_HEVC)
         return -ENOTSUP;
-    if (packet_type == EX_SEQUENCE_END)
+    if (ex.packet_type == FLV_EX_SEQUENCE_END)
         return 0;
-    unit->codec = fourcc == FOURCC_HVC1 ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264;
-    unit->config = packet_type == EX_SEQUENCE_START;
-    unit->cts_ms = packet_type == EX_CODED_FRAMES ? get_s24(tag->data + 5) : 0;
-    unit->data = tag->data + head;
-    unit->len = tag->len - head;
+    size_t head = ex.packet_type == FLV_EX_CODED_FRAMES ? CTS_BYTES : 0;
+    if (ex.len < head)
+        return 0;
+    unit->codec = codec;
+    unit->track = ex.track;
+    unit->config = ex.packet_type == FLV_EX_SEQUENCE_START;
+    unit->cts_ms = head > 0 ? get_s24(ex.data) : 0;
+    unit->data = ex.data + head;
+    unit->len = ex.len - head;
     return 0;
+}
+
+static void read_ex_audio(const struct flv_tag *tag, struct flv_unit *unit)
+{
+    struct flv_ex_tag ex;
+    if (!flv_ex_tag_read(tag->data, tag->len, false, tag->track, &ex))
+        return;
+    unit->fourcc = ex.fourcc;
+    if (ex.packet_type > FLV_EX_CODED_FRAMES)
+        return;
+    unit->codec = codec_of(ex.fourcc);
+    unit->track = ex.track;
+    unit->config = ex.packet_type == FLV_EX_SEQUENCE_START;
+    unit->sample_rate = 48000; /* unless the configuration or the frames say otherwise */
+    unit->channels = 2;
+    unit->data = ex.data;
+    unit->len = ex.len;
 }
 
 /* E.4.3.1 VideoTagHeader. */
@@ -79,6 +127,10 @@ static void read_audio(const struct flv_tag *tag, struct flv_unit *unit)
 {
     if (tag->len < 2)
         return;
+    if (tag->data[0] >> 4 == SOUND_EX) {
+        read_ex_audio(tag, unit);
+        return;
+    }
     unit->data = tag->data + 1;
     unit->len = tag->len - 1;
     unit->sample_rate = 44100u >> (3 - (tag->data[0] >> 2 & 3));
@@ -109,7 +161,7 @@ static void read_audio(const struct flv_tag *tag, struct flv_unit *unit)
 }
 
 /* ISO/IEC 14496-3 1.6.2.1 AudioSpecificConfig, as far as sample rate and channels. */
-bool flv_tag_read_asc(struct flv_unit *unit)
+static bool read_asc(struct flv_unit *unit)
 {
     static const unsigned rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
                                      22050, 16000, 12000, 11025, 8000,  7350};
@@ -131,9 +183,53 @@ bool flv_tag_read_asc(struct flv_unit *unit)
     return unit->sample_rate >= 1000 && unit->sample_rate <= 192000;
 }
 
+/* RFC 7845 5.1: OpusHead. */
+static bool read_opus_head(struct flv_unit *unit)
+{
+    if (unit->len < 10 || unit->data[9] == 0)
+        return false;
+    unit->channels = unit->data[9];
+    return true;
+}
+
+/* RFC 9639 8.2: `fLaC`, a block header, STREAMINFO: 20 bits of sample rate, 3 of channels. */
+static bool read_flac_head(struct flv_unit *unit)
+{
+    if (unit->len < 8 + 34)
+        return false;
+    const uint8_t *p = unit->data + 8 + 10;
+    unit->sample_rate = bytes_get24(p) >> 4;
+    unit->channels = (p[2] >> 1 & 7u) + 1;
+    return unit->sample_rate > 0;
+}
+
+bool flv_tag_read_audio_config(struct flv_unit *unit)
+{
+    switch (unit->codec) {
+    case AV_CODEC_ID_AAC:
+        return read_asc(unit);
+    case AV_CODEC_ID_OPUS:
+        return read_opus_head(unit);
+    case AV_CODEC_ID_FLAC:
+        return read_flac_head(unit);
+    default:
+        return false;
+    }
+}
+
+bool flv_tag_read_adts(struct flv_unit *unit)
+{
+    struct aac_adts adts;
+    if (unit->codec != AV_CODEC_ID_AAC || aac_adts_parse(unit->data, unit->len, &adts) != 0)
+        return false;
+    unit->sample_rate = (unsigned)adts.config.sample_rate;
+    unit->channels = (unsigned)adts.config.channels;
+    return true;
+}
+
 int flv_tag_read_unit(const struct flv_tag *tag, struct flv_unit *unit)
 {
-    *unit = (struct flv_unit){.codec = AV_CODEC_ID_NONE};
+    *unit = (struct flv_unit){.codec = AV_CODEC_ID_NONE, .track = -1};
     if (tag->type == FLV_TAG_VIDEO)
         return read_video(tag, unit);
     read_audio(tag, unit);

@@ -1,6 +1,6 @@
 /*
  * What an FLV tag is: its header and the codec header of its body (Adobe FLV 10.1 E.4.1 to E.4.3;
- * Enhanced RTMP v1, "Enhanced Video").  Worker, any thread; pure.
+ * Enhanced RTMP v2).  Worker, any thread; pure.
  */
 #ifndef WORKER_FLV_TAG_H
 #define WORKER_FLV_TAG_H
@@ -12,7 +12,8 @@
 
 #define FLV_TAG_HEADER_BYTES 11
 
-enum { FLV_TAG_AUDIO = 8, FLV_TAG_VIDEO = 9, FLV_TAG_SCRIPT = 18 };
+/* Aggregate: a message of RTMP (7.1.6) whose body is tags; some servers pass it on over HTTP. */
+enum { FLV_TAG_AUDIO = 8, FLV_TAG_VIDEO = 9, FLV_TAG_SCRIPT = 18, FLV_TAG_AGGREGATE = 22 };
 
 struct flv_tag {
     unsigned type;
@@ -20,11 +21,14 @@ struct flv_tag {
     const uint8_t *data;
     size_t len;
     int64_t received_us; /* set by the caller */
+    int track;           /* set by the caller: the one to read, -1: the first */
 };
 
 /* One coded frame or configuration, as the codec header of its tag describes it. */
 struct flv_unit {
     enum AVCodecID codec; /* AV_CODEC_ID_NONE: nothing for us */
+    int track;            /* trackId of the enhanced dialect; -1: the tag has no tracks */
+    uint32_t fourcc;      /* audio of the enhanced dialect, also when it is nothing for us */
     bool config;
     bool key;
     unsigned channels; /* audio, by the tag header */
@@ -49,9 +53,17 @@ bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag);
 int flv_tag_read_unit(const struct flv_tag *tag, struct flv_unit *unit);
 
 /**
- * Take sample rate and channels from the AudioSpecificConfig that the unit holds.
+ * Take sample rate and channels from the configuration that an audio unit is: AudioSpecificConfig,
+ * OpusHead, FLAC's STREAMINFO.
  * @return false if it is not one.
  */
-bool flv_tag_read_asc(struct flv_unit *unit);
+bool flv_tag_read_audio_config(struct flv_unit *unit);
+
+/**
+ * Take sample rate and channels from the ADTS header that an AAC frame begins with: some publishers
+ * send no configuration.
+ * @return false if there is none.
+ */
+bool flv_tag_read_adts(struct flv_unit *unit);
 
 #endif /* WORKER_FLV_TAG_H */

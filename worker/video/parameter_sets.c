@@ -157,6 +157,40 @@ void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *da
     }
 }
 
+/* A VPS or SPS of HEVC has two header bytes with layer 0 and temporal id 0; an SPS of H.264 is a
+ * reference. */
+static enum AVCodecID guess_by_nal(const uint8_t *nal)
+{
+    if (((nal[0] & 0x81) == 0 && nal[1] == 1) &&
+        (nal[0] >> 1 == HEVC_NAL_VPS || nal[0] >> 1 == HEVC_NAL_SPS))
+        return AV_CODEC_ID_HEVC;
+    if ((nal[0] & 0x9f) == H264_NAL_SPS && (nal[0] & 0x60) != 0)
+        return AV_CODEC_ID_H264;
+    return AV_CODEC_ID_NONE;
+}
+
+enum AVCodecID parameter_sets_guess_codec(const uint8_t *data, size_t len)
+{
+    /* The first set of an avcC, the first of the first array of an hvcC. */
+    static const size_t places[] = {8, HVCC_HEAD_BYTES + 5};
+    for (size_t i = 0; len > 0 && data[0] == 1 && i < sizeof(places) / sizeof(places[0]); i++) {
+        if (places[i] + 2 > len)
+            break;
+        enum AVCodecID codec = guess_by_nal(data + places[i]);
+        if (codec == (i == 0 ? AV_CODEC_ID_H264 : AV_CODEC_ID_HEVC))
+            return codec;
+    }
+    struct nal_cursor cursor = {.pos = data, .end = data + len};
+    struct nal nal;
+    bool annex_b = len > 4 && nal_find_start_code(data, 4) < 2;
+    while (annex_b ? nal_next_annex_b(&cursor, &nal) : nal_next_length(&cursor, 4, &nal) == 1) {
+        enum AVCodecID codec = nal.len >= 2 ? guess_by_nal(nal.data) : AV_CODEC_ID_NONE;
+        if (codec != AV_CODEC_ID_NONE)
+            return codec;
+    }
+    return AV_CODEC_ID_NONE;
+}
+
 void parameter_sets_begin_unit(struct parameter_sets *sets)
 {
     for (unsigned i = 0; i < sets->count; i++)

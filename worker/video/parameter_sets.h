@@ -48,6 +48,13 @@ void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal, bool
 /** Add those of extradata: Annex B, avcC (ISO/IEC 14496-15 5.3.3) or hvcC (8.3.3).  Borrowed. */
 void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *data, size_t len);
 
+/**
+ * Of which codec are the parameter sets in an avcC, an hvcC, or NAL units with start codes or
+ * 4-byte lengths?  For containers that name the wrong one.
+ * @return AV_CODEC_ID_H264, AV_CODEC_ID_HEVC; AV_CODEC_ID_NONE if that cannot be told.
+ */
+enum AVCodecID parameter_sets_guess_codec(const uint8_t *data, size_t len);
+
 /** Is this one of the sets that the configuration made from that slice consists of? */
 bool parameter_sets_is_active(const struct parameter_sets *sets, const struct nal *slice,
                               const struct parameter_set *set);

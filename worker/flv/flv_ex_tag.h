@@ -1,0 +1,36 @@
+/*
+ * The headers of the enhanced dialect (Enhanced RTMP v2, "Enhanced Audio", "Enhanced Video"): a
+ * codec named by four letters, modifiers, several tracks in one tag.  Worker, any thread; pure.
+ */
+#ifndef WORKER_FLV_EX_TAG_H
+#define WORKER_FLV_EX_TAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* AudioPacketType and VideoPacketType, as far as both mean the same. */
+enum { FLV_EX_SEQUENCE_START = 0, FLV_EX_CODED_FRAMES = 1, FLV_EX_SEQUENCE_END = 2 };
+/* Video: coded frames without composition time. */
+enum { FLV_EX_CODED_FRAMES_X = 3 };
+
+/* The part of a tag that belongs to one track. */
+struct flv_ex_tag {
+    unsigned packet_type;
+    uint32_t fourcc; /* big-endian letters */
+    int track;       /* trackId; -1: the tag has no tracks */
+    const uint8_t *data;
+    size_t len;
+};
+
+/**
+ * Read an enhanced header.
+ *
+ * @param data   body of an audio or video tag.  Borrowed, as ex->data is then.
+ * @param track  of which track; -1: the first one in the tag.
+ * @return false if it ends too early, or has nothing of that track.
+ */
+bool flv_ex_tag_read(const uint8_t *data, size_t len, bool is_video, int track,
+                     struct flv_ex_tag *ex);
+
+#endif /* WORKER_FLV_EX_TAG_H */
