@@ -3,13 +3,17 @@
 What single cameras do wrong is in test_rtsp_dialogue and test_rtsp_media, against the source alone; this is one test of
 each kind through all processes and the sandbox.
 """
+import os
 import random
+import re
 import socket
+import time
 
 import pytest
 
 from conftest import QUICK
 from lib.fake_rtsp import FPS
+from lib.http import Viewer, request
 from lib.scripted_rtsp import Script, ScriptedCamera, certificate
 from lib.wait import wait_for
 
@@ -100,3 +104,43 @@ def test_udp_loss_and_reordering(gateway, loss):
             viewer.wait_frames(seen + int((script.whole - whole) * 0.9), 10)
         print(f"loss {loss:.0%}: {script.whole} of {script.sent} frames whole, "
               f"viewer got {len(viewer.flv.video)}")
+
+
+# --- nobody watches ---------------------------------------------------------------------------------------------------
+
+def sleeps(pid):
+    """How often a process has gone to sleep, all threads."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
+            total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M).group(1))
+    return total
+
+
+def sleeps_in(pid, seconds):
+    before = sleeps(pid)
+    time.sleep(seconds)
+    return (sleeps(pid) - before) / seconds
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["rtsp", "rtsps"])
+def test_a_camera_that_nobody_watches_is_read_in_a_leisurely_way(make_gateway, tmp_path, tls):
+    """Sixty packets a second become some looks a second; who comes has the newest picture all the same."""
+    context, authority = certificate(tmp_path) if tls else (None, "")
+    with ScriptedCamera(RealTime(), context) as camera:
+        gateway = make_gateway(QUICK + f'[camera "door"]\nurl = {camera.url()}\nalways_on = yes\n',
+                               env={"SSL_CERT_FILE": authority} if tls else {})
+        wait_for(lambda: camera.sessions and len(camera.sent) > 100, 20, "the camera to stream")
+        worker, = gateway.worker_of(camera.port)
+        idle = sleeps_in(worker, 3)
+        answer = request(gateway.snapshot_port, "/snapshot?cam=door")
+        assert answer.status == 200 and int(answer.headers["x-snapshot-age-ms"]) < 200
+        with Viewer(gateway.flv_port, "/?cam=door&join=gop") as viewer:
+            viewer.wait_frames(50)
+            watched = sleeps_in(worker, 3)
+            viewer.wait_more(20)
+        assert idle < 15 < watched, (idle, watched)
+        flv = viewer.flv
+        flv.check()
+        assert all(30 <= b.dts - a.dts <= 50 for a, b in zip(flv.video, flv.video[1:])), "a picture is missing"
+        assert len(camera.sessions) == 1

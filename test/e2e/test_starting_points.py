@@ -7,6 +7,7 @@ import time
 import pytest
 
 from conftest import QUICK
+from lib import gst_server
 from lib.fake_rtsp import FPS, media
 from lib.http import request
 from lib.nginx_rtmp import NginxRtmp
@@ -77,6 +78,22 @@ def test_camera_is_asked_for_a_key_frame(make_gateway):
             viewer.wait_frames(20)
         viewer.flv.check()
         assert feedback(camera)[:2] == [1, 4]
+
+
+@pytest.mark.skipif(gst_server.missing() is not None, reason=str(gst_server.missing()))
+@pytest.mark.parametrize("profile", ["AVP", "AVPF"])
+@pytest.mark.parametrize("cam_type", ["rtsp-tcp", "rtsp-udp"])
+def test_gstreamer_is_asked_for_a_key_frame(make_gateway, profile, cam_type):
+    """A key frame every minute, and somebody who watches already: RTCP is what makes another."""
+    gateway, other = make_gateway(PATIENT), make_gateway(PATIENT)
+    with gst_server.GstServer(None, gst_server.h264(60 * FPS), profile) as server:
+        with other.view(server.url) as first:
+            first.wait_frames(2 * FPS, 30)
+            keys = sum(frame.key for frame in first.flv.video)
+            with gateway.view(server.url, cam_type=cam_type) as second:
+                second.wait_frames(20, 30)
+            first.wait_more(FPS)
+            assert sum(frame.key for frame in first.flv.video) > keys
 
 
 @pytest.mark.parametrize("options", ["", "wait_key on;", "wait_key on; wait_video on;"])

@@ -56,6 +56,12 @@ void source_close(struct source *source, void (*closed)(void *ctx), void *ctx)
         source_thread_close(source->thread, on_closed, source);
 }
 
+void source_set_lazy(struct source *source, bool lazy)
+{
+    if (source->rtsp != NULL)
+        source_rtsp_set_lazy(source->rtsp, lazy);
+}
+
 void source_ask_key_frame(struct source *source)
 {
     if (source->rtsp != NULL)

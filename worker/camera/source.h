@@ -34,6 +34,12 @@ void source_limits_changed(struct source *source);
  */
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
 
+/**
+ * Nobody is in a hurry for what comes: let it gather.  Frames come some tenths of a second later
+ * then, but from within as soon as lazy is false again.
+ */
+void source_set_lazy(struct source *source, bool lazy);
+
 /** Ask the camera for a key frame, where there is a way: RTCP. */
 void source_ask_key_frame(struct source *source);
 

@@ -341,6 +341,8 @@ static void on_tick(uv_timer_t *timer)
     struct stream *s = timer->data;
     char text[SOURCE_DETAIL_MAX];
     bool waits = waits_for_picture(s);
+    if (s->state == IPC_CAMERA_STREAMING && !s->source_closing && clients(s) == 0)
+        source_set_lazy(s->source, true);
     if (!waits && connecting_for_too_long(s))
         attempt_failed(s, HTTP_ERROR_CAMERA_TIMEOUT, "no answer within the time for connecting");
     if (s->lost_ms != 0 && clock_ms() - s->lost_ms > s->limits.reconnect_window_ms)
@@ -415,6 +417,8 @@ void stream_set_settings(struct stream *stream, const struct ipc_settings *setti
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request)
 {
     stream->wanted_ms = clock_ms();
+    if (stream->source != NULL && !stream->source_closing)
+        source_set_lazy(stream->source, false);
     outputs_add_client(stream->outputs, fd, request);
     if (is_refused(stream))
         outputs_fail_waiting(stream->outputs, INT64_MAX, stream->error, stream->detail);

@@ -145,6 +145,7 @@ static const struct argument_rule arguments[] = {
     SET_SOCKET(SO_KEEPALIVE),
     SET_SOCKET(SO_LINGER),
     SET_SOCKET(SO_RCVBUF),
+    SET_SOCKET(SO_RCVLOWAT),
     SET_SOCKET(SO_SNDBUF),
     SET_SOCKET(SO_RCVTIMEO),
     SET_SOCKET(SO_SNDTIMEO),

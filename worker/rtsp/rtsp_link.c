@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define TLS_CHUNK_BYTES 16384
-#define WRITE_QUEUE_MAX 65536 /* unsent requests: beyond this the camera does not read */
+#define LAZY_BYTES (256 << 10) /* the kernel makes its buffer twice that; a second of 2 Mbit/s */
+#define WRITE_QUEUE_MAX 65536  /* unsent requests: beyond this the camera does not read */
 
 struct write {
     uv_write_t request;
@@ -182,6 +183,30 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         tls_received(l, (size_t)n);
     else if (n > 0)
         l->events.on_bytes(l->events.ctx, (size_t)n);
+}
+
+/* --- without hurry ------------------------------------------------------ */
+
+void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy)
+{
+    int bytes = lazy ? LAZY_BYTES : 1;
+    uv_os_fd_t fd;
+    if (link->tcp_open && uv_fileno((const uv_handle_t *)&link->tcp, &fd) == 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+}
+
+void rtsp_link_gather(struct rtsp_link *link)
+{
+    uv_os_fd_t fd;
+    ssize_t n = 1;
+    while (n > 0 && link->tcp_open && !link->ended &&
+           uv_fileno((const uv_handle_t *)&link->tcp, &fd) == 0) {
+        uv_buf_t buf;
+        on_alloc((uv_handle_t *)&link->tcp, 0, &buf);
+        n = recv(fd, buf.base, buf.len, MSG_DONTWAIT);
+        if (n > 0) /* libuv tells of the end */
+            on_read((uv_stream_t *)&link->tcp, n, &buf);
+    }
 }
 
 /* --- connecting --------------------------------------------------------- */

@@ -54,6 +54,15 @@ int rtsp_link_addresses(const struct rtsp_link *link, struct sockaddr_storage *l
 /** Send; copied where it cannot go out at once. */
 void rtsp_link_send(struct rtsp_link *link, const uint8_t *data, size_t len);
 
+/**
+ * Be told of bytes only when there are many, or by rtsp_link_gather(): fewer wake-ups for what
+ * nobody is in a hurry for.  The end of the connection is told at once all the same.
+ */
+void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy);
+
+/** Read what has come so far; events come from within. */
+void rtsp_link_gather(struct rtsp_link *link);
+
 /** No event comes after this.  Memory goes, and closed() is called, not before it returns. */
 void rtsp_link_close(struct rtsp_link *link, void (*closed)(void *ctx), void *ctx);
 

@@ -86,9 +86,8 @@ bool rtsp_media_has(const struct rtsp_media *media, enum track track)
     return media->tracks[track].receiver != NULL;
 }
 
-struct media_track rtsp_media_describe(const struct rtsp_media *media, enum track track)
+static struct media_track describe(const struct rtsp_media_track *k)
 {
-    const struct rtsp_media_track *k = &media->tracks[track];
     return (struct media_track){
         .par = rtp_depacketizer_par(k->depacketizer),
         .time_base = {1, (int)k->session->sdp->clock_rate},
@@ -102,6 +101,15 @@ static void take_report(struct rtsp_media_track *k, const struct rtp_sender_repo
     if (rtp_clock_report(&k->media->clock, k->track, report->ntp, report->timestamp, &out.pts,
                          &out.wall_us))
         k->media->on_report(k->media->ctx, &out);
+}
+
+int rtsp_media_announce(const struct rtsp_media *media, const struct media_sink *sink)
+{
+    const struct media_track picture = describe(&media->tracks[TRACK_VIDEO]);
+    if (!rtsp_media_has(media, TRACK_AUDIO))
+        return sink->on_tracks(sink->ctx, &picture, NULL);
+    const struct media_track sound = describe(&media->tracks[TRACK_AUDIO]);
+    return sink->on_tracks(sink->ctx, &picture, &sound);
 }
 
 static void push_rtcp(struct rtsp_media_track *k, const uint8_t *data, size_t len, int64_t now_us)

@@ -55,8 +55,8 @@ void rtsp_media_close(struct rtsp_media *media);
 /** Is there such a track? */
 bool rtsp_media_has(const struct rtsp_media *media, enum track track);
 
-/** A track as the sink takes it.  Borrowed, valid until the first packet. */
-struct media_track rtsp_media_describe(const struct rtsp_media *media, enum track track);
+/** Tell a sink of the tracks.  Before the first packet.  @return what the sink says. */
+int rtsp_media_announce(const struct rtsp_media *media, const struct media_sink *sink);
 
 /** A packet of RTP or RTCP.  Those of tracks that are not there are ignored. */
 void rtsp_media_push(struct rtsp_media *media, enum track track, bool rtcp, const uint8_t *data,

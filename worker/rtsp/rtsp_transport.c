@@ -1,6 +1,7 @@
 #include "worker/rtsp/rtsp_transport.h"
 
 #include "common/closing.h"
+#include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/rtsp/rtsp_link.h"
 #include "worker/rtsp/rtsp_tunnel.h"
@@ -107,16 +108,17 @@ uint16_t rtsp_transport_udp_port(const struct rtsp_transport *transport, enum tr
     return transport->udp != NULL ? rtsp_udp_port(transport->udp, track) : 0;
 }
 
-void rtsp_transport_udp_peer(struct rtsp_transport *transport, enum track track, const char *source,
-                             const uint16_t ports[2])
+void rtsp_transport_expect(struct rtsp_transport *transport, const struct rtsp_track *track)
 {
-    rtsp_udp_peer(transport->udp, track, source, ports);
-}
-
-int rtsp_transport_join(struct rtsp_transport *transport, enum track track, const char *group,
-                        const uint16_t ports[2])
-{
-    return rtsp_udp_join(transport->udp, track, group, ports);
+    struct rtsp_transport *t = transport;
+    enum track kind = track->sdp->kind;
+    if (t->udp == NULL)
+        return;
+    /* A group that cannot be joined is one that nothing comes from. */
+    if (t->way == RTSP_WAY_MULTICAST &&
+        rtsp_udp_join(t->udp, kind, track->group, track->group_ports) != 0)
+        log_info(NULL, "rtsp: cannot listen to the multicast group that the camera names");
+    rtsp_udp_peer(t->udp, kind, track->source, track->server_ports);
 }
 
 void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track,
@@ -287,6 +289,18 @@ void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, 
         send_up(transport, data, len);
     else if (transport->link != NULL)
         rtsp_link_send(transport->link, data, len);
+}
+
+void rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy)
+{
+    if (transport->link != NULL)
+        rtsp_link_set_lazy(transport->link, lazy);
+}
+
+void rtsp_transport_gather(struct rtsp_transport *transport)
+{
+    if (transport->link != NULL)
+        rtsp_link_gather(transport->link);
 }
 
 /* --- life ----------------------------------------------------------------- */

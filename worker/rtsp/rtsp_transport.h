@@ -8,7 +8,7 @@
 #include "common/http_reply.h"
 #include "common/url.h"
 #include "worker/media/frame.h"
-#include "worker/rtsp/rtsp_way.h"
+#include "worker/rtsp/rtsp_session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,23 +58,22 @@ void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, 
 uint16_t rtsp_transport_udp_port(const struct rtsp_transport *transport, enum track track);
 
 /**
- * Where a track's datagrams go to and come from.  Sends one to each port, so that NATs and
- * firewalls on the way let the camera's through; always to the host that we are connected to, so
- * that a camera cannot make us send elsewhere.
- *
- * @param source  address that datagrams may come from beside that of the connection, or "".
- * @param ports   RTP, RTCP; 0: unknown, nothing is sent.
+ * A track is set up: where its datagrams come from is known.  Listens to its multicast group, or
+ * sends one datagram to each of its ports, so that NATs and firewalls on the way let the camera's
+ * through; always to the host that we are connected to, so that a camera cannot make us send
+ * elsewhere.  Where media come on the connection there is nothing to do.
  */
-void rtsp_transport_udp_peer(struct rtsp_transport *transport, enum track track, const char *source,
-                             const uint16_t ports[2]);
-
-/** Listen to a multicast group, as rtsp_udp_join(). */
-int rtsp_transport_join(struct rtsp_transport *transport, enum track track, const char *group,
-                        const uint16_t ports[2]);
+void rtsp_transport_expect(struct rtsp_transport *transport, const struct rtsp_track *track);
 
 /** Send RTCP to the camera's RTCP port, if that is known. */
 void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track,
                               const uint8_t *data, size_t len);
+
+/** As rtsp_link_set_lazy(), for what comes on the connection. */
+void rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy);
+
+/** As rtsp_link_gather(). */
+void rtsp_transport_gather(struct rtsp_transport *transport);
 
 /** No event comes after this.  Memory goes, and closed() is called, not before it returns. */
 void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void *ctx), void *ctx);

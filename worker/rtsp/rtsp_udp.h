@@ -48,7 +48,12 @@ uint16_t rtsp_udp_port(const struct rtsp_udp *udp, enum track track);
 int rtsp_udp_join(struct rtsp_udp *udp, enum track track, const char *group,
                   const uint16_t ports[2]);
 
-/** As rtsp_transport_udp_peer(). */
+/**
+ * Where a track's datagrams go to and come from.  Sends one to each port.
+ *
+ * @param source  address that they may come from beside that of the camera, or "".
+ * @param ports   RTP, RTCP; 0: unknown, nothing is sent.
+ */
 void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
                    const uint16_t ports[2]);
 

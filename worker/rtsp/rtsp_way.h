@@ -2,6 +2,8 @@
 #ifndef WORKER_RTSP_WAY_H
 #define WORKER_RTSP_WAY_H
 
+#include "common/ipc.h"
+
 #include <stdbool.h>
 
 enum rtsp_way {
@@ -12,16 +14,16 @@ enum rtsp_way {
 };
 
 /** As logs name it. */
-static inline const char *rtsp_way_name(enum rtsp_way way)
-{
-    static const char *const names[] = {"TCP", "UDP", "multicast", "HTTP"};
-    return names[way];
-}
+const char *rtsp_way_name(enum rtsp_way way);
 
 /** Do packets come as datagrams, which may be lost and overtake each other? */
-static inline bool rtsp_way_is_datagrams(enum rtsp_way way)
-{
-    return way == RTSP_WAY_UDP || way == RTSP_WAY_MULTICAST;
-}
+bool rtsp_way_is_datagrams(enum rtsp_way way);
+
+/** The way of a transport.  Behind TLS media stay on the connection: as datagrams everybody on the
+ * way could see them. */
+enum rtsp_way rtsp_way_wanted(enum ipc_transport transport, bool tls);
+
+/** What is tried where a way does not work. */
+enum rtsp_way rtsp_way_other(enum rtsp_way way);
 
 #endif /* WORKER_RTSP_WAY_H */

@@ -20,6 +20,7 @@
 #define REPORT_INTERVAL_US 5000000 /* some cameras stop without receiver reports */
 #define TEARDOWN_US 500000
 #define BYE_US 1000000
+#define GATHER_US 400000 /* between two looks at a camera that nobody watches */
 
 /* Begins anew with each connection to the camera: connect_camera(). */
 struct connection {
@@ -29,13 +30,15 @@ struct connection {
     bool playing;              /* PLAY is out */
     int64_t udp_silence_by_us; /* the first datagram, else over to TCP */
     int64_t report_at_us;
-    int64_t bye_us; /* the camera's farewell; INT64_MAX: none since the last media */
+    int64_t bye_us;       /* the camera's farewell; INT64_MAX: none since the last media */
+    int64_t gather_at_us; /* lazy: when to read what has come; INT64_MAX: read at once */
 };
 
 static const struct connection no_connection = {
     .udp_silence_by_us = INT64_MAX,
     .report_at_us = INT64_MAX,
     .bye_us = INT64_MAX,
+    .gather_at_us = INT64_MAX,
 };
 
 struct source_rtsp {
@@ -49,6 +52,7 @@ struct source_rtsp {
     bool options_first;
     bool switched; /* the way, once */
     unsigned redirects;
+    uint64_t seed; /* random, it need not be secret; another for each connection */
     struct connection conn;
 
     uv_timer_t timer;
@@ -162,23 +166,7 @@ static bool is_tls(const struct rtsp_url *url)
 
 static enum rtsp_way wanted_way(const struct source_rtsp *s)
 {
-    switch (s->params.transport) {
-    case IPC_TRANSPORT_RTSP_UDP:
-        /* Behind RTSPS media stay within TLS: over UDP everybody on the way could see them. */
-        return is_tls(&s->url) ? RTSP_WAY_TCP : RTSP_WAY_UDP;
-    case IPC_TRANSPORT_RTSP_MULTICAST:
-        return is_tls(&s->url) ? RTSP_WAY_TCP : RTSP_WAY_MULTICAST;
-    case IPC_TRANSPORT_RTSP_HTTP:
-        return RTSP_WAY_HTTP;
-    default:
-        return RTSP_WAY_TCP;
-    }
-}
-
-/* What is tried where a way does not work. */
-static enum rtsp_way other_way(enum rtsp_way way)
-{
-    return way == RTSP_WAY_TCP ? RTSP_WAY_UDP : RTSP_WAY_TCP;
+    return rtsp_way_wanted(s->params.transport, is_tls(&s->url));
 }
 
 /* How long may the next accepted media packet take? */
@@ -251,19 +239,6 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
     pump(s);
 }
 
-/* Tell the transport where the datagrams of a track come from. */
-static void expect_datagrams(struct source_rtsp *s, enum track track)
-{
-    const struct rtsp_track *t = rtsp_session_track(s->conn.session, track);
-    if (!rtsp_way_is_datagrams(s->way) || !rtsp_media_has(&s->conn.media, track))
-        return;
-    /* A group that cannot be joined is one that nothing comes from. */
-    if (s->way == RTSP_WAY_MULTICAST &&
-        rtsp_transport_join(s->conn.transport, track, t->group, t->group_ports) != 0)
-        log_info(NULL, "rtsp: cannot listen to the multicast group that the camera names");
-    rtsp_transport_udp_peer(s->conn.transport, track, t->source, t->server_ports);
-}
-
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
 {
     struct source_rtsp *s = ctx;
@@ -275,20 +250,16 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
     int rc = rtsp_media_open(&c->media, c->session, rtsp_way_is_datagrams(s->way), audio != NULL);
     if (rc != 0)
         return rc;
-    expect_datagrams(s, TRACK_VIDEO);
-    expect_datagrams(s, TRACK_AUDIO);
+    for (int i = 0; i < TRACK_COUNT; i++)
+        if (rtsp_media_has(&c->media, (enum track)i))
+            rtsp_transport_expect(c->transport, rtsp_session_track(c->session, (enum track)i));
     int64_t now_us = clock_awake_us();
     int64_t half_us = (int64_t)s->params.limits->connect_timeout_ms * 500;
     c->playing = true;
     c->report_at_us = now_us + REPORT_INTERVAL_US;
     if (rtsp_way_is_datagrams(s->way) && !s->switched)
         c->udp_silence_by_us = now_us + (half_us < UDP_SILENCE_US ? half_us : UDP_SILENCE_US);
-
-    const struct media_track picture = rtsp_media_describe(&c->media, TRACK_VIDEO);
-    if (!rtsp_media_has(&c->media, TRACK_AUDIO))
-        return s->sink.on_tracks(s->sink.ctx, &picture, NULL);
-    const struct media_track sound = rtsp_media_describe(&c->media, TRACK_AUDIO);
-    return s->sink.on_tracks(s->sink.ctx, &picture, &sound);
+    return rtsp_media_announce(&c->media, &s->sink);
 }
 
 /* --- the connection ----------------------------------------------------- */
@@ -306,7 +277,7 @@ static void switch_transport(struct source_rtsp *s, const char *detail)
         return;
     }
     s->switched = true;
-    s->way = other_way(s->way);
+    s->way = rtsp_way_other(s->way);
     log_info(NULL, "rtsp: %s, trying %s", detail, rtsp_way_name(s->way));
     connect_again(s);
 }
@@ -365,14 +336,6 @@ static void act_on_verdict(struct source_rtsp *s)
     }
 }
 
-static uint64_t random_seed(void)
-{
-    uint64_t seed;
-    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-        seed = (uint64_t)clock_us(); /* it need not be secret */
-    return seed;
-}
-
 static void on_connected(void *ctx)
 {
     struct source_rtsp *s = ctx;
@@ -382,7 +345,7 @@ static void on_connected(void *ctx)
         .password = s->url.parts.password,
         .way = s->way,
         .options_first = s->options_first,
-        .seed = random_seed(),
+        .seed = s->seed,
         .without_get_parameter =
             s->params.memory != NULL && s->params.memory->without_get_parameter,
     };
@@ -438,11 +401,13 @@ static void on_transport_end(void *ctx, const char *detail)
 
 static void connect_camera(struct source_rtsp *s)
 {
+    if (getrandom(&s->seed, sizeof(s->seed), GRND_NONBLOCK) != sizeof(s->seed))
+        s->seed = (uint64_t)clock_us();
     const struct rtsp_transport_params params = {
         .url = &s->url.parts,
         .way = s->way,
         .tls_insecure = s->params.tls_insecure,
-        .seed = random_seed(),
+        .seed = s->seed,
         .access = &s->params.access,
         .own_host = s->params.access.trusted != 0 ? s->params.url->host : "",
     };
@@ -489,18 +454,40 @@ static int64_t next_deadline(const struct source_rtsp *s)
     if (s->closing.asked) /* nothing else is done any more, however due it is */
         return s->teardown_by_us;
     int64_t at = s->bad != NULL ? 0 : media_by_us(s);
-    const int64_t others[] = {
-        s->conn.udp_silence_by_us, s->conn.report_at_us, s->teardown_by_us, media_deadline(s),
-        s->conn.session != NULL ? rtsp_session_deadline(s->conn.session) : INT64_MAX};
+    const int64_t others[] = {s->conn.udp_silence_by_us,
+                              s->conn.report_at_us,
+                              s->teardown_by_us,
+                              media_deadline(s),
+                              s->conn.gather_at_us,
+                              s->conn.session != NULL ? rtsp_session_deadline(s->conn.session)
+                                                      : INT64_MAX};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         at = others[i] < at ? others[i] : at;
     return at;
+}
+
+/* Often enough to notice a camera that has fallen silent. */
+static int64_t gather_us(const struct source_rtsp *s)
+{
+    int64_t stall_us = (int64_t)s->params.limits->stall_timeout_ms * 1000;
+    return stall_us / 4 < GATHER_US ? stall_us / 4 : GATHER_US;
+}
+
+/* Read what has come while nobody was in a hurry. */
+static void gather(struct source_rtsp *s)
+{
+    if (s->conn.gather_at_us == INT64_MAX || s->ended || s->closing.asked)
+        return;
+    s->conn.gather_at_us = clock_awake_us() + gather_us(s);
+    rtsp_transport_gather(s->conn.transport);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct source_rtsp *s = timer->data;
     s->timer_at_us = INT64_MAX;
+    if (s->conn.gather_at_us <= clock_awake_us())
+        gather(s);
     pump(s);
 }
 
@@ -513,6 +500,21 @@ static void arm_timer(struct source_rtsp *s)
     s->timer_at_us = at;
     (void)uv_timer_start(&s->timer, on_timer, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0,
                          0);
+}
+
+void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy)
+{
+    struct source_rtsp *s = source;
+    struct connection *c = &s->conn;
+    /* A datagram's buffer is too small to let them wait. */
+    if (lazy == (c->gather_at_us != INT64_MAX) || !c->playing || rtsp_way_is_datagrams(s->way))
+        return;
+    rtsp_transport_set_lazy(c->transport, lazy);
+    if (!lazy)
+        gather(s);
+    c->gather_at_us = lazy ? clock_awake_us() + gather_us(s) : INT64_MAX;
+    if (!uv_is_closing((uv_handle_t *)&s->timer))
+        arm_timer(s);
 }
 
 void source_rtsp_limits_changed(struct source_rtsp *source)
@@ -600,7 +602,7 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->way = wanted_way(s);
     if (params->memory != NULL) {
         if (params->memory->other_transport && !is_tls(&s->url))
-            s->way = other_way(s->way);
+            s->way = rtsp_way_other(s->way);
         s->options_first = params->memory->options_first;
     }
     connect_camera(s);

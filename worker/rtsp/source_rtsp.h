@@ -35,6 +35,9 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
 /** As source_ask_key_frame(). */
 void source_rtsp_ask_key_frame(struct source_rtsp *source);
 
+/** As source_set_lazy(). */
+void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy);
+
 /** As source_limits_changed(). */
 void source_rtsp_limits_changed(struct source_rtsp *source);
 
