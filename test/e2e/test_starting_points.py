@@ -87,7 +87,7 @@ def test_gstreamer_is_asked_for_a_key_frame(make_gateway, profile, cam_type):
     """A key frame every minute, and somebody who watches already: RTCP is what makes another."""
     gateway, other = make_gateway(PATIENT), make_gateway(PATIENT)
     with gst_server.GstServer(None, gst_server.h264(60 * FPS), profile) as server:
-        with other.view(server.url) as first:
+        with other.view(server.url, cam_type=cam_type) as first:
             first.wait_frames(2 * FPS, 30)
             keys = sum(frame.key for frame in first.flv.video)
             with gateway.view(server.url, cam_type=cam_type) as second:

@@ -377,6 +377,31 @@ static void test_srtp_beside_plain(void **state)
     assert_false(c->audio);
 }
 
+static void test_feedback_profile(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "",
+           "v=0\r\nm=video 0 RTP/AVPF 96\r\na=rtpmap:96 H264/90000\r\n"
+           "m=audio 0 RTP/AVP 8\r\na=control:trackID=2\r\n");
+    expect(c, "SETUP ");
+    assert_non_null(strstr(c->request, "Transport: RTP/AVPF/TCP;unicast;interleaved=0-1\r\n"));
+    answer(c, "461 Unsupported Transport", "", "");
+    expect(c, "SETUP ");
+    assert_non_null(strstr(c->request, "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"));
+    answer(c, "200 OK", "Session: 42\r\n", "");
+    expect(c, "SETUP ");
+    assert_non_null(strstr(c->request, "Transport: RTP/AVP/TCP;unicast;interleaved=2-3\r\n"));
+    start(c);
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "", "v=0\r\nm=video 0 RTP/AVPF 96\r\na=rtpmap:96 H264/90000\r\n");
+    expect(c, "SETUP ");
+    answer(c, "461 Unsupported Transport", "", "");
+    expect(c, "SETUP ");
+    answer(c, "461 Unsupported Transport", "", "");
+    assert_verdict(c, RTSP_VERDICT_SWITCH);
+}
+
 static void test_multicast(void **state)
 {
     struct camera *c = *state;
@@ -693,6 +718,7 @@ int main(void)
         T(test_keepalives_that_are_never_accepted),
         T(test_srtp),
         T(test_multicast),
+        T(test_feedback_profile),
         T(test_srtp_beside_plain),
         T(test_wrong_password),
         T(test_statuses),

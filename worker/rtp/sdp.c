@@ -140,6 +140,7 @@ static void parse_media(struct parser *p, const char *value)
     memset(p->track, 0, sizeof(*p->track));
     p->track->kind = kind;
     p->track->encrypted = encrypted;
+    p->track->feedback = strcasestr(profile, "AVPF") != NULL;
 }
 
 static void parse_rtpmap(struct parser *p, const char *value)

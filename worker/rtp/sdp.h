@@ -20,6 +20,7 @@ struct sdp_track {
     enum track kind;
     bool sendonly;          /* a=sendonly: with ONVIF the back channel */
     bool encrypted;         /* SRTP, by its profile */
+    bool feedback;          /* RTP/AVPF (RFC 4585) */
     int payload_type;       /* 0..127, of RTP packets */
     struct rtp_types types; /* of the section; chosen: as payload_type */
     char codec[32];      /* encoding name of the rtpmap; "" for a static payload type without one */

@@ -200,6 +200,11 @@ static void fail_by_status(struct rtsp_session *s, enum method method, int statu
 static void on_setup_refused(struct rtsp_session *s, int status)
 {
     struct rtsp_track *t = &s->tracks[s->setup_track];
+    if (status == 461 && t->sdp->feedback && !s->plain_profile) {
+        s->plain_profile = true; /* some announce RTP/AVPF and take RTP/AVP only */
+        rtsp_session_ask(s);
+        return;
+    }
     if (status == 461 && s->setup_track == TRACK_VIDEO) {
         rtsp_session_end(s, RTSP_VERDICT_SWITCH);
         return;

@@ -109,20 +109,20 @@ static void ask(struct rtsp_session *s, enum method method, const char *url, con
 static void ask_setup(struct rtsp_session *s)
 {
     const struct rtsp_track *t = &s->tracks[s->setup_track];
+    const char *profile = t->sdp->feedback && !s->plain_profile ? "RTP/AVPF" : "RTP/AVP";
     char transport[128];
     switch (s->way) {
     case RTSP_WAY_UDP:
-        (void)snprintf(transport, sizeof(transport),
-                       "Transport: RTP/AVP;unicast;client_port=%u-%u\r\n",
-                       s->udp_ports[s->setup_track], s->udp_ports[s->setup_track] + 1u);
+        (void)snprintf(transport, sizeof(transport), "Transport: %s;unicast;client_port=%u-%u\r\n",
+                       profile, s->udp_ports[s->setup_track], s->udp_ports[s->setup_track] + 1u);
         break;
     case RTSP_WAY_MULTICAST:
-        (void)snprintf(transport, sizeof(transport), "Transport: RTP/AVP;multicast\r\n");
+        (void)snprintf(transport, sizeof(transport), "Transport: %s;multicast\r\n", profile);
         break;
     case RTSP_WAY_TCP:
     case RTSP_WAY_HTTP:
         (void)snprintf(transport, sizeof(transport),
-                       "Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u\r\n", t->channels[0],
+                       "Transport: %s/TCP;unicast;interleaved=%u-%u\r\n", profile, t->channels[0],
                        t->channels[1]);
         break;
     }

@@ -53,6 +53,7 @@ struct rtsp_session {
     unsigned timeout_s;
     bool options_done;   /* OPTIONS was sent in the dialogue */
     bool other_url_used; /* of this track */
+    bool plain_profile;  /* RTP/AVP, whatever the description says */
     bool without_range;  /* PLAY was refused with a Range */
     bool media_seen;     /* since PLAY went out */
     bool eof;
