@@ -83,8 +83,9 @@ def test_camera_is_asked_for_a_key_frame(make_gateway):
 @pytest.mark.skipif(gst_server.missing() is not None, reason=str(gst_server.missing()))
 @pytest.mark.parametrize("profile", ["AVP", "AVPF"])
 @pytest.mark.parametrize("cam_type", ["rtsp-tcp", "rtsp-udp"])
-def test_gstreamer_is_asked_for_a_key_frame(make_gateway, profile, cam_type):
-    """A key frame every minute, and somebody who watches already: RTCP is what makes another."""
+def test_gstreamer_joined_in_the_middle(make_gateway, profile, cam_type):
+    """A key frame every minute, and somebody who watches already.  GStreamer makes one for each PLAY, too; what counts
+    here is that it takes our SETUP, whatever profile it announces, and our RTCP."""
     gateway, other = make_gateway(PATIENT), make_gateway(PATIENT)
     with gst_server.GstServer(None, gst_server.h264(60 * FPS), profile) as server:
         with other.view(server.url, cam_type=cam_type) as first:
