@@ -81,6 +81,16 @@ size_t http_reply_head(char *buf, int status, const char *origin, const char *he
     return (size_t)n;
 }
 
+size_t http_reply_keep(char *buf, size_t len)
+{
+    static const char line[] = "Connection: close\r\n";
+    char *at = memmem(buf, len, line, sizeof(line) - 1);
+    assert(at != NULL); /* no header before it holds that: none is a client's but Origin */
+    char *rest = at + sizeof(line) - 1;
+    memmove(at, rest, (size_t)(buf + len - rest));
+    return len - (sizeof(line) - 1);
+}
+
 size_t http_reply_error_with(char *buf, enum http_error error, const char *origin,
                              const char *headers, const char *camera, const char *message, int head)
 {

@@ -64,6 +64,15 @@ int http_error_status(enum http_error error);
 size_t http_reply_head(char *buf, int status, const char *origin, const char *headers);
 
 /**
+ * Let the connection stay after an answer: take `Connection: close` out of its head (RFC 9112
+ * section 9.3).  Its length is told, or it has no body.
+ *
+ * @param buf  an answer of the functions here, or its head.
+ * @return bytes that are left of len.
+ */
+size_t http_reply_keep(char *buf, size_t len);
+
+/**
  * A complete error answer with its JSON body {"error":{"code","message","camera"}}, with
  * Retry-After where the status is 503.
  *

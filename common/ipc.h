@@ -11,11 +11,12 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 9u
+#define IPC_VERSION 11u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
 #define IPC_HEADER_MAX 128   /* a request header value that the worker answers to */
+#define IPC_BYTES_MAX 2048   /* of requests that come along with a connection */
 #define IPC_ACCESS_LIST_MAX 1024
 #define IPC_LEFT_MAX 255
 #define IPC_PAYLOAD_MAX 4096
@@ -102,13 +103,19 @@ struct ipc_client {
     uint32_t crop_y;
     uint32_t crop_width; /* 0: not cropped */
     uint32_t crop_height;
-    uint32_t websocket; /* 1: answer the WebSocket handshake, frame as RFC 6455 */
-    uint32_t ticket;    /* comes back with LEFT */
+    uint32_t websocket;  /* 1: answer the WebSocket handshake, frame as RFC 6455 */
+    uint32_t keep;       /* 1: the connection stays after a snapshot (RFC 9112 section 9.3) */
+    uint32_t requests;   /* on this connection so far, this one included */
+    uint32_t head_bytes; /* the request head itself, at the start of bytes; 0: the same request may
+                            not be answered again without the master */
+    uint32_t rest_bytes; /* behind it: what came after the request (pipelining) */
+    uint32_t ticket;     /* comes back with LEFT or RETURN */
     char peer[IPC_PEER_MAX];
     char origin[IPC_HEADER_MAX];             /* Origin header to echo, or empty for `*` */
     char if_none_match[IPC_HEADER_MAX];      /* or empty */
     char websocket_key[IPC_HEADER_MAX];      /* Sec-WebSocket-Key, or empty */
     char websocket_protocol[IPC_HEADER_MAX]; /* the subprotocol to echo, or empty */
+    char bytes[IPC_BYTES_MAX];
 };
 
 /* Close every client cleanly, then exit. */
@@ -175,6 +182,16 @@ struct ipc_left {
     uint32_t tickets[IPC_LEFT_MAX];
 };
 
+/* A connection that was kept after a snapshot, with what came of its next request. */
+struct ipc_return {
+    uint64_t conn_id;
+    uint32_t requests; /* on this connection so far */
+    uint32_t len;      /* of bytes */
+    uint32_t ticket;   /* of the CLIENT message */
+    uint32_t reserved;
+    char bytes[IPC_BYTES_MAX];
+};
+
 /* Fork a worker whose channel is the descriptor that comes along. */
 struct ipc_spawn {
     uint32_t worker_id;
@@ -221,7 +238,8 @@ enum ipc_camera_state {
     X(STATE,   state,   struct ipc_state,   0, IPC_PH_RUN | IPC_PH_DRAIN)        \
     X(STATS,   stats,   struct ipc_stats,   0, IPC_PH_BOOT | IPC_PH_RUN | IPC_PH_DRAIN) \
     X(IDLE,    idle,    struct ipc_idle,    0, IPC_PH_RUN | IPC_PH_DRAIN)        \
-    X(LEFT,    left,    struct ipc_left,    0, IPC_PH_RUN | IPC_PH_DRAIN)
+    X(LEFT,    left,    struct ipc_left,    0, IPC_PH_RUN | IPC_PH_DRAIN)        \
+    X(RETURN,  return,  struct ipc_return,  1, IPC_PH_RUN | IPC_PH_DRAIN)
 
 #define IPC_TO_NURSERY(X)                                                        \
     X(SPAWN,   spawn,   struct ipc_spawn,   1, IPC_PH_RUN)

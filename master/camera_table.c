@@ -18,6 +18,8 @@
 #define CAMERA_STOP_GRACE_MS 5000
 
 struct camera_table {
+    camera_return_fn returned;
+    void *ctx; /* of returned */
     uv_loop_t *loop;
     struct camera_admission admission; /* with the cameras */
     struct workers *workers;
@@ -236,7 +238,22 @@ static void on_gone(void *owner)
         forget(cam);
 }
 
-static const struct worker_events worker_events = {on_state, on_stats, on_idle, on_left, on_gone};
+static bool on_return(void *owner, const struct ipc_return *connection, int *fd)
+{
+    struct camera *cam = owner;
+    const struct camera_table *t = cam->table;
+    if (!guest_left(cam, connection->ticket))
+        return false;
+    t->returned(t->ctx, connection, fd); /* may end the camera */
+    return true;
+}
+
+static const struct worker_events worker_events = {.on_state = on_state,
+                                                   .on_stats = on_stats,
+                                                   .on_idle = on_idle,
+                                                   .on_left = on_left,
+                                                   .on_return = on_return,
+                                                   .on_gone = on_gone};
 
 /* @return 0 or negative errno. */
 static int start_worker(struct camera *cam)
@@ -421,13 +438,16 @@ int camera_table_stop(struct camera_table *table, const char *id)
     return 0;
 }
 
-int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_table **out)
+int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn returned,
+                      void *ctx, struct camera_table **out)
 {
     struct camera_table *t = xcalloc(1, sizeof(*t));
     t->loop = loop;
     (void)uv_random(NULL, NULL, &t->admission.logins.seed, sizeof(t->admission.logins.seed), 0,
                     NULL);
     t->admission.conf = conf;
+    t->returned = returned;
+    t->ctx = ctx;
     int rc = workers_open(loop, conf, &worker_events, &t->workers);
     if (rc != 0) {
         free(t);

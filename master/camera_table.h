@@ -27,11 +27,16 @@ struct camera_totals {
 
 struct camera_table;
 
+/* A connection comes back from a worker.  *fd is Moved if it becomes -1. */
+typedef void (*camera_return_fn)(void *ctx, const struct ipc_return *connection, int *fd);
+
 /**
+ * @param returned  called with ctx.
  * @param conf  Borrowed.  Its always_on cameras are connected from now on.
  * @return 0 or negative errno; Caller owns *out; camera_table_close().
  */
-int camera_table_open(uv_loop_t *loop, const struct conf *conf, struct camera_table **out);
+int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn returned,
+                      void *ctx, struct camera_table **out);
 
 /** Kill what is left of the workers, free the table, then call closed(). */
 void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx);

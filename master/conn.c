@@ -37,6 +37,7 @@ static void on_handle_closed(uv_handle_t *handle)
     shared_text_unref(c->text);
     explicit_bzero(&c->head, sizeof(c->head)); /* a camera's password */
     free(c->output);
+    free(c->rest);
     free(c);
     server->allocated_conns--;
     give_memory_back(server);
@@ -77,11 +78,15 @@ static void on_shutdown(uv_shutdown_t *req, int status)
         conn_close(c); /* else the peer's end of file, or the deadline, closes it */
 }
 
+static void next_request(struct conn *c);
+
 static void on_written(uv_write_t *req, int status)
 {
     struct conn *c = req->data;
-    if (status != 0 || c->half_open ||
-        uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
+    if (status == 0 && c->keep)
+        next_request(c);
+    else if (status != 0 || c->half_open ||
+             uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) != 0)
         conn_close(c);
 }
 
@@ -95,6 +100,10 @@ char *conn_output(struct conn *c)
 void conn_answer_with(struct conn *c, size_t len, const void *body, size_t body_len)
 {
     c->answered = true;
+    if (c->keep) {
+        len = http_reply_keep(c->output, len);
+        (void)uv_read_stop((uv_stream_t *)&c->tcp);
+    }
     c->write.data = c->shutdown.data = c;
     uv_buf_t bufs[2] = {uv_buf_init(c->output, (unsigned)len),
                         uv_buf_init((char *)(uintptr_t)body, (unsigned)body_len)};
@@ -155,6 +164,52 @@ static const char *head_error_text(enum http_error error)
     }
 }
 
+static bool may_keep(const struct conn *c)
+{
+    return c->port == ROUTE_PORT_SNAPSHOT && c->head.request.keep && !c->server->draining &&
+           c->requests < CONN_REQUESTS_MAX;
+}
+
+/* What came behind a request has to wait until that is answered. */
+static void keep_rest(struct conn *c)
+{
+    bool waits = c->keep && c->input_len > 0 && !uv_is_closing((uv_handle_t *)&c->tcp);
+    if (waits) {
+        c->rest = xcalloc(1, c->input_len);
+        c->rest_len = c->input_len;
+        memcpy(c->rest, c->input, c->input_len);
+    }
+    c->input = NULL;
+    c->input_len = c->head_len = 0;
+}
+
+static void feed_head(struct conn *c, const char *data, size_t len)
+{
+    size_t used;
+    int rc = http_head_feed(&c->head, data, len, &used);
+    if (rc == 1) {
+        (void)uv_timer_stop(&c->deadline);
+        if (c->requests++ > 0)
+            c->accepted_us = clock_us();
+        c->keep = may_keep(c);
+        c->input = data + used;
+        c->input_len = len - used;
+        c->head_len = used == c->head.head_bytes ? used : 0;
+        c->on_request(c);
+        keep_rest(c);
+    } else if (rc < 0) {
+        conn_refuse(c, c->head.error, head_error_text(c->head.error));
+    }
+}
+
+static void on_head_deadline(uv_timer_t *timer);
+
+static void start_head_deadline(struct conn *c)
+{
+    c->head_by_ms = clock_ms() + CONN_HEAD_MS;
+    (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
@@ -169,13 +224,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     }
     if (nread == 0 || c->answered)
         return;
-    int rc = http_head_feed(&c->head, buf->base, (size_t)nread, NULL);
-    if (rc == 1) {
-        (void)uv_timer_stop(&c->deadline);
-        c->on_request(c);
-    } else if (rc < 0) {
-        conn_refuse(c, c->head.error, head_error_text(c->head.error));
-    }
+    if (c->requests > 0 && c->head.head_bytes == 0) /* it was idle */
+        start_head_deadline(c);
+    feed_head(c, buf->base, (size_t)nread);
 }
 
 /* Not at once when it was this process that did not run: what was sent meanwhile is read first. */
@@ -192,9 +243,43 @@ static void on_head_deadline(uv_timer_t *timer)
 
 void conn_read_on(struct conn *c)
 {
-    if (!uv_is_closing((uv_handle_t *)&c->tcp) &&
+    if (!uv_is_closing((uv_handle_t *)&c->tcp) && !c->keep &&
         uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
         conn_close(c);
+}
+
+static void on_idle_deadline(uv_timer_t *timer)
+{
+    conn_close(timer->data);
+}
+
+/* The connection begins anew with bytes that came already. */
+static void begin(struct conn *c, const char *data, size_t len)
+{
+    c->answered = c->keep = false;
+    http_head_init(&c->head);
+    if (len > 0) {
+        start_head_deadline(c);
+        feed_head(c, data, len);
+    } else {
+        (void)uv_timer_start(&c->deadline, on_idle_deadline, CONN_IDLE_MS, 0);
+    }
+    conn_read_on(c);
+}
+
+/* The answer is written.  What came behind the request is the next one (pipelining). */
+static void next_request(struct conn *c)
+{
+    char *rest = c->rest;
+    size_t rest_len = c->rest_len;
+    c->rest = NULL;
+    c->rest_len = 0;
+    shared_text_unref(c->text);
+    c->text = NULL;
+    begin(c, rest, rest_len);
+    if (rest != NULL)
+        explicit_bzero(rest, rest_len); /* a camera's password */
+    free(rest);
 }
 
 /* --- accepting ------------------------------------------------------------ */
@@ -239,21 +324,27 @@ static void make_room(struct server *server, const struct client_key *client)
     conn_close(oldest);
 }
 
-void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening,
-                 void (*on_request)(struct conn *conn))
+static struct conn *conn_new(struct server *server, enum route_port port, uint64_t id,
+                             void (*on_request)(struct conn *conn))
 {
     struct conn *c = xcalloc(1, sizeof(*c));
     c->server = server;
     c->port = port;
     c->on_request = on_request;
-    c->id = ++server->next_conn_id;
+    c->id = id;
     c->accepted_us = clock_us();
     c->open_handles = 2;
     (void)uv_tcp_init(server->loop, &c->tcp);
     (void)uv_timer_init(server->loop, &c->deadline);
     c->tcp.data = c->deadline.data = c;
     http_head_init(&c->head);
-    int rc = uv_accept(listening, (uv_stream_t *)&c->tcp);
+    return c;
+}
+
+/* It has its socket, if rc is 0. @return false: it is closed again. */
+static bool join(struct conn *c, int rc)
+{
+    struct server *server = c->server;
     if (rc == 0)
         set_peer(c);
     make_room(server, &c->client);
@@ -262,12 +353,42 @@ void conn_accept(struct server *server, enum route_port port, uv_stream_t *liste
     server->conns++;
     if (++server->allocated_conns > server->most_conns)
         server->most_conns = server->allocated_conns;
-    if (rc != 0) {
+    if (rc != 0)
         conn_close(c);
+    return rc == 0;
+}
+
+void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening,
+                 void (*on_request)(struct conn *conn))
+{
+    struct conn *c = conn_new(server, port, ++server->next_conn_id, on_request);
+    if (!join(c, uv_accept(listening, (uv_stream_t *)&c->tcp)))
         return;
-    }
     (void)uv_tcp_nodelay(&c->tcp, 1);
-    c->head_by_ms = clock_ms() + CONN_HEAD_MS;
-    (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
+    start_head_deadline(c);
     conn_read_on(c);
+}
+
+/* A worker may have been taken over: it gets nothing here that a connection to the port would not
+ * get, so what comes back has to be one. */
+static bool is_tcp(int fd)
+{
+    int type = 0, protocol = 0;
+    socklen_t len = sizeof(type);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
+}
+
+void conn_adopt(struct server *server, const struct ipc_return *connection, int *fd,
+                void (*on_request)(struct conn *conn))
+{
+    if (server->draining || !is_tcp(*fd))
+        return; /* closed by the caller */
+    struct conn *c = conn_new(server, ROUTE_PORT_SNAPSHOT, connection->conn_id, on_request);
+    int rc = uv_tcp_open(&c->tcp, *fd);
+    if (rc == 0)
+        *fd = -1;
+    c->requests = connection->requests;
+    if (join(c, rc))
+        begin(c, connection->bytes, connection->len);
 }

@@ -5,6 +5,11 @@
  * http_head.h; an answer has CONN_LINGER_MS to be taken; what a client sends beyond its head is
  * read and thrown away, so that closing does not reset the connection under the answer.
  *
+ * Connections to the snapshot port are kept (RFC 9112 section 9.3): CONN_IDLE_MS without a request
+ * ends them, and so do CONN_REQUESTS_MAX requests.  While a worker answers, a connection is the
+ * worker's; with the next request that the worker may not answer by itself, or after a second, it
+ * comes back, and that request is routed and admitted like the first one.
+ *
  * There is always room for a new connection: a client that has its share of them (client_share.h)
  * loses its oldest one, and when all are taken the oldest one goes whose request has not arrived.
  */
@@ -24,6 +29,8 @@
 
 #define CONN_HEAD_MS 10000
 #define CONN_LINGER_MS 2000
+#define CONN_IDLE_MS 60000
+#define CONN_REQUESTS_MAX 10000
 #define CONN_SLOWEST_BYTES_PER_MS 10 /* a bigger answer has more time */
 
 struct server;
@@ -40,6 +47,8 @@ struct conn {
     int open_handles;
     int64_t head_by_ms; /* the request's head */
     char *output;       /* HTTP_REPLY_MAX bytes, or NULL */
+    char *rest;         /* what came behind the request that is being answered, or NULL */
+    size_t rest_len;
     void (*on_request)(struct conn *conn);
 
     struct server *server;
@@ -49,16 +58,25 @@ struct conn {
     struct client_key client;
     char peer[IPC_PEER_MAX];
     struct http_head head;
+    bool keep;         /* the connection stays after the answer, and is not read until then */
+    uint32_t requests; /* so far */
+    const char *input; /* within on_request: what came behind the head.  Borrowed. */
+    size_t input_len;
+    size_t head_len;          /* bytes of the head right before input; 0: it came in pieces */
     struct shared_text *text; /* the answer's body, or NULL.  Shared: the connection's reference */
 };
 
 /**
  * Take the connection that waits at a listening stream.
  *
- * @param on_request  called once, when the head has arrived; answers or hands over.
+ * @param on_request  called when the head of a request has arrived; answers or hands over.
  */
 void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening,
                  void (*on_request)(struct conn *conn));
+
+/** Take back a connection that a worker kept: fd is Moved if *fd becomes -1. */
+void conn_adopt(struct server *server, const struct ipc_return *connection, int *fd,
+                void (*on_request)(struct conn *conn));
 
 /** @return where to write the head of an answer, HTTP_REPLY_MAX bytes.  Borrowed. */
 char *conn_output(struct conn *conn);
@@ -79,7 +97,8 @@ void conn_refuse(struct conn *conn, enum http_error error, const char *message);
 /** Stop reading. @return a duplicate of the socket, which the caller owns; -1: no descriptor. */
 int conn_detach(struct conn *conn);
 
-/** Read and throw away what still comes: closing with bytes unread resets the connection. */
+/** Read on, and throw away what still comes once it is answered: closing with bytes unread resets
+ * the connection.  Does nothing while a kept connection is being answered. */
 void conn_read_on(struct conn *conn);
 
 /** Close at once; the connection is not to be used again. */

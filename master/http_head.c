@@ -156,6 +156,9 @@ static int on_headers_complete(http_parser *parser)
     }
     split_target(request);
     request->method = map_method(parser->method);
+    bool body = (parser->flags & F_CHUNKED) != 0 ||
+                (parser->content_length != 0 && parser->content_length != UINT64_MAX);
+    request->keep = parser->http_minor == 1 && (parser->flags & F_CONNECTION_CLOSE) == 0 && !body;
     request->upgrade_websocket = request->method == REQUEST_GET &&
                                  (parser->flags & F_CONNECTION_UPGRADE) != 0 &&
                                  list_has(request->upgrade, "websocket");

@@ -45,6 +45,7 @@ enum request_method {
 struct http_request {
     enum request_method method;
     bool upgrade_websocket;           /* Upgrade: websocket and Connection: upgrade, RFC 6455 */
+    bool keep;                        /* HTTP/1.1 without `Connection: close`, and no body */
     bool has_origin;                  /* also when it is too long to be in origin */
     const char *path;                 /* into target: from `/`; "*" of OPTIONS * */
     const char *query;                /* into target: after the first `?`, with any `#`; or "" */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-#define OUTBOX_MAX 8192 /* as many as SERVER_MAX_CONNS: 6 MB when each is a client */
+#define OUTBOX_MAX 8192 /* as many as SERVER_MAX_CONNS: 22 MB when each is a client */
 
 struct outbox_entry;
 STAILQ_HEAD(outbox_list, outbox_entry);

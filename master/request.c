@@ -170,6 +170,23 @@ static void answer_one_stream(struct conn *c)
 
 /* --- cameras -------------------------------------------------------------- */
 
+/* What the worker needs to go on with the connection: the request's own head, so that it knows the
+ * same request when that comes again, unless each has to be counted here; and what came behind it.
+ * If that is too much, the connection ends with this answer. */
+static void hand_bytes_over(const struct conn *c, struct ipc_client *client)
+{
+    size_t rest = c->input_len;
+    bool counted = c->server->conf->server.max_requests_per_minute > 0;
+    size_t head = counted || c->head_len + rest > sizeof(client->bytes) ? 0 : c->head_len;
+    if (rest > sizeof(client->bytes))
+        return;
+    client->keep = 1;
+    client->requests = c->requests;
+    client->head_bytes = (uint32_t)head;
+    client->rest_bytes = (uint32_t)rest;
+    memcpy(client->bytes, c->input - head, head + rest);
+}
+
 /* The worker gets a duplicate; closing our handle then leaves the connection to it. */
 static void hand_over(struct conn *c, struct route *r)
 {
@@ -177,6 +194,8 @@ static void hand_over(struct conn *c, struct route *r)
     r->client.conn_id = c->id;
     r->client.accepted_us = c->accepted_us;
     (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);
+    if (r->kind == ROUTE_SNAPSHOT && c->keep)
+        hand_bytes_over(c, &r->client);
 
     const struct camera_request request = {&r->url, r->transport, &c->client, &r->client};
     enum http_error error = HTTP_ERROR_OVERLOADED;

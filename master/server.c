@@ -9,6 +9,7 @@
 #include "master/greeting.h"
 #include "master/identity.h"
 #include "master/listener.h"
+#include "master/request.h"
 #include "master/server_shared.h"
 #include "master/service.h"
 
@@ -215,6 +216,11 @@ static void greet(const struct run *r)
 }
 
 /* The ports first: they may need root.  @return EXIT_SUCCESS or EXIT_FAILURE, with all closed. */
+static void on_returned(void *ctx, const struct ipc_return *connection, int *fd)
+{
+    conn_adopt(ctx, connection, fd, request_answer);
+}
+
 static int start(struct run *r)
 {
     struct server *server = &r->server;
@@ -229,7 +235,7 @@ static int start(struct run *r)
         change_identity(r) != 0)
         goto fail;
     greet(r);
-    rc = camera_table_open(&r->loop, r->conf, &server->cameras);
+    rc = camera_table_open(&r->loop, r->conf, on_returned, server, &server->cameras);
     if (rc != 0) {
         log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
         goto fail;

@@ -102,12 +102,13 @@ void worker_fail(struct worker *w)
 
 /* --- what it says --------------------------------------------------------- */
 
-#define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m);
+#define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m, int *fd);
 IPC_FROM_WORKER(X)
 #undef X
 
-static int on_ready(struct worker *w, const struct ipc_ready *m)
+static int on_ready(struct worker *w, const struct ipc_ready *m, int *fd)
 {
+    (void)fd;
     if (m->version != IPC_VERSION) {
         log_errorx(NULL,
                    "worker speaks version %u of the messages, not %u: is its program of the same "
@@ -122,8 +123,9 @@ static int on_ready(struct worker *w, const struct ipc_ready *m)
     return 0;
 }
 
-static int on_state(struct worker *w, const struct ipc_state *m)
+static int on_state(struct worker *w, const struct ipc_state *m, int *fd)
 {
+    (void)fd;
     if (m->state >= IPC_CAMERA_STATE_COUNT || m->error >= HTTP_ERROR_COUNT)
         return -EPROTO;
     if (w->owner != NULL)
@@ -131,33 +133,43 @@ static int on_state(struct worker *w, const struct ipc_state *m)
     return 0;
 }
 
-static int on_stats(struct worker *w, const struct ipc_stats *m)
+static int on_stats(struct worker *w, const struct ipc_stats *m, int *fd)
 {
+    (void)fd;
     if (w->owner != NULL)
         w->env->events->on_stats(w->owner, m);
     return 0;
 }
 
-static int on_idle(struct worker *w, const struct ipc_idle *m)
+static int on_idle(struct worker *w, const struct ipc_idle *m, int *fd)
 {
+    (void)fd;
     if (w->owner != NULL)
         w->env->events->on_idle(w->owner, m);
     return 0;
 }
 
-static int on_left(struct worker *w, const struct ipc_left *m)
+static int on_left(struct worker *w, const struct ipc_left *m, int *fd)
 {
+    (void)fd;
     if (m->count > IPC_LEFT_MAX)
         return -EPROTO;
     return w->owner == NULL || w->env->events->on_left(w->owner, m) ? 0 : -EPROTO;
 }
 
-static int dispatch(struct worker *w, const struct ipc_msg *msg)
+static int on_return(struct worker *w, const struct ipc_return *m, int *fd)
+{
+    if (m->len > sizeof(m->bytes))
+        return -EPROTO;
+    return w->owner == NULL || w->env->events->on_return(w->owner, m, fd) ? 0 : -EPROTO;
+}
+
+static int dispatch(struct worker *w, struct ipc_msg *msg)
 {
     switch ((enum ipc_type)msg->hdr.type) {
 #define X(U, l, type, fds, ph) \
     case IPC_##U:              \
-        return on_##l(w, (const type *)(const void *)msg->payload);
+        return on_##l(w, (const type *)(const void *)msg->payload, &msg->fd);
         IPC_FROM_WORKER(X)
 #undef X
     default:

@@ -52,6 +52,9 @@ struct worker_events {
     void (*on_idle)(void *owner, const struct ipc_idle *idle);
     /* @return false: that cannot be; it is killed. */
     bool (*on_left)(void *owner, const struct ipc_left *left);
+    /* A connection that the worker kept.  *fd is Moved if it becomes -1. @return false: not its
+     * own. */
+    bool (*on_return)(void *owner, const struct ipc_return *connection, int *fd);
     /* The worker has ended without having been told to; the pointer is invalid from now on. */
     void (*on_gone)(void *owner);
 };

@@ -28,6 +28,9 @@ struct bench {
     struct ipc_limits limits;
     struct frame_ring *ring;
     struct snapshot *snapshot;
+    struct client_return back; /* takes what comes back */
+    int returned_fd;           /* -1: none yet */
+    struct ipc_return returned;
     struct encoded e;
     int pushed;
     bool closed;
@@ -40,6 +43,14 @@ struct answer {
     bool ended;
     char data[ANSWER_MAX];
 };
+
+static inline void bench_return(void *ctx, const struct ipc_return *connection, int *fd)
+{
+    struct bench *b = ctx;
+    assert_int_equal(b->returned_fd, -1);
+    b->returned = *connection;
+    b->returned_fd = fd_take(fd);
+}
 
 static inline void bench_open(struct bench *b, enum AVCodecID codec, int gop, int b_frames)
 {
@@ -57,9 +68,11 @@ static inline void bench_open(struct bench *b, enum AVCodecID codec, int gop, in
                               .paint = encode_paint_number};
     encode_video(&spec, &b->e);
     assert_int_equal(uv_loop_init(&b->loop), 0);
+    b->returned_fd = -1;
+    b->back = (struct client_return){bench_return, b};
     b->limits = (struct ipc_limits){.connect_timeout_ms = 5000, .viewer_stall_timeout_ms = 5000};
     b->ring = frame_ring_new(1 << 24, 0);
-    b->snapshot = snapshot_new(&b->loop, b->ring, &b->limits, "rtsp://***@camera/");
+    b->snapshot = snapshot_new(&b->loop, b->ring, &b->limits, "rtsp://***@camera/", &b->back);
 }
 
 static inline void on_closed(void *ctx)

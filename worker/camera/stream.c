@@ -10,6 +10,7 @@
 #include "worker/camera/camera_state.h"
 #include "worker/camera/ingest.h"
 #include "worker/camera/source.h"
+#include "worker/http/client_return.h"
 #include "worker/viewers/outputs.h"
 
 #include <assert.h>
@@ -45,6 +46,7 @@ struct stream {
     struct source *source; /* NULL: not connected */
     bool source_closing;
     struct ingest *ingest;
+    struct client_return back; /* of the outputs */
     struct outputs *outputs;
     uv_timer_t retry;
     uv_timer_t tick;
@@ -333,6 +335,7 @@ static void check_idle(struct stream *s)
     if (s->source != NULL || s->state == IPC_CAMERA_BACKOFF)
         set_state(s, IPC_CAMERA_IDLE, 0);
     leave_camera(s);
+    outputs_give_back(s->outputs); /* before the master may let go of this worker */
     s->events.on_idle(s->events.ctx);
 }
 
@@ -389,7 +392,8 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->key_dts_us = INT64_MIN;
     s->wanted_ms = clock_ms();
     s->ingest = ingest_new();
-    s->outputs = outputs_new(loop, &s->limits, s->shown);
+    s->back = (struct client_return){s->events.on_return, s->events.ctx};
+    s->outputs = outputs_new(loop, &s->limits, s->shown, &s->back);
     (void)uv_timer_init(loop, &s->retry);
     (void)uv_timer_init(loop, &s->tick);
     for (int i = 0; i < 3; i++)

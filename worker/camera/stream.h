@@ -25,6 +25,8 @@ struct stream_events {
     void (*on_state)(void *ctx, const struct ipc_state *state);
     /* Nobody has wanted the camera for the idle time.  Repeated once a second while that lasts. */
     void (*on_idle)(void *ctx);
+    /* A connection goes back to the master.  *fd is Moved if it becomes -1. */
+    void (*on_return)(void *ctx, const struct ipc_return *connection, int *fd);
     void *ctx;
 };
 

@@ -42,6 +42,13 @@ void client_socket_close(struct client_socket *socket, uv_close_cb closed)
     fd_close(&socket->fd);
 }
 
+int client_socket_release(struct client_socket *socket, uv_close_cb closed)
+{
+    socket->has_left = true;                        /* which the master learns from its return */
+    uv_close((uv_handle_t *)&socket->poll, closed); /* out of the poll set at once */
+    return fd_take(&socket->fd);
+}
+
 void client_socket_poll(struct client_socket *socket, int events, uv_poll_cb cb)
 {
     if (events == 0)

@@ -45,6 +45,9 @@ void client_socket_open(struct client_socket *socket, uv_loop_t *loop, int *fd,
 /** Close at once; closed() gets the handle whose data is the user. */
 void client_socket_close(struct client_socket *socket, uv_close_cb closed);
 
+/** Give the socket away: as client_socket_close(), but the descriptor is the caller's. */
+int client_socket_release(struct client_socket *socket, uv_close_cb closed);
+
 /** Poll for UV_READABLE, UV_WRITABLE, both or nothing. */
 void client_socket_poll(struct client_socket *socket, int events, uv_poll_cb cb);
 

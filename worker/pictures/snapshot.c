@@ -13,7 +13,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +53,7 @@ struct snapshot {
 
 static void pump(struct snapshot *s);
 static void on_decoded(void *ctx);
+static void on_again(void *ctx, struct snapshot_client *client);
 
 /* --- life ----------------------------------------------------------------- */
 
@@ -130,11 +130,17 @@ static void on_check(uv_timer_t *timer)
 }
 
 struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
-                              const struct ipc_limits *limits, const char *camera)
+                              const struct ipc_limits *limits, const char *camera,
+                              const struct client_return *back)
 {
     struct snapshot *s = xcalloc(1, sizeof(*s));
-    s->env = (struct snapshot_client_env){
-        .loop = loop, .limits = limits, .camera = camera, .on_closed = on_client_closed, .ctx = s};
+    s->env = (struct snapshot_client_env){.loop = loop,
+                                          .limits = limits,
+                                          .camera = camera,
+                                          .on_again = on_again,
+                                          .back = back,
+                                          .on_closed = on_client_closed,
+                                          .ctx = s};
     s->ring = ring;
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++) {
         struct lane *lane = &s->lanes[kind];
@@ -161,6 +167,7 @@ void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *
     snapshot->close_ms = clock_ms() + CLOSE_MS;
     snapshot_fail_unanswered(snapshot, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
     snapshot_close_streaming(snapshot);
+    snapshot_give_back(snapshot);
     (void)uv_timer_start(&snapshot->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
         picture_feed_close(snapshot->lanes[kind].feed, on_feed_closed, &snapshot->lanes[kind]);
@@ -242,24 +249,6 @@ static void take_rendered(struct snapshot *s)
     memset(made, 0, sizeof(*made));
 }
 
-struct failure {
-    enum http_error error;
-    char text[96];
-};
-
-static struct failure failure_of(int error, const struct snapshot_picture *picture)
-{
-    struct failure f = {.error = HTTP_ERROR_OVERLOADED, .text = "out of memory"};
-    if (error == -ENOTSUP)
-        f = (struct failure){HTTP_ERROR_UNSUPPORTED_CODEC, "the picture cannot be decoded"};
-    if (error == -ERANGE) {
-        f.error = HTTP_ERROR_BAD_PARAMETER;
-        (void)snprintf(f.text, sizeof(f.text), "crop: the camera's picture has %dx%d pixels",
-                       picture->width, picture->height);
-    }
-    return f;
-}
-
 /* Refuse the clients whose form could not be made; others may have been.  An MJPEG client that was
  * answered is ended, or it would be tried again at once, for ever. */
 static void fail_unserved(struct snapshot *s)
@@ -271,7 +260,7 @@ static void fail_unserved(struct snapshot *s)
         const struct rendered *r = form != NULL ? rendered_set_find(set, form) : NULL;
         if (r == NULL || r->jpeg != NULL)
             continue;
-        struct failure f = failure_of(r->error, &set->picture);
+        struct render_failure f = render_failure(r->error, &set->picture);
         if (snapshot_client_is_streaming(client))
             snapshot_client_end(client, f.text);
         else
@@ -376,7 +365,7 @@ static void report_error(struct snapshot *s, int error)
 {
     if (error == 0)
         return;
-    struct failure f = failure_of(error, NULL);
+    struct render_failure f = render_failure(error, NULL);
     snapshot_fail_unanswered(s, INT64_MAX, f.error, f.text);
 }
 
@@ -472,8 +461,15 @@ void snapshot_on_frame(struct snapshot *snapshot)
     pump(s);
 }
 
+void snapshot_give_back(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->clients.count; i++)
+        snapshot_client_give_back(snapshot->clients.items[i]);
+}
+
 void snapshot_on_disconnect(struct snapshot *snapshot)
 {
+    snapshot_give_back(snapshot);
     snapshot_pace_disconnect(&snapshot->pace);
     forget_rendered(snapshot);
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
@@ -494,23 +490,44 @@ static bool has_room_for(struct snapshot *s, const struct picture_form *r)
     return due.count < SNAPSHOT_FORMS_MAX || rendered_set_find(&due, r) != NULL;
 }
 
+/* From which frame on a picture answers a request. */
+static uint64_t seq_for(const struct snapshot *s, const struct ipc_client *request)
+{
+    /* A client that has a picture asks for another one if there is any. */
+    bool conditional = request->if_none_match[0] != '\0' && request->wait_ms == 0;
+    bool all = conditional && request->picture == IPC_PICTURE_NEWEST;
+    return all ? frame_ring_head(s->ring) : required_seq(s, (enum ipc_picture)request->picture);
+}
+
+static void on_again(void *ctx, struct snapshot_client *client)
+{
+    struct snapshot *s = ctx;
+    snapshot_client_require(client, seq_for(s, snapshot_client_request(client)));
+    note_request(s);
+    pump(s);
+}
+
+/* Clients whose connection is kept take no part in the bounds: they go back to the master soon. */
+static size_t count_busy(const struct snapshot *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->clients.count; i++)
+        n += !snapshot_client_is_kept(s->clients.items[i]);
+    return n;
+}
+
 void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *request)
 {
     struct snapshot *s = snapshot;
     const struct picture_form form = snapshot_client_form(request);
-    bool full = s->clients.count >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &form);
-    /* A client that has a picture asks for another one if there is any. */
-    bool conditional = request->if_none_match[0] != '\0' && request->wait_ms == 0;
-    bool all = conditional && request->picture == IPC_PICTURE_NEWEST;
-    uint64_t seq =
-        all ? frame_ring_head(s->ring) : required_seq(s, (enum ipc_picture)request->picture);
-    struct snapshot_client *c = snapshot_client_open(&s->env, fd, request, seq);
+    bool full = count_busy(s) >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &form);
+    struct snapshot_client *c = snapshot_client_open(&s->env, fd, request, seq_for(s, request));
     client_set_add(&s->clients, c);
     closing_hold(&s->closing);
     note_request(s);
     if (full)
         snapshot_client_fail(c, HTTP_ERROR_OVERLOADED, "too many snapshots at a time");
-    if (s->clients.count > (size_t)2 * SNAPSHOT_CLIENTS_MAX)
+    if (count_busy(s) > (size_t)2 * SNAPSHOT_CLIENTS_MAX)
         snapshot_client_close(c); /* no time for it to read its answer: descriptors are bounded */
     if (!full)
         pump(s);

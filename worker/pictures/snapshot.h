@@ -25,6 +25,7 @@
 
 #include "common/http_reply.h"
 #include "common/ipc.h"
+#include "worker/http/client_return.h"
 #include "worker/media/frame_ring.h"
 
 #include <uv.h>
@@ -45,11 +46,14 @@ struct snapshot_stats {
 /**
  * @param ring    where the stream puts its frames.  Borrowed until snapshot_close().
  * @param limits  Borrowed; may change.
+ * @param back    how connections get back to the master.  Borrowed until snapshot_close() has
+ *                closed.
  * @param camera  redacted URL, for error bodies.  Borrowed.
  * @return never NULL.  Caller owns; snapshot_close().
  */
 struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
-                              const struct ipc_limits *limits, const char *camera);
+                              const struct ipc_limits *limits, const char *camera,
+                              const struct client_return *back);
 
 /** Refuse what is unanswered, let answers under way finish within two seconds, free; then closed().
  */
@@ -67,6 +71,10 @@ void snapshot_on_disconnect(struct snapshot *snapshot);
 /** Answer with an error what is unanswered and came before opened_before_ms. */
 void snapshot_fail_unanswered(struct snapshot *snapshot, int64_t opened_before_ms,
                               enum http_error error, const char *message);
+
+/** Give all connections that are kept back to the master: it finds a worker for what they ask next.
+ */
+void snapshot_give_back(struct snapshot *snapshot);
 
 /** End the MJPEG streams. */
 void snapshot_close_streaming(struct snapshot *snapshot);

@@ -3,6 +3,7 @@
 #include "worker/pictures/snapshot_client.h"
 
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/http/client_socket.h"
@@ -22,6 +23,7 @@
 enum state {
     UNANSWERED,
     STREAMING, /* MJPEG: head answered */
+    KEPT,      /* answered, waits for the next request */
     LINGERING, /* all is sent: wait for the other side to close */
     CLOSED
 };
@@ -34,11 +36,13 @@ struct snapshot_client {
     struct ipc_client request;
     struct picture_form form;
     enum ipc_picture kind;
-    int64_t known_us;    /* when the picture was received that the client has; 0: any will do */
-    uint64_t seq;        /* see snapshot_client_open() */
-    uint64_t sent_seq;   /* MJPEG: the picture sent last */
-    int64_t next_us;     /* MJPEG: when the next picture is due */
-    int64_t deadline_ms; /* of UNANSWERED */
+    int64_t known_us;      /* when the picture was received that the client has; 0: any will do */
+    uint64_t seq;          /* see snapshot_client_open() */
+    uint64_t sent_seq;     /* MJPEG: the picture sent last */
+    int64_t next_us;       /* MJPEG: when the next picture is due */
+    int64_t deadline_ms;   /* of UNANSWERED */
+    int64_t kept_until_ms; /* the same request may be answered again until then */
+    bool good;             /* the last answer was a picture */
     uint64_t bytes;
 
     /* In transit, in this order: head, picture, tail. */
@@ -101,6 +105,91 @@ static void linger(struct snapshot_client *c)
     client_socket_poll(&c->socket, UV_READABLE, on_poll);
 }
 
+/* --- the next request ------------------------------------------------------ */
+
+static char *rest_of(struct snapshot_client *c)
+{
+    return c->request.bytes + c->request.head_bytes;
+}
+
+void snapshot_client_give_back(struct snapshot_client *client)
+{
+    struct snapshot_client *c = client;
+    if (c->state != KEPT)
+        return;
+    struct ipc_return back = {.conn_id = c->request.conn_id,
+                              .requests = c->request.requests,
+                              .len = c->request.rest_bytes,
+                              .ticket = c->request.ticket};
+    memcpy(back.bytes, rest_of(c), back.len);
+    c->state = CLOSED;
+    int fd = client_socket_release(&c->socket, on_poll_closed);
+    c->env->back->give(c->env->back->ctx, &back, &fd);
+    fd_close(&fd);
+}
+
+/* Is what came the request that was answered, so far as it came? */
+static bool is_same_request(struct snapshot_client *c)
+{
+    size_t len = c->request.rest_bytes;
+    if (len > c->request.head_bytes)
+        len = c->request.head_bytes;
+    return memcmp(rest_of(c), c->request.bytes, len) == 0;
+}
+
+static void ask_again(struct snapshot_client *c)
+{
+    struct ipc_client *r = &c->request;
+    r->rest_bytes -= r->head_bytes;
+    memmove(rest_of(c), rest_of(c) + r->head_bytes, r->rest_bytes);
+    r->requests++;
+    r->accepted_us = clock_us();
+    c->socket.opened_ms = c->socket.progress_ms = clock_ms();
+    c->deadline_ms =
+        c->socket.opened_ms + r->wait_ms + c->env->limits->connect_timeout_ms + SNAPSHOT_GRACE_MS;
+    c->kind = (enum ipc_picture)r->picture;
+    c->state = UNANSWERED;
+    c->due = true;
+    client_socket_poll(&c->socket, 0, NULL);
+    c->env->on_again(c->env->ctx, c);
+}
+
+static bool may_ask_again(struct snapshot_client *c)
+{
+    return c->request.head_bytes > 0 && c->good && clock_ms() < c->kept_until_ms &&
+           is_same_request(c);
+}
+
+/* An answer is sent.  A request that is there already (pipelining) has its turn when the socket is
+ * writable, that is, when the other clients have had theirs. */
+static void next_request(struct snapshot_client *c)
+{
+    bool whole = c->request.rest_bytes >= c->request.head_bytes;
+    c->state = KEPT;
+    if (may_ask_again(c))
+        client_socket_poll(&c->socket, whole ? UV_WRITABLE : UV_READABLE, on_poll);
+    else
+        snapshot_client_give_back(c);
+}
+
+static void on_request_bytes(struct snapshot_client *c)
+{
+    struct ipc_client *r = &c->request;
+    size_t used = r->head_bytes + r->rest_bytes;
+    if (r->rest_bytes < r->head_bytes) {
+        ssize_t n = client_socket_recv(&c->socket, r->bytes + used, sizeof(r->bytes) - used);
+        if (n < 0) {
+            snapshot_client_close(c);
+            return;
+        }
+        r->rest_bytes += (uint32_t)n;
+    }
+    if (!may_ask_again(c))
+        snapshot_client_give_back(c);
+    else if (r->rest_bytes >= r->head_bytes)
+        ask_again(c);
+}
+
 /* --- output --------------------------------------------------------------- */
 
 static size_t add_part(struct iovec *iov, const void *data, size_t len, size_t *skip)
@@ -135,6 +224,8 @@ static void all_sent(struct snapshot_client *c)
     jpeg_unref(&c->jpeg);
     if (c->state == STREAMING)
         client_socket_poll(&c->socket, 0, NULL);
+    else if (c->request.keep != 0)
+        next_request(c);
     else
         linger(c);
 }
@@ -162,6 +253,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     struct snapshot_client *c = handle->data;
     if (status < 0 || (c->state == LINGERING && !client_socket_throw_away(&c->socket)))
         snapshot_client_close(c);
+    else if (c->state == KEPT)
+        on_request_bytes(c);
     else if ((events & UV_WRITABLE) != 0)
         flush(c);
 }
@@ -171,6 +264,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 /* The head of a 200, or of a 304 without a picture. */
 static void put_head(struct snapshot_client *c, int status, const char *headers)
 {
+    c->good = true;
     char all[1024], applied[64] = "";
     if (c->request.wait_ms > 0)
         (void)snprintf(applied, sizeof(applied), "Preference-Applied: wait=%u\r\n",
@@ -180,6 +274,8 @@ static void put_head(struct snapshot_client *c, int status, const char *headers)
                    "Access-Control-Expose-Headers: ETag, " SNAPSHOT_HEADER_NAMES "\r\n",
                    headers, applied);
     c->head_len = http_reply_head(c->head, status, c->request.origin, all);
+    if (c->request.keep != 0)
+        c->head_len = http_reply_keep(c->head, c->head_len);
 }
 
 static void answer_snapshot(struct snapshot_client *c, const struct snapshot_picture *p,
@@ -267,6 +363,9 @@ void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
     c->due = false;
     c->head_len = http_reply_error(c->head, error, c->request.origin, c->env->camera, message,
                                    (int)c->request.head);
+    if (c->request.keep != 0)
+        c->head_len = http_reply_keep(c->head, c->head_len);
+    c->good = false;
     struct log_context ctx = client_socket_log(&c->socket);
     refusal_log_write(&c->env->refusals, &ctx, "snapshot refused", error, message);
     c->socket.progress_ms = clock_ms();
@@ -299,6 +398,7 @@ struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, in
     c->seq = seq;
     c->due = true;
     c->tail = "";
+    c->kept_until_ms = clock_ms() + SNAPSHOT_KEPT_MS;
     c->deadline_ms = c->socket.opened_ms + request->wait_ms + env->limits->connect_timeout_ms +
                      SNAPSHOT_GRACE_MS;
     c->next_us = clock_us();
@@ -353,7 +453,9 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms)
         to_send(c) > 0 && now_ms - c->socket.progress_ms > c->env->limits->viewer_stall_timeout_ms;
     bool lingered = c->state == LINGERING && client_socket_is_spent(&c->socket, now_ms);
     bool waits = c->state == UNANSWERED && c->due;
-    if (stalled || lingered)
+    if (c->state == KEPT && now_ms >= c->kept_until_ms)
+        snapshot_client_give_back(c);
+    else if (stalled || lingered)
         snapshot_client_close(c);
     else if (waits && c->known_us != 0 && now_ms - c->socket.opened_ms >= c->request.wait_ms)
         answer_unchanged(c);
@@ -362,6 +464,21 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms)
     if (c->state == UNANSWERED && c->due && now_ms > c->deadline_ms)
         snapshot_client_fail(c, HTTP_ERROR_CAMERA_TIMEOUT,
                              "the camera sent no undamaged picture in time");
+}
+
+void snapshot_client_require(struct snapshot_client *client, uint64_t seq)
+{
+    client->seq = seq;
+}
+
+const struct ipc_client *snapshot_client_request(const struct snapshot_client *client)
+{
+    return &client->request;
+}
+
+bool snapshot_client_is_kept(const struct snapshot_client *client)
+{
+    return client->state == KEPT;
 }
 
 bool snapshot_client_is_streaming(const struct snapshot_client *client)

@@ -1,6 +1,10 @@
 /*
- * One client of pictures: a snapshot (answered once, then closed) or MJPEG (a picture whenever one
- * is due).  Worker, loop thread.  Never blocks; a JPEG is shared by all who get it, not copied.
+ * One client of pictures: a snapshot (answered once) or MJPEG (a picture whenever one is due).
+ * Worker, loop thread.  Never blocks; a JPEG is shared by all who get it, not copied.
+ *
+ * A kept connection stays here for SNAPSHOT_KEPT_MS after the master let its request in: the same
+ * request, byte for byte, is answered again.  With any other one, or after that time, it goes back
+ * to the master, which looks at its rights.
  *
  * Bounds: one picture in transit per client; an MJPEG client that has not taken it gets no other. A
  * client that takes nothing for viewer_stall_timeout_ms is disconnected.
@@ -11,6 +15,7 @@
 #include "common/http_reply.h"
 #include "common/ipc.h"
 #include "common/refusal_log.h"
+#include "worker/http/client_return.h"
 #include "worker/pictures/snapshot_render.h"
 
 #include <stdbool.h>
@@ -18,6 +23,8 @@
 
 /* On top of the time for connecting: the source's own error should be there by then. */
 #define SNAPSHOT_GRACE_MS 1000
+/* Rights are looked at again after this. */
+#define SNAPSHOT_KEPT_MS 1000
 /* Cameras send a key frame every second or two. */
 #define SNAPSHOT_PATIENCE_MS 2000
 
@@ -29,6 +36,10 @@ struct snapshot_client_env {
     const struct ipc_limits *limits; /* Borrowed; may change */
     const char *camera;              /* redacted URL for error bodies.  Borrowed. */
     struct refusal_log refusals;     /* zeroed at first */
+    /* A client that was answered asks again: snapshot_client_require() is to be called. */
+    void (*on_again)(void *ctx, struct snapshot_client *client);
+    /* A connection goes back to the master.  *fd is Moved if it becomes -1. */
+    const struct client_return *back;
     /* The client is gone, its memory goes when this returns. */
     void (*on_closed)(void *ctx, struct snapshot_client *client);
     void *ctx;
@@ -81,6 +92,17 @@ void snapshot_client_end(struct snapshot_client *client, const char *why);
 
 /** Close; what is left to send is lost. */
 void snapshot_client_close(struct snapshot_client *client);
+
+/** It has asked again. @param seq  as in snapshot_client_open(). */
+void snapshot_client_require(struct snapshot_client *client, uint64_t seq);
+
+const struct ipc_client *snapshot_client_request(const struct snapshot_client *client);
+
+/** Is it answered, and the next request has not come? */
+bool snapshot_client_is_kept(const struct snapshot_client *client);
+
+/** Give the connection back to the master, if it is kept. */
+void snapshot_client_give_back(struct snapshot_client *client);
 
 /** Enforce deadlines.  Call some times a second. */
 void snapshot_client_check(struct snapshot_client *client, int64_t now_ms);

@@ -2,6 +2,7 @@
 #include "worker/pictures/snapshot_render.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 struct rendered *rendered_set_find(struct rendered_set *set, const struct picture_form *wanted)
@@ -44,6 +45,19 @@ void render_job_run(struct render_job *job)
         job->scaler = picture_scaler_new();
     for (size_t i = 0; i < job->set.count; i++)
         job->set.items[i].error = render(job, &job->set.items[i]);
+}
+
+struct render_failure render_failure(int error, const struct snapshot_picture *picture)
+{
+    struct render_failure f = {.error = HTTP_ERROR_OVERLOADED, .text = "out of memory"};
+    if (error == -ENOTSUP)
+        f = (struct render_failure){HTTP_ERROR_UNSUPPORTED_CODEC, "the picture cannot be decoded"};
+    if (error == -ERANGE) {
+        f.error = HTTP_ERROR_BAD_PARAMETER;
+        (void)snprintf(f.text, sizeof(f.text), "crop: the camera's picture has %dx%d pixels",
+                       picture->width, picture->height);
+    }
+    return f;
 }
 
 void render_job_reset(struct render_job *job)

@@ -6,6 +6,7 @@
 #ifndef WORKER_SNAPSHOT_RENDER_H
 #define WORKER_SNAPSHOT_RENDER_H
 
+#include "common/http_reply.h"
 #include "worker/pictures/jpeg.h"
 #include "worker/pictures/picture_scaler.h"
 #include "worker/pictures/picture_stamp.h"
@@ -59,6 +60,18 @@ struct render_job {
 
 /** Scale and encode.  Thread pool, tens to hundreds of milliseconds. */
 void render_job_run(struct render_job *job);
+
+/* What a client is told. */
+struct render_failure {
+    enum http_error error;
+    char text[96];
+};
+
+/**
+ * @param error    of a struct rendered.
+ * @param picture  that it is about; NULL unless error is -ERANGE.  Borrowed.
+ */
+struct render_failure render_failure(int error, const struct snapshot_picture *picture);
 
 /** Give back all memory. */
 void render_job_reset(struct render_job *job);

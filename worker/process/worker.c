@@ -115,6 +115,13 @@ static void on_stream_idle(void *ctx)
     report(w, IPC_IDLE, &idle);
 }
 
+static void on_stream_return(void *ctx, const struct ipc_return *connection, int *fd)
+{
+    struct worker *w = ctx;
+    if (ipc_send(w->channel, IPC_RETURN, connection, fd) != 0)
+        departures_add(&w->departures, connection->ticket); /* closed: the client asks anew */
+}
+
 static bool settings_ok(const struct ipc_settings *settings)
 {
     return settings->access.mode < IPC_ACCESS_MODE_COUNT && settings->log_level < LOG_LEVEL_COUNT &&
@@ -133,7 +140,7 @@ static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
     (void)snprintf(title, sizeof(title), "cam-httpflv: camera %s", m->camera_id);
     (void)uv_set_process_title(title);
     w->phase = IPC_PH_RUN;
-    const struct stream_events events = {on_stream_state, on_stream_idle, w};
+    const struct stream_events events = {on_stream_state, on_stream_idle, on_stream_return, w};
     return stream_open(&w->loop, m, &events, &w->stream);
 }
 
@@ -143,7 +150,8 @@ static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
         !ipc_string_ok(m->if_none_match, sizeof(m->if_none_match)) ||
         !ipc_string_ok(m->websocket_key, sizeof(m->websocket_key)) ||
         !ipc_string_ok(m->websocket_protocol, sizeof(m->websocket_protocol)) ||
-        m->picture >= IPC_PICTURE_COUNT)
+        m->picture >= IPC_PICTURE_COUNT || m->head_bytes > sizeof(m->bytes) ||
+        m->rest_bytes > sizeof(m->bytes) - m->head_bytes)
         return -EPROTO;
     w->clients_seen++;
     if (!w->leaving)

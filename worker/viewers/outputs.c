@@ -34,14 +34,16 @@ struct outputs {
     struct closing closing; /* parts: the fan-outs, the snapshots, the rendition */
 };
 
-struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera)
+struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera,
+                            const struct client_return *back)
 {
     struct outputs *o = xcalloc(1, sizeof(*o));
     o->loop = loop;
     o->limits = limits;
     o->camera = camera;
     o->fanouts[o->count++] = fanout_new(loop, limits, camera);
-    o->snapshot = snapshot_new(loop, fanout_ring(o->fanouts[OUTPUT_ORIGINAL]), limits, camera);
+    o->snapshot =
+        snapshot_new(loop, fanout_ring(o->fanouts[OUTPUT_ORIGINAL]), limits, camera, back);
     return o;
 }
 
@@ -262,6 +264,11 @@ struct rendition_stats outputs_transcoder_stats(const struct outputs *outputs)
     sum.frames_late += now.frames_late;
     sum.frames_dropped += now.frames_dropped;
     return sum;
+}
+
+void outputs_give_back(struct outputs *outputs)
+{
+    snapshot_give_back(outputs->snapshot);
 }
 
 /* --- end ------------------------------------------------------------------ */

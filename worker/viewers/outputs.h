@@ -8,13 +8,15 @@
 #ifndef WORKER_OUTPUTS_H
 #define WORKER_OUTPUTS_H
 
+#include "worker/http/client_return.h"
 #include "worker/transcode/rendition.h"
 #include "worker/viewers/fanout.h"
 
 struct outputs;
 
-/** As fanout_new(). */
-struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera);
+/** As fanout_new(); back as for snapshot_new(). */
+struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera,
+                            const struct client_return *back);
 
 /** As fanout_close(). */
 void outputs_close(struct outputs *outputs, void (*closed)(void *ctx), void *ctx);
@@ -39,6 +41,9 @@ struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs);
 
 /** What all transcoders so far have done. */
 struct rendition_stats outputs_transcoder_stats(const struct outputs *outputs);
+
+/** As snapshot_give_back(). */
+void outputs_give_back(struct outputs *outputs);
 
 /** Release the transcoder if no viewer needs it any more.  Call about once a second. */
 void outputs_check(struct outputs *outputs);

@@ -56,7 +56,7 @@ def stream_target(cam_url, raw=False, path="/", **parameters):
 
 def head_bytes(target, method="GET", headers=None, version="HTTP/1.1"):
     lines = [f"{method} {target} {version}"]
-    headers = {"Host": "127.0.0.1", **(headers or {})}
+    headers = {"Host": "127.0.0.1", "Connection": "close", **(headers or {})}
     lines += [f"{name}: {value}" for name, value in headers.items() if value is not None]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
