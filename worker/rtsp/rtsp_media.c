@@ -1,5 +1,6 @@
 #include "worker/rtsp/rtsp_media.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "worker/rtp/rtp_depacketize.h"
 #include "worker/rtp/rtp_feedback.h"
@@ -13,7 +14,11 @@ static const char *const names[TRACK_COUNT] = {"video", "audio"};
 static void on_media(void *ctx, const struct media_packet *packet)
 {
     const struct rtsp_media_track *k = ctx;
-    k->media->on_media(k->media->ctx, packet);
+    struct media_packet stamped = *packet;
+    if (k->track == TRACK_VIDEO && packet->pts != AV_NOPTS_VALUE)
+        stamped.captured_us = rtp_clock_captured_us(
+            &k->media->clock, packet->pts, clock_unix_us() - (clock_us() - packet->received_us));
+    k->media->on_media(k->media->ctx, &stamped);
 }
 
 static void on_rtp(void *ctx, const struct rtp_packet *packet, bool lost_before,

@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 #include "worker/rtsp/rtsp_first_request.h"
 #include "worker/rtsp/rtsp_media.h"
+#include "worker/rtsp/rtsp_patience.h"
 #include "worker/rtsp/rtsp_session.h"
 #include "worker/rtsp/rtsp_transport.h"
 
@@ -19,7 +20,6 @@
 #define UDP_SILENCE_US 3000000
 #define REPORT_INTERVAL_US 5000000 /* some cameras stop without receiver reports */
 #define TEARDOWN_US 500000
-#define BYE_US 1000000
 #define GATHER_US 400000 /* between two looks at a camera that nobody watches */
 
 /* Begins anew with each connection to the camera: connect_camera(). */
@@ -30,14 +30,12 @@ struct connection {
     bool playing;              /* PLAY is out */
     int64_t udp_silence_by_us; /* the first datagram, else over to TCP */
     int64_t report_at_us;
-    int64_t bye_us;       /* the camera's farewell; INT64_MAX: none since the last media */
     int64_t gather_at_us; /* lazy: when to read what has come; INT64_MAX: read at once */
 };
 
 static const struct connection no_connection = {
     .udp_silence_by_us = INT64_MAX,
     .report_at_us = INT64_MAX,
-    .bye_us = INT64_MAX,
     .gather_at_us = INT64_MAX,
 };
 
@@ -57,8 +55,7 @@ struct source_rtsp {
 
     uv_timer_t timer;
     int64_t timer_at_us;
-    int64_t started_us;
-    int64_t accepted_us; /* the last accepted media packet; 0: none */
+    struct rtsp_patience patience;
     int64_t teardown_by_us;
     uint64_t lost; /* packets, of connections that ended */
 
@@ -105,6 +102,7 @@ static void close_connection(struct source_rtsp *s)
     if (c->transport != NULL)
         rtsp_transport_close(c->transport, on_transport_closed, s);
     *c = no_connection;
+    s->patience.bye_us = 0;
 }
 
 static void flush_output(struct source_rtsp *s)
@@ -169,42 +167,23 @@ static enum rtsp_way wanted_way(const struct source_rtsp *s)
     return rtsp_way_wanted(s->params.transport, is_tls(&s->url));
 }
 
-/* How long may the next accepted media packet take? */
-static uint32_t timeout_ms(const struct source_rtsp *s)
-{
-    return s->accepted_us != 0 ? s->params.limits->stall_timeout_ms
-                               : s->params.limits->connect_timeout_ms;
-}
-
-/* When it must be there, else it is over. */
+/* When the next accepted media packet must be there, else it is over. */
 static int64_t media_by_us(const struct source_rtsp *s)
 {
-    if (s->ended)
-        return INT64_MAX;
-    int64_t by_us =
-        (s->accepted_us != 0 ? s->accepted_us : s->started_us) + (int64_t)timeout_ms(s) * 1000;
-    return s->conn.bye_us < by_us - BYE_US ? s->conn.bye_us + BYE_US : by_us;
+    return s->ended ? INT64_MAX : rtsp_patience_deadline(&s->patience);
 }
 
 static void on_media(void *ctx, const struct media_packet *packet)
 {
     struct source_rtsp *s = ctx;
-    struct media_packet stamped = *packet;
-    if (s->ended || s->closing.asked)
+    if (s->ended || s->closing.asked || !s->sink.on_packet(s->sink.ctx, packet))
         return;
-    if (packet->track == TRACK_VIDEO && packet->pts != AV_NOPTS_VALUE)
-        stamped.captured_us =
-            rtp_clock_captured_us(&s->conn.media.clock, packet->pts,
-                                  clock_unix_us() - (clock_us() - packet->received_us));
-    if (!s->sink.on_packet(s->sink.ctx, &stamped))
-        return;
-    if (s->accepted_us == 0 && s->params.memory != NULL) {
+    if (s->patience.accepted_us == 0 && s->params.memory != NULL) {
         s->params.memory->other_transport = s->way != wanted_way(s);
         s->params.memory->options_first = s->options_first;
         s->params.memory->first_known = true;
     }
-    s->accepted_us = clock_awake_us();
-    s->conn.bye_us = INT64_MAX;
+    rtsp_patience_accept(&s->patience, clock_awake_us());
 }
 
 static void on_report(void *ctx, const struct media_report *report)
@@ -221,9 +200,8 @@ static void on_data(void *ctx, enum track track, bool rtcp, const uint8_t *data,
     if (s->ended || s->closing.asked)
         return;
     rtsp_media_push(media, track, rtcp, data, len, clock_us());
-    /* The camera says that it ends; some say so and go on. */
-    if (media->bye && s->accepted_us != 0 && s->conn.bye_us == INT64_MAX)
-        s->conn.bye_us = clock_awake_us();
+    if (media->bye)
+        rtsp_patience_bye(&s->patience, clock_awake_us());
     media->bye = false;
 }
 
@@ -528,12 +506,9 @@ static void end_silent(struct source_rtsp *s)
 {
     const struct rtsp_session *session = s->conn.session;
     char detail[SOURCE_DETAIL_MAX];
-    if (s->accepted_us != 0)
-        (void)snprintf(detail, sizeof(detail), "no media for %u ms", timeout_ms(s));
-    else
-        (void)snprintf(detail, sizeof(detail), "no media within %u ms, state: %s", timeout_ms(s),
-                       session != NULL ? rtsp_state_name(rtsp_session_state(session))
-                                       : "connecting");
+    const char *state =
+        session != NULL ? rtsp_state_name(rtsp_session_state(session)) : "connecting";
+    rtsp_patience_text(&s->patience, state, detail, sizeof(detail));
     end(s, HTTP_ERROR_CAMERA_TIMEOUT, detail);
 }
 
@@ -592,7 +567,7 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->sink = *sink;
     s->events = *events;
     s->params = *params;
-    s->started_us = clock_awake_us();
+    s->patience = (struct rtsp_patience){params->limits, clock_awake_us(), 0, 0};
     s->conn = no_connection;
     s->teardown_by_us = s->timer_at_us = INT64_MAX;
     (void)uv_timer_init(loop, &s->timer); /* cannot fail */
