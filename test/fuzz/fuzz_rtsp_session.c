@@ -101,7 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .url = "rtsp://10.0.0.9/cam?x=1",
         .user = (data[0] & 8) != 0 ? "" : "admin",
         .password = (data[0] & 8) != 0 ? "" : PASSWORD,
-        .way = ((data[0] & 1) != 0) ? RTSP_WAY_UDP : RTSP_WAY_TCP,
+        .way = (data[0] & 1) == 0    ? RTSP_WAY_TCP
+               : (data[0] & 32) != 0 ? RTSP_WAY_MULTICAST
+                                     : RTSP_WAY_UDP,
         .options_first = (data[0] & 2) != 0,
         .udp_ports = {5000, (data[0] & 16) != 0 ? 5002 : 0},
     };
