@@ -35,15 +35,15 @@ void source_limits_changed(struct source *source);
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
 
 /**
- * Nobody is in a hurry for what comes: let it gather.  Frames come some tenths of a second later
- * then, but from within as soon as lazy is false again.
+ * lazy: nobody watches, let media gather in the socket.  Frames come some tenths of a second later
+ * then.  When lazy is false again, those that have gathered come from within.
  */
 void source_set_lazy(struct source *source, bool lazy);
 
 /** Ask the camera for a key frame, where there is a way: RTCP. */
 void source_ask_key_frame(struct source *source);
 
-/** Has the camera announced pictures, of which none has come, and does it send sound meanwhile? */
+/** Does the camera send sound, while of the pictures that it announced none has come? */
 bool source_awaits_picture(const struct source *source);
 
 /** How long a source told to close has been refusing to end, ms; 0 otherwise. */

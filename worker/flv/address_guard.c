@@ -37,7 +37,7 @@ static bool passes(const struct address_guard *guard, const struct sockaddr *add
         if (memcmp(&guard->pinned[i], &ip, sizeof(ip)) == 0)
             return true;
     }
-    /* Of whom this is, nobody can tell here: it counts as an address written as such. */
+    /* The host name is unknown here: the address counts as one that was written as such. */
     return inet_ntop(AF_INET6, &ip, text, sizeof(text)) != NULL &&
            camera_access_address(guard->access, "", text, address);
 }

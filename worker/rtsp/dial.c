@@ -30,7 +30,7 @@ struct dial {
     unsigned tried;
     unsigned under_way;
     uv_timer_t timer; /* for the next address */
-    bool forbidden;   /* an address was, and no other was tried */
+    bool forbidden;   /* an address was forbidden, and no other was tried */
     char failure[128];
 
     struct closing closing; /* look-up, timer, attempts */
@@ -112,7 +112,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
     if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
         error = errno;
     if (error == 0)
-        error = -status; /* libuv has one for all, EBADF */
+        error = -status; /* libuv gives EBADF, whatever it was */
     int fd = end_attempt(d, i);
     if (error == 0) {
         end_all(d);
@@ -136,7 +136,7 @@ static int start_attempt(struct dial *d, const struct addrinfo *address)
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
-    /* Connected at once, as some are: the first poll says so. */
+    /* Some connect at once: the first poll says so. */
     if (connect(fd, address->ai_addr, address->ai_addrlen) != 0 && errno != EINPROGRESS) {
         int error = errno;
         fd_close(&fd);
@@ -169,7 +169,7 @@ static void try_next(struct dial *d)
     while (d->next != NULL && d->tried < DIAL_ADDRESSES_MAX) {
         const struct addrinfo *address = d->next;
         d->next = address->ai_next;
-        /* Here, at the address itself: names may lead elsewhere each time they are looked up. */
+        /* Judge the address, not the name: each look-up may lead elsewhere. */
         if (!may_connect(d, address->ai_addr)) {
             if (d->failure[0] == '\0') {
                 d->forbidden = true;
@@ -219,7 +219,7 @@ struct dial *dial_open(uv_loop_t *loop, const struct dial_params *params,
     (void)snprintf(d->host, sizeof(d->host), "%s", params->host);
     (void)snprintf(service, sizeof(service), "%u", params->port);
     d->lookup.data = d;
-    /* Every connection asks again: cameras move. */
+    /* Look the name up for every connection: cameras move. */
     if (uv_getaddrinfo(loop, &d->lookup, on_lookup, d->host, service, &hints) != 0) {
         free(d);
         return NULL;

@@ -1,8 +1,8 @@
 /*
- * A TCP connection to a camera by name: looks the name up and connects to whichever of its
- * addresses answers first (RFC 8305): in the order of getaddrinfo(), the next one when one fails
- * or has not answered for DIAL_NEXT_MS, the earlier attempts going on.  Worker, loop thread.  Has
- * no deadline of its own beyond that of the kernel: whoever dials closes it when it takes too long.
+ * A TCP connection to a camera by name.  Looks the name up and takes the address that answers
+ * first (RFC 8305): tries them in the order of getaddrinfo() and starts with the next when one
+ * fails or has not answered for DIAL_NEXT_MS, while the earlier attempts go on.  Worker, loop
+ * thread.  The kernel has the only deadline: the owner closes a dial that takes too long.
  */
 #ifndef WORKER_DIAL_H
 #define WORKER_DIAL_H
@@ -14,7 +14,7 @@
 #include <uv.h>
 
 #define DIAL_NEXT_MS 250       /* RFC 8305 section 5 */
-#define DIAL_ADDRESSES_MAX 16u /* of one name; more are not tried */
+#define DIAL_ADDRESSES_MAX 16u /* tried for one name */
 
 struct dial_params {
     const char *host; /* name or address.  Borrowed for the call. */
@@ -24,9 +24,9 @@ struct dial_params {
 };
 
 struct dial_events {
-    /* A connected socket, non-blocking.  Moved: *fd becomes -1 if it is taken. */
+    /* A connected socket, non-blocking.  Moved: set *fd to -1 to keep it. */
     void (*on_connected)(void *ctx, int *fd);
-    /* No address answers.  forbidden: none may be connected to.  Nothing comes after this. */
+    /* No address answers.  forbidden: the access list allows none of them.  The last event. */
     void (*on_failed)(void *ctx, const char *detail, bool forbidden);
     void *ctx;
 };
@@ -39,7 +39,7 @@ struct dial;
 struct dial *dial_open(uv_loop_t *loop, const struct dial_params *params,
                        const struct dial_events *events);
 
-/** No event comes after this.  Memory goes, and closed() is called, not before it returns. */
+/** No event comes after this.  Once all is freed closed() is called, never from within. */
 void dial_close(struct dial *dial, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_DIAL_H */

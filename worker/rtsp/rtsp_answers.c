@@ -63,7 +63,8 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     if (s->sdp == NULL)
         s->sdp = xcalloc(1, sizeof(*s->sdp));
     sdp_parse(s->sdp, m->body.data, m->body.len);
-    /* A session control that is absolute is the base too; "*" and relative ones are not. */
+    /* An absolute control attribute of the session is the base as well; "*" or a relative one is
+     * not. */
     rtsp_url_base(s->base, s->sdp->control, s->aggregate);
     (void)snprintf(s->base, sizeof(s->base), "%s", s->aggregate);
 
@@ -122,7 +123,7 @@ static void read_session(struct rtsp_session *s, const struct rtsp_message *m)
     if (!rtsp_message_header(m, "Session", NULL, &value))
         return;
     rtsp_parse_session(value, &h);
-    if (h.id[0] != '\0') /* the newest counts: some change it */
+    if (h.id[0] != '\0') /* the newest one counts: some cameras change it */
         memcpy(s->session_id, h.id, sizeof(s->session_id));
     if (h.timeout_s > 0)
         s->timeout_s = h.timeout_s;
@@ -225,7 +226,7 @@ static void on_setup_refused(struct rtsp_session *s, int status)
 static void on_refused(struct rtsp_session *s, enum method method, int status)
 {
     switch (method) {
-    case METHOD_OPTIONS: /* 501, 405: it said nothing that we need */
+    case METHOD_OPTIONS: /* 501, 405: we do not need its answer */
         rtsp_session_enter(s, RTSP_STATE_DESCRIBE);
         break;
     case METHOD_DESCRIBE:
@@ -285,7 +286,7 @@ void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message 
 void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_slice value;
-    uint64_t cseq = s->pending_cseq; /* some leave it out */
+    uint64_t cseq = s->pending_cseq; /* some cameras leave it out */
     if (s->pending == METHOD_NONE)
         cseq = s->keepalive.cseq;
     if (rtsp_message_header(m, "CSeq", NULL, &value))

@@ -100,7 +100,7 @@ static void parse_parameter(struct rtsp_auth_challenge *ch, enum rtsp_auth_schem
         ch->has_opaque = true;
         rtsp_slice_copy(ch->opaque, sizeof(ch->opaque), value);
     } else if (rtsp_slice_equals(name, "qop")) {
-        /* Of "auth,auth-int" we take auth. */
+        /* We take auth of "auth,auth-int". */
         for (const char *p = value.data; (size_t)(p - value.data) + 4 <= value.len; p++)
             if (strncasecmp(p, "auth", 4) == 0 &&
                 (p + 4 == value.data + value.len || p[4] == ',' || p[4] == ' '))
@@ -177,7 +177,7 @@ bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m)
     auth->rejected |= 1u << used;
     if (used != RTSP_AUTH_SHA256 || !auth->challenges[RTSP_AUTH_MD5].offered)
         return false;
-    auth->scheme = RTSP_AUTH_MD5; /* firmware that offers SHA-256 and gets it wrong */
+    auth->scheme = RTSP_AUTH_MD5; /* some firmware offers SHA-256 and gets it wrong */
     return true;
 }
 
@@ -263,7 +263,7 @@ static int digest_header(struct rtsp_auth *auth, const char *method, const char 
                      "Authorization: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", "
                      "uri=\"%s\", response=\"%s\"",
                      auth->user, ch->realm, ch->nonce, uri, response);
-    /* MD5 is what a camera that names no algorithm means, and old ones choke on more. */
+    /* A camera that names no algorithm means MD5, and old ones choke on the parameter. */
     char extra[sizeof(ch->opaque) + 128];
     int m = snprintf(extra, sizeof(extra), "%s%s%s%s%s",
                      auth->scheme == RTSP_AUTH_SHA256 ? ", algorithm=SHA-256"

@@ -55,7 +55,7 @@ void rtsp_auth_init(struct rtsp_auth *auth, const char *user, const char *passwo
  */
 bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m);
 
-/** A request was answered with something other than 401. */
+/** A request was answered with a status other than 401. */
 void rtsp_auth_accepted(struct rtsp_auth *auth);
 
 /**

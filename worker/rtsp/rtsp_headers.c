@@ -17,7 +17,7 @@ static bool parameter(struct rtsp_slice header, const char *name, struct rtsp_sl
     return true;
 }
 
-/* "A-B", or "A": the second is then the next. */
+/* "A-B", or "A": then the second number is A + 1. */
 static bool number_pair(struct rtsp_slice value, uint64_t max, uint64_t pair[2])
 {
     if (!rtsp_slice_number(value, max, &pair[0]))

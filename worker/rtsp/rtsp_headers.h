@@ -23,7 +23,7 @@ struct rtsp_session_header {
 };
 
 struct rtsp_rtp_info {
-    struct rtsp_slice entry; /* all that is said about one track */
+    struct rtsp_slice entry; /* what it says about one track */
     bool has_rtptime;
     uint32_t rtptime;
 };
@@ -31,8 +31,7 @@ struct rtsp_rtp_info {
 void rtsp_parse_transport(struct rtsp_slice value, struct rtsp_transport_header *h);
 void rtsp_parse_session(struct rtsp_slice value, struct rtsp_session_header *h);
 
-/** The next entry of an RTP-Info header, taken off the front of *rest.  @return false at its end.
- */
+/** Take the next entry of an RTP-Info header off the front of *rest.  @return false at its end. */
 bool rtsp_next_rtp_info(struct rtsp_slice *rest, struct rtsp_rtp_info *info);
 
 #endif /* WORKER_RTSP_HEADERS_H */

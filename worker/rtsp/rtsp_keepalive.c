@@ -24,7 +24,7 @@ void rtsp_session_arm_keepalive(struct rtsp_session *s)
 
 static void send(struct rtsp_session *s, enum method method)
 {
-    /* A camera that does not read has no use for more of them. */
+    /* The output is full: a camera that does not read needs no more of them. */
     if (!rtsp_session_send(s, method, s->aggregate, ""))
         return;
     s->keepalive.sent = method;
@@ -59,7 +59,7 @@ void rtsp_session_read_public(struct rtsp_session *s, const struct rtsp_message 
         s->keepalive.ways = KEEPALIVE_GET_PARAMETER;
 }
 
-/* Keep-alives fail quietly: media says whether the camera lives. */
+/* A keep-alive that fails is no error: the media tell whether the camera lives. */
 void rtsp_session_on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_keepalive *k = &s->keepalive;

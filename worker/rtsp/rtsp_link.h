@@ -44,7 +44,7 @@ struct rtsp_link;
 struct rtsp_link *rtsp_link_open(uv_loop_t *loop, const struct rtsp_link_params *params,
                                  const struct rtsp_link_events *events);
 
-/** Did the camera's host or addresses turn out to be forbidden?  For after on_end. */
+/** Were the camera's host or all its addresses forbidden?  Call it after on_end. */
 bool rtsp_link_forbidden(const struct rtsp_link *link);
 
 /** After on_connected: both ends.  @return 0, or a negative errno. */
@@ -55,15 +55,15 @@ int rtsp_link_addresses(const struct rtsp_link *link, struct sockaddr_storage *l
 void rtsp_link_send(struct rtsp_link *link, const uint8_t *data, size_t len);
 
 /**
- * Be told of bytes only when there are many, or by rtsp_link_gather(): fewer wake-ups for what
- * nobody is in a hurry for.  The end of the connection is told at once all the same.
+ * lazy: be told of bytes only when there are many, or by rtsp_link_gather().  That saves wake-ups
+ * while nobody watches.  The end of the connection is still told at once.
  */
 void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy);
 
 /** Read what has come so far; events come from within. */
 void rtsp_link_gather(struct rtsp_link *link);
 
-/** No event comes after this.  Memory goes, and closed() is called, not before it returns. */
+/** No event comes after this.  Once all is freed closed() is called, never from within. */
 void rtsp_link_close(struct rtsp_link *link, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_RTSP_LINK_H */

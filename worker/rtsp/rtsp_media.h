@@ -37,7 +37,7 @@ struct rtsp_media {
 };
 
 /**
- * Get ready for the tracks of a session.  A sound that libavformat does not understand is left out.
+ * Get ready for the tracks of a session.  Sound that libavformat does not understand is left out.
  *
  * @param media     on_media, on_report and ctx set, else zeroed.  Caller owns, at one place;
  * rtsp_media_close().
@@ -62,7 +62,7 @@ int rtsp_media_announce(const struct rtsp_media *media, const struct media_sink 
 void rtsp_media_push(struct rtsp_media *media, enum track track, bool rtcp, const uint8_t *data,
                      size_t len, int64_t now_us);
 
-/** Give up packets that have been waited for long enough. */
+/** Stop waiting for packets that are overdue. */
 void rtsp_media_timeout(struct rtsp_media *media, int64_t now_us);
 /** When rtsp_media_timeout() wants to be called; INT64_MAX: never. */
 int64_t rtsp_media_deadline(const struct rtsp_media *media);

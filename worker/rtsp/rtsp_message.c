@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #define FRAME_HEAD_BYTES 4
-#define FRAME_PAYLOAD_MIN 8 /* the shortest RTCP packet: what a frame must have to be believed */
+#define FRAME_PAYLOAD_MIN 8 /* the shortest RTCP packet: shorter frames are not believed */
 
 _Static_assert(RTSP_READER_BYTES > RTSP_HEAD_MAX + RTSP_BODY_MAX + 4096, "no room for a message");
 _Static_assert(RTSP_READER_BYTES > FRAME_HEAD_BYTES + 65535 + 4096, "no room for a frame");

@@ -175,15 +175,15 @@ static void on_request(struct rtsp_session *s, const struct rtsp_message *m)
     char reply[128];
     int n = snprintf(reply, sizeof(reply), "RTSP/1.0 %s\r\nCSeq: %llu\r\n\r\n",
                      known ? "200 OK" : "501 Not Implemented", (unsigned long long)cseq);
-    (void)put(s, reply, (size_t)n); /* no room: the camera does not read, it can do without */
+    (void)put(s, reply, (size_t)n); /* no room: a camera that does not read needs no answer */
     if (rtsp_slice_equals(m->method, "REDIRECT"))
         rtsp_session_on_redirect(s, m);
     else if (rtsp_slice_equals(m->method, "TEARDOWN"))
         rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNREACHABLE, "the camera ended the session");
 }
 
-/* Which track is a frame of?  By its payload type first: some cameras use channels that nobody
- * negotiated, some swap them.  RTCP goes by its channel. */
+/* Which track does a frame belong to?  Its payload type decides: some cameras use channels that
+ * nobody negotiated, some swap them.  For RTCP the channel decides. */
 static bool find_track(struct rtsp_session *s, const struct rtsp_message *m, bool rtcp,
                        enum track *track)
 {
@@ -295,7 +295,8 @@ void rtsp_session_eof(struct rtsp_session *session, const char *detail)
     if (session->state == RTSP_STATE_TEARDOWN)
         rtsp_session_end(session, RTSP_VERDICT_CLOSED);
     else if (session->state == RTSP_STATE_DESCRIBE && !session->options_done)
-        rtsp_session_end(session, RTSP_VERDICT_OPTIONS); /* hung up on a DESCRIBE out of the blue */
+        rtsp_session_end(session,
+                         RTSP_VERDICT_OPTIONS); /* it hung up because OPTIONS did not come first */
     else
         rtsp_session_fail(session, HTTP_ERROR_CAMERA_UNREACHABLE, "%s",
                           detail[0] != '\0' ? detail : "connection closed by the camera");

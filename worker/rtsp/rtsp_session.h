@@ -47,7 +47,7 @@ enum rtsp_verdict {
     RTSP_VERDICT_NONE,     /* it has not */
     RTSP_VERDICT_CLOSED,   /* as asked */
     RTSP_VERDICT_FAILED,   /* error and detail say why */
-    RTSP_VERDICT_REDIRECT, /* connect to redirect[] instead */
+    RTSP_VERDICT_REDIRECT, /* connect to the URL in detail instead */
     RTSP_VERDICT_SWITCH,   /* connect again, with the other transport */
     RTSP_VERDICT_OPTIONS,  /* connect again, with OPTIONS first */
 };
@@ -93,7 +93,7 @@ struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
                                       const struct rtsp_session_events *events);
 void rtsp_session_free(struct rtsp_session **session);
 
-/** The connection is there: the first request goes into the output. */
+/** The connection is up: put the first request into the output. */
 void rtsp_session_start(struct rtsp_session *session, int64_t now_us);
 
 /** Where the transport puts what it reads, and how much that was; see rtsp_reader_space(). */
@@ -103,13 +103,13 @@ void rtsp_session_filled(struct rtsp_session *session, size_t len, int64_t now_u
 /** The camera closed the connection, or it broke: detail says how, "" for a plain end. */
 void rtsp_session_eof(struct rtsp_session *session, const char *detail);
 
-/** Time has come: send what is due. */
+/** Send what is due by now. */
 void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us);
 
 /** When rtsp_session_timeout() wants to be called, clock_us(); INT64_MAX: never. */
 int64_t rtsp_session_deadline(const struct rtsp_session *session);
 
-/** Is the answer to a GET_PARAMETER missing, the first ones of which tell whether it works? */
+/** Has GET_PARAMETER been sent, and never been answered so far? */
 bool rtsp_session_awaits_get_parameter(const struct rtsp_session *session);
 
 /** Bytes to send.  Borrowed until rtsp_session_sent(), which takes len off their front. */

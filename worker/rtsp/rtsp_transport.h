@@ -48,7 +48,7 @@ struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
                                            const struct rtsp_transport_params *params,
                                            const struct rtsp_transport_events *events);
 
-/** What a connection that never came failed at.  For after on_end. */
+/** Why there was never a connection.  Call it after on_end. */
 enum http_error rtsp_transport_error(const struct rtsp_transport *transport);
 
 /** Send; copied where it cannot go out at once. */
@@ -75,7 +75,7 @@ void rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy);
 /** As rtsp_link_gather(). */
 void rtsp_transport_gather(struct rtsp_transport *transport);
 
-/** No event comes after this.  Memory goes, and closed() is called, not before it returns. */
+/** No event comes after this.  Once all is freed closed() is called, never from within. */
 void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_RTSP_TRANSPORT_H */

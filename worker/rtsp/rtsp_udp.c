@@ -30,7 +30,7 @@ struct rtsp_udp {
     struct sockaddr_storage peer;
     struct udp_port ports[TRACK_COUNT][2]; /* RTP, RTCP */
     uint16_t port_numbers[TRACK_COUNT];
-    uv_idle_t last; /* closes last, if there are no ports too */
+    uv_idle_t last; /* so that closing takes a turn of the loop even without ports */
     struct closing closing;
     uint8_t datagram[DATAGRAM_MAX];
 };

@@ -60,7 +60,7 @@ void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
 /** Send RTCP to the camera's RTCP port; nowhere if that is not known. */
 void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *data, size_t len);
 
-/** Nothing comes after this.  Memory goes, and closed() is called, not before it returns. */
+/** Nothing comes after this.  Once all is freed closed() is called, never from within. */
 void rtsp_udp_close(struct rtsp_udp *udp, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_RTSP_UDP_H */
