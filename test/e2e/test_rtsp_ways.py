@@ -27,10 +27,10 @@ needs_gstreamer = pytest.mark.skipif(gst_server.missing() is not None, reason=st
 
 class Tunnel(Listener):
     """A web server in front of a camera: what GET and POST with one cookie say becomes a connection to it.  login: what
-    it wants in Authorization; status: it answers that instead."""
+    it wants in Authorization; status: it answers that instead, to requests of that method."""
 
-    def __init__(self, camera, login=None, status=200, tls=None):
-        self.camera, self.login, self.status, self.tls = camera, login, status, tls
+    def __init__(self, camera, login=None, status=200, method="GET", tls=None):
+        self.camera, self.login, self.status, self.method, self.tls = camera, login, status, method, tls
         self.heads, self._inside, self._ready = [], {}, threading.Condition()
         super().__init__()
 
@@ -46,7 +46,7 @@ class Tunnel(Listener):
         head = head.decode()
         self.heads.append(head)
         cookie = re.search(r"x-sessioncookie: (\S+)", head).group(1)
-        if self.status != 200:
+        if self.status != 200 and head.startswith(self.method):
             sock.sendall(f"HTTP/1.0 {self.status} No\r\n\r\n".encode())
         elif self.login is not None and f"Authorization: {self.login}" not in head:
             sock.sendall(b'HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="cam"\r\nContent-Length: 4\r\n\r\nNo!\n')
@@ -132,6 +132,11 @@ def test_tunnel_with_a_password():
 def test_tunnel_refused(status, error):
     result, _, _ = tunnelled(Script(), tunnel={"status": status})
     assert result.error == error
+
+
+def test_tunnel_whose_post_is_refused():
+    result, camera, _ = tunnelled(Script(), tunnel={"status": 405, "method": "POST"})
+    assert result.error == "camera_unreachable" and not camera.requests
 
 
 def test_tunnel_to_something_else():

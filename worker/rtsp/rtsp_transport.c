@@ -154,7 +154,7 @@ static void on_up_connected(void *ctx)
 static uint8_t *on_up_space(void *ctx, size_t *len)
 {
     struct rtsp_transport *t = ctx;
-    *len = sizeof(t->answer) - 1;
+    *len = sizeof(t->answer);
     return t->answer;
 }
 
@@ -162,9 +162,8 @@ static void on_up_bytes(void *ctx, size_t len)
 {
     struct rtsp_transport *t = ctx;
     char detail[64];
-    int status = 0;
-    t->answer[len] = '\0';
-    if (sscanf((const char *)t->answer, "HTTP/%*1[0-9].%*1[0-9] %3d", &status) != 1 || status < 400)
+    int status = rtsp_tunnel_status((const char *)t->answer, len);
+    if (status < 400)
         return;
     (void)snprintf(detail, sizeof(detail), "the camera answered %d to POST", status);
     end(t, detail);

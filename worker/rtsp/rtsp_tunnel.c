@@ -39,8 +39,8 @@ int rtsp_tunnel_request(struct rtsp_tunnel *tunnel, bool up, char *buf)
     return n > 0 && (size_t)n < RTSP_TUNNEL_REQUEST_MAX ? n : -ENAMETOOLONG;
 }
 
-/* Status of "HTTP/1.x NNN"; some cameras answer as if it were RTSP.  0: neither. */
-static int read_status(const char *head, size_t len)
+/* Some cameras answer as if it were RTSP. */
+int rtsp_tunnel_status(const char *head, size_t len)
 {
     int status = 0;
     if (len < 12 || (memcmp(head, "HTTP/", 5) != 0 && memcmp(head, "RTSP/", 5) != 0))
@@ -90,7 +90,7 @@ enum rtsp_tunnel_answer rtsp_tunnel_read(struct rtsp_tunnel *tunnel, const uint8
     if (end == NULL)
         return t->head_len < sizeof(t->head) - 1 ? RTSP_TUNNEL_MORE : RTSP_TUNNEL_REFUSED;
     size_t head = (size_t)(end - t->head) + 4;
-    t->status = read_status(t->head, head);
+    t->status = rtsp_tunnel_status(t->head, head);
     if (t->status == 200) {
         rtsp_auth_accepted(&t->auth);
         *used = head - before;

@@ -54,6 +54,9 @@ int rtsp_tunnel_request(struct rtsp_tunnel *tunnel, bool up, char *buf);
 enum rtsp_tunnel_answer rtsp_tunnel_read(struct rtsp_tunnel *tunnel, const uint8_t *data,
                                          size_t len, size_t *used);
 
+/** The status of an answer that begins with HTTP/1.x NNN; 0 if it does not. */
+int rtsp_tunnel_status(const char *head, size_t len);
+
 /** What a REFUSED means. */
 enum http_error rtsp_tunnel_error(const struct rtsp_tunnel *tunnel);
 
