@@ -32,3 +32,10 @@ void address_format(const struct sockaddr *address, char *out)
         format_ipv4(&in.sin_addr, in.sin_port, out);
     }
 }
+
+void address_without_port(const char *formatted, char *out)
+{
+    const char *begin = formatted + (formatted[0] == '[');
+    size_t len = formatted[0] == '[' ? strcspn(begin, "]") : strcspn(begin, ":");
+    (void)snprintf(out, IPC_PEER_MAX, "%.*s", (int)len, begin);
+}

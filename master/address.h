@@ -14,4 +14,10 @@
  */
 void address_format(const struct sockaddr *address, char *out);
 
+/**
+ * Take port and brackets off what address_format() wrote.
+ * @param out IPC_PEER_MAX bytes.  Caller owns.
+ */
+void address_without_port(const char *formatted, char *out);
+
 #endif /* MASTER_ADDRESS_H */

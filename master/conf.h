@@ -17,7 +17,8 @@
 
 #define CONF_BIND_MAX 64 /* an IPv4 or IPv6 address, NUL included */
 #define CONF_CAMERAS_MAX 4096
-#define CONF_NAME_MAX 32    /* user or group name, NUL included */
+#define CONF_NAME_MAX 32 /* user or group name, NUL included */
+#define CONF_PROXIES_MAX 512
 #define CONF_SECRET_MAX 129 /* token or key, NUL included */
 
 /* clang-format off */
@@ -60,7 +61,9 @@
     X(server, max_requests_per_minute, UINT32, "0",        0, 1000000, RELOAD,                     \
       "requests of one client address; more get 503 overloaded; 0: no limit")                      \
     X(server, client_share,        UINT32,     "50",       1, 100, RELOAD,                         \
-      "percent of what the others leave that one client address may hold; 100: no share")
+      "percent of what the others leave that one client address may hold; 100: no share")          \
+    X(server, trusted_proxies,     PROXIES,    "",         0, 0, RELOAD,                           \
+      "proxies whose X-Forwarded-For says who the client is")
 
 #define CONF_CAMERA_OPTIONS(X)                                                                     \
     X(camera, connect_timeout_ms,  UINT32,     "10000",    100, 600000, RELOAD,                    \
@@ -106,6 +109,7 @@
 #define CONF_MEMBER_YES_NO(key)     bool key;
 #define CONF_MEMBER_ADDRESS(key)    char key[CONF_BIND_MAX];
 #define CONF_MEMBER_NAME(key)       char key[CONF_NAME_MAX];
+#define CONF_MEMBER_PROXIES(key)    char key[CONF_PROXIES_MAX];
 #define CONF_MEMBER_SECRET(key)     char key[CONF_SECRET_MAX]; /* never shown */
 #define CONF_MEMBER_LOG_LEVEL(key)  enum log_level key;
 #define CONF_MEMBER_LOG_FORMAT(key) enum log_format key;

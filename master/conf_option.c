@@ -1,6 +1,7 @@
 #include "master/conf_option.h"
 
 #include "common/camera_access.h"
+#include "master/forwarded.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -252,6 +253,21 @@ static void accept_cameras(const struct conf_option *option, struct conf_text *t
     conf_text_put(text, "%s are accepted", CAMERA_ACCESS_ACCEPTED);
 }
 
+static bool parse_proxies(const struct conf_option *option, const char *value, void *member)
+{
+    (void)option;
+    if (strlen(value) >= CONF_PROXIES_MAX || !forwarded_list_ok(value))
+        return false;
+    (void)snprintf(member, CONF_PROXIES_MAX, "%s", value);
+    return true;
+}
+
+static void accept_proxies(const struct conf_option *option, struct conf_text *text)
+{
+    (void)option;
+    conf_text_put(text, "addresses, networks (10.0.0.0/8) and unix are accepted");
+}
+
 static const struct {
     bool (*parse)(const struct conf_option *option, const char *value, void *member);
     void (*write)(const void *member, struct conf_text *text);
@@ -262,6 +278,7 @@ static const struct {
     [CONF_YES_NO] = {parse_yes_no, write_yes_no, accept_yes_no},
     [CONF_ADDRESS] = {parse_address, write_text, accept_address},
     [CONF_NAME] = {parse_name, write_text, accept_name},
+    [CONF_PROXIES] = {parse_proxies, write_text, accept_proxies},
     [CONF_SECRET] = {parse_secret, write_secret, accept_secret},
     [CONF_LOG_LEVEL] = {parse_log_level, write_log_level, accept_log_level},
     [CONF_LOG_FORMAT] = {parse_log_format, write_log_format, accept_log_format},

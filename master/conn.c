@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/address.h"
+#include "master/forwarded.h"
 #include "master/server_shared.h"
 
 #include <errno.h>
@@ -183,6 +184,28 @@ static void keep_rest(struct conn *c)
     c->input_len = c->head_len = 0;
 }
 
+static void read_peer(struct conn *c)
+{
+    struct sockaddr_storage addr = {.ss_family = AF_UNIX};
+    int len = sizeof(addr);
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) == 0)
+        address_format((const struct sockaddr *)&addr, c->peer);
+    c->asker = client_key_of((const struct sockaddr *)&addr);
+}
+
+/* Behind a trusted proxy the header says who asks, each time anew; without it, it is the proxy. */
+static void set_asker(struct conn *c)
+{
+    char address[IPC_PEER_MAX];
+    if (!c->proxied)
+        return;
+    read_peer(c);
+    if (forwarded_client(c->server->conf->server.trusted_proxies, c->head.request.forwarded_for,
+                         address, sizeof(address)) &&
+        client_key_parse(address, &c->asker))
+        (void)snprintf(c->peer, sizeof(c->peer), "%s", address);
+}
+
 static void feed_head(struct conn *c, const char *data, size_t len)
 {
     size_t used;
@@ -195,6 +218,7 @@ static void feed_head(struct conn *c, const char *data, size_t len)
         c->input = data + used;
         c->input_len = len - used;
         c->head_len = used == c->head.head_bytes ? used : 0;
+        set_asker(c);
         c->on_request(c);
         keep_rest(c);
     } else if (rc < 0) {
@@ -286,11 +310,13 @@ static void next_request(struct conn *c)
 
 static void set_peer(struct conn *c)
 {
-    struct sockaddr_storage addr = {.ss_family = AF_UNIX};
-    int len = sizeof(addr);
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) == 0)
-        address_format((const struct sockaddr *)&addr, c->peer);
-    c->client = client_key_of((const struct sockaddr *)&addr);
+    char address[IPC_PEER_MAX];
+    read_peer(c);
+    c->client = c->asker;
+    address_without_port(c->peer, address);
+    c->proxied = forwarded_trusts(c->server->conf->server.trusted_proxies, address);
+    if (c->proxied)
+        c->client = (struct client_key){0};
 }
 
 /* The oldest connection, of this client or of anybody; one whose request has not arrived before

@@ -44,6 +44,7 @@ struct conn {
     uv_shutdown_t shutdown;
     bool answered;  /* an answer is being written: input is thrown away */
     bool half_open; /* the peer has sent all it will: closed when the answer is written */
+    bool proxied;   /* it comes from a trusted proxy */
     int open_handles;
     int64_t head_by_ms; /* the request's head */
     char *output;       /* HTTP_REPLY_MAX bytes, or NULL */
@@ -55,8 +56,9 @@ struct conn {
     enum route_port port;
     uint64_t id;
     int64_t accepted_us;
-    struct client_key client;
-    char peer[IPC_PEER_MAX];
+    struct client_key client; /* whose connection it is; nobody's: a trusted proxy's */
+    struct client_key asker;  /* whose request it is */
+    char peer[IPC_PEER_MAX];  /* for logs: the asker's address */
     struct http_head head;
     bool keep;         /* the connection stays after the answer, and is not read until then */
     uint32_t requests; /* so far */

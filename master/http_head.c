@@ -52,14 +52,19 @@ static int on_header_field(http_parser *parser, const char *at, size_t len)
     return 0;
 }
 
-/* Which header begins?  A repeated one is ignored: the first counts. */
+/* Which header begins?  A repeated one is ignored: the first counts.  But of X-Forwarded-For the
+ * last: a proxy may add a line of its own to one that its client made up. */
 static int find_header(struct http_head *head)
 {
-    for (int i = 0; i < HEADER_COUNT; i++) {
-        if (strcasecmp(head->name, headers[i].name) == 0)
-            return header_value(head, i)[0] == '\0' ? i : -1;
-    }
-    return -1;
+    int i = 0;
+    while (i < HEADER_COUNT && strcasecmp(head->name, headers[i].name) != 0)
+        i++;
+    if (i == HEADER_COUNT)
+        return -1;
+    char *value = header_value(head, i);
+    if (value == head->request.forwarded_for)
+        memset(value, 0, headers[i].size);
+    return value[0] == '\0' ? i : -1;
 }
 
 static int on_header_value(http_parser *parser, const char *at, size_t len)

@@ -15,6 +15,7 @@
 #define HTTP_TARGET_MAX 8192 /* bytes of the request target; beyond: 414 */
 #define HTTP_HEAD_MAX 16384  /* bytes of the whole head; beyond: 431 */
 #define HTTP_AUTHORIZATION_MAX 512
+#define HTTP_FORWARDED_MAX 512
 
 enum request_method {
     REQUEST_GET,
@@ -32,6 +33,7 @@ enum request_method {
     X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
     X(prefer,               "Prefer",                         IPC_HEADER_MAX)     \
     X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \
+    X(forwarded_for,        "X-Forwarded-For",                HTTP_FORWARDED_MAX) \
     X(accept_encoding,      "Accept-Encoding",                IPC_HEADER_MAX)     \
     X(upgrade,              "Upgrade",                        IPC_HEADER_MAX)     \
     X(websocket_key,        "Sec-WebSocket-Key",              IPC_HEADER_MAX)     \

@@ -197,7 +197,7 @@ static void hand_over(struct conn *c, struct route *r)
     if (r->kind == ROUTE_SNAPSHOT && c->keep)
         hand_bytes_over(c, &r->client);
 
-    const struct camera_request request = {&r->url, r->transport, &c->client, &r->client};
+    const struct camera_request request = {&r->url, r->transport, &c->asker, &r->client};
     enum http_error error = HTTP_ERROR_OVERLOADED;
     int fd = conn_detach(c);
     if (fd != -1)
@@ -243,7 +243,7 @@ static bool admit(struct conn *c, const struct route *r)
     const char *message;
     if (is_public(r->kind))
         return true;
-    if (!rate_limit_pass(&c->server->rate_limit, &c->client, conf->server.max_requests_per_minute,
+    if (!rate_limit_pass(&c->server->rate_limit, &c->asker, conf->server.max_requests_per_minute,
                          clock_ms())) {
         conn_refuse(c, HTTP_ERROR_OVERLOADED,
                     "more requests per minute than [server] max_requests_per_minute allows");

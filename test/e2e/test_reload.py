@@ -365,6 +365,23 @@ def test_client_share(make_gateway):
     assert half_heads_left(200) < 100
 
 
+@changes("server.trusted_proxies")
+def test_trusted_proxies(make_gateway):
+    def options(proxies):
+        return config(server__max_requests_per_minute=1, server__trusted_proxies=proxies)
+
+    def statuses(block):
+        """Of two clients, each of whom may ask once."""
+        return [request(gateway.snapshot_port, "/api/streams", headers={"X-Forwarded-For": f"192.0.{block}.{n}"}).status
+                for n in (1, 2)]
+    gateway = make_gateway(options("127.0.0.1"))
+    assert statuses(1) == [200, 200]
+    gateway.reload(options("10.0.0.0/8"))
+    assert statuses(2) == [200, 503]
+    gateway.reload(options("127.0.0.0/8, unix"))
+    assert statuses(3) == [200, 200]
+
+
 @changes("access.token", "access.signing_key")
 def test_token(make_gateway):
     gateway = make_gateway(config(), secrets=["tok-1", "tok-2", "key-1"])

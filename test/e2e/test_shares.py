@@ -4,6 +4,7 @@ The attacker is 127.0.0.1, the others are 127.0.0.2 (lib/bystander).
 """
 import contextlib
 import json
+import os
 import re
 import resource
 import socket
@@ -13,6 +14,7 @@ import pytest
 
 from conftest import QUICK
 from lib import processes
+from lib.balancer import HAProxy, Nginx
 from lib.bystander import ADDRESS, Bystander
 from lib.http import Viewer, connect, head_bytes, request, stream_target
 from lib.wait import wait_for
@@ -199,3 +201,24 @@ def test_a_typing_error_costs_no_wait(make_gateway, make_camera):
         assert gateway.get(camera.url(user="admin", password=f"wrong-{number}")).code == "camera_unauthorized"
     with gateway.view(camera.url(user="admin", password="right-1")) as viewer:
         viewer.wait_frames(2)
+
+
+@pytest.mark.parametrize("kind", [HAProxy, Nginx], ids=["haproxy", "nginx"])
+def test_clients_behind_a_proxy(make_gateway, tmp_path, kind):
+    """With the documented configurations: each client of the proxy has its own share, whatever it claims to be."""
+    if not os.path.exists(kind.program):
+        pytest.skip(f"{kind.program} is not installed")
+    config = "[server]\nmax_requests_per_minute = 3\ntrusted_proxies = 127.0.0.1\n" + QUICK
+    gateways = [make_gateway(config) for _ in range(2)]
+    with contextlib.closing(kind(tmp_path, gateways)) as balancer:
+        wait_for(balancer.healthy, 30, lambda: f"the balancer to answer:\n{balancer.log()}")
+
+        def statuses(source, claims):
+            return [request(balancer.snapshot_port, "/snapshot?cam=nobody", source=source,
+                            headers={"Connection": "close", "X-Forwarded-For": claim}).status for claim in claims]
+        claims = [f"198.51.100.{n}" for n in range(20)]
+        assert set(statuses(ADDRESS, claims)) == {404, 503}  # there is no such camera
+        assert statuses("127.0.0.3", ["127.0.0.2"]) == [404]
+        log = "".join(gateway.log() for gateway in gateways)
+    assert "client=127.0.0.2: refused: overloaded" in log
+    assert "198.51.100" not in log
