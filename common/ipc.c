@@ -28,11 +28,12 @@ static const char *const camera_states[] = {
     IPC_CAMERA_STATES(X)
 #undef X
         [IPC_CAMERA_STATE_COUNT] = "stopped",
+    [IPC_CAMERA_QUARANTINED] = "quarantined",
 };
 
 const char *ipc_camera_state_name(enum ipc_camera_state state)
 {
-    assert(state <= IPC_CAMERA_STATE_COUNT);
+    assert(state < IPC_CAMERA_SHOWN_COUNT);
     return camera_states[state];
 }
 

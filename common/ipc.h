@@ -221,7 +221,9 @@ enum ipc_camera_state {
 #define X(U, word) IPC_CAMERA_##U,
     IPC_CAMERA_STATES(X)
 #undef X
-        IPC_CAMERA_STATE_COUNT
+        IPC_CAMERA_STATE_COUNT, /* without a worker: stopped, or */
+    IPC_CAMERA_QUARANTINED,     /* because its workers died, as only the master says */
+    IPC_CAMERA_SHOWN_COUNT
 };
 
 /* clang-format off */

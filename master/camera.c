@@ -10,9 +10,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+int64_t camera_quarantine_ms(const struct camera *cam)
+{
+    if (cam->crashes < 2)
+        return 0;
+    unsigned doublings = cam->crashes - 2 < 5 ? cam->crashes - 2 : 5;
+    int64_t wait_ms = (int64_t)CAMERA_CRASH_BACKOFF_MS << doublings;
+    if (wait_ms > CAMERA_CRASH_BACKOFF_MAX_MS)
+        wait_ms = CAMERA_CRASH_BACKOFF_MAX_MS;
+    int64_t left_ms = cam->crashed_ms + wait_ms - clock_ms();
+    return left_ms > 0 ? left_ms : 0;
+}
+
 enum ipc_camera_state camera_state(const struct camera *cam)
 {
-    bool known = cam->worker != NULL && cam->state.state < IPC_CAMERA_STATE_COUNT;
+    if (cam->worker == NULL)
+        return camera_quarantine_ms(cam) > 0 ? IPC_CAMERA_QUARANTINED : IPC_CAMERA_STATE_COUNT;
+    bool known = cam->state.state < IPC_CAMERA_STATE_COUNT;
     return known ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
 }
 

@@ -21,6 +21,9 @@
 
 struct worker;
 
+#define CAMERA_CRASH_BACKOFF_MS 1000
+#define CAMERA_CRASH_BACKOFF_MAX_MS 30000
+
 struct camera {
     struct camera_table *table; /* the owner's.  Borrowed. */
     struct camera_url url;      /* secret, as the next */
@@ -49,8 +52,16 @@ struct camera {
     uint32_t reconnects[HTTP_ERROR_COUNT]; /* connections that failed or were lost, by reason */
 };
 
-/** @return what its worker said last; IPC_CAMERA_STATE_COUNT: it has no worker. */
+/** @return what its worker said last; without a worker QUARANTINED, or STATE_COUNT for stopped. */
 enum ipc_camera_state camera_state(const struct camera *cam);
+
+/**
+ * A camera whose worker dies again and again waits for the next one: a first death costs nothing,
+ * the next ones CAMERA_CRASH_BACKOFF_MS, doubled each time up to CAMERA_CRASH_BACKOFF_MAX_MS.
+ *
+ * @return how long it still waits, milliseconds; 0: it does not.
+ */
+int64_t camera_quarantine_ms(const struct camera *cam);
 
 /** Add the counters of a worker to a sum; gauges mean nothing there and stay. */
 void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *stats);

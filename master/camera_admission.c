@@ -4,20 +4,6 @@
 
 /* Clients of snapshots and MJPEG that a worker takes at a time (snapshot.h). */
 #define PICTURES_MAX 512
-/* A worker that crashed is replaced at once, then after 1, 2, 4 … s. */
-#define CRASH_BACKOFF_MS 1000
-#define CRASH_BACKOFF_MAX_MS 30000
-
-bool camera_is_in_crash_backoff(const struct camera *cam)
-{
-    if (cam->crashes < 2)
-        return false;
-    unsigned doublings = cam->crashes - 2 < 5 ? cam->crashes - 2 : 5;
-    int64_t wait_ms = (int64_t)CRASH_BACKOFF_MS << doublings;
-    if (wait_ms > CRASH_BACKOFF_MAX_MS)
-        wait_ms = CRASH_BACKOFF_MAX_MS;
-    return clock_ms() - cam->crashed_ms < wait_ms;
-}
 
 /* What may be refused to a client because it has its share, not because there is none. */
 static bool has_share(const struct camera_admission *a, const struct client_share *share,
@@ -77,7 +63,7 @@ static enum http_error may_serve(const struct camera *cam, const char **message)
         *message = password_refused;
         return HTTP_ERROR_CAMERA_UNAUTHORIZED;
     }
-    if (cam != NULL && cam->worker == NULL && camera_is_in_crash_backoff(cam)) {
+    if (cam != NULL && cam->worker == NULL && camera_quarantine_ms(cam) > 0) {
         *message = "this camera's worker has crashed repeatedly; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }

@@ -55,7 +55,4 @@ enum http_error camera_admission_start(const struct camera_admission *a,
                                        const struct camera_request *request, bool named,
                                        size_t busy, const char **message);
 
-/** The first crash costs nothing, a camera that crashes its worker again and again waits. */
-bool camera_is_in_crash_backoff(const struct camera *cam);
-
 #endif /* MASTER_CAMERA_ADMISSION_H */

@@ -6,6 +6,7 @@
 #include "common/url.h"
 #include "common/xalloc.h"
 #include "master/camera_settings.h"
+#include "master/stats_clamp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -134,10 +135,12 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
 {
     struct camera *cam = owner;
     int64_t now_ms = clock_ms();
-    if (cam->stats_ms != 0 && now_ms > cam->stats_ms && stats->bytes_in >= cam->stats.bytes_in)
-        cam->bit_rate_bps =
-            (stats->bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)(now_ms - cam->stats_ms);
-    cam->stats = *stats;
+    int64_t elapsed_ms = cam->stats_ms != 0 ? now_ms - cam->stats_ms : 0;
+    struct ipc_stats said = *stats;
+    stats_clamp(&said, &cam->stats, elapsed_ms);
+    if (elapsed_ms > 0)
+        cam->bit_rate_bps = (said.bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)elapsed_ms;
+    cam->stats = said;
     cam->stats_ms = now_ms;
     if (cam->stats.viewers > cam->guests.viewers)
         cam->stats.viewers = cam->guests.viewers; /* it cannot have more than it was given */
@@ -233,6 +236,10 @@ static void on_gone(void *owner)
         cam->worker_deaths++;
         cam->table->gone.worker_deaths++;
         log_errorx(&ctx, "the camera's worker died, its viewers are disconnected");
+        if (camera_quarantine_ms(cam) > 0)
+            log_warnx(&ctx,
+                      "quarantined: its workers died %u times in a row; the next try is in %d s",
+                      cam->crashes, (int)(camera_quarantine_ms(cam) / 1000));
     }
     if (!worth_keeping(cam))
         forget(cam);
@@ -367,7 +374,7 @@ static void start_always_on(struct camera_table *t)
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
         struct camera *cam = t->admission.cameras.list[i];
         if (cam->always_on && !cam->stopped && cam->worker == NULL &&
-            !camera_is_in_crash_backoff(cam) && clock_ms() >= cam->refused_until_ms &&
+            camera_quarantine_ms(cam) == 0 && clock_ms() >= cam->refused_until_ms &&
             t->admission.active < t->admission.conf->server.max_cameras)
             (void)start_worker(cam); /* if it cannot be started now, the next tick tries again */
     }

@@ -73,7 +73,7 @@ static const struct {
 #undef X
 };
 
-#define STATES (IPC_CAMERA_STATE_COUNT + 1) /* and "stopped" */
+#define STATES IPC_CAMERA_SHOWN_COUNT
 
 static void head(FILE *out, const char *name, const char *type, const char *help)
 {
@@ -133,6 +133,18 @@ static void put_camera_states(FILE *out, const struct camera_list *cameras)
     }
 }
 
+static void put_camera_quarantines(FILE *out, const struct camera_list *cameras)
+{
+    head(out, "camera_next_try_seconds", "gauge",
+         "Until a quarantined camera, whose workers died, gets another one.");
+    for (size_t i = 0; i < cameras->count; i++) {
+        if (camera_state(cameras->items[i]) == IPC_CAMERA_QUARANTINED)
+            (void)fprintf(out, PREFIX "camera_next_try_seconds{camera=\"%s\"} %.3f\n",
+                          cameras->items[i]->id,
+                          (double)camera_quarantine_ms(cameras->items[i]) / 1000);
+    }
+}
+
 static void put_camera_reconnects(FILE *out, const struct camera_list *cameras)
 {
     head(out, "camera_reconnects_total", "counter",
@@ -187,6 +199,7 @@ static void put_cameras(FILE *out, const struct camera_list *cameras)
                                                 worker_histograms[m].offset));
     }
     put_camera_reconnects(out, cameras);
+    put_camera_quarantines(out, cameras);
     put_camera_processes(out, cameras);
 }
 

@@ -1,6 +1,10 @@
 """A camera that goes away while it is watched."""
+import threading
+import time
+
 from conftest import QUICK
 from lib import processes
+from lib.listener import Listener
 from lib.wait import holds_for, wait_for
 
 
@@ -68,6 +72,50 @@ def test_attempts_are_spaced(gateway, make_camera):
             return True
         holds_for(cut, 5, "cutting")
         assert 1 <= camera.connections - seen <= 8, camera.connections - seen
+
+
+class HangsUp(Listener):
+    """Accepts, and closes without a word."""
+
+    def __init__(self):
+        self.times = []
+        super().__init__()
+
+    def serve(self, sock):
+        self.times.append(time.monotonic())
+
+
+def test_impatient_viewers_do_not_hammer_a_camera(gateway):
+    """20 players that ask again at once: an attempt a second, each a connection but for the first one's two."""
+    with HangsUp() as camera:
+        end = time.monotonic() + 10
+
+        def play():
+            while time.monotonic() < end:
+                assert gateway.get(f"rtsp://127.0.0.1:{camera.port}/x").status in (502, 503, 504)
+        players = [threading.Thread(target=play) for _ in range(20)]
+        for player in players:
+            player.start()
+        for player in players:
+            player.join()
+        assert 4 <= len(camera.times) <= 13, camera.times
+        pauses = [b - a for a, b in zip(camera.times[1:], camera.times[2:])]
+        assert min(pauses) > 0.9, pauses
+
+
+def test_watched_camera_that_flaps(make_gateway, camera):
+    """3 s there, 3 s not: viewers see it again within moments of its return, each time."""
+    gateway = make_gateway(QUICK)
+    with gateway.view(camera.url()) as viewer:
+        for _ in range(4):
+            viewer.wait_more(25)
+            camera.close()
+            holds_for(lambda: not viewer.closed_by_server, 3, "the viewer to stay")
+            camera.listen()
+            back = time.monotonic()
+            seen = len(viewer.flv.video)
+            viewer.wait(lambda v, n=seen: len(v.flv.video) > n, 30, "pictures again")
+            assert time.monotonic() - back < 6  # 3 s, and what a busy machine takes
 
 
 def test_password_changed_while_streaming(gateway, make_camera):

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lib import processes
+from lib.gateway import build_dir
 from lib.http import connect, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
@@ -188,6 +189,59 @@ def test_floods_the_log(gateway, camera):
             assert re.match(r"\S+Z warn worker\[\d+\] camera=[0-9a-f]{16}: 2026-01-01T", line), line
             assert "\x1b" not in line and "\r" not in line
         stop_lying(gateway)
+
+
+def test_counts_what_cannot_be(gateway, camera):
+    """Billions of viewers and bytes: nobody else is refused, and the server's totals do not wrap."""
+    with Neighbour(gateway, camera), ask(gateway, "numbers"):
+        wait_for(lambda: metric(gateway, "received_bytes_total") > 1 << 33, 20, "its reports to count")
+        sums = []
+        for _ in range(3):
+            sums.append(metric(gateway, "received_bytes_total"))
+            with gateway.view(camera.url()) as another:
+                another.wait_frames(5)
+        assert sums == sorted(sums) and sums[-1] < 1 << 40
+        assert metric(gateway, "viewers") <= 3
+        stop_lying(gateway)
+
+
+def test_refuses_for_49_days(gateway, camera):
+    """As any rejected password: five minutes (master/camera_table.c), and after DELETE not at all."""
+    with Neighbour(gateway, camera):
+        with ask(gateway, "refuse") as client:
+            read_all(client)
+        wait_for(lambda: gateway.get(lie_url("refuse")).code == "camera_unauthorized", 20, "it to be refused")
+        stop_lying(gateway)
+        wait_for(lambda: not any("/lie/" in s["camera_url"] for s in
+                                 json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]),
+                 20, "it to be forgotten")
+
+
+@pytest.mark.skipif(build_dir().endswith(("asan", "tsan")), reason="sanitizers have reports of their own")
+def test_crashes_again_and_again(gateway, camera):
+    """The log names signal, function and camera; the camera is quarantined, API and metrics say until when."""
+    with Neighbour(gateway, camera):
+        wait_for(lambda: quarantined(gateway), 60, "its camera to be quarantined")
+        wait_for_line(gateway, "quarantined: its workers died")
+        line = re.search(r"error worker\[(\d+)\] camera=([0-9a-f]{16}): crashed: SIGSEGV in crash\+0x[0-9a-f]+, "
+                         r"address 0x0", gateway.log())
+        assert line, gateway.log()[-3000:]
+        assert re.search(rf"worker\[{line[1]}\].*: crashed: called by .*worker_run\+0x", gateway.log())
+        assert re.search(rf"camera={line[2]}: worker \d+ \(pid {line[1]}\) was killed by signal 11", gateway.log())
+
+
+def quarantined(gateway):
+    """Let its worker crash until API and metrics say so."""
+    with ask(gateway, "crash") as client:
+        read_all(client)  # an answer, or none at all
+    found = [s for s in json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+             if s["state"] == "quarantined"]
+    if not found:
+        return False
+    assert found[0]["next_try"].endswith("Z")
+    text = request(gateway.snapshot_port, "/metrics").body.decode()  # may be a second old
+    camera = f'{{camera="{found[0]["id"]}"'
+    return f"camera_next_try_seconds{camera}}} " in text and f'camera_state{camera},state="quarantined"}} 1' in text
 
 
 def stop_lying(gateway):

@@ -4,6 +4,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "worker/media/av_util.h"
+#include "worker/process/crash.h"
 #include "worker/process/sandbox.h"
 #include "worker/process/worker.h"
 #include "worker/rtsp/rtsp_tls.h"
@@ -109,6 +110,7 @@ static _Noreturn void become_worker(struct nursery *n, uint32_t worker_id, int c
     fd_close(&log);
     if (!wait_for_adoption(n, parent))
         exit(EXIT_SUCCESS); /* there is no master any more */
+    crash_install();
     if (sandbox_enter(n->sandbox) != 0)
         exit(EXIT_FAILURE);
     exit(worker_run(worker_id, channel));
@@ -198,6 +200,7 @@ int nursery_run(int channel, enum sandbox_mode sandbox)
     warm_up();
     if (sandbox_prepare(sandbox) != 0)
         return EXIT_FAILURE;
+    crash_prepare();
     const struct ipc_ready hello = {.version = IPC_VERSION, .pid = (uint32_t)getpid()};
     (void)report(&n, IPC_NURSERY, &hello, NULL);
 
