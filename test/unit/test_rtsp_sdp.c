@@ -158,6 +158,19 @@ static void test_other_types_of_a_section(void **state)
     free(sdp);
 }
 
+static void test_audio_that_can_be_heard_first(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+                            "m=audio 0 RTP/AVP 111\na=rtpmap:111 SPEEX/16000\n"
+                            "m=audio 0 RTP/AVP 8\na=control:second\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->control, "second");
+    free(sdp);
+    sdp = parse(
+        "m=audio 0 RTP/AVP 111\na=rtpmap:111 SPEEX/16000\n"); /* better than none: to say so */
+    assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->codec, "SPEEX");
+    free(sdp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_rewritten),
         cmocka_unit_test(test_many_tracks),
         cmocka_unit_test(test_other_types_of_a_section),
+        cmocka_unit_test(test_audio_that_can_be_heard_first),
     };
     return cmocka_run_group_tests_name("rtsp_sdp", tests, NULL, NULL);
 }

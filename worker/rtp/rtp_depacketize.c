@@ -168,7 +168,7 @@ int rtp_depacketizer_open(const struct sdp_track *track,
     }
     enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
     d->annex_b = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
-    d->aac = rtp_aac_is_usual(track->codec, track->fmtp);
+    d->aac = rtp_aac_is_readable(track->codec, track->fmtp);
     d->format = rtp_nal_format(codec, track->fmtp);
     fu_repair_init(&d->fu, codec);
     *out = d;

@@ -1,6 +1,7 @@
 #include "worker/rtp/sdp.h"
 
 #include "common/xalloc.h"
+#include "worker/rtp/rtp_aac.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,6 +63,24 @@ static struct format *find_format(struct parser *p, int payload_type)
 static bool is_wanted_video(const char *codec)
 {
     return strcasecmp(codec, "H264") == 0 || strcasecmp(codec, "H265") == 0;
+}
+
+/* Names of what can become AAC; a static payload type is one of its own (RFC 3551). */
+static bool is_wanted_audio(const struct sdp_track *t)
+{
+    static const char *const names[] = {"PCMA",      "PCMU", "L16", "G722", "mpeg4-generic",
+                                        "MP4A-LATM", "opus", "MPA", "AC3"};
+    if (strncasecmp(t->codec, "G726-", 5) == 0 || strncasecmp(t->codec, "AAL2-G726-", 10) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcasecmp(t->codec, names[i]) == 0)
+            return true;
+    return t->codec[0] == '\0' && t->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE;
+}
+
+static bool is_wanted(const struct sdp_track *t)
+{
+    return t->kind == TRACK_VIDEO ? is_wanted_video(t->codec) : is_wanted_audio(t);
 }
 
 static uint32_t static_clock_rate(enum track kind, int payload_type)
@@ -264,7 +283,7 @@ static bool is_better(const struct sdp_track *t, const struct sdp_track *than)
 {
     if (t->encrypted != than->encrypted)
         return than->encrypted;
-    return t->kind == TRACK_VIDEO && is_wanted_video(t->codec) && !is_wanted_video(than->codec);
+    return is_wanted(t) && !is_wanted(than);
 }
 
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
@@ -299,7 +318,8 @@ int sdp_write_track(const struct sdp_track *track, char *buf, size_t size, int *
                      "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
                      "m=%s 0 RTP/AVP %d\r\n%s",
                      track->kind == TRACK_VIDEO ? "video" : "audio", pt, rtpmap);
-    if (track->fmtp[0] != '\0' && n > 0 && (size_t)n < size)
+    bool usable = !rtp_aac_lacks_config(track->codec, track->fmtp);
+    if (track->fmtp[0] != '\0' && usable && n > 0 && (size_t)n < size)
         n += snprintf(buf + n, size - (size_t)n, "a=fmtp:%d %s\r\n", pt, track->fmtp);
     *payload_type = pt;
     return n > 0 && (size_t)n < size ? n : -ENAMETOOLONG;

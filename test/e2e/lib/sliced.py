@@ -92,7 +92,7 @@ def sliced_media(codec="h264", slices=4, gop=25, frames=100, more="", size=(640,
 
 # --- FLV ------------------------------------------------------------------------------------------
 
-def _tag(kind, time_ms, body):
+def flv_tag(kind, time_ms, body):
     head = bytes([kind]) + struct.pack(">I", len(body))[1:] + struct.pack(">I", time_ms & 0xFFFFFF)[1:]
     head += bytes([time_ms >> 24]) + b"\0\0\0"
     return head + body + struct.pack(">I", len(head) + len(body))
@@ -107,11 +107,11 @@ def flv_file(media, codec_id=7, per_nal=False, step_ms=0, key_flag=None, rounds=
     """
     is_key = key_flag or media.is_key
     out = [b"FLV\x01\x01\0\0\0\x09\0\0\0\0",
-           _tag(9, 0, bytes([0x10 | codec_id, 0, 0, 0, 0]) + media.record())]
+           flv_tag(9, 0, bytes([0x10 | codec_id, 0, 0, 0, 0]) + media.record())]
     for number in range(first, rounds * len(media.units)):
         unit = media.units[number % len(media.units)]
         head = bytes([(0x10 if is_key(unit) else 0x20) | codec_id, 1, 0, 0, 0])
         nals = [struct.pack(">I", len(nal)) + nal for nal in unit]
         for i, body in enumerate(nals if per_nal else [b"".join(nals)]):
-            out.append(_tag(9, (number - first) * 1000 // FPS + i * step_ms, head + body))
+            out.append(flv_tag(9, (number - first) * 1000 // FPS + i * step_ms, head + body))
     return b"".join(out)
