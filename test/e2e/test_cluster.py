@@ -45,7 +45,7 @@ def cluster(request, make_gateway, make_camera, tmp_path):
         pytest.skip(f"{request.param.program} is not installed")
     cameras = [make_camera() for _ in range(CAMERAS)]
     # Not QUICK's stall time: ten cameras in one test process may pause for that long on a busy machine,
-    # and a camera that is connected anew is what the test counts.
+    # and a camera that is connected again is what the test counts.
     config = QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 10000")
     config += "".join(f'[camera "camera-{n}"]\nurl = {camera.url()}\n' for n, camera in enumerate(cameras[:NAMED]))
     gateways = [make_gateway(config) for _ in range(2)]

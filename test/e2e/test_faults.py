@@ -9,7 +9,7 @@ from lib.wait import holds_for, wait_for
 
 
 def test_camera_dies_and_comes_back(gateway, camera):
-    """The same HTTP connection goes on, timestamps continue, and the camera is looked up anew."""
+    """The same HTTP connection goes on, timestamps continue, and the camera's name is looked up again."""
     with gateway.view(camera.url(), join="gop") as viewer:
         viewer.wait_frames(30)
         worker = gateway.worker_of(camera.port)
@@ -86,7 +86,7 @@ class HangsUp(Listener):
 
 
 def test_impatient_viewers_do_not_hammer_a_camera(gateway):
-    """20 players that ask again at once: an attempt a second, each a connection but for the first one's two."""
+    """20 players ask again at once: one attempt a second, one connection each, except two for the first."""
     with HangsUp() as camera:
         end = time.monotonic() + 10
 

@@ -121,7 +121,7 @@ def test_ffplay_takes_compressed_time(shared_gateway, long_gop_camera):
 
 @needs_browser
 def test_players_live_through_a_reboot(shared_gateway, browser):
-    """The camera is away for 5 s and has another resolution then; nobody asks anew."""
+    """The camera is away for 5 s and comes back with another resolution; no player asks again."""
     first, other = (fake_rtsp.counting_media(2 * fake_rtsp.FPS, frames=100, size=size)
                     for size in ((640, 360), (320, 180)))
     with fake_rtsp.FakeCamera(first) as camera:

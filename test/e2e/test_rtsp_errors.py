@@ -1,4 +1,4 @@
-"""RTSP cameras that refuse, fall silent or are none: each has its own error, in time.
+"""RTSP cameras that refuse or fall silent, and servers that are no cameras: each has its own error, in time.
 
 Like test_rtsp_dialogue: against the RTSP source alone.  What viewers are told is in test_camera_errors.
 """

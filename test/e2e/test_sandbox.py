@@ -92,7 +92,7 @@ def refusing(number):
 
 
 def test_workers_that_cannot_be_shut_in_do_not_run(make_gateway, camera):
-    """And are not forked anew as fast as the machine can."""
+    """They are not forked again as fast as the machine can."""
     gateway = make_gateway(QUICK, prefix=refusing(LANDLOCK_RESTRICT_SELF))
     wait_for(lambda: failures(gateway, "status") > 2, 30, "spare workers to fail, twice")
     assert "sandbox: Landlock: Operation not permitted" in gateway.log()

@@ -18,7 +18,7 @@ STREAMS, SNAPSHOTS = 8005, 8006  # ports in the documents
 
 
 def substitute(text, pattern, replacement):
-    """Regular expressions of whole lines but for their indentation; exactly one has to match."""
+    """Regular expressions of whole lines without their indentation; exactly one line has to match."""
     text, count = re.subn(rf"^([ \t]*){pattern}$", lambda m: m.group(1) + m.expand(replacement), text, flags=re.M)
     assert count == 1, f"{pattern}: {count} lines"
     return text

@@ -76,7 +76,7 @@ class Browser:
             "features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
     def console(self):
-        """Messages since the last call, but for those about answers that are not 2xx."""
+        """Messages since the last call, without those about answers that are not 2xx."""
         return [entry["message"] for entry in self.driver.get_log("browser")
                 if "WebSocket connection to" not in entry["message"] and "Failed to load resource" not in entry["message"]]
 

@@ -144,7 +144,7 @@ class Gateway:
     # --- reload ---
 
     def reload(self, config, word="was read again"):
-        """Write the configuration file anew and send SIGHUP -> the log lines of the reload; the last one has word.
+        """Write another configuration file and send SIGHUP -> the log lines of the reload; the last one has word.
 
         word=None: do not wait for it.
         """

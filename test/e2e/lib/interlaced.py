@@ -24,7 +24,7 @@ def _luma(number):
 
 
 def fields_in(jpeg):
-    """-> (number of the picture, or None if it is none of them; is it made of its own two fields?)"""
+    """-> (number of the picture, or None if it is none of them; are both fields its own?)"""
     rgb = read_jpeg(jpeg).astype(np.float64)
     luma = rgb.mean(axis=(1, 2)) * 219 / 255 + 16  # grey pictures; JPEG is full range
     upper, lower = luma[0::2], luma[1::2]
@@ -102,7 +102,7 @@ def _pps():
 
 
 def _field(number, lower):
-    idr = number == 0 and not lower  # the second field of an IDR picture is none
+    idr = number == 0 and not lower  # the second field of an IDR picture is not an IDR field
     header = (_ue(0) + _ue(7) + _ue(0) + _u(4, number % 16) + "1" + str(int(lower)) +  # I slice, field
               (_ue(0) if idr else "") + _u(8, 2 * number + lower) +
               ("00" if idr else "0") + _ue(0) + _ue(1))  # marking; QP; no deblocking

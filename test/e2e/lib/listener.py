@@ -1,4 +1,4 @@
-"""A TCP server of a test: what fake cameras, and servers that are none, have in common."""
+"""A TCP server for tests: the common part of fake cameras and other fake servers."""
 import socket
 import threading
 

@@ -84,7 +84,7 @@ def _inspect_audio(recording, path, timeout_s):
     recording.audio_start = times[0]
     rate = recording.sample_rate
     pcm = tone.decode_pcm(path, rate, timeout_s=timeout_s)
-    # All packets are equally long, but for PCM's last.
+    # All packets are equally long, except PCM's last.
     step = float(np.median(np.diff(times)))
     recording.jumps = [(a, b - a - step) for a, b in zip(times, times[1:])
                        if abs(b - a - step) > MAX_JUMP_S]
