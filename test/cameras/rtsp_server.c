@@ -264,10 +264,26 @@ static void on_unprepared(GstRTSPMedia *media, gpointer user)
         log_session_end(session);
 }
 
+/* Put the first report off for longer than any session lasts. */
+static void silence_reports(GstRTSPMedia *media, gpointer user)
+{
+    (void)user;
+    for (guint i = 0; i < gst_rtsp_media_n_streams(media); i++) {
+        GObject *rtp = gst_rtsp_stream_get_rtpsession(gst_rtsp_media_get_stream(media, i));
+
+        if (!rtp)
+            continue;
+        g_object_set(rtp, "rtcp-min-interval", (guint64)(24 * 3600) * GST_SECOND, NULL);
+        g_object_unref(rtp);
+    }
+}
+
 static void sample_factory_configure(GstRTSPMediaFactory *factory, GstRTSPMedia *media)
 {
     GST_RTSP_MEDIA_FACTORY_CLASS(sample_factory_parent_class)->configure(factory, media);
     g_signal_connect(media, "unprepared", G_CALLBACK(on_unprepared), NULL);
+    if (media_session(media)->switches.no_reports)
+        g_signal_connect(media, "prepared", G_CALLBACK(silence_reports), NULL);
 }
 
 static void sample_factory_class_init(SampleFactoryClass *klass)

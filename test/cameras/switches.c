@@ -59,6 +59,7 @@ void switches_parse(const GstRTSPUrl *url, struct switches *s)
     s->stop_after_ms = (int64_t)(query_number(url, "stop_after") * 1e3);
     s->close_after_ms = (int64_t)(query_number(url, "close_after") * 1e3);
     s->audio_ppm = (int)query_number(url, "audio_ppm");
+    s->no_reports = query_is(url, "reports", "none");
 }
 
 GstRTSPAuthMethod switches_parse_scheme(const char *text)

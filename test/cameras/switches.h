@@ -19,6 +19,7 @@ struct switches {
     int64_t stop_after_ms;  /* 0: never */
     int64_t close_after_ms; /* 0: never */
     int audio_ppm;          /* the audio clock is that much too fast */
+    bool no_reports;        /* sends no RTCP sender reports */
 };
 
 /**

@@ -143,6 +143,16 @@ def test_clocks_that_drift(make_gateway, tmp_path):
     assert metric(gateway, "cam_httpflv_skipped_frames_total") == 0
 
 
+@pytest.mark.parametrize("reports", ["sent", "none"])
+def test_a_camera_without_sender_reports(shared_gateway, sample_cameras, reports):
+    """GStreamer as the camera, all of it 5 % slow, with and without reports."""
+    url = sample_cameras.rtsp_url("720p-H264-G711A", audio_ppm=-50000, reports=reports)
+    with shared_gateway.view(url) as viewer:
+        viewer.wait(lambda v: time.monotonic() - v.started > 30, 90, "30 s")
+    assert_in_time(viewer, 30)
+    assert_no_jumps(viewer)
+
+
 def test_stamps_that_step_back_again_and_again(shared_gateway):
     """0.8 s back after every second: what was sent in 20 s is 20 s long."""
     class SteppingBack(Drifting):
