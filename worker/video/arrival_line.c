@@ -93,11 +93,12 @@ static bool fit_points(const struct arrival_point *points, int count, struct arr
         return false;
     int64_t from_us = points[0].at_us, to_us = points[count - 1].at_us, span_us = to_us - from_us;
     int corners = find_hull(points, count, hull);
-    double quarter = hull_at(points, hull, corners, from_us + span_us / 4);
+    int64_t quarter_us = span_us / 4;
+    double quarter = hull_at(points, hull, corners, from_us + quarter_us);
     double middle = hull_at(points, hull, corners, from_us + span_us / 2);
-    double three = hull_at(points, hull, corners, to_us - span_us / 4);
-    fit->slope = (three - quarter) / (double)(span_us - span_us / 4 * 2);
-    fit->late_us = (int64_t)(three + fit->slope * (double)(span_us / 4));
+    double three = hull_at(points, hull, corners, to_us - quarter_us);
+    fit->slope = (three - quarter) / (double)(span_us - 2 * quarter_us);
+    fit->late_us = (int64_t)(three + fit->slope * (double)quarter_us);
     fit->span_us = span_us;
     double bent = (double)points[0].late_us + (double)points[count - 1].late_us - 2 * middle;
     fit->bent_us = llabs((int64_t)bent);
