@@ -286,7 +286,7 @@ static struct camera_list list_shown(const struct camera_list *cameras, const st
     struct camera_list shown = {.items = room};
     for (size_t i = 0; i < cameras->count; i++) {
         const struct camera *cam = cameras->items[i];
-        if (cam->worker != NULL || cam->named)
+        if (cam->worker != NULL || cam->named || camera_state(cam) == IPC_CAMERA_QUARANTINED)
             room[shown.count++] = cam;
     }
     return shown;
