@@ -15,7 +15,8 @@ static const struct {
 } codecs[] = {
     {"avc1", "H.264"},       {"hvc1", "H.265"}, {"mp4a", "AAC"},   {"alaw", "G.711 A-law"},
     {"ulaw", "G.711 µ-law"}, {"g722", "G.722"}, {"g726", "G.726"}, {"lpcm", "PCM"},
-    {"mp2 ", "MP2"},         {"mp3 ", "MP3"},
+    {"mp2 ", "MP2"},         {"mp3 ", "MP3"},   {"flac", "FLAC"},  {"ac3 ", "AC-3"},
+    {"eac3", "E-AC-3"},
 };
 
 /* A codec's name, the FourCC itself if that is its name, null if there is none. */

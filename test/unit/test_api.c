@@ -153,7 +153,9 @@ static const struct {
     {AV_CODEC_ID_PCM_S16LE, "PCM"},
     /* cannot become AAC: told all the same */
     {AV_CODEC_ID_SPEEX, "spee"},
-    {AV_CODEC_ID_AC3, "ac3"},
+    {AV_CODEC_ID_FLAC, "FLAC"},
+    {AV_CODEC_ID_AC3, "AC-3"},
+    {AV_CODEC_ID_EAC3, "E-AC-3"},
 };
 static const size_t audio_names_count = sizeof(audio_names) / sizeof(audio_names[0]);
 
