@@ -1,0 +1,136 @@
+/* worker/rtsp/rtsp_keepalive: a session is kept alive in the way that its server counts. */
+#include "test/unit/rtsp_session_rig.h"
+
+/* The next keep-alive, when it is due. */
+static void expect_keepalive(struct camera *c, const char *request)
+{
+    int64_t at = rtsp_session_deadline(c->session);
+    rtsp_session_timeout(c->session, at - 1);
+    expect_nothing(c);
+    c->now_us = at;
+    rtsp_session_timeout(c->session, at);
+    expect(c, request);
+}
+
+static void test_keepalive_by_half_the_timeout(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    assert_int_equal(rtsp_session_deadline(c->session), 2000 + 10000000); /* timeout=20 */
+    expect_keepalive(c, "GET_PARAMETER ");
+    answer(c, "200 OK", "", "");
+    assert_int_equal(rtsp_session_deadline(c->session), c->now_us + 10000000);
+    expect(c, "OPTIONS "); /* may be what counts: GET_PARAMETER is not known to be listed */
+    answer(c, "200 OK", "Public: OPTIONS, PLAY, GET_PARAMETER\r\n", "");
+    for (int i = 0; i < 3; i++) { /* listed: enough */
+        expect_keepalive(c, "GET_PARAMETER ");
+        answer(c, "200 OK", "", "");
+        expect_nothing(c);
+    }
+    assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAYING);
+}
+
+static void test_keepalive_not_listed(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    for (int i = 0; i < 3; i++) {
+        expect_keepalive(c, "GET_PARAMETER ");
+        answer(c, "200 OK", "", "");
+        expect(c, "OPTIONS ");
+        answer(c, "200 OK", "Public: OPTIONS, PLAY\r\n", "");
+    }
+}
+
+static void test_keepalive_refused(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    answer(c, "405 Method Not Allowed", "", "");
+    expect(c, "OPTIONS "); /* at once */
+    answer(c, "501 Not Implemented", "", "");
+    for (int i = 0; i < 3; i++) {
+        expect_keepalive(c, "OPTIONS ");
+        answer(c, "501 Not Implemented", "", "");
+    }
+    assert_verdict(c, RTSP_VERDICT_NONE);
+}
+
+static void test_keepalive_not_answered(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    int64_t asked_us = c->now_us;
+    assert_true(rtsp_session_awaits_get_parameter(c->session));
+    expect_keepalive(c, "OPTIONS ");
+    assert_true(c->now_us - asked_us < 10000000); /* before the session's time is up */
+    answer(c, "200 OK", "", "");
+    expect_keepalive(c, "OPTIONS ");
+    answer(c, "200 OK", "Public: GET_PARAMETER\r\n", "");
+    expect_keepalive(c, "OPTIONS "); /* it lists what it does not answer */
+}
+
+static void test_keepalive_listed_in_the_dialogue(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "455 Method Not Valid in This State", "", "");
+    expect(c, "OPTIONS ");
+    answer(c, "200 OK", "Public: DESCRIBE, SETUP, PLAY, get_parameter\r\n", "");
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    answer(c, "200 OK", "", "");
+    expect_nothing(c);
+}
+
+static void test_keepalive_with_a_new_nonce(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n1\"\r\n", "");
+    to_playing(c);
+    assert_non_null(strstr(c->request, "nonce=\"n1\""));
+    rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
+    expect(c, "GET_PARAMETER ");
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n2\"\r\n", "");
+    expect(c, "GET_PARAMETER "); /* at once: the session must not end for want of it */
+    assert_non_null(strstr(c->request, "nonce=\"n2\""));
+    answer(c, "200 OK", "", "");
+    expect(c, "OPTIONS ");
+    answer(c, "200 OK", "", "");
+    expect_nothing(c);
+    assert_verdict(c, RTSP_VERDICT_NONE);
+}
+
+static void test_keepalives_that_are_never_accepted(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\r\n", "");
+    to_playing(c);
+    rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
+    int sent = 0;
+    size_t len;
+    for (; rtsp_session_output(c->session, &len) != NULL && len > 0 && sent < 100; sent++) {
+        expect(c, "GET_PARAMETER ");
+        answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"r\", nonce=\"m\"\r\n", "");
+    }
+    assert_in_range(sent, 1, 10);
+    assert_verdict(c, RTSP_VERDICT_NONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_keepalive_by_half_the_timeout),
+        T(test_keepalive_not_listed),
+        T(test_keepalive_refused),
+        T(test_keepalive_not_answered),
+        T(test_keepalive_listed_in_the_dialogue),
+        T(test_keepalive_with_a_new_nonce),
+        T(test_keepalives_that_are_never_accepted),
+    };
+    return cmocka_run_group_tests_name("rtsp_keepalive", tests, NULL, NULL);
+}
