@@ -28,6 +28,7 @@
 struct probe {
     uv_loop_t loop;
     uv_timer_t timer;
+    uv_timer_t tick; /* as the worker has one: clock_awake_us() is asked at least once a second */
     uv_signal_t signal;
     struct source_rtsp *source;
     AVRational time_base[TRACK_COUNT];
@@ -56,6 +57,7 @@ static void on_closed(void *ctx)
     struct probe *p = ctx;
     p->source = NULL;
     uv_close((uv_handle_t *)&p->timer, NULL);
+    uv_close((uv_handle_t *)&p->tick, NULL);
     uv_close((uv_handle_t *)&p->signal, NULL);
     printf("closed %lld\n", (long long)(cpu_us() - p->closing_cpu_us));
 }
@@ -67,6 +69,12 @@ static void close_source(struct probe *p)
     p->closing = true;
     p->closing_cpu_us = cpu_us();
     source_rtsp_close(p->source, on_closed, p);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    (void)timer;
+    (void)clock_awake_us();
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -189,6 +197,8 @@ int main(int argc, char **argv)
     (void)uv_signal_init(&p.loop, &p.signal);
     p.timer.data = p.signal.data = &p;
     (void)uv_timer_start(&p.timer, on_timer, seconds * 1000, 0);
+    (void)uv_timer_init(&p.loop, &p.tick);
+    (void)uv_timer_start(&p.tick, on_tick, 1000, 1000);
     (void)uv_signal_start(&p.signal, on_signal, SIGTERM);
 
     p.opened_us = clock_us();
