@@ -72,8 +72,6 @@
 #define VIDEO_HOLD_US 60000  /* how far unstamped packets may be from their arrival */
 #define AUDIO_HOLD_US 250000 /* wider: one RTP packet may hold that much, stamped once */
 #define SOURCE_MAX_US (INT64_C(1) << 58) /* beyond: nonsense; keeps every sum below in range */
-#define BACKWARD_WINDOW 100              /* frames */
-#define BACKWARD_LEARN 3                 /* steps back within the window that mean reordering */
 #define BACK_US 80000                    /* a step back of less is jitter */
 #define BACK_PACKETS 3                   /* ... and is looked at for so many packets */
 #define RATE_STEP 1.04 /* by which an estimate of the stamps' rate moves with a packet */
@@ -119,7 +117,7 @@ static struct timeline_in sanitise(const struct timeline *tl, const struct timel
     p.duration_us = clamp(p.duration_us, 0, DURATION_MAX_US);
     if (p.wrap_us < 0 || p.wrap_us > SOURCE_MAX_US)
         p.wrap_us = 0;
-    p.reorder_frames = (int)clamp(p.reorder_frames, 0, TIMELINE_REORDER_MAX);
+    p.reorder_frames = (int)clamp(p.reorder_frames, 0, DECODE_ORDER_FRAMES_MAX);
     p.received_us = clamp(p.received_us, tl->started ? tl->newest_received_us : 0, SOURCE_MAX_US);
     return p;
 }
@@ -137,8 +135,7 @@ static int64_t step_for(int64_t passed_us, int64_t duration_us, int64_t pause_us
 /* The latest of what was put on the output clock: with reordering, not that of the last packet. */
 static int64_t latest_key(const struct timeline_track *t)
 {
-    return t->sorted_count > 0 ? max(t->last_key_us, t->sorted_pts_us[t->sorted_count - 1])
-                               : t->last_key_us;
+    return decode_order_latest(&t->order, t->last_key_us);
 }
 
 /* Where a packet belongs by what came before it, whatever its time stamp says. */
@@ -168,7 +165,7 @@ static int64_t jump_limit(const struct timeline_track *t, const struct timeline_
 {
     int64_t frames = 1;
     if (p->track == TRACK_VIDEO && !known(p->dts_us))
-        frames += max(p->reorder_frames, t->learned_reorder);
+        frames += decode_order_frames(&t->order, p->reorder_frames);
     return max(JUMP_US, frames * p->duration_us * 3 / 2);
 }
 
@@ -252,7 +249,7 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
 static bool may_be_reordering(const struct timeline_track *t, const struct timeline_in *p,
                               int64_t back_us)
 {
-    int64_t frames = max(p->reorder_frames, t->learned_reorder) + 1;
+    int64_t frames = decode_order_frames(&t->order, p->reorder_frames) + 1;
     return p->track == TRACK_VIDEO && !known(p->dts_us) && back_us <= frames * p->duration_us;
 }
 
@@ -307,7 +304,7 @@ static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_
         tell_peer(other_of(tl, p->track), shift_us, p->received_us);
     }
     t->offset_us += shift_us;
-    t->backward_count = 0;
+    decode_order_forget_steps(&t->order);
     tl->jumps++;
 }
 
@@ -435,45 +432,6 @@ static int64_t extrapolate(struct timeline *tl, const struct timeline_in *p, boo
     return key;
 }
 
-/* The decode time that goes with pts_us when the source gives none. */
-static int64_t decode_time(struct timeline_track *t, const struct timeline_in *p, int64_t pts_us)
-{
-    int64_t *sorted = t->sorted_pts_us;
-    int frames = (int)max(p->reorder_frames, t->learned_reorder);
-    int64_t distance = p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
-
-    while (t->sorted_count > frames) { /* room for one more: the smallest have been used */
-        t->sorted_count--;
-        memmove(sorted, sorted + 1, (size_t)t->sorted_count * sizeof(*sorted));
-    }
-    int at = t->sorted_count++;
-    for (; at > 0 && sorted[at - 1] > pts_us; at--)
-        sorted[at] = sorted[at - 1];
-    sorted[at] = pts_us;
-    while (t->sorted_count <= frames) { /* the first frames: as if there had been others before */
-        memmove(sorted + 1, sorted, (size_t)t->sorted_count * sizeof(*sorted));
-        sorted[0] = sorted[1] - distance;
-        t->sorted_count++;
-    }
-    return sorted[0];
-}
-
-/* B-frames that the parameter sets do not announce show as repeated steps back behind dts. */
-static void learn_reorder(struct timeline_track *t, const struct timeline_in *p, int64_t pts_us)
-{
-    if (++t->since_backward > BACKWARD_WINDOW) {
-        t->backward_count = 0;
-        t->since_backward = 0;
-    }
-    if (!t->active || pts_us >= t->last_key_us || pts_us >= t->last_dts_us)
-        return;
-    if (++t->backward_count < BACKWARD_LEARN)
-        return;
-    t->backward_count = 0;
-    t->learned_reorder =
-        (int)clamp(max(p->reorder_frames, t->learned_reorder) + 1, 0, TIMELINE_REORDER_MAX);
-}
-
 /* Make the output for a packet that belongs at key_us. */
 static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_us,
                   struct timeline_out *out)
@@ -482,8 +440,10 @@ static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_
     int64_t dts = key_us, pts = key_us;
 
     if (p->track == TRACK_VIDEO && !known(p->dts_us)) {
-        learn_reorder(t, p, pts);
-        dts = decode_time(t, p, pts);
+        int64_t duration_us = p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
+        bool is_back = t->active && pts < t->last_key_us && pts < t->last_dts_us;
+        decode_order_learn(&t->order, p->reorder_frames, is_back);
+        dts = decode_order_put(&t->order, p->reorder_frames, pts, duration_us);
     } else if (known(p->dts_us) && known(p->pts_us)) {
         pts += (int64_t)((double)clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US) * out->pace);
     }

@@ -9,6 +9,7 @@
 
 #include "worker/media/frame.h"
 #include "worker/video/camera_clock.h"
+#include "worker/video/decode_order.h"
 #include "worker/video/timeline_steer.h"
 
 #include <stdbool.h>
@@ -16,9 +17,6 @@
 
 /* "Not known"; the same value as AV_NOPTS_VALUE. */
 #define TIMELINE_NONE INT64_MIN
-
-/* Most frames of reordering that H.264 and HEVC allow. */
-#define TIMELINE_REORDER_MAX 16
 
 /* One access unit or audio packet, as the camera stamped it. */
 struct timeline_in {
@@ -56,25 +54,21 @@ struct timeline_track {
     int64_t lead_us;            /* output clock - arrival clock at the newest good time stamp */
     int64_t undo_offset_us;     /* offset before the last jump, */
     int64_t undo_until_us;      /* ... which is tried again until this arrival time */
-    int64_t peer_shift_us; /* what the other track's offset jumped by and this one's did not, */
-    int64_t peer_until_us; /* ... which is tried until this arrival time */
-    int64_t back_by_us;    /* how far stamps stepped back; 0: they did not, or it is decided */
-    int64_t back_from_us;  /* ... from this stamp on, offset included, */
-    int64_t back_late_us;  /* ... which came that late, */
-    int64_t back_least_us; /* ... and those since at least that late */
-    int back_packets;      /* since */
-    int back_steps;        /* how often such a step has lasted, in a row */
-    int64_t lasted_us;     /* durations since the newest usable stamp */
-    double rate;           /* time by stamps per duration: 1, or they count at another rate */
-    int falling;           /* packets in a row whose stamp was less than the one before */
-    bool leapt;            /* the newest stamp was further forth than a frame is long: */
-    int64_t leapt_to_us;   /* this one */
-    bool reorders;         /* leaps were followed by steps back */
-    int64_t sorted_pts_us[TIMELINE_REORDER_MAX + 1]; /* the newest output pts, ascending */
-    int sorted_count;
-    int learned_reorder; /* reordering seen beyond what the parameter sets declare */
-    int backward_count;
-    int since_backward;
+    int64_t peer_shift_us;     /* what the other track's offset jumped by and this one's did not, */
+    int64_t peer_until_us;     /* ... which is tried until this arrival time */
+    int64_t back_by_us;        /* how far stamps stepped back; 0: they did not, or it is decided */
+    int64_t back_from_us;      /* ... from this stamp on, offset included, */
+    int64_t back_late_us;      /* ... which came that late, */
+    int64_t back_least_us;     /* ... and those since at least that late */
+    int back_packets;          /* since */
+    int back_steps;            /* how often such a step has lasted, in a row */
+    int64_t lasted_us;         /* durations since the newest usable stamp */
+    double rate;               /* time by stamps per duration: 1, or they count at another rate */
+    int falling;               /* packets in a row whose stamp was less than the one before */
+    bool leapt;                /* the newest stamp was further forth than a frame is long: */
+    int64_t leapt_to_us;       /* this one */
+    bool reorders;             /* leaps were followed by steps back */
+    struct decode_order order; /* of output times */
 };
 
 /* Plain: lives in its user by value.  Private to timeline.c but for the counter. */
