@@ -60,7 +60,7 @@ void log_record_push(struct log_record_reader *reader, const char *data, size_t 
         if (c == RS)
             reader->in_record = true;
         else if (c != end)
-            reader->bytes[reader->len++] = c != '\0' ? c : ' ';
+            reader->bytes[reader->len++] = (char)(c != '\0' ? c : ' ');
     }
 }
 
