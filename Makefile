@@ -310,6 +310,7 @@ lint: headers web-dev
 
 # Tools of the benchmark: measured beside the program, not part of it.
 $(O)/bench/avdelay: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS)
+$(O)/bench/snapshot_reference: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS) $(JPEG_LIBS_turbo)
 $(O)/bench/flvload: $(wildcard test/bench/flvload/*.[ch] test/bench/*.h)
 $(BENCH_FILE): $(O)/bench/%: test/bench/%.c $(wildcard test/bench/*.h)
 $(BENCH_BIN): $(O)/.flags

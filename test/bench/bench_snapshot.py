@@ -20,7 +20,8 @@ from measure import (QUICK_IDLE, ROOT, build_if_missing, enter_own_network, lose
 
 from lib import picture, processes
 from lib.cameras import RTMP_ROWS, RTSP_ROWS, SampleCameras
-from lib.gateway import Gateway
+from lib.gateway import Gateway, free_port
+from lib.http import connect, parse_head, stream_target
 from lib.snapshot import frames_behind, counters_of_frames, read_jpegs, snapshot
 from lib.wait import wait_for
 
@@ -120,6 +121,136 @@ def bench_polling(cameras, directory, seconds, counts):
                                        for n, phase in cases],
                            "freshness": measure_freshness(gateway, url)}
     return result
+
+
+# --- key frames and newest pictures, beside a reference ------------------------------------------------
+
+def poll_steadily(gateway, url, rate, seconds, **parameters):
+    """One poller, rate times a second -> answers."""
+    answers, due = [], time.monotonic()
+    end = due + seconds
+    while due < end:
+        time.sleep(max(0, due - time.monotonic()))
+        answers.append(snapshot(gateway, url, **parameters))
+        due += 1 / rate
+    return answers
+
+
+def reference(directory, viewer, quality=85):
+    """CPU ms of the frames that a viewer got: (key frame, frame, JPEG), by libavcodec and libjpeg-turbo alone."""
+    path = os.path.join(directory, "reference." + viewer.flv.video[0].config.codec)
+    with open(path, "wb") as file:
+        file.write(viewer.flv.annex_b())
+    output = subprocess.run([os.path.join(ROOT, "build", "release", "bench", "snapshot_reference"), path,
+                             str(quality)], stdout=subprocess.PIPE, check=True).stdout
+    return tuple(map(float, output.split()))
+
+
+def measure_kind(gateway, url, worker, idle_cores, rate, kind, seconds, costs):
+    poll_steadily(gateway, url, rate, 3, picture=kind)
+    cpu, begun = processes.cpu_seconds(worker), time.monotonic()
+    answers = poll_steadily(gateway, url, rate, seconds, picture=kind)
+    cores = (processes.cpu_seconds(worker) - cpu) / (time.monotonic() - begun) - idle_cores
+    key_ms, frame_ms, jpeg_ms = costs
+    decode_ms = rate * key_ms if kind == "key" else picture.FRAME_RATE * frame_ms
+    times = [(a.answered - a.asked) * 1000 for a in answers if a.status == 200]
+    return {"kind": kind, "rate": rate, "cores": cores, "reference_cores": (decode_ms + rate * jpeg_ms) / 1000,
+            "median_ms": statistics.median(times), "failed": len(answers) - len(times),
+            "private_mb": processes.private_bytes(worker) / 1e6}
+
+
+def bench_kinds(cameras, directory, seconds):
+    """Cores beyond those of a worker with one viewer, which receives the stream anyway."""
+    result = {}
+    for row, cases in ((ROWS[0], ((1, "key"), (5, "newest"))), (ROWS[1], ((1, "key"),))):
+        url = cameras.rtsp_url(row)
+        with start_gateway(directory) as gateway:
+            viewer = watch(gateway, url)
+            worker = only_worker(gateway)
+            cpu, begun = processes.cpu_seconds(worker), time.monotonic()
+            time.sleep(seconds)
+            idle_cores = (processes.cpu_seconds(worker) - cpu) / (time.monotonic() - begun)
+            costs = reference(directory, viewer)
+            result[row] = [measure_kind(gateway, url, worker, idle_cores, rate, kind, seconds, costs)
+                           for rate, kind in cases]
+            viewer.close()
+    return result
+
+
+def kinds_text(r):
+    return "\n".join(["## Key frames and newest pictures, beside libavcodec and libjpeg-turbo alone", "", table(
+        ("camera", "picture", "polls/s", "cores", "reference", "ratio", "median ms", "private MB", "failed"),
+        [(row, m["kind"], m["rate"], f"{m['cores']:.4f}", f"{m['reference_cores']:.4f}",
+          f"{m['cores'] / m['reference_cores']:.2f}", f"{m['median_ms']:.1f}", f"{m['private_mb']:.1f}", m["failed"])
+         for row, measured in r.items() for m in measured])])
+
+
+# --- one connection -----------------------------------------------------------------------------
+
+NGINX = """daemon off;
+pid {directory}/nginx.pid;
+error_log stderr;
+worker_processes 1;
+events {{}}
+http {{
+    access_log off;
+    keepalive_requests 1000000;
+    server {{ listen 127.0.0.1:{port}; root {directory}/www; }}
+}}
+"""
+
+
+def drain_answers(port, target, count):
+    """count requests over one connection, one after the other -> seconds."""
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with connect(port, 30) as sock:
+        begun = time.monotonic()
+        for _ in range(count):
+            sock.sendall(request)
+            data = sock.recv(1 << 20)
+            head, _, body = data.partition(b"\r\n\r\n")
+            length = int(parse_head(head)[1]["content-length"])
+            left = length - len(body)
+            while left > 0:
+                left -= len(sock.recv(min(left, 1 << 20)))
+        return time.monotonic() - begun
+
+
+def bench_keep_alive(cameras, directory, count=4000):
+    """The same picture from a worker that has it, and from nginx that has it as a file: CPU of the process."""
+    url = cameras.rtsp_url(ROWS[0])
+    with start_gateway(directory) as gateway:
+        viewer = watch(gateway, url)
+        worker = only_worker(gateway)
+        target = stream_target(url, path="/snapshot", picture="key")
+        body = snapshot(gateway, url, picture="key").body
+        cpu = processes.cpu_seconds(worker)
+        took = drain_answers(gateway.snapshot_port, target, count)
+        ours = (count / took, (processes.cpu_seconds(worker) - cpu) / count * 1e6)
+        viewer.close()
+    os.makedirs(f"{directory}/www", exist_ok=True)
+    with open(f"{directory}/www/picture.jpg", "wb") as file:
+        file.write(body)
+    os.chmod(directory, 0o755)
+    port = free_port()
+    with open(f"{directory}/nginx.conf", "w", encoding="utf-8") as file:
+        file.write(NGINX.format(directory=directory, port=port))
+    server = subprocess.Popen(["nginx", "-c", f"{directory}/nginx.conf"], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: processes.children(server.pid), 10, "nginx")
+        (child,) = processes.children(server.pid)
+        cpu = processes.cpu_seconds(child)
+        took = drain_answers(port, "/picture.jpg", count)
+        theirs = (count / took, (processes.cpu_seconds(child) - cpu) / count * 1e6)
+    finally:
+        processes.end(server)
+    return {"bytes": len(body), "ours": ours, "nginx": theirs}
+
+
+def keep_alive_text(r):
+    return "\n".join([f"## One connection, a picture of {r['bytes']} bytes that is made already", "", table(
+        ("", "requests/s of this client", "CPU µs per request"),
+        [(name, f"{r[name][0]:.0f}", f"{r[name][1]:.1f}") for name in ("ours", "nginx")])])
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -332,7 +463,7 @@ def viewers_text(r):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=("polling", "memory", "cold", "viewers", "loss"))
+    parser.add_argument("--only", choices=("polling", "kinds", "keep-alive", "memory", "cold", "viewers", "loss"))
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--pollers", default="1,20,100")
     parser.add_argument("--starts", type=int, default=20)
@@ -351,6 +482,8 @@ def main():
             return
         counts = [int(n) for n in options.pollers.split(",")]
         parts = {"polling": (lambda c: bench_polling(c, directory, options.seconds, counts), polling_text),
+                 "kinds": (lambda c: bench_kinds(c, directory, options.seconds), kinds_text),
+                 "keep-alive": (lambda c: bench_keep_alive(c, directory), keep_alive_text),
                  "memory": (lambda c: bench_memory(c, directory), memory_text),
                  "cold": (lambda c: bench_cold(c, directory, options.starts), cold_text),
                  "viewers": (lambda c: bench_viewers(c, directory, options.seconds), viewers_text)}
