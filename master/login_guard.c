@@ -68,7 +68,7 @@ static unsigned being_tried(const struct login *login)
 static int64_t wait_ms(unsigned rejections)
 {
     unsigned doublings = rejections - LOGIN_FREE < 8 ? rejections - LOGIN_FREE : 8;
-    int64_t ms = (int64_t)LOGIN_WAIT_MS << doublings;
+    int64_t ms = LOGIN_WAIT_MS << doublings;
     return ms < LOGIN_WAIT_MAX_MS ? ms : LOGIN_WAIT_MAX_MS;
 }
 

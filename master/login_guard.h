@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 #define LOGIN_FREE 3
-#define LOGIN_REFUSED_MS (5 * 60000)
-#define LOGIN_WAIT_MS 60000
-#define LOGIN_WAIT_MAX_MS (5 * 60000)
-#define LOGIN_FORGIVEN_MS (10 * 60000)
+#define LOGIN_REFUSED_MS INT64_C(300000)
+#define LOGIN_WAIT_MS INT64_C(60000)
+#define LOGIN_WAIT_MAX_MS INT64_C(300000)
+#define LOGIN_FORGIVEN_MS INT64_C(600000)
 #define LOGIN_PASSWORDS 8 /* remembered for a host and user */
 #define LOGIN_MAX 1024    /* hosts and users; the one that was quiet longest is forgotten */
 
