@@ -1,8 +1,8 @@
 /*
- * Big-endian numbers in bytes, as RTP, FLV, WebSocket and the length fields of NAL units have them.
+ * Big-endian numbers in bytes, as in RTP, FLV, WebSocket and the length fields of NAL units.
  * Every process, any thread; pure.
  *
- * What is put returns where the next thing goes: p = bytes_put16(bytes_put8(p, type), len).
+ * Each bytes_put function returns the next position: p = bytes_put16(bytes_put8(p, type), len).
  */
 #ifndef COMMON_BYTES_H
 #define COMMON_BYTES_H
@@ -24,7 +24,7 @@ static inline uint32_t bytes_get32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | bytes_get24(p + 1);
 }
 
-/** Number of len bytes, 0..8; 0 for none. */
+/** Read a number of len bytes, 0..8; 0 if len is 0. */
 static inline uint64_t bytes_get(const uint8_t *p, unsigned len)
 {
     uint64_t value = 0;
@@ -33,7 +33,7 @@ static inline uint64_t bytes_get(const uint8_t *p, unsigned len)
     return value;
 }
 
-/* Higher bits of value are left out. */
+/* Higher bits of value are ignored. */
 
 static inline uint8_t *bytes_put8(uint8_t *p, uint32_t value)
 {

@@ -35,7 +35,7 @@ static bool list_is_valid(const char *list)
     return count > 0;
 }
 
-/* Mode IPC_ACCESS_LIST has no word: the list is its text. */
+/* IPC_ACCESS_LIST has no word: its text is the list itself. */
 static const char *const mode_words[IPC_ACCESS_LIST] = {
     [IPC_ACCESS_ANY] = "any",
     [IPC_ACCESS_NAMED] = "named",
@@ -60,7 +60,7 @@ const char *camera_access_text(const struct ipc_access *access)
 
 /* --- judging -------------------------------------------------------------- */
 
-/* Addresses to which a name that a stranger may have registered must not lead. */
+/* Is this an address to which a name that only a `*` matches must not resolve? */
 static bool is_special(const struct network *address)
 {
     static const char *const ranges[] = {"0.0.0.0/8",   "127.0.0.0/8", "169.254.0.0/16",
@@ -77,7 +77,7 @@ static bool is_special(const struct network *address)
     return false;
 }
 
-/* Does the list allow this host and, unless NULL, this address of it? */
+/* Does the list allow this host and, unless NULL, this address of the host? */
 static bool list_allows(const char *list, const char *host, const struct network *address)
 {
     char entry[NETWORK_ENTRY_MAX];
@@ -104,7 +104,7 @@ static bool list_allows(const char *list, const char *host, const struct network
     return networks ? in_network : exact || !is_special(address);
 }
 
-/* @return true if the list decides; false if *allowed is the answer already. */
+/* @return true if the list decides; false if *allowed already holds the answer. */
 static bool asks_list(const struct ipc_access *access, const char *own_host, const char *host,
                       bool *allowed)
 {

@@ -1,6 +1,6 @@
 /*
  * Which cameras a request may name: `any`, `named`, or a list of host patterns and networks.  The
- * master checks before any look-up, the worker checks every address before it connects.  Pure.
+ * master checks before it looks up a name, the worker checks each address before it connects. Pure.
  *
  * A list restricts in two ways.  If it has networks, every address of the camera must be in one of
  * them.  If it has patterns, a host name must match one; without patterns any name is allowed and
@@ -29,14 +29,14 @@
  */
 int camera_access_parse(const char *text, struct ipc_access *access);
 
-/** @return the text that camera_access_parse() accepts.  Borrowed from access, or a literal. */
+/** @return access as text for camera_access_parse().  Borrowed from access, or a literal. */
 const char *camera_access_text(const struct ipc_access *access);
 
 /**
- * May a request name a camera of this host?  Judged by its name or literal address alone.
+ * May a request name a camera at this host?  Judged by the host name or literal address alone.
  *
- * @param own_host  host of the camera that the configuration file names, which is trusted whatever
- *                  the list says; or "".
+ * @param own_host  the camera's host from the configuration file, allowed whatever the list says;
+ *                  or "".
  */
 bool camera_access_host(const struct ipc_access *access, const char *own_host, const char *host);
 

@@ -3,12 +3,12 @@
 #include <pthread.h>
 #include <time.h>
 
-/* Each process looks at the clock at least once a second, from its loop: when nobody has looked for
- * longer than this, it did not run. */
+/* Each process's loop reads this clock at least once a second.  After a longer gap than this, the
+ * process did not run. */
 #define GAP_US 2000000
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static int64_t seen_us; /* when somebody last looked; 0: never */
+static int64_t seen_us; /* last reading; 0: none yet */
 static int64_t absent_us;
 
 static int64_t read_us(clockid_t clock)

@@ -4,14 +4,14 @@
 
 #include <stdint.h>
 
-/** Microseconds since an arbitrary point; never goes back, the same in every process. */
+/** Microseconds since an arbitrary point, the same in every process; never goes back. */
 int64_t clock_us(void);
 
 /**
- * The clock for deadlines: it stands still while this process does not run (SIGSTOP, a frozen
- * cgroup, a virtual machine that is moved), because nobody else has missed anything meanwhile.
- * A process that has not asked for 2 s counts as one that did not run: loops ask once a second.
- * Not to be compared with clock_us() or with another process's.
+ * The clock for deadlines.  It stands still while this process does not run (SIGSTOP, a frozen
+ * cgroup, a migrating virtual machine): a peer must not be blamed for time that we missed.
+ * A gap of over 2 s between readings counts as not running, so every loop reads it once a second.
+ * Do not compare it with clock_us() or with another process's clock.
  */
 int64_t clock_awake_us(void);
 

@@ -1,11 +1,11 @@
 /*
- * How an object ends whose parts end later: libuv handles, a thread, other objects.  Every process,
+ * Closes an object whose parts end later: libuv handles, a thread, other objects.  Every process,
  * one thread at a time; does no I/O.
  *
- *   open     closing_hold() once for each part that must end first
- *   close    closing_ask() remembers whom to tell, then each part is told to end
- *   a part   closing_release() when it has ended; true for the last one: release what is left,
- *            then closing_finish(), which frees the object before it tells the owner
+ *   open     call closing_hold() once for each part that must end first
+ *   close    closing_ask() remembers whom to tell; then tell each part to end
+ *   a part   closing_release() when it has ended.  If that returns true, release what is left and
+ *            call closing_finish(), which frees the object before it tells the owner
  *
  *   static void on_part_closed(void *ctx)
  *   {
@@ -19,7 +19,7 @@
 
 #include <stdbool.h>
 
-/* Zeroed: open, without parts. */
+/* A zeroed struct is open and has no parts. */
 struct closing {
     unsigned held; /* parts that have not ended */
     bool asked;
@@ -27,11 +27,11 @@ struct closing {
     void *ctx;
 };
 
-/** The object has one more part that must end before it may go. */
+/** The object has one more part that must end before it may be freed. */
 void closing_hold(struct closing *c);
 
 /**
- * The owner wants the object to end.  At most once.
+ * The owner asks the object to end.  Call at most once.
  *
  * @param closed  called by closing_finish() with ctx; NULL: nobody wants to know.
  * @return true if no part is held: the caller finishes the object itself.
@@ -44,8 +44,8 @@ bool closing_release(struct closing *c);
 /**
  * Free an object, then tell its owner.
  *
- * @param c       asked and without parts.  May lie within object.
- * @param object  Moved: free() takes it.  What it points to is gone already.
+ * @param c       closing_ask() was called and no part is held.  May lie within object.
+ * @param object  Moved: passed to free().  The caller has released what it points to.
  */
 void closing_finish(const struct closing *c, void *object);
 

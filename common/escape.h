@@ -8,8 +8,8 @@
 /**
  * Escape text: controls as `\u00xx`, bytes that are not UTF-8 (RFC 3629) as `\ufffd`.
  *
- * @param out  size bytes, at least 1; terminated.  A character that does not fit whole is cut.
- * Caller owns.
+ * @param out  size bytes, at least 1; NUL-terminated.  A character that does not fit whole is left
+ *             out, with all that follow.  Caller owns.
  * @param json true: escape for a JSON string (RFC 8259 section 7) that may stand inside HTML;
  *             false: keep quotes and backslashes.
  * @return length without the NUL.

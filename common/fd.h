@@ -5,7 +5,7 @@
 /** Close *fd if it is open, and set it to -1.  Safe on -1; preserves errno. */
 void fd_close(int *fd);
 
-/** Take the descriptor out of *fd: returns it and leaves -1 behind.  Caller owns the result. */
+/** Take the descriptor out of *fd: return it and set *fd to -1.  Caller owns the result. */
 int fd_take(int *fd);
 
 /**

@@ -1,5 +1,5 @@
 /*
- * Distributions of times, in buckets that master and worker share.  Every process; pure.
+ * Histograms of durations; master and worker share the buckets.  Every process; pure.
  */
 #ifndef COMMON_HISTOGRAM_H
 #define COMMON_HISTOGRAM_H
@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* Upper bounds, inclusive; the last bucket has none. */
+/* Inclusive upper bounds in microseconds; the last bucket has none. */
 extern const uint32_t histogram_bounds_us[IPC_HISTOGRAM_BUCKETS - 1];
 
 void histogram_add(struct ipc_histogram *histogram, int64_t us);

@@ -40,7 +40,7 @@ static const struct {
     {504, "Gateway Timeout"},
 };
 
-/* Longest text, escaped, of camera and of message in an error body: the rest is cut. */
+/* Longest escaped camera and longest escaped message in an error body; longer ones are cut. */
 #define JSON_TEXT_MAX 2400
 #define RETRY_AFTER_S 5
 
@@ -85,7 +85,7 @@ size_t http_reply_keep(char *buf, size_t len)
 {
     static const char line[] = "Connection: close\r\n";
     char *at = memmem(buf, len, line, sizeof(line) - 1);
-    assert(at != NULL); /* no header before it holds that: none is a client's but Origin */
+    assert(at != NULL); /* the headers before it are ours, except the client's Origin */
     char *rest = at + sizeof(line) - 1;
     memmove(at, rest, (size_t)(buf + len - rest));
     return len - (sizeof(line) - 1);

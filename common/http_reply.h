@@ -1,5 +1,5 @@
 /*
- * HTTP/1.1 response heads and error bodies, as both master and worker write them: pure, no I/O.
+ * HTTP/1.1 response heads and error bodies, for master and worker.  Pure.
  * RFC 9110, RFC 9112; CORS as in the Fetch standard.
  */
 #ifndef COMMON_HTTP_REPLY_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* clang-format off */
-/* Every error of docs/api.md.  X(NAME, code, status) */
+/* Every error in docs/api.md.  X(NAME, code, status) */
 #define HTTP_ERRORS(X)                                    \
     X(MISSING_CAMERA,      "missing_camera",       400)   \
     X(BAD_CAMERA_URL,      "bad_camera_url",       400)   \
@@ -45,7 +45,7 @@ enum http_error {
         HTTP_ERROR_COUNT
 };
 
-/* Largest head or complete error answer that the functions below write. */
+/* The largest head or complete error answer that the functions below write. */
 #define HTTP_REPLY_MAX 8192
 
 /** @return the code of the JSON body ("camera_timeout"), or the HTTP status. */
@@ -53,7 +53,8 @@ const char *http_error_code(enum http_error error);
 int http_error_status(enum http_error error);
 
 /**
- * A response head: status line, the headers given, CORS, `Connection: close`, empty line.
+ * Write a response head: status line, the headers given, CORS, `Connection: close` (`Upgrade` if
+ * the status is 101), empty line.
  *
  * @param buf     HTTP_REPLY_MAX bytes.  Caller owns.
  * @param status  200, 204, 304, …
@@ -64,27 +65,28 @@ int http_error_status(enum http_error error);
 size_t http_reply_head(char *buf, int status, const char *origin, const char *headers);
 
 /**
- * Let the connection stay after an answer: take `Connection: close` out of its head (RFC 9112
- * section 9.3).  Its length is told, or it has no body.
+ * Keep the connection after an answer: remove `Connection: close` from its head (RFC 9112 section
+ * 9.3).  The answer must state its length or have no body.
  *
- * @param buf  an answer of the functions here, or its head.
- * @return bytes that are left of len.
+ * @param buf  an answer, or its head, from the functions here.
+ * @param len  its length.
+ * @return the new length.
  */
 size_t http_reply_keep(char *buf, size_t len);
 
 /**
- * A complete error answer with its JSON body {"error":{"code","message","camera"}}, with
- * Retry-After where the status is 503.
+ * Write a complete error answer: JSON body {"error":{"code","message","camera"}}, and Retry-After
+ * if the status is 503.
  *
  * @param camera  redacted URL or name (escaped here), or NULL to leave it out.
  * @param message what was wrong and what is accepted (escaped here).
- * @param head    nonzero: the request was HEAD, headers only.
+ * @param head    nonzero: the request was HEAD, write headers only.
  * @return bytes written to buf (HTTP_REPLY_MAX), without a NUL.
  */
 size_t http_reply_error(char *buf, enum http_error error, const char *origin, const char *camera,
                         const char *message, int head);
 
-/** The same with further header lines (`Allow`), each ending in CRLF, or "". */
+/** As http_reply_error(), with further header lines (`Allow`), each ending in CRLF, or "". */
 size_t http_reply_error_with(char *buf, enum http_error error, const char *origin,
                              const char *headers, const char *camera, const char *message,
                              int head);

@@ -37,7 +37,7 @@ const char *ipc_camera_state_name(enum ipc_camera_state state)
     return camera_states[state];
 }
 
-/* Room for more than we accept, so an over-sender is seen and closed, not truncated. */
+/* Room for more descriptors than we accept, so that extra ones are seen and closed. */
 #define IPC_FDS_ROOM 4
 
 _Static_assert(CMSG_SPACE(sizeof(int) * IPC_FDS_ROOM) == CMSG_LEN(sizeof(int) * IPC_FDS_ROOM),
@@ -123,7 +123,7 @@ int ipc_recv(int sock, enum ipc_phase phase, struct ipc_msg *msg)
     if (n == -1)
         return -errno;
 
-    /* Harvest first: an empty record reads as n == 0, like EOF, and may still carry descriptors. */
+    /* Collect descriptors first: an empty record reads as n == 0, like EOF, and may carry some. */
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
@@ -141,7 +141,7 @@ int ipc_recv(int sock, enum ipc_phase phase, struct ipc_msg *msg)
     if ((mh.msg_flags & MSG_TRUNC) != 0)
         goto out;
     if ((mh.msg_flags & MSG_CTRUNC) != 0) {
-        /* Linux: out of descriptors here also arrives as MSG_CTRUNC, with none delivered. */
+        /* Linux also sets MSG_CTRUNC, and delivers none, when we have no descriptors left. */
         rc = nfds == 0 ? -EMFILE : -EPROTO;
         goto out;
     }

@@ -16,7 +16,7 @@
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
 #define IPC_HEADER_MAX 128   /* a request header value that the worker answers to */
-#define IPC_BYTES_MAX 2048   /* of requests that come along with a connection */
+#define IPC_BYTES_MAX 2048   /* request bytes handed over with a connection */
 #define IPC_ACCESS_LIST_MAX 1024
 #define IPC_LEFT_MAX 255
 #define IPC_PAYLOAD_MAX 4096
@@ -25,7 +25,7 @@
 /* Phases of the receiver in which a message may arrive. */
 enum ipc_phase { IPC_PH_BOOT = 1 << 0, IPC_PH_RUN = 1 << 1, IPC_PH_DRAIN = 1 << 2 };
 
-/* How to reach a camera: cam_type, or derived from the scheme. */
+/* How to reach a camera: from cam_type, or from the URL's scheme. */
 enum ipc_transport {
     IPC_TRANSPORT_RTSP_TCP,
     IPC_TRANSPORT_RTSP_UDP,
@@ -61,15 +61,15 @@ struct ipc_limits {
 struct ipc_access {
     uint32_t mode;    /* enum ipc_access_mode */
     uint32_t trusted; /* 1: the configuration file names this camera, its own host is allowed */
-    char list[IPC_ACCESS_LIST_MAX]; /* of IPC_ACCESS_LIST */
+    char list[IPC_ACCESS_LIST_MAX]; /* for IPC_ACCESS_LIST; NUL-terminated */
 };
 
-/* What a reload may change of a camera. */
+/* Camera settings that a reload may change. */
 struct ipc_settings {
     struct ipc_limits limits;
     struct ipc_access access;
     uint32_t always_on;    /* 1: stay connected without viewers */
-    uint32_t tls_insecure; /* 1: the camera may have any certificate */
+    uint32_t tls_insecure; /* 1: accept any certificate */
     uint32_t log_level;    /* enum log_level */
     uint32_t reserved;
 };
@@ -93,26 +93,26 @@ struct ipc_client {
     uint32_t audio;      /* 1: AAC, 0: no audio track */
     uint32_t allow_h265; /* 0: an HEVC camera is transcoded to H.264 for this viewer */
     uint32_t head;       /* 1: HEAD, headers only */
-    uint32_t width;      /* of a snapshot, pixels; 0: as the camera's */
+    uint32_t width;      /* snapshot size in pixels; 0: the camera's */
     uint32_t height;
     uint32_t quality; /* JPEG, 1..100 */
-    uint32_t fps;     /* of an MJPEG stream */
+    uint32_t fps;     /* MJPEG frame rate */
     uint32_t picture; /* enum ipc_picture */
-    uint32_t wait_ms; /* for a newer picture than if_none_match; 0: do not wait */
-    uint32_t crop_x;  /* of the camera's picture, pixels */
+    uint32_t wait_ms; /* longest wait for a picture newer than if_none_match; 0: do not wait */
+    uint32_t crop_x;  /* crop rectangle in the camera's picture, pixels */
     uint32_t crop_y;
     uint32_t crop_width; /* 0: not cropped */
     uint32_t crop_height;
-    uint32_t websocket;  /* 1: answer the WebSocket handshake, frame as RFC 6455 */
-    uint32_t keep;       /* 1: the connection stays after a snapshot (RFC 9112 section 9.3) */
-    uint32_t requests;   /* on this connection so far, this one included */
-    uint32_t head_bytes; /* the request head itself, at the start of bytes; 0: the same request may
-                            not be answered again without the master */
-    uint32_t rest_bytes; /* behind it: what came after the request (pipelining) */
-    uint32_t ticket;     /* comes back with LEFT or RETURN */
+    uint32_t websocket; /* 1: answer the WebSocket handshake and send WebSocket frames (RFC 6455) */
+    uint32_t keep;      /* 1: keep the connection after a snapshot (RFC 9112 section 9.3) */
+    uint32_t requests;  /* requests on this connection so far, including this one */
+    uint32_t head_bytes; /* length of the request head at the start of bytes; 0: the worker may not
+                            answer a repeat of this request itself */
+    uint32_t rest_bytes; /* length of the pipelined bytes that follow the head */
+    uint32_t ticket;     /* LEFT or RETURN carries it back */
     char peer[IPC_PEER_MAX];
     char origin[IPC_HEADER_MAX];             /* Origin header to echo, or empty for `*` */
-    char if_none_match[IPC_HEADER_MAX];      /* or empty */
+    char if_none_match[IPC_HEADER_MAX];      /* If-None-Match, or empty */
     char websocket_key[IPC_HEADER_MAX];      /* Sec-WebSocket-Key, or empty */
     char websocket_protocol[IPC_HEADER_MAX]; /* the subprotocol to echo, or empty */
     char bytes[IPC_BYTES_MAX];
@@ -123,7 +123,7 @@ struct ipc_drain {
     uint32_t grace_ms;
 };
 
-/* Permission to exit, the answer to IDLE. */
+/* Permission to exit: the answer to IDLE. */
 struct ipc_leave {
     uint32_t reserved;
 };
@@ -136,9 +136,9 @@ struct ipc_ready {
 /* The camera's state changed. */
 struct ipc_state {
     uint32_t state;    /* enum ipc_camera_state */
-    uint32_t error;    /* enum http_error that new viewers would get, or 0 */
-    uint32_t retry_ms; /* until the next attempt, or how long an error is final */
-    uint32_t restarts; /* connections made after the first */
+    uint32_t error;    /* enum http_error that a new viewer would get, or 0 */
+    uint32_t retry_ms; /* time until the next attempt, or until a final error expires */
+    uint32_t restarts; /* connections after the first */
 };
 
 /* How long something took: histogram.h has the bounds. */
@@ -154,51 +154,50 @@ struct ipc_stats {
     uint64_t frames_in;
     uint64_t frames_dropped;       /* skipped for slow viewers */
     uint64_t gop_overflows;        /* GOPs bigger than gop_max_bytes */
-    uint64_t packets_lost;         /* RTP */
-    uint64_t frames_damaged;       /* video, with lost packets or after such a frame */
-    uint64_t frames_refused;       /* RTMP and HTTP cameras: no room between reading and use */
-    uint64_t transcoder_dropped;   /* frames that the transcoder did not even decode */
-    uint64_t transcoder_late;      /* frames that it decoded, too late to be encoded */
+    uint64_t packets_lost;         /* RTP packets */
+    uint64_t frames_damaged;       /* video frames that lost packets, or that follow such a frame */
+    uint64_t frames_refused;       /* RTMP and HTTP cameras: frames dropped from a full queue */
+    uint64_t transcoder_dropped;   /* frames that the transcoder did not decode */
+    uint64_t transcoder_late;      /* frames decoded too late to be encoded */
     struct ipc_histogram join;     /* from accepting a viewer to its first picture */
-    struct ipc_histogram snapshot; /* from taking over a request to its picture */
-    uint32_t viewers;              /* of streams and MJPEG: who wants one picture is none */
+    struct ipc_histogram snapshot; /* from receiving a request to answering it with a picture */
+    uint32_t viewers;              /* stream and MJPEG viewers; snapshot requests do not count */
     uint32_t video_codec;          /* FourCC, big endian: 'avc1' 'hvc1'; 0 unknown */
     uint32_t audio_codec;          /* FourCC of the camera's audio, audio_format_fourcc(); 0 none */
     uint32_t width;
     uint32_t height;
-    uint32_t frame_rate_mhz;        /* frames in 1000 s */
-    uint32_t key_frame_interval_ms; /* between the last two; 0 unknown */
+    uint32_t frame_rate_mhz;        /* millihertz: frames in 1000 s */
+    uint32_t key_frame_interval_ms; /* between the last two key frames; 0 unknown */
     uint32_t reserved;
 };
 
-/* Nobody has been here for the idle time: may I exit? */
+/* The worker has had no clients for idle_timeout_ms and asks for permission to exit. */
 struct ipc_idle {
-    uint64_t clients_seen; /* CLIENT messages received; the master compares with those it sent */
+    uint64_t clients_seen; /* CLIENT messages received; the master compares them with those sent */
 };
 
-/* Clients that were answered or have gone. */
+/* Clients that were answered or have left. */
 struct ipc_left {
     uint32_t count; /* up to IPC_LEFT_MAX */
     uint32_t tickets[IPC_LEFT_MAX];
 };
 
-/* A connection that was kept after a snapshot, with what came of its next request. */
+/* A connection kept after a snapshot, with the bytes received so far of its next request. */
 struct ipc_return {
     uint64_t conn_id;
-    uint32_t requests; /* on this connection so far */
-    uint32_t len;      /* of bytes */
-    uint32_t ticket;   /* of the CLIENT message */
+    uint32_t requests; /* requests on this connection so far */
+    uint32_t len;      /* used part of bytes */
+    uint32_t ticket;   /* from the CLIENT message */
     uint32_t reserved;
     char bytes[IPC_BYTES_MAX];
 };
 
-/* Fork a worker whose channel is the descriptor that comes along. */
+/* Fork a worker.  The message's descriptor is the worker's channel. */
 struct ipc_spawn {
     uint32_t worker_id;
 };
 
-/* It runs, as the master's child.  The descriptor that comes along is the read end of its stderr.
- */
+/* The worker runs, as the master's child.  The descriptor is the read end of its stderr. */
 struct ipc_spawned {
     uint32_t worker_id;
     uint32_t pid;
@@ -206,7 +205,7 @@ struct ipc_spawned {
 
 struct ipc_failed {
     uint32_t worker_id;
-    uint32_t error; /* errno of fork() or what goes with it */
+    uint32_t error; /* errno of fork() or of a call around it */
 };
 #pragma GCC diagnostic pop
 
@@ -221,8 +220,8 @@ enum ipc_camera_state {
 #define X(U, word) IPC_CAMERA_##U,
     IPC_CAMERA_STATES(X)
 #undef X
-        IPC_CAMERA_STATE_COUNT, /* without a worker: stopped, or */
-    IPC_CAMERA_QUARANTINED,     /* because its workers died, as only the master says */
+        IPC_CAMERA_STATE_COUNT, /* also: the camera has no worker ("stopped") */
+    IPC_CAMERA_QUARANTINED,     /* no worker, because its workers died; only the master says so */
     IPC_CAMERA_SHOWN_COUNT
 };
 
@@ -277,17 +276,17 @@ struct ipc_hdr {
 
 struct ipc_msg {
     struct ipc_hdr hdr;
-    int fd; /* owned by the message until fd_take()n; -1 if none */
+    int fd; /* owned by the message until fd_take() takes it; -1 if none */
     _Alignas(8) unsigned char payload[IPC_PAYLOAD_MAX];
 };
 
 /**
  * Send one message.
  *
- * @param sock    SOCK_SEQPACKET end, non-blocking.  Borrowed.
+ * @param sock    non-blocking SOCK_SEQPACKET socket.  Borrowed.
  * @param payload exactly ipc_desc[type].len bytes.  Borrowed.
  * @param fd      NULL, or the descriptor to hand over.  Moved on success (closed here, *fd is -1).
- * @return 0, or negative errno: -EAGAIN when the queue is full (nothing was sent).
+ * @return 0, or negative errno: -EAGAIN if the queue is full (nothing was sent).
  */
 int ipc_send(int sock, enum ipc_type type, const void *payload, int *fd);
 
@@ -296,19 +295,20 @@ int ipc_send(int sock, enum ipc_type type, const void *payload, int *fd);
  *
  * @param phase the receiver's phase; a message not allowed in it is refused.
  * @param msg   filled on 1; msg->fd is then owned by the caller (ipc_msg_free()).
- * @return 1 message, 0 peer closed, -EAGAIN nothing there, -EPROTO peer broke the protocol
- *         (every descriptor received has been closed), -EMFILE this process has no descriptor
- *         left (msg is filled in without its descriptor, channel still good), other negative errno.
+ * @return 1: a message; 0: the peer closed; -EAGAIN: no message yet; -EPROTO: the peer broke the
+ *         protocol (all received descriptors are closed); -EMFILE: this process has no descriptor
+ *         left (msg is filled without its descriptor, the channel stays usable); other negative
+ *         errno.
  */
 int ipc_recv(int sock, enum ipc_phase phase, struct ipc_msg *msg);
 
-/** Pure part of ipc_recv(), fuzzed: check header, length, descriptor count and phase. */
+/** The pure part of ipc_recv(), fuzzed: check header, length, descriptor count and phase. */
 int ipc_check(const struct ipc_hdr *hdr, size_t nbytes, int nfds, enum ipc_phase phase);
 
-/** @return the word of a state; "stopped" for IPC_CAMERA_STATE_COUNT: a camera without a worker. */
+/** @return the state's word; "stopped" for IPC_CAMERA_STATE_COUNT, a camera without a worker. */
 const char *ipc_camera_state_name(enum ipc_camera_state state);
 
-/** Is there a NUL within the first size bytes?  For the strings of a payload. */
+/** Is there a NUL within the first size bytes?  Check each string of a payload with it. */
 int ipc_string_ok(const char *s, size_t size);
 
 void ipc_msg_free(struct ipc_msg *msg);
