@@ -26,7 +26,7 @@ def start(tmp_path):
                                        stdin=subprocess.DEVNULL, env=clean_environment(), start_new_session=True,
                                        preexec_fn=processes.die_with_parent)
         started.append(process)
-        wait_for(lambda: last in path.read_text() or process.poll() is not None, 120, path.read_text, interval=0.1)
+        wait_for(lambda: last in path.read_text() or process.poll() is not None, 300, path.read_text, interval=0.1)
         return path.read_text()
 
     yield run
