@@ -24,12 +24,12 @@ static const uint8_t *fu_header(enum AVCodecID codec, const uint8_t *payload, si
     return NULL;
 }
 
-/* A fragment right after another one of the same type and time: of the same unit? */
+/* Does a fragment belong to the unit of the previous one, which had the same type and timestamp? */
 static bool is_same_unit(const struct fu_repair *fu, bool start_bit)
 {
     if (start_bit)
-        return !fu->ended && !fu->starts_good; /* it is set on every fragment */
-    return !fu->ended || fu->starts_set;       /* the end was none, where starts are marked */
+        return !fu->ended && !fu->starts_good; /* this camera sets it on every fragment */
+    return !fu->ended || fu->starts_set;       /* if starts are marked, that end bit was wrong */
 }
 
 static enum fu_kind judge(const struct fu_repair *fu, uint8_t type, uint32_t timestamp,
@@ -41,7 +41,7 @@ static enum fu_kind judge(const struct fu_repair *fu, uint8_t type, uint32_t tim
     if (lost_before)
         return FU_ORPHAN;
     if (!follows)
-        return FU_START; /* without the bit: it is never set, then */
+        return FU_START; /* no bit, so the camera never sets it */
     if (fu->orphan)
         return FU_ORPHAN;
     return is_same_unit(fu, start_bit) ? FU_CONTINUE : FU_START;

@@ -1,8 +1,8 @@
 /*
- * RTP payloads of AAC: which frames are in one.  Worker; pure.
+ * Finds the AAC frames in an RTP payload.  Worker; pure.
  *
- * Most cameras use AAC-hbr (RFC 3640 section 3.3.6).  Some describe that and send ADTS frames, some
- * describe nothing: what a payload is shows by its lengths, which have to fit exactly.
+ * Most cameras use AAC-hbr (RFC 3640 section 3.3.6).  Some announce that but send ADTS frames, some
+ * announce nothing: the lengths in a payload must fit exactly and so tell its form.
  */
 #ifndef WORKER_RTP_AAC_H
 #define WORKER_RTP_AAC_H
@@ -19,21 +19,21 @@ struct rtp_aac_frame {
 };
 
 /**
- * Can rtp_aac_read() read payloads of this description?  It can those of AAC-hbr with headers of
- * two bytes, and those whose form is not described.
+ * Can rtp_aac_read() read payloads of this description?  It reads AAC-hbr with two-byte headers,
+ * and payloads whose form is not described.
  */
 bool rtp_aac_is_readable(const char *codec, const char *fmtp);
 
 /**
- * Payloads of AU headers and frames, of frames with ADTS headers, or of one frame after its length
- * as LATM has it (ISO/IEC 14496-3 table 1.44).
+ * Read a payload: AU headers and frames, frames with ADTS headers, or one frame after its LATM
+ * length (ISO/IEC 14496-3 table 1.44).
  *
- * @param frames  RTP_AAC_FRAMES_MAX of them.  Frames with ADTS headers count as one.
- * @return how many; 0 when the payload does not hold whole frames and nothing else.
+ * @param frames  room for RTP_AAC_FRAMES_MAX.  All frames with ADTS headers count as one.
+ * @return the number of frames; 0 unless the payload holds whole frames and nothing else.
  */
 size_t rtp_aac_read(struct rtp_aac_frame *frames, const uint8_t *payload, size_t len);
 
-/** Does the description of MP4A-LATM lack the configuration that libavformat insists on? */
+/** Does this MP4A-LATM description lack the configuration that libavformat requires? */
 bool rtp_aac_lacks_config(const char *codec, const char *fmtp);
 
 #endif /* WORKER_RTP_AAC_H */

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #define BELIEVABLE_US 10000000  /* audio and video further apart than this: a clock is wrong */
-#define RTPTIME_BELIEVABLE_S 10 /* distance of the first packet from RTP-Info's rtptime */
+#define RTPTIME_BELIEVABLE_S 10 /* greatest distance of the first packet from RTP-Info's rtptime \
+                                 */
 #define NTP_OF_UNIX_EPOCH (UINT64_C(2208988800) << 32) /* RFC 5905, figure 4 */
 
 void rtp_clock_init(struct rtp_clock *clock, const uint32_t rates[TRACK_COUNT])
@@ -36,7 +37,7 @@ static int64_t ntp_difference_us(uint64_t a, uint64_t b)
     return (d >> 32) * 1000000 + (int64_t)(((uint64_t)d & 0xFFFFFFFFu) * 1000000 >> 32);
 }
 
-/* How much later, on the camera's clock, unwrapped 0 of `t` is than that of `other`. */
+/* How much later `t`'s unwrapped 0 is than `other`'s, on the camera's clock. */
 static bool report_distance(const struct rtp_clock_track *t, const struct rtp_clock_track *other,
                             int64_t *us)
 {
@@ -49,7 +50,7 @@ static bool report_distance(const struct rtp_clock_track *t, const struct rtp_cl
     return doubt > -BELIEVABLE_US && doubt < BELIEVABLE_US;
 }
 
-/* The same from RTP-Info: its rtptimes are of the same moment. */
+/* The same by RTP-Info, whose rtptimes stand for the same moment. */
 static bool rtptime_distance(const struct rtp_clock_track *t, uint32_t first,
                              const struct rtp_clock_track *other, uint32_t other_first, int64_t *us)
 {
@@ -60,7 +61,7 @@ static bool rtptime_distance(const struct rtp_clock_track *t, uint32_t first,
     if (after < -(int64_t)t->rate || after > (int64_t)t->rate * RTPTIME_BELIEVABLE_S ||
         other_after < -(int64_t)other->rate ||
         other_after > (int64_t)other->rate * RTPTIME_BELIEVABLE_S)
-        return false; /* 0, or of another session: a common mistake */
+        return false; /* 0, or from another session: a common mistake */
     *us = ticks_to_us(t, after) - ticks_to_us(other, other_after);
     return true;
 }
@@ -94,7 +95,7 @@ bool rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, u
 {
     struct rtp_clock_track *t = &clock->tracks[track];
     if (ntp == 0)
-        return false; /* no clock */
+        return false; /* the camera has no clock */
     if (!t->started) {
         t->has_early_report = true;
         t->early_timestamp = timestamp;

@@ -21,30 +21,30 @@
 struct rtp_depacketizer {
     enum track track;
     uint32_t clock_rate;
-    int payload_type; /* as in the description that libavformat got */
+    int payload_type; /* in the description that libavformat got */
     void (*emit)(void *ctx, const struct media_packet *packet);
     void *ctx;
 
     AVFormatContext *fmt;
     AVIOContext *io;
     AVPacket *pkt;
-    /* What the read callback hands out next: first the description, then one packet at a time. */
+    /* What the read callback returns next: first the description, then one packet at a time. */
     const uint8_t *input;
     size_t input_len;
-    uint16_t sequence; /* of the packets that libavformat sees: never a gap, that is our business */
+    uint16_t sequence; /* for libavformat, without gaps: losses are handled here */
     uint8_t *packet;   /* PACKET_MAX */
 
     bool annex_b; /* H.264 or HEVC */
-    bool aac;     /* frames are read here, as long as packets hold whole ones */
+    bool aac;     /* frames are read here, if packets hold whole ones */
     struct rtp_nal_format format;
     struct fu_repair fu;
-    uint8_t *unit; /* a NAL unit, its fragments joined, or an AAC frame */
+    uint8_t *unit; /* a NAL unit with its fragments joined, or an AAC frame */
     size_t unit_len;
     size_t unit_room;
     struct media_packet unit_packet;
 
-    bool lost;         /* something is missing before what comes out next */
-    int64_t frame_pts; /* of the audio frame that came out last */
+    bool lost;         /* something is missing before the next media_packet */
+    int64_t frame_pts; /* pts of the newest audio frame */
     int64_t frame_duration;
     unsigned frames_in_packet;
 };
@@ -61,7 +61,7 @@ static int on_read(void *opaque, uint8_t *buf, int size)
     return (int)n;
 }
 
-/* The demuxer's own receiver reports, which nobody reads. */
+/* Discards the demuxer's own receiver reports. */
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
 static int on_write(void *opaque, const uint8_t *buf, int size)
 #else
@@ -130,8 +130,7 @@ static int open_demuxer(struct rtp_depacketizer *d, const char *description, siz
         rc = -ENOTSUP;
         goto out;
     }
-    /* A context that can also be written is read without a buffer in between: packets stay whole.
-     */
+    /* libavformat reads a writable context without buffering, so packets stay whole. */
     d->io = new_io(d, 1, on_read);
     if (d->io == NULL)
         goto out;
@@ -238,8 +237,8 @@ static void join(struct rtp_depacketizer *d, const uint8_t *data, size_t len)
 
 /* --- one packet --------------------------------------------------------- */
 
-/* Some cameras put Annex B into RTP: take the first start code off, so that the NAL unit's type is
- * where it belongs.  Those within the payload are found later. */
+/* Some cameras put Annex B into RTP: remove the first start code, so that the payload begins with
+ * the NAL unit's header.  Later start codes are found by the access unit code. */
 static size_t start_code_bytes(const uint8_t *p, size_t len)
 {
     if (len > 4 && p[0] == 0 && p[1] == 0 && p[2] == 0 && p[3] == 1)
@@ -249,7 +248,8 @@ static size_t start_code_bytes(const uint8_t *p, size_t len)
     return 0;
 }
 
-/* Several audio frames may share a packet: the later ones follow at the pace of the stream. */
+/* Several audio frames may share a packet: each later one follows the one before by
+ * frame_duration. */
 static int64_t audio_pts(struct rtp_depacketizer *d, int64_t packet_pts)
 {
     if (d->frames_in_packet++ == 0)
@@ -259,7 +259,7 @@ static int64_t audio_pts(struct rtp_depacketizer *d, int64_t packet_pts)
     return d->frame_pts;
 }
 
-/* The last packet's frames fill the time until this one. */
+/* Measure the frame duration: the previous packet's frames fill the time until this packet. */
 static void measure_frames(struct rtp_depacketizer *d, int64_t pts, bool lost_before)
 {
     if (d->frames_in_packet > 1 && !lost_before) {
@@ -273,7 +273,7 @@ static void measure_frames(struct rtp_depacketizer *d, int64_t pts, bool lost_be
     d->frames_in_packet = 0;
 }
 
-/* Write the packet as libavformat wants it: known payload type, no gap in the numbers. */
+/* Write the packet as libavformat needs it: known payload type, no gap in the sequence numbers. */
 static void prepare(struct rtp_depacketizer *d, const struct rtp_packet *packet)
 {
     uint8_t *p = d->packet;
@@ -320,7 +320,7 @@ static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet
     bool single = kind != FU_ORPHAN &&
                   rtp_nal_read(&part, &d->format, kind, packet->payload, packet->payload_len);
     if (kind != FU_CONTINUE) {
-        d->unit_packet.cut = lost_before && !ended; /* the rest of it is missing, perhaps */
+        d->unit_packet.cut = lost_before && !ended; /* its rest may be missing */
         flush_unit(d, single && d->unit_packet.pts != like->pts &&
                           rtp_nal_begins_picture(&part, d->format.codec));
     }
@@ -337,7 +337,7 @@ static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet
         join(d, part.head, part.head_len);
         join(d, part.data, part.len);
     }
-    d->unit_packet.received_us = like->received_us; /* of its last byte */
+    d->unit_packet.received_us = like->received_us; /* arrival of the unit's last byte */
     if (kind == FU_NONE)
         flush_unit(d, packet->marker);
     else if (packet->marker && fu_repair_complete(&d->fu))

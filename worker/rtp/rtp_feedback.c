@@ -31,7 +31,7 @@ size_t rtp_feedback_ask_key_frame(uint8_t *report, size_t len, uint8_t number)
     fir[0] = 0x80 | FIR;
     fir[1] = PAYLOAD_FEEDBACK;
     bytes_put16(fir + 2, FIR_BYTES / 4 - 1);
-    memcpy(fir + 4, own, 4); /* the media source of the header is 0: the entry names it */
+    memcpy(fir + 4, own, 4); /* the header's media source stays 0: the entry names it */
     memcpy(fir + 12, source, 4);
     fir[16] = number;
     return len + RTP_FEEDBACK_BYTES;

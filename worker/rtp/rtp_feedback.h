@@ -1,5 +1,5 @@
 /*
- * RTCP that asks a sender for a key frame.  Worker; pure.
+ * Writes the RTCP that asks a sender for a key frame.  Worker; pure.
  */
 #ifndef WORKER_RTP_FEEDBACK_H
 #define WORKER_RTP_FEEDBACK_H
@@ -10,14 +10,14 @@
 #define RTP_FEEDBACK_BYTES 32u
 
 /**
- * Picture Loss Indication (RFC 4585 section 6.3.1) and Full Intra Request (RFC 5104 section 4.3.1):
- * senders that know only one of them ignore the other.  Goes after a receiver report, in the same
- * compound packet, whose sender and source it names.
+ * Append a Picture Loss Indication (RFC 4585 section 6.3.1) and a Full Intra Request (RFC 5104
+ * section 4.3.1) to a receiver report, in the same compound packet and with its sender and source.
+ * A sender that knows only one of the two requests ignores the other.
  *
- * @param report  len bytes of receiver report, with one report block; room for RTP_FEEDBACK_BYTES
- *                more.
- * @param number  of this request, one more each time.
- * @return bytes with the requests; len if the report is none.
+ * @param report  len bytes of receiver report with one report block, and room for
+ *                RTP_FEEDBACK_BYTES more.
+ * @param number  this request's number, one higher each time.
+ * @return bytes including the requests; len if it is not such a report.
  */
 size_t rtp_feedback_ask_key_frame(uint8_t *report, size_t len, uint8_t number);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define H264_SINGLE_MAX 23 /* type of a NAL unit by itself: RFC 6184 table 1 */
+#define H264_SINGLE_MAX 23 /* last type of a single NAL unit: RFC 6184 table 1 */
 #define HEVC_SINGLE_MAX 47 /* RFC 7798 section 4.2 */
 #define H264_SLICE 1       /* H.264 table 7-1 */
 #define H264_IDR_SLICE 5
@@ -35,7 +35,7 @@ bool rtp_nal_read(struct rtp_nal_part *part, const struct rtp_nal_format *format
     if (len < skip)
         return false;
     if (hevc && ((payload[0] & 1) != 0 || payload[1] >> 3 != 0))
-        return false; /* of another layer */
+        return false; /* another layer */
 
     memcpy(part->head, start_code, sizeof(start_code));
     part->head_len = sizeof(start_code) + skip;
@@ -46,7 +46,7 @@ bool rtp_nal_read(struct rtp_nal_part *part, const struct rtp_nal_format *format
         if (type > (hevc ? HEVC_SINGLE_MAX : H264_SINGLE_MAX))
             return false;
     } else {
-        uint8_t fu = payload[skip++]; /* fu_repair_next() has seen it */
+        uint8_t fu = payload[skip++]; /* it exists: fu_repair_next() has read it */
         unsigned first =
             hevc ? (payload[0] & 0x81u) | (fu & 0x3Fu) << 1 : (payload[0] & 0xE0u) | (fu & 0x1Fu);
         header[0] = (uint8_t)first;

@@ -12,9 +12,9 @@
 #define RTCP_RECEIVER_REPORT 201
 #define RTCP_DESCRIPTION 202
 #define RTCP_BYE 203
-#define JUMP_MIN 3000 /* further away is a new start, not a late packet or a loss */
+#define JUMP_MIN 3000 /* a step this large is a new start, not a late packet or a loss */
 #define OWN_SSRC 0x43414D46u
-/* Coded data that begins alike for so long, with one timestamp and length, is the same. */
+/* Payloads with equal timestamp, length and this many first bytes count as identical. */
 #define BEGINNING_BYTES 32
 
 struct slot {
@@ -27,7 +27,8 @@ struct slot {
 struct identity {
     uint32_t timestamp;
     size_t payload_len;
-    uint8_t beginning[BEGINNING_BYTES]; /* of the payload; zeros after a shorter one */
+    uint8_t beginning[BEGINNING_BYTES]; /* the payload's first bytes; a shorter one is followed by
+                                           zeros */
 };
 
 struct rtp_receiver {
@@ -36,24 +37,24 @@ struct rtp_receiver {
     bool reorder;
     uint32_t clock_rate;
     struct rtp_types types;
-    int type; /* that is taken for media; -1: none came yet */
+    int type; /* the payload type taken for media; -1: none came yet */
 
     bool started;
     uint32_t ssrc;
-    uint32_t last_ssrc; /* the one before: UDP packets of it may still come */
+    uint32_t last_ssrc; /* the previous SSRC: its UDP packets may still come */
     int64_t last_ssrc_until_us;
     uint16_t next;      /* sequence number to deliver next */
     uint16_t suspicion; /* sequence number that would confirm a jump back */
     bool suspicious;
     bool lost;            /* something is missing before `next` */
-    struct identity last; /* TCP: of the packet before `next` */
+    struct identity last; /* TCP: identity of the packet before `next` */
 
     struct slot slots[RTP_WINDOW]; /* early packets, by sequence number */
     size_t waiting;
     size_t waiting_bytes;
 
     /* For receiver reports. */
-    uint32_t cycles; /* of the highest sequence number */
+    uint32_t cycles; /* to add to `highest`: 65536 per wrap */
     uint16_t highest;
     uint32_t base;
     uint64_t received_since_start;
@@ -82,7 +83,7 @@ int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
         return -EPROTO;
     if ((data[0] & 0x20) != 0 && end > start) {
         size_t padding = data[len - 1];
-        if (padding <= end - start) /* else the bit lies */
+        if (padding <= end - start) /* else the padding bit is wrong */
             end -= padding;
     }
     packet->payload_type = data[1] & 0x7F;
@@ -136,8 +137,7 @@ static struct identity identity_of(const struct rtp_packet *packet)
     return id;
 }
 
-/* TCP: is it another one than the packet before, whose sequence number it has?  There are cameras
- * that never change that number. */
+/* TCP: does a new packet repeat the previous sequence number?  Some cameras never change it. */
 static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet *packet)
 {
     if (r->reorder || (uint16_t)(packet->sequence + 1) != r->next)
@@ -169,14 +169,14 @@ static void deliver_slot(struct rtp_receiver *r, struct slot *slot)
     drop_slot(r, slot);
 }
 
-/* Deliver what follows without a gap. */
+/* Deliver the waiting packets up to the next gap. */
 static void drain(struct rtp_receiver *r)
 {
     while (r->waiting > 0 && r->slots[r->next % RTP_WINDOW].data != NULL)
         deliver_slot(r, &r->slots[r->next % RTP_WINDOW]);
 }
 
-/* Give up the packets missing before the first one that waits. */
+/* Give up the packets missing before the first waiting one. */
 static void skip_gap(struct rtp_receiver *r)
 {
     while (r->waiting > 0 && r->slots[r->next % RTP_WINDOW].data == NULL) {
@@ -193,7 +193,7 @@ static void flush(struct rtp_receiver *r)
         skip_gap(r);
 }
 
-/* Another sequence begins with this packet.  lost: packets before it were. */
+/* A new sequence begins with this packet.  lost: packets before it were lost. */
 static void restart(struct rtp_receiver *r, const struct rtp_packet *packet, bool lost)
 {
     flush(r);
@@ -237,7 +237,7 @@ static void keep(struct rtp_receiver *r, const uint8_t *data, size_t len,
 {
     struct slot *slot = &r->slots[packet->sequence % RTP_WINDOW];
     if (slot->data != NULL) {
-        r->stats.late++; /* a duplicate of one that waits */
+        r->stats.late++; /* a duplicate of a waiting packet */
         return;
     }
     slot->data = malloc(len);
@@ -253,13 +253,13 @@ static void keep(struct rtp_receiver *r, const uint8_t *data, size_t len,
         skip_gap(r);
 }
 
-/* A packet far from where we are, or behind: late, a duplicate or a stray one, unless the sender
- * has begun anew, which two packets in a row give away. */
+/* Has the sender begun a new sequence?  Over UDP two such packets in a row prove it; otherwise a
+ * packet that is behind or far away is late, a duplicate or stray. */
 static bool is_new_start(struct rtp_receiver *r, const struct rtp_packet *packet)
 {
     uint16_t back = (uint16_t)(r->next - packet->sequence);
     if (!r->reorder)
-        return back != 1; /* nothing overtakes on TCP: at most the same packet comes twice */
+        return back != 1; /* TCP keeps the order: at most, a packet comes twice */
     if (back < JUMP_MIN)
         return false;
     bool confirmed = r->suspicious && packet->sequence == r->suspicion;
@@ -268,13 +268,13 @@ static bool is_new_start(struct rtp_receiver *r, const struct rtp_packet *packet
     return confirmed;
 }
 
-/* RTCP that came where RTP belongs looks like these types (RFC 5761 section 4). */
+/* RTCP on the RTP channel looks like these payload types (RFC 5761 section 4). */
 static bool is_rtcp(unsigned type)
 {
     return type >= 72 && type <= 76;
 }
 
-/* Settle which type is media. */
+/* Decide which payload type is media. */
 static void settle_type(struct rtp_receiver *r, const struct rtp_packet *packet)
 {
     unsigned type = packet->payload_type;
@@ -283,19 +283,20 @@ static void settle_type(struct rtp_receiver *r, const struct rtp_packet *packet)
     if (type == (unsigned)r->type || (!chosen && (refused || r->type >= 0)))
         return;
     if (r->type >= 0)
-        restart(r, packet, true); /* what came before was something else */
+        restart(r, packet, true); /* earlier packets were something else */
     r->type = (int)type;
 }
 
-/* Packets of other types may be numbered with the media (error correction of GStreamer). */
+/* Does a packet of another type share the media's sequence numbers (GStreamer's error correction)?
+ */
 static bool takes_a_number(const struct rtp_receiver *r, const struct rtp_packet *packet)
 {
     uint16_t ahead = (uint16_t)(packet->sequence - r->next);
     return r->started && packet->ssrc == r->ssrc && ahead < (r->reorder ? RTP_WINDOW : 1);
 }
 
-/* A packet of another SSRC: cameras begin a sequence anew so, some with every GOP.
- * @return false if it is a late one of the sequence before. */
+/* Take a packet with another SSRC: cameras begin a new sequence so, some with every GOP.
+ * @return false if it is a late packet from the previous sequence. */
 static bool take_ssrc(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t now_us)
 {
     if (r->reorder && packet->ssrc == r->last_ssrc && now_us < r->last_ssrc_until_us) {
@@ -354,7 +355,7 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
     drain(r);
 }
 
-/* The first that waits after the gap: it decides how long the gap is kept open. */
+/* The first waiting packet after the gap: its arrival decides how long the gap stays open. */
 static const struct slot *first_waiting(const struct rtp_receiver *r)
 {
     for (unsigned i = 0; i < RTP_WINDOW; i++) {
@@ -388,7 +389,7 @@ bool rtp_receiver_rtcp(struct rtp_receiver *receiver, const uint8_t *data, size_
         if (size > len || size < 8)
             break;
         uint32_t ssrc = bytes_get32(data + 4);
-        /* Others are another stream's, or made up. */
+        /* Any other SSRC belongs to another stream or is made up. */
         bool ours = !r->started || ssrc == r->ssrc;
         if (data[1] == RTCP_SENDER_REPORT && size >= 28 && ours) {
             report->ssrc = ssrc;

@@ -1,11 +1,11 @@
 /*
- * One RTP stream as it is received (RFC 3550): packets in order again, losses counted, sender
- * reports read, receiver reports written.  Worker; pure: time is an argument.
+ * Receives one RTP stream (RFC 3550): puts packets in order, counts losses, reads sender reports,
+ * writes receiver reports.  Worker; pure: time is an argument.
  *
- * Over UDP packets that come early wait for the missing one, for RTP_REORDER_US and within
- * RTP_WINDOW packets and RTP_WINDOW_BYTES; what comes later than that is lost.  Over TCP nothing
- * waits: a gap there is the camera's doing, and where the sequence number stands still, what comes
- * is taken as it comes.  A new SSRC begins another sequence, and is no loss.
+ * Over UDP, early packets wait for a missing one for RTP_REORDER_US, within RTP_WINDOW packets and
+ * RTP_WINDOW_BYTES; after that the missing packet counts as lost.  Over TCP nothing waits: a gap
+ * there is the camera's fault, and packets that repeat a sequence number are taken as they come.  A
+ * new SSRC begins another sequence without a loss.
  */
 #ifndef WORKER_RTP_RECEIVE_H
 #define WORKER_RTP_RECEIVE_H
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RTP_WINDOW 512u /* a 4K key frame is that many packets */
+#define RTP_WINDOW 512u /* a 4K key frame has that many packets */
 #define RTP_WINDOW_BYTES ((size_t)4 << 20)
 #define RTP_REORDER_US 60000
 #define RTP_REPORT_MAX 128 /* bytes of a receiver report */
@@ -43,7 +43,7 @@ struct rtp_sender_report {
  */
 int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len);
 
-/* A packet in its turn.  lost_before: some between it and the one before never came.  Borrowed. */
+/* Gets packets in order.  lost_before: packets before this one were lost.  packet: Borrowed. */
 typedef void rtp_deliver_fn(void *ctx, const struct rtp_packet *packet, bool lost_before,
                             int64_t received_us);
 
@@ -51,9 +51,9 @@ struct rtp_receiver;
 
 /**
  * @param reorder     UDP: packets may overtake each other.
- * @param clock_rate  of timestamps, Hz.
- * @param types       copied.  A type that is neither chosen nor refused is taken for media until
- * the chosen one comes: some cameras send another type than they announce.
+ * @param clock_rate  the timestamps' rate, Hz.
+ * @param types       copied.  A type that is neither chosen nor refused counts as media until
+ *                    the chosen one comes: some cameras announce one type and send another.
  * @return never NULL.  Caller owns; rtp_receiver_free().
  */
 struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate,
@@ -61,39 +61,40 @@ struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate,
                                       void *ctx);
 void rtp_receiver_free(struct rtp_receiver **receiver);
 
-/** A packet arrived: delivers it, and what waited for it.  Others are ignored. */
+/** Take a packet: deliver it and the packets that waited for it.  Invalid data is ignored. */
 void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, size_t len,
                          int64_t now_us);
 
-/** Give up what has been waited for long enough. */
+/** Give up missing packets that have been awaited long enough. */
 void rtp_receiver_timeout(struct rtp_receiver *receiver, int64_t now_us);
-/** When rtp_receiver_timeout() wants to be called; INT64_MAX: never. */
+/** When to call rtp_receiver_timeout(); INT64_MAX: never. */
 int64_t rtp_receiver_deadline(const struct rtp_receiver *receiver);
 
 /**
  * Read a compound RTCP packet.
  *
- * @param report  filled on true: a sender report of this stream's source.
- * @param bye     set if the source says that it leaves.
+ * @param report  filled on true.
+ * @param bye     set to whether the source says goodbye.
+ * @return true if the packet holds a sender report from this stream's source.
  */
 bool rtp_receiver_rtcp(struct rtp_receiver *receiver, const uint8_t *data, size_t len,
                        int64_t now_us, struct rtp_sender_report *report, bool *bye);
 
 /**
- * A compound of receiver report and CNAME (RFC 3550 section 6.4.2, 6.5.1).
+ * Write a compound of receiver report and CNAME (RFC 3550 section 6.4.2, 6.5.1).
  *
- * @param buf  RTP_REPORT_MAX bytes.
- * @return bytes; 0 as long as nothing was received.
+ * @param buf  room for RTP_REPORT_MAX bytes.
+ * @return bytes written; 0 until a packet has been received.
  */
 size_t rtp_receiver_report(struct rtp_receiver *receiver, int64_t now_us, uint8_t *buf);
 
 struct rtp_stats {
     uint64_t received;
     uint64_t lost;
-    uint64_t reordered;  /* came early and waited */
-    uint64_t late;       /* duplicates, and what came after it was given up */
-    uint64_t unnumbered; /* TCP: taken with the sequence number of the packet before */
-    uint64_t foreign;    /* left out: of a payload type that is not the track's media */
+    uint64_t reordered;  /* packets that came early and waited */
+    uint64_t late;       /* duplicates, and packets that came after they were given up */
+    uint64_t unnumbered; /* TCP: packets that repeated a sequence number and were taken */
+    uint64_t foreign;    /* dropped: their payload type is not the track's media */
 };
 const struct rtp_stats *rtp_receiver_stats(const struct rtp_receiver *receiver);
 

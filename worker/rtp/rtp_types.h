@@ -1,6 +1,6 @@
 /*
- * Which payload types of an RTP stream (RFC 3550 section 5.1) are the track's media.  Others share
- * its channel: retransmissions, error correction, comfort noise.  Worker; plain data.
+ * Which payload types of an RTP stream (RFC 3550 section 5.1) are the track's media.  Other types
+ * may share its channel: retransmissions, error correction, comfort noise.  Worker; plain data.
  */
 #ifndef WORKER_RTP_TYPES_H
 #define WORKER_RTP_TYPES_H
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct rtp_types {
-    uint8_t chosen;           /* the description's */
+    uint8_t chosen;           /* the type that the description announces */
     uint8_t refused[128 / 8]; /* a bit for each type that the description gives to another codec */
 };
 

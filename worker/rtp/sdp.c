@@ -25,7 +25,7 @@ struct format {
 
 struct parser {
     struct sdp *sdp;
-    struct sdp_track *track; /* the section we are in; NULL: the session, or one not for us */
+    struct sdp_track *track; /* the current section; NULL: the session, or a section we ignore */
     bool in_media;
     struct format formats[SDP_FORMATS_MAX];
     size_t format_count;
@@ -65,7 +65,8 @@ static bool is_wanted_video(const char *codec)
     return strcasecmp(codec, "H264") == 0 || strcasecmp(codec, "H265") == 0;
 }
 
-/* Names of what can become AAC; a static payload type is one of its own (RFC 3551). */
+/* Can the track become AAC, by its codec name or, without one, its static payload type (RFC 3551)?
+ */
 static bool is_wanted_audio(const struct sdp_track *t)
 {
     static const char *const names[] = {"PCMA",      "PCMU", "L16", "G722", "mpeg4-generic",
@@ -91,8 +92,8 @@ static uint32_t static_clock_rate(enum track kind, int payload_type)
     return kind == TRACK_VIDEO ? VIDEO_CLOCK_RATE : 8000;
 }
 
-/* Formats of the section that are something else than the one chosen: by their names, or by a
- * number that has a meaning of its own (RFC 3551 table 4 and 5). */
+/* Refuse the section's formats that are another codec than the chosen one: by name, or by a static
+ * payload type (RFC 3551 table 4 and 5). */
 static void note_other_types(struct parser *p, const struct format *chosen)
 {
     for (size_t i = 0; i < p->format_count; i++) {
@@ -104,7 +105,7 @@ static void note_other_types(struct parser *p, const struct format *chosen)
     }
 }
 
-/* The section is over: settle on one of its formats. */
+/* The section is over: choose one of its formats. */
 static void finish_track(struct parser *p)
 {
     if (p->track == NULL || p->format_count == 0)
@@ -170,7 +171,7 @@ static void parse_rtpmap(struct parser *p, const char *value)
         return;
     struct format *f = find_format(p, (int)pt);
     if (f == NULL && p->format_count == 1 && p->formats[0].codec[0] == '\0')
-        f = &p->formats[0]; /* the section names one format: it is meant */
+        f = &p->formats[0]; /* the section has only one format, so the rtpmap means that one */
     if (f == NULL)
         return;
     const char *codec = end + strspn(end, " ");
@@ -214,7 +215,7 @@ static void parse_attribute(struct parser *p, const char *value)
     }
 }
 
-/* A camera that forgot the rtpmap still gives itself away. */
+/* When a camera omits the rtpmap, its fmtp parameters still tell the codec. */
 static void guess_codec(struct sdp_track *t)
 {
     if (t->codec[0] != '\0' || t->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE ||
@@ -278,7 +279,7 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len)
     free(copy);
 }
 
-/* Of two tracks of one kind. */
+/* Compares two tracks of the same kind. */
 static bool is_better(const struct sdp_track *t, const struct sdp_track *than)
 {
     if (t->encrypted != than->encrypted)
@@ -289,7 +290,7 @@ static bool is_better(const struct sdp_track *t, const struct sdp_track *than)
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
 {
     const struct sdp_track *best = NULL;
-    bool all_sendonly = true; /* firmware that marks everything so means nothing by it */
+    bool all_sendonly = true; /* firmware that marks every track means nothing by it */
     for (size_t i = 0; i < sdp->track_count; i++)
         if (!sdp->tracks[i].sendonly)
             all_sendonly = false;

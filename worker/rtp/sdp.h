@@ -1,7 +1,7 @@
 /*
- * What we must know of a session description (RFC 4566): the tracks, their payload types and
- * control attributes, and which of them to set up.  What is in an fmtp line is libavformat's
- * business.  Worker; pure.
+ * Reads what we need from a session description (RFC 4566): the tracks, their payload types and
+ * control attributes, and which tracks to set up.  fmtp lines are left to libavformat.  Worker;
+ * pure.
  */
 #ifndef WORKER_SDP_H
 #define WORKER_SDP_H
@@ -18,41 +18,42 @@
 
 struct sdp_track {
     enum track kind;
-    bool sendonly;          /* a=sendonly: with ONVIF the back channel */
+    bool sendonly;          /* a=sendonly: ONVIF's back channel */
     bool encrypted;         /* SRTP, by its profile */
     bool feedback;          /* RTP/AVPF (RFC 4585) */
-    int payload_type;       /* 0..127, of RTP packets */
-    struct rtp_types types; /* of the section; chosen: as payload_type */
-    char codec[32];      /* encoding name of the rtpmap; "" for a static payload type without one */
+    int payload_type;       /* 0..127, in RTP packets */
+    struct rtp_types types; /* the section's types; `chosen` equals payload_type */
+    char codec[32]; /* the rtpmap's encoding name; "" for a static payload type without rtpmap */
     uint32_t clock_rate; /* Hz, never 0 */
-    int channels;        /* audio, 0: not said */
+    int channels;        /* audio; 0: not announced */
     char control[SDP_CONTROL_MAX];
     char fmtp[SDP_FMTP_MAX]; /* parameters, without the payload type; "" if none */
 };
 
 struct sdp {
-    char control[SDP_CONTROL_MAX];           /* of the session, "" if none */
+    char control[SDP_CONTROL_MAX];           /* the session's, "" if none */
     struct sdp_track tracks[SDP_TRACKS_MAX]; /* video and audio over RTP only */
     size_t track_count;
 };
 
 /**
- * Read a description.  Lines that are missing, repeated or broken are put up with.
+ * Read a description.  Missing, repeated and broken lines are tolerated.
  *
- * @param sdp  Caller owns; large: not for the stack.
+ * @param sdp  Caller owns; too large for the stack.
  */
 void sdp_parse(struct sdp *sdp, const char *text, size_t len);
 
 /**
- * The track to set up: plain before encrypted, H.264 or HEVC before other video, no back channel.
+ * Choose the track to set up: plain before encrypted, usable codecs before others, never the back
+ * channel.
  * @return NULL if there is none.  Borrowed.
  */
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind);
 
 /**
- * A clean description of one track, as libavformat's `sdp` demuxer takes it.
+ * Write a clean description of one track for libavformat's `sdp` demuxer.
  *
- * @param payload_type  set to the one in the description: packets must carry it.
+ * @param payload_type  set to the type that this description announces: packets must carry it.
  * @return bytes written, or -ENAMETOOLONG.
  */
 int sdp_write_track(const struct sdp_track *track, char *buf, size_t size, int *payload_type);
