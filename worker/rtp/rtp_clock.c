@@ -3,8 +3,7 @@
 #include <string.h>
 
 #define BELIEVABLE_US 10000000  /* audio and video further apart than this: a clock is wrong */
-#define RTPTIME_BELIEVABLE_S 10 /* greatest distance of the first packet from RTP-Info's rtptime \
-                                 */
+#define RTPTIME_BELIEVABLE_S 10 /* how far the first packet may be from RTP-Info's rtptime */
 #define NTP_OF_UNIX_EPOCH (UINT64_C(2208988800) << 32) /* RFC 5905, figure 4 */
 
 void rtp_clock_init(struct rtp_clock *clock, const uint32_t rates[TRACK_COUNT])

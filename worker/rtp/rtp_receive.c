@@ -27,8 +27,7 @@ struct slot {
 struct identity {
     uint32_t timestamp;
     size_t payload_len;
-    uint8_t beginning[BEGINNING_BYTES]; /* the payload's first bytes; a shorter one is followed by
-                                           zeros */
+    uint8_t beginning[BEGINNING_BYTES]; /* the payload's first bytes, zero-padded */
 };
 
 struct rtp_receiver {

@@ -11,21 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* May an end of unit be believed because the packet says `last`? */
+/* Does a packet that says `last` end the unit? */
 enum markers {
-    MARKERS_UNPROVEN, /* only if the unit had packets without, and none on parameter sets */
-    MARKERS_GOOD,     /* a marked packet was the last before the timestamp changed */
-    MARKERS_WRONG     /* a picture went on after a marked packet */
+    MARKERS_UNPROVEN, /* only if the unit has unmarked packets, none marked before its slice */
+    MARKERS_GOOD,     /* yes: the timestamp changed after a marked packet */
+    MARKERS_WRONG     /* no: a picture continued after a marked packet */
 };
 
 /* Is a message of MEDIA_LENGTHS an access unit? */
 enum messages {
     MESSAGES_UNPROVEN, /* only if it has several slices */
-    MESSAGES_WHOLE,    /* the message after one began another picture */
-    MESSAGES_SPLIT     /* a picture went on in another message */
+    MESSAGES_WHOLE,    /* yes: a message had several slices, or the next one began a picture */
+    MESSAGES_SPLIT     /* no: a picture continued in another message */
 };
 
-/* What to do with pictures that precede a key frame in display order, but not in decoding order. */
+/* What to do with pictures that precede a key frame in display order but follow it in decoding
+ * order. */
 enum leading { LEADING_KEEP, LEADING_DROP, LEADING_DAMAGED };
 
 /* The NAL unit that further bytes of a packet would continue. */
@@ -33,18 +34,18 @@ enum open_nal { OPEN_NONE, OPEN_STORED, OPEN_DISCARDED };
 
 enum end { END_NEXT, END_MARKER, END_MESSAGE, END_FLUSH };
 
-/* What the packets so far said about the end of the unit. */
+/* What the packets' markers have said about the end of the unit. */
 struct marks {
     bool unmarked;  /* a packet did not say `last` */
-    bool too_early; /* one without a slice so far did */
+    bool too_early; /* a packet said it before the first slice */
 };
 
-/* The unit in progress; its NAL units are in the list beside it. */
+/* The unit in progress; access_unit.nals holds its NAL units. */
 struct unit {
-    bool has_slice; /* only then is it a picture, and has a time */
+    bool has_slice; /* without one it is no picture and has no time */
     bool damaged;
-    bool key_flag; /* the container's */
-    bool message;  /* begun by MEDIA_LENGTHS */
+    bool key_flag; /* the container says key */
+    bool message;  /* it began with a MEDIA_LENGTHS packet */
     bool marked;   /* the newest packet said `last` */
     struct marks marks;
     int64_t pts;
@@ -59,30 +60,30 @@ struct access_unit {
     struct parameter_sets sets;
     enum AVCodecID codec;
 
-    /* About the connection. */
+    /* State of the connection. */
     enum markers markers;
     enum messages messages;
     enum leading leading;
     bool started; /* a key frame has been emitted */
     bool chain_damaged;
-    bool lost;         /* packets were lost since the newest slice */
-    bool stamps_wrong; /* a picture went on after a step of half that between pictures */
-    bool has_slice;    /* the newest one, which had this time: */
-    struct nal_slice slice;
-    enum end ended; /* how the unit before ended */
+    bool lost;              /* packets were lost since the newest slice */
+    bool stamps_wrong;      /* a picture continued although its timestamp moved over half a step */
+    bool has_slice;         /* slice and slice_pts are valid */
+    struct nal_slice slice; /* the newest slice */
+    enum end ended;         /* how the previous unit ended */
     int64_t slice_pts;
     int64_t key_pts;
-    int64_t begun_pts; /* of the newest picture */
-    int64_t step;      /* from the one before to it; 0: not known */
+    int64_t begun_pts; /* pts of the newest picture */
+    int64_t step;      /* distance to the picture before it; 0: not known */
     struct start_points starts;
 
     struct unit unit;
-    struct nal_list nals;   /* of the unit in progress */
-    struct nal_list prefix; /* after its newest slice: the next slice shows whose they are */
+    struct nal_list nals;   /* NAL units of the unit in progress */
+    struct nal_list prefix; /* NAL units after its newest slice: they go with the next slice */
     struct marks prefix_marks;
-    bool took_slice; /* from the packet that is being taken */
+    bool took_slice; /* the current packet held part of a slice */
     enum open_nal open;
-    struct nal_list *open_list; /* OPEN_STORED: it is the last one there */
+    struct nal_list *open_list; /* OPEN_STORED: the open NAL unit is the last one in this list */
 };
 
 static void begin_unit(struct access_unit *au)
@@ -147,7 +148,7 @@ struct codec_config *access_unit_config(const struct access_unit *au)
 
 /* --- a complete unit ---------------------------------------------------- */
 
-/* A key frame: which configuration, and what about the pictures that lead it. */
+/* Update the configuration for a key frame, and decide about the leading pictures after it. */
 static int take_key(struct access_unit *au, const struct start_point *start, bool *add_sets)
 {
     bool had_config = au->config != NULL;
@@ -187,13 +188,14 @@ static void emit(struct access_unit *au)
     if (!key && !au->started)
         return;
     if (key && take_key(au, &start, &add_sets) != 0) {
-        au->chain_damaged = true; /* cannot be decoded, so neither can what follows */
+        au->chain_damaged = true; /* it cannot be decoded, so later frames cannot either */
         return;
     }
     if (leading && au->leading == LEADING_DROP)
         return;
     if (!leading && !key)
-        au->leading = LEADING_KEEP; /* they come right after their key frame */
+        au->leading =
+            LEADING_KEEP; /* leading pictures come right after their key frame: they are over */
 
     au->chain_damaged |= au->unit.damaged;
     const struct access_unit_frame what = {
@@ -238,7 +240,7 @@ static void end_unit(struct access_unit *au, enum end how)
     begin_unit(au);
 }
 
-/* What came after the newest slice belongs to this unit, or begins it. */
+/* Add the NAL units since the newest slice to this unit. */
 static void take_prefix(struct access_unit *au)
 {
     nal_list_append(&au->nals, &au->prefix);
@@ -254,20 +256,20 @@ void access_unit_flush(struct access_unit *au)
     end_unit(au, END_FLUSH);
 }
 
-/* --- whose slice -------------------------------------------------------- */
+/* --- slices ------------------------------------------------------------- */
 
 static bool is_new_time(const struct access_unit *au, const struct media_packet *packet)
 {
     return packet->pts != au->unit.pts && packet->pts != AV_NOPTS_VALUE;
 }
 
-/* Did all of the unit in progress come, as far as its marker says? */
+/* Is the unit in progress complete, by its marker? */
 static bool has_seen_end(const struct access_unit *au)
 {
     return au->unit.marked && au->markers != MARKERS_WRONG;
 }
 
-/* The picture of the slice before goes on: whatever said that it was complete was wrong. */
+/* The previous slice's picture continues: stop trusting whatever said that it was complete. */
 static void unlearn_end(struct access_unit *au)
 {
     bool in_progress = au->unit.has_slice;
@@ -279,7 +281,7 @@ static void unlearn_end(struct access_unit *au)
         au->stamps_wrong = true;
 }
 
-/* The unit in progress is over: another one begins. */
+/* End the unit in progress: another one begins. */
 static void end_before(struct access_unit *au)
 {
     if (au->unit.message && au->messages == MESSAGES_UNPROVEN)
@@ -295,7 +297,7 @@ static void read_slice(const struct access_unit *au, const struct nal *nal, stru
     nal_read_slice(au->codec, nal, pps != NULL && pps->dependent_slices, slice);
 }
 
-/* Of the picture in progress, or the first one of the next? */
+/* Does a slice belong to the picture in progress, or begin the next? */
 static void place_slice(struct access_unit *au, const struct media_packet *packet,
                         const struct nal *nal)
 {
@@ -314,7 +316,7 @@ static void place_slice(struct access_unit *au, const struct media_packet *packe
     if (u->has_slice) {
         u->damaged |= au->lost;
     } else {
-        /* Of units between this one and the one before nothing may have come. */
+        /* Whole units before this one may have been lost. */
         au->chain_damaged |= au->lost;
         u->has_slice = true;
         u->damaged |= !slice.first;
@@ -336,15 +338,15 @@ static void place_slice(struct access_unit *au, const struct media_packet *packe
 
 /* --- packets with start codes ------------------------------------------- */
 
-/* Something other than a slice: is it of the next picture, by its time?  Most cameras say the end
- * of a picture themselves; for others this is the earliest that can be known. */
+/* Does a NAL unit other than a slice belong to the next picture, by its time?  Most cameras mark
+ * the end of a picture; for the others this is the earliest sign of it. */
 static bool is_of_next_picture(const struct access_unit *au, const struct media_packet *packet)
 {
     return au->unit.has_slice && !au->stamps_wrong && packet->pts != AV_NOPTS_VALUE &&
            au->step > 0 && llabs(packet->pts - au->slice_pts) > au->step / 2;
 }
 
-/* One NAL unit, or the first fragment of one. */
+/* Take a NAL unit, or the first fragment of one. */
 static void take_nal(struct access_unit *au, const struct media_packet *packet,
                      const struct nal *nal)
 {
@@ -365,7 +367,7 @@ static void take_nal(struct access_unit *au, const struct media_packet *packet,
         au->open = OPEN_STORED;
 }
 
-/* Bytes before the first start code: more of the last NAL unit. */
+/* Take the bytes before the first start code: they continue the last NAL unit. */
 static void take_continuation(struct access_unit *au, const struct media_packet *packet,
                               const uint8_t *data, size_t len)
 {
@@ -374,11 +376,11 @@ static void take_continuation(struct access_unit *au, const struct media_packet 
     while (zeros < len && data[zeros] == 0)
         zeros++;
     if (zeros == len)
-        return; /* zero_byte of the start code */
+        return; /* the start code's zero_byte */
 
     bool of_prefix = au->open == OPEN_STORED && au->open_list == &au->prefix;
     if (u->has_slice && !of_prefix && is_new_time(au, packet)) {
-        end_before(au); /* of another unit, whose beginning is not here */
+        end_before(au); /* they belong to another unit, whose beginning is missing */
         au->chain_damaged = true;
         return;
     }
@@ -394,7 +396,7 @@ static void take_continuation(struct access_unit *au, const struct media_packet 
         nal_list_extend(au->open_list, data, len);
 }
 
-/* The packet's last NAL unit is not whole: a slice is shown as far as it goes, others are not. */
+/* The packet's last NAL unit is cut short: a slice is kept, another NAL unit is dropped. */
 static void take_cut(struct access_unit *au)
 {
     if (au->took_slice && (au->open != OPEN_STORED || au->open_list == &au->nals))
@@ -404,7 +406,7 @@ static void take_cut(struct access_unit *au)
     au->open = OPEN_NONE;
 }
 
-/* The packet's marker, once its NAL units have been taken. */
+/* Take the packet's marker, after its NAL units. */
 static void take_marker(struct access_unit *au, const struct media_packet *packet)
 {
     struct unit *u = &au->unit;
@@ -417,7 +419,7 @@ static void take_marker(struct access_unit *au, const struct media_packet *packe
         return;
     }
     if (of_prefix || !u->has_slice) {
-        marks->too_early = true; /* parameter sets are no access unit */
+        marks->too_early = true; /* parameter sets alone are no access unit */
         return;
     }
     if (au->markers == MARKERS_GOOD ||
@@ -456,8 +458,8 @@ static bool push_annex_b(struct access_unit *au, const struct media_packet *pack
 
 /* What is in a message. */
 struct message {
-    bool annex_b; /* some publishers put start codes into FLV */
-    bool broken;  /* a length leads beyond the end */
+    bool annex_b; /* it has start codes: some publishers put them into FLV */
+    bool broken;  /* a length exceeds the message */
     unsigned nals;
     unsigned slices;
     struct nal slice; /* the first one */
@@ -501,7 +503,7 @@ static bool has_start_code(const struct media_packet *packet)
            memcmp(packet->data, start_code, sizeof(start_code)) == 0;
 }
 
-/* in_place: the unit ends with this message, and has nothing else. */
+/* in_place: the message is the whole unit, so its NAL units need no copy. */
 static void take_message(struct access_unit *au, const struct media_packet *packet,
                          const struct message *m, bool in_place)
 {
@@ -538,7 +540,7 @@ static bool push_lengths(struct access_unit *au, const struct media_packet *pack
     if (m.broken && m.slices > 0)
         au->unit.damaged = true;
     else if (m.broken)
-        au->lost = true; /* nothing of it can be used */
+        au->lost = true; /* no part of it can be used */
     if (ends)
         end_unit(au, END_MESSAGE);
     return m.slices > 0;

@@ -7,7 +7,7 @@
 /* payloadType 6, one byte: recovery_frame_cnt 0, exact_match_flag 0, broken_link_flag 0. */
 static const uint8_t recovery_point[] = {H264_NAL_SEI, 0x06, 0x01, 0x84, 0x80};
 
-/* Do the sets lack some that the unit's picture needs? */
+/* Is a parameter set missing that the unit's picture needs? */
 static bool lacks_sets(const struct parameter_sets *sets, const struct nal_list *nals)
 {
     for (unsigned i = 0; i < nals->count; i++) {
@@ -34,7 +34,7 @@ void access_unit_frame_keep_sets(struct parameter_sets *sets, const struct nal_l
     }
 }
 
-/* One NAL unit after its length.  p NULL: nothing is written. */
+/* Write a length and its NAL unit, unless p is NULL.  Returns the bytes. */
 static size_t put_nal(uint8_t *p, const uint8_t *data, size_t len)
 {
     if (p != NULL) {
@@ -49,7 +49,7 @@ static uint8_t *behind(uint8_t *p, size_t len)
     return p != NULL ? p + len : NULL;
 }
 
-/* The sets that the configuration has and the unit lacks.  Returns their length; p may be NULL. */
+/* Write the sets that the slice needs and the unit lacks.  Returns their length; p may be NULL. */
 static size_t put_missing_sets(const struct access_unit_frame *what, uint8_t *p)
 {
     const struct parameter_sets *sets = what->sets;
@@ -65,7 +65,7 @@ static size_t put_missing_sets(const struct access_unit_frame *what, uint8_t *p)
     return len;
 }
 
-/* Returns the payload's length; p may be NULL. */
+/* Write the payload.  Returns its length; p may be NULL. */
 static size_t put_payload(const struct access_unit_frame *what, uint8_t *p)
 {
     size_t len = what->missing_sets_of != NULL ? put_missing_sets(what, p) : 0;

@@ -1,8 +1,8 @@
 /*
- * The frame that an access unit becomes: the camera's NAL units untouched, each after a 4-byte
- * length.  Worker, the source's thread; pure.
+ * Makes the frame of an access unit: the camera's unchanged NAL units, each after a 4-byte length.
+ * Worker, the source's thread; pure.
  *
- * Parameter sets stay where they were sent, but for those that are repeated after the first slice:
+ * Parameter sets stay where they were sent, but those repeated after the first slice are left out:
  * hardware decoders take them for the end of the picture (ITU-T H.264 7.4.1.2.3).
  */
 #ifndef WORKER_ACCESS_UNIT_FRAME_H
@@ -16,16 +16,16 @@ struct access_unit_frame {
     struct codec_config *config;
     const struct nal_list *nals;
     const struct parameter_sets *sets;
-    const struct nal *missing_sets_of; /* put those in front that this slice's configuration has
-                                          and the unit lacks; NULL: none */
-    bool add_recovery_point; /* H.264: an SEI that says that decoding may start here (D.1.8) */
+    const struct nal *missing_sets_of; /* a slice: put the parameter sets that it needs and the unit
+                                          lacks in front; NULL: none */
+    bool add_recovery_point;           /* H.264: add an SEI that lets decoding start here (D.1.8) */
 };
 
 /**
  * Keep a unit's parameter sets.
  *
- * @param damaged  one of them may be cut short: it must not replace a good one, but any is better
- *                 than none.
+ * @param damaged  a set may be cut short: keep them only if sets that the picture needs are
+ *                 missing.
  */
 void access_unit_frame_keep_sets(struct parameter_sets *sets, const struct nal_list *nals,
                                  bool damaged);

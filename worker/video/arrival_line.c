@@ -4,15 +4,15 @@
 #include <string.h>
 
 #define POINTS_MIN 6
-#define TAIL_POINTS 12  /* that tell of a new pace */
-#define LEVEL_POINTS 60 /* three seconds of a usual camera */
+#define TAIL_POINTS 12  /* fewest points that show a new pace */
+#define LEVEL_POINTS 60 /* three seconds of packets without gaps */
 #define SPAN_MIN_US 350000
-#define CLOCK_MIN_US 80000      /* gained over a short span: a clock, if it was gained steadily */
-#define CLOCK_MIN_LONG_US 25000 /* gained over a long one */
+#define CLOCK_MIN_US 80000 /* least gain over a short span that shows a wrong clock, if steady */
+#define CLOCK_MIN_LONG_US 25000 /* the same over a long span */
 #define LONG_SPAN_US 3000000
-#define STRAIGHT 4         /* a gain counts if it is as many times the mean height */
-#define BENT 2             /* ... and as many times what the envelope is bent by */
-#define LEAVES_AT_US 60000 /* how near the line the points begin that leave it */
+#define STRAIGHT 4         /* a gain counts if it is at least this many times the mean height */
+#define BENT 2             /* ... and this many times the envelope's bend */
+#define LEAVES_AT_US 60000 /* points that leave the line begin at most this far from it */
 
 void arrival_line_init(struct arrival_line *line)
 {
@@ -52,7 +52,7 @@ static double line_at(const struct arrival_point *on, double slope, int64_t at_u
     return (double)on->late_us + slope * (double)(at_us - on->at_us);
 }
 
-/* Lower convex hull (Andrew's monotone chain).  @return its corners' number. */
+/* Lower convex hull (Andrew's monotone chain).  @return the number of its corners. */
 static int find_hull(const struct arrival_point *points, int count, int *hull)
 {
     int n = 0;
@@ -84,8 +84,8 @@ static bool is_clock(const struct arrival_fit *fit)
            gained_us >= BENT * fit->bent_us;
 }
 
-/* The line goes through the envelope after a quarter and three quarters of its time, so neither
- * end decides. */
+/* The line meets the envelope at a quarter and at three quarters of its span, so that the ends
+ * count for little. */
 static bool fit_points(const struct arrival_point *points, int count, struct arrival_fit *fit)
 {
     int hull[ARRIVAL_LINE_POINTS];
@@ -111,7 +111,7 @@ static bool fit_points(const struct arrival_point *points, int count, struct arr
     return true;
 }
 
-/* Do the newest points begin on the line of those before, and leave it, straight? */
+/* Do the newest points begin on the older points' line and leave it in a straight line? */
 static bool leaves(const struct arrival_line *line, int points)
 {
     struct arrival_fit tail, before;

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define TOLERANCE_US 200000 /* by which a report may be late */
-#define TOLERANCE_SHARE 20  /* ... and a twentieth of the time between two of them */
-#define PACE_SPAN_US 500000 /* between two reports that tell a pace */
-#define PACE_RIGHT 0.005    /* nearer to 1 than this, it is 1 */
+#define TOLERANCE_US 200000 /* how late a report may be */
+#define TOLERANCE_SHARE 20  /* ... plus a twentieth of the time between two reports */
+#define PACE_SPAN_US 500000 /* least time between two reports that show a pace */
+#define PACE_RIGHT 0.005    /* a pace nearer to 1 than this counts as 1 */
 #define PACE_MAX 20.0
 #define SPAN_MAX 1e15 /* us: keeps products in range */
 
@@ -17,7 +17,7 @@ static int64_t scale(int64_t span_us, double pace)
     return llrint(fmax(-SPAN_MAX, fmin(SPAN_MAX, (double)span_us)) * pace);
 }
 
-/* What two reports say of the pace, if they are far enough apart and make sense. */
+/* Take the pace from two reports, if they are far enough apart and make sense. */
 static void take_pace(struct camera_clock *c, int64_t stamps_us, int64_t walls_us)
 {
     if (stamps_us <= 0 || walls_us < PACE_SPAN_US)
@@ -39,7 +39,7 @@ void camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
         c->believed = doubt_us <= TOLERANCE_US + passed_us / TOLERANCE_SHARE;
         take_pace(c, stamp_us - c->stamp_us, wall_us - c->wall_us);
     } else {
-        c->believed = true; /* until the next one tells */
+        c->believed = true; /* until the next report */
         c->pace = 1;
     }
     c->reported = true;

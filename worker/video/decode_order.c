@@ -41,7 +41,7 @@ int64_t decode_order_put(struct decode_order *order, int declared, int64_t pts_u
     int64_t *sorted = order->sorted_pts_us;
     int frames = decode_order_frames(order, declared);
 
-    while (order->count > frames) { /* room for one more: the smallest have been used */
+    while (order->count > frames) { /* make room for one more: the smallest have been used */
         order->count--;
         memmove(sorted, sorted + 1, (size_t)order->count * sizeof(*sorted));
     }
@@ -49,7 +49,7 @@ int64_t decode_order_put(struct decode_order *order, int declared, int64_t pts_u
     for (; at > 0 && sorted[at - 1] > pts_us; at--)
         sorted[at] = sorted[at - 1];
     sorted[at] = pts_us;
-    while (order->count <= frames) { /* the first frames: as if others had come before them */
+    while (order->count <= frames) { /* the first frames: pretend that others came before them */
         memmove(sorted + 1, sorted, (size_t)order->count * sizeof(*sorted));
         sorted[0] = sorted[1] - duration_us;
         order->count++;

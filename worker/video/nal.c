@@ -7,13 +7,13 @@
 #include <string.h>
 
 #define SEI_RECOVERY_POINT 6 /* payloadType */
-#define RECOVERY_MAX 65535   /* MaxFrameNum - 1, and more than any camera needs */
+#define RECOVERY_MAX 65535   /* MaxFrameNum - 1: more than any camera needs */
 
 size_t nal_find_start_code(const uint8_t *data, size_t len)
 {
     size_t i = 0;
     while (i + 3 <= len) {
-        /* The third byte decides how far the next candidate is: most data is passed in threes. */
+        /* The third byte decides how far the next candidate is: mostly three bytes on. */
         if (data[i + 2] > 1)
             i += 3;
         else if (data[i + 2] == 1 && data[i] == 0 && data[i + 1] == 0)
@@ -86,7 +86,7 @@ static enum nal_role h264_role(unsigned type)
     case H264_NAL_END_OF_SEQUENCE:
     case H264_NAL_END_OF_STREAM:
     case H264_NAL_FILLER:
-    case 0: /* unspecified, as are 24 on: RTP's own (RFC 6184 5.2) */
+    case 0: /* unspecified; so are 24 and above, which RTP uses (RFC 6184 5.2) */
         return NAL_DISCARD;
     default:
         return type >= 24 ? NAL_DISCARD : NAL_OTHER;
@@ -101,7 +101,7 @@ static enum nal_role hevc_role(unsigned type)
         return NAL_PARAMETER_SET;
     if (type >= HEVC_NAL_AUD && type <= HEVC_NAL_FILLER)
         return NAL_DISCARD;
-    return type >= 48 ? NAL_DISCARD : NAL_OTHER; /* 48 to 50 are RTP's own (RFC 7798 4.4) */
+    return type >= 48 ? NAL_DISCARD : NAL_OTHER; /* RTP uses 48 to 50 (RFC 7798 4.4) */
 }
 
 enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal)
@@ -198,8 +198,8 @@ void nal_read_slice(enum AVCodecID codec, const struct nal *nal, bool dependent_
         return;
     if (dependent_slices)
         (void)nal_bits_read(&b, 1); /* dependent_slice_segment_flag */
-    /* slice_segment_address and what follows it: the field's length depends on the size of the
-     * picture, but the order of two of them does not. */
+    /* slice_segment_address and the bits after it: the field's length depends on the picture's
+     * size, but the order of two such values does not. */
     slice->address = nal_bits_read(&b, 32);
 }
 
@@ -231,7 +231,7 @@ bool nal_is_intra_slice(enum AVCodecID codec, const struct nal *nal, unsigned ex
     return first && nal_bits_ue(&b) == 2 && !b.overrun;
 }
 
-/* A payload type or size: bytes of 255, and a last one below. */
+/* A payload type or size: any number of bytes 255, then a smaller one; their sum counts. */
 static uint32_t read_sei_number(struct nal_bits *bits)
 {
     uint32_t v = 0;
@@ -251,7 +251,7 @@ int nal_recovery_point(enum AVCodecID codec, const struct nal *sei)
         uint32_t type = read_sei_number(&b);
         uint32_t size = read_sei_number(&b);
         if (type == SEI_RECOVERY_POINT) {
-            /* recovery_frame_cnt, recovery_poc_cnt; below 0: earlier in display order */
+            /* recovery_frame_cnt or recovery_poc_cnt; negative: earlier in display order */
             int64_t count = codec == AV_CODEC_ID_H264 ? (int64_t)nal_bits_ue(&b) : nal_bits_se(&b);
             if (b.overrun || count > RECOVERY_MAX)
                 return -1;

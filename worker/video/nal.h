@@ -1,6 +1,6 @@
 /*
- * NAL units of H.264 and HEVC: where they are, and the few header fields that decide where a
- * picture ends and where decoding may start.  Worker, any thread; pure.
+ * Finds NAL units of H.264 and HEVC, and reads the few header fields that tell where a picture ends
+ * and where decoding may start.  Worker, any thread; pure.
  */
 #ifndef WORKER_NAL_H
 #define WORKER_NAL_H
@@ -43,10 +43,10 @@ enum {
 
 /* What a NAL unit is to an access unit. */
 enum nal_role {
-    NAL_SLICE,         /* video coding layer of the base layer */
+    NAL_SLICE,         /* picture data of the base layer */
     NAL_PARAMETER_SET, /* VPS, SPS, PPS */
     NAL_OTHER,         /* SEI and the like */
-    NAL_DISCARD,       /* not for the payload: delimiter, filler, … */
+    NAL_DISCARD,       /* to be left out of the payload: delimiter, filler, … */
 };
 
 struct nal {
@@ -68,11 +68,11 @@ bool nal_next_annex_b(struct nal_cursor *cursor, struct nal *nal);
 
 /**
  * Next NAL unit after a length field of length_size bytes (ISO/IEC 14496-15 5.3.4.2).
- * @return 1; 0 at the end; -EINVAL if a length leads beyond the end.
+ * @return 1; 0 at the end; -EINVAL if a length exceeds what is left.
  */
 int nal_next_length(struct nal_cursor *cursor, unsigned length_size, struct nal *nal);
 
-/** Offset of the next start code's 00 00 01 in data, or len. */
+/** @return the offset of the next 00 00 01 (start code) in data, or len. */
 size_t nal_find_start_code(const uint8_t *data, size_t len);
 
 /* nal: at least nal_header_len() bytes. */
@@ -80,11 +80,11 @@ unsigned nal_type(enum AVCodecID codec, const uint8_t *nal);
 size_t nal_header_len(enum AVCodecID codec);
 enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal);
 
-/** Bits of an RBSP, emulation prevention bytes skipped.  Reads zeros beyond the end. */
+/** Reads bits of an RBSP, skips emulation prevention bytes, and reads zeros beyond the end. */
 struct nal_bits {
     const uint8_t *data;
     size_t len;
-    size_t pos; /* bits, counted in data with the emulation prevention bytes */
+    size_t pos; /* in bits, emulation prevention bytes included */
     unsigned zeros;
     bool overrun;
 };
@@ -96,14 +96,14 @@ int32_t nal_bits_se(struct nal_bits *bits);                    /* se(v), 9.1.1; 
 
 /* What a slice's header says about the picture that it belongs to. */
 struct nal_slice {
-    bool first;       /* of its picture: first_mb_in_slice 0, first_slice_segment_in_pic_flag */
-    bool reference;   /* H.264: nal_ref_idc is not 0 */
-    uint8_t type;     /* nal_unit_type */
-    uint32_t address; /* where it begins: grows within a picture, otherwise without meaning */
+    bool first;     /* it begins a picture: first_mb_in_slice 0, first_slice_segment_in_pic_flag */
+    bool reference; /* H.264: nal_ref_idc is not 0 */
+    uint8_t type;   /* nal_unit_type */
+    uint32_t address; /* where it begins: comparable only within a picture, where it grows */
 };
 
 /**
- * Read a slice's header (ITU-T H.264 7.3.3, H.265 7.3.6.1) as far as needed here.
+ * Read the part of a slice's header (ITU-T H.264 7.3.3, H.265 7.3.6.1) that is needed here.
  *
  * @param dependent_slices  HEVC: dependent_slice_segments_enabled_flag of its PPS.
  */
@@ -111,8 +111,8 @@ void nal_read_slice(enum AVCodecID codec, const struct nal *nal, bool dependent_
                     struct nal_slice *slice);
 
 /**
- * May this slice belong to the same picture as the one before it (H.264 7.4.1.2.4, H.265
- * 7.4.2.4.5)?  A picture that lost its first slice may pass for a part of the one before.
+ * May this slice belong to the same picture as the previous slice (H.264 7.4.1.2.4, H.265
+ * 7.4.2.4.5)?  A picture that lost its first slice may pass for a part of the previous picture.
  *
  * @param same_time  both have the same timestamp.
  */
@@ -120,16 +120,16 @@ bool nal_slice_follows(enum AVCodecID codec, const struct nal_slice *before,
                        const struct nal_slice *slice, bool same_time);
 
 /**
- * Is this slice I, or SI (H.264 7.4.3, H.265 7.4.7.1 slice_type)?
+ * Is this an I or SI slice (H.264 7.4.3, H.265 7.4.7.1 slice_type)?  Of an HEVC picture only the
+ * first slice can be read; others count as not intra.
  *
- * @param extra_bits  HEVC: num_extra_slice_header_bits of its PPS.  Only the first slice of an HEVC
- *                    picture can be told; others count as not intra.
+ * @param extra_bits  HEVC: num_extra_slice_header_bits of its PPS.
  */
 bool nal_is_intra_slice(enum AVCodecID codec, const struct nal *nal, unsigned extra_bits);
 
 /**
  * Look for a recovery point in an SEI (H.264 D.1.8, H.265 D.2.8).
- * @return pictures until decoding that starts here shows what was meant; -1: not found.
+ * @return after how many pictures decoding that starts here is correct; -1: not found.
  */
 int nal_recovery_point(enum AVCodecID codec, const struct nal *sei);
 

@@ -26,7 +26,7 @@ struct nal nal_list_get(const struct nal_list *list, unsigned i)
     return (struct nal){.data = list->base + list->nals[i].offset, .len = list->nals[i].len};
 }
 
-/* Room for len more bytes in the buffer. */
+/* Make room for len more bytes in the buffer. */
 static bool reserve(struct nal_list *list, size_t len)
 {
     assert(list->base == list->buffer);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a parser needs of a slice: its header. */
+/* The part of a slice that libavcodec's parser gets: its header. */
 #define SLICE_HEAD_BYTES 512u
 
 #define AVCC_HEAD_BYTES 7
@@ -105,7 +105,8 @@ void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal, bool
     sets->changed = true;
 }
 
-/* numOfNalus units of {UI16 length, bytes}; *pos moves on.  Returns false beyond the end. */
+/* Add `count` NAL units of {UI16 length, bytes} and advance the cursor.  Returns false if the data
+ * end too early. */
 static bool add_array(struct parameter_sets *sets, struct nal_cursor *cursor, unsigned count)
 {
     while (count-- > 0) {
@@ -157,8 +158,8 @@ void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *da
     }
 }
 
-/* A VPS or SPS of HEVC has two header bytes with layer 0 and temporal id 0; an SPS of H.264 is a
- * reference. */
+/* An HEVC VPS or SPS has two header bytes with layer 0 and temporal id 0; an H.264 SPS has
+ * nal_ref_idc above 0. */
 static enum AVCodecID guess_by_nal(const uint8_t *nal)
 {
     if (((nal[0] & 0x81) == 0 && nal[1] == 1) &&
@@ -171,7 +172,7 @@ static enum AVCodecID guess_by_nal(const uint8_t *nal)
 
 enum AVCodecID parameter_sets_guess_codec(const uint8_t *data, size_t len)
 {
-    /* The first set of an avcC, the first of the first array of an hvcC. */
+    /* Offsets of the first set in an avcC, and of the first set in an hvcC's first array. */
     static const size_t places[] = {8, HVCC_HEAD_BYTES + 5};
     for (size_t i = 0; len > 0 && data[0] == 1 && i < sizeof(places) / sizeof(places[0]); i++) {
         if (places[i] + 2 > len)
@@ -197,7 +198,7 @@ void parameter_sets_begin_unit(struct parameter_sets *sets)
         sets->set[i].in_unit = false;
 }
 
-/* The sets that a picture is decoded with. */
+/* The sets that a picture needs for decoding. */
 struct active {
     const struct parameter_set *vps; /* HEVC */
     const struct parameter_set *sps;
@@ -233,7 +234,7 @@ static bool find_active(const struct parameter_sets *sets, const struct nal *sli
     return sets->codec == AV_CODEC_ID_H264 || active->vps != NULL;
 }
 
-/* Of all PPS those that refer to the SPS: other pictures may use another one. */
+/* Every PPS that refers to the SPS is active: other pictures may use another PPS. */
 static bool is_active(const struct active *active, const struct parameter_set *set)
 {
     return set == active->vps || set == active->sps ||
@@ -253,7 +254,7 @@ bool parameter_sets_is_active(const struct parameter_sets *sets, const struct na
     return find_active(sets, slice, &active) && is_active(&active, set);
 }
 
-/* What libavcodec's parser says. */
+/* What libavcodec's parser reads. */
 struct description {
     int width;
     int height;
@@ -324,7 +325,7 @@ static int describe(const struct parameter_sets *sets, const struct active *acti
     return rc;
 }
 
-/* Active sets of one kind as {UI16 length, bytes}; counts them. */
+/* Write the active sets of one kind as {UI16 length, bytes}, and count them. */
 static uint8_t *put_sets(uint8_t *p, const struct parameter_sets *sets, const struct active *active,
                          unsigned kind, unsigned *count)
 {
@@ -364,7 +365,7 @@ static size_t put_avcc(uint8_t *out, const struct parameter_sets *sets, const st
     return (size_t)(p - out);
 }
 
-/* ISO/IEC 14496-15 8.3.3.1.  array_completeness stays 0: sets may come in band as well. */
+/* ISO/IEC 14496-15 8.3.3.1.  array_completeness stays 0: sets may also come in band. */
 static size_t put_hvcc(uint8_t *out, const struct parameter_sets *sets, const struct active *active,
                        const struct sps_info *sps)
 {
@@ -391,7 +392,8 @@ static size_t put_hvcc(uint8_t *out, const struct parameter_sets *sets, const st
     return (size_t)(p - out);
 }
 
-/* A new configuration.  The record is built in place of the largest size that it can have. */
+/* Make a new configuration, unless its record would be the same.  Returns as
+ * parameter_sets_config(). */
 static int make_config(const struct parameter_sets *sets, const struct active *active,
                        const struct nal *slice, struct codec_config **config)
 {
@@ -399,7 +401,7 @@ static int make_config(const struct parameter_sets *sets, const struct active *a
     struct description d = {.width = 0};
     struct nal sps = {.data = active->sps->data, .len = active->sps->len};
     bool ok = sps_read(sets->codec, &sps, &info);
-    assert(ok); /* parameter_sets_add() has read it before */
+    assert(ok); /* parameter_sets_add() could read it */
 
     int rc = describe(sets, active, slice, &d);
     if (rc != 0)
@@ -446,7 +448,7 @@ int parameter_sets_config(struct parameter_sets *sets, const struct nal *slice,
     struct active active;
     if (!find_active(sets, slice, &active))
         return -ENOENT;
-    /* Nothing new, but for a slice that switches to another SPS: then the record says so. */
+    /* Nothing is new, unless the slice switches to another SPS. */
     if (!sets->changed && *config != NULL && sets->active_sps == active.sps)
         return 0;
     int rc = make_config(sets, &active, slice, config);

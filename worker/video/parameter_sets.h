@@ -1,6 +1,6 @@
 /*
- * The parameter sets of one video track, and the codec configuration made of them.  Worker, the
- * source's thread.  Sizes, frame rate and formats come from libavcodec, not from a parser of ours.
+ * Keeps the parameter sets of one video track, and makes the codec configuration from them. Worker,
+ * the source's thread.  libavcodec reads the picture size and the frame rate.
  */
 #ifndef WORKER_PARAMETER_SETS_H
 #define WORKER_PARAMETER_SETS_H
@@ -8,16 +8,16 @@
 #include "worker/media/frame.h"
 #include "worker/video/nal.h"
 
-#define PARAMETER_SETS_MAX 64         /* more than that are ignored */
-#define PARAMETER_SET_MAX_BYTES 4096u /* a bigger one is ignored */
+#define PARAMETER_SETS_MAX 64         /* further sets are ignored */
+#define PARAMETER_SET_MAX_BYTES 4096u /* larger sets are ignored */
 
 enum parameter_set_kind { PARAMETER_SET_VPS, PARAMETER_SET_SPS, PARAMETER_SET_PPS };
 
 struct parameter_set {
     uint8_t kind;      /* enum parameter_set_kind */
     uint8_t id;        /* its own */
-    uint8_t parent_id; /* PPS: of its SPS; SPS of HEVC: of its VPS */
-    /* PPS of HEVC (H.265 7.3.2.3.1): what a slice's header cannot be read without. */
+    uint8_t parent_id; /* PPS: its SPS's id; HEVC SPS: its VPS's id */
+    /* HEVC PPS (H.265 7.3.2.3.1): needed to read a slice's header. */
     bool dependent_slices;    /* dependent_slice_segments_enabled_flag */
     uint8_t extra_slice_bits; /* num_extra_slice_header_bits */
     bool in_unit;             /* sent in band in the current access unit */
@@ -27,10 +27,10 @@ struct parameter_set {
 
 struct parameter_sets {
     enum AVCodecID codec;
-    unsigned length_size; /* of NAL units, as the last avcC or hvcC says; 4 without one */
+    unsigned length_size; /* bytes of a NAL unit's length, by the last avcC or hvcC; else 4 */
     unsigned count;
     bool changed;                           /* since the last parameter_sets_config() */
-    const struct parameter_set *active_sps; /* of that one */
+    const struct parameter_set *active_sps; /* in that call */
     struct parameter_set set[PARAMETER_SETS_MAX];
 };
 
@@ -38,34 +38,34 @@ void parameter_sets_init(struct parameter_sets *sets, enum AVCodecID codec);
 void parameter_sets_clear(struct parameter_sets *sets);
 
 /**
- * Keep a VPS, SPS or PPS; one with the same id is replaced.  Bad ones are ignored.
+ * Keep a VPS, SPS or PPS in place of one with the same kind and id.  Bad ones are ignored.
  *
  * @param nal      Borrowed.
  * @param in_unit  it is in the payload of the current access unit.
  */
 void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal, bool in_unit);
 
-/** Add those of extradata: Annex B, avcC (ISO/IEC 14496-15 5.3.3) or hvcC (8.3.3).  Borrowed. */
+/** Add the sets in extradata: Annex B, avcC (ISO/IEC 14496-15 5.3.3) or hvcC (8.3.3).  Borrowed. */
 void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *data, size_t len);
 
 /**
- * Of which codec are the parameter sets in an avcC, an hvcC, or NAL units with start codes or
- * 4-byte lengths?  For containers that name the wrong one.
+ * Which codec do the parameter sets in an avcC, an hvcC, or NAL units with start codes or 4-byte
+ * lengths belong to?  For containers that name the wrong codec.
  * @return AV_CODEC_ID_H264, AV_CODEC_ID_HEVC; AV_CODEC_ID_NONE if that cannot be told.
  */
 enum AVCodecID parameter_sets_guess_codec(const uint8_t *data, size_t len);
 
-/** Is this one of the sets that the configuration made from that slice consists of? */
+/** Is `set` one of the sets that a configuration made for this slice contains? */
 bool parameter_sets_is_active(const struct parameter_sets *sets, const struct nal *slice,
                               const struct parameter_set *set);
 
 /** Forget which sets were sent in the current access unit. */
 void parameter_sets_begin_unit(struct parameter_sets *sets);
 
-/** Are the sets that this slice refers to all there? */
+/** Are all sets that this slice refers to present? */
 bool parameter_sets_complete(const struct parameter_sets *sets, const struct nal *slice);
 
-/** The PPS that this slice refers to.  Borrowed until a set is added; NULL if it is not there. */
+/** The PPS that this slice refers to.  Borrowed until a set is added; NULL if it is missing. */
 const struct parameter_set *parameter_sets_pps(const struct parameter_sets *sets,
                                                const struct nal *slice);
 
@@ -74,7 +74,7 @@ const struct parameter_set *parameter_sets_pps(const struct parameter_sets *sets
  *
  * @param slice   a slice of the key frame.  Borrowed.
  * @param config  in: the one in force or NULL; replaced only if the record changed.
- * @return 1 replaced, 0 still the same, -ENOENT sets are missing, -EINVAL libavcodec does not
+ * @return 1 replaced, 0 unchanged, -ENOENT sets are missing, -EINVAL libavcodec does not
  *         understand them, -ENOMEM.
  */
 int parameter_sets_config(struct parameter_sets *sets, const struct nal *slice,

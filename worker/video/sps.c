@@ -38,7 +38,7 @@ static void read_bit_depths(struct nal_bits *b, struct sps_info *info)
     info->bit_depth_chroma = (uint8_t)(8 + (chroma_minus8 & 7));
 }
 
-/* The members that only the high profiles have. */
+/* The fields that only the high profiles have. */
 static void read_high_profile(struct nal_bits *b, struct sps_info *info)
 {
     read_chroma_format(b, info);
@@ -73,7 +73,7 @@ static void skip_hrd(struct nal_bits *b)
     (void)nal_bits_read(b, 20); /* lengths of delays and time offset */
 }
 
-/* E.1.1.  Returns max_num_reorder_frames, 0 if it is not there. */
+/* E.1.1.  Returns max_num_reorder_frames, 0 if it is missing. */
 static uint32_t read_h264_vui(struct nal_bits *b)
 {
     if (nal_bits_read(b, 1) != 0 && nal_bits_read(b, 8) == 255) /* aspect_ratio_idc: Extended_SAR */
@@ -150,7 +150,7 @@ static bool read_h264(struct nal_bits *b, struct sps_info *info)
     if (b->overrun)
         return false;
 
-    /* Some cameras cut the VUI short: then there is no reordering as far as one can know. */
+    /* Some cameras cut the VUI short: then assume no reordering. */
     uint32_t reorder = nal_bits_read(b, 1) != 0 ? read_h264_vui(b) : 0;
     info->reorder_frames = (uint8_t)(!b->overrun && reorder <= DPB_MAX ? reorder : 0);
     return true;
@@ -159,7 +159,7 @@ static bool read_h264(struct nal_bits *b, struct sps_info *info)
 /* 7.3.3, from general_level_idc on */
 static void skip_sub_layers(struct nal_bits *b, unsigned max_sub_layers_minus1)
 {
-    uint32_t present = 0; /* two flags for each of eight sub-layers, the first at the top */
+    uint32_t present = 0; /* two flags for each of eight sub-layers, the first in the top bits */
     if (max_sub_layers_minus1 > 0)
         present = nal_bits_read(b, 16) << 16;
     for (unsigned i = 0; i < max_sub_layers_minus1; i++, present <<= 2) {

@@ -1,7 +1,7 @@
 /*
- * What libavcodec's parsers do not tell about a sequence parameter set: its identifiers, and how
- * far decoding and display order may differ.  (Its decoders tell that last one, but an H.264
- * decoder only after it has decoded a picture: 35 ms at 4K.)  Worker, any thread; pure.
+ * Reads what libavcodec's parsers do not tell about a sequence parameter set: mainly its ids, and
+ * how far decoding and display order may differ.  (Decoders tell the latter, but an H.264 decoder
+ * only after it has decoded a picture: 35 ms at 4K.)  Worker, any thread; pure.
  */
 #ifndef WORKER_SPS_H
 #define WORKER_SPS_H
@@ -11,8 +11,8 @@
 struct sps_info {
     uint8_t id;
     uint8_t vps_id; /* HEVC */
-    /* H.264: max_num_reorder_frames of the VUI (E.2.1), 0 without it, as nearly all cameras that
-     * leave it out send no B pictures; HEVC: sps_max_num_reorder_pics of the highest sub-layer. */
+    /* H.264: the VUI's max_num_reorder_frames (E.2.1), or 0 without it: nearly all cameras that
+     * omit it send no B pictures.  HEVC: sps_max_num_reorder_pics of the highest sub-layer. */
     uint8_t reorder_frames;
     uint8_t chroma_format_idc;
     uint8_t bit_depth_luma;

@@ -8,13 +8,13 @@ void start_points_init(struct start_points *points, enum AVCodecID codec)
     *points = (struct start_points){.codec = codec, .first_us = INT64_MIN, .key_us = INT64_MIN};
 }
 
-/* What the loop over a picture's NAL units gathers. */
+/* What survey() finds in a picture's NAL units. */
 struct survey {
-    struct nal slice; /* the first one */
+    struct nal slice; /* the first slice */
     bool all_idr;
     bool intra;
     bool sets;    /* SPS and PPS */
-    int recovery; /* of the recovery point, -1: there is none */
+    int recovery; /* the recovery point's count; -1: there is none */
 };
 
 static bool is_intra(enum AVCodecID codec, const struct parameter_sets *sets, const struct nal *nal,
@@ -23,7 +23,7 @@ static bool is_intra(enum AVCodecID codec, const struct parameter_sets *sets, co
     if (codec == AV_CODEC_ID_H264)
         return nal_is_intra_slice(codec, nal, 0);
     if (!first)
-        return true; /* told by the first one: cameras do not mix */
+        return true; /* the first slice decides: cameras do not mix */
     const struct parameter_set *pps = parameter_sets_pps(sets, nal);
     return pps != NULL && nal_is_intra_slice(codec, nal, pps->extra_slice_bits);
 }
@@ -67,8 +67,8 @@ static void judge_other(const struct start_points *points, const struct survey *
         bool promised = s->recovery == 0 || key_flag || (h264 && !points->seen_idr && s->sets);
         point->kind = promised ? START_KEY : START_WEAK;
     } else if (key_flag || (s->sets && !points->had_sets)) {
-        /* One period refreshes all, but partly from what was not refreshed yet: x265 was seen to
-         * need up to 2.5. */
+        /* One period refreshes all, but partly from areas not yet refreshed: x265 was seen to need
+         * up to 2.5 periods. */
         unsigned pictures = 4 * points->pictures;
         bool known = pictures > 0 && pictures < START_POINT_REFRESH_UNKNOWN;
         point->kind = START_WEAK;
