@@ -34,8 +34,8 @@
 #define CLIENTS_MAX 20000
 #define HOARD_BYTES (8ull << 30)
 
-int __real_worker_run(uint32_t worker_id, int channel);
-int __wrap_worker_run(uint32_t worker_id, int channel);
+int __real_worker_run(int channel);
+int __wrap_worker_run(int channel);
 
 static int channel;
 static enum ipc_phase phase = IPC_PH_BOOT;
@@ -269,7 +269,7 @@ static const char *assigned_lie(int sock)
     return lie != NULL ? lie + strlen(prefix) : "";
 }
 
-int __wrap_worker_run(uint32_t worker_id, int sock)
+int __wrap_worker_run(int sock)
 {
     const char *lie = assigned_lie(sock);
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
@@ -280,7 +280,7 @@ int __wrap_worker_run(uint32_t worker_id, int sock)
         lies[i].run();
         return EXIT_SUCCESS;
     }
-    return __real_worker_run(worker_id, sock);
+    return __real_worker_run(sock);
 }
 
 int main(int argc, char **argv)

@@ -101,8 +101,7 @@ static bool wait_for_adoption(const struct nursery *n, pid_t parent)
     return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == n->master;
 }
 
-static _Noreturn void become_worker(struct nursery *n, uint32_t worker_id, int channel, int log,
-                                    pid_t parent)
+static _Noreturn void become_worker(struct nursery *n, int channel, int log, pid_t parent)
 {
     fd_close(&n->channel);
     (void)dup2(log, STDOUT_FILENO);
@@ -113,7 +112,7 @@ static _Noreturn void become_worker(struct nursery *n, uint32_t worker_id, int c
     crash_install();
     if (sandbox_enter(n->sandbox) != 0)
         exit(EXIT_FAILURE);
-    exit(worker_run(worker_id, channel));
+    exit(worker_run(channel));
 }
 
 /* Forks the worker and ends, so that the worker becomes the master's child (the master is a
@@ -132,7 +131,7 @@ static _Noreturn void go_between(struct nursery *n, uint32_t worker_id, int chan
         _exit(errno);
     if (pid == 0) {
         fd_close(&log[0]);
-        become_worker(n, worker_id, channel, log[1], self);
+        become_worker(n, channel, log[1], self);
     }
     const struct ipc_spawned spawned = {.worker_id = worker_id, .pid = (uint32_t)pid};
     _exit(-report(n, IPC_SPAWNED, &spawned, &log[0]));

@@ -264,7 +264,7 @@ static void on_stats(uv_timer_t *timer)
     }
 }
 
-int worker_run(uint32_t worker_id, int channel)
+int worker_run(int channel)
 {
     struct worker w = {.channel = channel, .phase = IPC_PH_BOOT};
     (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0); /* before the pool is started */
