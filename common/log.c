@@ -23,18 +23,18 @@ static _Atomic(enum log_format) line_format = LOG_FORMAT_TEXT;
 static char process_name[LOG_NAME_MAX];
 static struct log_queue *queue;        /* NULL: lines are written at once */
 static bool to_master;                 /* stderr is a pipe to the master */
-static atomic_uint_fast64_t unwritten; /* records that the pipe had no room for */
+static atomic_uint_fast64_t unwritten; /* records for which the pipe had no room */
 
 #define LINE_TEXT_MAX (LOG_LINE_MAX - 8) /* room for closing quotes, brace, newline */
 
-/* A line under construction.  What does not fit is cut; the end is always reserved. */
+/* A line under construction.  Text that does not fit is cut; room for the end is reserved. */
 struct line {
     bool json;
     size_t len;
     char buf[LOG_LINE_MAX];
 };
 
-/* All of it or nothing: half a name would break the JSON. */
+/* Append all of s or nothing: half a name would break the JSON. */
 static bool put_raw(struct line *l, const char *s)
 {
     size_t len = strlen(s);
@@ -45,7 +45,7 @@ static bool put_raw(struct line *l, const char *s)
     return true;
 }
 
-/* Text from outside is escaped so that it can neither forge a line nor break the JSON. */
+/* Escape text from outside, so that it can neither forge a line nor break the JSON. */
 static void put_escaped(struct line *l, const char *s)
 {
     if (l->len <= LINE_TEXT_MAX)
@@ -152,17 +152,17 @@ static void write_line(const struct line *l)
         return;
     }
     ssize_t written = write(STDERR_FILENO, l->buf, l->len);
-    (void)written; /* there is nowhere left to complain */
+    (void)written; /* there is nowhere else to report it */
 }
 
 static bool write_record(enum log_level level, const char *client, const char *text)
 {
     char record[LOG_RECORD_MAX];
     size_t len = log_record_make(record, level, client, text);
-    return write(STDERR_FILENO, record, len) == (ssize_t)len; /* whole or not at all */
+    return write(STDERR_FILENO, record, len) == (ssize_t)len; /* at most PIPE_BUF: all or nothing */
 }
 
-/* The pipe does not block: what it has no room for is missing, and the next line says so. */
+/* The pipe does not block: a line that finds no room is dropped, and the next line says so. */
 static void send_record(enum log_level level, const char *client, const char *text)
 {
     uint_fast64_t missing = atomic_exchange(&unwritten, 0);

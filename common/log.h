@@ -1,13 +1,13 @@
 /*
  * Log lines with `camera=` and `client=` fields.  Every process, any thread.  Camera passwords must
  * never reach a message: pass redacted URLs (url_redact()).  Nothing is logged per frame above
- * trace.  errno is preserved by every function here, and none of them waits:
+ * trace.  Every function here preserves errno, and none but log_end_queue() waits:
  *
- *   the master's lines go to stderr by way of a thread (log_queue.h);
- *   nursery and workers do not hold the log.  Their stderr is a pipe to the master (log_record.h),
- *   which adds time, process and camera by its own knowledge (master/log_source.h).
+ *   in the master, a thread writes the lines to stderr (log_queue.h);
+ *   in nursery and workers, stderr is a pipe to the master (log_record.h), which adds time, process
+ *   and camera from its own knowledge (master/log_source.h).
  *
- * Where there is no room, lines are dropped and counted, and the next line tells how many.
+ * Lines that find no room are dropped and counted; the next line tells how many.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -18,7 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LOG_END_MS 1000 /* for what is not written when the server ends */
+#define LOG_END_MS 1000 /* to write the remaining lines when the server ends */
 
 /** What a line is about.  NULL members are left out. */
 struct log_context {
@@ -26,25 +26,25 @@ struct log_context {
     const char *client; /* peer address and connection number */
 };
 
-/** Set the level, at any time.  Until then: info. */
+/** Set the level, at any time.  Default: info. */
 void log_set_level(enum log_level level);
 
-/** Set level and format, at any time.  Until then: info, text. */
+/** Set level and format, at any time.  Default: info, text. */
 void log_open(enum log_level level, enum log_format format);
 
-/** Lines are written by a thread from now on.  Master, before its loop. */
+/** From now on a thread writes the lines.  Master, before its loop. */
 void log_start_queue(void);
 
-/** Write what waits, for LOG_END_MS at most.  Master, after its loop; nothing is logged later. */
+/** Write the queued lines, for at most LOG_END_MS.  Master, after its loop; log nothing later. */
 void log_end_queue(void);
 
-/** Lines of this process's queue that nobody took, ever. */
+/** @return how many lines this process's queue has dropped since it started. */
 uint64_t log_dropped(void);
 
-/** stderr is a non-blocking pipe whose other end the master reads.  Nursery, at its start. */
+/** Write records for the master: stderr is a non-blocking pipe to it.  Nursery, at its start. */
 void log_send_to_master(void);
 
-/** Name of this process: in every line from now on.  Copied. */
+/** Set this process's name, which every later line shows.  Copied. */
 void log_set_process(const char *process);
 
 bool log_enabled(enum log_level level);
@@ -58,14 +58,14 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const struct log_context *ctx, int err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Whose line it is.  Borrowed; camera may be NULL. */
+/* The process that a line comes from.  Borrowed; camera may be NULL. */
 struct log_origin {
     const char *process;
     pid_t pid;
     const char *camera;
 };
 
-/** Write one line of another process, whatever the level.  Master. */
+/** Write a line for another process, at any level.  Master. */
 void log_write_for(const struct log_origin *from, enum log_level level, const char *client,
                    const char *text);
 
@@ -87,7 +87,7 @@ void log_write_for(const struct log_origin *from, enum log_level level, const ch
             log_write(LOG_LEVEL_TRACE, (ctx), 0, __VA_ARGS__); \
     } while (0)
 
-/** Repeats beyond the first lines of an interval are counted, not written.  Zeroed at first. */
+/** Counts, instead of writing, repeats beyond the first lines of an interval.  Starts zeroed. */
 struct log_limit {
     long since_ms; /* when the interval began */
     unsigned written;
@@ -97,8 +97,8 @@ struct log_limit {
 /**
  * May a repeating message be written now?  Not thread safe per object.
  *
- * @param lines       how many may be written within an interval, > 0.
- * @param suppressed  on true: how many were held back since the last one.
+ * @param lines       how many may be written per interval, > 0.
+ * @param suppressed  on true: how many were suppressed since the last one written.
  */
 bool log_limit_pass(struct log_limit *limit, unsigned lines, long interval_ms,
                     unsigned *suppressed);

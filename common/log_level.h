@@ -1,4 +1,4 @@
-/* What is logged and in which form, as [server] log_level and log_format say it.  Pure. */
+/* The values of [server] log_level and log_format.  Pure. */
 #ifndef COMMON_LOG_LEVEL_H
 #define COMMON_LOG_LEVEL_H
 
@@ -13,13 +13,13 @@ enum log_level {
 
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_COUNT };
 
-/** @return what log_level_parse() takes. */
+/** @return the name that log_level_parse() accepts. */
 const char *log_level_name(enum log_level level);
 
 /** @param level  filled on success.  @return 0, or -EINVAL: no level has that name. */
 int log_level_parse(const char *name, enum log_level *level);
 
-/** @return what log_format_parse() takes. */
+/** @return the name that log_format_parse() accepts. */
 const char *log_format_name(enum log_format format);
 
 /** @param format  filled on success.  @return 0, or -EINVAL: no format has that name. */

@@ -21,8 +21,8 @@ struct log_queue {
     pthread_cond_t changed;
     bool closing;
     uint64_t dropped;
-    uint64_t told; /* of them the log says */
-    bool broken;   /* the last write failed: a notice would, too */
+    uint64_t told; /* dropped lines that a notice has reported */
+    bool broken;   /* the last write failed, and a notice would fail too */
     size_t start;
     size_t len;
     char bytes[LOG_QUEUE_BYTES]; /* a ring */
@@ -50,7 +50,7 @@ static size_t take(struct log_queue *q, char *out, size_t size)
     return len;
 }
 
-/* Whoever reads the log learns what is missing where it is missing, before the next line. */
+/* Report dropped lines at the place where they are missing, before the next line. */
 static void tell_dropped(struct log_queue *q)
 {
     char line[NOTICE_MAX];
@@ -65,14 +65,14 @@ static void tell_dropped(struct log_queue *q)
 
 /* --- the thread ----------------------------------------------------------- */
 
-/* stderr may be non-blocking: its flags are shared with whoever started the server. */
+/* stderr may be non-blocking: we share its flags with the process that started the server. */
 static void wait_for_room(int fd)
 {
     struct pollfd polled = {.fd = fd, .events = POLLOUT};
     (void)poll(&polled, 1, -1);
 }
 
-/* @return lines that could not be written. */
+/* @return how many lines could not be written. */
 static uint64_t write_all(int fd, const char *data, size_t len)
 {
     uint64_t lost = 0;
@@ -130,7 +130,7 @@ struct log_queue *log_queue_open(int fd, size_t (*notice)(char *out, size_t size
     (void)pthread_cond_init(&q->changed, NULL);
     sigset_t all;
     sigset_t before;
-    (void)sigfillset(&all); /* signals are for the loop */
+    (void)sigfillset(&all); /* the loop's thread handles signals */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&q->thread, NULL, run, q);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -25,7 +25,7 @@ static void give_text(struct log_record_reader *r, const struct log_record_event
         events->on_text(events->ctx, r->bytes);
 }
 
-/* A record that its writer made wrong is text: somebody should see it. */
+/* Treat a malformed record as text, so that somebody sees it. */
 static void give_record(struct log_record_reader *r, const struct log_record_events *events)
 {
     r->bytes[r->len] = '\0';

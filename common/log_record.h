@@ -1,11 +1,11 @@
 /*
- * Log lines on their way to the master: what nursery and workers write to the pipe that is their
- * stderr, and how the master takes them apart again.  Every process, any thread; pure.
+ * The format of log lines that nursery and workers write to their stderr, a pipe to the master, and
+ * its reader.  Every process, any thread; pure.
  *
- * A record is RS, a digit for the level, the client's label, US, the message, NUL; one write() of
- * at most PIPE_BUF bytes, so records of several threads do not mix.  Time, process and camera are
- * not in it: the master knows them better than a worker that somebody has taken over.  Bytes
- * outside a record are what libraries, assert() and sanitizers print: lines that end at LF.
+ * A record is RS, a digit for the level, the client's label, US, the message, NUL.  It is one
+ * write() of at most PIPE_BUF bytes, so records of several threads do not mix.  It has no time,
+ * process or camera: the master knows them, and a compromised worker could lie.  Bytes outside a
+ * record come from libraries, assert() and sanitizers; each line of them ends at LF.
  */
 #ifndef COMMON_LOG_RECORD_H
 #define COMMON_LOG_RECORD_H
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LOG_RECORD_MAX 1280 /* longer ones are cut */
+#define LOG_RECORD_MAX 1280 /* longer records are cut */
 
 /**
  * Make a record.
@@ -27,7 +27,7 @@
 size_t log_record_make(char out[LOG_RECORD_MAX], enum log_level level, const char *client,
                        const char *text);
 
-/* Zeroed at first.  Members are private. */
+/* Starts zeroed.  Members are private. */
 struct log_record_reader {
     char bytes[LOG_RECORD_MAX];
     size_t len;
@@ -35,18 +35,18 @@ struct log_record_reader {
 };
 
 struct log_record_events {
-    /* client: empty for none.  Both are terminated, and valid until this returns. */
+    /* client is empty for none.  Both strings are valid until this returns. */
     void (*on_record)(void *ctx, enum log_level level, const char *client, const char *text);
-    /* What is no record: one line, without its end. */
+    /* One line outside a record, without its end. */
     void (*on_text)(void *ctx, const char *text);
     void *ctx;
 };
 
-/** Take bytes as they come, in pieces of any size; records that are whole go to the events. */
+/** Read bytes in pieces of any size; complete records and lines go to the events. */
 void log_record_push(struct log_record_reader *reader, const char *data, size_t len,
                      const struct log_record_events *events);
 
-/** The writer is gone: what it began to write is a line, too. */
+/** The writer is gone: pass on an unfinished record or line. */
 void log_record_finish(struct log_record_reader *reader, const struct log_record_events *events);
 
 #endif /* COMMON_LOG_RECORD_H */

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NETWORK_ENTRY_MAX 256 /* of an entry of a list, NUL included */
+#define NETWORK_ENTRY_MAX 256 /* list entry, NUL included */
 
 /* An address, or the first bits of one. */
 struct network {
@@ -17,17 +17,21 @@ struct network {
     uint8_t bytes[16];
 };
 
-/** Copy the next entry of a list (commas or spaces between), cut to fit. @return false at its end.
+/**
+ * Copy the next entry of a list separated by commas or spaces; longer entries are cut.
+ *
+ * @param list  advanced past the entry.
+ * @return false at the end of the list.
  */
 bool network_list_next(const char **list, char entry[NETWORK_ENTRY_MAX]);
 
-/** @param bytes  16 of an IPv6 address.  Borrowed. */
+/** @param bytes  the 16 bytes of an IPv6 address.  Borrowed. */
 struct network network_from_ipv6(const uint8_t *bytes);
 
 /** Read a literal address. */
 bool network_parse_address(const char *text, struct network *out);
 
-/** Read ADDRESS or ADDRESS/BITS.  Changes entry meanwhile. */
+/** Read ADDRESS or ADDRESS/BITS.  Modifies entry and restores it before it returns. */
 bool network_parse(char *entry, struct network *out);
 
 bool network_contains(const struct network *net, const struct network *address);

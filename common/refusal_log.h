@@ -1,6 +1,6 @@
 /*
- * Log lines about refused requests.  Master and worker, loop thread.  Anybody can send requests
- * that are refused, so a few lines per error and second are written and the other refusals counted.
+ * Logs refused requests.  Master and worker, loop thread.  Anybody can cause refusals, so only a
+ * few lines per error and second are written; the others are counted.
  */
 #ifndef COMMON_REFUSAL_LOG_H
 #define COMMON_REFUSAL_LOG_H

@@ -1,4 +1,4 @@
-/* The version of the program, as --version and the protocols tell it. */
+/* The program's version, shown by --version, the log and the metrics. */
 #ifndef COMMON_VERSION_H
 #define COMMON_VERSION_H
 

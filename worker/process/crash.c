@@ -40,7 +40,7 @@ struct symbol {
 
 static struct module modules[MODULES_MAX];
 static size_t module_count;
-static struct symbol *symbols; /* of this program, by offset */
+static struct symbol *symbols; /* this program's functions, sorted by offset */
 static size_t symbol_count;
 
 /* --- before the fork ------------------------------------------------------ */
@@ -84,7 +84,7 @@ static void add_symbols(const ElfW(Sym) * table, size_t count, const char *names
         qsort(symbols, symbol_count, sizeof(*symbols), by_offset);
 }
 
-/* Our own file, as the linker made it.  Stripped, it has no such table. */
+/* Read our own executable's symbol table; a stripped one has none. */
 static void read_symbols(const unsigned char *file)
 {
     const ElfW(Ehdr) *head = (const void *)file;
@@ -147,14 +147,15 @@ static const struct symbol *find_symbol(uintptr_t offset)
     return found != NULL && offset - found->offset < found->size ? found : NULL;
 }
 
-/* "rtp_receiver_packet+0x12", "libavcodec.so.59+0x1234", or the address alone. */
+/* Write "rtp_receiver_packet+0x12", "libavcodec.so.59+0x1234" or the address alone. */
 static void put_place(struct line *l, uintptr_t address)
 {
     const struct module *m = NULL;
     for (size_t i = 0; i < module_count && m == NULL; i++)
         m = address >= modules[i].begin && address < modules[i].end ? &modules[i] : NULL;
     uintptr_t offset = m != NULL ? address - m->base : address;
-    const struct symbol *s = m == modules ? find_symbol(offset) : NULL; /* we are the first */
+    const struct symbol *s =
+        m == modules ? find_symbol(offset) : NULL; /* our program comes first */
     if (s != NULL) {
         put(l, s->name);
         offset -= s->offset;
@@ -196,7 +197,7 @@ static uintptr_t place_of(const void *context)
 #endif
 }
 
-/* A record of log_record.h, of level error, by hand: snprintf() may allocate. */
+/* Begin a log_record.h record of level error by hand: snprintf() may allocate. */
 static void begin(struct line *l)
 {
     l->len = 0;
@@ -209,7 +210,7 @@ static void send(struct line *l)
 {
     l->text[l->len++] = '\0';
     ssize_t n = write(STDERR_FILENO, l->text, l->len);
-    (void)n; /* there is nobody else to tell */
+    (void)n; /* there is nowhere else to report it */
 }
 
 static void on_crash(int number, siginfo_t *info, void *context)
@@ -220,7 +221,7 @@ static void on_crash(int number, siginfo_t *info, void *context)
     put(&l, signal_name(number));
     put(&l, " in ");
     put_place(&l, place_of(context));
-    if (info->si_code > 0) { /* the kernel's own: there is an address */
+    if (info->si_code > 0) { /* the kernel sent it, so si_addr is set */
         put(&l, ", address 0x");
         put_number(&l, (uintptr_t)info->si_addr, 16);
     }
@@ -230,24 +231,24 @@ static void on_crash(int number, siginfo_t *info, void *context)
     int count = backtrace(frames, FRAMES_MAX);
     begin(&l);
     put(&l, "crashed: called by");
-    for (int i = 2; i < count; i++) { /* after this function and the kernel's way into it */
+    for (int i = 2; i < count; i++) { /* skip this function and the kernel's signal frame */
         put(&l, i == 2 ? " " : " < ");
         put_place(&l, (uintptr_t)frames[i]);
     }
     send(&l);
-    /* SA_RESETHAND: what follows ends the process as if nobody had looked. */
+    /* SA_RESETHAND restored the default action: the same signal now ends the process. */
     (void)syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), number);
 }
 
 void crash_install(void)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-    static char stack[STACK_BYTES]; /* a stack that overflowed is of no use */
+    static char stack[STACK_BYTES]; /* the thread's own stack may have overflowed */
     const stack_t alternative = {.ss_sp = stack, .ss_size = sizeof(stack)};
     const struct sigaction action = {.sa_sigaction = on_crash,
                                      .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND};
     if (SANDBOX_SANITIZER)
-        return; /* it has handlers of its own, which say more */
+        return; /* the sanitizer's own handlers say more */
     (void)sigaltstack(&alternative, NULL);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         (void)sigaction(signals[i], &action, NULL);

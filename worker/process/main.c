@@ -1,4 +1,4 @@
-/* cam-httpflv-worker: started by the master as the nursery, with its channel as a descriptor. */
+/* cam-httpflv-worker: the master starts it as the nursery and passes its channel's descriptor. */
 #include "common/log.h"
 #include "common/sandbox_mode.h"
 #include "worker/process/nursery.h"
@@ -32,10 +32,11 @@ int main(int argc, char **argv)
     log_open(level, LOG_FORMAT_TEXT);
     log_send_to_master();
     log_set_process("nursery");
-    /* Terminals and systemd send these to every process, but they are the master's: it drains. */
+    /* Terminals and systemd send these to every process; only the master acts on them, and drains.
+     */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
-    (void)signal(SIGPIPE, SIG_IGN); /* the master may be gone while we have something to say */
+    (void)signal(SIGPIPE, SIG_IGN); /* the master may be gone when we write */
     (void)uv_set_process_title("cam-httpflv: nursery");
     return nursery_run((int)channel, sandbox);
 }

@@ -84,7 +84,7 @@ static void warm_up(void)
 
 /* --- forking -------------------------------------------------------------- */
 
-/* The master's queue of our messages never fills: each answers one of its own. */
+/* The channel never fills: each of our messages answers one of the master's. */
 static int report(const struct nursery *n, enum ipc_type type, const void *payload, int *fd)
 {
     int rc = ipc_send(n->channel, type, payload, fd);
@@ -93,7 +93,8 @@ static int report(const struct nursery *n, enum ipc_type type, const void *paylo
     return rc;
 }
 
-/* When its parent has ended, the master is this process's parent, and dies with it or before. */
+/* Wait until the parent has ended and the master has adopted this process.  Then arrange to be
+ * killed when the master ends.  @return false if the master is gone. */
 static bool wait_for_adoption(const struct nursery *n, pid_t parent)
 {
     for (int us = 0; getppid() == parent && us < ADOPTION_MS * 1000; us += ADOPTION_POLL_US)
@@ -108,15 +109,15 @@ static _Noreturn void become_worker(struct nursery *n, int channel, int log, pid
     (void)dup2(log, STDERR_FILENO);
     fd_close(&log);
     if (!wait_for_adoption(n, parent))
-        exit(EXIT_SUCCESS); /* there is no master any more */
+        exit(EXIT_SUCCESS); /* the master is gone */
     crash_install();
     if (sandbox_enter(n->sandbox) != 0)
         exit(EXIT_FAILURE);
     exit(worker_run(channel));
 }
 
-/* Forks the worker and ends, so that the worker becomes the master's child (the master is a
- * subreaper): it is killed and reaped by the master, whatever becomes of the nursery. */
+/* Fork the worker and exit, so that the worker becomes the master's child (the master is a
+ * subreaper).  The master can then kill and reap it even if the nursery ends. */
 static _Noreturn void go_between(struct nursery *n, uint32_t worker_id, int channel)
 {
     int log[2] = {-1, -1};
@@ -167,11 +168,11 @@ static int dispatch(struct nursery *n, struct ipc_msg *msg)
         IPC_TO_NURSERY(X)
 #undef X
     default:
-        return -EPROTO; /* a message of another direction */
+        return -EPROTO; /* a message for another receiver */
     }
 }
 
-/* @return 1 go on, 0 the master is gone, negative errno. */
+/* @return 1: go on; 0: the master is gone; negative errno. */
 static int receive(struct nursery *n)
 {
     struct ipc_msg msg;
@@ -187,7 +188,7 @@ static int receive(struct nursery *n)
         rc = -EAGAIN;
     }
     if (rc == -ECONNRESET)
-        return 0; /* the master ended with messages unread */
+        return 0; /* the master ended and left messages unread */
     return rc == -EAGAIN ? 1 : rc;
 }
 

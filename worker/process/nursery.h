@@ -1,6 +1,7 @@
 /*
- * The process that workers are forked from: libav is loaded and warm, there is one thread, and no
- * client's descriptor was ever here.  Forks when the master asks, and leaves the workers to it.
+ * The process that workers are forked from: libav is loaded and warm, there is one thread, and it
+ * never holds a client's descriptor.  It forks when the master asks; the workers become the
+ * master's children.
  */
 #ifndef WORKER_NURSERY_H
 #define WORKER_NURSERY_H
@@ -11,7 +12,7 @@
  * Run the nursery until the master closes the channel.  In a forked worker this does not return.
  *
  * @param channel  SOCK_SEQPACKET to the master.  Moved.
- * @param sandbox  how workers are shut in.
+ * @param sandbox  how to sandbox the workers.
  * @return exit status of the process.
  */
 int nursery_run(int channel, enum sandbox_mode sandbox);

@@ -25,7 +25,7 @@ static bool has_landlock;
 
 /* --- before the fork ------------------------------------------------------ */
 
-/* nsswitch.conf(5): the services of one line, without the [actions]; libc knows some by itself. */
+/* Load the services of one nsswitch.conf(5) line, without the [actions]; libc has some built in. */
 static void load_services(char *services)
 {
     char *rest = NULL;
@@ -35,7 +35,7 @@ static void load_services(char *services)
         if (!isalnum((unsigned char)*name))
             continue;
         (void)snprintf(library, sizeof(library), "libnss_%s.so.2", name);
-        if (dlopen(library, RTLD_NOW | RTLD_LOCAL) == NULL) /* stays open */
+        if (dlopen(library, RTLD_NOW | RTLD_LOCAL) == NULL) /* never closed */
             log_debug(NULL, "name service: no %s", library);
     }
 }
@@ -45,7 +45,7 @@ static void load_name_service(void)
     char line[LINE_BYTES];
     FILE *file = fopen("/etc/nsswitch.conf", "re");
     if (file == NULL)
-        return; /* libc has a default, which needs no modules */
+        return; /* libc's default needs no modules */
     while (fgets(line, sizeof(line), file) != NULL) {
         if (strncmp(line, "hosts:", 6) == 0)
             load_services(line + 6);
@@ -81,12 +81,13 @@ static int limit(int resource, rlim_t value)
     const struct rlimit both = {.rlim_cur = value, .rlim_max = value};
     struct rlimit old;
     if (getrlimit(resource, &old) == 0 && old.rlim_max <= value)
-        return 0; /* it is stricter already */
+        return 0; /* the present limit is at least as strict */
     return setrlimit(resource, &both) == -1 ? -errno : 0;
 }
 
-/* No limits for processes (the user's, so of all workers together; none can be made anyway), files'
- * size (stderr may be a file) and descriptors (the master raised it: viewers). */
+/* We set no limit on processes (it would count all workers of the user, and seccomp forbids new
+ * ones), on file size (stderr may be a file) or on descriptors (the master raised it for viewers).
+ */
 static int set_limits(void)
 {
     int rc = limit(RLIMIT_CORE, 0); /* a core holds pictures and the camera's password */
@@ -95,8 +96,8 @@ static int set_limits(void)
     return rc;
 }
 
-/* Matters when the server runs as root.  Where there are none to drop, dropping may be forbidden:
- * systemd counts capset() among what is @privileged. */
+/* Matters when the server runs as root.  Without capabilities we skip the call, because it may be
+ * forbidden: capset() is in systemd's @privileged group. */
 static int drop_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

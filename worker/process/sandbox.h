@@ -1,17 +1,16 @@
 /*
- * What a worker may still do once it has been forked: read a camera, write to viewers, decode.
- * Worker process, before its event loop and before the first byte of a camera; the nursery, for
- * what comes before the fork.  Whoever takes a worker over, by way of a decoder say, gets
+ * Limits a forked worker to its work: read a camera, write to viewers, decode.  The nursery
+ * prepares before the fork; the worker enters the sandbox before its event loop and before it reads
+ * a byte from a camera.  An attacker who takes over a worker, say through a decoder, gets
  *
- *  - no capability, no new privileges, no core dump, SANDBOX_DATA_BYTES of memory;
- *  - no file but those of name look-ups, CA certificates, time zone and two devices, read-only
+ *  - no capabilities, no new privileges, no core dump, SANDBOX_DATA_BYTES of memory;
+ *  - read access to a few files only: name look-ups, CA certificates, time zone, two devices
  *    (Landlock: sandbox_landlock.h);
- *  - of the system calls those in a list (seccomp: sandbox_seccomp.h): no program can be started,
- *    no process made, signalled or looked into, no file written, no code loaded, no Unix socket
- *    made, nothing listened on.
+ *  - only the system calls on a list (seccomp: sandbox_seccomp.h).  It cannot start a program;
+ *    create, signal or inspect a process; write a file; load code; create a Unix socket; or listen.
  *
- * What remains: it can connect to anything that this machine reaches, and see whether a file is
- * there.  docs/security.md tells operators.
+ * It can still connect to anything that this machine reaches, and see whether a file exists.
+ * docs/security.md tells operators.
  */
 #ifndef WORKER_SANDBOX_H
 #define WORKER_SANDBOX_H
@@ -22,24 +21,24 @@
 #include <stdbool.h>
 
 /**
- * Do what workers will not be able to: load the modules of the name service, read the time zone.
- * Says once what this kernel lacks.  Nursery, before it forks.
+ * Do in advance what a sandboxed worker cannot: load the name service's modules, read the time
+ * zone.  Logs once what this kernel lacks.  Nursery, before it forks.
  *
- * @return 0; -ENOSYS with SANDBOX_REQUIRE: this kernel cannot.  That has been logged.
+ * @return 0; -ENOSYS (logged): the mode is SANDBOX_REQUIRE and this kernel lacks a part.
  */
 int sandbox_prepare(enum sandbox_mode mode);
 
 /**
- * Give everything up, for good.  Worker, right after the fork, while it has one thread.
+ * Enter the sandbox; there is no way out.  Worker, right after the fork, while it has one thread.
  *
- * @return 0; negative errno: the kernel refused what sandbox_prepare() found there.  That has been
- *         logged; the process is to end.
+ * @return 0; negative errno (logged): the kernel refused a part that sandbox_prepare() had found.
+ *         The caller must end the process.
  */
 int sandbox_enter(enum sandbox_mode mode);
 
 /**
- * Was a file of the name service replaced since sandbox_enter()?  Then this process can read
- * neither the old nor the new one, and finds no names any more; another one would.  Worker.
+ * Was a file of the name service replaced since sandbox_enter()?  If so, this process can read
+ * neither the old file nor the new one, and can no longer resolve names; a new worker can.  Worker.
  */
 bool sandbox_is_outdated(void);
 

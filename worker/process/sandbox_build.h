@@ -1,8 +1,8 @@
-/* What the build means for the sandbox: sanitizers need more than a worker otherwise gets. */
+/* Sandbox settings that depend on the build: sanitizers need more than a worker may do. */
 #ifndef WORKER_SANDBOX_BUILD_H
 #define WORKER_SANDBOX_BUILD_H
 
-/* The leak and race checkers read their own process, and map terabytes. */
+/* The leak and race checkers read their own process's memory and map terabytes. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX_SANITIZER 1
 #elif defined(__has_feature)
@@ -14,7 +14,7 @@
 #define SANDBOX_SANITIZER 0
 #endif
 
-/* 8K pictures and a GOP of gop_max_bytes' maximum fit; a machine's memory does not. */
+/* Enough for 8K pictures and the largest gop_max_bytes, but far below a machine's memory. */
 #define SANDBOX_DATA_BYTES (4ull << 30)
 
 #endif /* WORKER_SANDBOX_BUILD_H */

@@ -24,7 +24,7 @@
 
 struct ruleset {
     uint64_t handled_access_fs;
-    uint64_t handled_access_net; /* ABI 4; only ports, not addresses: address_guard.h does more */
+    uint64_t handled_access_net; /* ABI 4; unused: it filters ports, address_guard.h addresses */
     uint64_t scoped;             /* ABI 6 */
 };
 
@@ -36,23 +36,23 @@ static const char *const readable[] = {
     /* names: resolv.conf(5), nsswitch.conf(5), gai.conf(5), services(5) */
     "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/host.conf",
     "/etc/services", "/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf",
-    /* certificates, which OpenSSL and GnuTLS look for when they need them */
+    /* certificates, which OpenSSL and GnuTLS open when they need them */
     "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/share/ca-certificates",
     "/usr/local/share/ca-certificates", "/etc/ca-certificates", "/etc/pki/tls/certs",
     "/etc/pki/ca-trust/extracted",
-    /* local time of the log; seeds of libavutil; what libuv keeps for accept(); encoder threads */
+    /* local time; libavutil's random seeds; libuv's spare descriptor for accept(); CPU count */
     "/etc/localtime", "/dev/urandom", "/dev/null", "/sys/devices/system/cpu/online",
 #if SANDBOX_SANITIZER
-    "/proc", "/proc/self/exe", "/usr/lib", "/lib", /* whose code is where, in a report */
+    "/proc", "/proc/self/exe", "/usr/lib", "/lib", /* the report's symbols */
 #endif
 };
 
-/* Of these it is noticed when they are replaced. */
+/* sandbox_landlock_is_outdated() notices when one of these is replaced. */
 static const char *const watched[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"};
 
 #define WATCHED (sizeof(watched) / sizeof(watched[0]))
 
-static bool always_forbidden[WATCHED]; /* to our user */
+static bool always_forbidden[WATCHED]; /* unreadable for our user even without Landlock */
 
 static bool is_forbidden(const char *path)
 {
@@ -62,7 +62,7 @@ static bool is_forbidden(const char *path)
     return forbidden;
 }
 
-/* What is not there needs no rule. */
+/* A missing file needs no rule. */
 static int allow_reading(int ruleset, const char *path)
 {
     struct stat st;
@@ -80,7 +80,7 @@ static int allow_reading(int ruleset, const char *path)
     return rc;
 }
 
-/* Where OpenSSL was built, or an operator told it, to look for certificates. */
+/* Allow the certificate paths built into OpenSSL, or those that an operator set instead. */
 static int allow_certificates(int ruleset)
 {
     const char *file = getenv(X509_get_default_cert_file_env());
@@ -93,7 +93,7 @@ static int allow_certificates(int ruleset)
 
 static int create_ruleset(int abi)
 {
-    /* Every access of ABI 1, one bit each; later ones one by one. */
+    /* All access rights of ABI 1, one bit each; later rights follow one by one. */
     struct ruleset all = {.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
     size_t size = sizeof(all.handled_access_fs);
     if (abi >= 2)

@@ -1,9 +1,9 @@
 /*
- * Which files a worker may open: a few, for reading (Landlock, kernel 5.13; landlock(7)).
+ * Lets a worker open a few files, for reading only (Landlock, kernel 5.13; landlock(7)).
  *
- * A rule holds for a file, not for its name: a file that is replaced later (resolv.conf, by a DHCP
- * client) is not in reach of workers that run already, unless it is in a directory that is allowed.
- * sandbox_landlock_is_outdated() notices.
+ * A rule applies to a file, not to its name.  When a file is replaced (resolv.conf, by a DHCP
+ * client), running workers cannot open the new one unless its directory is allowed.
+ * sandbox_landlock_is_outdated() notices that.
  */
 #ifndef WORKER_SANDBOX_LANDLOCK_H
 #define WORKER_SANDBOX_LANDLOCK_H
@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 /**
- * Allow the calling thread, and those it will start, what is in the lists of sandbox_landlock.c.
- * Needs no_new_privs.  From ABI 6 on (kernel 6.12) abstract Unix sockets and signals stay inside
- * the process, too.
+ * Restrict the calling thread, and those it starts later, to the files listed in
+ * sandbox_landlock.c.  Needs no_new_privs.  From ABI 6 on (kernel 6.12) it also cannot reach
+ * abstract Unix sockets or signal processes outside.
  *
  * @return 0 or negative errno.
  */

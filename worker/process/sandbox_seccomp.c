@@ -30,12 +30,12 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
-/* Newer than the lists below: the numbers are the same on all architectures. */
+/* Calls newer than the lists below; their numbers are the same on all architectures. */
 #define FIRST_NEWER_CALL 449
 #define LAST_NEWER_CALL 511
 
 /* clang-format off */
-/* Names that the architecture lacks are skipped by libseccomp. */
+/* libseccomp skips names that the architecture lacks. */
 static const int allowed[] = {
     /* data */
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev),
@@ -43,11 +43,11 @@ static const int allowed[] = {
     SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
     SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(eventfd2),
     SCMP_SYS(pipe2),
-    /* the network; sockets come from socket(), below, and from the master */
+    /* the network; sockets come from socket(), restricted below, and from the master */
     SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     SCMP_SYS(getsockopt), SCMP_SYS(shutdown), SCMP_SYS(sendto), SCMP_SYS(sendmsg),
     SCMP_SYS(sendmmsg), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),
-    /* what is there, as far as Landlock lets it be opened */
+    /* looking at files; Landlock decides which ones can be opened */
     SCMP_SYS(stat), SCMP_SYS(fstat), SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
     SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
     SCMP_SYS(getdents64), SCMP_SYS(getcwd),
@@ -58,13 +58,13 @@ static const int allowed[] = {
     SCMP_SYS(sched_getaffinity), SCMP_SYS(getcpu), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(alarm),
     SCMP_SYS(setitimer), SCMP_SYS(exit), SCMP_SYS(exit_group),
-    /* time, chance, identity */
+    /* time, random numbers, identity */
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
     SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(gettid),
     SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(uname),
     SCMP_SYS(sysinfo), SCMP_SYS(getrusage),
 #if SANDBOX_SANITIZER
-    /* the leak checker stops the other threads from a process that shares their memory */
+    /* the leak checker stops our threads from a process that shares their memory */
     SCMP_SYS(ptrace), SCMP_SYS(wait4), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
     SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(personality), SCMP_SYS(prctl), SCMP_SYS(clone),
     SCMP_SYS(mincore), SCMP_SYS(msync), SCMP_SYS(pipe), SCMP_SYS(getppid),
@@ -86,7 +86,7 @@ static const int hostile[] = {
 #if !SANDBOX_SANITIZER
     SCMP_SYS(ptrace),
 #endif
-    /* the file system's shape, and ways around it */
+    /* mounts, and ways around the file system's permissions */
     SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(fsopen),
     SCMP_SYS(fsmount), SCMP_SYS(fsconfig), SCMP_SYS(fspick), SCMP_SYS(move_mount),
     SCMP_SYS(open_tree), SCMP_SYS(mount_setattr), SCMP_SYS(open_by_handle_at), SCMP_SYS(swapon),
@@ -102,8 +102,8 @@ static const int hostile[] = {
     SCMP_SYS(setresgid), SCMP_SYS(setgroups), SCMP_SYS(setns), SCMP_SYS(unshare),
 };
 
-/* A call is allowed when one to three of its arguments are as given, or their bits under a mask.
- * Several lines of a call: any of them. */
+/* A call is allowed if one to three of its arguments, or their masked bits, have the given values.
+ * A call with several rules is allowed if any of them matches. */
 struct argument_rule {
     int call;
     unsigned count;
@@ -124,7 +124,7 @@ struct argument_rule {
 #define SET_IPV6(name) TWO(setsockopt, IS(1, IPPROTO_IPV6), IS(2, name))
 
 #define NOT_FOR_READING (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY))
-/* RLIMIT_DATA counts private memory, but neither shared memory nor what grows down like a stack. */
+/* RLIMIT_DATA counts private memory, but neither shared memory nor mappings that grow down. */
 #define COUNTED_MASK (MAP_TYPE | MAP_GROWSDOWN)
 #define SOCKET_TYPE (~(unsigned)(SOCK_NONBLOCK | SOCK_CLOEXEC))
 
@@ -176,19 +176,19 @@ static const struct argument_rule arguments[] = {
     ONE(fcntl, IS(1, F_GETFL)),
     ONE(fcntl, IS(1, F_SETFL)),
     ONE(fcntl, IS(1, F_DUPFD_CLOEXEC)),
-    TWO(prlimit64, IS(0, 0), IS(2, 0)), /* to read one's own */
+    TWO(prlimit64, IS(0, 0), IS(2, 0)), /* only to read our own limits */
     TWO(setpriority, IS(0, PRIO_PROCESS), IS(1, 0)),
 #if !SANDBOX_SANITIZER
     ONE(clone, BITS(0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)),
     ONE(prctl, IS(0, PR_SET_NAME)),
-    ONE(prctl, IS(0, PR_SET_VMA)), /* newer libcs name their memory */
+    ONE(prctl, IS(0, PR_SET_VMA)), /* newer libcs name their mappings */
 #endif
 };
 /* clang-format on */
 
-/* Stands in the compiled filter for the process that enters it; no process has this number. */
+/* A placeholder in the compiled filter for the worker's PID; no process has this number. */
 #define OWN_PID 0x7fffffffu
-#define PROGRAM_MAX 4096 /* BPF_MAXINSNS, which also fits into a pipe */
+#define PROGRAM_MAX 4096 /* BPF_MAXINSNS; that many also fit into a pipe */
 
 static struct sock_filter instructions[PROGRAM_MAX];
 static size_t instruction_count;
@@ -234,7 +234,7 @@ static int compile(scmp_filter_ctx filter)
     return rc == 0 ? add_arguments(filter) : rc;
 }
 
-/* libseccomp writes programs to descriptors only. */
+/* libseccomp can write a program only to a descriptor. */
 static int take_program(scmp_filter_ctx filter)
 {
     int ends[2] = {-1, -1};
@@ -272,9 +272,9 @@ int sandbox_seccomp_enter(void)
         if (instructions[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && instructions[i].k == OWN_PID)
             instructions[i].k = (uint32_t)getpid();
     }
-    /* All threads: a sanitizer has one of its own. */
+    /* For all threads: a sanitizer has started one of its own. */
     long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
     if (rc == -1)
         return -errno;
-    return rc == 0 ? 0 : -ESRCH; /* a thread that has another filter */
+    return rc == 0 ? 0 : -ESRCH; /* rc is a thread that could not take the filter */
 }

@@ -1,20 +1,19 @@
 /*
- * Which system calls a worker may make (seccomp, through libseccomp).  The nursery
- * compiles the filter, the worker enters.
+ * Which system calls a worker may make (seccomp, through libseccomp).  The nursery compiles the
+ * filter, the worker enters it.
  *
- * A list of what is allowed.  What is not in it
- *  - ends the process (SIGSYS, which the master logs and counts as `sandbox`) when nothing that we
- *    link has an honest use for it: starting programs or processes, looking into others, mounting,
- *    loading modules, other identities.  Then somebody else is at work, and shall not try twice;
- *  - fails as if the kernel were older (ENOSYS) when libraries try it and have something older to
- *    fall back on: clone3(), whose flags a filter cannot see, io_uring, what is newer than the
- * list;
+ * The filter is a list of allowed calls.  Any other call
+ *  - ends the process (SIGSYS, which the master logs and counts as `sandbox`) if none of our
+ *    libraries has an honest use for it: starting programs or processes, inspecting other
+ *    processes, mounting, loading modules, changing identity.  An attacker gets no second try;
+ *  - fails with ENOSYS, as on an older kernel, if libraries try it and can fall back on an older
+ *    call: clone3(), whose flags a filter cannot see, io_uring, calls newer than the list;
  *  - fails with EPERM otherwise: a library that tries it copes, or reports an error.
  *
- * Arguments are filtered where the call alone says too little: clone() for threads only, socket()
- * for TCP and UDP over IPv4 and IPv6 only, open() for reading only, mmap() and mprotect() not for
- * code, mmap() only for memory that RLIMIT_DATA counts, tgkill() of this process only; prctl(),
- * ioctl(), fcntl(), setsockopt() and prlimit() by what is asked.
+ * Where the call alone says too little, its arguments are checked: clone() only makes threads,
+ * socket() only opens TCP and UDP over IPv4 and IPv6, open() only reads, mmap() and mprotect() make
+ * no code, mmap() only maps memory that RLIMIT_DATA counts, tgkill() only reaches this process;
+ * prctl(), ioctl(), fcntl(), setsockopt() and prlimit() accept only the listed operations.
  */
 #ifndef WORKER_SANDBOX_SECCOMP_H
 #define WORKER_SANDBOX_SECCOMP_H
@@ -23,8 +22,8 @@
  * Compile the filter, once for all workers: libseccomp takes a millisecond and half a megabyte.
  * Nursery, before it forks.
  *
- * @return 0; -ENOSYS: the kernel has no filters, or none that end a process (before 4.14); other
- *         negative errno.
+ * @return 0; -ENOSYS: the kernel has no filters, or none that can end a process (before 4.14);
+ *         other negative errno.
  */
 int sandbox_seccomp_prepare(void);
 

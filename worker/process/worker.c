@@ -1,7 +1,7 @@
 /*
- * Worker process, loop thread: receives the camera and its clients from the master, reports state
- * and counters back.  A worker that reports nothing is killed, so the report is withheld when the
- * camera's thread no longer obeys.
+ * Worker process, loop thread: receives the camera and its clients from the master, and reports
+ * state and counters back.  The master kills a worker that stops reporting, so a worker whose
+ * camera thread hangs withholds its reports.
  */
 #include "worker/process/worker.h"
 
@@ -24,12 +24,12 @@
 #include <uv.h>
 
 #define STATS_INTERVAL_MS 1000
-/* One thread of the pool decodes pictures, one renders them. */
+/* One pool thread decodes pictures, one renders them. */
 #define POOL_THREADS "2"
-/* Blocks from this size on go back to the system when they are freed, and so does what is free at
- * the end of a pool thread's arena; glibc would learn from the first picture freed not to do so. */
+/* free() returns blocks of at least this size to the system, and trims the free end of a pool
+ * thread's arena.  Otherwise glibc would raise its thresholds at the first freed picture. */
 #define MMAP_BYTES (512 * 1024)
-/* Without a master nobody kills a worker that cannot end: it does so itself. */
+/* Without a master nobody kills a worker that hangs while it ends, so an alarm does. */
 #define ORPHAN_MS 3000
 
 struct worker {
@@ -40,13 +40,13 @@ struct worker {
     enum ipc_phase phase;
     struct stream *stream; /* NULL until assigned */
     bool leaving;
-    bool unreachable; /* the camera, since it streamed last */
+    bool unreachable; /* the camera has been unreachable since it last streamed */
     uint64_t clients_seen;
     struct departures departures;
-    uv_prepare_t telling; /* the master of them, once each turn of the loop */
+    uv_prepare_t telling; /* tells the master of departures, once per turn of the loop */
 };
 
-/* A full queue means that the master is stuck; what it misses is repeated or counted on. */
+/* The queue is full only if the master is stuck.  Later messages repeat or replace lost ones. */
 static void report(struct worker *w, enum ipc_type type, const void *payload)
 {
     int rc = ipc_send(w->channel, type, payload, NULL);
@@ -54,7 +54,7 @@ static void report(struct worker *w, enum ipc_type type, const void *payload)
         log_warnx(NULL, "cannot send %s: %s", ipc_desc[type].name, strerrordesc_np(-rc));
 }
 
-/* What does not fit into the channel is tried again at the next turn; there is one each second. */
+/* Departures that do not fit into the channel stay for the next turn, at most a second later. */
 static void on_telling(uv_prepare_t *handle)
 {
     struct worker *w = handle->data;
@@ -119,7 +119,7 @@ static void on_stream_return(void *ctx, const struct ipc_return *connection, int
 {
     struct worker *w = ctx;
     if (ipc_send(w->channel, IPC_RETURN, connection, fd) != 0)
-        departures_add(&w->departures, connection->ticket); /* closed: the client asks anew */
+        departures_add(&w->departures, connection->ticket); /* closed: the client connects again */
 }
 
 static bool settings_ok(const struct ipc_settings *settings)
@@ -182,7 +182,7 @@ static int on_leave(struct worker *w, const struct ipc_leave *m, int *fd)
 
 static int on_drain(struct worker *w, const struct ipc_drain *m, int *fd)
 {
-    (void)m; /* the master counts the time: what is not gone by then is killed */
+    (void)m; /* the master keeps the time, and kills a worker that is not gone by then */
     (void)fd;
     leave(w);
     return 0;
@@ -197,7 +197,7 @@ static int dispatch(struct worker *w, struct ipc_msg *msg)
         IPC_TO_WORKER(X)
 #undef X
     default:
-        return -EPROTO; /* a message of another direction */
+        return -EPROTO; /* a message for another receiver */
     }
 }
 
@@ -212,7 +212,8 @@ static void on_master_gone(struct worker *w, const char *why)
     leave(w);
 }
 
-/* It counts all the same: the master sent it, and lets this worker go when the numbers agree. */
+/* Count a lost client too: the master counted it as sent, and lets us exit when the counts agree.
+ */
 static void on_client_lost(struct worker *w, const struct ipc_msg *msg)
 {
     static struct log_limit limit;
@@ -260,14 +261,14 @@ static void on_stats(uv_timer_t *timer)
     report(w, IPC_STATS, &stats);
     if (w->unreachable && !w->leaving && sandbox_is_outdated()) {
         log_warnx(NULL, "leaving: the files that tell where names lead were replaced");
-        leave(w); /* the next client, or always_on, gets a worker that can read them */
+        leave(w); /* the next client, or always_on, gets a worker that can read the new files */
     }
 }
 
 int worker_run(int channel)
 {
     struct worker w = {.channel = channel, .phase = IPC_PH_BOOT};
-    (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0); /* before the pool is started */
+    (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0); /* before the pool starts */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     if (uv_loop_init(&w.loop) != 0) {
         log_error(NULL, "cannot make an event loop");
