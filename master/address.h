@@ -8,14 +8,14 @@
 
 /**
  * `192.0.2.7:4711`, `[2001:db8::7]:4711`, or `unix`.  An IPv4 client of an IPv6 socket
- * (::ffff:192.0.2.7, RFC 4291 section 2.5.5.2) is written as what it is, an IPv4 address.
+ * (::ffff:192.0.2.7, RFC 4291 section 2.5.5.2) is written as an IPv4 address.
  *
  * @param out IPC_PEER_MAX bytes.  Caller owns.
  */
 void address_format(const struct sockaddr *address, char *out);
 
 /**
- * Take port and brackets off what address_format() wrote.
+ * Strip port and brackets from an address that address_format() wrote.
  * @param out IPC_PEER_MAX bytes.  Caller owns.
  */
 void address_without_port(const char *formatted, char *out);

@@ -1,6 +1,6 @@
 /*
- * GET /api/…: what the server knows of its cameras, as JSON.  Master, loop thread.  Camera URLs are
- * written without user name and password.
+ * GET /api/…: what the server knows about its cameras, as JSON.  Master, loop thread.  Camera URLs
+ * are written without user name and password.
  */
 #ifndef MASTER_API_H
 #define MASTER_API_H
@@ -15,18 +15,18 @@
 char *api_cameras(const struct conf *conf);
 
 /**
- * The cameras that are being served, or were and are remembered: {"streams":[{…}]}.
+ * The cameras that are served now or still remembered: {"streams":[{…}]}.
  *
  * Each has id, name (null unless configured), camera_url, cam_type, state, since (RFC 3339),
  * video_codec and audio_codec of the camera, width, height, frame_rate, bit_rate (bit/s, from the
- * camera), viewers, last_error (code or null), restarts.
+ * camera), viewers, last_error (code or null), restarts, next_try (RFC 3339 or null).
  *
  * @return JSON text, NULL when out of memory.  Caller owns; free().
  */
 char *api_streams(const struct camera_list *cameras);
 
 /**
- * One camera that was asked for: {"camera":…,"streams":[…]} with one stream or none.
+ * The camera that the query names: {"camera":…,"streams":[…]} with one stream or none.
  *
  * @param label  name or redacted URL.  Borrowed.
  * @param cam    NULL: it is neither served nor remembered.

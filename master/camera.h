@@ -1,9 +1,9 @@
 /*
  * The cameras that the server knows, found by URL and by ID.  Master, loop thread; no I/O.
- * What is done with them is in camera_table.h.
+ * camera_table.h acts on them.
  *
- * A camera is its normalised URL and the transport; what else a viewer asks for is the worker's
- * business.
+ * A camera is identified by its normalised URL and its transport; the worker handles everything
+ * else that a viewer asks for.
  */
 #ifndef MASTER_CAMERA_H
 #define MASTER_CAMERA_H
@@ -25,72 +25,74 @@ struct worker;
 #define CAMERA_CRASH_BACKOFF_MAX_MS 30000
 
 struct camera {
-    struct camera_table *table; /* the owner's.  Borrowed. */
-    struct camera_url url;      /* secret, as the next */
-    char key[IPC_URL_MAX];      /* url_format() of it */
+    struct camera_table *table; /* the table that owns it.  Borrowed. */
+    struct camera_url url;      /* secret, like key */
+    char key[IPC_URL_MAX];      /* url_format() of url */
     enum ipc_transport transport;
     char id[IPC_CAMERA_ID_MAX]; /* name or stream ID: for logs, metrics, the API */
     char shown[IPC_URL_MAX];    /* redacted URL */
-    bool named;                 /* id is its name in the configuration file, however asked for */
+    bool named; /* id is its name in the configuration file, even if it is requested by URL */
     bool always_on;
-    bool stopped;              /* by the API: always_on has to wait for the next request */
+    bool stopped;              /* through the API: always_on waits for the next request */
     struct worker *worker;     /* NULL: none */
-    uint64_t clients_sent;     /* to this worker */
-    struct guest_list guests;  /* of those, who have not left */
-    struct client_key starter; /* whose request started the worker */
-    bool logging_in;           /* the camera has not judged the password yet (login_guard.h) */
-    bool connecting;           /* it has not streamed yet, and counts in the starter's share */
+    uint64_t clients_sent;     /* clients handed to this worker */
+    struct guest_list guests;  /* the clients that have not left */
+    struct client_key starter; /* the client whose request started the worker */
+    bool logging_in; /* the camera has neither accepted nor rejected the password (login_guard.h) */
+    bool connecting; /* not streaming yet: it counts in the starter's share */
     struct ipc_state state;
     struct ipc_stats stats;
-    int64_t stats_ms;      /* when they came; 0: never */
-    uint64_t bit_rate_bps; /* from the camera, between the last two of them */
+    int64_t stats_ms;      /* when stats arrived; 0: never */
+    uint64_t bit_rate_bps; /* from the camera, between the last two reports */
     int64_t state_since_ms;
-    int64_t refused_until_ms; /* it rejected the password: it is not asked again until then */
+    int64_t refused_until_ms; /* it rejected the password: no new attempt before this time */
     unsigned crashes;         /* in a row */
     int64_t crashed_ms;
-    uint32_t worker_deaths;                /* for metrics, as the next */
+    uint32_t worker_deaths;                /* for metrics, like reconnects */
     uint32_t reconnects[HTTP_ERROR_COUNT]; /* connections that failed or were lost, by reason */
 };
 
-/** @return what its worker said last; without a worker QUARANTINED, or STATE_COUNT for stopped. */
+/** @return the state that its worker reported last; without a worker, QUARANTINED or STATE_COUNT
+ * (stopped). */
 enum ipc_camera_state camera_state(const struct camera *cam);
 
 /**
- * A camera whose worker dies again and again waits for the next one: a first death costs nothing,
- * the next ones CAMERA_CRASH_BACKOFF_MS, doubled each time up to CAMERA_CRASH_BACKOFF_MAX_MS.
+ * How long must a camera whose workers keep dying wait for another one?  The first death costs no
+ * wait, the second CAMERA_CRASH_BACKOFF_MS, doubled each time up to CAMERA_CRASH_BACKOFF_MAX_MS.
  *
- * @return how long it still waits, milliseconds; 0: it does not.
+ * @return the rest of the wait, milliseconds; 0: none.
  */
 int64_t camera_quarantine_ms(const struct camera *cam);
 
-/** Add the counters of a worker to a sum; gauges mean nothing there and stay. */
+/** Add a worker's counters to a sum, leaving the sum's gauges unchanged. */
 void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *stats);
 
-/* Cameras to look at.  Borrowed, valid until the set changes. */
+/* A read-only view of cameras.  Borrowed, valid until the set changes. */
 struct camera_list {
     const struct camera *const *items;
     size_t count;
 };
 
-struct camera_set {       /* zeroed at first; members are private but for reading list and count */
+struct camera_set {       /* zeroed at first; private, but list and count may be read */
     struct camera **list; /* oldest first */
     size_t count;
     size_t capacity;
-    unsigned last_suffix; /* of a stream ID that two cameras would share */
+    unsigned last_suffix; /* the last one given to a stream ID that was already taken */
     struct text_index ids;
     struct text_index keys[IPC_TRANSPORT_COUNT];
     struct text_index configured[IPC_TRANSPORT_COUNT]; /* struct conf_camera by key */
 };
 
 /**
- * Take in the named cameras of the configuration.  Each camera of the set gets the name that it
- * has there; one whose name is now another camera's, or nobody's, gets a stream ID.
+ * Take in the named cameras of the configuration.  Each camera of the set gets its name from there;
+ * a camera that has lost its name gets a stream ID.
  *
  * @param conf  Borrowed until the next call.
  */
 void camera_set_configure(struct camera_set *set, const struct conf *conf);
 
-/** @return the camera that the configuration names for this URL, the first if several do; NULL. */
+/** @return the configured camera with this URL and transport, the first if there are several; NULL:
+ * none. */
 const struct conf_camera *camera_set_configured(const struct camera_set *set, const char *key,
                                                 enum ipc_transport transport);
 
@@ -104,7 +106,7 @@ struct camera *camera_set_find_id(const struct camera_set *set, const char *id);
 /**
  * Add a camera that is not in the set.
  * @param key  url_format() of the URL.
- * @return the set's.  All members that are not about its identity are zero.
+ * @return the camera, owned by the set.  Only its identity and state_since_ms are set.
  */
 struct camera *camera_set_add(struct camera_set *set, const struct camera_url *url, const char *key,
                               enum ipc_transport transport);
@@ -112,7 +114,7 @@ struct camera *camera_set_add(struct camera_set *set, const struct camera_url *u
 /** Forget a camera and free it. */
 void camera_set_remove(struct camera_set *set, struct camera *cam);
 
-/** Forget all. */
+/** Remove all cameras and free the memory. */
 void camera_set_clear(struct camera_set *set);
 
 #endif /* MASTER_CAMERA_H */

@@ -1,6 +1,6 @@
 /*
  * May a client have what it asks of a camera?  Master, loop thread; pure but for reading the clock.
- * The bounds of all clients and each client's share of them, rejected passwords, crashes.
+ * Checks the bounds for all clients, each client's share of them, rejected passwords and crashes.
  */
 #ifndef MASTER_CAMERA_ADMISSION_H
 #define MASTER_CAMERA_ADMISSION_H
@@ -14,39 +14,39 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Workers of streams that ended, beyond max_cameras. */
+/* How many workers may still be leaving, beyond max_cameras. */
 #define LEAVING_MAX 64
 
-/* What is decided by.  The camera table keeps it up to date. */
+/* What decisions are based on.  The camera table keeps it up to date. */
 struct camera_admission {
     const struct conf *conf; /* Borrowed */
     struct camera_set cameras;
-    size_t active;                  /* with a worker */
-    struct client_share viewers;    /* of all cameras */
-    struct client_share connecting; /* cameras that somebody asked for and that have not streamed */
+    size_t active;                  /* cameras with a worker */
+    struct client_share viewers;    /* viewers of all cameras */
+    struct client_share connecting; /* requested cameras that have not streamed yet */
     struct login_guard logins;
 };
 
-/* Who asks for a camera, and what for. */
+/* A client's request for a camera. */
 struct camera_request {
-    const struct camera_url *url; /* Borrowed, as all */
+    const struct camera_url *url; /* Borrowed, like all pointers here */
     enum ipc_transport transport;
     const struct client_key *client;
-    struct ipc_client *message; /* complete but for the ticket, which is set */
+    struct ipc_client *message; /* complete except ticket, which the camera table sets */
 };
 
 /**
  * May a camera that has a worker, or gets one, take this client?
  *
  * @param cam      NULL: not known yet.
- * @param message  why not; a literal.
- * @return HTTP_ERROR_NONE, or what to answer.
+ * @param message  on refusal: the reason, a literal.
+ * @return HTTP_ERROR_NONE, or the error to answer with.
  */
 enum http_error camera_admission_client(const struct camera_admission *a, const struct camera *cam,
                                         const struct camera_request *request, const char **message);
 
 /**
- * May a worker be started for a client?
+ * May a worker be started for a client?  @return as above.
  *
  * @param named  the configuration names the camera.
  * @param busy   workers that have a camera or are leaving.

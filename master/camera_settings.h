@@ -1,4 +1,4 @@
-/* What a camera's worker is told of the configuration.  Master, loop thread; pure. */
+/* The part of the configuration that a camera's worker needs.  Master, loop thread; pure. */
 #ifndef MASTER_CAMERA_SETTINGS_H
 #define MASTER_CAMERA_SETTINGS_H
 
@@ -6,7 +6,7 @@
 #include "master/camera.h"
 #include "master/conf.h"
 
-/** @param set  has taken in the configuration. */
+/** @param set  configured with conf by camera_set_configure(). */
 struct ipc_settings camera_settings(const struct camera *cam, const struct conf *conf,
                                     const struct camera_set *set);
 

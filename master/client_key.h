@@ -1,6 +1,6 @@
 /*
- * Who a client is when clients share something: its address, of IPv6 the /64, because hosts have
- * many addresses there.  Master, loop thread; pure.
+ * Identifies a client when clients share something: by its IPv4 address or its IPv6 /64, because
+ * one host has many IPv6 addresses.  Master, loop thread; pure.
  */
 #ifndef MASTER_CLIENT_KEY_H
 #define MASTER_CLIENT_KEY_H
@@ -13,15 +13,16 @@ struct client_key {
     uint64_t bits[2]; /* zero: no address (a Unix socket) */
 };
 
-/** @param address  IPv4, IPv6 or Unix.  Borrowed.  IPv4 as IPv6 (::ffff:0:0/96) is IPv4. */
+/** @param address  IPv4, IPv6 or Unix.  Borrowed.  An IPv4-mapped address (::ffff:0:0/96) counts as
+ * IPv4. */
 struct client_key client_key_of(const struct sockaddr *address);
 
-/** Read an address as text, without port. @return false: it is none. */
+/** Parse an address in text form, without a port. @return false: not an address. */
 bool client_key_parse(const char *text, struct client_key *key);
 
 bool client_key_equal(const struct client_key *a, const struct client_key *b);
 
-/** Is it nobody in particular: whoever came through a Unix socket? */
+/** Does the key stand for no address (a client of a Unix socket)? */
 bool client_key_is_none(const struct client_key *key);
 
 /** @param seed  random, so that nobody can choose keys that collide. */

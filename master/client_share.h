@@ -1,10 +1,11 @@
 /*
- * How much of one thing each client holds, and a fair share of it.  Master, loop thread; pure.
+ * Counts how much of one resource each client holds, and bounds it by a fair share.  Master, loop
+ * thread; pure.
  *
- * A client may hold `percent` of what the others leave: alone half of all, say, and whoever comes
- * after it half of the rest.  So one address cannot take what all need, and a few that try cannot
- * either.  Up to CLIENT_SHARE_FLOOR are free for everybody while there are any: a wall of tiles is
- * one address.  Clients without an address (a Unix socket) are not bounded.
+ * A client may hold `percent` of what the others leave: at 50, the first client gets half of all,
+ * and the next one half of the rest.  So neither one address nor a few can take what all need.
+ * Every client may hold CLIENT_SHARE_FLOOR while any are left: a wall of tiles is one address.
+ * Clients without an address (a Unix socket) are bounded by the limit alone.
  */
 #ifndef MASTER_CLIENT_SHARE_H
 #define MASTER_CLIENT_SHARE_H
@@ -33,19 +34,19 @@ size_t client_share_held(const struct client_share *share, const struct client_k
 /**
  * May a client take one more?
  *
- * @param limit    of all clients together.
+ * @param limit    for all clients together.
  * @param percent  1..100; 100: the limit alone decides.
  */
 bool client_share_allows(const struct client_share *share, const struct client_key *key,
                          size_t limit, unsigned percent);
 
-/** Take one.  It is not asked again whether that is allowed. */
+/** Take one, without checking whether that is allowed. */
 void client_share_take(struct client_share *share, const struct client_key *key);
 
-/** Give one back that was taken. */
+/** Give one back. */
 void client_share_give(struct client_share *share, const struct client_key *key);
 
-/** Free the memory; whatever was held is forgotten. */
+/** Free the memory and forget what was held. */
 void client_share_clear(struct client_share *share);
 
 #endif /* MASTER_CLIENT_SHARE_H */

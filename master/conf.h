@@ -1,6 +1,6 @@
 /*
- * What the program is configured with: the table of options, and struct conf, which is made of
- * it.  Master; pure.  conf_load.h fills it in.
+ * The configuration: the table of options, and struct conf, which is generated from it.  Master;
+ * pure.  conf_load.h fills it in.
  */
 #ifndef MASTER_CONF_H
 #define MASTER_CONF_H
@@ -23,7 +23,7 @@
 
 /* clang-format off */
 /*
- * Every option, once: struct conf, the reader, --help and --check-config are made of this table.
+ * Every option, once: struct conf, the reader, --help and --check-config come from this table.
  * X(section, key, type, default, min, max, change, help)
  *
  * type     a CONF_MEMBER_ below.  min and max are for numbers; a SECRET has up to max characters.
@@ -103,7 +103,7 @@
                               "the URL decides")                                                  \
     X(always_on, "no",        "yes: stay connected without viewers")
 
-/* What an option of each type is in struct conf. */
+/* The member of struct conf for each type of option. */
 #define CONF_MEMBER_UINT32(key)     uint32_t key;
 #define CONF_MEMBER_UINT64(key)     uint64_t key;
 #define CONF_MEMBER_YES_NO(key)     bool key;
@@ -122,7 +122,7 @@
 struct conf_camera {
     char name[IPC_CAMERA_ID_MAX]; /* letters, digits, `.`, `_`, `-` */
     struct camera_url url;
-    char key[IPC_URL_MAX]; /* url_format() of it: secret */
+    char key[IPC_URL_MAX]; /* url_format() of url: secret */
     enum ipc_transport transport;
     bool always_on; /* stay connected without viewers */
 };
@@ -144,9 +144,9 @@ struct conf {
     size_t camera_count;
     struct text_index names; /* struct conf_camera by name */
     struct {
-        const char *path; /* NULL: there is none.  Borrowed from argv. */
+        const char *path; /* NULL: no file.  Borrowed from argv. */
         uint32_t mode;    /* its permission bits */
-        bool secrets;     /* passwords, a token or a key are in it */
+        bool secrets;     /* it holds passwords, a token or a key */
     } file;
 };
 

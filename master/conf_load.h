@@ -11,14 +11,14 @@
 
 #define CONF_TEXT_MAX 16384 /* error, help or version text of conf_load() */
 
-/* Positive: print the text on stdout and exit 0.  The greatest that was asked for wins. */
+/* Positive: print the text on stdout and exit 0.  If several were requested, the greatest wins. */
 enum conf_result { CONF_RUN = 0, CONF_CHECKED = 1, CONF_VERSION = 2, CONF_HELP = 3 };
 
 /**
  * Fill conf from everything that configures the program.
  *
- * @param conf  overwritten; conf_free() it in every case but a negative result.
- * @param argv  as main() got it.  Borrowed.
+ * @param conf  overwritten; call conf_free() unless the result is negative.
+ * @param argv  as main() received it.  Borrowed.
  * @param text  textlen bytes (CONF_TEXT_MAX): what to print when the result is not CONF_RUN,
  *              without a final newline.
  * @return enum conf_result; negative errno: the text names the file and line, variable or flag,

@@ -1,6 +1,6 @@
 /*
- * The options of the configuration one by one: names, values from and to text.  Master, before
- * the loop and on SIGHUP; pure.
+ * Single options of the configuration: finds them by name, reads and writes their values as text.
+ * Master, before the loop and on SIGHUP; pure.
  */
 #ifndef MASTER_CONF_OPTION_H
 #define MASTER_CONF_OPTION_H
@@ -27,7 +27,7 @@ enum conf_option_type {
     CONF_OPTION_TYPE_COUNT
 };
 
-/* What applies a new value. */
+/* When a new value takes effect. */
 enum conf_change { CONF_RELOAD, CONF_START };
 
 struct conf_option {
@@ -65,13 +65,13 @@ void conf_section_put_keys(const char *section, struct conf_text *text);
 /**
  * Set an option from text.
  *
- * @param accepted on error: what is accepted is appended.
+ * @param accepted on error: the accepted values are appended, in words.
  * @return 0, or -EINVAL and conf is unchanged.
  */
 int conf_option_set(struct conf *conf, const struct conf_option *option, const char *value,
                     struct conf_text *accepted);
 
-/** Append what conf_option_set() accepts. */
+/** Append the values that conf_option_set() accepts, in words. */
 void conf_option_put_accepted(const struct conf_option *option, struct conf_text *text);
 
 /** Append the value as conf_option_set() takes it; a secret is `***`. */
@@ -79,9 +79,9 @@ void conf_option_write(const struct conf *conf, const struct conf_option *option
                        struct conf_text *text);
 
 /**
- * Give the options that only a start may change their old values again.
+ * Restore the old values of options that only a restart may change.
  *
- * @param changed  those that were another value are appended: "[server] bind, [server] user".
+ * @param changed  the names of those that differed are appended: "[server] bind, [server] user".
  */
 void conf_option_keep(const struct conf *old, struct conf *fresh, struct conf_text *changed);
 

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* What does not fit is cut. */
+/* Text that does not fit is cut off. */
 struct conf_text {
     char *buf; /* size bytes, "" at first.  Borrowed. */
     size_t size;
@@ -26,7 +26,7 @@ void conf_text_put_item(struct conf_text *text, const char *word);
 /** Append word i of count as part of "a, b or c". */
 void conf_text_put_choice(struct conf_text *text, int i, int count, const char *word);
 
-/** Take back all but the first len bytes. */
+/** Truncate to len bytes. */
 void conf_text_cut(struct conf_text *text, size_t len);
 
 #endif /* MASTER_CONF_TEXT_H */

@@ -25,7 +25,7 @@ bool pages_exists(const char *path)
     return strcmp(path, CONFIG_PATH) == 0 || find(path) != NULL;
 }
 
-/* Does a comma-separated list hold this member?  Weights are ignored but for q=0. */
+/* Does a comma-separated list hold this member?  Ignores weights except q=0. */
 static bool list_has(const char *list, const char *member)
 {
     size_t member_len = strlen(member);
@@ -77,9 +77,9 @@ size_t pages_reply(char *buf, const struct http_request *request, const struct p
     bool gzip = list_has(request->accept_encoding, "gzip");
     size_t len = gzip ? asset->gzip_len : asset->len;
     (void)snprintf(length, sizeof(length), "Content-Length: %zu\r\n", len);
-    /* Anybody may frame the page: other dashboards take in /play, and it changes nothing here.
-     * The other port is another origin; its host is this one, which CSP cannot say.  Not every
-     * browser takes WebSockets of this origin for 'self'. */
+    /* Any site may embed the page in a frame: other dashboards embed /play, and the page changes
+     * nothing here.  The other port is another origin on the same host, which CSP cannot express.
+     * Not every browser counts WebSockets to this origin as 'self'. */
     int n =
         snprintf(headers, sizeof(headers),
                  "Content-Type: %s\r\n"

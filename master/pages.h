@@ -1,6 +1,6 @@
 /*
- * The dashboard, the player and their files, from memory.  Master, loop thread; pure: no I/O.
- * The page is made of files of this server alone, and says so (Content-Security-Policy).
+ * Serves the dashboard, the player and their files from memory.  Master, loop thread; pure: no I/O.
+ * The page loads files from this server only; its Content-Security-Policy says so.
  */
 #ifndef MASTER_PAGES_H
 #define MASTER_PAGES_H
@@ -11,20 +11,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ports as users reach them; the page asks the other one for snapshots and the API. */
+/* The two ports.  The page requests snapshots and the API from the second one. */
 struct pages_ports {
     uint16_t flv;
     uint16_t snapshot;
 };
 
-/** Is there something of the page at this path? */
+/** Is there a file of the page at this path? */
 bool pages_exists(const char *path);
 
 /**
- * Answer a GET or HEAD of a path that exists: 200, or 304 when If-None-Match fits.
+ * Answer a GET or HEAD of a path that exists: 200, or 304 when If-None-Match matches.
  *
- * @param buf   HTTP_REPLY_MAX bytes: the head, with the body behind it when that was made here.
- * @param body  the rest, body_len bytes; constant, nobody frees it.  0 bytes for HEAD.
+ * @param buf   HTTP_REPLY_MAX bytes: the head, followed by the body if that is generated (not a
+ *              file).
+ * @param body  the rest of the answer, body_len bytes, 0 for HEAD.  Static: never freed.
  * @return bytes in buf.
  */
 size_t pages_reply(char *buf, const struct http_request *request, const struct pages_ports *ports,

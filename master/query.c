@@ -37,7 +37,7 @@ static void set_value(struct query *q, enum query_param param, struct span value
         n = QUERY_VALUE_MAX - 1;
     for (size_t i = 0; i < n; i++) {
         if (out[i] == '\0')
-            out[i] = '\x7f'; /* in no valid value, while a NUL would hide what follows */
+            out[i] = '\x7f'; /* no valid value holds it; a NUL would hide the bytes after it */
     }
     out[n] = '\0';
     q->given[param] = true;
