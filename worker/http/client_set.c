@@ -11,7 +11,7 @@ void client_set_add(struct client_set *set, void *client)
         set->capacity = set->capacity > 0 ? set->capacity * 2 : FIRST_CAPACITY;
         set->items = realloc(set->items, set->capacity * sizeof(void *));
         if (set->items == NULL)
-            abort(); /* a pointer each, and the callers bound their number */
+            abort(); /* one pointer per client, and the callers bound their number */
     }
     set->items[set->count++] = client;
 }

@@ -8,14 +8,15 @@
 #include <stddef.h>
 
 struct client_set {
-    void **items; /* count of them.  Borrowed: each frees itself, after client_set_remove(). */
+    void *
+        *items; /* count entries.  Borrowed: each client frees itself after client_set_remove(). */
     size_t count;
     size_t capacity;
 };
 
 void client_set_add(struct client_set *set, void *client);
 
-/** The last client takes its place; one that is not there is ignored. */
+/** Remove a client; the last one takes its place.  No effect if the client is not in the set. */
 void client_set_remove(struct client_set *set, const void *client);
 
 /** Free the array. */

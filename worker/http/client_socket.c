@@ -44,7 +44,7 @@ void client_socket_close(struct client_socket *socket, uv_close_cb closed)
 
 int client_socket_release(struct client_socket *socket, uv_close_cb closed)
 {
-    socket->has_left = true;                        /* which the master learns from its return */
+    socket->has_left = true;                        /* its return tells the master */
     uv_close((uv_handle_t *)&socket->poll, closed); /* out of the poll set at once */
     return fd_take(&socket->fd);
 }

@@ -19,10 +19,10 @@ struct departures { /* zeroed at first */
 /** A client has left.  departures may be NULL: nobody wants to know. */
 void departures_add(struct departures *departures, uint32_t ticket);
 
-/** The next message to send; departures_drop() when it has been. @return false: all is said. */
+/** Fill in the next message; call departures_drop() once it is sent. @return false: none left. */
 bool departures_next(const struct departures *departures, struct ipc_left *left);
 
-/** These were told. */
+/** Remove the tickets of a message that was sent. */
 void departures_drop(struct departures *departures, const struct ipc_left *left);
 
 void departures_clear(struct departures *departures);

@@ -16,7 +16,7 @@
 
 /* Unsent bytes that the kernel may hold for a viewer: more would hide how far behind it is. */
 #define NOTSENT_LOWAT_BYTES (128 * 1024)
-/* Pongs wait for their turn; a viewer that asks for more bytes of them than this gets no more. */
+/* Once this many bytes (mostly pongs) wait to be sent, further pings are not answered. */
 #define PENDING_MAX 8192
 
 struct client {
@@ -24,7 +24,7 @@ struct client {
     struct client_env *env;
     enum client_state state;
     bool blocked; /* the socket is full: wait until it is writable */
-    bool backlog; /* there is more to write: client_catch_up() does */
+    bool backlog; /* there is more to write: client_catch_up() writes it */
     bool websocket;
     struct websocket_parser parser;
     struct ipc_client *request; /* until the answer is given */
@@ -47,7 +47,7 @@ static void close_now(struct client *c, const char *why)
     if (c->state == CLIENT_CLOSED)
         return;
     struct log_context ctx = client_socket_log(&c->socket);
-    if (c->state != CLIENT_REFUSED) /* which has been logged */
+    if (c->state != CLIENT_REFUSED) /* a refusal is logged already */
         log_info(&ctx, "viewer gone: %s; %.1f s, %llu bytes, %llu frames skipped", why,
                  (double)(clock_ms() - c->socket.opened_ms) / 1000,
                  (unsigned long long)c->output.bytes, (unsigned long long)c->output.frames_skipped);
@@ -72,7 +72,7 @@ static void set_blocked(struct client *c, bool blocked)
     update_poll(c);
 }
 
-/* It gets the rest when the others have had their turn. */
+/* The viewer gets the rest when the others have had their turn. */
 static void set_backlog(struct client *c)
 {
     c->backlog = true;
@@ -126,7 +126,7 @@ static void send_websocket_close(struct client *c, uint16_t code)
 {
     uint8_t frame[WEBSOCKET_CLOSE_FRAME_LEN];
     size_t len = websocket_close_frame(frame, code);
-    if (flv_output_is_between_messages(&c->output)) /* else it would fall into one */
+    if (flv_output_is_between_messages(&c->output)) /* else it would break one */
         (void)send(c->socket.fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -150,8 +150,8 @@ static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
     }
 }
 
-/* Viewers have nothing to say after their request: what comes is read, so that closing does not
- * reset the connection, and thrown away. */
+/* Viewers have nothing to say after their request.  Read and throw away what they send, so that
+ * closing does not reset the connection. */
 static void on_readable(struct client *c)
 {
     uint8_t data[4096];
@@ -240,7 +240,8 @@ void client_fail(struct client *client, enum http_error error, const char *messa
     char buf[HTTP_REPLY_MAX];
     size_t len = http_reply_error(buf, error, client->request->origin, client->env->camera, message,
                                   (int)client->request->head);
-    (void)send(client->socket.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* it is empty */
+    (void)send(client->socket.fd, buf, len,
+               MSG_DONTWAIT | MSG_NOSIGNAL); /* the send buffer is empty */
     struct log_context ctx = client_socket_log(&client->socket);
     refusal_log_write(&client->env->refusals, &ctx, "viewer refused", error, message);
     client->state = CLIENT_REFUSED;

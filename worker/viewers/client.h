@@ -2,9 +2,9 @@
  * One viewer: answers its request, then writes FLV from the frame ring, as plain HTTP or as
  * WebSocket messages.  Worker, loop thread.  Never blocks, never copies a payload.
  *
- * A viewer holds a position in the ring and, of a frame that the socket took in part, one
- * reference.  Bounds: a viewer further behind than queue_max_ms continues at the next key frame;
- * one that takes nothing for viewer_stall_timeout_ms is disconnected.
+ * A viewer holds a position in the ring, and one reference to a frame that the socket took only in
+ * part.  Bounds: a viewer further behind than queue_max_ms continues at the next key frame; one
+ * that takes nothing for viewer_stall_timeout_ms is disconnected.
  */
 #ifndef WORKER_CLIENT_H
 #define WORKER_CLIENT_H
@@ -32,15 +32,15 @@ struct client_env {
     const struct ipc_limits *limits; /* Borrowed; may change */
     struct refusal_log refusals;     /* zeroed at first */
     const char *camera;              /* redacted URL for error bodies.  Borrowed. */
-    int64_t sound_held_us;           /* for which audio waits for the next video frame */
-    /* The viewer is gone, its memory goes when this returns. */
+    int64_t sound_held_us;           /* how long audio may wait for the next video frame */
+    /* The viewer is gone; its memory is freed when this returns. */
     void (*on_closed)(void *ctx, struct client *client);
-    /* A viewer has a backlog: client_catch_up() is to be called. */
+    /* A viewer has a backlog: call client_catch_up(). */
     void (*on_backlog)(void *ctx);
     void *ctx;
 };
 
-/* What a viewer has cost and got. */
+/* What a viewer has received and missed. */
 struct client_totals {
     uint64_t bytes;          /* written to its socket */
     uint64_t frames_skipped; /* because it was too slow */
@@ -63,16 +63,16 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
  */
 void client_start(struct client *client, struct codec_config *audio);
 
-/** Write what is new.  Does nothing while the socket is full, or there is a backlog. */
+/** Write new frames.  Does nothing while the socket is full or the viewer has a backlog. */
 void client_flush(struct client *client);
 
-/** Write a part of the viewer's backlog. @return false: it has none, or its socket is full. */
+/** Write a part of the viewer's backlog. @return false: it has none to write now. */
 bool client_catch_up(struct client *client);
 
 /** Answer a waiting viewer with an error, then close. */
 void client_fail(struct client *client, enum http_error error, const char *message);
 
-/** Close, after a WebSocket close frame where there is room.  why is for the log. */
+/** Close; a WebSocket viewer gets a close frame first, if possible.  why is for the log. */
 void client_close(struct client *client, const char *why);
 
 /** Enforce deadlines.  Call about once a second. */

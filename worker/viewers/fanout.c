@@ -20,8 +20,8 @@ struct fanout {
     uv_timer_t hold;            /* audio is waiting for the next video frame */
     uv_timer_t check;
     uv_idle_t idle;            /* runs while a viewer has a backlog */
-    size_t next_turn;          /* index of the viewer that wrote a part of its backlog last */
-    struct client_totals gone; /* of viewers that have left */
+    size_t next_turn;          /* index of the viewer whose turn was last */
+    struct client_totals gone; /* totals of viewers that have left */
     struct ipc_histogram join;
     struct closing closing; /* parts: each client and each handle */
 };
@@ -56,8 +56,8 @@ static void flush_all(struct fanout *f)
 }
 
 /*
- * Backlogs, of viewers who join or whose sockets were full, are written a few at a time between two
- * looks for events: new frames and new viewers wait for a millisecond, not until all have theirs.
+ * Write a few parts of backlogs (of viewers who join or whose sockets were full), then let the loop
+ * poll for events: new frames and new viewers wait a millisecond, not until all backlogs are sent.
  */
 static void on_idle(uv_idle_t *idle)
 {
@@ -134,7 +134,7 @@ void fanout_limits_changed(struct fanout *fanout)
                           (int64_t)fanout->limits->queue_max_ms * 1000);
 }
 
-/* Can a viewer be answered: are the tracks known, and a frame with a configuration there? */
+/* Can a viewer be answered: are the tracks known, and is there a frame with a configuration? */
 static bool ready(const struct fanout *f)
 {
     return f->has_tracks && frame_ring_newest_dts_us(f->ring) != INT64_MIN;
@@ -168,7 +168,7 @@ void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)
     fanout->has_tracks = true;
 }
 
-/* What new viewers are told: a camera's frames may contradict what it announced. */
+/* Tell new viewers the configuration of the frames: it may contradict what the camera announced. */
 static void follow_config(struct fanout *f, const struct frame *sound)
 {
     if (f->audio == NULL || f->audio == sound->config)

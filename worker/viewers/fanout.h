@@ -1,10 +1,10 @@
 /*
- * One encoding of a camera's stream on its way to all its viewers: the ring of frames and the
- * viewers that read it.  Worker, loop thread.
+ * Sends one encoding of a camera's stream to all its viewers: the ring of frames and the viewers
+ * that read it.  Worker, loop thread.
  *
  * One write per viewer and video frame: audio waits for the next video frame, for at most
- * FANOUT_AUDIO_HOLD_MS, unless there are few viewers.  They never hold each other up (client.h has
- * the bounds of each).
+ * FANOUT_AUDIO_HOLD_MS, unless there are few viewers.  Viewers never hold each other up (client.h
+ * has the bounds of each).
  */
 #ifndef WORKER_FANOUT_H
 #define WORKER_FANOUT_H
@@ -14,10 +14,10 @@
 
 #include <uv.h>
 
-/* Longer than a frame lasts at 25 frames per second: with 20 ms there is a second write for most
- * frames, which with 1000 viewers costs a fifth more processor time.  Few viewers need not wait:
- * what is in hand when it is wanted decides how close to the live edge a player can be.  Few are
- * up to FANOUT_FEW, and down to FANOUT_FEW_AGAIN. */
+/* Longer than a frame at 25 frames per second: with 20 ms most frames need a second write, which
+ * costs a fifth more CPU time with 1000 viewers.  With few viewers audio is not held, so that
+ * players can stay closer to the live edge.  Holding begins above FANOUT_FEW viewers and ends at
+ * FANOUT_FEW_AGAIN. */
 #define FANOUT_AUDIO_HOLD_MS 45
 #define FANOUT_FEW 64
 #define FANOUT_FEW_AGAIN 48
@@ -28,7 +28,7 @@ struct fanout_stats {
     uint64_t bytes_out;
     uint64_t frames_skipped;
     uint64_t gop_overflows;
-    struct ipc_histogram join; /* from accepting viewers to their answers */
+    struct ipc_histogram join; /* time from accepting a viewer to its answer */
 };
 
 /**
@@ -38,17 +38,17 @@ struct fanout_stats {
  */
 struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera);
 
-/** Close all viewers and free when the last is gone; then closed() is called. */
+/** Close all viewers; free when the last is gone, then call closed(). */
 void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx);
 
 void fanout_limits_changed(struct fanout *fanout);
 
-/** A viewer; it waits until there is something to play.  fd is Moved, request copied. */
+/** Add a viewer; it waits until there is something to play.  fd is Moved, request copied. */
 void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request);
 
 /**
- * Tracks are settled: audio is the AAC configuration, or NULL.  Shared: takes a reference.  Viewers
- * that were told of other tracks are closed: players know no track that comes or goes.
+ * The tracks are known: audio is the AAC configuration, or NULL.  Shared: takes a reference.
+ * Viewers that were told of other tracks are closed: players accept no track that comes or goes.
  */
 void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio);
 
@@ -58,10 +58,10 @@ void fanout_push(struct fanout *fanout, struct frame *frame);
 /** The camera is gone: forget its frames, so that nobody is shown them as if they were live. */
 void fanout_disconnected(struct fanout *fanout);
 
-/** The frames sent last, for snapshots.  Borrowed. */
+/** The most recent frames, for snapshots.  Borrowed. */
 const struct frame_ring *fanout_ring(const struct fanout *fanout);
 
-/** Answer all waiting viewers with an error; only those that came before opened_before_ms. */
+/** Answer the waiting viewers that came before opened_before_ms with an error. */
 void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
                          const char *message);
 

@@ -12,7 +12,7 @@ enum { CODEC_AVC = 7, CODEC_HEVC = 12 };
 enum { AVC_SEQUENCE_HEADER = 0, AVC_NALU = 1 };
 enum { AUDIO_AAC = 10, AAC_SEQUENCE_HEADER = 0, AAC_RAW = 1 };
 
-/* SoundFormat 10, and as the specification demands of AAC: 44 kHz, 16 bit, stereo. */
+/* SoundFormat 10, with what the specification requires for AAC: 44 kHz, 16 bit, stereo. */
 #define AAC_TAG_HEADER (AUDIO_AAC << 4 | 3 << 2 | 1 << 1 | 1)
 
 /* Enhanced RTMP v1: IsExHeader is the top bit, PacketType the low four. */

@@ -1,10 +1,10 @@
 /*
  * FLV as this server writes it.  Worker, loop thread; pure, no I/O.  Adobe Flash Video File Format
  * Specification 10.1, annex E.4; HEVC as in Enhanced RTMP v1, "Enhanced Video", or with the codec
- * id 12 that players in China agreed on before it.
+ * id 12 that Chinese players agreed on before that.
  *
- * Per viewer and frame only a prefix and a trailer of a few bytes are made; frame->data goes
- * between them and is shared by all.  The dialects differ for HEVC alone.
+ * Only a prefix and a trailer of a few bytes are made per viewer and frame; frame->data goes
+ * between them and is shared by all viewers.  The dialects differ for HEVC only.
  */
 #ifndef WORKER_FLV_H
 #define WORKER_FLV_H
@@ -22,14 +22,14 @@ enum flv_dialect {
 #define FLV_TRAILER_BYTES 4
 #define FLV_DATA_MAX 0xffffffu /* DataSize is UI24 */
 
-/** E.2 The FLV header, and PreviousTagSize0 of E.3.  out: FLV_HEADER_BYTES. */
+/** The FLV header (E.2) and PreviousTagSize0 (E.3).  out: FLV_HEADER_BYTES. */
 void flv_header(uint8_t *out, bool video, bool audio);
 
 /**
  * A complete onMetaData tag at time 0, PreviousTagSize included (E.4.4.1, E.5).
  *
  * @param out    FLV_METADATA_MAX bytes.  Caller owns.
- * @param video  NULL for none; likewise audio.  Borrowed.
+ * @param video  NULL: no video; likewise audio.  Borrowed.
  * @return bytes written.
  */
 size_t flv_metadata(uint8_t *out, const struct codec_config *video,

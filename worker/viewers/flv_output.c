@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* Of one write: no more frames, and no further one once there are so many bytes. */
+/* Per write: at most this many frames; stop adding frames past this many bytes. */
 #define BATCH_FRAMES 16
 #define BATCH_BYTES ((size_t)64 * 1024)
 
@@ -20,13 +20,13 @@ static void append_bytes(struct flv_output *o, const void *data, size_t len)
 {
     uint8_t *grown = realloc(o->head, o->head_len + len);
     if (grown == NULL)
-        abort(); /* some kilobytes, bounded by the limits of requests, records and silence */
+        abort(); /* some kilobytes: requests, records and silence are bounded */
     memcpy(grown + o->head_len, data, len);
     o->head = grown;
     o->head_len += len;
 }
 
-/* Sequence headers etc. are a message of their own to a WebSocket viewer. */
+/* A WebSocket viewer gets sequence headers etc. as a message of their own. */
 static void append_message(struct flv_output *o, const uint8_t *data, size_t len)
 {
     if (o->websocket) {
@@ -52,7 +52,7 @@ static void remember_config(struct flv_output *o, struct codec_config *config)
 }
 
 /*
- * A changed configuration goes right before its first frame; an unchanged one is not repeated.
+ * Send a changed configuration right before its first frame; do not repeat an unchanged one.
  * @return true when a sequence header was appended to the head buffer.
  */
 static bool announce_config(struct flv_output *o, struct codec_config *config, uint32_t ts_ms)
@@ -68,7 +68,7 @@ static bool announce_config(struct flv_output *o, struct codec_config *config, u
     return changed;
 }
 
-/* Too far behind: go on at the newest key frame, or wait for the next one. */
+/* Too far behind: continue at the newest key frame, or wait for the next one. */
 static void skip_ahead(struct flv_output *o)
 {
     uint64_t key;
@@ -79,7 +79,7 @@ static void skip_ahead(struct flv_output *o)
     o->frames_skipped += o->at.cursor - from;
 }
 
-/* What was cached when the viewer joined does not count: it asked for it. */
+/* Frames cached when the viewer joined do not count: it asked for them. */
 static bool too_far_behind(const struct flv_output *o, const struct frame *next)
 {
     int64_t newest_us = frame_ring_newest_arrival_us(o->ring);
@@ -96,7 +96,7 @@ static void keep_up(struct flv_output *o)
         skip_ahead(o);
 }
 
-/* No player takes another codec in mid-connection: it has to come again. */
+/* No player accepts another codec within a connection: it has to reconnect. */
 static bool changed_codec(const struct flv_output *o, const struct frame *f)
 {
     const struct codec_config *told = o->config[f->track];
@@ -135,9 +135,9 @@ static void make_tag(const struct flv_output *o, struct frame *f, uint32_t ts_ms
 }
 
 /*
- * The next frame for this viewer as a tag, if one can be written right after what is in the batch.
- * A frame with a new configuration cannot: its sequence header must go first, by way of the head
- * buffer, which has its place at the front of a batch.  It is made once nothing precedes it.
+ * Make a tag of the viewer's next frame, if it may directly follow what is in the batch.  A frame
+ * with a new configuration may not: its sequence header must go first, through the head buffer,
+ * which is sent at the front of a batch.  The header is made when `first` is true.
  *
  * @param first  the batch has neither head nor tag so far.
  */
@@ -232,16 +232,16 @@ static int iov_skip(struct iovec *iov, int count, size_t n)
     return count - first;
 }
 
-/* What one sendmsg() is given: the partial tag, the head, then tags from the cursor on. */
+/* What one sendmsg() sends: the partial tag, the head, then tags from the cursor on. */
 struct batch {
     struct iovec iov[3 + 1 + BATCH_FRAMES * 3];
     int iov_count;
     size_t partial_bytes;
     size_t head_bytes;
-    size_t bytes; /* of all */
+    size_t bytes; /* in total */
     struct flv_output_tag tags[BATCH_FRAMES];
-    struct flv_output_position before; /* where the viewer is without any of the tags */
-    struct flv_output_position after[BATCH_FRAMES]; /* and with each of them */
+    struct flv_output_position before;              /* the viewer's position before the first tag */
+    struct flv_output_position after[BATCH_FRAMES]; /* and after each tag */
     int tag_count;
 };
 
@@ -263,7 +263,7 @@ static void batch_fill(struct flv_output *o, struct batch *b)
         b->iov[b->iov_count++] = (struct iovec){o->head + o->head_sent, b->head_bytes};
     b->bytes = b->partial_bytes + b->head_bytes;
 
-    /* The key frame alone comes first. */
+    /* The first frame, a key frame, goes alone. */
     int most = o->at.clock.last_ms[TRACK_VIDEO] == -1 ? 1 : BATCH_FRAMES;
     while (o->started && b->tag_count < most && b->bytes < BATCH_BYTES &&
            next_tag(o, b->head_bytes == 0 && b->tag_count == 0, &b->tags[b->tag_count])) {
@@ -290,7 +290,7 @@ static void head_sent(struct flv_output *o, size_t n)
     }
 }
 
-/* The socket took n bytes of the batch: move the viewer to where that brought it. */
+/* The socket took n bytes of the batch: move the viewer's position accordingly. */
 static void batch_sent(struct flv_output *o, const struct batch *b, size_t n)
 {
     size_t part = n < b->partial_bytes ? n : b->partial_bytes;
@@ -319,7 +319,7 @@ static enum flv_output_result write_batch(struct flv_output *o, int fd)
 {
     struct batch b;
     batch_fill(o, &b);
-    if (b.bytes == 0) /* a sequence header may have been made: it leads the next one */
+    if (b.bytes == 0) /* a sequence header may have been made: it leads the next batch */
         return o->head_len > 0 ? FLV_OUTPUT_MORE : FLV_OUTPUT_DONE;
 
     struct msghdr mh = {.msg_iov = b.iov, .msg_iovlen = (size_t)b.iov_count};
@@ -393,7 +393,8 @@ bool flv_output_is_between_messages(const struct flv_output *output)
     return output->partial.frame == NULL && output->head_len == 0;
 }
 
-/* players.md: header, onMetaData at 0 and the configurations together, then from a key frame on. */
+/* players.md: header, onMetaData at time 0 and configurations go out together, then frames from a
+ * key frame on. */
 static void append_preamble(struct flv_output *o, struct codec_config *video,
                             struct codec_config *audio)
 {

@@ -3,9 +3,9 @@
  * ring from its position on, as plain HTTP or as WebSocket messages.  Worker, loop thread; writes
  * to a non-blocking socket, never copies a payload.
  *
- * A viewer is a position in the ring and, of a frame that the socket took in part, one reference.
- * One whose next frame arrived queue_max_ms before the newest picture goes on at the next key
- * frame.
+ * A viewer holds a position in the ring, and one reference to a frame that the socket took only in
+ * part.  A viewer whose next frame arrived more than queue_max_ms before the newest picture
+ * continues at the next key frame.
  */
 #ifndef WORKER_FLV_OUTPUT_H
 #define WORKER_FLV_OUTPUT_H
@@ -20,20 +20,20 @@
 
 /* The bytes around one frame's payload on the wire of one viewer. */
 struct flv_output_tag {
-    struct frame *frame; /* Borrowed from the ring; of `partial`: one reference */
+    struct frame *frame; /* Borrowed from the ring; `partial` owns one reference */
     uint8_t prefix[FLV_OUTPUT_PREFIX_MAX];
     uint8_t prefix_len;
     uint8_t trailer[FLV_TRAILER_BYTES];
 };
 
-/* Where a viewer is in the stream; a write that the socket takes in part rolls it back. */
+/* Where a viewer is in the stream; rolled back when the socket takes only a part of a write. */
 struct flv_output_position {
     uint64_t cursor; /* ring sequence number of the next frame */
     bool wait_key;   /* leave out frames until the next key frame */
     struct viewer_clock clock;
 };
 
-/* Members are private to flv_output.c, but for the counters. */
+/* Members are private to flv_output.c, except the counters. */
 struct flv_output {
     const struct frame_ring *ring;   /* Borrowed */
     const struct ipc_limits *limits; /* Borrowed; may change */
@@ -41,15 +41,15 @@ struct flv_output {
     bool websocket;
     bool want_audio;
     bool started;       /* the preamble was appended */
-    bool codec_changed; /* the frame after the last batch is in another codec */
+    bool codec_changed; /* the frame after the last batch has another codec */
     struct flv_output_position at;
     int64_t joined_us;      /* arrival of the newest picture when this viewer came */
-    int64_t silent_from_us; /* viewer's time of the first silent frame ... */
-    int silent_frames;      /* ... of so many still to be sent */
-    struct codec_config *config[TRACK_COUNT]; /* what it was told.  One reference each */
+    int64_t silent_from_us; /* viewer's time of the next silent frame */
+    int silent_frames;      /* silent frames still to be sent */
+    struct codec_config *config[TRACK_COUNT]; /* what the viewer was told.  One reference each */
 
-    /* To be written in this order, then frames. */
-    struct flv_output_tag partial; /* frame the socket took in part */
+    /* To be written in this order, before further frames. */
+    struct flv_output_tag partial; /* frame that the socket took in part */
     size_t partial_sent;
     uint8_t *head; /* answer, sequence headers, control frames */
     size_t head_len;
@@ -60,11 +60,11 @@ struct flv_output {
 };
 
 enum flv_output_result {
-    FLV_OUTPUT_DONE,  /* everything there is was written */
+    FLV_OUTPUT_DONE,  /* everything was written */
     FLV_OUTPUT_FULL,  /* the socket takes no more for now */
     FLV_OUTPUT_MORE,  /* there is more: a backlog */
     FLV_OUTPUT_LOST,  /* the connection is gone */
-    FLV_OUTPUT_CODEC, /* what comes next is in another codec, which no player takes: close */
+    FLV_OUTPUT_CODEC, /* the next frame has another codec, which no player accepts: close */
     FLV_OUTPUT_END    /* timestamps near 2^31 ms: close */
 };
 
@@ -76,10 +76,10 @@ void flv_output_init(struct flv_output *output, const struct frame_ring *ring,
                      const struct ipc_limits *limits, const struct ipc_client *request);
 void flv_output_free(struct flv_output *output);
 
-/** Bytes that go out as they are, between tags: an HTTP answer, a WebSocket control frame. */
+/** Append bytes to send as they are, between tags: an HTTP answer, a WebSocket control frame. */
 void flv_output_append(struct flv_output *output, const void *data, size_t len);
 
-/** Bytes appended and not written yet. */
+/** Bytes appended but not written yet. */
 size_t flv_output_pending(const struct flv_output *output);
 
 /** Is the connection between two messages, so that a last one may be written directly? */
@@ -87,18 +87,18 @@ bool flv_output_is_between_messages(const struct flv_output *output);
 
 /**
  * Take a position in the ring and append the preamble: header, onMetaData, sequence headers.  The
- * silence that viewer_start.h tells of follows the first key frame.
+ * silence described in viewer_start.h follows the first key frame.
  *
  * @param join   Borrowed for the call.
  * @param video  configuration of the stream.  Shared: takes a reference.
- * @param audio  likewise, or NULL for a stream without.
+ * @param audio  likewise; NULL: the stream has no audio.
  */
 void flv_output_start(struct flv_output *output, const struct viewer_join *join,
                       struct codec_config *video, struct codec_config *audio);
 
 /**
- * Write to fd, non-blocking, by one system call: all that is new, or the beginning of a backlog.
- * The first write goes no further than the first key frame.
+ * Write to fd, non-blocking, with one system call: all new frames, or the beginning of a backlog.
+ * The first write ends after the first key frame.
  */
 enum flv_output_result flv_output_write(struct flv_output *output, int fd);
 

@@ -20,15 +20,15 @@ struct outputs {
     const char *camera;
     struct fanout *fanouts[OUTPUT_COUNT];
     uint64_t pictures;           /* video frames so far */
-    size_t count;                /* of fanouts: OUTPUT_H264 is made when somebody wants it */
+    size_t count;                /* fanouts made: OUTPUT_H264 comes with its first viewer */
     struct snapshot *snapshot;   /* reads the original's ring */
     struct rendition *rendition; /* NULL: not transcoding */
-    struct rendition_stats gone; /* of renditions that were stopped */
-    int rendition_error;         /* of the last start; 0: none.  -ENOTSUP is final */
-    int64_t rendition_retry_ms;  /* no sooner is it started again */
+    struct rendition_stats gone; /* totals of stopped renditions */
+    int rendition_error;         /* error of the last start; 0: none.  -ENOTSUP is final */
+    int64_t rendition_retry_ms;  /* not started again before this */
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
-    /* Once closing, when the parts go one by one. */
+    /* The answers to statistics while the parts close one by one. */
     struct fanout_stats final;
     struct ipc_histogram final_times;
     struct closing closing; /* parts: the fan-outs, the snapshots, the rendition */
@@ -55,7 +55,7 @@ static void on_rendition_frame(void *ctx, struct frame *frame)
     fanout_push(o->fanouts[OUTPUT_H264], frame_ref(frame));
 }
 
-/* The encoder starts with what is cached since the key frame, so that a viewer need not wait. */
+/* Start the encoder with the frames cached since the key frame, so that viewers need not wait. */
 static void push_cached(struct outputs *o)
 {
     const struct frame_ring *ring = fanout_ring(o->fanouts[OUTPUT_ORIGINAL]);
@@ -87,7 +87,7 @@ static void stop_rendition(struct outputs *o, void (*closed)(void *ctx), void *c
     fanout_disconnected(o->fanouts[OUTPUT_H264]);
 }
 
-/* A lack (threads, memory) may be over soon; a libavcodec without the codecs stays as it is. */
+/* A shortage (threads, memory) may end soon; a libavcodec without the codecs stays as it is. */
 static void refuse_h264(struct outputs *o)
 {
     struct fanout *h264 = o->fanouts[OUTPUT_H264];
@@ -99,7 +99,7 @@ static void refuse_h264(struct outputs *o)
                             "the server has nothing left to transcode with; try again in a moment");
 }
 
-/* A frame of the camera on its way to the viewers of the H.264 output. */
+/* Send a frame of the camera to the viewers of the H.264 output, transcoded if necessary. */
 static void push_h264(struct outputs *o, struct frame *frame)
 {
     struct fanout *h264 = o->fanouts[OUTPUT_H264];

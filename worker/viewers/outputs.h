@@ -1,9 +1,10 @@
 /*
- * The forms in which a camera's stream goes out: as the camera sends it, H.264 for viewers who
- * cannot play HEVC (allow_h265=false), and pictures (snapshot.h).  Worker, loop thread.
+ * All outputs of a camera's stream: the original, H.264 for viewers who cannot play HEVC
+ * (allow_h265=false), and pictures (snapshot.h).  Worker, loop thread.
  *
- * The second has its own fan-out, made when the first such viewer comes.  An H.264 camera's frames
- * go to both untouched; an HEVC camera's are transcoded while there are viewers for it.
+ * The H.264 output has its own fan-out, made when its first viewer comes.  An H.264 camera's frames
+ * go to both fan-outs untouched; an HEVC camera's are transcoded while the H.264 output has
+ * viewers.
  */
 #ifndef WORKER_OUTPUTS_H
 #define WORKER_OUTPUTS_H
@@ -21,7 +22,8 @@ struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, co
 /** As fanout_close(). */
 void outputs_close(struct outputs *outputs, void (*closed)(void *ctx), void *ctx);
 
-/* The following do what the function of fanout.h does, for viewers and snapshots of all forms. */
+/* The following do what their counterparts in fanout.h do, for the viewers and picture clients of
+ * all outputs. */
 void outputs_limits_changed(struct outputs *outputs);
 void outputs_add_client(struct outputs *outputs, int *fd, const struct ipc_client *request);
 void outputs_set_tracks(struct outputs *outputs, struct codec_config *audio);
@@ -32,14 +34,14 @@ void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enu
 void outputs_close_streaming(struct outputs *outputs, const char *why);
 size_t outputs_waiting(const struct outputs *outputs);
 size_t outputs_streaming(const struct outputs *outputs);
-/** Of those that wait: who want one picture. */
+/** The waiting snapshot requests; MJPEG clients do not count. */
 size_t outputs_snapshots(const struct outputs *outputs);
 struct fanout_stats outputs_stats(const struct outputs *outputs);
 
 /** How long snapshots took. */
 struct ipc_histogram outputs_snapshot_times(const struct outputs *outputs);
 
-/** What all transcoders so far have done. */
+/** Totals of all transcoders so far. */
 struct rendition_stats outputs_transcoder_stats(const struct outputs *outputs);
 
 /** As snapshot_give_back(). */

@@ -3,13 +3,13 @@
 #include <libavutil/mathematics.h>
 
 /*
- * What a viewer sees of a gap, and by how much the first picture of normal pace is late.
+ * How long a closed gap still is, and how late the first picture at normal pace is.
  *
- * Both are for mpegts.js, which hands the newest two pictures before a new sequence header to
- * Chromium's media source after it, where they are dropped.  The media source bridges twice the
- * greatest distance of pictures that it has seen: with equal distances that is just not enough for
- * two pictures and a gap.  So one distance is greater, once, by half of what the gap measures or
- * more.
+ * Both are for mpegts.js: it delivers the last two pictures before a new sequence header after that
+ * header, and Chromium's media source then drops them.  The media source bridges a hole of up to
+ * twice the longest distance between pictures that it has seen.  If all distances are equal, that
+ * is just too short for two pictures and a gap.  So one distance is made longer, once, by at least
+ * half the gap.
  */
 #define SKIP_STEP_MS 10
 #define LATE_ONCE_MS 10
@@ -66,7 +66,7 @@ bool viewer_clock_map(struct viewer_clock *clock, const struct frame *frame, uin
     int64_t pts_ms = to_viewer_us(clock, frame->track, frame->pts_us) / 1000;
     int64_t last_ms = clock->last_ms[frame->track];
     if (frame->track == TRACK_AUDIO && dts_ms < last_ms)
-        return false; /* audio from before a gap that was closed */
+        return false; /* audio from before a closed gap */
     if (frame->track == TRACK_VIDEO && frame->dts_us > clock->level_us && !clock->was_late) {
         clock->was_late = true;
         dts_ms += LATE_ONCE_MS;

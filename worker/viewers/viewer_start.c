@@ -3,26 +3,26 @@
 #include "worker/media/aac.h"
 
 /*
- * How far the player is behind what the camera sends: the lead, and 0.03 to 0.1 s that it takes to
- * begin.  That has to do for what mpegts.js (which hands on a frame when the next one has come) and
- * Chromium (50 ms of sound) need, and for a way that is not always as fast: with 60 ms less it ran
- * dry in half of the joins.
+ * A player is behind the camera by the lead plus the 0.03 to 0.1 s that it takes to start.  This
+ * must cover mpegts.js (which passes on a frame when the next one has come), Chromium (50 ms of
+ * sound) and network jitter: with 60 ms less, players ran dry in half of the joins.
  */
 #define LEAD_US 90000
-#define SOUND_LATE_US 100000     /* while it is not known by how much */
-#define SOUND_LATE_MAX_US 300000 /* later than that it is not waited for from the beginning */
-#define RECENT_US 1000000        /* sound that tells how late it is */
-#define DISTANCE_US 40000        /* of pictures, while it is not known */
+#define SOUND_LATE_US 100000     /* assumed delay of sound while it is unknown */
+#define SOUND_LATE_MAX_US 300000 /* the lead allows for no longer delay of sound */
+#define RECENT_US 1000000        /* the delay of sound is measured over this time */
+#define DISTANCE_US 40000        /* assumed distance between pictures while it is unknown */
 #define EDGE_AGE_MAX_US 2000000
 #define SILENCE_US 400000
 #define SILENCE_MAX_US 2000000
 
-/* What the last second says. */
+/* What the frames of the last second show. */
 struct recent {
-    int64_t distance_us; /* of the newest two pictures: one is not older before the next comes */
+    int64_t distance_us; /* between the newest two pictures: the most that a picture ages before the
+                            next */
     bool sounds;
     int64_t sound_us;      /* dts of the newest sound */
-    int64_t sound_late_us; /* by how much sound came later than the newest picture, at most */
+    int64_t sound_late_us; /* largest delay of sound against the newest picture */
 };
 
 static int64_t clamp(int64_t value, int64_t least, int64_t most)
@@ -59,7 +59,7 @@ static struct recent look_back(const struct frame_ring *ring, const struct frame
     return r;
 }
 
-/* Whole frames of silence that end where a frame of the camera's sound will begin. */
+/* Place whole frames of silence that end where a frame of the camera's sound will begin. */
 static void place_silence(struct viewer_start *s, const struct recent *r, int sample_rate)
 {
     int64_t frame_us = aac_frame_us(sample_rate);

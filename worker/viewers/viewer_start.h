@@ -2,16 +2,16 @@
  * Where a viewer begins: at which frame of the ring, and what its player gets so that it is at the
  * live edge at once and stays there.  Worker, loop thread; pure: no I/O, no clock.
  *
- * join=live: the cached pictures since the key frame, one a millisecond.  A player begins to play
- * when it has some sound in hand (Chromium's media source 0.3 s) and shows from then on what it has
- * that much later.  So the sound of the first 0.4 s is silence, which is sent at once, ahead of its
- * time; the camera's sound follows in its place.  How far the player is behind then is up to us:
- * as far as the camera's sound comes later than its pictures, and what the way and the player need.
+ * With join=live a viewer gets the cached pictures since the key frame, one per millisecond.  A
+ * player starts once it has buffered some sound (0.3 s for Chromium's media source), and stays
+ * behind by that much.  So the sound of the first 0.4 s is silence, sent at once, ahead of its
+ * time; the camera's sound follows in its place.  That lets us choose how far behind the player is:
+ * the delay of the camera's sound against its pictures, plus what the network and the player need.
  * After a GOP of more than some 300 pictures the silence is longer, up to 2 s: until the pictures
- * are back at their pace.
+ * are back at their normal pace.
  *
- * A source that sends its own cache in a burst when we connect has been seen through before
- * (timeline.h): its pictures follow each other by a millisecond, and its sound is left out.
+ * timeline.h has already handled a source that sends its own cache in a burst when we connect: its
+ * pictures are a millisecond apart, and its sound is left out.
  */
 #ifndef WORKER_VIEWER_START_H
 #define WORKER_VIEWER_START_H
@@ -20,16 +20,16 @@
 #include "worker/media/frame_ring.h"
 #include "worker/viewers/viewer_clock.h"
 
-/* A viewer that comes, and when. */
+/* How and when a viewer joins. */
 struct viewer_join {
     enum ipc_join join;
     int64_t now_us;        /* clock_us() */
-    int64_t sound_held_us; /* for which sound waits for a picture before it is sent */
+    int64_t sound_held_us; /* how long sound may wait for a picture before it is sent */
 };
 
 struct viewer_start {
-    uint64_t cursor; /* first frame, if it is a key frame; else the next one is waited for */
-    bool wait_key;
+    uint64_t cursor; /* number of the first frame */
+    bool wait_key;   /* leave out frames until a key frame */
     struct viewer_clock clock;
     int64_t silent_from_us; /* viewer's time of the first silent frame */
     int silent_frames;
@@ -38,7 +38,7 @@ struct viewer_start {
 /**
  * @param ring   holds a video frame.  Borrowed for the call.
  * @param join   Borrowed for the call.
- * @param audio  configuration of the sound that the viewer gets, or NULL.  Borrowed for the call.
+ * @param audio  configuration of the viewer's sound; NULL: no sound.  Borrowed for the call.
  */
 struct viewer_start viewer_start_find(const struct frame_ring *ring, const struct viewer_join *join,
                                       const struct codec_config *audio);

@@ -26,7 +26,7 @@ int websocket_accept(const char *key, char accept[WEBSOCKET_ACCEPT_MAX])
 {
     uint8_t nonce[16], digest[SHA1_LEN];
 
-    /* av_base64_decode() takes more than the alphabet of RFC 4648 section 4 in odd places. */
+    /* av_base64_decode() accepts some characters outside the alphabet of RFC 4648 section 4. */
     if (strlen(key) != KEY_LEN || strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                               "0123456789+/") != KEY_LEN - 2)
         return -EINVAL;
@@ -45,7 +45,7 @@ int websocket_accept(const char *key, char accept[WEBSOCKET_ACCEPT_MAX])
     return 0;
 }
 
-/* RFC 9110 section 5.6.2. */
+/* The length of a token, RFC 9110 section 5.6.2. */
 static size_t token_len(const char *s)
 {
     return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -112,7 +112,7 @@ size_t websocket_pong_frame(uint8_t buf[WEBSOCKET_PONG_FRAME_MAX], const uint8_t
     return 2 + payload_len;
 }
 
-/* Bytes of the length field that follow the second byte. */
+/* Bytes of the length field after the second byte. */
 static size_t extended_len(uint8_t second)
 {
     unsigned len7 = second & 0x7f;
@@ -124,7 +124,7 @@ static size_t head_want(const struct websocket_parser *p)
     return p->head_len < 2 ? 2 : 2 + extended_len(p->head[1]) + 4;
 }
 
-/* Judge the first two bytes as soon as they are there.  Returns 0 or the code to close with. */
+/* Check the first two bytes as soon as they are there.  Returns 0 or the code to close with. */
 static uint16_t check_start(const struct websocket_parser *p)
 {
     uint8_t first = p->head[0], second = p->head[1];
@@ -154,7 +154,7 @@ static uint16_t begin_payload(struct websocket_parser *p)
     size_t extended = extended_len(p->head[1]);
     uint64_t len = extended == 0 ? p->head[1] & 0x7f : bytes_get(p->head + 2, (unsigned)extended);
 
-    /* The shortest form is a must, and the top bit of the long one is 0. */
+    /* The shortest form is mandatory, and the top bit of the 64-bit form must be 0. */
     if ((extended == 2 && len <= WEBSOCKET_CONTROL_MAX) ||
         (extended == 8 && (len <= UINT16_MAX || len > INT64_MAX)))
         return WEBSOCKET_PROTOCOL_ERROR;
@@ -199,7 +199,7 @@ static void end_control(const struct websocket_parser *p, struct websocket_event
     }
 }
 
-/* Take header bytes.  Returns how many; a code goes to *code. */
+/* Consume header bytes.  Returns how many; sets *code if the connection is to be closed. */
 static size_t parse_head(struct websocket_parser *p, const uint8_t *data, size_t len,
                          uint16_t *code)
 {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define WEBSOCKET_ACCEPT_MAX 29    /* Sec-WebSocket-Accept, NUL included */
-#define WEBSOCKET_HEADER_MAX 10    /* of a frame that this server sends (unmasked) */
+#define WEBSOCKET_HEADER_MAX 10    /* header of a WebSocket frame from this server (unmasked) */
 #define WEBSOCKET_CONTROL_MAX 125  /* payload of a control frame, RFC 6455 section 5.5 */
 #define WEBSOCKET_MESSAGE_MAX 4096 /* a longer message from a client is answered with 1009 */
 #define WEBSOCKET_CLOSE_FRAME_LEN 4
@@ -30,25 +30,26 @@ enum websocket_code {
 
 enum websocket_event_kind {
     WEBSOCKET_EVENT_NONE,  /* everything was consumed, nothing to do */
-    WEBSOCKET_EVENT_PING,  /* send a pong with payload; when several wait, the last one will do */
+    WEBSOCKET_EVENT_PING,  /* send a pong with payload; of several pings only the last needs one */
     WEBSOCKET_EVENT_CLOSE, /* the peer closes: send a close frame with code, then close */
-    WEBSOCKET_EVENT_ERROR, /* the peer broke the protocol: the same, at once */
+    WEBSOCKET_EVENT_ERROR, /* the peer broke the protocol: send a close frame with code, then close
+                            */
 };
 
 struct websocket_event {
     enum websocket_event_kind kind;
-    uint16_t code; /* of the close frame to send: enum websocket_code, or the peer's own code */
+    uint16_t code; /* for the close frame to send: enum websocket_code, or the peer's own code */
     uint8_t payload_len;
-    uint8_t payload[WEBSOCKET_CONTROL_MAX]; /* of a ping, unmasked */
+    uint8_t payload[WEBSOCKET_CONTROL_MAX]; /* the ping's, unmasked */
 };
 
-/* A client's byte stream.  Initialise with zeroes. */
+/* The parser's state for one client.  Initialise with zeroes. */
 struct websocket_parser {
     uint8_t head[14];
     uint8_t head_len;
     bool in_payload; /* the header is complete */
     bool in_message; /* a fragmented message has begun */
-    bool closed;     /* after a close or an error everything is ignored */
+    bool closed;     /* a close or an error came: ignore everything after it */
     uint8_t control_len;
     uint8_t control[WEBSOCKET_CONTROL_MAX];
     uint64_t payload_len;
@@ -57,42 +58,43 @@ struct websocket_parser {
 };
 
 /**
- * Sec-WebSocket-Accept of a key, section 4.2.2.
+ * Compute Sec-WebSocket-Accept from a key, section 4.2.2.
  *
  * @param key  Sec-WebSocket-Key: 16 bytes in Base64.
- * @return 0, or -EINVAL if it is not (answer 400).
+ * @return 0; -EINVAL if the key is invalid (answer 400); -ENOMEM.
  */
 int websocket_accept(const char *key, char accept[WEBSOCKET_ACCEPT_MAX]);
 
 /**
- * The complete `101 Switching Protocols` head, with CORS headers.
+ * Write the complete `101 Switching Protocols` head, with CORS headers.
  *
  * @param buf      HTTP_REPLY_MAX bytes.  Caller owns.
- * @param protocol Sec-WebSocket-Protocol of the request: its first entry is echoed; NULL or "":
- *                 none was asked for.
+ * @param protocol the request's Sec-WebSocket-Protocol: its first entry is echoed; NULL or "": the
+ *                 request has none.
  * @param origin   as in http_reply_head().
- * @return bytes written, without a NUL; -EINVAL if the key is not one.
+ * @return bytes written, without a NUL; errors as for websocket_accept(), -EINVAL also if protocol
+ *         is too long.
  */
 int websocket_handshake(char *buf, const char *key, const char *protocol, const char *origin);
 
 /**
- * The header of an unfragmented binary message of payload_len bytes, section 5.2.
+ * Write the header of an unfragmented binary message of payload_len bytes, section 5.2.
  * @return 2, 4 or 10 bytes written.
  */
 size_t websocket_binary_header(uint8_t buf[WEBSOCKET_HEADER_MAX], uint64_t payload_len);
 
-/** A close frame without a reason.  WEBSOCKET_NO_STATUS: without a code. @return bytes written. */
+/** Write a close frame without a reason; WEBSOCKET_NO_STATUS: without a code. @return bytes. */
 size_t websocket_close_frame(uint8_t buf[WEBSOCKET_CLOSE_FRAME_LEN], uint16_t code);
 
-/** The answer to a ping.  payload_len: 0..125. @return bytes written. */
+/** Write the answer to a ping.  payload_len: 0..125. @return bytes written. */
 size_t websocket_pong_frame(uint8_t buf[WEBSOCKET_PONG_FRAME_MAX], const uint8_t *payload,
                             size_t payload_len);
 
 /**
- * Take in what a client sent, up to the first event.
+ * Parse what a client sent, up to the first event.
  *
  * @param event  filled; WEBSOCKET_EVENT_NONE only when all of data was consumed.
- * @return bytes consumed, 0..len: call again with the rest until that is everything.
+ * @return bytes consumed, 0..len: call again with the rest until everything is consumed.
  */
 size_t websocket_parse(struct websocket_parser *parser, const uint8_t *data, size_t len,
                        struct websocket_event *event);
