@@ -1,4 +1,4 @@
-/* See jpeg.h.  What both ways of compression share: bounds, memory, EXIF. */
+/* See jpeg.h.  What both compressors share: bounds, memory, EXIF. */
 #include "worker/pictures/exif.h"
 #include "worker/pictures/jpeg_private.h"
 
@@ -32,7 +32,7 @@ int jpeg_output_reserve(struct jpeg_output *output, size_t len)
     return set_capacity(output, capacity < output->capacity_max ? capacity : output->capacity_max);
 }
 
-/* The compression wrote behind exif_len bytes of room, but SOI comes before them. */
+/* The compressor wrote after exif_len bytes of room, but SOI belongs before the EXIF segment. */
 static void put_exif(struct jpeg *jpeg, const uint8_t *exif, size_t exif_len)
 {
     memmove(jpeg->data, jpeg->data + exif_len, SOI_BYTES);

@@ -1,8 +1,8 @@
 /*
  * RGB to JPEG in memory.  Worker, any thread; takes milliseconds, so never the loop thread.
  *
- * The compression is one of two, chosen when building: jpeg_turbo.c (libjpeg-turbo) where that is
- * installed, jpeg_stb.c (stb_image_write, 6 times as slow) elsewhere and by `make JPEG=stb`.
+ * The build chooses one of two compressors: jpeg_turbo.c (libjpeg-turbo) where that is installed,
+ * jpeg_stb.c (stb_image_write, 6 times as slow) elsewhere and with `make JPEG=stb`.
  */
 #ifndef WORKER_JPEG_H
 #define WORKER_JPEG_H
@@ -28,7 +28,7 @@ struct jpeg {
  *
  * @param rgb            width * height * 3 bytes, rows without padding.  Borrowed.
  * @param width,height   1..JPEG_SIDE_MAX.
- * @param quality        1..100; over 90 without chroma subsampling, 4:2:0 below.
+ * @param quality        1..100; above 90 chroma is not subsampled, else 4:2:0.
  * @param taken_us       when it was taken, UNIX time, for EXIF (exif.h); 0: unknown, no EXIF.
  * @param jpeg           set on success, one reference.  Caller owns; jpeg_unref().
  * @return 0; -EINVAL a parameter out of range; -ENOMEM.

@@ -1,25 +1,24 @@
 /*
- * Between jpeg.c and the compression that the build has chosen.  Worker, any thread.
+ * The interface between jpeg.c and the compressor that the build chose.  Worker, any thread.
  */
 #ifndef WORKER_JPEG_PRIVATE_H
 #define WORKER_JPEG_PRIVATE_H
 
 #include "worker/pictures/jpeg.h"
 
-/* A struct jpeg under construction: jpeg->len bytes of it are there.  Never larger than the picture
- * and its tables: noise at quality 100 comes near that, and a compression that goes beyond is
- * stopped. */
+/* A struct jpeg under construction, jpeg->len bytes so far.  capacity_max allows for noise at
+ * quality 100; a compressor that goes beyond it is stopped. */
 struct jpeg_output {
     struct jpeg *jpeg;
     size_t capacity;
     size_t capacity_max;
 };
 
-/** Make room for len bytes behind those that are there. @return 0; -ENOMEM. */
+/** Make room for len more bytes. @return 0; -ENOMEM. */
 int jpeg_output_reserve(struct jpeg_output *output, size_t len);
 
 /**
- * Append a JPEG, from its SOI marker to its EOI marker.  Parameters as of jpeg_encode(), checked.
+ * Append a JPEG, from its SOI marker to its EOI marker.  Parameters as for jpeg_encode(), checked.
  * @return 0; -ENOMEM; -EINVAL.
  */
 int jpeg_compress(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <turbojpeg.h>
 
-/* Over this quality without chroma subsampling, as stb_image_write does. */
+/* Above this quality chroma is not subsampled, as in stb_image_write. */
 #define SUBSAMPLED_QUALITY_MAX 90
 
 int jpeg_compress(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,

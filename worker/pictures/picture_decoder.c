@@ -20,7 +20,7 @@
 #define HEVC_NAL_SEI_PREFIX 39
 #define HEVC_NAL_SEI_SUFFIX 40
 
-/* What is remembered of a frame while its picture may still come. */
+/* What is remembered about a frame while its picture may still come. */
 struct fed {
     struct picture_stamp stamp;
     int64_t pts_us;
@@ -31,7 +31,7 @@ struct picture_decoder {
     AVCodecContext *avctx; /* NULL: nothing fed yet, or the configuration changed */
     AVPacket *packet;
     AVFrame *output;
-    struct codec_config *config; /* that avctx was opened with */
+    struct codec_config *config; /* avctx was opened with this one */
 
     /* The frame being decoded. */
     AVFrame *held;    /* the buffer that the decoder took for it */
@@ -42,12 +42,12 @@ struct picture_decoder {
     int64_t count;
 
     bool broken;
-    int64_t chain_pts_us; /* of the key frame that the chain started with */
-    bool recovered;       /* pictures are whole since the chain's start */
-    unsigned refresh;     /* frames left whose pictures are not whole yet */
-    bool frames_only;     /* a frame followed a frame: these are no single fields */
+    int64_t chain_pts_us; /* pts of the key frame that the chain started with */
+    bool recovered;       /* the chain's pictures are whole by now */
+    unsigned refresh;     /* this many further pictures are not whole yet */
+    bool frames_only;     /* two access units in a row took buffers: they are not single fields */
     bool single_fields;   /* H.264 with one field in each access unit */
-    bool last_had_buffer; /* the frame before took a buffer of its own */
+    bool last_had_buffer; /* the previous access unit took a buffer of its own */
 
     AVFrame *newest;
     bool has_newest;
@@ -61,7 +61,8 @@ static int on_get_buffer(AVCodecContext *avctx, AVFrame *frame, int flags)
     int rc = avcodec_default_get_buffer2(avctx, frame, flags);
     if (rc < 0)
         return rc;
-    /* When references are missing too, H.264 makes them up before the picture, HEVC after it. */
+    /* If references are missing, the H.264 decoder makes them up before the picture, the HEVC
+     * decoder after it. */
     bool first = d->buffers++ == 0;
     if (!first && avctx->codec_id == AV_CODEC_ID_HEVC)
         return 0;
@@ -127,7 +128,7 @@ static int open_decoder(struct picture_decoder *d, struct codec_config *config)
     avctx->get_buffer2 = on_get_buffer;
     avctx->max_pixels = AV_UTIL_PIXELS_MAX;
     avctx->thread_count = 1;
-    avctx->thread_type = FF_THREAD_SLICE; /* 5.1 complains of get_buffer2 otherwise */
+    avctx->thread_type = FF_THREAD_SLICE; /* FFmpeg 5.1 complains about get_buffer2 otherwise */
     int rc = set_extradata(avctx, config);
     if (rc == 0 && avcodec_open2(avctx, codec, NULL) < 0)
         rc = -ENOTSUP;
@@ -135,9 +136,10 @@ static int open_decoder(struct picture_decoder *d, struct codec_config *config)
         avcodec_free_context(&d->avctx);
         return rc;
     }
-    /* The HEVC decoder hides errors in slices unless told to fail.  Set after open so that odd
-     * parameter sets in the record are taken as leniently as any player takes them.  H.264 reports
-     * them in decode_error_flags, and would fail for what does no harm. */
+    /* The HEVC decoder hides errors in slices unless told to fail.  The flag is set after opening,
+     * so that the decoder accepts odd parameter sets in the record, as players do.  The H.264
+     * decoder reports errors in decode_error_flags; with the flag it would fail on harmless ones.
+     */
     if (config->codec == AV_CODEC_ID_HEVC)
         avctx->err_recognition |= AV_EF_EXPLODE;
     d->config = codec_config_ref(config);
@@ -162,7 +164,7 @@ static bool nal_wanted(struct picture_decoder *d, const uint8_t *nal, size_t len
     return true;
 }
 
-/* A copy of the frame with the padding that libavcodec reads over. */
+/* Copy the NAL units that the decoder needs, with the padding that libavcodec reads over. */
 static int fill_packet(struct picture_decoder *d, const struct frame *frame)
 {
     av_packet_unref(d->packet);
@@ -193,13 +195,14 @@ static int fill_packet(struct picture_decoder *d, const struct frame *frame)
     return 0;
 }
 
-/* Later in display order than what we have? */
+/* Is it later in display order than the newest picture? */
 static bool is_newer(const struct picture_decoder *d, const struct fed *fed)
 {
     return !d->newest_in_chain || fed->pts_us >= d->newest_fed.pts_us;
 }
 
-/* Shown before the key frame that decoding started with, and made from what came before that. */
+/* Is it shown before the key frame that decoding started with?  Then it may refer to frames before
+ * that key frame. */
 static bool is_leading(const struct picture_decoder *d, const struct fed *fed)
 {
     return fed->pts_us < d->chain_pts_us;
@@ -218,7 +221,7 @@ static int offer(struct picture_decoder *d, const AVFrame *frame, const struct f
     return 0;
 }
 
-/* What the decoder gives out.  Sets *same if that includes the frame just fed. */
+/* Take the pictures that the decoder gives out.  Sets *same if the frame just fed is among them. */
 static int take_outputs(struct picture_decoder *d, bool *same)
 {
     int rc = 0;
@@ -228,7 +231,7 @@ static int take_outputs(struct picture_decoder *d, bool *same)
             rc = -EAGAIN;
         } else if (f->pts > d->count - FED_KEPT && f->pts <= d->count) {
             *same |= f->pts == d->count;
-            d->recovered = true; /* the H.264 decoder gives out nothing before that */
+            d->recovered = true; /* the H.264 decoder gives out nothing before it has recovered */
             rc = offer(d, f, &d->fed[f->pts % FED_KEPT]);
         }
         av_frame_unref(d->output);
@@ -236,8 +239,8 @@ static int take_outputs(struct picture_decoder *d, bool *same)
     return rc;
 }
 
-/* One field per access unit shows in the second taking no buffer; until a frame has followed a
- * frame, a buffer may hold half a picture. */
+/* With one field per access unit, the second field takes no buffer.  Until two access units in a
+ * row have taken buffers, a buffer may hold half a picture. */
 static void learn_fields(struct picture_decoder *d)
 {
     bool has_buffer = d->buffers > 0;
@@ -246,7 +249,7 @@ static void learn_fields(struct picture_decoder *d)
     d->last_had_buffer = has_buffer;
 }
 
-/* The picture that the decoder holds back for reordering. */
+/* Offer the picture that the decoder holds back for reordering. */
 static int offer_held(struct picture_decoder *d)
 {
     bool reorders = d->avctx->has_b_frames > 0;
@@ -261,7 +264,7 @@ static int offer_held(struct picture_decoder *d)
     return offer(d, d->held, &d->fed[d->count % FED_KEPT]);
 }
 
-/* starts_chain: a key frame that is not an IDR picture may name references that nobody has. */
+/* starts_chain: a key frame that is not an IDR picture may name references that are missing. */
 static int decode(struct picture_decoder *d, const struct frame *frame, const struct fed *fed,
                   bool starts_chain)
 {
@@ -275,7 +278,7 @@ static int decode(struct picture_decoder *d, const struct frame *frame, const st
         return -EAGAIN;
     bool same = false;
     if (d->buffers > 1 && !starts_chain)
-        rc = -EAGAIN; /* a reference was missing, the decoder made one up */
+        rc = -EAGAIN; /* a reference was missing, and the decoder made one up */
     else
         rc = take_outputs(d, &same);
     if (rc == 0) {
@@ -287,7 +290,7 @@ static int decode(struct picture_decoder *d, const struct frame *frame, const st
     return rc;
 }
 
-/* With the decoder that this frame's configuration asks for. */
+/* Open the decoder for this frame's configuration, unless it is open. */
 static int prepare(struct picture_decoder *d, const struct frame *frame)
 {
     assert(frame->track == TRACK_VIDEO);
@@ -336,7 +339,7 @@ int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *fr
         d->refresh--;
     rc = decode(d, frame, &fed, starts_chain);
     if (rc == -EAGAIN && (fed.partial || is_leading(d, &fed)))
-        return 0; /* cannot be decoded from here, and nothing shown later is made from it */
+        return 0; /* cannot be decoded from here, but no later picture refers to it */
     if (rc != 0)
         d->broken = true;
     return rc;
@@ -364,7 +367,7 @@ int picture_decoder_feed_alone(struct picture_decoder *decoder, const struct fra
 }
 
 /* ITU-T H.264 table 7-1: nal_ref_idc of slices; ITU-T H.265 table 7-1: sub-layer non-reference
- * pictures have even types up to 14, and nobody refers to them where there is one sub-layer. */
+ * pictures have even types up to 14, and with one sub-layer no picture refers to them. */
 bool picture_decoder_can_skip(const struct frame *frame)
 {
     const struct codec_config *config = frame->config;

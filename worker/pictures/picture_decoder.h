@@ -2,25 +2,25 @@
  * Frames of one camera in, its newest picture out.  Worker; one thread at a time (a job of the
  * snapshot module), never the loop thread.
  *
- * The decoder keeps its state: whoever asks again feeds only what is new.  Rules:
+ * The decoder keeps its state: callers feed only new frames.  Rules:
  *
  * - Newest means last in display order of all frames fed.  A decoder gives pictures out in display
  *   order, so with B-frames (or a camera that merely announces reordering) it would hold the newest
- *   ones back for some frames, and draining it costs its state.  Therefore the picture buffer that
+ *   ones back for some frames, and draining it loses its state.  Therefore the picture buffer that
  *   the decoder asks for while it decodes a frame (get_buffer2) is kept by reference: without
  *   frame threads the picture is complete when the call returns, whatever its place in display
- *   order.  Where the decoder gives the picture out at once (nearly every camera), that is used.
- * - One thread.  Frame threads would hold back as many frames as there are threads; with slice
- *   threads the H.264 decoder looks for no errors, and wavefronts of HEVC were measured to cost
- *   44 % more CPU for 12 % less time (4K, two cores).
- * - Nothing decoded from a broken reference is ever offered.  A chain of frames is broken by a
+ *   order.  If the decoder gives the picture out at once (nearly every camera), that one is used.
+ * - The decoder has one thread.  Frame threads would hold back as many frames as there are threads;
+ *   with slice threads the H.264 decoder does not look for errors, and HEVC wavefronts were
+ * measured to cost 44 % more CPU for 12 % less time (4K, two cores).
+ * - No picture decoded from a broken reference is ever offered.  A chain of frames is broken by a
  *   frame marked damaged, by any error of the decoder, by concealed errors
  *   (AVFrame.decode_error_flags, AV_FRAME_FLAG_CORRUPT), and by a frame for which the decoder had
  *   to invent a missing reference.  It stays broken until the next undamaged key frame.
- * - Where decoding starts at a key frame with a refresh count, as many pictures are not whole yet:
- *   they are decoded, whatever the decoder says of them, and not offered.
- * - SEI messages are not shown to the decoder, except the H.264 recovery point: cameras fill them
- *   with what they like, film grain and the like would only blur which buffer is the picture.
+ * - If decoding starts at a key frame with a refresh count, that many pictures are not whole yet:
+ *   they are decoded, whatever errors the decoder reports, but not offered.
+ * - SEI messages are hidden from the decoder, except the H.264 recovery point: cameras fill them
+ *   with what they like, and film grain and the like would obscure which buffer is the picture.
  */
 #ifndef WORKER_PICTURE_DECODER_H
 #define WORKER_PICTURE_DECODER_H
@@ -46,8 +46,8 @@ void picture_decoder_free(struct picture_decoder **decoder);
  *
  * @param frame  Borrowed.
  * @param seq    its number in the ring, for the stamp.
- * @param gap    frames between the one before and this one were left out: start anew, which only
- *               an undamaged key frame can.
+ * @param gap    frames between the previous one and this one were left out: start anew, which only
+ *               an undamaged key frame can do.
  * @return 0; -EAGAIN not decoded, or not to be shown: the chain is broken until the next undamaged
  *         key frame; -ENOTSUP no decoder for this codec; -ENOMEM.
  */
@@ -55,18 +55,18 @@ int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *fr
                          bool gap);
 
 /**
- * Decode a key frame by itself, whatever came before.  The frame after it needs a key frame again.
+ * Decode a key frame by itself, whatever came before.  The chain is broken after it: the next frame
+ * fed must be a key frame.
  *
  * @param frame  a key frame.  Borrowed.
- * @return 0 if it is the newest picture now; -EAGAIN it is damaged, or no whole picture by itself
- *         (gradual refresh); -ENOTSUP; -ENOMEM.
+ * @return 0: it is the newest picture now; -EAGAIN: it is damaged, or is not a whole picture by
+ *         itself (gradual refresh); -ENOTSUP; -ENOMEM.
  */
 int picture_decoder_feed_alone(struct picture_decoder *decoder, const struct frame *frame,
                                uint64_t seq);
 
 /**
- * Is no other frame decoded from this one, so that it need not be fed?  Pure.  False where that is
- * not plain to see.
+ * Can this frame be left out because no other frame refers to it?  Pure.  False when in doubt.
  */
 bool picture_decoder_can_skip(const struct frame *frame);
 
@@ -74,8 +74,8 @@ bool picture_decoder_can_skip(const struct frame *frame);
 bool picture_decoder_needs_key(const struct picture_decoder *decoder);
 
 /**
- * The newest good picture of all frames fed.  It may be older than the frame fed last when the
- * chain is broken: the caller counts what it was refused.
+ * Get the newest good picture of all frames fed.  When the chain is broken, it may be older than
+ * the last frame fed: the caller counts the frames that feed refused.
  *
  * @param picture  filled on true; valid until the next call of feed or free.
  */

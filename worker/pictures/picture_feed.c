@@ -18,23 +18,23 @@ struct picture_feed {
     void (*on_done)(void *ctx);
     void *ctx;
 
-    /* The pool thread's while busy. */
+    /* These belong to the pool thread while busy. */
     struct picture_decoder *decoder;               /* NULL until needed */
     struct frame *frames[PICTURE_FEED_JOB_FRAMES]; /* one reference each */
     uint64_t seqs[PICTURE_FEED_JOB_FRAMES];
     size_t frame_count;
-    bool gap;      /* before the first of them */
+    bool gap;      /* frames before the first one were left out */
     unsigned lost; /* frames after the newest good picture that could not be decoded */
     int error;
 
     uv_work_t work;
     bool busy;
-    bool forget;       /* as soon as the job is done */
+    bool forget;       /* forget everything as soon as the job is done */
     uint64_t next_seq; /* first frame of the ring that was not looked at yet */
-    bool has_chain;    /* the decoder can take that one */
+    bool has_chain;    /* the decoder can decode that frame */
     uint64_t decoded;
 
-    AVFrame *newest; /* one reference, has_newest; what the last job ended with */
+    AVFrame *newest; /* the newest picture after the last job: one reference if has_newest */
     bool has_newest;
     bool fresh; /* not too many frames after it were lost */
     struct picture_feed_newest info;
@@ -80,8 +80,8 @@ static int feed_frame(struct picture_feed *f, size_t i)
     return picture_decoder_feed(f->decoder, f->frames[i], f->seqs[i], i == 0 && f->gap);
 }
 
-/* Is it shown before the last frame, and needed for none?  The last two are kept: they may be the
- * fields of one picture. */
+/* Is frame i shown before the last frame, and does no frame refer to it?  The last two are never
+ * skipped: they may be the fields of one picture. */
 static bool can_skip(const struct picture_feed *f, size_t i)
 {
     const struct frame *last = f->frames[f->frame_count - 1];
@@ -120,7 +120,7 @@ static void forget_now(struct picture_feed *f)
     f->has_newest = f->has_chain = f->forget = false;
     f->lost = 0;
     f->error = 0;
-    (void)malloc_trim(0); /* tens of megabytes, in the arenas of pool threads */
+    (void)malloc_trim(0); /* tens of megabytes in the arenas of the pool threads */
 }
 
 static void take_newest(struct picture_feed *f)
@@ -157,7 +157,7 @@ static void on_job_done(uv_work_t *work, int status)
 
 /* --- what a job gets ------------------------------------------------------ */
 
-/* Where decoding goes on: at the newest key frame if that is not behind us.
+/* Find where decoding continues: at the newest key frame if it was not looked at yet.
  * @return false if nothing can be decoded until the next key frame. */
 static bool find_start(struct picture_feed *f, uint64_t *start)
 {
@@ -174,7 +174,7 @@ static bool find_start(struct picture_feed *f, uint64_t *start)
     return follows;
 }
 
-/* Nothing in the ring can be decoded: only count what comes. */
+/* Nothing in the ring can be decoded: only count the frames. */
 static void skip_all(struct picture_feed *f)
 {
     uint64_t head = frame_ring_head(f->ring);
@@ -194,7 +194,7 @@ static void add_frame(struct picture_feed *f, uint64_t seq)
     f->seqs[f->frame_count++] = seq;
 }
 
-/* All frames from where decoding goes on, as many as one job takes. */
+/* Collect the frames from where decoding continues, as many as one job takes. */
 static void collect_all(struct picture_feed *f)
 {
     uint64_t seq;
@@ -209,7 +209,7 @@ static void collect_all(struct picture_feed *f)
     f->next_seq = seq;
 }
 
-/* The newest key frame, unless it was looked at already. */
+/* Collect the newest key frame, unless it was looked at already. */
 static void collect_key(struct picture_feed *f)
 {
     uint64_t key;
@@ -230,7 +230,7 @@ bool picture_feed_update(struct picture_feed *feed)
     else
         collect_all(f);
     if (f->frame_count == 0) {
-        f->info.until = f->next_seq; /* only audio came, or what cannot be decoded */
+        f->info.until = f->next_seq; /* only audio came, or frames that cannot be decoded */
         return false;
     }
     f->busy = true;

@@ -1,10 +1,10 @@
 /*
- * The newest picture of a camera, kept up to date on request: reads the ring of frames, decodes in
- * the thread pool what is new, never more than one job at a time.  Worker, loop thread.
+ * Keeps the newest picture of a camera up to date on request: reads the ring of frames, and decodes
+ * new frames in the thread pool, never more than one job at a time.  Worker, loop thread.
  *
  * Frames before the newest key frame are left out when that key frame has not been decoded yet;
- * otherwise each frame is decoded once, in order, but for those that no other one needs.  A feed of
- * key frames decodes nothing else, each by itself.
+ * otherwise each frame is decoded once, in order, except those that no other frame refers to.  A
+ * feed of key frames decodes only key frames, each by itself.
  */
 #ifndef WORKER_PICTURE_FEED_H
 #define WORKER_PICTURE_FEED_H
@@ -18,52 +18,51 @@
 
 /* Frames decoded by one job; a longer backlog takes several. */
 #define PICTURE_FEED_JOB_FRAMES 128
-/* A picture counts as the newest as long as no more frames than this came after it that could not
- * be decoded. */
+/* A picture counts as the newest while at most this many frames after it could not be decoded. */
 #define PICTURE_FEED_LOST_MAX 2
 
 struct picture_feed;
 
 /** @param kind  the newest picture, or the newest key frame.
- * @param on_done  a job is done.  Not called from within any function here.
+ * @param on_done  called when a job is done, never from within a function of this file.
  * @param ring  Borrowed until picture_feed_close().
  * @return never NULL.  Caller owns; picture_feed_close(). */
 struct picture_feed *picture_feed_new(uv_loop_t *loop, const struct frame_ring *ring,
                                       enum ipc_picture kind, void (*on_done)(void *ctx), void *ctx);
 
-/** Free when no job is under way any more; then closed() is called, maybe at once. */
+/** Free once no job is under way, then call closed(): maybe at once. */
 void picture_feed_close(struct picture_feed *feed, void (*closed)(void *ctx), void *ctx);
 
 /**
- * Decode what has come since; a no-op while a job is under way.
+ * Decode the frames that have come since; a no-op while a job is under way.
  * @return true if a job is under way now; false if there is nothing to decode.
  */
 bool picture_feed_update(struct picture_feed *feed);
 
-/** Frames of the ring, of both tracks, that were not looked at yet. */
+/** Frames of the ring, of both tracks, that the feed has not looked at yet. */
 uint64_t picture_feed_backlog(const struct picture_feed *feed);
 
-/** Was the frame looked at last decoded well, so that the next one can be? */
+/** Was the last frame decoded without errors, so that the next one can be? */
 bool picture_feed_has_chain(const struct picture_feed *feed);
 
 struct picture_feed_newest {
     const AVFrame *frame; /* Borrowed until control returns to the loop */
     struct picture_stamp stamp;
-    /* It is the newest of all frames of the ring before this number; 0: it is not, too many frames
-     * after it could not be decoded. */
+    /* The picture is the newest of all frames of the ring before this number; 0: it is not, because
+     * too many frames after it could not be decoded. */
     uint64_t until;
 };
 
-/** @return true and *newest filled; false if there is no good picture. */
+/** Fill *newest. @return false: there is no good picture. */
 bool picture_feed_get(const struct picture_feed *feed, struct picture_feed_newest *newest);
 
-/** Why the last job failed: -ENOTSUP (codec), -ENOMEM; 0. */
+/** Why the last job failed: -ENOTSUP (codec), -ENOMEM; 0: it did not, or is under way. */
 int picture_feed_error(const struct picture_feed *feed);
 
-/** Give back all memory; start anew at the key frame that is in the ring then. */
+/** Give back all memory; the next update starts at the newest key frame of the ring. */
 void picture_feed_forget(struct picture_feed *feed);
 
-/** As picture_feed_forget(), and the ring was cleared: frames so far do not count. */
+/** The ring was cleared: as picture_feed_forget(), and the frames so far do not count. */
 void picture_feed_disconnect(struct picture_feed *feed);
 
 /** Does it hold memory worth giving back? */

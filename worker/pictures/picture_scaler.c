@@ -13,15 +13,15 @@
 #include <string.h>
 
 #define RGB_BYTES 3
-#define ROW_ALIGN 16 /* pixels: swscale's vector code leaves out the rest of a row without room */
-#define ROW_SLACK 64 /* bytes: and may write a little past the end of the last one */
+#define ROW_ALIGN 16 /* pixels: without it swscale's vector code leaves out the end of a row */
+#define ROW_SLACK 64 /* bytes: swscale may write a little past the end of the last row */
 
 struct picture_scaler {
-    AVFrame *view; /* the part of the picture that is to be scaled */
+    AVFrame *view; /* the part of the picture to scale */
     struct SwsContext *sws;
     uint8_t *rgb;
     size_t rgb_capacity;
-    /* What sws was made for. */
+    /* sws was made for these. */
     int source_format;
     int source_width;
     int source_height;
@@ -107,9 +107,9 @@ static bool fits(const struct picture_scaler *s, const struct picture_scaler *wa
 }
 
 /*
- * Planar 8-bit 4:2:0 and 4:2:2 of the same size have a vector path of their own, twelve times as
+ * Without scaling, planar 8-bit 4:2:0 and 4:2:2 have a vector path of their own, twelve times as
  * fast as the general one (1080p: 0.6 ms instead of 7.3).  On x86 it rounds down in each step: the
- * result is 0 to 3 levels too dark.  One level of brightness makes that -2 to +1, mean 0.
+ * result is 0 to 3 levels too dark.  Adding one level of brightness makes that -2 to +1, mean 0.
  */
 static bool has_fast_path(const struct picture_scaler *s)
 {
@@ -124,7 +124,7 @@ static int make_context(struct picture_scaler *s)
         return -ENOTSUP;
     bool same_size =
         (uint32_t)s->source_width == s->width && (uint32_t)s->source_height == s->height;
-    /* The general path is off by up to 3 levels without these; with them by 1 at most. */
+    /* The general path is off by up to 3 levels without these flags; with them by 1 at most. */
     int flags = has_fast_path(s)
                     ? SWS_POINT
                     : SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | (same_size ? SWS_POINT : SWS_AREA);
@@ -169,7 +169,7 @@ static int set_up(struct picture_scaler *s, const AVFrame *p, uint32_t width, ui
     return make_context(s);
 }
 
-/* Memory for a picture of that many bytes in a row. */
+/* Allocate memory for height rows of stride bytes. */
 static int reserve(struct picture_scaler *s, size_t stride, uint32_t height)
 {
     size_t size = stride * height + ROW_SLACK;
@@ -190,7 +190,7 @@ bool picture_crop_fits(const struct picture_crop *crop, int width, int height)
     return crop->width == 0 || (right <= (uint64_t)width && bottom <= (uint64_t)height);
 }
 
-/* A reference to the part of a picture; it keeps the matrix that the whole one would have. */
+/* Refer to a part of the picture; it keeps the matrix that the whole picture would have. */
 static int set_view(struct picture_scaler *s, const AVFrame *picture,
                     const struct picture_crop *crop)
 {

@@ -1,6 +1,6 @@
 /*
- * A decoded picture to 8-bit RGB of a wanted size, colours as the stream describes them.
- * Worker; one thread at a time (a job of the snapshot module), never the loop thread.
+ * Converts a decoded picture to 8-bit RGB of a given size, with colours as the stream describes
+ * them.  Worker; one thread at a time (a job of the snapshot module), never the loop thread.
  *
  * Matrix: BT.601, BT.709, BT.2020 (non-constant luminance), SMPTE 240M, FCC as signalled (ITU-T
  * H.273); when nothing is signalled, BT.709 for pictures wider than 1024 or higher than 576 pixels
@@ -29,10 +29,10 @@ struct picture_scaler *picture_scaler_new(void);
 void picture_scaler_free(struct picture_scaler **scaler);
 
 /**
- * The size of an answer: as wanted, aspect ratio kept when one of them is 0, never larger than the
- * source, never under one pixel.  Pure.
+ * Compute an answer's size: as requested, with the aspect ratio kept if one side is 0; never larger
+ * than the source, never under one pixel.  Pure.
  *
- * @param width,height  wanted, in; to be used, out.  Pixels; 0, 0: as the source.
+ * @param width,height  in: as requested; out: to be used.  Pixels; 0, 0: as the source.
  */
 void picture_scaler_fit(int source_width, int source_height, uint32_t *width, uint32_t *height);
 
@@ -42,9 +42,9 @@ bool picture_crop_fits(const struct picture_crop *crop, int width, int height);
 /**
  * Cut out, convert and scale.
  *
- * @param crop  lies within the picture.  Where chroma is subsampled its edges may be those of the
- *              pixel to the left or above.
- * @param width,height  of the result, pixels.
+ * @param crop  lies within the picture.  If chroma is subsampled, pixels at its edges may have the
+ *              colour of the pixel to the left or above.
+ * @param width,height  the result's size, pixels.
  * @param rgb  set to width * height * 3 bytes, rows without padding.  Borrowed until the next call.
  * @return 0; -ENOTSUP a pixel format that cannot be converted; -ENOMEM.
  */

@@ -7,7 +7,7 @@
 
 struct picture_stamp {
     uint64_t seq;        /* ring sequence number of the frame that it was decoded from */
-    uint64_t number;     /* of that frame among the camera's video frames */
+    uint64_t number;     /* that frame's number among the camera's video frames */
     int64_t received_us; /* clock_us() when the frame came from the camera */
     int64_t captured_us; /* by the camera's clock, UNIX time; 0: unknown */
     enum AVCodecID codec;

@@ -17,18 +17,18 @@
 #include <string.h>
 
 #define CHECK_INTERVAL_MS 250
-/* Composition times that differ by less are the same: timestamps are rounded. */
+/* Composition times that differ by less count as equal: timestamps are rounded. */
 #define CTS_SLACK_US 1000
-/* Frames that are worth a job of their own when nobody waits. */
+/* At least this many new frames make a job when nobody waits. */
 #define AHEAD_FRAMES 2
-/* Answers under way when the worker leaves have this long. */
+/* When the worker stops, answers under way have this long to finish. */
 #define CLOSE_MS 2000
 
 /* The pictures of one kind. */
 struct lane {
     struct snapshot *snapshot;
     struct picture_feed *feed; /* NULL once closed */
-    struct rendered_set made;  /* of the picture given out now */
+    struct rendered_set made;  /* JPEGs of the picture given out now */
 };
 
 struct snapshot {
@@ -41,14 +41,14 @@ struct snapshot {
 
     uv_work_t work;
     bool rendering;
-    struct lane *lane;        /* of the job under way, or of the last one */
-    bool drop_render;         /* as soon as it is done: the camera went meanwhile */
-    struct render_job render; /* the pool thread's while rendering */
+    struct lane *lane;        /* the lane of the job under way, or of the last one */
+    bool drop_render;         /* drop the job's result: the camera has gone meanwhile */
+    struct render_job render; /* belongs to the pool thread while rendering */
 
     struct snapshot_pace pace;
     struct snapshot_stats stats;
     struct closing closing; /* parts: clients, the feeds, the job under way */
-    int64_t close_ms;       /* what is not sent by then is lost */
+    int64_t close_ms;       /* answers that are not sent by then are lost */
 };
 
 static void pump(struct snapshot *s);
@@ -82,7 +82,7 @@ static void on_client_closed(void *ctx, struct snapshot_client *client)
     release_part(s);
 }
 
-/* Nothing made so far may be given out any more. */
+/* No JPEG made so far may be given out any more. */
 static void forget_rendered(struct snapshot *s)
 {
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
@@ -183,7 +183,7 @@ static bool is_second_best(const struct lane *lane, const struct snapshot_pictur
            clock_us() - picture->stamp.received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
 }
 
-/* The form that a client of this lane is due, or NULL. */
+/* The form due to a client of this lane, or NULL. */
 static const struct picture_form *due_in_lane(const struct lane *lane,
                                               const struct snapshot_client *client, uint64_t *seq)
 {
@@ -206,7 +206,7 @@ static const struct picture_form *due_form(const struct lane *lane,
     return accepts_older && is_second_best(lane, &set->picture) ? form : NULL;
 }
 
-/* Give what was made to every client for whom it is new enough. */
+/* Answer every client for whom this picture is recent enough. */
 static void answer(struct lane *lane)
 {
     struct snapshot *s = lane->snapshot;
@@ -228,7 +228,7 @@ static void run_render(uv_work_t *work)
     render_job_run(&s->render);
 }
 
-/* What was made before of the same picture is kept as long as there is room. */
+/* Take the job's JPEGs; keep earlier ones of the same picture while there is room. */
 static void take_rendered(struct snapshot *s)
 {
     struct rendered_set *made = &s->render.set;
@@ -249,8 +249,8 @@ static void take_rendered(struct snapshot *s)
     memset(made, 0, sizeof(*made));
 }
 
-/* Refuse the clients whose form could not be made; others may have been.  An MJPEG client that was
- * answered is ended, or it would be tried again at once, for ever. */
+/* Refuse the clients whose form could not be made; other forms may have been.  An answered MJPEG
+ * client is closed, or its form would be tried again at once, for ever. */
 static void fail_unserved(struct snapshot *s)
 {
     struct rendered_set *set = &s->render.set;
@@ -287,8 +287,8 @@ static void on_rendered(uv_work_t *work, int status)
     release_part(s);
 }
 
-/* The forms that are due and that this picture answers.  What does not fit (MJPEG clients are not
- * bounded by it) is left for the next job. */
+/* List the due forms that this picture answers.  Forms that do not fit are left for the next job:
+ * SNAPSHOT_FORMS_MAX does not bound MJPEG clients. */
 static void list_forms(struct lane *lane)
 {
     struct snapshot *s = lane->snapshot;
@@ -311,7 +311,7 @@ static struct snapshot_picture describe(const struct picture_feed_newest *newest
                                                            : clock_unix_us() - age_us};
 }
 
-/* Make the forms that are due of the newest picture, if that is new enough. */
+/* Make the due forms of the newest picture, for the clients for whom it is recent enough. */
 static void render(struct lane *lane)
 {
     struct snapshot *s = lane->snapshot;
@@ -331,7 +331,7 @@ static void render(struct lane *lane)
     if (s->render.frame == NULL)
         s->render.frame = av_frame_alloc();
     if (s->render.frame == NULL || av_frame_ref(s->render.frame, newest.frame) < 0)
-        abort(); /* counted references to a picture that is there: small */
+        abort(); /* only counts references: small */
     s->lane = lane;
     s->rendering = true;
     closing_hold(&s->closing);
@@ -341,7 +341,7 @@ static void render(struct lane *lane)
 
 /* --- when to work --------------------------------------------------------- */
 
-/* Will the frames that came have to be decoded anyway? */
+/* Will the new frames have to be decoded anyway? */
 static bool should_decode_ahead(const struct lane *lane)
 {
     const struct snapshot *s = lane->snapshot;
@@ -379,8 +379,8 @@ static void on_decoded(void *ctx)
 }
 
 /*
- * A request that nothing made before answers is served from the newest frame there is: decode
- * first, unless that is under way or a picture is being made.
+ * If no JPEG made so far answers a request, serve it from the newest frame: decode new frames
+ * first, then render.  Do nothing while a picture is being made.
  */
 static void pump_lane(struct lane *lane)
 {
@@ -391,7 +391,7 @@ static void pump_lane(struct lane *lane)
         (void)picture_feed_update(lane->feed);
 }
 
-/* Do what there is to do.  The lane whose picture was not made last has the first turn. */
+/* Do all work that is due.  The lane that did not render last has the first turn. */
 static void pump(struct snapshot *s)
 {
     if (s->closing.asked)
@@ -415,11 +415,11 @@ static const struct frame *video_frame_before(const struct snapshot *s, uint64_t
 }
 
 /*
- * What a picture must be made of to answer a request that comes now: everything but the newest
- * frame.  A picture that is there already and one frame behind is not older when it arrives than a
- * new one, which takes about a frame's time to make; and when many ask, half as many are made.
- * Everything, where the newest frame may be more than one picture ahead (reordering: composition
- * times differ), and in a damaged chain.
+ * The seq of snapshot_client_open() for a request that comes now: its picture must be made from all
+ * frames but the newest.  A finished picture that is one frame behind arrives no older than a new
+ * one, which takes about a frame's time to make; and with many requests half as many are made.  The
+ * newest frame is required too if it may be more than one picture ahead (reordering: composition
+ * times differ), or if the chain is damaged.
  */
 static uint64_t required_seq(const struct snapshot *s, enum ipc_picture kind)
 {
@@ -490,10 +490,10 @@ static bool has_room_for(struct snapshot *s, const struct picture_form *r)
     return due.count < SNAPSHOT_FORMS_MAX || rendered_set_find(&due, r) != NULL;
 }
 
-/* From which frame on a picture answers a request. */
+/* The seq of snapshot_client_open() for a request. */
 static uint64_t seq_for(const struct snapshot *s, const struct ipc_client *request)
 {
-    /* A client that has a picture asks for another one if there is any. */
+    /* The client has a picture, and asks for a newer one if there is any. */
     bool conditional = request->if_none_match[0] != '\0' && request->wait_ms == 0;
     bool all = conditional && request->picture == IPC_PICTURE_NEWEST;
     return all ? frame_ring_head(s->ring) : required_seq(s, (enum ipc_picture)request->picture);
@@ -507,7 +507,7 @@ static void on_again(void *ctx, struct snapshot_client *client)
     pump(s);
 }
 
-/* Clients whose connection is kept take no part in the bounds: they go back to the master soon. */
+/* Clients whose connection is kept do not count: they go back to the master soon. */
 static size_t count_busy(const struct snapshot *s)
 {
     size_t n = 0;
@@ -528,7 +528,8 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
     if (full)
         snapshot_client_fail(c, HTTP_ERROR_OVERLOADED, "too many snapshots at a time");
     if (count_busy(s) > (size_t)2 * SNAPSHOT_CLIENTS_MAX)
-        snapshot_client_close(c); /* no time for it to read its answer: descriptors are bounded */
+        snapshot_client_close(
+            c); /* do not wait until it has read its answer: descriptors are bounded */
     if (!full)
         pump(s);
 }

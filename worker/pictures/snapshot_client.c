@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* A little later than an older key frame is accepted, any other picture is. */
+/* A client accepts any other picture instead a little later than it accepts an older key frame. */
 #define KEY_PATIENCE_MS (SNAPSHOT_PATIENCE_MS + 1000)
 #define BOUNDARY "cam-httpflv-picture"
 
@@ -24,7 +24,7 @@ enum state {
     UNANSWERED,
     STREAMING, /* MJPEG: head answered */
     KEPT,      /* answered, waits for the next request */
-    LINGERING, /* all is sent: wait for the other side to close */
+    LINGERING, /* all is sent, waits for the other side to close */
     CLOSED
 };
 
@@ -32,15 +32,15 @@ struct snapshot_client {
     struct client_socket socket;
     struct snapshot_client_env *env;
     enum state state;
-    bool due; /* it is to get a picture, and none is in transit */
+    bool due; /* a picture is due to it, and none is in transit */
     struct ipc_client request;
     struct picture_form form;
     enum ipc_picture kind;
-    int64_t known_us;      /* when the picture was received that the client has; 0: any will do */
+    int64_t known_us;      /* when the client's own picture was received; 0: any picture will do */
     uint64_t seq;          /* see snapshot_client_open() */
     uint64_t sent_seq;     /* MJPEG: the picture sent last */
     int64_t next_us;       /* MJPEG: when the next picture is due */
-    int64_t deadline_ms;   /* of UNANSWERED */
+    int64_t deadline_ms;   /* for UNANSWERED */
     int64_t kept_until_ms; /* the same request may be answered again until then */
     bool good;             /* the last answer was a picture */
     uint64_t bytes;
@@ -50,7 +50,7 @@ struct snapshot_client {
     size_t head_len;
     struct jpeg *jpeg; /* one reference, or NULL */
     const char *tail;
-    size_t sent; /* of all three */
+    size_t sent; /* bytes, of all three */
 };
 
 static bool is_mjpeg(const struct snapshot_client *c)
@@ -128,7 +128,7 @@ void snapshot_client_give_back(struct snapshot_client *client)
     fd_close(&fd);
 }
 
-/* Is what came the request that was answered, so far as it came? */
+/* Do the bytes that have come so far repeat the request that was answered? */
 static bool is_same_request(struct snapshot_client *c)
 {
     size_t len = c->request.rest_bytes;
@@ -160,8 +160,8 @@ static bool may_ask_again(struct snapshot_client *c)
            is_same_request(c);
 }
 
-/* An answer is sent.  A request that is there already (pipelining) has its turn when the socket is
- * writable, that is, when the other clients have had theirs. */
+/* An answer is sent.  A request that is there already (pipelining) gets its turn when the socket is
+ * writable, that is, after the other clients. */
 static void next_request(struct snapshot_client *c)
 {
     bool whole = c->request.rest_bytes >= c->request.head_bytes;
@@ -295,7 +295,7 @@ static void answer_snapshot(struct snapshot_client *c, const struct snapshot_pic
         c->jpeg = jpeg_ref(jpeg);
 }
 
-/* No newer picture came in the time that the client gave. */
+/* No newer picture came within the time that the client asked to wait. */
 static void answer_unchanged(struct snapshot_client *c)
 {
     char headers[IPC_HEADER_MAX + 16];
@@ -306,7 +306,7 @@ static void answer_unchanged(struct snapshot_client *c)
     flush(c);
 }
 
-/* The boundary comes right after each picture, not before the next one: browsers show a part when
+/* The boundary comes right after each picture, not before the next one: browsers show a part once
  * they have seen its end. */
 static void answer_mjpeg(struct snapshot_client *c, const struct snapshot_picture *p,
                          struct jpeg *jpeg)
@@ -337,7 +337,7 @@ void snapshot_client_answer(struct snapshot_client *client, const struct snapsho
     struct snapshot_client *c = client;
     assert(c->due);
     if (c->state == STREAMING && picture->stamp.seq == c->sent_seq) {
-        c->due = false; /* a B-frame came: shown before the picture sent last */
+        c->due = false; /* the new frame is a B-frame, shown before the picture sent last */
         return;
     }
     c->due = false;
@@ -394,7 +394,7 @@ struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, in
     c->kind = (enum ipc_picture)request->picture;
     c->known_us = request->wait_ms > 0 ? snapshot_etag_received_us(request->if_none_match) : 0;
     if (c->known_us > clock_us())
-        c->known_us = 0; /* of a time before this machine was started */
+        c->known_us = 0; /* from before this machine last started */
     c->seq = seq;
     c->due = true;
     c->tail = "";
@@ -460,7 +460,7 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms)
     else if (waits && c->known_us != 0 && now_ms - c->socket.opened_ms >= c->request.wait_ms)
         answer_unchanged(c);
     else if (waits && c->known_us == 0 && now_ms - c->socket.opened_ms >= KEY_PATIENCE_MS)
-        c->kind = IPC_PICTURE_NEWEST; /* a key frame that is damaged, or no picture by itself */
+        c->kind = IPC_PICTURE_NEWEST; /* the key frame is damaged, or is no picture by itself */
     if (c->state == UNANSWERED && c->due && now_ms > c->deadline_ms)
         snapshot_client_fail(c, HTTP_ERROR_CAMERA_TIMEOUT,
                              "the camera sent no undamaged picture in time");

@@ -1,12 +1,12 @@
 /*
  * One client of pictures: a snapshot (answered once) or MJPEG (a picture whenever one is due).
- * Worker, loop thread.  Never blocks; a JPEG is shared by all who get it, not copied.
+ * Worker, loop thread.  Never blocks; a JPEG is shared by all clients that get it, not copied.
  *
- * A kept connection stays here for SNAPSHOT_KEPT_MS after the master let its request in: the same
- * request, byte for byte, is answered again.  With any other one, or after that time, it goes back
- * to the master, which looks at its rights.
+ * A kept connection stays here for SNAPSHOT_KEPT_MS after the master admitted its request: the same
+ * request, byte for byte, is answered again.  On any other request, or after that time, the
+ * connection goes back to the master, which checks the client's rights.
  *
- * Bounds: one picture in transit per client; an MJPEG client that has not taken it gets no other. A
+ * Bounds: one picture in transit per client; an MJPEG client gets no other until it has taken it. A
  * client that takes nothing for viewer_stall_timeout_ms is disconnected.
  */
 #ifndef WORKER_SNAPSHOT_CLIENT_H
@@ -21,11 +21,12 @@
 #include <stdbool.h>
 #include <uv.h>
 
-/* On top of the time for connecting: the source's own error should be there by then. */
+/* A request waits this much longer than connecting may take, so that the source's own error comes
+ * first. */
 #define SNAPSHOT_GRACE_MS 1000
-/* Rights are looked at again after this. */
+/* After this the master checks the client's rights again. */
 #define SNAPSHOT_KEPT_MS 1000
-/* Cameras send a key frame every second or two. */
+/* After this a client accepts an older picture: cameras send a key frame every second or two. */
 #define SNAPSHOT_PATIENCE_MS 2000
 
 struct snapshot_client;
@@ -36,11 +37,11 @@ struct snapshot_client_env {
     const struct ipc_limits *limits; /* Borrowed; may change */
     const char *camera;              /* redacted URL for error bodies.  Borrowed. */
     struct refusal_log refusals;     /* zeroed at first */
-    /* A client that was answered asks again: snapshot_client_require() is to be called. */
+    /* An answered client asks again: call snapshot_client_require(). */
     void (*on_again)(void *ctx, struct snapshot_client *client);
     /* A connection goes back to the master.  *fd is Moved if it becomes -1. */
     const struct client_return *back;
-    /* The client is gone, its memory goes when this returns. */
+    /* The client is gone; its memory is freed when this returns. */
     void (*on_closed)(void *ctx, struct snapshot_client *client);
     void *ctx;
 };
@@ -56,12 +57,12 @@ struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, in
                                              const struct ipc_client *request, uint64_t seq);
 
 /**
- * Is it to get a picture?
- * @return the form and *seq as in snapshot_client_open(), or NULL.  Borrowed.
+ * Is a picture due to the client?
+ * @return its form, and *seq as in snapshot_client_open(); NULL: none is due.  Borrowed.
  */
 const struct picture_form *snapshot_client_due(const struct snapshot_client *client, uint64_t *seq);
 
-/** What a request asks for. */
+/** The form that a request asks for. */
 struct picture_form snapshot_client_form(const struct ipc_client *request);
 
 /** Does it ask for the newest picture, or for the newest key frame? */
@@ -71,49 +72,49 @@ enum ipc_picture snapshot_client_kind(const struct snapshot_client *client);
 bool snapshot_client_knows(const struct snapshot_client *client,
                            const struct snapshot_picture *picture);
 
-/** Is it unanswered for so long that an older picture is better than none? */
+/** Has it been unanswered for so long that an older picture is better than none? */
 bool snapshot_client_accepts_older(const struct snapshot_client *client, int64_t now_ms);
 
 /** A frame has come: an MJPEG client may become due.
  * @param seq  as in snapshot_client_open().
- * @return true if it is to get a picture now. */
+ * @return true if a picture is due to it now. */
 bool snapshot_client_on_frame(struct snapshot_client *client, uint64_t seq, int64_t now_us);
 
 /** Give it the picture that is due.  jpeg is Shared: takes a reference. */
 void snapshot_client_answer(struct snapshot_client *client, const struct snapshot_picture *picture,
                             struct jpeg *jpeg);
 
-/** Answer with an error if nothing was answered yet. */
+/** Answer with an error, if the client is unanswered. */
 void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
                           const char *message);
 
 /** Close an MJPEG client that gets no more pictures, and say why in the log. */
 void snapshot_client_end(struct snapshot_client *client, const char *why);
 
-/** Close; what is left to send is lost. */
+/** Close; bytes not sent yet are lost. */
 void snapshot_client_close(struct snapshot_client *client);
 
-/** It has asked again. @param seq  as in snapshot_client_open(). */
+/** Set what a repeated request requires. @param seq  as in snapshot_client_open(). */
 void snapshot_client_require(struct snapshot_client *client, uint64_t seq);
 
 const struct ipc_client *snapshot_client_request(const struct snapshot_client *client);
 
-/** Is it answered, and the next request has not come? */
+/** Is it answered, and waiting for its next request? */
 bool snapshot_client_is_kept(const struct snapshot_client *client);
 
 /** Give the connection back to the master, if it is kept. */
 void snapshot_client_give_back(struct snapshot_client *client);
 
-/** Enforce deadlines.  Call some times a second. */
+/** Enforce deadlines.  Call a few times a second. */
 void snapshot_client_check(struct snapshot_client *client, int64_t now_ms);
 
 /** Has it been answered, with more to come (MJPEG)? */
 bool snapshot_client_is_streaming(const struct snapshot_client *client);
 /** Is it an MJPEG client, answered or not? */
 bool snapshot_client_is_mjpeg(const struct snapshot_client *client);
-/** Is nothing answered yet? */
+/** Is a picture due to it, and nothing answered yet? */
 bool snapshot_client_is_unanswered(const struct snapshot_client *client);
-/** When it was opened; or when its time is over in which it waits for a newer picture. */
+/** When it was opened, plus the time that it asked to wait for a newer picture. */
 int64_t snapshot_client_waits_since_ms(const struct snapshot_client *client);
 int64_t snapshot_client_opened_ms(const struct snapshot_client *client);
 /** Bytes written to its socket. */

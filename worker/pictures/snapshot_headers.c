@@ -13,7 +13,7 @@ void snapshot_etag_format(char etag[SNAPSHOT_ETAG_MAX], const struct snapshot_pi
     if (form->crop.width > 0)
         (void)snprintf(crop, sizeof(crop), "c%u.%u.%u.%u", form->crop.x, form->crop.y,
                        form->crop.width, form->crop.height);
-    /* received_us tells the same ring number of two workers apart */
+    /* received_us tells apart pictures of two workers with the same ring number */
     (void)snprintf(etag, SNAPSHOT_ETAG_MAX, "\"%llx-%llx-%ux%uq%u%s\"",
                    (unsigned long long)picture->stamp.received_us,
                    (unsigned long long)picture->stamp.seq, form->width, form->height, form->quality,

@@ -1,6 +1,7 @@
 /*
- * How often pictures are asked for, beside how long a GOP is: is it worth decoding frames before
- * somebody asks?  Worker, one thread.  Pure: the time is given.  Lives in its user by value.
+ * Compares how often pictures are requested with the length of a GOP: is it worth decoding frames
+ * ahead of requests?  Worker, one thread.  Pure: the time is passed in.  Lives in its user by
+ * value.
  */
 #ifndef WORKER_SNAPSHOT_PACE_H
 #define WORKER_SNAPSHOT_PACE_H
@@ -9,11 +10,11 @@
 #include <stdint.h>
 
 struct snapshot_pace {
-    int64_t asked_us;   /* the last request; 0: none yet */
+    int64_t asked_us;   /* time of the last request; 0: none yet */
     bool asked_often;   /* the last two came within half a GOP */
     bool has_key;       /* key_dts_us is known */
-    int64_t key_dts_us; /* of the newest key frame */
-    int64_t gop_us; /* between the last two key frames, or since the last one if that is longer */
+    int64_t key_dts_us; /* dts of the newest key frame */
+    int64_t gop_us;     /* time between the last two key frames, or since the last one if longer */
 };
 
 /** A video frame has come. */
@@ -22,19 +23,19 @@ void snapshot_pace_frame(struct snapshot_pace *pace, int64_t dts_us, bool key);
 /** The camera is gone: the next key frame ends no GOP. */
 void snapshot_pace_disconnect(struct snapshot_pace *pace);
 
-/** A picture is asked for, now. */
+/** A picture is requested now. */
 void snapshot_pace_request(struct snapshot_pace *pace, int64_t now_us);
 
-/** There are clients whose request is still open: they count as asking. */
+/** Clients are waiting or streaming: they count as asking. */
 void snapshot_pace_touch(struct snapshot_pace *pace, int64_t now_us);
 
 /**
- * Is the next request expected within the GOP?  Then every frame has to be decoded anyway, and what
- * is decoded early need not be waited for.
+ * Is the next request expected within the GOP?  Then every frame must be decoded anyway, and
+ * decoding early shortens the wait.
  */
 bool snapshot_pace_is_fast(const struct snapshot_pace *pace, int64_t now_us);
 
-/** For how long has nobody asked, microseconds? */
+/** Microseconds since somebody last asked. */
 int64_t snapshot_pace_idle_us(const struct snapshot_pace *pace, int64_t now_us);
 
 #endif /* WORKER_SNAPSHOT_PACE_H */

@@ -1,7 +1,7 @@
 /*
- * A picture in the sizes and qualities that are wanted.  A rendered_set belongs to the loop thread;
- * a render_job is filled there, run in the thread pool, one of a camera at a time, and read when it
- * is done.  Worker.
+ * Renders a picture in the requested forms: part, size and quality.  A rendered_set belongs to the
+ * loop thread; a render_job is filled there, run in the thread pool, one per camera at a time, and
+ * read when it is done.  Worker.
  */
 #ifndef WORKER_SNAPSHOT_RENDER_H
 #define WORKER_SNAPSHOT_RENDER_H
@@ -13,7 +13,7 @@
 
 #include <stddef.h>
 
-/* Forms of one picture that are made and kept at a time. */
+/* At most this many forms of one picture are made and kept at a time. */
 #define SNAPSHOT_FORMS_MAX 8
 
 /* The part, size and quality of a JPEG that a client asks for.  0: as the source. */
@@ -26,21 +26,21 @@ struct picture_form {
 
 struct rendered {
     struct picture_form form;
-    struct jpeg *jpeg; /* NULL: to be made, or it failed */
-    int error;         /* why: -ERANGE (the crop lies outside), -ENOTSUP, -ENOMEM; 0 */
+    struct jpeg *jpeg; /* NULL: not made yet, or it failed */
+    int error;         /* why it failed: -ERANGE (crop outside the picture), -ENOTSUP, -ENOMEM; 0 */
 };
 
 struct snapshot_picture {
     struct picture_stamp stamp;
-    int width; /* of the camera's picture, pixels */
+    int width; /* the camera's picture, pixels */
     int height;
-    int64_t taken_us; /* UNIX time: by the camera's clock if that is known, else of arrival */
+    int64_t taken_us; /* UNIX time: by the camera's clock if that is known, else when it arrived */
 };
 
-/* A picture and what was made of it. */
+/* A picture and the JPEGs made of it. */
 struct rendered_set {
     struct snapshot_picture picture;
-    /* It is the newest of all frames of the ring before this number; 0: it is not. */
+    /* The picture is the newest of all frames of the ring before this number; 0: it is not. */
     uint64_t newest_until;
     struct rendered items[SNAPSHOT_FORMS_MAX];
     size_t count;
@@ -49,7 +49,7 @@ struct rendered_set {
 /** The item of a form, or NULL.  Borrowed. */
 struct rendered *rendered_set_find(struct rendered_set *set, const struct picture_form *wanted);
 
-/** Let go of everything in it. */
+/** Release all JPEGs, and empty the set. */
 void rendered_set_clear(struct rendered_set *set);
 
 struct render_job {
@@ -61,15 +61,15 @@ struct render_job {
 /** Scale and encode.  Thread pool, tens to hundreds of milliseconds. */
 void render_job_run(struct render_job *job);
 
-/* What a client is told. */
+/* The error that a client is told. */
 struct render_failure {
     enum http_error error;
     char text[96];
 };
 
 /**
- * @param error    of a struct rendered.
- * @param picture  that it is about; NULL unless error is -ERANGE.  Borrowed.
+ * @param error    from a struct rendered, or picture_feed_error().
+ * @param picture  the picture that failed; may be NULL unless error is -ERANGE.  Borrowed.
  */
 struct render_failure render_failure(int error, const struct snapshot_picture *picture);
 

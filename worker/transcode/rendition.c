@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* Frames encoded that the loop has not taken yet.  When it is full the thread waits, which fills
- * the input queue, which drops. */
+/* Bound of the output queue: encoded frames that the loop has not taken yet.  When it is full, the
+ * thread waits, the input queue fills up, and frames are dropped there. */
 #define OUT_MAX 64
-/* Other viewers' frames go first when the machine is short of time. */
+/* Other viewers' frames go first when the machine is short of CPU time. */
 #define THREAD_NICE 5
 
 struct rendition {
@@ -23,15 +23,16 @@ struct rendition {
     struct closing closing; /* one part: the thread, and then async */
     uv_async_t async;       /* thread to loop: frames are there, or the thread is done */
     uv_thread_t thread;
-    struct transcoder *transcoder; /* the thread's, but for its birth and death */
+    struct transcoder
+        *transcoder; /* used by the thread only, once it is made and until it is freed */
 
-    uv_mutex_t lock; /* everything below */
-    uv_cond_t wake;  /* the thread: input, room for output, or stop */
+    uv_mutex_t lock; /* protects everything below */
+    uv_cond_t wake;  /* wakes the thread: input, room for output, or stop */
     bool stop;
     bool ended;
     bool want_key;
-    bool await_key;        /* of the input: nothing is queued before a key frame */
-    bool gap;              /* frames were left out since the one queued last */
+    bool await_key;        /* queue nothing until a key frame comes */
+    bool gap;              /* frames were left out after the last one queued */
     int64_t newest_pts_us; /* over all frames queued */
     struct {
         struct frame *frame;
@@ -77,7 +78,7 @@ static bool is_wanted(void *ctx, int64_t pts_us)
     return wanted;
 }
 
-/* The oldest frame queued; with the lock held.  Caller owns. */
+/* Take the oldest frame queued; with the lock held.  Caller owns. */
 static struct frame *take_in(struct rendition *r)
 {
     struct frame *frame = r->in[r->in_head].frame;
@@ -93,7 +94,7 @@ static void run(void *arg)
     struct log_limit limit = {0};
     unsigned suppressed;
 
-    (void)setpriority(PRIO_PROCESS, 0, THREAD_NICE); /* of this thread only, on Linux */
+    (void)setpriority(PRIO_PROCESS, 0, THREAD_NICE); /* on Linux, for this thread only */
     uv_mutex_lock(&r->lock);
     while (!r->stop) {
         if (r->in_count == 0) {
@@ -240,8 +241,8 @@ static bool admit(struct rendition *r, const struct frame *frame)
     bool behind =
         r->in_count > 0 && frame->pts_us - r->in[r->in_head].frame->pts_us > RENDITION_LATE_US;
 
-    /* What is behind would be decoded only for the sake of what follows it, and a key frame does
-     * not need it. */
+    /* Frames far behind are decoded only because later frames refer to them, and a key frame refers
+     * to none. */
     if (full || (good_key && behind))
         drop_in(r);
     if (full || frame->damaged)

@@ -4,12 +4,13 @@
  * the loop thread, and none waits for the encoder.  Open it when the first such viewer comes, close
  * it when the last one goes.
  *
- * Pictures keep their pts; there are no B-frames, so dts equals pts.  At most 1080p (1920 by 1080,
- * or 1080 by 1920), 8 bit 4:2:0, a key frame at least every 2 s, parameter sets in every key frame.
+ * Pictures keep their pts; there are no B-frames, so dts equals pts.  The output is at most 1080p
+ * (1920 by 1080, or 1080 by 1920), 8-bit 4:2:0, with a key frame at least every 2 s and parameter
+ * sets in every key frame.
  *
- * It would rather leave out pictures than fall behind: what is far behind the newest frame is
- * decoded but not encoded (so a GOP pushed at once gives the newest picture soon), and when even
- * decoding cannot keep up (RENDITION_QUEUE_*), everything up to the next key frame is dropped.
+ * The rendition leaves out pictures rather than fall behind: pictures far behind the newest frame
+ * are decoded but not encoded (so a GOP pushed at once gives the newest picture soon), and when
+ * even decoding cannot keep up (RENDITION_QUEUE_*), everything up to the next key frame is dropped.
  */
 #ifndef WORKER_RENDITION_H
 #define WORKER_RENDITION_H
@@ -19,10 +20,10 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* Bounds of the input queue: over one of them, it is emptied and waits for a key frame. */
+/* Bounds of the input queue: beyond either, it is emptied and waits for a key frame. */
 #define RENDITION_QUEUE_FRAMES 1024
 #define RENDITION_QUEUE_BYTES (48u << 20)
-/* Pictures older than this, against the newest one queued, are decoded but not encoded. */
+/* Pictures that are older than the newest one queued by more than this are not encoded. */
 #define RENDITION_LATE_US 250000
 #define RENDITION_KEY_INTERVAL_US 2000000
 
@@ -39,7 +40,7 @@ struct rendition_stats {
  * Start the thread.
  *
  * @param emit  called on the loop thread with each H.264 frame.  The frame is Borrowed: take a
- *              reference to keep it.  Its received_us is when it was ready.
+ *              reference to keep it.  Its received_us is when it was encoded.
  *              Never called after rendition_close().
  * @param out   the rendition.  Caller owns; rendition_close().
  * @return 0; -ENOTSUP if this libavcodec has no HEVC decoder or no libx264; other negative errno.
@@ -48,22 +49,23 @@ int rendition_open(uv_loop_t *loop, void (*emit)(void *ctx, struct frame *frame)
                    struct rendition **out);
 
 /**
- * The next frame of the camera, in decoding order.  Audio and other codecs are ignored.  After a
- * gap that frame->damaged does not tell of, the first frame must be a key frame.
+ * Push the camera's next frame, in decoding order.  Audio and other codecs are ignored.  After a
+ * gap that frame->damaged does not mark, the first frame must be a key frame.
  *
  * @param frame  Shared: a reference is taken.
  */
 void rendition_push(struct rendition *rendition, struct frame *frame);
 
-/** Make the next picture a key frame: somebody joins. */
+/** Make the next picture a key frame: a viewer joins. */
 void rendition_request_key(struct rendition *rendition);
 
 void rendition_get_stats(struct rendition *rendition, struct rendition_stats *stats);
 
 /**
- * Stop.  Returns at once; the thread ends after the picture it is at, and is joined by the loop.
+ * Stop.  Returns at once; the thread ends after its current picture, and the loop joins it.
  *
- * @param rendition  Moved: *rendition becomes NULL.  NULL inside is fine (closed is not called).
+ * @param rendition  Moved: *rendition becomes NULL.  May be NULL already: then closed is not
+ * called.
  * @param closed     called on the loop thread when all is released; may be NULL.
  */
 void rendition_close(struct rendition **rendition, void (*closed)(void *ctx), void *ctx);

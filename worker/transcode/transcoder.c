@@ -30,16 +30,16 @@ struct transcoder {
     AVCodecContext *dec;
     AVPacket *packet;
     AVFrame *picture;
-    bool await_key; /* after an error, or at the start */
+    bool await_key; /* at the start, or after an error */
 
     AVCodecContext *enc;
     AVPacket *coded;
     AVFrame *scaled;
     struct SwsContext *sws;
-    struct parameter_sets sets; /* of the encoder */
+    struct parameter_sets sets; /* the encoder's */
     struct codec_config *out;   /* Shared with the frames emitted */
     bool want_key;
-    int64_t last_pts_us; /* of the picture encoded last; AV_NOPTS_VALUE */
+    int64_t last_pts_us; /* pts of the last picture encoded; AV_NOPTS_VALUE: none */
     int64_t last_key_us;
 };
 
@@ -113,7 +113,8 @@ void transcoder_flush(struct transcoder *t)
 
 /* --- out: annex B to length fields ---------------------------------------- */
 
-/* The size with length fields; what the key frame says of itself goes to the configuration. */
+/* Compute the size with length fields; update the configuration from a key frame's parameter sets.
+ */
 static int survey_coded(struct transcoder *t, struct nal_cursor cursor, size_t *total)
 {
     struct nal nal, slice = {0};
@@ -160,7 +161,7 @@ static int emit_coded(struct transcoder *t)
 
 /* --- encoder --------------------------------------------------------------- */
 
-/* At most 1080p either way up, aspect kept, even. */
+/* Fit into 1080p, landscape or portrait; keep the aspect ratio; make both sides even. */
 static void fit_size(int width, int height, int *out_width, int *out_height)
 {
     int long_side = width > height ? width : height;
@@ -202,7 +203,7 @@ static int open_encoder(struct transcoder *t, const AVFrame *picture, int width,
     enc->framerate = (AVRational){25, 1};
     if (t->in->frame_rate_num > 0 && t->in->frame_rate_den > 0)
         enc->framerate = (AVRational){t->in->frame_rate_num, t->in->frame_rate_den};
-    enc->gop_size = 10000; /* key frames are asked for by time, below */
+    enc->gop_size = 10000; /* key frames are requested by time, below */
     enc->max_b_frames = 0;
     enc->thread_count = thread_count();
     enc->rc_max_rate = width * height > 1280 * 720 ? 8000000 : 4000000;
@@ -236,7 +237,7 @@ static bool encoder_fits(const AVCodecContext *enc, const AVFrame *picture, int 
            av_cmp_q(enc->sample_aspect_ratio, picture->sample_aspect_ratio) == 0;
 }
 
-/* Into t->scaled as the encoder wants it: by reference where that is possible. */
+/* Convert the picture into t->scaled for the encoder: by reference if it fits as it is. */
 static int convert(struct transcoder *t, AVFrame *picture)
 {
     enum AVPixelFormat format = av_util_plain_format(picture->format);
@@ -268,7 +269,7 @@ static int convert(struct transcoder *t, AVFrame *picture)
     return 0;
 }
 
-/* Would the key frame after this picture come too late if this one were none? */
+/* Would a key frame at the next picture come too late? */
 static bool key_is_due(const struct transcoder *t, int64_t pts_us)
 {
     if (t->want_key || t->last_pts_us == AV_NOPTS_VALUE)
@@ -360,7 +361,7 @@ out:
 
 static int send_frame(struct transcoder *t, const struct frame *frame)
 {
-    /* The decoder reads a little past the end, which a frame does not provide for. */
+    /* The decoder reads a little past the end, and a frame has no padding for that. */
     int rc = av_new_packet(t->packet, (int)frame->len);
     if (rc < 0)
         return errno_of(rc);

@@ -16,12 +16,12 @@ struct transcoder;
 struct transcoder_sink {
     /* An H.264 frame.  Moved. */
     void (*on_frame)(void *ctx, struct frame *frame);
-    /* Is a picture of this pts still worth encoding?  Asked before each one. */
+    /* Is a picture with this pts still worth encoding?  Called before each one. */
     bool (*wanted)(void *ctx, int64_t pts_us);
     void *ctx;
 };
 
-/** @return 0 if this libavcodec has what it takes, else -ENOTSUP. */
+/** @return 0 if this libavcodec has the decoder and the encoder, else -ENOTSUP. */
 int transcoder_available(void);
 
 /**
@@ -34,12 +34,12 @@ struct transcoder *transcoder_new(int64_t key_interval_us, const struct transcod
 /** Make the next encoded picture a key frame. */
 void transcoder_request_key(struct transcoder *t);
 
-/** What comes next does not follow what came before: forget pictures not yet out. */
+/** The next frame does not continue the previous ones: forget pictures not yet out. */
 void transcoder_flush(struct transcoder *t);
 
 /**
- * Decode one frame and encode the pictures that this releases.  What cannot be decoded is left
- * out up to the next key frame.
+ * Decode one frame and encode the pictures that come out.  After a frame that cannot be decoded,
+ * frames are left out until the next key frame.
  *
  * @param frame  HEVC.  Borrowed.
  * @return 0, or negative errno when decoder or encoder could not be opened or failed; the next

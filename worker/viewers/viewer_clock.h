@@ -25,8 +25,7 @@
 
 #include "worker/media/frame.h"
 
-#define VIEWER_CLOCK_STEP_US 1000 /* 1 ms, the unit of FLV: the smallest step that players accept \
-                                   */
+#define VIEWER_CLOCK_STEP_US 1000 /* the unit of FLV: the smallest step that players accept */
 
 /* flv.js and mpegts.js read timestamps as signed 32-bit: end the connection before they wrap. */
 #define VIEWER_CLOCK_MAX_MS (INT32_MAX - 3600 * 1000)
