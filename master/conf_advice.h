@@ -10,9 +10,11 @@
 
 #define CONF_ADVICE_MAX 1024 /* bytes of a warning, NUL included */
 
-/** Can every user of this machine read the file's secrets or change it? @return true: text holds a
- * warning.
- * */
+/**
+ * Can every user of this machine read the file's secrets, or change it?
+ *
+ * @return true: text holds a warning.
+ */
 bool conf_advise_file(const struct conf *conf, struct conf_text *text);
 
 /**

@@ -1,17 +1,18 @@
 /*
  * One client until it is answered or handed over to a worker.  Master, loop thread.
  *
- * Deadlines and bounds: the request head has CONN_HEAD_MS to arrive (408) and the limits of
- * http_head.h; an answer has CONN_LINGER_MS to be taken; what a client sends beyond its head is
- * read and thrown away, so that closing does not reset the connection under the answer.
+ * Deadlines and bounds: a request head must arrive within CONN_HEAD_MS (408) and the limits of
+ * http_head.h; the client must take an answer within CONN_LINGER_MS.  Before a connection is
+ * closed, bytes beyond the head are read and discarded, so that closing does not reset the
+ * connection under the answer.
  *
- * Connections to the snapshot port are kept (RFC 9112 section 9.3): CONN_IDLE_MS without a request
- * ends them, and so do CONN_REQUESTS_MAX requests.  While a worker answers, a connection is the
- * worker's; with the next request that the worker may not answer by itself, or after a second, it
- * comes back, and that request is routed and admitted like the first one.
+ * Connections to the snapshot port are kept (RFC 9112 section 9.3).  They end after CONN_IDLE_MS
+ * without a request, or after CONN_REQUESTS_MAX requests.  While a worker answers, the connection
+ * belongs to the worker.  It comes back after a second, or with the first request that the worker
+ * may not answer by itself; that request is routed and admitted like the first one.
  *
  * There is always room for a new connection: a client that has its share of them (client_share.h)
- * loses its oldest one, and when all are taken the oldest one goes whose request has not arrived.
+ * loses its oldest one; when all are taken, the oldest one whose request has not arrived is closed.
  */
 #ifndef MASTER_CONN_H
 #define MASTER_CONN_H
@@ -31,24 +32,24 @@
 #define CONN_LINGER_MS 2000
 #define CONN_IDLE_MS 60000
 #define CONN_REQUESTS_MAX 10000
-#define CONN_SLOWEST_BYTES_PER_MS 10 /* a bigger answer has more time */
+#define CONN_SLOWEST_BYTES_PER_MS 10 /* bigger answers get more time */
 
 struct server;
 
-/* Whoever answers requests reads the second block and sets text; the rest is conn.c's. */
+/* Code that answers requests reads the second block and sets text; conn.c owns the rest. */
 struct conn {
-    TAILQ_ENTRY(conn) link; /* of the server's, until it is closed */
+    TAILQ_ENTRY(conn) link; /* in the server's list, until it is closed */
     uv_tcp_t tcp;
     uv_timer_t deadline;
     uv_write_t write;
     uv_shutdown_t shutdown;
-    bool answered;  /* an answer is being written: input is thrown away */
-    bool half_open; /* the peer has sent all it will: closed when the answer is written */
+    bool answered;  /* an answer is being written: input is discarded */
+    bool half_open; /* the peer sends no more: close when the answer is written */
     bool proxied;   /* it comes from a trusted proxy */
     int open_handles;
-    int64_t head_by_ms; /* the request's head */
+    int64_t head_by_ms; /* the deadline for the request's head */
     char *output;       /* HTTP_REPLY_MAX bytes, or NULL */
-    char *rest;         /* what came behind the request that is being answered, or NULL */
+    char *rest;         /* the bytes after the request that is being answered, or NULL */
     size_t rest_len;
     void (*on_request)(struct conn *conn);
 
@@ -56,22 +57,22 @@ struct conn {
     enum route_port port;
     uint64_t id;
     int64_t accepted_us;
-    struct client_key client; /* whose connection it is; nobody's: a trusted proxy's */
-    struct client_key asker;  /* whose request it is */
+    struct client_key client; /* the peer; no address for a trusted proxy */
+    struct client_key asker;  /* the client that sent the request */
     char peer[IPC_PEER_MAX];  /* for logs: the asker's address */
     struct http_head head;
-    bool keep;         /* the connection stays after the answer, and is not read until then */
+    bool keep;         /* the connection outlives the answer; it is not read until then */
     uint32_t requests; /* so far */
-    const char *input; /* within on_request: what came behind the head.  Borrowed. */
+    const char *input; /* during on_request: the bytes after the head.  Borrowed. */
     size_t input_len;
-    size_t head_len;          /* bytes of the head right before input; 0: it came in pieces */
+    size_t head_len;          /* length of the head, directly before input; 0: it came in pieces */
     struct shared_text *text; /* the answer's body, or NULL.  Shared: the connection's reference */
 };
 
 /**
- * Take the connection that waits at a listening stream.
+ * Accept the next connection of a listening stream.
  *
- * @param on_request  called when the head of a request has arrived; answers or hands over.
+ * @param on_request  called when a request's head has arrived; it answers or hands over.
  */
 void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening,
                  void (*on_request)(struct conn *conn));
@@ -89,27 +90,27 @@ void conn_answer(struct conn *conn, size_t len);
 /** The same, with a body that lives as long as the connection.  Borrowed. */
 void conn_answer_with(struct conn *conn, size_t len, const void *body, size_t body_len);
 
-/** Answer with an error; log and count it.  As http_reply_error_with() takes it. */
+/** Answer with an error; log and count it.  Parameters as for http_reply_error_with(). */
 void conn_answer_error(struct conn *conn, enum http_error error, const char *headers,
                        const char *camera, const char *message);
 
-/** The same, when there is nothing to say but why. */
+/** The same, with only a message. */
 void conn_refuse(struct conn *conn, enum http_error error, const char *message);
 
 /** Stop reading. @return a duplicate of the socket, which the caller owns; -1: no descriptor. */
 int conn_detach(struct conn *conn);
 
-/** Read on, and throw away what still comes once it is answered: closing with bytes unread resets
- * the connection.  Does nothing while a kept connection is being answered. */
+/** Resume reading.  Bytes that arrive after the answer are discarded: closing with bytes unread
+ * resets the connection.  Does nothing while a kept connection is being answered. */
 void conn_read_on(struct conn *conn);
 
-/** Close at once; the connection is not to be used again. */
+/** Close at once; do not use the connection again. */
 void conn_close(struct conn *conn);
 
 /**
- * The server ends: close the connections whose request has not come yet.
+ * The server ends: close the connections that are not being answered.
  *
- * @param answered  those too whose answer is still being taken.
+ * @param answered  close also those whose answer is still being written.
  */
 void conn_close_all(struct server *server, bool answered);
 

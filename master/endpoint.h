@@ -12,20 +12,20 @@
 
 enum route_port { ROUTE_PORT_STREAM, ROUTE_PORT_SNAPSHOT };
 
-/* What is done about a request.  conn.c has a branch for each. */
+/* What to do with a request.  request.c has a branch for each. */
 enum route_kind {
-    ROUTE_ERROR,  /* http_reply_error_with() of the route's error, headers, camera, message */
+    ROUTE_ERROR,  /* http_reply_error_with() and the route's error, headers, camera, message */
     ROUTE_STREAM, /* hand over to the camera's worker, like the next two */
     ROUTE_SNAPSHOT,
     ROUTE_MJPEG,
-    ROUTE_PREFLIGHT, /* http_reply_head() of 204 with the route's headers */
+    ROUTE_PREFLIGHT, /* http_reply_head() with 204 and the route's headers */
     ROUTE_HEALTHZ,
     ROUTE_PAGE,        /* pages_reply() */
     ROUTE_API_CAMERAS, /* api_cameras() */
     ROUTE_API_STREAMS, /* api_streams(), api_streams_of() when the query names a camera */
-    ROUTE_API_STREAM,  /* api_stream() of what follows ROUTE_API_STREAM_PREFIX in the path */
+    ROUTE_API_STREAM,  /* api_stream() for the ID after ROUTE_API_STREAM_PREFIX in the path */
     ROUTE_METRICS,     /* metrics_text() */
-    ROUTE_API_STOP     /* camera_table_stop() of the ID in the path, as for ROUTE_API_STREAM */
+    ROUTE_API_STOP     /* camera_table_stop() for the same ID */
 };
 
 #define ROUTE_API_STREAM_PREFIX "/api/streams/"
@@ -33,7 +33,8 @@ enum route_kind {
 /* clang-format off */
 /*
  * X(port, match, path, kind, methods)
- * match: IS the path; PREFIX or SUFFIX of it; FILE: a file of the page below that prefix.
+ * match: IS: the whole path; PREFIX or SUFFIX: its beginning or end; FILE: a file of the page below
+ * that prefix.
  * methods: READ is GET and HEAD.  OPTIONS is answered everywhere (CORS preflight).
  * Rows may share a path: then the method decides.
  */
@@ -52,17 +53,17 @@ enum route_kind {
     X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STOP,    DELETE)
 /* clang-format on */
 
-/* Bytes of the two texts below, NUL included. */
+/* Sizes of the two texts below, NUL included. */
 #define ENDPOINT_METHODS_MAX 64
 #define ENDPOINT_PATHS_MAX 192
 
 /**
- * @param path  of the request.  Borrowed.
+ * @param path  the request's path.  Borrowed.
  * @return a bit for each enum request_method that this path takes; 0: there is no such path.
  */
 unsigned endpoint_methods(enum route_port port, const char *path);
 
-/** @param method  one that endpoint_methods() has. @return what is done about the request. */
+/** @param method  one of endpoint_methods(). @return what to do with the request. */
 enum route_kind endpoint_kind(enum route_port port, const char *path, enum request_method method);
 
 /** Write methods as `Allow` lists them (RFC 9110 section 10.2.1), OPTIONS last. */

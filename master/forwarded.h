@@ -1,9 +1,10 @@
 /*
- * Who a client behind a proxy is: [server] trusted_proxies, X-Forwarded-For.  Master, loop thread;
- * pure.
+ * Finds the client behind a trusted proxy: [server] trusted_proxies, X-Forwarded-For.  Master, loop
+ * thread; pure.
  *
- * Each proxy appends the address that it saw, and anybody can send a header that has some already.
- * So it is read from the right, and the first address that is not a trusted proxy's is the client.
+ * Each proxy appends the address that it saw, but a client can send a header that already holds
+ * some.  So the header is read from the right: the first address that is not a trusted proxy's is
+ * the client's.
  */
 #ifndef MASTER_FORWARDED_H
 #define MASTER_FORWARDED_H
@@ -11,9 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FORWARDED_UNIX "unix" /* the entry for whoever comes through a Unix socket */
+#define FORWARDED_UNIX "unix" /* the entry for a proxy that connects through a Unix socket */
 
-/** Is it a list of addresses, networks (ADDRESS/BITS) and `unix`?  "" is one. */
+/** Is it a list of addresses, networks (ADDRESS/BITS) and `unix`?  An empty list is valid. */
 bool forwarded_list_ok(const char *list);
 
 /** Is this a trusted proxy?  @param address  without port, or "unix". */
@@ -24,7 +25,7 @@ bool forwarded_trusts(const char *list, const char *address);
  *
  * @param header  value of X-Forwarded-For.
  * @param out     size bytes: its address, without port and brackets.
- * @return false: the header names nobody; then the proxy is the client.
+ * @return false: the header names no address; then the proxy is the client.
  */
 bool forwarded_client(const char *list, const char *header, char *out, size_t size);
 

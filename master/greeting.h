@@ -10,14 +10,14 @@
 
 #include <sys/socket.h>
 
-/** Version, configuration file, number of cameras.  Before anything else. */
+/** Version, configuration file, number of cameras.  Call it before anything else. */
 void greeting_log_program(const struct conf *conf);
 
 /** Warnings about the configuration file. */
 void greeting_log_advice(const struct conf *conf);
 
 /**
- * Where to open the page, and whether everybody may.  When the ports are open.
+ * Log where to open the page, and warn if anyone may.  Call it when the ports are open.
  *
  * @param streams, snapshots  where the two ports listen.  Borrowed.
  */

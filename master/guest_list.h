@@ -1,9 +1,9 @@
 /*
- * The clients that a camera's worker was given and that have not left: who they are, told apart by
- * tickets.  Master, loop thread; pure.
+ * The clients that a camera's worker has received and that have not left.  Each has a ticket.
+ * Master, loop thread; pure.
  *
- * The worker says which tickets are used up (IPC_LEFT).  It can only return its own, each once, so
- * whatever it says, no other camera's count is wrong.
+ * The worker reports the tickets of clients that have left (IPC_LEFT).  It can return only its own
+ * tickets, each once, so no false report can disturb another camera's counts.
  */
 #ifndef MASTER_GUEST_LIST_H
 #define MASTER_GUEST_LIST_H
@@ -20,10 +20,10 @@ struct guest {
     struct client_key client;
     enum ipc_client_kind kind;
     bool here;
-    uint32_t next_free; /* ticket, of one that is not here */
+    uint32_t next_free; /* the next free ticket, unless here */
 };
 
-struct guest_list { /* zeroed at first; members are private but for reading the counts */
+struct guest_list { /* zeroed at first; private, but the counts may be read */
     struct guest *guests;
     uint32_t room;
     uint32_t first_free; /* ticket; room: none */
@@ -38,18 +38,18 @@ uint32_t guest_list_add(struct guest_list *list, const struct client_key *client
 
 /**
  * A guest has left.
- * @param guest  who it was.
+ * @param guest  set to the guest that left.
  * @return false: nobody has this ticket.
  */
 bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *guest);
 
-/** @return some guest's ticket; room when nobody is here.  To empty a list with. */
+/** @return any guest's ticket; room when the list is empty.  Serves to empty a list. */
 uint32_t guest_list_any(const struct guest_list *list);
 
-/** Forget all and free the memory. */
+/** Forget all guests and free the memory. */
 void guest_list_clear(struct guest_list *list);
 
-/** Is it a viewer?  A snapshot is not: one picture and it is gone. */
+/** Do clients of this kind count as viewers?  Snapshot requests do not. */
 bool guest_is_viewer(enum ipc_client_kind kind);
 
 #endif /* MASTER_GUEST_LIST_H */

@@ -1,6 +1,6 @@
 /*
- * Bytes of a request head -> struct http_request.  Master, loop thread; pure, no I/O.
- * RFC 9112 as http-parser reads it, with limits; a body is neither read nor waited for.
+ * Bytes of a request head -> struct http_request.  Master, loop thread; pure, no I/O.  RFC 9112 as
+ * http-parser reads it, with limits; it never reads or awaits a body.
  */
 #ifndef MASTER_HTTP_HEAD_H
 #define MASTER_HTTP_HEAD_H
@@ -27,7 +27,7 @@ enum request_method {
 };
 
 /* clang-format off */
-/* The headers that somebody here reads.  X(member, name, size).  A longer value counts as absent. */
+/* The headers that the server uses.  X(member, name, size).  A longer value counts as absent. */
 #define REQUEST_HEADERS(X)                                                        \
     X(origin,               "Origin",                         IPC_HEADER_MAX)     \
     X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
@@ -43,13 +43,14 @@ enum request_method {
     X(cors_request_headers, "Access-Control-Request-Headers", IPC_HEADER_MAX)
 /* clang-format on */
 
-/* One request.  Strings are as sent, undecoded, "" when absent.  Not to be copied: see query. */
+/* One request.  Strings are as sent, undecoded, "" when absent.  Do not copy: path and query point
+ * into target. */
 struct http_request {
     enum request_method method;
     bool upgrade_websocket;           /* Upgrade: websocket and Connection: upgrade, RFC 6455 */
     bool keep;                        /* HTTP/1.1 without `Connection: close`, and no body */
-    bool has_origin;                  /* also when it is too long to be in origin */
-    const char *path;                 /* into target: from `/`; "*" of OPTIONS * */
+    bool has_origin;                  /* true even when the value is too long for origin */
+    const char *path;                 /* into target: from `/`; "*" for OPTIONS * */
     const char *query;                /* into target: after the first `?`, with any `#`; or "" */
     char target[HTTP_TARGET_MAX + 1]; /* with a NUL in place of the `?` */
 #define X(member, name, size) char member[size];
@@ -67,7 +68,7 @@ struct http_head {
     size_t target_len;
     size_t value_len;
     size_t name_len;
-    int header; /* index into the header table of the value being read; -1: of no interest */
+    int header; /* the header being read, as an index into the table; -1: not needed */
     bool in_value;
     char name[64];
 };
@@ -81,7 +82,7 @@ void http_head_init(struct http_head *head);
  * @param consumed NULL, or set to how many bytes belonged to the head (less than len only when it
  *                 is complete or bad).
  * @return 1 head complete, request is valid; 0 more bytes needed; -EBADMSG with head->error set,
- *         request.origin being whatever arrived before.
+ *         and request.origin if that arrived before.
  */
 int http_head_feed(struct http_head *head, const char *data, size_t len, size_t *consumed);
 

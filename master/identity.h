@@ -6,12 +6,12 @@
 #define MASTER_IDENTITY_H
 
 /**
- * Become another user for good, with that user's groups.  Logs what is wrong; says so, too, when
- * the process is root and stays it.
+ * Become another user for good, with that user's groups.  Logs errors, and a warning when the
+ * process stays root.
  *
- * @param user   a name; "": stay who we are.
+ * @param user   a name; "": keep the present user.
  * @param group  instead of the user's own; "": the user's own.
- * @return 1 another user, 0 the same as before, negative errno: the server should not run.
+ * @return 1: another user; 0: the same as before; negative errno: the server should not run.
  */
 int identity_change(const char *user, const char *group);
 

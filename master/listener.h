@@ -1,8 +1,9 @@
 /*
  * A listening port.  Master, loop thread.
  *
- * Out of descriptors: libuv accepts and closes what waits, so that neither the queue grows stale
- * nor the loop spins; the limit is raised to the hard limit at start (server.c).
+ * When descriptors run out, libuv accepts and closes the waiting connections, so that the queue
+ * does not grow stale and the loop does not spin.  server.c raises the limit to the hard limit at
+ * start.
  */
 #ifndef MASTER_LISTENER_H
 #define MASTER_LISTENER_H
@@ -27,10 +28,10 @@ struct server;
 int listener_open(struct server *server, enum route_port kind, const char *address, uint16_t port,
                   int fd, struct listener **out);
 
-/** Where it listens.  A Unix socket has the family AF_UNIX and nothing else. */
+/** Where it listens.  For a Unix socket only the family is set: AF_UNIX. */
 void listener_get_address(const struct listener *listener, struct sockaddr_storage *out);
 
-/** Stop accepting, free.  NULL inside is fine. */
+/** Stop accepting, free.  *listener may be NULL. */
 void listener_close(struct listener **listener);
 
 #endif /* MASTER_LISTENER_H */

@@ -1,11 +1,11 @@
 /*
- * What the nursery or a worker writes to its stderr, read from the other end of that pipe and
- * written to the log under the name that the master knows it by.  Master, loop thread.
+ * Reads what the nursery or a worker writes to its stderr, which is a pipe, and logs it under the
+ * name by which the master knows that process.  Master, loop thread.
  *
- * Nobody who takes a worker over gets at the log itself: a line is one line whatever is in it, of
- * that process and that camera.  Bound: LOG_SOURCE_BURST bytes at once and LOG_SOURCE_RATE a second
- * after that, each line with what the master adds.  Beyond it the pipe is left full, where an
- * honest writer drops its lines and counts them, and one line says so once a minute.
+ * An attacker in a worker cannot reach the log itself: a line stays one line whatever it contains,
+ * and carries the name of that process and camera.  Bound: LOG_SOURCE_BURST bytes at once, then
+ * LOG_SOURCE_RATE a second, including what the master adds to each line.  Beyond it the master
+ * leaves the pipe full and says so once a minute; an honest writer drops its lines and counts them.
  */
 #ifndef MASTER_LOG_SOURCE_H
 #define MASTER_LOG_SOURCE_H
@@ -19,9 +19,9 @@
 struct log_source;
 
 /**
- * A pipe whose write end may not block and whose read end does not.
+ * Make a pipe with both ends non-blocking.
  *
- * @param ends  filled: to read, to write.  Caller owns both.
+ * @param ends  set: the read end, the write end.  Caller owns both.
  * @return 0 or negative errno.
  */
 int log_source_pipe(int ends[2]);
@@ -35,13 +35,13 @@ int log_source_pipe(int ends[2]);
  */
 struct log_source *log_source_open(uv_loop_t *loop, int *fd, const char *process, pid_t pid);
 
-/** Lines that come from now on are of this camera.  Copied. */
+/** Log all further lines under this camera.  Copied. */
 void log_source_set_camera(struct log_source *source, const char *camera);
 
-/** A second has passed: it may write on. */
+/** Call it once a second: the process may write another LOG_SOURCE_RATE bytes. */
 void log_source_tick(struct log_source *source);
 
-/** Read what is left, free; then closed() is called.  The process has ended, or is cut off. */
+/** Read what is left, free, then call closed().  For a process that has ended or is cut off. */
 void log_source_close(struct log_source *source, void (*closed)(void *ctx), void *ctx);
 
 #endif /* MASTER_LOG_SOURCE_H */

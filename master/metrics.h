@@ -8,9 +8,9 @@
 struct server;
 
 /**
- * Counters of a camera begin anew with its worker; those of the server go on.
+ * A camera's counters restart with its worker; the server's totals go on.
  *
- * Reads /proc for the memory of each process, some microseconds each.
+ * Reads the memory of each process from /proc, in some microseconds each.
  *
  * @return text, NULL when out of memory.  Caller owns; free().
  */

@@ -1,6 +1,6 @@
 /*
- * The nursery, as the master sees it: start, channel, death, the next one.  Master, loop thread.
- * Knows workers by their IDs only: workers.c has them.
+ * The nursery, as the master sees it: its start, channel, death and replacement.  Master, loop
+ * thread.  Knows workers only by their IDs; workers.c keeps them.
  */
 #ifndef MASTER_NURSERY_LINK_H
 #define MASTER_NURSERY_LINK_H
@@ -13,16 +13,16 @@
 #include <uv.h>
 
 #define NURSERY_LINK_RESTART_MS 1000
-#define NURSERY_LINK_WARM_MS 60000 /* from its start to NURSERY; then it is killed */
-#define NURSERY_LINK_END_MS 5000   /* from closing its channel to its end; then it is killed */
+#define NURSERY_LINK_WARM_MS 60000 /* time from its start to NURSERY, before it is killed */
+#define NURSERY_LINK_END_MS 5000   /* time to end once its channel is closed, before it is killed */
 
 struct nursery_link;
 
 struct nursery_link_events {
-    /* log: the descriptor that came along; what is not taken is closed. */
+    /* log: the descriptor that came with the message; closed afterwards unless taken. */
     void (*on_spawned)(void *owner, const struct ipc_spawned *spawned, int *log);
     void (*on_failed)(void *owner, const struct ipc_failed *failed);
-    /* It has died; the next one is started after NURSERY_LINK_RESTART_MS. */
+    /* The nursery has died; the next one starts after NURSERY_LINK_RESTART_MS. */
     void (*on_died)(void *owner);
     /* After nursery_link_close(); the link is freed. */
     void (*on_closed)(void *owner);
@@ -34,14 +34,14 @@ struct nursery_link_events {
  * @param conf    Borrowed; log and sandbox settings are read when a process is started.
  * @param events  Borrowed.
  * @param owner   passed to the events.
- * @param out     set in any case.  Caller owns; nursery_link_close().
+ * @param out     set even on error.  Caller owns; nursery_link_close().
  * @return 0 or negative errno: its program cannot be started.
  */
 int nursery_link_open(uv_loop_t *loop, const struct conf *conf,
                       const struct nursery_link_events *events, void *owner,
                       struct nursery_link **out);
 
-/** Let it end, kill it if it does not; then on_closed(). */
+/** Let the nursery end, or kill it if it does not, then call on_closed(). */
 void nursery_link_close(struct nursery_link *link);
 
 /**
@@ -52,19 +52,20 @@ void nursery_link_close(struct nursery_link *link);
  */
 int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
 
-/** Kill it: on_died() comes, and another nursery. */
+/** Kill the nursery: on_died() follows, and another nursery starts. */
 void nursery_link_replace(struct nursery_link *link);
 
-/** Does it run, and has it said that it is ready? */
+/** Does the nursery run, and has it reported that it is ready? */
 bool nursery_link_is_warm(const struct nursery_link *link);
 
-/** @return why there is none, in words.  Borrowed. */
+/** @return in words, why there is no nursery.  Borrowed. */
 const char *nursery_link_trouble(const struct nursery_link *link);
 
-/** Once a second: its log, and whether it has become warm in time. */
+/** Call it once a second: reads on in the nursery's log, kills the nursery if it is not warm in
+ * time. */
 void nursery_link_tick(struct nursery_link *link);
 
-/** Its process, for libuv alone to reap; 0: none. */
+/** The nursery's process, which only libuv may reap; 0: none. */
 pid_t nursery_link_pid(const struct nursery_link *link);
 
 #endif /* MASTER_NURSERY_LINK_H */

@@ -1,9 +1,9 @@
 /*
- * Messages that wait until a worker's channel has room: thousands of viewers may come in the time
- * in which the worker takes a hundred.  Master, loop thread.
+ * Messages that wait until a worker's channel has room: thousands of viewers may come while the
+ * worker takes a hundred.  Master, loop thread.
  *
- * Bounds: OUTBOX_MAX messages, beyond which a client is refused; and in time, since a worker that
- * reads nothing for WORKERS_SILENCE_MS is killed and its outbox cleared.
+ * Bounds: OUTBOX_MAX messages, beyond which a client is refused; and time, since a worker that
+ * reads nothing for WORKER_SILENCE_MS is killed and its outbox cleared.
  */
 #ifndef MASTER_OUTBOX_H
 #define MASTER_OUTBOX_H
@@ -26,7 +26,7 @@ struct outbox {
 
 void outbox_init(struct outbox *outbox);
 
-/** Forget what waits and close its descriptors. */
+/** Drop the waiting messages and close their descriptors. */
 void outbox_clear(struct outbox *outbox);
 
 bool outbox_is_empty(const struct outbox *outbox);
@@ -34,13 +34,13 @@ bool outbox_is_empty(const struct outbox *outbox);
 /**
  * Send a message, or keep it until outbox_flush() when others wait or the channel is full.
  *
- * @param sock, type, payload, fd  as of ipc_send().
+ * @param sock, type, payload, fd  as for ipc_send().
  * @return as ipc_send(); -EAGAIN only when OUTBOX_MAX messages wait.
  */
 int outbox_send(struct outbox *outbox, int sock, enum ipc_type type, const void *payload, int *fd);
 
 /**
- * The channel has room: send what waits, in its order.
+ * The channel has room: send the waiting messages in order.
  *
  * @return 0 nothing waits any more, -EAGAIN the channel is full again, other negative errno: it is
  *         broken.

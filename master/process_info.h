@@ -1,4 +1,4 @@
-/* What /proc says about a process of ours, proc(5).  Master; some microseconds, never waits. */
+/* What /proc says about one of our processes, proc(5).  Master; some microseconds, never blocks. */
 #ifndef MASTER_PROCESS_INFO_H
 #define MASTER_PROCESS_INFO_H
 

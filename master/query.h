@@ -1,6 +1,6 @@
 /*
- * The query of a request -> its known parameters, with cam_url as people paste it.  Master, loop
- * thread; pure.  What the values mean is route's business.
+ * Parses a request's query into its known parameters, and accepts cam_url as people paste it.
+ * Master, loop thread; pure.  route.c interprets the values.
  */
 #ifndef MASTER_QUERY_H
 #define MASTER_QUERY_H
@@ -39,12 +39,12 @@ enum query_param {
         QUERY_COUNT
 };
 
-/* One more than any valid value is long, so that a value cut to fit is never valid. */
+/* One byte longer than any valid value, so that a truncated value is never valid. */
 #define QUERY_VALUE_MAX (IPC_HEADER_MAX + 2)
 
 struct query {
     bool given[QUERY_COUNT];
-    char value[QUERY_COUNT][QUERY_VALUE_MAX]; /* decoded; not that of cam_url */
+    char value[QUERY_COUNT][QUERY_VALUE_MAX]; /* decoded; not used for cam_url */
     size_t cam_url_len;
     char cam_url[IPC_URL_MAX]; /* decoded once unless raw, `.flv` suffix cut; may hold any byte */
 };
@@ -52,13 +52,12 @@ struct query {
 /**
  * Find the known parameters in a query; others are skipped (players add cache busters).
  *
- * A cam_url that holds `://` undecoded is raw: it is taken as it stands, `+`, `&` and `#` included,
- * up to the end of the query, but for the pairs with known names at its end.  A final `.flv`,
- * which some players ask for, is cut off the last value; off cam_url only when it is no http(s)
- * URL, where it may be the other server's.
+ * A cam_url that holds `://` unencoded is raw: it is taken literally, `+`, `&` and `#` included, up
+ * to the end of the query or to the known pairs at its end.  A final `.flv`, which some players
+ * need, is cut off the last value, but not off an http(s) cam_url, whose own path may end in it.
  *
- * @param text what follows the `?`.  Borrowed.
- * @param bad  on error: the parameter.
+ * @param text the query, after the `?`.  Borrowed.
+ * @param bad  on error: the faulty parameter.
  * @return 0; -EEXIST a parameter is given twice; -ENAMETOOLONG cam_url does not fit.
  */
 int query_parse(struct query *q, const char *text, enum query_param *bad);

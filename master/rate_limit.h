@@ -1,9 +1,9 @@
 /*
- * Requests per client and minute: a token bucket for each, in a table of fixed size.
- * Master, loop thread; pure: no I/O, the time is given.
+ * Requests per client and minute: a token bucket for each, in a table of fixed size.  Master, loop
+ * thread; pure: no I/O, the caller passes the time.
  *
- * When more clients come than the table has room for, the one that was quiet longest is forgotten,
- * which is in its favour.
+ * When the table has no room for a client, the one that has been quiet longest is forgotten, which
+ * works in its favour.
  */
 #ifndef MASTER_RATE_LIMIT_H
 #define MASTER_RATE_LIMIT_H
@@ -23,15 +23,15 @@ struct rate_limit_bucket {
 };
 
 struct rate_limit {
-    uint64_t seed; /* so that nobody can choose whom to push out */
+    uint64_t seed; /* so that nobody can choose which client to push out */
     struct rate_limit_bucket sets[RATE_LIMIT_SETS][RATE_LIMIT_WAYS];
 };
 
 /**
  * Count a request.
  *
- * @param limit       zeroed at first, but for a random seed.
- * @param per_minute  requests; so many may also come at once.  0: no limit.
+ * @param limit       zeroed at first, except for a random seed.
+ * @param per_minute  requests; as many may come at once.  0: no limit.
  * @param now_ms      monotonic, > 0.
  * @return may it be served?
  */

@@ -1,6 +1,6 @@
 /*
- * A request that has arrived: may it be answered, and how.  Master, loop thread.  What needs a
- * camera is handed over to its worker.
+ * Decides whether a request may be answered, and answers it.  Master, loop thread.  A request that
+ * needs a camera is handed over to the camera's worker.
  */
 #ifndef MASTER_REQUEST_H
 #define MASTER_REQUEST_H

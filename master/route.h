@@ -1,5 +1,5 @@
 /*
- * A request -> what to do about it.  Master, loop thread; pure: no I/O, no state, no clock.
+ * Decides what to do with a request.  Master, loop thread; pure: no I/O, no state, no clock.
  * docs/api.md describes the same for users.
  */
 #ifndef MASTER_ROUTE_H
@@ -19,11 +19,11 @@
 
 struct route {
     enum route_kind kind;
-    enum http_error error; /* of ROUTE_ERROR */
-    struct camera_url url; /* of the kinds with a camera, and of /api/streams with one */
+    enum http_error error; /* for ROUTE_ERROR */
+    struct camera_url url; /* for kinds with a camera, and for /api/streams with one */
     enum ipc_transport transport;
-    struct ipc_client client;        /* all but conn_id, accepted_us and peer */
-    char message[ROUTE_MESSAGE_MAX]; /* of ROUTE_ERROR */
+    struct ipc_client client;        /* what the request says; request.c adds the connection */
+    char message[ROUTE_MESSAGE_MAX]; /* for ROUTE_ERROR */
     char headers[ROUTE_HEADERS_MAX]; /* complete lines for the answer (Allow, preflight), or "" */
     char camera_label[IPC_URL_MAX];  /* redacted URL or configured name; "" unknown */
 };
@@ -39,7 +39,7 @@ struct route {
 int route_request(const struct conf *conf, enum route_port port, const struct http_request *request,
                   struct route *out);
 
-/** Is it one of the kinds that a camera's worker answers? */
+/** Does a camera's worker answer this kind? */
 bool route_needs_camera(enum route_kind kind);
 
 #endif /* MASTER_ROUTE_H */

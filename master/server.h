@@ -1,18 +1,18 @@
 /*
- * The master from start to end: opens what it is made of, reads the configuration again, drains.
- * Master, loop thread.
+ * Runs the master from start to end: opens its parts, reloads the configuration, drains.  Master,
+ * loop thread.
  */
 #ifndef MASTER_SERVER_H
 #define MASTER_SERVER_H
 
 struct conf;
 
-/* SIGTERM: running viewers are closed within this. */
+/* After SIGTERM, viewers are disconnected within this time. */
 #define SERVER_GRACE_MS 5000
 
 /**
- * Run until SIGTERM or SIGINT has been answered.  SIGHUP reads the configuration again: limits,
- * access and cameras apply, running viewers stay; a bad one is an error line and changes nothing.
+ * Run until SIGTERM or SIGINT has been answered.  SIGHUP reloads the configuration: limits, access
+ * and cameras take effect, viewers stay; a faulty configuration is logged and changes nothing.
  *
  * @param conf  replaced by a reload; the caller frees it.
  * @param argv  as conf_load() takes it.  Borrowed.

@@ -14,10 +14,11 @@
 #include <sys/queue.h>
 #include <uv.h>
 
-/* Connections whose request is being read or answered by the master, or half as many as there are
- * descriptors; then the oldest goes (conn.h). */
+/* How many connections the master may read and answer at once, or half the limit of descriptors if
+ * that is less; beyond this, the oldest is closed (conn.h). */
 #define SERVER_MAX_CONNS 8192
-/* JSON and metrics that slow clients have not taken yet; beyond: 503, but for a single one. */
+/* JSON and metrics that slow clients have not taken yet; beyond this: 503, unless it is the only
+ * text. */
 #define SERVER_MAX_TEXT_BYTES (32u << 20)
 
 TAILQ_HEAD(conn_list, conn);
@@ -27,22 +28,22 @@ struct server {
     const struct conf *conf;
     struct camera_table *cameras;
     struct listener *listeners[2];
-    uint16_t ports[2];           /* that they listen on */
+    uint16_t ports[2];           /* the listeners' ports */
     struct conn_list open_conns; /* oldest first */
     size_t conns;                /* in that list */
-    size_t allocated_conns;      /* those besides that are being closed, too */
-    size_t most_conns;           /* of those at once, since memory was given back */
+    size_t allocated_conns;      /* open, or being closed */
+    size_t most_conns;           /* the most allocated at once since memory was given back */
     size_t max_conns;
     struct client_share conn_share;
     uint64_t evicted_conns; /* closed to make room for others */
     char input[4096];       /* what a connection has just read */
     struct text_cache metrics;
     struct text_cache streams;
-    size_t text_bytes;     /* of answers */
-    uint64_t next_conn_id; /* of the next connection, for logs */
+    size_t text_bytes;     /* of all texts that are kept for answers */
+    uint64_t next_conn_id; /* the last connection's ID, for logs: counts all accepted */
     bool draining;
     int64_t started_s;                  /* UNIX time */
-    uint64_t refused[HTTP_ERROR_COUNT]; /* requests answered with an error here */
+    uint64_t refused[HTTP_ERROR_COUNT]; /* requests that the master answered with an error */
     struct refusal_log refusal_log;
     struct rate_limit rate_limit;
 };

@@ -1,7 +1,7 @@
 /*
- * systemd's side of a service: sockets it hands over, what it is told of our state, the watchdog
- * (sd_listen_fds(3), sd_notify(3)).  Master, loop thread.  Started by anything else, all of this
- * does nothing.
+ * The service as systemd sees it: the sockets that it hands over, the state that we report, the
+ * watchdog (sd_listen_fds(3), sd_notify(3)).  Master, loop thread.  If something else started the
+ * process, these functions do nothing.
  */
 #ifndef MASTER_SERVICE_H
 #define MASTER_SERVICE_H
@@ -16,17 +16,18 @@ struct service {
 };
 
 /**
- * Take what systemd handed over out of the environment, before a child could inherit it, and
- * answer the watchdog from now on: it is the loop that shows that it lives.
+ * Take systemd's sockets and remove them from the environment before a child could inherit them.
+ * From now on, the loop answers the watchdog, which shows that the loop is alive.
  *
  * @return 0, or -EINVAL: there are sockets, but not the two of cam-httpflv.socket.
  */
 int service_open(struct service *service, uv_loop_t *loop);
 
-/** The socket that systemd made for a port: streams are the first.  Caller owns it; -1: none. */
+/** Take the socket that systemd opened for a port: the first of its two is for streams.  Caller
+ * owns it; -1: none. */
 int service_take_socket(struct service *service, enum route_port kind);
 
-/** Requests are answered; also ends what service_notify_reloading() began. */
+/** Requests are answered from now on; also ends a reload that service_notify_reloading() began. */
 void service_notify_ready(void);
 void service_notify_reloading(void);
 void service_notify_stopping(void);

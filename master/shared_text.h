@@ -1,10 +1,10 @@
 /*
- * A text that several answers are made of, and a cache that keeps it from being made too often.
- * Master, loop thread; pure, the time is given.
+ * A text that several answers share, and a cache that keeps it from being made too often.  Master,
+ * loop thread; pure: the caller passes the time.
  *
- * Making a text takes time from all other requests.  So it is given out again for
- * SHARED_TEXT_REST times as long as making it took: whatever is asked for, and however often, it
- * takes a twentieth of the master's time.
+ * Making a text delays all other requests.  So it is reused for SHARED_TEXT_REST times as long as
+ * making it took: however often a text is requested, it takes at most a twentieth of the master's
+ * time.
  */
 #ifndef MASTER_SHARED_TEXT_H
 #define MASTER_SHARED_TEXT_H
@@ -23,7 +23,7 @@ struct shared_text {
 
 /**
  * @param text   terminated.  Moved.
- * @param total  goes up by its length, and down when it is freed.  Borrowed.
+ * @param total  grows by the text's length, and shrinks when the text is freed.  Borrowed.
  * @return with one reference.
  */
 struct shared_text *shared_text_new(char *text, size_t *total);
@@ -36,10 +36,10 @@ void shared_text_unref(struct shared_text *text);
 struct text_cache { /* zeroed at first */
     struct shared_text *text;
     int64_t until_us;
-    size_t last_len; /* what to expect */
+    size_t last_len; /* the length to expect of the next text */
 };
 
-/** @return a new reference, or NULL: a new one is to be made. */
+/** @return a new reference; NULL: the caller must make a new text. */
 struct shared_text *text_cache_get(struct text_cache *cache, int64_t now_us);
 
 /**

@@ -1,22 +1,23 @@
 /*
- * What a worker says that it has counted, made into what can be: a worker that was taken over must
- * not wrap the totals of the server, which go on for ever.  Master; pure.
+ * Limits the counters that a worker reports to possible values: a compromised worker must not
+ * overflow the server's totals, which are never reset.  Master; pure.
  */
 #ifndef MASTER_STATS_CLAMP_H
 #define MASTER_STATS_CLAMP_H
 
 #include "common/ipc.h"
 
-/* No counter grows by more in a millisecond: 16 GB/s, in bytes, and far less in anything else. */
+/* The most that a counter can grow in a millisecond: 16 GB/s for bytes; other counters grow far
+ * more slowly. */
 #define STATS_CLAMP_PER_MS (1u << 24)
-#define STATS_CLAMP_SLACK_MS 2000 /* reports do not come by the clock */
+#define STATS_CLAMP_SLACK_MS 2000 /* reports may be late or early */
 
 /**
- * Counters neither go back nor grow faster than anything can be; sizes and rates are as big as a
- * picture's can be.
+ * Make counters neither go back nor grow faster than STATS_CLAMP_PER_MS; bound picture sizes and
+ * frame rates.
  *
  * @param now         corrected in place.
- * @param before      the report before, corrected; zeroed for the first one.
+ * @param before      the previous report, corrected; zeroed for the first one.
  * @param elapsed_ms  since then.
  */
 void stats_clamp(struct ipc_stats *now, const struct ipc_stats *before, int64_t elapsed_ms);

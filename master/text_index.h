@@ -1,9 +1,9 @@
 /*
- * Finds what a text belongs to: a hash table of texts that live elsewhere.  Master, loop thread;
- * pure, no I/O.
+ * Finds items by text: a hash table of texts that live elsewhere.  Master, loop thread; pure, no
+ * I/O.
  *
- * Open addressing with linear probing, at most half full.  The hash is no secret: whoever chooses
- * texts that collide makes it a linear search, over entries whose number the caller bounds.
+ * Open addressing with linear probing, at most half full.  The hash is no secret: texts chosen to
+ * collide turn it into a linear search, but the caller bounds the number of entries.
  */
 #ifndef MASTER_TEXT_INDEX_H
 #define MASTER_TEXT_INDEX_H

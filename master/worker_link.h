@@ -1,15 +1,15 @@
 /*
  * One worker, as the master sees it: its process, its channel, its log lines, and whether it does
- * what it is told.  Master, loop thread.  workers.c has the table of them.
+ * as it is told.  Master, loop thread.  workers.c keeps the table of workers.
  *
  *   STARTING --READY--> SPARE --taken--> BUSY --LEAVE or DRAIN--> LEAVING
  *       |                 |               |                          |
  *       +-----------------+-- its channel is closed: by either side --+--> ENDING --reaped--> freed
  *
- * One may be taken while it is STARTING: its messages wait in the channel.
+ * A STARTING worker may be taken: its messages wait in the channel.
  *
- * A worker may have been taken over by its camera.  So there is a deadline for each thing that it
- * has to do, measured by the master alone, and SIGKILL for whichever misses one:
+ * A camera may have taken its worker over.  So the master alone measures whether a worker keeps
+ * these limits, and kills one that does not:
  *
  *   to say something (STATS, once a second)         WORKER_SILENCE_MS
  *   to read what was sent to it (SIOCOUTQ)          WORKER_SILENCE_MS
@@ -17,7 +17,7 @@
  *   no more messages than                           WORKER_MESSAGES_MAX a second
  *   no more threads than                            WORKER_THREADS_MAX, looked at once a second
  *
- * Its process is the master's child (nursery.c), so its pid cannot be another's until it is reaped.
+ * Its process is the master's child (nursery.c), so its pid cannot be reused before it is reaped.
  */
 #ifndef MASTER_WORKER_LINK_H
 #define MASTER_WORKER_LINK_H
@@ -45,15 +45,15 @@ enum worker_state {
     WORKER_STATE_COUNT
 };
 
-/* To its owner. */
+/* Events for the worker's owner. */
 struct worker_events {
     void (*on_state)(void *owner, const struct ipc_state *state);
     void (*on_stats)(void *owner, const struct ipc_stats *stats);
     void (*on_idle)(void *owner, const struct ipc_idle *idle);
-    /* @return false: that cannot be; it is killed. */
+    /* @return false: impossible; the worker is killed. */
     bool (*on_left)(void *owner, const struct ipc_left *left);
-    /* A connection that the worker kept.  *fd is Moved if it becomes -1. @return false: not its
-     * own. */
+    /* A connection that the worker kept.  *fd is Moved if it becomes -1. @return false: that client
+     * was not its own. */
     bool (*on_return)(void *owner, const struct ipc_return *connection, int *fd);
     /* The worker has ended without having been told to; the pointer is invalid from now on. */
     void (*on_gone)(void *owner);
@@ -64,7 +64,7 @@ struct worker;
 /* What all workers of a table share. */
 struct worker_env {
     uv_loop_t *loop;
-    const struct worker_events *events; /* to the owner */
+    const struct worker_events *events; /* for the owners */
     size_t counts[WORKER_STATE_COUNT];  /* workers by state: only worker_link.c writes */
     void (*on_ready)(void *table);
     void (*on_ending)(void *table, const struct worker *w); /* its channel is closed */
@@ -80,19 +80,19 @@ struct worker {
     enum worker_state state;
     enum ipc_phase phase;           /* BOOT until it is READY */
     void *owner;                    /* only while BUSY */
-    char camera[IPC_CAMERA_ID_MAX]; /* of that owner, for the log; it stays */
+    char camera[IPC_CAMERA_ID_MAX]; /* the owner's camera, for the log; kept after that owner */
     int channel;
     uv_poll_t poll;
     struct outbox outbox; /* what the channel has no room for */
     pid_t pid;            /* 0: not announced yet, or reaped */
-    bool reaped;          /* or no process came of it */
+    bool reaped;          /* or no process was started for it */
     struct log_source *log;
     bool killed;
     unsigned messages; /* since the last check */
     int unread;        /* bytes in the channel at the last check */
-    int64_t asked_ms;  /* the nursery, for it */
+    int64_t asked_ms;  /* when the nursery was asked for it */
     int64_t heard_ms;
-    int64_t read_ms; /* when it last had read something, or had nothing to read */
+    int64_t read_ms; /* when it had last read something, or had nothing to read */
     int64_t end_by_ms;
     struct closing closing;
 };
@@ -102,7 +102,7 @@ struct worker {
 /** Send a message; it may wait in the worker's outbox. @return as outbox_send(). */
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd);
 
-/** It was told to end, and has WORKER_END_MS: no event comes, it is not to be used again. */
+/** The worker was told to end, within WORKER_END_MS: no more events come; do not use it again. */
 void worker_release(struct worker *worker);
 
 /** The worker's process, 0 while it is not known. */
@@ -110,23 +110,23 @@ pid_t worker_pid(const struct worker *worker);
 
 /* --- for the table ---------------------------------------------------------- */
 
-/** A worker that was asked for.  @param channel  Moved. */
+/** Make the worker that the nursery was asked for.  @param channel  Moved. */
 struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel);
 
-/** It runs: its process, and the pipe of its log.  @param log  Moved. */
+/** Its process runs.  @param log  the pipe of its log.  Moved. */
 void worker_announce(struct worker *w, pid_t pid, int *log);
 
-/** No process came of it. */
+/** No process could be started for it. */
 void worker_fail(struct worker *w);
 
 /** Its process was reaped. */
 void worker_ended(struct worker *w);
 
-/** Give it an owner, whose events come from now on.  STARTING or SPARE.  @param camera  for the
- * log. */
+/** Give a STARTING or SPARE worker an owner, who gets its events from now on.  @param camera  for
+ * the log. */
 void worker_take(struct worker *w, void *owner, const char *camera);
 
-/** Close its channel; an honest one ends. */
+/** Close its channel; an honest worker then ends. */
 void worker_close(struct worker *w);
 
 /** Kill it and say why: "worker 7 (pid 8) WHY: it is killed". */
