@@ -8,8 +8,7 @@
 #include <stddef.h>
 
 struct client_set {
-    void *
-        *items; /* count entries.  Borrowed: each client frees itself after client_set_remove(). */
+    void **items; /* Borrowed: each client frees itself, after client_set_remove() */
     size_t count;
     size_t capacity;
 };

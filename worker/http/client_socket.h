@@ -57,8 +57,7 @@ ssize_t client_socket_send(struct client_socket *socket, const struct msghdr *me
 /** Read what is there. @return bytes; 0: nothing is there; -1: the peer has closed, or is lost. */
 ssize_t client_socket_recv(struct client_socket *socket, void *data, size_t size);
 
-/** All is sent: tell the peer.  Then call client_socket_throw_away() when the socket is readable.
- */
+/** All is sent: tell the peer.  From now on call client_socket_throw_away() to read. */
 void client_socket_linger(struct client_socket *socket);
 
 /** Read and forget. @return false: the peer has closed, is lost, or has sent too much: close. */

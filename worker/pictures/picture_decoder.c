@@ -138,8 +138,7 @@ static int open_decoder(struct picture_decoder *d, struct codec_config *config)
     }
     /* The HEVC decoder hides errors in slices unless told to fail.  The flag is set after opening,
      * so that the decoder accepts odd parameter sets in the record, as players do.  The H.264
-     * decoder reports errors in decode_error_flags; with the flag it would fail on harmless ones.
-     */
+     * decoder reports errors in decode_error_flags; with the flag it fails on harmless ones. */
     if (config->codec == AV_CODEC_ID_HEVC)
         avctx->err_recognition |= AV_EF_EXPLODE;
     d->config = codec_config_ref(config);

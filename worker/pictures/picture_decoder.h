@@ -11,8 +11,8 @@
  *   frame threads the picture is complete when the call returns, whatever its place in display
  *   order.  If the decoder gives the picture out at once (nearly every camera), that one is used.
  * - The decoder has one thread.  Frame threads would hold back as many frames as there are threads;
- *   with slice threads the H.264 decoder does not look for errors, and HEVC wavefronts were
- * measured to cost 44 % more CPU for 12 % less time (4K, two cores).
+ *   with slice threads the H.264 decoder does not look for errors, and HEVC wavefronts cost 44 %
+ *   more CPU for 12 % less time (measured: 4K, two cores).
  * - No picture decoded from a broken reference is ever offered.  A chain of frames is broken by a
  *   frame marked damaged, by any error of the decoder, by concealed errors
  *   (AVFrame.decode_error_flags, AV_FRAME_FLAG_CORRUPT), and by a frame for which the decoder had

@@ -528,8 +528,7 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
     if (full)
         snapshot_client_fail(c, HTTP_ERROR_OVERLOADED, "too many snapshots at a time");
     if (count_busy(s) > (size_t)2 * SNAPSHOT_CLIENTS_MAX)
-        snapshot_client_close(
-            c); /* do not wait until it has read its answer: descriptors are bounded */
+        snapshot_client_close(c); /* even if it has not read its answer: descriptors are bounded */
     if (!full)
         pump(s);
 }

@@ -40,7 +40,7 @@ struct snapshot_stats {
     uint64_t bytes_out;
     uint64_t pictures;          /* JPEGs made */
     uint64_t decoded;           /* frames given to the decoder */
-    struct ipc_histogram times; /* from a request to its first picture */
+    struct ipc_histogram times; /* time from a request to its first picture */
 };
 
 /**
@@ -65,7 +65,7 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
 /** A video frame was put into the ring.  Call for every video frame. */
 void snapshot_on_frame(struct snapshot *snapshot);
 
-/** The camera is gone and the ring was cleared: the next picture starts with a key frame. */
+/** The camera is gone and the ring was cleared: decoding continues at the next key frame. */
 void snapshot_on_disconnect(struct snapshot *snapshot);
 
 /** Answer the unanswered clients that came before opened_before_ms with an error. */

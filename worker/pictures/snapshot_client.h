@@ -6,8 +6,8 @@
  * request, byte for byte, is answered again.  On any other request, or after that time, the
  * connection goes back to the master, which checks the client's rights.
  *
- * Bounds: one picture in transit per client; an MJPEG client gets no other until it has taken it. A
- * client that takes nothing for viewer_stall_timeout_ms is disconnected.
+ * Bounds: one picture in transit per client; an MJPEG client gets the next one when it has taken
+ * that.  A client that takes nothing for viewer_stall_timeout_ms is disconnected.
  */
 #ifndef WORKER_SNAPSHOT_CLIENT_H
 #define WORKER_SNAPSHOT_CLIENT_H

@@ -1,7 +1,6 @@
 /*
  * Compares how often pictures are requested with the length of a GOP: is it worth decoding frames
- * ahead of requests?  Worker, one thread.  Pure: the time is passed in.  Lives in its user by
- * value.
+ * early?  Worker, one thread.  Pure: the time is passed in.  Lives in its user by value.
  */
 #ifndef WORKER_SNAPSHOT_PACE_H
 #define WORKER_SNAPSHOT_PACE_H

@@ -23,8 +23,7 @@ struct rendition {
     struct closing closing; /* one part: the thread, and then async */
     uv_async_t async;       /* thread to loop: frames are there, or the thread is done */
     uv_thread_t thread;
-    struct transcoder
-        *transcoder; /* used by the thread only, once it is made and until it is freed */
+    struct transcoder *transcoder; /* used by the thread only, except to make and free it */
 
     uv_mutex_t lock; /* protects everything below */
     uv_cond_t wake;  /* wakes the thread: input, room for output, or stop */

@@ -64,8 +64,7 @@ void rendition_get_stats(struct rendition *rendition, struct rendition_stats *st
 /**
  * Stop.  Returns at once; the thread ends after its current picture, and the loop joins it.
  *
- * @param rendition  Moved: *rendition becomes NULL.  May be NULL already: then closed is not
- * called.
+ * @param rendition  Moved: *rendition becomes NULL.  If it is NULL already, closed is not called.
  * @param closed     called on the loop thread when all is released; may be NULL.
  */
 void rendition_close(struct rendition **rendition, void (*closed)(void *ctx), void *ctx);

@@ -113,8 +113,7 @@ void transcoder_flush(struct transcoder *t)
 
 /* --- out: annex B to length fields ---------------------------------------- */
 
-/* Compute the size with length fields; update the configuration from a key frame's parameter sets.
- */
+/* Compute the size with length fields; update the configuration if there are parameter sets. */
 static int survey_coded(struct transcoder *t, struct nal_cursor cursor, size_t *total)
 {
     struct nal nal, slice = {0};

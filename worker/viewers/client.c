@@ -240,8 +240,7 @@ void client_fail(struct client *client, enum http_error error, const char *messa
     char buf[HTTP_REPLY_MAX];
     size_t len = http_reply_error(buf, error, client->request->origin, client->env->camera, message,
                                   (int)client->request->head);
-    (void)send(client->socket.fd, buf, len,
-               MSG_DONTWAIT | MSG_NOSIGNAL); /* the send buffer is empty */
+    (void)send(client->socket.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* there is room */
     struct log_context ctx = client_socket_log(&client->socket);
     refusal_log_write(&client->env->refusals, &ctx, "viewer refused", error, message);
     client->state = CLIENT_REFUSED;

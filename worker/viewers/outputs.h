@@ -3,8 +3,7 @@
  * (allow_h265=false), and pictures (snapshot.h).  Worker, loop thread.
  *
  * The H.264 output has its own fan-out, made when its first viewer comes.  An H.264 camera's frames
- * go to both fan-outs untouched; an HEVC camera's are transcoded while the H.264 output has
- * viewers.
+ * go to both untouched; an HEVC camera's are transcoded while the H.264 output has viewers.
  */
 #ifndef WORKER_OUTPUTS_H
 #define WORKER_OUTPUTS_H

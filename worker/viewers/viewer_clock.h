@@ -4,7 +4,7 @@
  *
  * A viewer may start at the live edge: the pictures before it (those cached when the viewer joined)
  * are compressed in time, one per millisecond, so that a player decodes them at once.  From the
- * edge on, which lies a given lead after the viewer's start, time runs at its normal pace.  If more
+ * edge on, which comes a given lead after the viewer's start, time runs at normal pace.  If more
  * pictures are cached than the lead has milliseconds, those after the edge come at four times their
  * pace until they have caught up.  Sound is never compressed.
  *

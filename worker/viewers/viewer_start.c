@@ -9,7 +9,7 @@
  */
 #define LEAD_US 90000
 #define SOUND_LATE_US 100000     /* assumed delay of sound while it is unknown */
-#define SOUND_LATE_MAX_US 300000 /* the lead allows for no longer delay of sound */
+#define SOUND_LATE_MAX_US 300000 /* the longest delay of sound that the lead covers */
 #define RECENT_US 1000000        /* the delay of sound is measured over this time */
 #define DISTANCE_US 40000        /* assumed distance between pictures while it is unknown */
 #define EDGE_AGE_MAX_US 2000000
@@ -18,8 +18,7 @@
 
 /* What the frames of the last second show. */
 struct recent {
-    int64_t distance_us; /* between the newest two pictures: the most that a picture ages before the
-                            next */
+    int64_t distance_us; /* between the newest two pictures: how old one is when the next comes */
     bool sounds;
     int64_t sound_us;      /* dts of the newest sound */
     int64_t sound_late_us; /* largest delay of sound against the newest picture */

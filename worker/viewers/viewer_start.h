@@ -10,8 +10,8 @@
  * After a GOP of more than some 300 pictures the silence is longer, up to 2 s: until the pictures
  * are back at their normal pace.
  *
- * timeline.h has already handled a source that sends its own cache in a burst when we connect: its
- * pictures are a millisecond apart, and its sound is left out.
+ * A source may send its own cache in a burst when we connect.  timeline.h has already handled that:
+ * the burst's pictures are a millisecond apart, and its sound is left out.
  */
 #ifndef WORKER_VIEWER_START_H
 #define WORKER_VIEWER_START_H

@@ -1,6 +1,6 @@
 /*
  * The server side of WebSocket, RFC 6455: handshake answer, frame headers, and a parser for what
- * clients send.  Worker, loop thread.  Pure: no I/O, no allocation, no state but the parser's.
+ * clients send.  Worker, loop thread.  Pure: no I/O, no state but the parser's.
  * Clients of this server have nothing to say, so their messages are counted and thrown away.
  */
 #ifndef WORKER_WEBSOCKET_H
@@ -32,8 +32,7 @@ enum websocket_event_kind {
     WEBSOCKET_EVENT_NONE,  /* everything was consumed, nothing to do */
     WEBSOCKET_EVENT_PING,  /* send a pong with payload; of several pings only the last needs one */
     WEBSOCKET_EVENT_CLOSE, /* the peer closes: send a close frame with code, then close */
-    WEBSOCKET_EVENT_ERROR, /* the peer broke the protocol: send a close frame with code, then close
-                            */
+    WEBSOCKET_EVENT_ERROR, /* the peer broke the protocol: send a close frame and close, as above */
 };
 
 struct websocket_event {
