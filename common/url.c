@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* libavformat 5.1 keeps "user:password", as written in the URL, in 128 bytes (rtsp.h). */
+/* libavformat 5.1 holds the URL's "user:password" in 128 bytes (rtsp.h). */
 #define AUTH_MAX 128
 
 static const struct {
@@ -31,7 +31,7 @@ static const char *const transport_names[IPC_TRANSPORT_COUNT] = {
 
 /* One reading of what follows `scheme://`. */
 struct authority {
-    struct span userinfo; /* before the last `@`; at is NULL without one */
+    struct span userinfo; /* text before the last `@`; userinfo.at is NULL if there is none */
     struct span host;     /* without brackets */
     struct span rest;     /* path and query */
     uint16_t port;        /* 0: not given */
@@ -85,7 +85,7 @@ static bool parse_port(struct span s, uint16_t *port)
     return true;
 }
 
-/* "10", "0x7f": what inet_aton() would take for part of an address. */
+/* Would inet_aton() read the label as part of an address ("10", "0x7f")? */
 static bool label_is_number(const char *label, size_t len)
 {
     if (len > 1 && label[0] == '0' && to_lower(label[1]) == 'x')
@@ -94,8 +94,8 @@ static bool label_is_number(const char *label, size_t len)
 }
 
 /*
- * A host name: labels of letters, digits, `-`, `_`.  A name whose last label is a number is an
- * IPv4 address or nothing: `10.0.0`, `0x7f.1` mean different things to different resolvers.
+ * Read a host name: labels of letters, digits, `-` and `_`.  A name whose last label is a number
+ * must be an IPv4 address: `10.0.0` and `0x7f.1` mean different things to different resolvers.
  */
 static bool parse_name(struct span s, struct authority *a)
 {
@@ -130,7 +130,7 @@ static bool parse_ipv6(struct span s, struct authority *a)
     return true;
 }
 
-/* host, host:port, [address] or [address]:port */
+/* Read host, host:port, [address] or [address]:port. */
 static bool parse_host_port(struct span s, struct authority *a)
 {
     struct span port = {s.at + s.len, 0};
@@ -177,9 +177,9 @@ static size_t next_cut(struct span text, size_t from)
 }
 
 /*
- * A later reading puts `/` or `?` into the password, so a user name, its `:` and the password's
- * start must come before the first of them, and what stands there must not be `host:port`: that
- * is a mistyped host.
+ * May the authority extend beyond the first `/` or `?`?  Only if these belong to the password: a
+ * user name, `:` and the start of the password must come before the first of them, and that text
+ * must not be `host:port`, which would be a mistyped host.
  */
 static bool may_read_on(struct span first)
 {
@@ -194,7 +194,7 @@ static bool may_read_on(struct span first)
     return !parse_port((struct span){colon + 1, (size_t)(end - colon) - 1}, &port);
 }
 
-/* Where does the host part end?  The rules are in the header, at url_parse(). */
+/* Find the end of the host part.  url_parse() in the header states the rules. */
 static bool split_authority(struct span text, bool address_wins, struct authority *a)
 {
     size_t cut = next_cut(text, 0);
@@ -205,7 +205,7 @@ static bool split_authority(struct span text, bool address_wins, struct authorit
         if (cut == text.len || !may_read_on(first))
             break;
         if (text.len - cut > 1 && text.at[cut] == '/' && text.at[cut + 1] == '/')
-            break; /* no part of a password but of a URL in the path or query */
+            break; /* part of a URL in the path or query, not of a password */
         struct authority later;
         cut = next_cut(text, cut + 1);
         if (read_authority(text, cut, &later) && later.userinfo.at != NULL &&
@@ -236,7 +236,7 @@ size_t url_decode(char *out, size_t size, const char *text, size_t len, bool for
     return n;
 }
 
-/* A user name or password: -EINVAL for control characters, -ENAMETOOLONG. */
+/* Decode a user name or password.  @return 0; -EINVAL: control characters; -ENAMETOOLONG. */
 static int decode_credential(char *out, struct span s)
 {
     size_t n = url_decode(out, URL_CREDENTIAL_MAX - 1, s.at, s.len, false);
@@ -265,7 +265,7 @@ static bool credential_char_ok(char c)
     return char_is_alnum(c) || (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
 }
 
-/* @return bytes that the escaped text has; written when out is not NULL. */
+/* @return length of the escaped text, which is written unless out is NULL. */
 static size_t encode_credential(char *out, const char *s)
 {
     size_t n = 0;
@@ -305,7 +305,7 @@ static int fill_credentials(struct camera_url *u, struct span userinfo, const ch
     return rc;
 }
 
-/* Host in the one form that all spellings of it share. */
+/* Write the host in the one form that all its spellings share. */
 static int fill_host(struct camera_url *u, const struct authority *a)
 {
     if (!copy_span(u->host, sizeof(u->host), a->host))
@@ -325,7 +325,7 @@ static int fill_host(struct camera_url *u, const struct authority *a)
     return 0;
 }
 
-/* Bytes that would break a request line or a quoted header value are escaped, all others kept. */
+/* Escape bytes that would break a request line or a quoted header value; keep all others. */
 static int fill_path(struct camera_url *u, struct span rest)
 {
     size_t n = 0;
@@ -437,7 +437,7 @@ size_t url_format(const struct camera_url *u, char *out)
     url_put_text(&w, "://");
     if (u->has_user) {
         put_credential(&w, u->user);
-        url_put_text(&w, ":"); /* even without a password: libavformat sends nothing without it */
+        url_put_text(&w, ":"); /* even without a password: libavformat needs it to log in */
         put_credential(&w, u->password);
         url_put_text(&w, "@");
     }
@@ -487,7 +487,7 @@ enum ipc_transport url_default_transport(enum url_scheme scheme)
 
 int url_transport_parse(const char *name, enum url_scheme scheme, enum ipc_transport *transport)
 {
-    /* Those that may be asked for, and of which URLs. */
+    /* The transports that a cam_type may name, and the URL schemes that each fits. */
     static const unsigned accepted[IPC_TRANSPORT_COUNT] = {
         [IPC_TRANSPORT_RTSP_TCP] = SCHEME_BIT(URL_RTSP) | SCHEME_BIT(URL_RTSPS),
         [IPC_TRANSPORT_RTSP_UDP] = SCHEME_BIT(URL_RTSP),

@@ -30,7 +30,7 @@ static bool starts_parameter(struct span s, size_t i)
     return n > i && n < s.len && s.at[n] == '=';
 }
 
-/* Copy text, replacing the values of secret looking `name=value` pairs. */
+/* Copy text, masking the value of each `name=value` pair whose name suggests a secret. */
 static void put_masked_pairs(struct url_writer *w, struct span s)
 {
     size_t from = 0; /* start of the word that may be a name */
@@ -47,7 +47,7 @@ static void put_masked_pairs(struct url_writer *w, struct span s)
         from = i + 1;
         if (!name_is_secret(name))
             continue;
-        /* `_name=` ends it too: some cameras want /user=admin_password=x_channel=1_stream=0.sdp */
+        /* `_name=` ends it too: some cameras use /user=admin_password=x_channel=1_stream=0.sdp */
         size_t end = i + 1;
         while (end < s.len && strchr("&;", s.at[end]) == NULL &&
                !(s.at[end] == '_' && starts_parameter(s, end + 1)))
@@ -58,7 +58,7 @@ static void put_masked_pairs(struct url_writer *w, struct span s)
     }
 }
 
-/* The first or last place before limit where one of the words stands; NULL if none. */
+/* Find the first or last place in s where one of the words begins; NULL if none. */
 static const char *find_word(struct span s, const char *const *words, bool last, size_t *word_len)
 {
     const char *found = NULL;
@@ -76,7 +76,8 @@ static const char *find_word(struct span s, const char *const *words, bool last,
     return found;
 }
 
-/* One of path and query.  Before its last `@` may stand a password, in a URL within it or not. */
+/* Write a path or a query.  The text before its last `@` may hold a password, so it is masked;
+ * a URL within it is masked from its `://` on. */
 static void put_redacted(struct url_writer *w, struct span s)
 {
     static const char *const ats[] = {"@", "%40", "%2540", NULL};
@@ -94,7 +95,7 @@ static void put_redacted(struct url_writer *w, struct span s)
     put_masked_pairs(w, s);
 }
 
-/* What comes before the path, without user name and password. */
+/* Write the part before the path, with user name and password masked. */
 static void put_host(struct url_writer *w, const struct camera_url *u)
 {
     struct camera_url bare = *u;

@@ -1,6 +1,6 @@
 /*
- * What the URL modules read and write text with: pieces of a text, and a bounded string under
- * construction.  Every process, any thread; pure.
+ * Text helpers for the URL modules: pieces of a text, and a bounded string under construction.
+ * Every process, any thread; pure.
  */
 #ifndef COMMON_URL_TEXT_H
 #define COMMON_URL_TEXT_H
@@ -14,7 +14,7 @@ struct span {
     size_t len;
 };
 
-/* A URL under construction; what does not fit is cut. */
+/* A URL under construction; text that does not fit is cut. */
 struct url_writer {
     char *out;  /* IPC_URL_MAX bytes, always terminated after the first url_put() */
     size_t len; /* without the NUL */

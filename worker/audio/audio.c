@@ -1,6 +1,6 @@
 /*
- * Turns a camera's sound into AAC-LC: chooses between passing it through and transcoding it, and
- * sends silence while the camera sends no sound.  Worker, source thread.
+ * Turns a camera's sound into AAC-LC: passes it through or transcodes it, and sends silence while
+ * the camera sends no sound.  Worker, source thread.
  */
 #include "worker/audio/audio.h"
 
@@ -15,23 +15,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LAG_SILENT_US 200000   /* how far silence stays behind the video */
-#define LAG_FLOWING_US 1000000 /* sound that is further behind the video has stopped */
+#define LAG_SILENT_US 200000   /* silence stays this far behind the video */
+#define LAG_FLOWING_US 1000000 /* sound further behind the video than this has stopped */
 #define LAG_FLOWING_MAX_US 5000000
-#define LAG_SPARE_US 500000 /* allowed on top of the lag seen so far */
-#define FILL_MAX_US 5000000 /* longer gaps stay gaps */
+#define LAG_SPARE_US 500000 /* allowed on top of the largest lag seen */
+#define FILL_MAX_US 5000000 /* longer gaps are not filled */
 
 struct audio {
     AVCodecParameters *announced;   /* for audio_accepts() */
     AVCodecParameters *par;         /* repaired */
-    struct audio_passthrough *pass; /* either this */
-    struct audio_encoder *encoder;  /* ... or these two */
+    struct audio_passthrough *pass; /* either this ... */
+    struct audio_encoder *encoder;  /* ... or these two; the others are NULL */
     struct audio_transcoder *transcoder;
-    bool started; /* has a place on the output clock */
+    bool started; /* the first frame's time is set */
     bool silent;  /* audio_fill() makes silence */
     bool video_known;
-    int64_t video_us;       /* newest video */
-    int64_t lag_flowing_us; /* grows to what the camera needs */
+    int64_t video_us;       /* newest video frame's time stamp */
+    int64_t lag_flowing_us; /* grows to the lag that the camera needs */
 };
 
 static int copy_parameters(AVCodecParameters **to, const AVCodecParameters *from)

@@ -1,4 +1,4 @@
-/* Where finished AAC frames go.  Worker, source thread. */
+/* The callback that takes finished AAC frames.  Worker, source thread. */
 #ifndef WORKER_AUDIO_EMIT_H
 #define WORKER_AUDIO_EMIT_H
 

@@ -13,10 +13,9 @@
 #include <string.h>
 
 /*
- * Per channel three bits per sample, far below the six above which the encoder clamps and warns,
- * and no more than 72 kbit/s.  The encoder's "fast" search takes 40 to 50 % of the time of
- * "twoloop"; with something like speech in noise it leaves 20 to 25 dB of SNR against 24 to 30, and
- * a tone that comes through G.711 keeps its 38 dB.
+ * Each channel gets three bits per sample, at most 72 kbit/s; the encoder clamps and warns above
+ * six.  Its "fast" search needs 40 to 50 % of the time of "twoloop".  For speech in noise it leaves
+ * an SNR of 20 to 25 dB instead of 24 to 30; a tone sent through G.711 keeps its 38 dB.
  */
 #define BITS_PER_SAMPLE 3
 #define BIT_RATE_MAX 72000
@@ -27,7 +26,7 @@ struct audio_encoder {
     AVPacket *packet;
     int filled;
     int64_t start_us;
-    int64_t written; /* samples, those in `frame` included */
+    int64_t written; /* samples, including those in `frame` */
     int64_t received_us;
     struct codec_config *config;
     audio_emit_fn *emit;
@@ -165,7 +164,7 @@ static int encode_frame(struct audio_encoder *e)
         rc = emit_packet(e);
         av_packet_unref(e->packet);
     }
-    /* Whatever else the encoder may find wrong with sound is not worth ending the stream for. */
+    /* No other encoder error is worth ending the stream for. */
     return rc == AVERROR(ENOMEM) ? -ENOMEM : 0;
 }
 
@@ -210,7 +209,7 @@ void audio_encoder_close(struct audio_encoder **encoder)
     *encoder = NULL;
     if (e == NULL)
         return;
-    /* libavcodec warns of frames left behind unless they are taken out. */
+    /* Drain the encoder: libavcodec warns about frames left in it. */
     if (e->packet != NULL && e->written > 0 && avcodec_send_frame(e->codec, NULL) >= 0) {
         while (avcodec_receive_packet(e->codec, e->packet) >= 0)
             av_packet_unref(e->packet);

@@ -1,21 +1,20 @@
 /*
- * Decides which audio is passed through and which is transcoded, and to what.  Worker; pure.
+ * Decides which audio is passed through, which is transcoded, and to what.  Worker; pure.
  *
- * AAC goes through untouched if it is LC with 1024-sample frames, mono or stereo.  HE-AAC too: its
- * core is LC, and the configuration sent is that of the core, two bytes.  A decoder that knows SBR
- * finds it in the frames (implicit signalling, ISO/IEC 14496-3 1.6.5.3), one that does not plays
- * the core, and mpegts.js and flv.js write the configuration anew for each browser anyway; explicit
- * signalling is what some of them stumble over.
+ * AAC-LC with 1024-sample frames, mono or stereo, is passed through.  So is HE-AAC: its core is LC,
+ * and we send the core's two-byte configuration.  A decoder that knows SBR finds it in the frames
+ * (implicit signalling, ISO/IEC 14496-3 1.6.5.3), others play the core.  mpegts.js and flv.js
+ * rewrite the configuration for each browser anyway; some browsers fail on explicit signalling.
  *
- * Everything else is decoded and encoded, at 44.1 or 48 kHz: an AAC frame is 1024 samples, the
- * encoder holds back two, and a player cannot show pictures for which it has no sound yet.
- * Measured for G.711 at 8 kHz, mono, FFmpeg 5.1, from the beginning of a frame's sound to the
- * frame:
+ * All other audio is decoded and encoded at 44.1 or 48 kHz: an AAC frame is 1024 samples, the
+ * encoder holds back two frames, and a player cannot show pictures before it has their sound.
+ * Measured for G.711 at 8 kHz, mono, FFmpeg 5.1: time from the beginning of a frame's sound to the
+ * frame, and processor time per second of sound:
  *
- *     8 kHz kept   400 ms   0.7 ms of processor time for a second of sound
- *     to 16 kHz    212 ms   2.0 ms
- *     to 32 kHz    116 ms   3.3 ms
- *     to 48 kHz     85 ms   3.1 ms with nothing encoded above 4 kHz, where nothing is
+ *     kept at 8 kHz   400 ms   0.7 ms
+ *     to 16 kHz       212 ms   2.0 ms
+ *     to 32 kHz       116 ms   3.3 ms
+ *     to 48 kHz        85 ms   3.1 ms, if nothing above 4 kHz is encoded (there is no sound there)
  */
 #include "worker/audio/audio_format.h"
 
@@ -29,7 +28,7 @@
 #define RATE_MIN 4000
 #define RATE_MAX 192000
 
-/* The AAC rate that sound of a rate is encoded at. */
+/* @return the AAC sample rate at which to encode sound of sample_rate. */
 static int encoded_rate(int sample_rate)
 {
     return 44100 % sample_rate == 0 ? 44100 : 48000;
@@ -49,7 +48,7 @@ static void set_defaults(AVCodecParameters *par, int sample_rate, int channels)
         set_channels(par, channels);
 }
 
-/* Bits per sample of G.726: 2 to 5, that is 16 to 40 kbit/s. */
+/* G.726 has 2 to 5 bits per sample, that is 16 to 40 kbit/s. */
 static void repair_g726(AVCodecParameters *par)
 {
     int bits = par->bits_per_coded_sample;
@@ -77,7 +76,7 @@ static int choose_aac(AVCodecParameters *par, struct audio_format *format)
         return 0;
     }
     if (len == 0)
-        return -ENOTSUP; /* a decoder would not know either */
+        return -ENOTSUP; /* no decoder could know the format either */
     set_defaults(par, told ? c.sample_rate : 48000, 2);
     return 0;
 }
@@ -85,7 +84,7 @@ static int choose_aac(AVCodecParameters *par, struct audio_format *format)
 int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
 {
     int rc = 0;
-    bool waveform = false; /* its rate is what it is; others say in their frames what they have */
+    bool waveform = false; /* only par tells its rate; the frames of other codecs state theirs */
     *format = (struct audio_format){0};
     switch (par->codec_id) {
     case AV_CODEC_ID_AAC:
@@ -100,7 +99,7 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
         break;
     case AV_CODEC_ID_ADPCM_G722:
         waveform = true;
-        /* RFC 3551, 4.5.2: announced as 8000 by mistake, forever. */
+        /* SDP announces 8000 for historical reasons (RFC 3551 section 4.5.2). */
         set_defaults(par, 16000, 1);
         par->sample_rate = 16000;
         break;
@@ -111,12 +110,12 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
         break;
     case AV_CODEC_ID_OPUS:
         set_defaults(par, 48000, 2);
-        par->sample_rate = 48000; /* RFC 7587, 4.1 */
+        par->sample_rate = 48000; /* RFC 7587 section 4.1 */
         break;
     case AV_CODEC_ID_MP2:
     case AV_CODEC_ID_MP3:
         if (par->sample_rate > 48000)
-            par->sample_rate = 0; /* the RTP clock, 90 kHz (RFC 3551, 4.5.13) */
+            par->sample_rate = 0; /* this is the RTP clock, 90 kHz (RFC 3551 section 4.5.13) */
         set_defaults(par, 48000, 2);
         break;
     case AV_CODEC_ID_AAC_LATM:
@@ -137,7 +136,9 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
     return rc;
 }
 
-/* RFC 6716, 3.1 and 3.2: the first byte tells the frames' length and roughly their number. */
+/* The first byte gives the frames' length and, up to two, their number (RFC 6716
+ * sections 3.1, 3.2).
+ */
 static int64_t opus_duration_us(const uint8_t *data, size_t len)
 {
     static const int silk_us[] = {10000, 20000, 40000, 60000};
@@ -154,7 +155,7 @@ static int64_t opus_duration_us(const uint8_t *data, size_t len)
     return (int64_t)frames * (2500 << (mode & 3));
 }
 
-/* An AAC packet is one raw frame, or some with ADTS headers. */
+/* An AAC packet is one raw frame, or one or more frames with ADTS headers. */
 static int64_t aac_duration_us(const AVCodecParameters *par, const uint8_t *data, size_t len)
 {
     struct aac_adts adts;

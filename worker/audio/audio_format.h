@@ -1,5 +1,6 @@
 /*
- * Decides what becomes of the audio that a camera sends.  Worker, any thread.  Pure.
+ * Decides whether to pass a camera's audio through or transcode it, and to what.  Worker, any
+ * thread.  Pure.
  */
 #ifndef WORKER_AUDIO_FORMAT_H
 #define WORKER_AUDIO_FORMAT_H
@@ -9,31 +10,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What goes out: always AAC-LC. */
+/* The output format; it is always AAC-LC. */
 struct audio_format {
-    bool pass_through; /* the camera's frames as they are */
+    bool pass_through; /* true: send the camera's frames unchanged */
     int sample_rate;
     int channels;     /* 1 or 2 */
-    int bandwidth_hz; /* not passed through: the sound has nothing above it; 0: not known, or all */
+    int bandwidth_hz; /* if transcoding: highest frequency in the sound; 0: unknown or unlimited */
 };
 
 /**
- * Choose what goes out for a track, and repair what cameras and session descriptions get wrong or
- * leave out, so that a decoder can be opened with it.
+ * Choose the output format for a track, and repair wrong or missing parameters, so that a decoder
+ * can be opened with them.
  *
  * @param par  as announced; repaired in place.  Borrowed.
- * @return 0; -ENOTSUP a codec, or a lack of parameters, that cannot become AAC.
+ * @return 0; -ENOTSUP: this codec, or these parameters, cannot become AAC.
  */
 int audio_format_choose(AVCodecParameters *par, struct audio_format *format);
 
-/** @return how long a packet lasts, from par as repaired above; 0 if it cannot be told. */
+/** @return a packet's duration, given the repaired par; 0 if unknown. */
 int64_t audio_format_duration_us(const AVCodecParameters *par, const uint8_t *data, size_t len);
 
 /**
- * What a camera's sound is called in struct ipc_stats.
+ * The name of a camera's audio codec in struct ipc_stats.
  *
- * @return FourCC, big endian: that of ISO/IEC 14496-12 where there is one, else the first letters
- * of libavcodec's name; 0 for AV_CODEC_ID_NONE.
+ * @return FourCC, big endian: the usual MP4 code if there is one, else the first letters of
+ *         libavcodec's name; 0 for AV_CODEC_ID_NONE.
  */
 uint32_t audio_format_fourcc(enum AVCodecID codec);
 

@@ -1,11 +1,11 @@
 /*
- * Sends AAC on untouched.  Worker, source thread.
+ * Passes AAC frames through unchanged.  Worker, source thread.
  *
- * Frames follow each other sample-exactly from a start time.  What the camera's time stamps say
- * besides moves that start slowly, so their jitter and rounding (RTMP counts milliseconds) does not
- * reach players, which take holes and overlaps between audio frames badly.  When a time stamp is
- * HARD_US or more away, frames are repeated or dropped: at once where it steps (packets were lost),
- * else, for a clock that is wrong by more than can be followed, once a second.  Gaps of more than
+ * Frames follow each other sample-exactly from a start time.  Deviating camera time stamps move
+ * that start time slowly, so their jitter and rounding (RTMP counts milliseconds) do not reach
+ * players, which handle gaps and overlaps between audio frames badly.  When a time stamp is HARD_US
+ * or more away, frames are repeated or dropped: at once if the time stamps step (packets were
+ * lost), else once a second, because the clock is too wrong to follow.  Gaps of more than
  * REPEAT_MAX frames are filled with silence.
  */
 #include "worker/audio/audio_passthrough.h"
@@ -22,24 +22,24 @@
 
 #define HARD_US 60000
 #define GAP_MAX_US 5000000
-#define FOLLOW_US 500000     /* in which an error is followed ... */
-#define FOLLOW_SHARE 64      /* ... by no more than this part of the time */
-#define ADJUST_US 1000000    /* between two adjustments for a wrong clock ... */
-#define ADJUST_MAX_US 150000 /* ... unless the error is larger */
+#define FOLLOW_US 500000     /* time constant for following an error ... */
+#define FOLLOW_SHARE 64      /* ... but move at most 1/FOLLOW_SHARE of a frame per frame */
+#define ADJUST_US 1000000    /* least time between two adjustments for a wrong clock ... */
+#define ADJUST_MAX_US 150000 /* ... unless the error is at least this large */
 #define REPEAT_MAX 2
-#define FRAME_MAX 8192 /* bytes: what ADTS can express */
+#define FRAME_MAX 8192 /* bytes: the most that ADTS can express */
 
 struct audio_passthrough {
     int sample_rate;
     struct codec_config *config;
     int64_t start_us; /* moves slowly */
-    int64_t frames;   /* sent since start_us */
+    int64_t frames;   /* frames sent since start_us */
     bool started;
-    double pace;         /* of the camera's clock; 1: right */
-    int64_t last_pts_us; /* of the newest frame that came */
-    int64_t adjusted_us; /* time stamp at which frames were repeated or dropped last */
+    double pace;         /* audio_set_pace() */
+    int64_t last_pts_us; /* time stamp of the newest frame received */
+    int64_t adjusted_us; /* time stamp at which frames were last repeated or dropped */
     int64_t drop;        /* frames still to be dropped */
-    struct frame *last;  /* sent last; one reference */
+    struct frame *last;  /* the last frame sent; one reference */
     audio_emit_fn *emit;
     void *ctx;
 };
@@ -137,8 +137,7 @@ void audio_passthrough_set_pace(struct audio_passthrough *pass, double pace)
     pass->pace = pace;
 }
 
-/* Fill a time with whole frames: the newest one again for a short time, silence for a longer one.
- */
+/* Fill a gap with whole frames: repeat the last frame in a short gap, else send silence. */
 static int fill(struct audio_passthrough *p, int64_t error_us, bool stepped, int64_t received_us)
 {
     int64_t frames = (error_us + frames_us(p, 1) / 2) / frames_us(p, 1); /* to the nearest frame */
@@ -152,7 +151,7 @@ static int fill(struct audio_passthrough *p, int64_t error_us, bool stepped, int
     return rc;
 }
 
-/* Where a frame belongs is HARD_US or more away: repeat or drop frames, now or later. */
+/* A frame's time stamp is HARD_US or more away: repeat or drop frames, now or later. */
 static int adjust(struct audio_passthrough *p, int64_t error_us, int64_t pts_us,
                   int64_t received_us)
 {
@@ -193,7 +192,7 @@ static int place_frame(struct audio_passthrough *p, const uint8_t *data, size_t 
     if (p->drop == 0 && llabs(error) >= hard)
         rc = adjust(p, error, pts_us, received_us);
     p->last_pts_us = pts_us;
-    if (p->drop > 0 && error < 0) { /* its place is taken */
+    if (p->drop > 0 && error < 0) { /* another frame has its place */
         p->drop--;
         return rc;
     }
@@ -202,7 +201,7 @@ static int place_frame(struct audio_passthrough *p, const uint8_t *data, size_t 
     return rc != 0 ? rc : send_frame(p, data, len, received_us);
 }
 
-/* Cameras that send ADTS may say there what they did not announce, or announced wrongly. */
+/* Adopt the format of an ADTS header, which the camera may not have announced, or wrongly. */
 static int follow_header(struct audio_passthrough *p, const struct aac_config *config)
 {
     if (config->sample_rate == p->sample_rate && config->channels == p->config->channels)
@@ -220,7 +219,7 @@ static int follow_header(struct audio_passthrough *p, const struct aac_config *c
     return 0;
 }
 
-/* One frame of raw AAC, or frames with ADTS headers. */
+/* Take one raw AAC frame, or frames with ADTS headers. */
 int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, size_t len,
                            int64_t pts_us, int64_t received_us)
 {
@@ -235,7 +234,7 @@ int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, 
     while (len > 0 && rc == 0) {
         rc = aac_adts_parse(data, len, &adts);
         if (rc == 0 && adts.blocks != 1)
-            rc = -EINVAL; /* where the second one begins only a decoder could tell */
+            rc = -EINVAL; /* only a decoder could tell where the second block begins */
         if (rc == 0)
             rc = follow_header(pass, &adts.config);
         if (rc == 0)

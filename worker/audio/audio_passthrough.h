@@ -1,6 +1,6 @@
 /*
- * Sends a camera's AAC on untouched: takes headers off, makes time stamps continuous and fills gaps
- * with silent frames.  Worker, source thread.
+ * Passes a camera's AAC frames through unchanged: removes headers, makes time stamps continuous and
+ * fills gaps with silent frames.  Worker, source thread.
  */
 #ifndef WORKER_AUDIO_PASSTHROUGH_H
 #define WORKER_AUDIO_PASSTHROUGH_H
@@ -9,7 +9,12 @@
 
 struct audio_passthrough;
 
-/** @return 0 or -ENOMEM.  sample_rate must have an AAC index, channels be 1 or 2. */
+/**
+ * @param pass         set on success.  Caller owns; audio_passthrough_close().
+ * @param sample_rate  must have an AAC index.
+ * @param channels     1 or 2.
+ * @return 0 or -ENOMEM.
+ */
 int audio_passthrough_open(struct audio_passthrough **pass, int sample_rate, int channels,
                            audio_emit_fn *emit, void *ctx);
 
@@ -19,7 +24,7 @@ struct codec_config *audio_passthrough_config(const struct audio_passthrough *pa
 /** Set the time of the first frame.  Only while nothing has been sent. */
 void audio_passthrough_start(struct audio_passthrough *pass, int64_t start_us);
 
-/** @return the time at which what has been sent ends. */
+/** @return the time at which the last frame sent ends. */
 int64_t audio_passthrough_end_us(const struct audio_passthrough *pass);
 
 /** As audio_set_pace(). */
@@ -33,10 +38,10 @@ int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, 
 int audio_passthrough_silence(struct audio_passthrough *pass, int64_t duration_us,
                               int64_t received_us);
 
-/** Leave a gap: for one too long to be filled. */
+/** Leave a gap that is too long to fill. */
 void audio_passthrough_skip(struct audio_passthrough *pass, int64_t duration_us);
 
-/** Close and clear *pass.  NULL is fine. */
+/** Close *pass and set it to NULL.  *pass may be NULL. */
 void audio_passthrough_close(struct audio_passthrough **pass);
 
 #endif /* WORKER_AUDIO_PASSTHROUGH_H */

@@ -1,17 +1,17 @@
 /*
- * Decodes and resamples, and keeps the sound where its time stamps say.  Worker, source thread.
+ * Decodes and resamples sound, and keeps it in step with its time stamps.  Worker, source thread.
  *
- * A camera's sample clock and its time stamps are two clocks.  For each decoded frame the place
- * that its time stamp gives is compared with the end of the encoder's tape:
+ * A camera's sample clock and its time stamps are two clocks.  Each decoded frame's time stamp is
+ * compared with the end of the encoder's tape:
  *
  *   gap of HARD_US or more       silence is written first (beyond GAP_MAX_US: time stamps jump)
- *   overlap of HARD_US or more   the part whose place is taken is dropped
- *   less                         the resampler stretches by up to 3 %, steered by a filtered error
- *                                (a proportional and an integral part: a constant skew of the two
- *                                clocks leaves no constant offset)
+ *   overlap of HARD_US or more   the overlapping samples are dropped
+ *   smaller error                the resampler stretches by up to 3 %, steered by the filtered
+ *                                error (a PI controller: a constant skew of the two clocks leaves
+ *                                no constant offset)
  *
- * The pace of the camera's clock, which the output clock knows (timeline.h), comes on top of that.
- * As long as the error stays below DEADBAND_US the resampler leaves the samples alone.
+ * The camera clock's pace, which timeline.h measures, is applied on top of that.  While the error
+ * stays below DEADBAND_US, the resampler leaves the samples alone.
  */
 #include "worker/audio/audio_transcoder.h"
 
@@ -27,13 +27,13 @@
 #define GAP_MAX_US 5000000
 #define DEADBAND_US 2000
 #define STRETCH_MAX 0.03
-#define SKEW_MAX 0.02 /* between two clocks, one of them broken */
+#define SKEW_MAX 0.02 /* the largest skew corrected; only a broken clock has as much */
 #define SKEW_ERROR_MAX_S 0.01
-#define FILTER_S 0.5    /* time constant of the error's filter */
-#define RESPONSE_S 1.0  /* in which an error would be gone */
-#define INTEGRAL_S 10.0 /* in which the integral part takes over */
-#define PACE_MAX 4.0    /* beyond, gaps are filled and overlaps dropped */
-#define RATE_MIN 4000   /* of decoded sound: bounds what resampling can blow up */
+#define FILTER_S 0.5    /* time constant of the error filter */
+#define RESPONSE_S 1.0  /* time in which the proportional part would remove an error */
+#define INTEGRAL_S 10.0 /* time in which the integral part takes over */
+#define PACE_MAX 4.0    /* beyond it, gaps are filled and overlaps dropped */
+#define RATE_MIN 4000   /* lowest decoded rate: bounds how much resampling can enlarge a frame */
 #define RATE_MAX 192000
 #define CHANNELS_MAX 8
 #define CHUNK 2048 /* samples converted at once */
@@ -43,19 +43,19 @@ struct audio_transcoder {
     AVPacket *packet;
     AVFrame *frame;
     SwrContext *resampler; /* NULL until the first frame */
-    int in_rate;           /* what the resampler was made for */
+    int in_rate;           /* the resampler's input format */
     int in_channels;
     int in_format;
     struct audio_encoder *encoder; /* Borrowed */
     int out_rate;
     int out_channels;
     bool started;
-    bool exact;      /* the next frame goes exactly where it belongs, however little is missing */
-    int64_t next_us; /* where a frame without a time stamp belongs */
-    int64_t drop;    /* output samples whose place is taken */
-    double pace;     /* of the camera's clock; 1: right */
+    bool exact;      /* place the next frame exactly at its time stamp, even for a small error */
+    int64_t next_us; /* time for a frame without a time stamp */
+    int64_t drop;    /* overlapping output samples still to be dropped */
+    double pace;     /* audio_set_pace() */
     double error_us; /* filtered */
-    double skew;     /* integral part: the stretch that the two clocks need */
+    double skew;     /* integral part: the stretch that the clocks' skew needs */
     bool stretching;
     float planes[2][CHUNK];
 };
@@ -101,7 +101,7 @@ int audio_transcoder_open(struct audio_transcoder **transcoder, const AVCodecPar
     return rc;
 }
 
-/* Make a resampler for what the decoder gives, which may change with any frame. */
+/* Make a resampler for the decoder's output format, which may change with any frame. */
 static int fit_resampler(struct audio_transcoder *t)
 {
     const AVFrame *f = t->frame;
@@ -144,7 +144,8 @@ static double clip(double value, double limit)
     return fmax(-limit, fmin(limit, value));
 }
 
-/* Steer the resampler by how far the tape's end is behind (positive) or ahead of the time stamps.
+/* Steer the resampler.  error_us: how far the tape's end is behind the time stamps (negative:
+ * ahead).
  */
 static void stretch(struct audio_transcoder *t, double error_us, double passed_s)
 {
@@ -152,16 +153,16 @@ static void stretch(struct audio_transcoder *t, double error_us, double passed_s
     double error = fabs(t->error_us) > DEADBAND_US ? t->error_us / 1e6 : 0;
     if (error == 0 && t->skew == 0 && t->pace == 1 && !t->stretching)
         return;
-    double lasting = clip(error, SKEW_ERROR_MAX_S); /* the rest is lost packets, not clocks */
+    double lasting = clip(error, SKEW_ERROR_MAX_S); /* the rest comes from lost packets, not skew */
     t->skew = clip(t->skew + lasting / RESPONSE_S / INTEGRAL_S * passed_s, SKEW_MAX);
     double longer = t->pace * (1 + clip(error / RESPONSE_S + t->skew, STRETCH_MAX));
-    double rate = 1 - 1 / longer; /* samples added to as many that come out */
-    /* In force until the next frame sets another one, which comes long before a second is over. */
+    double rate = 1 - 1 / longer; /* samples to add, per output sample */
+    /* It covers one second, but the next frame replaces it long before that. */
     int distance = t->out_rate;
     t->stretching = swr_set_compensation(t->resampler, (int)lrint(rate * distance), distance) >= 0;
 }
 
-/* Bring the tape's end to where the frame begins, or note how much of the frame comes too late. */
+/* Move the tape's end to the frame's time stamp, or note how many of its samples overlap. */
 static int align(struct audio_transcoder *t, int64_t pts_us, int64_t received_us)
 {
     if (!t->started && audio_encoder_written(t->encoder) == 0)
@@ -184,7 +185,7 @@ static int align(struct audio_transcoder *t, int64_t pts_us, int64_t received_us
         t->drop -= error;
         return 0;
     }
-    int64_t undropped = FFMIN(error, t->drop); /* what was to be dropped is not late any more */
+    int64_t undropped = FFMIN(error, t->drop); /* keep samples that no longer overlap */
     t->drop -= undropped;
     error -= undropped;
     if (error > av_rescale(GAP_MAX_US, t->out_rate, 1000000))
@@ -211,7 +212,7 @@ static int write_frame(struct audio_transcoder *t, int64_t received_us)
         int rc = audio_encoder_write(t->encoder, planes, n - late, received_us);
         if (rc != 0 || n < CHUNK)
             return rc;
-        samples = 0; /* it has taken all of them; what did not fit is waiting inside */
+        samples = 0; /* it has taken all of them and holds those that did not fit in the output */
     }
 }
 
