@@ -34,7 +34,7 @@ static int load_file(struct conf *conf, const char *path, struct conf_text *text
 {
     int rc = 0;
     size_t len = 0;
-    struct stat status;
+    struct stat status = {0};
     FILE *file = fopen(path, "re");
     if (file == NULL || fstat(fileno(file), &status) == -1)
         rc = -errno;

@@ -35,13 +35,14 @@ struct module {
 struct symbol {
     uintptr_t offset;
     uintptr_t size;
-    char *name;
+    size_t name; /* where it begins in symbol_names */
 };
 
 static struct module modules[MODULES_MAX];
 static size_t module_count;
-static struct symbol *symbols; /* this program's functions, sorted by offset */
+static struct symbol *symbols; /* this program's functions, sorted by offset; NULL: not read */
 static size_t symbol_count;
+static char *symbol_names;
 
 /* --- before the fork ------------------------------------------------------ */
 
@@ -70,18 +71,26 @@ static int by_offset(const void *a, const void *b)
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static void add_symbols(const ElfW(Sym) * table, size_t count, const char *names)
+/* Keep the functions of a symbol table, and a copy of the strings that hold their names. */
+static void add_symbols(const ElfW(Sym) * table, size_t count, const char *strings, size_t len)
 {
-    symbols = calloc(count, sizeof(*symbols));
-    for (size_t i = 0; symbols != NULL && i < count; i++) {
-        if (ELF64_ST_TYPE(table[i].st_info) != STT_FUNC || table[i].st_value == 0)
-            continue;
-        char *name = strdup(names + table[i].st_name);
-        if (name != NULL)
-            symbols[symbol_count++] = (struct symbol){table[i].st_value, table[i].st_size, name};
+    struct symbol *kept = calloc(count, sizeof(*kept));
+    char *names = malloc(len);
+    if (kept == NULL || names == NULL) {
+        free(kept);
+        free(names);
+        return;
     }
-    if (symbols != NULL)
-        qsort(symbols, symbol_count, sizeof(*symbols), by_offset);
+    memcpy(names, strings, len);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ELF64_ST_TYPE(table[i].st_info) == STT_FUNC && table[i].st_value != 0)
+            kept[n++] = (struct symbol){table[i].st_value, table[i].st_size, table[i].st_name};
+    }
+    qsort(kept, n, sizeof(*kept), by_offset);
+    symbols = kept;
+    symbol_count = n;
+    symbol_names = names;
 }
 
 /* Read our own executable's symbol table; a stripped one has none. */
@@ -91,9 +100,10 @@ static void read_symbols(const unsigned char *file)
     const ElfW(Shdr) *sections = (const void *)(file + head->e_shoff);
     for (size_t i = 0; i < head->e_shnum; i++) {
         const ElfW(Shdr) *s = &sections[i];
+        const ElfW(Shdr) *strings = &sections[s->sh_link];
         if (s->sh_type == SHT_SYMTAB)
             add_symbols((const void *)(file + s->sh_offset), s->sh_size / sizeof(ElfW(Sym)),
-                        (const char *)file + sections[s->sh_link].sh_offset);
+                        (const char *)file + strings->sh_offset, strings->sh_size);
     }
 }
 
@@ -157,7 +167,7 @@ static void put_place(struct line *l, uintptr_t address)
     const struct symbol *s =
         m == modules ? find_symbol(offset) : NULL; /* our program comes first */
     if (s != NULL) {
-        put(l, s->name);
+        put(l, symbol_names + s->name);
         offset -= s->offset;
     } else if (m != NULL) {
         put(l, m->name[0] != '\0' ? m->name : "cam-httpflv-worker");
