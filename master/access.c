@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Equal digests: neither the content nor the length of a secret shows in the time taken. */
+/* Compares digests, so that the time taken shows neither the content nor the length of a secret. */
 static bool same_secret(const char *a, const char *b)
 {
     unsigned char digest_a[SHA256_DIGEST_LENGTH];
@@ -69,7 +69,7 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
         return false;
     if (len == 0 || len > 12 || strspn(expires, "0123456789") != len)
         return false;
-    /* As route reads it: an empty cam_url does not hide cam. */
+    /* As in route.c: an empty cam_url does not hide cam. */
     const char *camera = q->cam_url_len > 0 ? q->cam_url : q->value[QUERY_CAM];
     if (camera[0] == '\0')
         return false;

@@ -14,7 +14,7 @@ static void format_ipv4(const void *ip, in_port_t port, char *out)
 
 void address_format(const struct sockaddr *address, char *out)
 {
-    if (address->sa_family == AF_UNIX) { /* systemd's, a proxy on the same machine */
+    if (address->sa_family == AF_UNIX) { /* systemd's socket, for a proxy on the same machine */
         (void)snprintf(out, IPC_PEER_MAX, "unix");
     } else if (address->sa_family == AF_INET6) {
         struct sockaddr_in6 in6;

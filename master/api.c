@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-/* The codecs that cameras have, by the FourCC of struct ipc_stats. */
+/* Names of the cameras' codecs, by the FourCC in struct ipc_stats. */
 static const struct {
     const char *fourcc;
     const char *name;
@@ -19,7 +19,7 @@ static const struct {
     {"eac3", "E-AC-3"},
 };
 
-/* A codec's name, the FourCC itself if that is its name, null if there is none. */
+/* A codec's name; its FourCC if the table has no name; null without a codec. */
 static json_t *codec_json(uint32_t fourcc)
 {
     char text[5] = {(char)(fourcc >> 24), (char)(fourcc >> 16), (char)(fourcc >> 8), (char)fourcc};

@@ -55,9 +55,9 @@ static void set_id(struct camera_set *set, struct camera *cam, const char *id, b
     text_index_put(&set->ids, cam->id, cam);
 }
 
-/* The ID tells nothing about the password, so cameras that differ by it alone share one.  Then a
- * suffix is counted up over all cameras: looking for the lowest free one takes the longer the more
- * passwords somebody tries. */
+/* The ID tells nothing about the password, so cameras that differ only in that would share one.
+ * Then the ID gets a suffix, counted up over all cameras: a search for the lowest free one would
+ * take longer with every password that somebody tries. */
 static void give_stream_id(struct camera_set *set, struct camera *cam)
 {
     char id[URL_STREAM_ID_MAX];
@@ -76,7 +76,7 @@ static void give_id(struct camera_set *set, struct camera *cam)
         give_stream_id(set, cam);
 }
 
-/* A camera that the file names twice keeps the name that it has. */
+/* A camera that the file lists under two names keeps its present one. */
 static bool has_right_id(const struct camera_set *set, const struct conf *conf,
                          const struct camera *cam)
 {
@@ -95,7 +95,7 @@ void camera_set_configure(struct camera_set *set, const struct conf *conf)
         if (camera_set_configured(set, c->key, c->transport) == NULL)
             text_index_put(&set->configured[c->transport], c->key, c);
     }
-    /* All that are wrong go first: names may have been swapped. */
+    /* Remove all wrong names first: two cameras may have swapped theirs. */
     for (size_t i = 0; i < set->count; i++) {
         struct camera *cam = set->list[i];
         if (!has_right_id(set, conf, cam)) {

@@ -2,10 +2,10 @@
 
 #include "common/clock.h"
 
-/* Clients of snapshots and MJPEG that a worker takes at a time (snapshot.h). */
+/* How many snapshot and MJPEG clients a worker takes at a time (snapshot.h). */
 #define PICTURES_MAX 512
 
-/* What may be refused to a client because it has its share, not because there is none. */
+/* Does the client's share allow one more? */
 static bool has_share(const struct camera_admission *a, const struct client_share *share,
                       const struct client_key *client, size_t limit)
 {
@@ -32,7 +32,7 @@ static enum http_error may_watch(const struct camera_admission *a, const struct 
     return HTTP_ERROR_NONE;
 }
 
-/* Snapshots and MJPEG; when all are taken, the worker says so. */
+/* For snapshots and MJPEG.  When all places are taken, the worker refuses. */
 static enum http_error may_take_pictures(const struct camera_admission *a, const struct camera *cam,
                                          const struct client_key *client, const char **message)
 {
@@ -43,7 +43,7 @@ static enum http_error may_take_pictures(const struct camera_admission *a, const
     return HTTP_ERROR_CLIENT_SHARE;
 }
 
-/* Places that only cameras of the configuration get: as many as have no worker, up to half. */
+/* Places kept for cameras of the configuration: one for each without a worker, at most half. */
 static size_t places_kept(const struct camera_admission *a)
 {
     size_t half = a->conf->server.max_cameras / 2;
@@ -70,8 +70,7 @@ static enum http_error may_serve(const struct camera *cam, const char **message)
     return HTTP_ERROR_NONE;
 }
 
-/* A camera of the configuration has the password that its owner gave it: others' guesses do not
- * hold it up. */
+/* A camera of the configuration has its owner's password: others' guesses do not delay it. */
 static enum http_error may_log_in(const struct camera_admission *a, const struct camera_url *url,
                                   bool named, const char **message)
 {

@@ -20,11 +20,11 @@
 
 struct camera_table {
     camera_return_fn returned;
-    void *ctx; /* of returned */
+    void *ctx; /* passed to returned() */
     uv_loop_t *loop;
-    struct camera_admission admission; /* with the cameras */
+    struct camera_admission admission; /* holds the cameras */
     struct workers *workers;
-    struct camera_totals gone; /* of workers that have ended */
+    struct camera_totals gone; /* totals of workers that have ended */
     uv_timer_t tick;
     struct closing closing; /* the workers and the tick */
 };
@@ -73,7 +73,7 @@ static struct camera *add(struct camera_table *t, const struct camera_url *url, 
 
 /* --- workers -------------------------------------------------------------- */
 
-/* It streams, or has no worker any more: it is not in its starter's share. */
+/* The camera streams or has lost its worker: it leaves its starter's share. */
 static void end_connecting(struct camera *cam)
 {
     if (cam->connecting)
@@ -95,7 +95,7 @@ static void end_login(struct camera *cam)
     cam->logging_in = false;
 }
 
-/* What does the camera say of the password? */
+/* Note whether the camera accepted or rejected the password. */
 static void note_login(struct camera *cam, const struct ipc_state *state, bool was_connected)
 {
     int64_t now_ms = clock_ms();
@@ -198,7 +198,7 @@ static void detach(struct camera *cam)
     cam->state_since_ms = clock_ms();
 }
 
-/* The worker was told to end: the next client of this camera gets another one. */
+/* The worker was told to end: this camera's next client gets another worker. */
 static void release(struct camera *cam)
 {
     worker_release(cam->worker);
@@ -215,12 +215,12 @@ static int leave(struct camera *cam)
     return rc;
 }
 
-/* It may leave, unless a client is on its way to it. */
+/* The worker may leave, unless a client is on its way to it. */
 static void on_idle(void *owner, const struct ipc_idle *idle)
 {
     struct camera *cam = owner;
     if (idle->clients_seen != cam->clients_sent || leave(cam) != 0)
-        return; /* it asks again */
+        return; /* the worker asks again */
     if (!worth_keeping(cam))
         forget(cam);
 }
@@ -286,7 +286,7 @@ static int start_worker(struct camera *cam)
 
 /* --- handing over --------------------------------------------------------- */
 
-/* Nobody is there and nobody has to be: one that does not stream rather than one that does. */
+/* Find a camera that has no clients and need not run, preferably one that does not stream. */
 static struct camera *find_unwanted(const struct camera_table *t)
 {
     struct camera *streaming = NULL;
@@ -302,8 +302,7 @@ static struct camera *find_unwanted(const struct camera_table *t)
     return streaming;
 }
 
-/* @param cam  NULL: not known yet.  When all places are taken, a camera that nobody wants leaves.
- */
+/* @param cam  NULL: not known yet.  When all places are taken, an unwanted camera makes room. */
 static enum http_error admit(struct camera_table *t, const struct camera *cam, const char *key,
                              const struct camera_request *request, const char **message)
 {
@@ -390,7 +389,7 @@ static void on_tick(uv_timer_t *timer)
     start_always_on(t);
 }
 
-/* The cameras of the file that are connected without being asked for. */
+/* Add the cameras that stay connected without viewers. */
 static void add_always_on(struct camera_table *t)
 {
     for (size_t i = 0; i < t->admission.conf->camera_count; i++) {
@@ -431,7 +430,7 @@ int camera_table_stop(struct camera_table *table, const char *id)
         return -ENOENT;
     int rc = cam->worker != NULL ? worker_send(cam->worker, IPC_DRAIN, &drain, NULL) : 0;
     if (rc == -EAGAIN)
-        return rc; /* it reads nothing; if it has died the channel will say so */
+        return rc; /* its outbox is full; if it has died, the channel will say so */
     struct log_context ctx = log_ctx(cam);
     log_info(&ctx, "stopped by request");
     cam->stopped = true;

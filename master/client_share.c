@@ -7,13 +7,13 @@
 
 #define ROOM_MIN 16
 
-/* As many clients as there are connections: colliding keys are not worth a seed. */
+/* There are at most as many clients as connections, so colliding keys do little harm: no seed. */
 static size_t home(const struct client_share *share, const struct client_key *key)
 {
     return (size_t)client_key_hash(key, 0) & (share->room - 1);
 }
 
-/* Where a client is, or the empty slot where it would be.  There is room. */
+/* The client's slot, or the empty slot where it would be.  The table must have room. */
 static size_t find(const struct client_share *share, const struct client_key *key)
 {
     size_t i = home(share, key);

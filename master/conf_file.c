@@ -15,8 +15,8 @@
 #define ACCEPTED_MAX 1024
 
 /*
- * inih splits the lines.  It tells the handler neither the line number nor about sections without
- * keys, and cuts section names at 49 bytes, so the reader below keeps both.
+ * inih splits the lines.  It reports neither line numbers nor sections without keys, and cuts
+ * section names at 49 bytes, so this reader keeps track of lines and sections itself.
  */
 struct reader {
     struct conf *conf;
@@ -53,7 +53,7 @@ static struct conf_camera *last_camera(struct reader *r)
     return &r->conf->cameras[r->conf->camera_count - 1];
 }
 
-/* Checks what only the whole [camera "name"] section tells. */
+/* Check what only a complete [camera "name"] section can show. */
 static int finish_camera(struct reader *r)
 {
     if (!r->in_camera)
@@ -83,7 +83,7 @@ static bool camera_name_ok(const char *name)
     return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* that ending is cut off in requests */
 }
 
-/* Cameras move when their array grows, so the index of their names is made anew. */
+/* Cameras move when their array grows, so rebuild the index of their names. */
 static void index_names(struct conf *conf)
 {
     text_index_clear(&conf->names);
@@ -138,7 +138,7 @@ static int begin_camera(struct reader *r, const char *name)
     return 0;
 }
 
-/* A line that begins with `[`. */
+/* Read a line that begins with `[`. */
 static int begin_section(struct reader *r, const char *line)
 {
     const char *end = strchr(line, ']');

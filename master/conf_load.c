@@ -56,7 +56,7 @@ static int load_file(struct conf *conf, const char *path, struct conf_text *text
 
 /* --- environment --------------------------------------------------------- */
 
-/* Set an option that the user knows as a variable or flag. */
+/* Set an option; errors call it by the variable or flag that the user knows. */
 static int set_named(struct conf *conf, const struct conf_option *option, const char *name,
                      const char *value, struct conf_text *text)
 {
@@ -77,7 +77,7 @@ static void variable_name(const struct conf_option *option, char *out, size_t si
         *c = (char)toupper((unsigned char)*c);
 }
 
-/* Other CAM_HTTPFLV_ variables are left alone: Kubernetes makes some for a service of that name. */
+/* Ignores other CAM_HTTPFLV_ variables: Kubernetes sets some for a service of that name. */
 static int load_environment(struct conf *conf, struct conf_text *text)
 {
     for (size_t i = 0; i < conf_option_count; i++) {
@@ -97,8 +97,8 @@ static int load_environment(struct conf *conf, struct conf_text *text)
 static const struct {
     const char *flag;
     const char *argument;    /* NULL: takes none */
-    const char *key;         /* option of [server] that it sets, with that option's help; or NULL */
-    enum conf_result result; /* what it asks for */
+    const char *key;         /* the [server] option that it sets and whose help it shows; or NULL */
+    enum conf_result result; /* what the flag requests */
     const char *help;
 } flags[] = {
     {"--config", "FILE", NULL, CONF_RUN, "read this configuration file"},
@@ -115,11 +115,11 @@ static const struct {
 
 /* What the command line asks for. */
 struct arguments {
-    const char *value[FLAG_COUNT]; /* of each flag; NULL: not given.  Borrowed from argv. */
+    const char *value[FLAG_COUNT]; /* each flag's value; NULL: not given.  Borrowed from argv. */
     enum conf_result result;
 };
 
-/* @return the index of the flag that the first len bytes of arg are, or FLAG_COUNT. */
+/* @return the index of the flag that equals the first len bytes of arg, or FLAG_COUNT. */
 static size_t find_flag(const char *arg, size_t len)
 {
     size_t f = 0;
@@ -191,7 +191,7 @@ static void write_flags(struct conf_text *text)
     }
 }
 
-/* A heading where the section of the options begins.  @return the section. */
+/* Write a heading if the option begins a new section.  @return its section. */
 static const char *write_section(struct conf_text *text, const char *last,
                                  const struct conf_option *option, const char *before)
 {

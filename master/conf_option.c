@@ -71,8 +71,9 @@ void conf_section_put_keys(const char *section, struct conf_text *text)
 /* --- the types ------------------------------------------------------------ */
 
 /*
- * Each type has parse_TYPE(): @return false, and the member is unchanged, when the value is not
- * accepted; write_TYPE(): the value as parse_TYPE() takes it; accept_TYPE(): what it takes.
+ * Each type has three functions.  parse_TYPE() sets the member; when the value is not accepted, it
+ * returns false and leaves the member unchanged.  write_TYPE() writes the value as parse_TYPE()
+ * takes it.  accept_TYPE() writes, in words, the values that parse_TYPE() takes.
  */
 
 /* Decimal digits only: no sign, no space, no 0x. */
@@ -140,7 +141,7 @@ static void accept_yes_no(const struct conf_option *option, struct conf_text *te
     conf_text_put(text, "yes or no is accepted");
 }
 
-/* Nothing of a longer value before it stays behind. */
+/* Wipes the member first, so that nothing of a longer old value stays behind. */
 static bool set_text(const struct conf_option *option, const char *value, void *member)
 {
     size_t len = strlen(value);
@@ -170,7 +171,7 @@ static void accept_address(const struct conf_option *option, struct conf_text *t
     conf_text_put(text, "an IPv4 or IPv6 address is accepted");
 }
 
-/* A user or group, or nothing. */
+/* A user or group name; may be empty. */
 static bool parse_name(const struct conf_option *option, const char *value, void *member)
 {
     if (strlen(value) >= option->size || value[0] == '-')
@@ -188,7 +189,7 @@ static void accept_name(const struct conf_option *option, struct conf_text *text
                   option->size - 1);
 }
 
-/* Printable ASCII, or nothing. */
+/* Printable ASCII; may be empty. */
 static bool parse_secret(const struct conf_option *option, const char *value, void *member)
 {
     if (strlen(value) > option->max)
@@ -211,7 +212,7 @@ static void accept_secret(const struct conf_option *option, struct conf_text *te
                   (unsigned)option->max);
 }
 
-/* The three functions of an enum whose words are beside it, as NAME_parse() and NAME_name().
+/* The three functions for an enum that has NAME_parse() and NAME_name().
  * NOLINTBEGIN(bugprone-macro-parentheses): `enum name` takes no parentheses. */
 #define ENUM_FUNCTIONS(name, count)                                                             \
     static bool parse_##name(const struct conf_option *option, const char *value, void *member) \

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* When seven of eight are gone that were there at once, but not for fewer than this, the system
- * gets their memory: glibc would keep it. */
+/* Once seven eighths of the connections at a peak are gone, their memory is returned to the system,
+ * because glibc would keep it; but only if the peak was at least this high. */
 #define TRIM_FROM_CONNS 128
 
 /* --- end ------------------------------------------------------------------ */
@@ -145,7 +145,7 @@ int conn_detach(struct conn *c)
 
 /* --- reading -------------------------------------------------------------- */
 
-/* What is read is used at once, so one buffer does for all. */
+/* Input is used at once, so all connections share one buffer. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
@@ -171,7 +171,7 @@ static bool may_keep(const struct conn *c)
            c->requests < CONN_REQUESTS_MAX;
 }
 
-/* What came behind a request has to wait until that is answered. */
+/* Keep the bytes after a request until that is answered. */
 static void keep_rest(struct conn *c)
 {
     bool waits = c->keep && c->input_len > 0 && !uv_is_closing((uv_handle_t *)&c->tcp);
@@ -193,7 +193,8 @@ static void read_peer(struct conn *c)
     c->asker = client_key_of((const struct sockaddr *)&addr);
 }
 
-/* Behind a trusted proxy the header says who asks, each time anew; without it, it is the proxy. */
+/* A trusted proxy names the client in a header of each request; without it, the proxy is the
+ * client. */
 static void set_asker(struct conn *c)
 {
     char address[IPC_PEER_MAX];
@@ -238,7 +239,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
     if (nread == UV_EOF && c->answered && uv_stream_get_write_queue_size(stream) > 0) {
-        c->half_open = true; /* RFC 9112 section 9.6: it may well still read */
+        c->half_open = true; /* RFC 9112 section 9.6: it may still read */
         (void)uv_read_stop(stream);
         return;
     }
@@ -253,7 +254,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     feed_head(c, buf->base, (size_t)nread);
 }
 
-/* Not at once when it was this process that did not run: what was sent meanwhile is read first. */
+/* If this process was stalled, the timer fires early: then read first what arrived meanwhile. */
 static void on_head_deadline(uv_timer_t *timer)
 {
     struct conn *c = timer->data;
@@ -277,7 +278,7 @@ static void on_idle_deadline(uv_timer_t *timer)
     conn_close(timer->data);
 }
 
-/* The connection begins anew with bytes that came already. */
+/* Begin the next request with bytes that have already arrived. */
 static void begin(struct conn *c, const char *data, size_t len)
 {
     c->answered = c->keep = false;
@@ -291,7 +292,7 @@ static void begin(struct conn *c, const char *data, size_t len)
     conn_read_on(c);
 }
 
-/* The answer is written.  What came behind the request is the next one (pipelining). */
+/* The answer is written.  The bytes after the request are the next one (pipelining). */
 static void next_request(struct conn *c)
 {
     char *rest = c->rest;
@@ -319,8 +320,8 @@ static void set_peer(struct conn *c)
         c->client = (struct client_key){0};
 }
 
-/* The oldest connection, of this client or of anybody; one whose request has not arrived before
- * one that is being answered. */
+/* The oldest connection of this client, or of all clients if NULL; preferably one whose request has
+ * not arrived. */
 static struct conn *find_oldest(const struct server *server, const struct client_key *client)
 {
     struct conn *answered = NULL;
@@ -367,7 +368,8 @@ static struct conn *conn_new(struct server *server, enum route_port port, uint64
     return c;
 }
 
-/* It has its socket, if rc is 0. @return false: it is closed again. */
+/* Add a connection to the server's list.  @param rc  0: it has its socket. @return false: closed
+ * again. */
 static bool join(struct conn *c, int rc)
 {
     struct server *server = c->server;
@@ -395,8 +397,8 @@ void conn_accept(struct server *server, enum route_port port, uv_stream_t *liste
     conn_read_on(c);
 }
 
-/* A worker may have been taken over: it gets nothing here that a connection to the port would not
- * get, so what comes back has to be one. */
+/* A worker may have been taken over.  What it returns must be a TCP connection, so that it gains
+ * nothing over a connection to the port. */
 static bool is_tcp(int fd)
 {
     int type = 0, protocol = 0;

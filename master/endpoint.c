@@ -31,7 +31,7 @@ static const struct endpoint endpoints[] = {
 
 #define ENDPOINT_COUNT (sizeof(endpoints) / sizeof(endpoints[0]))
 
-/* In the order of `Allow`. */
+/* In the order in which `Allow` lists them. */
 static const struct {
     enum request_method method;
     const char *name;
@@ -95,7 +95,7 @@ void endpoint_list_methods(unsigned methods, char out[ENDPOINT_METHODS_MAX])
     }
 }
 
-/* Rows that share a path stand together. */
+/* Rows that share a path are adjacent. */
 static bool is_listed(size_t i, enum route_port port)
 {
     const struct endpoint *e = &endpoints[i];

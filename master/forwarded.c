@@ -30,8 +30,8 @@ bool forwarded_trusts(const char *list, const char *address)
     return false;
 }
 
-/* Copy an address without what some proxies put around it: `[::1]:80`, `10.0.0.1:80`.
- * @return false: it is none. */
+/* Copy an address without the brackets and port that some proxies add: `[::1]:80`, `10.0.0.1:80`.
+ * @return false: not an address. */
 static bool take_address(const char *text, size_t len, char *out, size_t size)
 {
     struct network unused;
@@ -64,7 +64,7 @@ bool forwarded_client(const char *list, const char *header, char *out, size_t si
         size_t begin = comma != NULL ? (size_t)(comma - header) + 1 : 0;
         char address[64];
         if (!take_address(header + begin, end - begin, address, sizeof(address)))
-            return found; /* whoever wrote that is not believed beyond it */
+            return found; /* nothing to the left of a malformed entry is believed */
         (void)snprintf(out, size, "%s", address);
         found = true;
         if (!forwarded_trusts(list, address))

@@ -64,7 +64,7 @@ void greeting_format_url(const struct sockaddr *listening, const struct sockaddr
     (void)snprintf(out, IPC_PEER_MAX, "http://%.*s/", (int)len, place);
 }
 
-/* An address of this machine that others reach, IPv4 rather than IPv6; loopback if it has none. */
+/* An address at which others reach this machine, preferably IPv4; loopback if there is none. */
 static void find_outside(struct sockaddr_storage *out)
 {
     uv_interface_address_t *all = NULL;

@@ -45,15 +45,15 @@ static int on_header_field(http_parser *parser, const char *at, size_t len)
     }
     size_t room = sizeof(head->name) - 1 - head->name_len;
     if (len > room)
-        len = room; /* longer than any name in the table: compares unequal to all of them */
+        len = room; /* longer than any name in the table, so it matches none */
     memcpy(head->name + head->name_len, at, len);
     head->name_len += len;
     head->name[head->name_len] = '\0';
     return 0;
 }
 
-/* Which header begins?  A repeated one is ignored: the first counts.  But of X-Forwarded-For the
- * last: a proxy may add a line of its own to one that its client made up. */
+/* Find the header that begins.  Of repeated headers, only the first counts; of X-Forwarded-For,
+ * only the last: a proxy may add its own line after one that its client made up. */
 static int find_header(struct http_head *head)
 {
     int i = 0;
@@ -128,7 +128,7 @@ static bool list_has(const char *list, const char *token)
     return false;
 }
 
-/* Point path and query into the target; the absolute form loses its scheme and host. */
+/* Point path and query into the target, past the scheme and host of an absolute form. */
 static void split_target(struct http_request *request)
 {
     char *path = request->target;
@@ -194,7 +194,7 @@ int http_head_feed(struct http_head *head, const char *data, size_t len, size_t 
     size_t used = 0;
     if (!head->complete && head->error == HTTP_ERROR_NONE) {
         size_t room = HTTP_HEAD_MAX - head->head_bytes;
-        if (room > 0) /* no bytes would mean the end of the connection to http-parser */
+        if (room > 0) /* zero bytes tell http-parser that the connection has ended */
             used = http_parser_execute(&head->parser, &settings, data, len < room ? len : room);
         head->head_bytes += used;
         if (!head->complete && head->error == HTTP_ERROR_NONE) {

@@ -46,7 +46,7 @@ void listener_get_address(const struct listener *listener, struct sockaddr_stora
     (void)uv_tcp_getsockname(&listener->tcp, (struct sockaddr *)out, &len);
 }
 
-/* Sets the port of the server, 0 for a Unix socket; logs where it is. */
+/* Set the server's port, 0 for a Unix socket, and log the address. */
 static void note_address(struct listener *l)
 {
     struct sockaddr_storage addr;
@@ -88,7 +88,7 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
     l->tcp.data = l;
     rc = fd == -1 ? bind_to(&l->tcp, address, port) : uv_tcp_open(&l->tcp, fd);
     if (rc == 0)
-        fd = -1; /* the handle's now */
+        fd = -1; /* the handle owns it now */
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
     if (rc != 0) {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define READ_BYTES 4096
-#define LINE_COST 96 /* of what the master adds to a line */
+#define LINE_COST 96 /* bytes that the master adds to a line */
 #define LAST_READS 32
 #define TELL_MS 60000
 
@@ -44,12 +44,12 @@ static void on_record(void *ctx, enum log_level level, const char *client, const
     struct log_source *s = ctx;
     s->allowance -= LINE_COST;
     if (!log_enabled(level))
-        return; /* its process was started when more was logged */
+        return; /* its process was started when log_level was more verbose */
     struct log_origin from = origin_of(s);
     log_write_for(&from, level, client, text);
 }
 
-/* Not written by our log: a library's warning, an assertion, a sanitizer's report. */
+/* A line that our log did not write: a library's warning, an assertion, a sanitizer's report. */
 static void on_text(void *ctx, const char *text)
 {
     struct log_source *s = ctx;
@@ -126,7 +126,7 @@ struct log_source *log_source_open(uv_loop_t *loop, int *fd, const char *process
     s->pid = pid;
     s->allowance = LOG_SOURCE_BURST;
     if (uv_poll_init(loop, &s->poll, s->fd) != 0)
-        abort(); /* a fresh pipe: only our own mistake could be refused */
+        abort(); /* a fresh pipe: this fails only by our own mistake */
     s->poll.data = s;
     closing_hold(&s->closing);
     (void)uv_poll_start(&s->poll, UV_READABLE, on_readable);

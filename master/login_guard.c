@@ -16,16 +16,16 @@ struct password {
     int64_t refused_until_ms;
 };
 
-/* A user of a host. */
+/* One user on one host. */
 struct login {
     char who[WHO_MAX];
     struct password passwords[LOGIN_PASSWORDS];
-    unsigned rejections; /* in a row, as far as LOGIN_FORGIVEN_MS lies between none of them */
-    int64_t rejected_ms; /* the last one */
+    unsigned rejections; /* in a row, each less than LOGIN_FORGIVEN_MS after the one before */
+    int64_t rejected_ms; /* when the last one was */
     int64_t used_ms;
 };
 
-/* The port tells one camera from another behind the same address. */
+/* The port distinguishes cameras behind the same address. */
 static void write_who(const struct camera_url *url, char out[WHO_MAX])
 {
     (void)snprintf(out, WHO_MAX, "%s %u %s", url->host, (unsigned)url->port, url->user);
@@ -145,7 +145,7 @@ static struct login *find_or_add(struct login_guard *guard, const struct camera_
     return login;
 }
 
-/* The oldest refusal goes when there is no room; never one that is being tried. */
+/* Without room, the oldest refusal goes, but never a password that is being tried. */
 static struct password *add_password(struct login *login, uint64_t hash)
 {
     struct password *found = NULL;
@@ -206,7 +206,8 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
     login->rejected_ms = now_ms;
     if (p == NULL)
         return;
-    /* One that was right may lack the rights for this path: other paths still have it. */
+    /* A password that was accepted before may lack the rights for this path; other paths may still
+     * use it. */
     if (!p->accepted)
         p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
 }

@@ -22,7 +22,7 @@ static void print_advice(const struct conf *conf)
         (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
 }
 
-/* Where 0 to 2 are closed, sockets would get these numbers, and be written to as stderr. */
+/* If descriptors 0 to 2 were closed, sockets would get these numbers and receive our stderr. */
 static int fill_stdio(void)
 {
     int fd;

@@ -20,7 +20,8 @@
 
 /* clang-format off */
 /* What workers count.  X(name, type, member of struct ipc_stats, units in one base unit, help).
- * As camera_NAME of each camera, and of type counter as NAME of all together. */
+ * Each is shown as camera_NAME for every camera; counters and viewers also as NAME, summed over all
+ * cameras. */
 #define WORKER_METRICS(X)                                                                         \
     X(received_bytes_total,        counter, bytes_in,              1,    "Media received from cameras.") \
     X(sent_bytes_total,            counter, bytes_out,             1,    "Sent to viewers.")      \
@@ -36,7 +37,7 @@
     X(frames_per_second,           gauge,   frame_rate_mhz,        1000, "Frame rate that the camera states.") \
     X(key_frame_interval_seconds,  gauge,   key_frame_interval_ms, 1000, "Between the last two key frames.")
 
-/* X(name, member of struct ipc_stats, help): likewise, of each camera and of all. */
+/* X(name, member of struct ipc_stats, help): likewise, for each camera and for all. */
 #define WORKER_HISTOGRAMS(X)                                                             \
     X(join_seconds,     join,     "From accepting a viewer to its first picture.")       \
     X(snapshot_seconds, snapshot, "From taking over a snapshot request to its picture.")
@@ -120,7 +121,7 @@ static void put_histogram(FILE *out, const char *name, const char *camera,
                   close, count);
 }
 
-/* --- of each camera ------------------------------------------------------- */
+/* --- for each camera ------------------------------------------------------ */
 
 static void put_camera_states(FILE *out, const struct camera_list *cameras)
 {
@@ -203,7 +204,7 @@ static void put_cameras(FILE *out, const struct camera_list *cameras)
     put_camera_processes(out, cameras);
 }
 
-/* --- of all --------------------------------------------------------------- */
+/* --- for all -------------------------------------------------------------- */
 
 static void put_by_error(FILE *out, const char *name, const char *label, const char *help,
                          const uint64_t counts[HTTP_ERROR_COUNT])
@@ -279,8 +280,8 @@ static void put_server(FILE *out, const struct server *server)
                  "Requests that the master answered with an error.", server->refused);
 }
 
-/* Those with series of their own: cameras that are only remembered have nothing to show, and
- * anybody can have a thousand remembered. */
+/* The cameras with series of their own.  Cameras that are only remembered have nothing to show, and
+ * anyone can make the server remember a thousand. */
 static struct camera_list list_shown(const struct camera_list *cameras, const struct camera **room)
 {
     struct camera_list shown = {.items = room};

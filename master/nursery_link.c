@@ -28,14 +28,14 @@ struct nursery_link {
     char program[PATH_MAX];
     char trouble[TROUBLE_MAX];
     uv_process_t process;
-    bool running;    /* the process; its handle is open until on_process_closed() */
+    bool running;    /* the process runs, or its handle is not closed yet */
     int channel;     /* -1: none */
-    uv_poll_t *poll; /* of the channel */
+    uv_poll_t *poll; /* watches the channel */
     enum ipc_phase phase;
     int64_t started_ms;
     struct log_source *log;
-    uv_timer_t timer;       /* until the next start; when closing: until it is killed */
-    struct closing closing; /* parts: the timer, which goes last; process, channel, log */
+    uv_timer_t timer;       /* runs until the next start, or until the nursery is killed */
+    struct closing closing; /* parts: process, channel, log, and last the timer */
 };
 
 static void on_restart(uv_timer_t *timer);
@@ -57,7 +57,7 @@ static void close_timer_when_alone(struct nursery_link *link)
         uv_close((uv_handle_t *)&link->timer, on_timer_closed);
 }
 
-/* A part has ended, and it was not the timer. */
+/* A part other than the timer has ended. */
 static void release(struct nursery_link *link)
 {
     (void)closing_release(&link->closing);
@@ -105,7 +105,7 @@ static void on_process_closed(uv_handle_t *handle)
 static void on_exit_status(uv_process_t *process, int64_t status, int signal_number)
 {
     struct nursery_link *link = process->data;
-    read_channel(link); /* workers that it announced before */
+    read_channel(link); /* workers that it announced before it died */
     drop_channel(link);
     drop_log(link);
     (void)snprintf(link->trouble, sizeof(link->trouble), "%s ended (status %lld, signal %d)",
@@ -155,7 +155,7 @@ static int dispatch(struct nursery_link *link, struct ipc_msg *msg)
         IPC_FROM_NURSERY(X)
 #undef X
     default:
-        return -EPROTO; /* a message of another direction */
+        return -EPROTO; /* a message that goes the other way */
     }
 }
 
@@ -229,7 +229,7 @@ pid_t nursery_link_pid(const struct nursery_link *link)
 
 /* --- its start ------------------------------------------------------------ */
 
-/* The path of this program; without /proc it is what it was started as. */
+/* The path of this program; without /proc, the path by which it was started. */
 static int find_self(char out[PATH_MAX])
 {
     size_t len = PATH_MAX;
@@ -243,7 +243,8 @@ static int find_self(char out[PATH_MAX])
     return -ENOENT;
 }
 
-/* Beside this program, as in the build tree, or where `make install` puts it. */
+/* Find the worker's program: beside this one, as in the build tree, or where `make install` puts
+ * it. */
 static int find_program(char *out, size_t size)
 {
     static const char *const places[] = {"/" PROGRAM, "/../libexec/cam-httpflv/" PROGRAM};
@@ -260,7 +261,7 @@ static int find_program(char *out, size_t size)
     return -ENOENT;
 }
 
-/* The environment without our own settings, which may be secrets.  Caller owns; free(). */
+/* The environment without our own settings, which may be secret.  Caller owns; free(). */
 static char **make_environment(void)
 {
     size_t count = 0;
@@ -275,7 +276,7 @@ static char **make_environment(void)
     return kept;
 }
 
-/* Its stderr is a pipe to us, and so is its stdout: it holds nothing of ours. */
+/* Its stdout and stderr are a pipe to us, so that it holds none of our own descriptors. */
 static int spawn(struct nursery_link *link, int channel, int log)
 {
     const struct conf *conf = link->conf;
@@ -301,7 +302,7 @@ static int spawn(struct nursery_link *link, int channel, int log)
         .stdio_count = NURSERY_FD + 1,
     };
     link->process.data = link;
-    link->running = true; /* until its handle is closed, also when it never ran */
+    link->running = true; /* until its handle is closed, even if it never ran */
     closing_hold(&link->closing);
     int rc = uv_spawn(link->loop, &link->process, &options);
     free(environment);
@@ -321,7 +322,7 @@ static void open_channel(struct nursery_link *link, int *channel)
     (void)uv_poll_start(link->poll, UV_READABLE, on_channel);
 }
 
-/* @return 0, or negative errno: tried again after NURSERY_LINK_RESTART_MS. */
+/* @return 0, or negative errno: the next try follows after NURSERY_LINK_RESTART_MS. */
 static int start(struct nursery_link *link)
 {
     int ours = -1;
@@ -334,7 +335,7 @@ static int start(struct nursery_link *link)
     if (rc != 0)
         (void)uv_timer_start(&link->timer, on_restart, NURSERY_LINK_RESTART_MS, 0);
     else
-        rc = spawn(link, theirs, log[1]); /* starts the timer when that failed */
+        rc = spawn(link, theirs, log[1]); /* on failure, the timer starts, too */
     if (rc == 0) {
         open_channel(link, &ours);
         closing_hold(&link->closing);
@@ -388,7 +389,7 @@ static void on_end_deadline(uv_timer_t *timer)
 void nursery_link_close(struct nursery_link *link)
 {
     (void)closing_ask(&link->closing, link->events->on_closed, link->owner);
-    drop_channel(link); /* end of file: it ends */
+    drop_channel(link); /* at the end of file, the nursery ends */
     if (!link->running)
         drop_log(link);
     (void)uv_timer_start(&link->timer, on_end_deadline, NURSERY_LINK_END_MS, 0);

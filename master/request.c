@@ -53,7 +53,7 @@ static void answer_page(struct conn *c)
     conn_answer_with(c, len, body, body_len);
 }
 
-/* HEAD asks what a stream would be like, which needs no camera. */
+/* HEAD of a stream needs no camera: the headers are always the same. */
 static void answer_stream_head(struct conn *c)
 {
     conn_answer(c, http_reply_head(conn_output(c), 200, c->head.request.origin,
@@ -75,8 +75,8 @@ static void answer_text(struct conn *c, const char *type, struct shared_text *te
     conn_answer_with(c, len, text->text, request->method == REQUEST_HEAD ? 0 : text->len);
 }
 
-/* Would a text of this length be too much, beside those that are being read?  Then it is refused
- * before it is made. */
+/* Refuse a text of this length, before it is made, if it is too much beside those still being sent.
+ * @return true: refused. */
 static bool refuse_text(struct conn *c, size_t len)
 {
     size_t others = c->server->text_bytes;
@@ -86,7 +86,7 @@ static bool refuse_text(struct conn *c, size_t len)
     return true;
 }
 
-/* @param text  Moved; NULL: out of memory, which is answered. @return NULL then. */
+/* @param text  Moved; NULL: out of memory. @return NULL: refused for that. */
 static struct shared_text *share(struct conn *c, char *text)
 {
     if (text != NULL)
@@ -108,7 +108,7 @@ static char *make_streams(const struct server *server)
     return api_streams(&cameras);
 }
 
-/* Of this thread; other processes do not count. */
+/* The processor time of this thread alone. */
 static int64_t processor_time_us(void)
 {
     struct timespec t;
@@ -137,7 +137,7 @@ static void answer_metrics(struct conn *c)
     answer_cached(c, &c->server->metrics, "text/plain; version=0.0.4; charset=utf-8", metrics_text);
 }
 
-/* All, or those of the camera that the query names. */
+/* Answer with all streams, or with that of the camera that the query names. */
 static void answer_streams(struct conn *c, const struct route *r)
 {
     const struct camera_table *table = c->server->cameras;
@@ -170,9 +170,10 @@ static void answer_one_stream(struct conn *c)
 
 /* --- cameras -------------------------------------------------------------- */
 
-/* What the worker needs to go on with the connection: the request's own head, so that it knows the
- * same request when that comes again, unless each has to be counted here; and what came behind it.
- * If that is too much, the connection ends with this answer. */
+/* Give the worker what it needs to keep the connection.  From the request's head, it recognises the
+ * same request when that comes again; it does not get the head when each request must be counted
+ * here.  It also gets the bytes after the request; if those are too many, the connection ends with
+ * this answer. */
 static void hand_bytes_over(const struct conn *c, struct ipc_client *client)
 {
     size_t rest = c->input_len;
@@ -187,7 +188,7 @@ static void hand_bytes_over(const struct conn *c, struct ipc_client *client)
     memcpy(client->bytes, c->input - head, head + rest);
 }
 
-/* The worker gets a duplicate; closing our handle then leaves the connection to it. */
+/* The worker gets a duplicate of the descriptor; closing ours leaves the connection to it. */
 static void hand_over(struct conn *c, struct route *r)
 {
     const char *message = "no descriptor left";
@@ -230,7 +231,7 @@ static void answer_stop(struct conn *c)
 
 /* --- admission ------------------------------------------------------------ */
 
-/* The page's files hold nothing; what they ask for needs the token again. */
+/* The page's files hold no secrets; the requests that they make need the token. */
 static bool is_public(enum route_kind kind)
 {
     return kind == ROUTE_PAGE || kind == ROUTE_HEALTHZ || kind == ROUTE_PREFLIGHT;

@@ -17,10 +17,10 @@
 #define QUALITY_DEFAULT 85
 #define FPS_DEFAULT 5
 #define FPS_MAX 30
-#define WAIT_DEFAULT_S 10 /* of after=, without Prefer */
+#define WAIT_DEFAULT_S 10 /* for after= without Prefer */
 #define WAIT_MAX_S 60
 
-/* What a parameter may be; the position is the value of the enum that it sets. */
+/* The words that a parameter accepts; a word's index is the enum value that it sets. */
 static const char *const allow_h265_words[] = {"false", "true", NULL};
 static const char *const hevc_words[] = {
     [IPC_HEVC_ENHANCED] = "enhanced", [IPC_HEVC_LEGACY] = "legacy", NULL};
@@ -44,7 +44,7 @@ static int fail(struct route *out, enum http_error error, const char *fmt, ...)
     return -EINVAL;
 }
 
-/* Does text consist of the bytes of a list of tokens?  RFC 9110 section 5.6.2. */
+/* Does text consist of bytes that a list of tokens may hold?  RFC 9110 section 5.6.2. */
 static bool is_token_list(const char *text, const char *separators)
 {
     for (; *text != '\0'; text++) {
@@ -56,7 +56,8 @@ static bool is_token_list(const char *text, const char *separators)
     return true;
 }
 
-/* CORS preflight (Fetch standard, section 3.2.2).  Any method and header may be asked for. */
+/* CORS preflight (Fetch standard, section 3.2.2).  Allows the path's methods, and any header
+ * requested. */
 static int answer_preflight(const struct http_request *request, const char *allowed,
                             struct route *out)
 {
@@ -83,7 +84,7 @@ static void list_words(char *text, size_t size, const char *const *words)
     }
 }
 
-/* @param value the default; set to the position of the word given. */
+/* @param value the default; set to the index of the word given. */
 static int read_word(const struct query *q, enum query_param param, const char *const *words,
                      uint32_t *value, struct route *out)
 {
@@ -119,7 +120,7 @@ static int read_number(const struct query *q, enum query_param param, uint32_t m
     return 0;
 }
 
-/* crop=x,y,width,height.  Whether it lies within the picture, only the worker knows. */
+/* crop=x,y,width,height.  Only the worker can tell whether it lies within the picture. */
 static int read_crop(const struct query *q, struct ipc_client *client, struct route *out)
 {
     uint32_t numbers[4];
@@ -150,7 +151,8 @@ bad:
                 SIZE_MIN);
 }
 
-/* The number of seconds in `wait=N` of a Prefer header (RFC 7240 section 4.3), bounded; 0: none. */
+/* The number of seconds in `wait=N` of a Prefer header (RFC 7240 section 4.3), at most WAIT_MAX_S;
+ * 0: none. */
 static uint32_t preferred_wait_s(const char *prefer)
 {
     while (*prefer != '\0') {
@@ -166,7 +168,7 @@ static uint32_t preferred_wait_s(const char *prefer)
     return 0;
 }
 
-/* after=ETAG, with its quotes or without them, is If-None-Match that waits. */
+/* after=ETAG, with or without quotes, is an If-None-Match that waits. */
 static int read_after(const struct query *q, struct ipc_client *client, struct route *out)
 {
     if (!q->given[QUERY_AFTER] || q->value[QUERY_AFTER][0] == '\0')
@@ -292,7 +294,7 @@ static int read_websocket(const struct http_request *request, struct route *out)
     client->websocket = 1;
     memcpy(client->websocket_key, request->websocket_key, sizeof(client->websocket_key));
 
-    /* Section 4.2.2: one of those offered; what the stream holds does not depend on it. */
+    /* Section 4.2.2: choose one of those offered; the stream does not depend on it. */
     const char *offered = request->websocket_protocol + strspn(request->websocket_protocol, ", \t");
     memcpy(client->websocket_protocol, offered, strcspn(offered, ", \t"));
     if (!is_token_list(client->websocket_protocol, ""))
@@ -346,7 +348,7 @@ static bool names_camera(const struct query *q)
     return q->given[QUERY_CAM_URL] || q->given[QUERY_CAM];
 }
 
-/* /api/streams: of all cameras, or of the one that is named. */
+/* /api/streams for all cameras, or for the one that the query names. */
 static int route_streams(const struct conf *conf, const struct http_request *request,
                          struct route *out)
 {
@@ -386,7 +388,7 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
 int route_request(const struct conf *conf, enum route_port port, const struct http_request *request,
                   struct route *out)
 {
-    /* What every path takes: a preflight says it of paths that do not exist, and of `*`. */
+    /* The methods that a preflight lists for `*` and for paths that do not exist. */
     const unsigned usual = 1u << REQUEST_GET | 1u << REQUEST_HEAD | 1u << REQUEST_OPTIONS;
     char allowed[ENDPOINT_METHODS_MAX], paths[ENDPOINT_PATHS_MAX];
     unsigned methods = endpoint_methods(port, request->path);

@@ -25,7 +25,7 @@
 
 struct run {
     struct server server;
-    struct conf *conf; /* the same as server.conf, to replace it */
+    struct conf *conf; /* the same as server.conf, but writable: a reload replaces it */
     int argc;
     char *const *argv;
     uv_loop_t loop;
@@ -36,10 +36,10 @@ struct run {
     uv_timer_t drain;
     int64_t drain_until_ms;
     uv_timer_t status;
-    bool told_trouble; /* systemd */
+    bool told_trouble; /* systemd knows that no worker can be started */
 };
 
-/* Every viewer is a descriptor in a worker, and passes through the master. */
+/* Every viewer needs a descriptor in a worker, and passes through the master. */
 static void raise_descriptor_limit(struct server *server)
 {
     struct rlimit limit;
@@ -76,7 +76,7 @@ static void on_drain(uv_timer_t *timer)
         return;
     if (busy > 0)
         log_warnx(NULL, "%zu workers have not ended in time: killing them", busy);
-    /* Requests must not come any more: they would ask about cameras that are not there. */
+    /* Take no more requests: they would ask about cameras that are gone. */
     listener_close(&r->server.listeners[ROUTE_PORT_SNAPSHOT]);
     conn_close_all(&r->server, !in_time);
     if (r->server.conns > 0 && in_time)
@@ -85,7 +85,7 @@ static void on_drain(uv_timer_t *timer)
     camera_table_close(r->server.cameras, on_cameras_closed, r);
 }
 
-/* No new clients; the snapshot port stays open so that /healthz says `draining`. */
+/* Take no new clients; the snapshot port stays open so that /healthz says `draining`. */
 static void on_stop_signal(uv_signal_t *handle, int signum)
 {
     struct run *r = handle->data;
@@ -100,7 +100,7 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
     (void)uv_timer_start(&r->drain, on_drain, 0, DRAIN_POLL_MS);
 }
 
-/* --- how it is ------------------------------------------------------------ */
+/* --- status --------------------------------------------------------------- */
 
 static void on_status(uv_timer_t *timer)
 {
@@ -120,7 +120,7 @@ static void on_status(uv_timer_t *timer)
 
 /* --- reading the configuration again -------------------------------------- */
 
-/* What only a start can change stays as it is. */
+/* Keep the old values of options that only a restart can change. */
 static void keep_start_options(const struct conf *old, struct conf *fresh)
 {
     char buf[256] = "";
@@ -179,7 +179,7 @@ static int listen_on(struct run *r, enum route_port kind, uint32_t port)
     return rc;
 }
 
-/* Another user may not be able to read what root could: better said now than at the reload. */
+/* The new user may be unable to read what root could: better to say so now than at a reload. */
 static int change_identity(struct run *r)
 {
     struct conf trial;
@@ -192,7 +192,7 @@ static int change_identity(struct run *r)
     return rc < 0 ? rc : 0;
 }
 
-/* No worker would run: better said now than to everybody who asks for a camera. */
+/* No worker would run: better to fail now than at every request for a camera. */
 static int check_sandbox(const struct conf *conf)
 {
     if (conf->server.sandbox != SANDBOX_REQUIRE)
@@ -215,12 +215,13 @@ static void greet(const struct run *r)
                          (const struct sockaddr *)&snapshots);
 }
 
-/* The ports first: they may need root.  @return EXIT_SUCCESS or EXIT_FAILURE, with all closed. */
 static void on_returned(void *ctx, const struct ipc_return *connection, int *fd)
 {
     conn_adopt(ctx, connection, fd, request_answer);
 }
 
+/* Opens the ports first: they may need root.  @return EXIT_SUCCESS, or EXIT_FAILURE with all
+ * closed. */
 static int start(struct run *r)
 {
     struct server *server = &r->server;

@@ -8,7 +8,7 @@
 
 #define ROOM_MIN 16
 
-/* FNV-1a, 64 bits, with its high bits, which are the better mixed ones, folded into the low. */
+/* FNV-1a, 64 bits, with the high bits, which are mixed better, folded into the low ones. */
 static uint64_t hash_text(const char *text)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -59,7 +59,7 @@ void text_index_put(struct text_index *index, const char *text, const void *item
     put_slot(index, &slot);
 }
 
-/* The slot of a text, and of an item unless that is NULL; room when there is none. */
+/* The slot with this text and, unless NULL, this item; room when there is none. */
 static size_t find_slot(const struct text_index *index, const char *text, const void *item)
 {
     uint64_t hash = hash_text(text);
@@ -80,8 +80,8 @@ const void *text_index_find(const struct text_index *index, const char *text)
     return i < index->room ? index->slots[i].item : NULL;
 }
 
-/* Moves up what was displaced by the slot that is empty now, so that no probing ends early
- * (Knuth, The Art of Computer Programming, volume 3, algorithm 6.4 R). */
+/* Moves up the entries that the removed slot displaced, so that no probing ends early (Knuth, The
+ * Art of Computer Programming, volume 3, algorithm 6.4 R). */
 void text_index_remove(struct text_index *index, const char *text, const void *item)
 {
     size_t hole = find_slot(index, text, item);

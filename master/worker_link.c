@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* A worker that talks without end gets its turn like all others. */
+/* Messages read in one turn: a worker that never stops sending must not starve the others. */
 #define MESSAGES_AT_ONCE 64
 
 static const bool may_become[WORKER_STATE_COUNT][WORKER_STATE_COUNT] = {
@@ -77,7 +77,7 @@ void worker_kill(struct worker *w, const char *why)
     log_errorx(NULL, "worker %u (pid %d) %s: it is killed", w->id, (int)w->pid, why);
     w->killed = true;
     if (w->pid > 0)
-        (void)kill(w->pid, SIGKILL); /* not reaped: the pid cannot be another's */
+        (void)kill(w->pid, SIGKILL); /* not reaped yet, so the pid cannot be reused */
     worker_close(w);
 }
 
@@ -116,7 +116,7 @@ static int on_ready(struct worker *w, const struct ipc_ready *m, int *fd)
                    m->version, IPC_VERSION);
         return -EPROTO;
     }
-    w->phase = IPC_PH_RUN; /* its pid is what the nursery says: this one must not be believed */
+    w->phase = IPC_PH_RUN; /* the nursery reports its pid; a worker's own claim is not believed */
     if (w->state == WORKER_STARTING)
         set_state(w, WORKER_SPARE);
     w->env->on_ready(w->env->table);
@@ -173,7 +173,7 @@ static int dispatch(struct worker *w, struct ipc_msg *msg)
         IPC_FROM_WORKER(X)
 #undef X
     default:
-        return -EPROTO; /* a message of another direction */
+        return -EPROTO; /* a message that goes the other way */
     }
 }
 
@@ -192,7 +192,7 @@ static void flush_outbox(struct worker *w)
     if (w->outbox.count < before)
         w->read_ms = clock_ms();
     if (rc == 0)
-        poll_channel(w); /* a broken channel says so by reading, too */
+        poll_channel(w); /* reading reports a broken channel, too */
 }
 
 /* @return as ipc_recv(); 1: there may be more. */
@@ -218,7 +218,7 @@ static void on_channel(uv_poll_t *handle, int status, int events)
     if (status == 0 && (events & UV_WRITABLE) != 0)
         flush_outbox(w);
     int rc = receive(w);
-    if (rc == -ECONNRESET) /* it closed with messages unread; what it said before is still there */
+    if (rc == -ECONNRESET) /* it closed with messages unread; what it sent before is still there */
         rc = receive(w);
     if (status < 0 && rc == -EAGAIN)
         rc = 0;
@@ -232,7 +232,7 @@ static void on_channel(uv_poll_t *handle, int status, int events)
 
 /* --- what it must do in time ---------------------------------------------- */
 
-/* SIOCOUTQ counts what the peer has not read, whatever it says about itself. */
+/* SIOCOUTQ counts what the peer has not read, whatever the peer claims. */
 static void look_whether_it_reads(struct worker *w, int64_t now_ms)
 {
     int unread = 0;
@@ -243,7 +243,7 @@ static void look_whether_it_reads(struct worker *w, int64_t now_ms)
     w->unread = unread;
 }
 
-/* @return what it has missed, NULL: nothing. */
+/* @return what it did wrong; NULL: nothing. */
 static const char *find_fault(const struct worker *w, int64_t now_ms)
 {
     if (w->state == WORKER_ENDING)
@@ -326,11 +326,11 @@ struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel)
     w->phase = IPC_PH_BOOT;
     w->asked_ms = w->heard_ms = w->read_ms = clock_ms();
     if (uv_poll_init(env->loop, &w->poll, w->channel) != 0)
-        abort(); /* a fresh socket: only our own mistake could be refused */
+        abort(); /* a fresh socket: this fails only by our own mistake */
     w->poll.data = w;
     outbox_init(&w->outbox);
     closing_hold(&w->closing); /* the channel */
-    closing_hold(&w->closing); /* the process, or that there is none */
+    closing_hold(&w->closing); /* the process, or the news that there is none */
     env->counts[WORKER_STARTING]++;
     poll_channel(w);
     return w;

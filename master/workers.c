@@ -29,7 +29,7 @@ struct workers {
     struct nursery_link *nursery;
     struct worker_list list;
     int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
-    int64_t failing_ms;   /* since when none could be started; 0: one could */
+    int64_t failing_ms;   /* since when no worker could be started; 0: they can */
     char why[WHY_MAX];
     uint32_t next_id;
     uint64_t failures[WORKER_FAILURE_COUNT];
@@ -40,7 +40,7 @@ struct workers {
 
 static void on_handle_closed(uv_handle_t *handle);
 
-/* The handles go last: until then workers are reaped, and killed when they do not end. */
+/* The handles close last: they reap workers, and kill those that do not end. */
 static void close_handles_when_alone(struct workers *ws)
 {
     if (!ws->closing.asked || ws->closing.held != HANDLES ||
@@ -135,7 +135,7 @@ static struct worker *spawn_worker(struct workers *ws)
     return w;
 }
 
-/* Did a worker die in this time before it was READY? */
+/* Did a worker die within this time before it was READY? */
 static bool starts_failed(const struct workers *ws, int64_t within_ms)
 {
     return ws->stillborn_ms != 0 && clock_ms() - ws->stillborn_ms < within_ms;
@@ -146,8 +146,8 @@ static size_t count_spares(const struct workers *ws)
     return ws->env.counts[WORKER_STARTING] + ws->env.counts[WORKER_SPARE];
 }
 
-/* A worker that cannot start is no reason to fork as fast as one can: the next tick tries again.
- * While none could be started one is tried even if no spare ones are wanted. */
+/* After a worker failed to start, wait for the next tick instead of forking as fast as possible.
+ * While no worker can be started, try one even if no spare ones are wanted. */
 static void fill_spares(struct workers *ws)
 {
     size_t wanted = ws->conf->server.spare_workers;
@@ -159,7 +159,7 @@ static void fill_spares(struct workers *ws)
     }
 }
 
-/* A reload asks for fewer: the others end, as their channel closes. */
+/* After a reload asked for fewer, the surplus ones end as their channels close. */
 static void shed_spares(struct workers *ws)
 {
     struct worker *w;
@@ -180,9 +180,9 @@ struct worker *workers_take(struct workers *workers, void *owner, const char *ca
     LIST_FOREACH(w, &workers->list, link)
     {
         if (w->state == WORKER_SPARE || (w->state == WORKER_STARTING && chosen == NULL))
-            chosen = w; /* rather one that is up */
+            chosen = w; /* prefer one that is ready */
     }
-    /* Better no worker than one that takes the client with it. */
+    /* Better no worker than one that dies with its client. */
     if ((chosen == NULL || chosen->state == WORKER_STARTING) &&
         starts_failed(workers, INT64_C(2) * WORKERS_RESTART_MS))
         return NULL;
@@ -224,7 +224,7 @@ static void count_end(struct workers *ws, const struct worker *w, pid_t pid, int
     struct log_context about = {.camera = w->camera[0] != '\0' ? w->camera : NULL};
     enum worker_failure failure = WORKER_FAILED_STATUS;
     if (ws->closing.asked && w->killed)
-        return; /* the server ends: it was in the way */
+        return; /* the server is closing, and killed it itself */
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
         failure = WORKER_FAILED_SANDBOX;
         log_errorx(&about,
@@ -277,8 +277,8 @@ static bool waits_for_pid(const struct workers *ws)
     return false;
 }
 
-/* What a nursery that died half way through a fork has left.  Only when every worker's pid is known
- * can it be told from them; the nursery itself is for libuv to reap. */
+/* Reap children left by a nursery that died halfway through a fork.  They can be told from workers
+ * only when every worker's pid is known; libuv reaps the nursery itself. */
 static void reap_strangers(struct workers *ws)
 {
     while (!waits_for_pid(ws)) {
@@ -340,7 +340,7 @@ static void on_failed(void *owner, const struct ipc_failed *m)
     cannot_start(ws, "the nursery cannot fork a worker: %s", strerrordesc_np((int)m->error));
 }
 
-/* Its workers go on; those that it may never have forked do not. */
+/* Its workers go on, except those that it may never have forked. */
 static void on_nursery_died(void *owner)
 {
     struct workers *ws = owner;
@@ -367,7 +367,7 @@ static const struct nursery_link_events nursery_events = {on_spawned, on_failed,
 
 /* --- once a second, and at SIGCHLD ---------------------------------------- */
 
-/* @return whether the nursery has left one without an answer for too long. */
+/* @return true: the nursery has left a request for a worker unanswered for too long. */
 static bool nursery_is_overdue(const struct workers *ws, int64_t now_ms)
 {
     const struct worker *w;
@@ -423,7 +423,7 @@ int workers_open(uv_loop_t *loop, const struct conf *conf, const struct worker_e
                  struct workers **out)
 {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
-        return -errno; /* workers would be somebody else's */
+        return -errno; /* workers would not become our children */
     struct workers *ws = xcalloc(1, sizeof(*ws));
     ws->conf = conf;
     ws->env = (struct worker_env){.loop = loop,
@@ -446,7 +446,7 @@ int workers_open(uv_loop_t *loop, const struct conf *conf, const struct worker_e
     return 0;
 }
 
-/* Those with a camera have had their time; spare ones end when their channel closes. */
+/* Workers with a camera have had their time; spare ones end when their channels close. */
 static void end_workers(struct workers *ws)
 {
     struct worker *w;
