@@ -43,8 +43,7 @@ struct camera_url {
     char user[URL_CREDENTIAL_MAX];     /* decoded */
     char password[URL_CREDENTIAL_MAX]; /* decoded */
     char host[URL_HOST_MAX];           /* lower case, without brackets */
-    char path[URL_PATH_MAX]; /* path and query as sent to the camera; "", or begins with `/` or `?`
-                              */
+    char path[URL_PATH_MAX];           /* path and query as sent; "", or begins with `/` or `?` */
 };
 
 /**

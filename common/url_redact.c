@@ -77,7 +77,7 @@ static const char *find_word(struct span s, const char *const *words, bool last,
 }
 
 /* Write a path or a query.  The text before its last `@` may hold a password, so it is masked;
- * a URL within it is masked from its `://` on. */
+ * if it holds a URL, only from the `://` on. */
 static void put_redacted(struct url_writer *w, struct span s)
 {
     static const char *const ats[] = {"@", "%40", "%2540", NULL};

@@ -1,6 +1,6 @@
 /*
- * Sample cameras: one track of one session, from a loop file to a payloader.  Test side only.
- * need_data() runs on the streaming thread of its appsrc and touches only its own struct feed.
+ * Sample cameras: feeds one track of a session from a loop file to a payloader.  Test side only.
+ * need_data() runs on its appsrc's streaming thread and touches only its own struct feed.
  */
 #include "test/cameras/feed.h"
 
@@ -16,20 +16,20 @@
 struct feed {
     const struct loop_file *loop;
     size_t next;  /* index of the frame to send */
-    int64_t laps; /* how often the loop has been through, from time 0 of the time line */
+    int64_t laps; /* complete passes through the loop since time 0 of the time line */
     int64_t start_ns;
-    int64_t shift_ns; /* a silent camera's media lie that far in the future */
+    int64_t shift_ns; /* how far in the future a silent camera's media lie */
     int64_t stop_ns;  /* 0: never */
     int ppm;
 };
 
 struct payload {
     const char *codec, *caps, *payloader;
-    guint type; /* RTP payload type: RFC 3551 table 4 where it has one */
+    guint type; /* RTP payload type, from RFC 3551 table 4 if listed there */
     guint clock_rate;
 };
 
-/* Payloaders and their settings are those that were tried against FFmpeg for the architecture. */
+/* The payloaders and settings were tested with FFmpeg. */
 static const struct payload payloads[] = {
     {"H264", "video/x-h264,stream-format=avc,alignment=au,framerate=25/1",
      "rtph264pay config-interval=-1", 96, 90000},
@@ -41,7 +41,7 @@ static const struct payload payloads[] = {
     {"G711U", "audio/x-mulaw,rate=8000,channels=1", "rtppcmupay", 0, 8000},
     /* 16 kHz, but its RTP clock runs at 8 kHz: RFC 3551 section 4.5.2 */
     {"G722", "audio/G722,rate=16000,channels=1", "rtpg722pay", 9, 8000},
-    /* "force-aal2", its default, is to keep the order of bits that the loop has */
+    /* "force-aal2", on by default, keeps the loop's bit order */
     {"G726", "audio/x-adpcm,rate=8000,channels=1,layout=g726", "rtpg726pay", 97, 8000},
     {"OPUS", "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0", "rtpopuspay", 97,
      48000},
@@ -53,8 +53,8 @@ static int64_t frame_time_ns(const struct feed *feed)
     int64_t pts = feed->laps * loop->duration + loop->frames[feed->next].pts;
 
     /*
-     * In two steps: hours of 48 kHz ticks times 10^9 do not fit 64 bits.  Rounded up: payloaders
-     * round down to RTP ticks, so that every frame gets exactly the tick it was encoded for.
+     * Convert in two steps: hours of 48 kHz ticks times 10^9 do not fit in 64 bits.  Round up:
+     * payloaders round down to RTP ticks, so every frame gets exactly the tick it was encoded for.
      */
     return pts / loop->timescale * NS_PER_S +
            (pts % loop->timescale * NS_PER_S + loop->timescale - 1) / loop->timescale;
@@ -90,7 +90,7 @@ static void need_data(GstAppSrc *source, guint length, gpointer user)
     (void)length;
     if (feed->stop_ns && time_ns >= feed->stop_ns)
         return;
-    /* With B-frames after a start in mid-GOP a picture can lie before the start. */
+    /* After a start in mid-GOP, a B-frame's time can lie before the start. */
     time_ns = MAX(time_ns, 0) + feed->shift_ns;
     time_ns -= (int64_t)((double)time_ns * feed->ppm / (1e6 + feed->ppm));
 
@@ -104,12 +104,12 @@ static void need_data(GstAppSrc *source, guint length, gpointer user)
 }
 
 /*
- * A camera whose audio clock is fast: its RTP timestamps count the samples of that clock, while
- * its packets leave, and its RTCP reports tell the time, by the true one.  Payloaders would put the
- * true time into the timestamps.
+ * A camera whose audio clock is fast.  Its RTP timestamps count the fast clock's samples; the true
+ * clock times its packets and its RTCP reports.  Payloaders would put the true time into the
+ * timestamps.
  */
 struct skew {
-    double ratio; /* clock ticks per true second, over the nominal ones */
+    double ratio; /* clock ticks per true second / nominal ticks per second */
     guint clock_rate;
     bool begun;
     guint32 first_timestamp;
@@ -170,7 +170,7 @@ static GstCaps *payload_caps(const struct payload *payload, const struct loop_fi
     GstCaps *caps = gst_caps_from_string(payload->caps);
 
     if (strcmp(payload->codec, "G726") == 0) {
-        int bitrate = (int)loop->frames[0].bytes * 8 * 50; /* frames of 20 ms */
+        int bitrate = (int)loop->frames[0].bytes * 8 * 50; /* 50 frames per second */
 
         gst_caps_set_simple(caps, "bitrate", G_TYPE_INT, bitrate, NULL);
     }
@@ -221,7 +221,7 @@ int feed_add(GstBin *bin, const char *name, const struct loop_file *loop,
     video = payload->codec[0] == 'H';
     feed = g_new0(struct feed, 1);
     feed->loop = loop;
-    feed->ppm = switches->audio_ppm; /* of pictures too: sound stays with its picture */
+    feed->ppm = switches->audio_ppm; /* for video too: sound and picture stay together */
     feed->stop_ns = switches->stop_after_ms * NS_PER_MS;
     feed->shift_ns = switches->silent ? SILENT_SHIFT_S * NS_PER_S : 0;
     feed_seek(feed, start_ns);

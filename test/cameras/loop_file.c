@@ -1,6 +1,6 @@
 /*
- * Sample cameras: loop files, see loops.py for the format.  Test side only; links libc only.
- * Reads files that loops.py wrote: a broken one is refused, no more is promised.
+ * Sample cameras: reads loop files; loops.py describes the format.  Test side only; links libc
+ * only. A malformed file is refused, but the checks do not cover hostile files.
  */
 #include "test/cameras/loop_file.h"
 
@@ -55,7 +55,7 @@ static int parse_frame(const char *line, struct loop_file *loop, const uint8_t *
     return 0;
 }
 
-/* head is a copy of the text head: NUL-terminated, changed while it is read. */
+/* head is a NUL-terminated copy of the text head; parsing modifies it. */
 static int parse_head(char *head, struct loop_file *loop, const uint8_t *data, const uint8_t *end)
 {
     char *rest = NULL;

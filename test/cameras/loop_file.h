@@ -7,7 +7,7 @@
 
 /* One frame of a loop: an access unit with 4-byte NAL unit lengths, or one audio frame. */
 struct loop_frame {
-    const uint8_t *data; /* into the mapped file */
+    const uint8_t *data; /* points into the mapped file */
     size_t bytes;
     int64_t pts; /* in 1/timescale s from the start of the loop */
     bool key;
@@ -25,11 +25,11 @@ struct loop_file {
 };
 
 /**
- * Map and index a loop file.  Mapped until the process ends.
+ * Map and index a loop file.  It stays mapped until the process ends.
  *
  * @param path  Borrowed.
- * @param loop  filled in.  Caller owns.
- * @return 0; -ENOENT when there is no such file, -EINVAL when it is not a loop file, other -errno.
+ * @param loop  filled on success.  Caller owns.
+ * @return 0; -ENOENT: no such file; -EINVAL: not a loop file; other negative errno.
  */
 int loop_file_open(const char *path, struct loop_file *loop);
 

@@ -1,11 +1,11 @@
 /*
- * Source pictures of the sample cameras' loops: raw yuv420p on stdout, for ffmpeg to encode once.
- * A test program of its own; links nothing.
+ * Writes the source pictures of the sample cameras' loops to stdout as raw yuv420p; ffmpeg encodes
+ * them once.  A test program; links nothing but libc.
  *
- * Layout, in a grid of 20 columns and 18 rows that divides every size evenly:
- *   rows 0 and 1, and again rows 16 and 17: the frame counter.  Row 0: white, black, 16 bits (most
- *   significant first, white is 1), even parity, inverted parity.  Row 1: the inverse of row 0.
- *   rows 2..15: colour gradients that drift, a texture that pans, a moving bar, fresh noise.
+ * The layout is a grid of 20 columns and 18 rows, which divides every size evenly:
+ *   rows 0 and 1, repeated in rows 16 and 17: the frame counter.  Row 0: white, black, 16 bits
+ * (most significant first, white is 1), even parity, inverted parity.  Row 1: the inverse of row 0.
+ *   rows 2..15: drifting colour gradients, a panning texture, a moving bar, fresh noise.
  * test/e2e/lib/picture.py reads the counter back; the two must agree.
  */
 #include <errno.h>
@@ -26,7 +26,7 @@ struct picture {
     int width, height;
     int noise_amplitude;
     uint8_t *luma, *cb, *cr;
-    uint8_t *texture; /* one row wider than the picture by width: panned */
+    uint8_t *texture; /* one row of 4 * width pixels; panning moves its start */
     uint8_t noise[NOISE_BYTES * 2];
 };
 
@@ -40,7 +40,7 @@ static uint32_t next_random(uint32_t *state)
     return *state = x;
 }
 
-/* White or black of one grid cell of the counter strip's first row. */
+/* @return 1 if a cell of the counter's first row is white, 0 if it is black. */
 static int counter_cell(unsigned counter, int column)
 {
     int parity = __builtin_parity(counter & 0xffffu);
@@ -88,7 +88,7 @@ static void draw_counter(struct picture *p, unsigned counter)
     }
 }
 
-/* Triangle wave 0..255 of period 512. */
+/* A triangle wave with values 0..255 and period 512. */
 static uint8_t triangle(int position)
 {
     int x = position & 511;
@@ -99,7 +99,7 @@ static uint8_t triangle(int position)
 static void draw_scene(struct picture *p, int frame, int period, uint32_t *seed)
 {
     int w = p->width, h = p->height;
-    int phase = frame * 512 / period; /* every movement closes after one loop */
+    int phase = frame * 512 / period; /* every movement ends where it began after one loop */
     int pan = frame * w / period;
     int bar_width = w / 16;
     int bar = (int)((long)triangle(phase * 4) * (w - bar_width) / 255);
@@ -155,7 +155,7 @@ int main(int argc, char **argv)
     static struct picture p;
     int frames, period;
     uint32_t seed = 1;
-    int values[5]; /* as in the usage */
+    int values[5]; /* in the order of the usage text */
 
     if (argc != 6) {
         fprintf(stderr, "usage: %s WIDTH HEIGHT FRAMES PERIOD NOISE > yuv420p\n", argv[0]);

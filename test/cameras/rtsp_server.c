@@ -1,10 +1,10 @@
 /*
  * Sample RTSP cameras: serves loop files (loops.py) as endless live cameras over TCP and UDP.
- * Test side only, a process of its own.  Requests, sessions and the log belong to the main loop;
- * media flow on GStreamer's streaming threads (feed.c).  It never encodes.
+ * Test side only, a separate process.  The main loop owns requests, sessions and the log; media
+ * flow on GStreamer's streaming threads (feed.c).  It never encodes.
  *
- * Every session has a pipeline of its own and begins at a key frame at once.  What a session does
- * differently is in the query of its URL: see README.md in this directory.
+ * Every session has its own pipeline and begins with a key frame at once.  The query of its URL can
+ * change its behaviour: see README.md in this directory.
  */
 #include <glib-unix.h>
 #include <gst/rtsp-server/rtsp-server.h>
@@ -30,7 +30,7 @@ static const char *const audio_codecs[] = {"AAC", "G711A", "G711U", "G722", "G72
 struct options {
     char *loops, *bind, *user, *password, *auth, *log;
     int port;
-    GstRTSPAuthMethod scheme; /* of every URL; a query can ask for one too */
+    GstRTSPAuthMethod scheme; /* for every URL whose query names none */
 };
 
 static struct options options;
@@ -47,7 +47,7 @@ struct session {
     bool logged_end;
 };
 
-/* --- event log: one JSON object a line ------------------------------------------------- */
+/* --- event log: one JSON object per line ----------------------------------------------- */
 
 static void log_event(const char *event, unsigned id, const char *path, const char *more)
 {
@@ -102,7 +102,7 @@ static const struct loop_file *find_loop(const char *name)
 
 typedef GstRTSPMedia SampleMedia;
 typedef GstRTSPMediaClass SampleMediaClass;
-GType sample_media_get_type(void); /* what the macro defines is not static */
+GType sample_media_get_type(void); /* the macro's definition is not static */
 G_DEFINE_TYPE(SampleMedia, sample_media, GST_TYPE_RTSP_MEDIA)
 
 static void session_free(gpointer data)
@@ -123,7 +123,7 @@ static struct session *media_session(GstRTSPMedia *media)
     return session;
 }
 
-/* fmtp values are "96 name=value;name=value": keep those that are not parameter sets. */
+/* Remove the parameter sets from a fmtp value ("96 name=value;name=value").  Caller owns. */
 static char *strip_sprop(const char *fmtp)
 {
     char **fields = g_strsplit(fmtp, ";", -1);
@@ -264,7 +264,7 @@ static void on_unprepared(GstRTSPMedia *media, gpointer user)
         log_session_end(session);
 }
 
-/* Put the first report off for longer than any session lasts. */
+/* Delay the first RTCP report for longer than any session lasts. */
 static void silence_reports(GstRTSPMedia *media, gpointer user)
 {
     (void)user;
@@ -320,7 +320,8 @@ typedef GstRTSPAuthClass SampleAuthClass;
 GType sample_auth_get_type(void);
 G_DEFINE_TYPE(SampleAuth, sample_auth, GST_TYPE_RTSP_AUTH)
 
-/* The parent takes either scheme, whichever it asked for; a camera takes what it offers. */
+/* Refuse Basic credentials if we did not offer Basic, as a camera does; the parent class takes both
+ * schemes whatever it offered. */
 static gboolean sample_auth_authenticate(GstRTSPAuth *auth, GstRTSPContext *ctx)
 {
     gchar *header = NULL;
@@ -406,7 +407,7 @@ static void on_play(GstRTSPClient *client, GstRTSPContext *ctx, gpointer user)
                            close_client, g_object_ref(client), g_object_unref);
 }
 
-/* Every answer that is an error, so that a test can count, say, rejected passwords. */
+/* Log every error answer, so that a test can count, say, rejected passwords. */
 static void on_send_message(GstRTSPClient *client, GstRTSPContext *ctx, gpointer p, gpointer user)
 {
     GstRTSPMessage *message = p;
@@ -423,7 +424,7 @@ static void on_send_message(GstRTSPClient *client, GstRTSPContext *ctx, gpointer
     log_event("error", 0, ctx && ctx->uri ? ctx->uri->abspath : "", more);
 }
 
-/* Or the first key frame waits 40 ms for the reader's delayed ACK of the answer to PLAY. */
+/* Set TCP_NODELAY: else the first key frame waits 40 ms for the delayed ACK of PLAY's answer. */
 static void on_describe(GstRTSPClient *client, GstRTSPContext *ctx, gpointer user)
 {
     GSocket *socket = gst_rtsp_connection_get_write_socket(ctx->conn);
@@ -441,9 +442,9 @@ static gboolean unref_client(gpointer user)
 }
 
 /*
- * When sending fails, GStreamer 1.22 schedules the client's close without a reference to it
- * (do_send_data() in rtsp-client.c), and the client can be gone by then: readers that are killed
- * would take the server with them.  So every client outlives its connection by some seconds.
+ * When sending fails, GStreamer 1.22 schedules the client's close without holding a reference
+ * (do_send_data() in rtsp-client.c).  The client may be freed by then, so a killed reader would
+ * crash the server.  Therefore every client outlives its connection by CLIENT_LINGER_S.
  */
 static void on_closed(GstRTSPClient *client, gpointer user)
 {
@@ -456,7 +457,7 @@ static void on_client(GstRTSPServer *server, GstRTSPClient *client, gpointer use
 {
     (void)server;
     (void)user;
-    g_object_ref(client); /* given back by on_closed() */
+    g_object_ref(client); /* on_closed() releases it after CLIENT_LINGER_S */
     log_event("connect", 0, "", "");
     g_signal_connect(client, "describe-request", G_CALLBACK(on_describe), NULL);
     g_signal_connect(client, "play-request", G_CALLBACK(on_play), NULL);
@@ -494,7 +495,7 @@ static GstRTSPServer *make_server(void)
     gst_rtsp_server_set_address(server, options.bind);
     gst_rtsp_server_set_service(server, service);
     gst_rtsp_server_set_auth(server, auth);
-    gst_rtsp_thread_pool_set_max_threads(threads, 0); /* clients on the main loop */
+    gst_rtsp_thread_pool_set_max_threads(threads, 0); /* clients run on the main loop */
     for (size_t s = 0; s < G_N_ELEMENTS(sizes); s++) {
         for (size_t v = 0; v < G_N_ELEMENTS(video_codecs); v++) {
             for (size_t a = 0; a < G_N_ELEMENTS(audio_codecs); a++)

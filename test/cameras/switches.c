@@ -1,11 +1,11 @@
 /*
- * Sample cameras: what the query of a URL asks of a session.  Test side only, pure.
+ * Sample cameras: reads a session's switches from the query of its URL.  Test side only, pure.
  */
 #include "test/cameras/switches.h"
 
 #include <string.h>
 
-/* Value of name in the query, or NULL.  Caller owns. */
+/* @return the value of name in the query, or NULL.  Caller owns. */
 static char *query_value(const GstRTSPUrl *url, const char *name)
 {
     char **pairs, *value = NULL;

@@ -5,20 +5,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How a session's media differ from a well-behaved camera's; from the query of its URL. */
+/* How a session differs from a well-behaved camera's; read from the query of its URL. */
 struct switches {
     bool no_video, no_audio;
     bool silent;           /* answers PLAY, sends nothing */
-    bool join_live;        /* start where the camera's time line is now, not at a key frame */
+    bool join_live;        /* start at the time line's present position, not at a key frame */
     bool no_sprop;         /* no parameter sets in the SDP */
-    bool g726_aal2;        /* G.726 in the bit order of AAL2, and called so */
-    bool g726_mislabelled; /* in the bit order of AAL2 under the other's name */
-    int g726_kbit;         /* 0: 32 */
-    char variant[16];      /* of the video loop: "bframes", "longgop" */
+    bool g726_aal2;        /* send G.726 in AAL2 bit order, labelled AAL2-G726 */
+    bool g726_mislabelled; /* send G.726 in AAL2 bit order, labelled G726 */
+    int g726_kbit;         /* G.726 rate in kbit/s; 0: 32 */
+    char variant[16];      /* the video loop's variant: "bframes", "longgop", or "" */
     int64_t start_frame;
     int64_t stop_after_ms;  /* 0: never */
     int64_t close_after_ms; /* 0: never */
-    int audio_ppm;          /* the audio clock is that much too fast */
+    int audio_ppm;          /* how much too fast the audio clock is, parts per million */
     bool no_reports;        /* sends no RTCP sender reports */
 };
 
@@ -31,7 +31,7 @@ struct switches {
 void switches_parse(const GstRTSPUrl *url, struct switches *switches);
 
 /**
- * The scheme of authentication that a text names: "basic", "digest" or "both".
+ * Read the name of an authentication scheme: "basic", "digest" or "both".
  *
  * @param text  or NULL.  Borrowed.
  * @return GST_RTSP_AUTH_NONE for anything else.
@@ -39,10 +39,10 @@ void switches_parse(const GstRTSPUrl *url, struct switches *switches);
 GstRTSPAuthMethod switches_parse_scheme(const char *text);
 
 /**
- * The scheme that a URL asks to be asked for.
+ * Read the authentication scheme that the server offers for a URL.
  *
  * @param url      or NULL.  Borrowed.
- * @param unasked  when the URL says nothing of it.
+ * @param unasked  scheme to return if the URL names none.
  */
 GstRTSPAuthMethod switches_auth_scheme(const GstRTSPUrl *url, GstRTSPAuthMethod unasked);
 

@@ -1,10 +1,10 @@
 /*
- * A worker that somebody has taken over, for test/e2e/test_lying_workers.py and test_limits.py:
- * stands in for cam-httpflv-worker.
+ * A stand-in for cam-httpflv-worker that an attacker has taken over, for
+ * test/e2e/test_lying_workers.py and test_limits.py.
  *
- * Nursery and sandbox are the real ones; only what runs in the worker is not, when its camera's URL
- * has the path /lie/MODE.  Other cameras get the real worker.  For that the first message has to be
- * seen before READY: [server] spare_workers must be 0.
+ * Nursery and sandbox are the real ones.  A camera whose URL has the path /lie/MODE gets a lying
+ * worker, any other camera the real one.  The worker must see ASSIGN before it sends READY, so
+ * [server] spare_workers must be 0.
  */
 #include "common/clock.h"
 #include "common/fd.h"
@@ -65,7 +65,8 @@ static void report(void)
     say(IPC_STATS, &stats);
 }
 
-/* Takes clients and keeps them; orders are read and not obeyed.  @return what the last one was. */
+/* Take and keep clients; read other messages without obeying them.  @return the last message's
+ * type, or -1. */
 static int read_messages(void)
 {
     struct ipc_msg msg;
@@ -93,20 +94,20 @@ static void live(bool reads)
 
 /* --- the lies ------------------------------------------------------------- */
 
-/* Counts that cannot be, and that would wrap what is added up. */
+/* Report impossible counts, which would overflow the master's sums. */
 static void lie_about_numbers(void)
 {
     memset(&stats, 0xff, sizeof(stats));
     live(true);
 }
 
-/* Obeys nothing that it is told: LEAVE, DRAIN. */
+/* Ignore LEAVE and DRAIN. */
 static void stay(void)
 {
     live(true);
 }
 
-/* Asks to leave, may, and does not. */
+/* Ask to leave, get permission, and stay. */
 static void ask_to_leave(void)
 {
     for (;;) {
@@ -134,7 +135,7 @@ static void *sleep_for_ever(void *unused)
     return NULL;
 }
 
-/* As many as there can be, 2000 for the machine's sake. */
+/* Start as many threads as possible, but at most 2000 to spare the machine. */
 static void start_threads(void)
 {
     pthread_attr_t attr;
@@ -151,7 +152,7 @@ static void read_nothing(void)
     live(false);
 }
 
-/* Lines that look like the master's, on both descriptors, whatever their flags. */
+/* Write lines that look like the master's, after clearing stderr's flags. */
 static void flood_log(void)
 {
     static const char forged[] =
@@ -172,8 +173,8 @@ static void say_result(const char *what, unsigned long long bytes)
     log_info(NULL, "lie: %s: %llu MB", what, bytes >> 20);
 }
 
-/* More memory than the limit, by every kind of mapping.  Touched a bit: what counts is the limit.
- */
+/* Map more memory than the limit, by every kind of mapping.  It is never touched: the limit counts
+ * mapped memory. */
 static void hoard_memory(void)
 {
     static const struct {
@@ -195,7 +196,7 @@ static void hoard_memory(void)
     live(true);
 }
 
-/* The camera is to be refused for 49 days. */
+/* Tell the master to refuse the camera for 49 days. */
 static void refuse_for_ever(void)
 {
     const struct ipc_state state = {.state = IPC_CAMERA_IDLE,
@@ -227,7 +228,7 @@ static void break_protocol(void)
 
 static void crash(void)
 {
-    static int *volatile nowhere; /* volatile: the compiler must not know */
+    static int *volatile nowhere; /* volatile, so that the compiler does not see the NULL */
     (void)read_messages();
     *nowhere = 1;
 }
@@ -253,7 +254,7 @@ static const struct {
 
 /* --- which one ------------------------------------------------------------ */
 
-/* Waits for ASSIGN and leaves it in the channel.  @return its lie, empty: none. */
+/* Wait for ASSIGN and leave it in the channel.  @return the lie that its URL names, or "". */
 static const char *assigned_lie(int sock)
 {
     static struct {

@@ -1,12 +1,11 @@
 /*
- * The RTSP source without the gateway around it: connects, prints what it delivers, line by line,
- * for test/e2e/lib/scripted_rtsp.py and for measuring.
+ * Runs the RTSP source without the gateway: connects and prints each event on a line, for
+ * test/e2e/lib/scripted_rtsp.py and for measurements.
  *
- *   rtsp-probe [--udp|--http|--multicast] [--insecure] [--connect-ms N] [--stall-ms N] [--seconds
- * N] [--video N]
- * [--quiet] URL
+ *   rtsp-probe [--udp|--http|--multicast] [--insecure] [--connect-ms N] [--stall-ms N]
+ *              [--seconds N] [--video N] [--quiet] URL
  *
- * Ends after N seconds, or after N video packets.
+ * It ends after N seconds (5 by default) or after N video packets.  Its output:
  *
  *   tracks VIDEO_CODEC EXTRADATA_BYTES AUDIO_CODEC|none SAMPLE_RATE
  *   video|audio PTS_US BYTES CRC32 last|- lost|-
@@ -28,20 +27,20 @@
 struct probe {
     uv_loop_t loop;
     uv_timer_t timer;
-    uv_timer_t tick; /* as the worker has one: clock_awake_us() is asked at least once a second */
+    uv_timer_t tick; /* reads clock_awake_us() at least once a second, as the worker does */
     uv_signal_t signal;
     struct source_rtsp *source;
     AVRational time_base[TRACK_COUNT];
     bool quiet;
     bool closing;
-    int64_t closing_cpu_us; /* processor time of the loop until then */
+    int64_t closing_cpu_us; /* the loop's processor time when closing began */
     uint64_t packets;
     uint64_t video_left; /* 0: no limit */
     uint64_t bytes;
     int64_t opened_us;
-    int64_t first_us; /* of the first video packet, 0: none yet */
-    uint64_t frames;  /* by RTP marker */
-    int64_t delay_us; /* from the arrival of a frame's last packet until here, sum and worst */
+    int64_t first_us; /* time of the first video packet; 0: none yet */
+    uint64_t frames;  /* frames, counted by their last packets */
+    int64_t delay_us; /* sum of the delays from a frame's last packet's arrival to on_packet() */
     int64_t delay_max_us;
 };
 
@@ -125,7 +124,7 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
                packet->lost_before || packet->cut ? "lost" : "-");
     }
     if (packet->track == TRACK_VIDEO && p->video_left > 0 && --p->video_left == 0)
-        (void)uv_timer_start(&p->timer, on_timer, 0, 0); /* a sink does not call its source */
+        (void)uv_timer_start(&p->timer, on_timer, 0, 0); /* a sink must not call its source */
     return true;
 }
 

@@ -20,8 +20,8 @@ struct audio;
  * Prepare for a track.  audio_config() is valid from now on.
  *
  * @param audio  set on success, else NULL.  Caller owns; audio_close().
- * @param par    codec, and if known sample rate, channels, extradata, bits_per_coded_sample
- * (G.726). Borrowed for the call.
+ * @param par    codec, and if known sample rate, channels, extradata, bits_per_coded_sample (for
+ *               G.726).  Borrowed for the call.
  * @param emit   called only from audio_push() and audio_fill().
  * @return 0; -ENOTSUP: this codec, or these parameters, cannot become AAC (go on without audio);
  *         -ENOMEM.
@@ -42,8 +42,8 @@ struct codec_config *audio_config(const struct audio *audio);
 int64_t audio_duration_us(const struct audio *audio, const uint8_t *data, size_t len);
 
 /**
- * Set the ratio of the output clock to the camera's clock: at 2, one second of the camera's sound
- * must last two.  Starts at 1.
+ * Set the ratio of output time to the camera's time: at 2, one second of the camera's sound must
+ * last two.  Starts at 1.
  */
 void audio_set_pace(struct audio *audio, double pace);
 

@@ -136,9 +136,8 @@ int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
     return rc;
 }
 
-/* The first byte gives the frames' length and, up to two, their number (RFC 6716
- * sections 3.1, 3.2).
- */
+/* The first byte gives the frames' length, and their number if it is one or two (RFC 6716 sections
+ * 3.1 and 3.2). */
 static int64_t opus_duration_us(const uint8_t *data, size_t len)
 {
     static const int silk_us[] = {10000, 20000, 40000, 60000};

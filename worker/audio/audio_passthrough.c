@@ -35,7 +35,7 @@ struct audio_passthrough {
     int64_t start_us; /* moves slowly */
     int64_t frames;   /* frames sent since start_us */
     bool started;
-    double pace;         /* audio_set_pace() */
+    double pace;         /* see audio_set_pace() */
     int64_t last_pts_us; /* time stamp of the newest frame received */
     int64_t adjusted_us; /* time stamp at which frames were last repeated or dropped */
     int64_t drop;        /* frames still to be dropped */

@@ -53,7 +53,7 @@ struct audio_transcoder {
     bool exact;      /* place the next frame exactly at its time stamp, even for a small error */
     int64_t next_us; /* time for a frame without a time stamp */
     int64_t drop;    /* overlapping output samples still to be dropped */
-    double pace;     /* audio_set_pace() */
+    double pace;     /* see audio_set_pace() */
     double error_us; /* filtered */
     double skew;     /* integral part: the stretch that the clocks' skew needs */
     bool stretching;
@@ -144,9 +144,8 @@ static double clip(double value, double limit)
     return fmax(-limit, fmin(limit, value));
 }
 
-/* Steer the resampler.  error_us: how far the tape's end is behind the time stamps (negative:
- * ahead).
- */
+/* Steer the resampler by error_us: how far the tape's end is behind the time stamps; negative if it
+ * is ahead. */
 static void stretch(struct audio_transcoder *t, double error_us, double passed_s)
 {
     t->error_us += (error_us - t->error_us) * fmin(1.0, passed_s / FILTER_S);

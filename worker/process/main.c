@@ -32,8 +32,7 @@ int main(int argc, char **argv)
     log_open(level, LOG_FORMAT_TEXT);
     log_send_to_master();
     log_set_process("nursery");
-    /* Terminals and systemd send these to every process; only the master acts on them, and drains.
-     */
+    /* Terminals and systemd send these to every process, but only the master acts on them. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN); /* the master may be gone when we write */

@@ -85,9 +85,8 @@ static int limit(int resource, rlim_t value)
     return setrlimit(resource, &both) == -1 ? -errno : 0;
 }
 
-/* We set no limit on processes (it would count all workers of the user, and seccomp forbids new
- * ones), on file size (stderr may be a file) or on descriptors (the master raised it for viewers).
- */
+/* There is no limit on processes (it would count all workers of the user, and seccomp forbids new
+ * ones), file size (stderr may be a file) or descriptors (the master raised it for viewers). */
 static int set_limits(void)
 {
     int rc = limit(RLIMIT_CORE, 0); /* a core holds pictures and the camera's password */

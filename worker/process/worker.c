@@ -212,8 +212,7 @@ static void on_master_gone(struct worker *w, const char *why)
     leave(w);
 }
 
-/* Count a lost client too: the master counted it as sent, and lets us exit when the counts agree.
- */
+/* Count a lost client too: the master counted it as sent, and lets us exit if the counts agree. */
 static void on_client_lost(struct worker *w, const struct ipc_msg *msg)
 {
     static struct log_limit limit;
