@@ -32,12 +32,12 @@ static bool passes(const struct address_guard *guard, const struct sockaddr *add
     char text[INET6_ADDRSTRLEN];
     struct in6_addr ip;
     if (!as_ipv6(address, &ip))
-        return true; /* not the network */
+        return true; /* neither IPv4 nor IPv6 */
     for (size_t i = 0; i < guard->count; i++) {
         if (memcmp(&guard->pinned[i], &ip, sizeof(ip)) == 0)
             return true;
     }
-    /* The host name is unknown here: the address counts as one that was written as such. */
+    /* The host name is unknown here: the address is judged as if the URL contained it. */
     return inet_ntop(AF_INET6, &ip, text, sizeof(text)) != NULL &&
            camera_access_address(guard->access, "", text, address);
 }
@@ -76,7 +76,7 @@ void address_guard_leave(void)
     current = NULL;
 }
 
-/* In place of libc's, for all libraries of this process; libc's own look-ups do not come by. */
+/* Replaces libc's for all libraries of this process, but not for libc's own look-ups. */
 int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
 {
     const struct sockaddr *address = addr.__sockaddr__;

@@ -5,7 +5,7 @@
 enum { AUDIO_MULTITRACK = 5, VIDEO_MULTITRACK = 6, MOD_EX = 7 };
 enum { ONE_TRACK = 0, MANY_TRACKS_MANY_CODECS = 2 };
 
-/* Unread bytes; running out of them sets bad, and everything read after that is 0. */
+/* Unread bytes.  Reading beyond them sets bad, and all later reads return 0. */
 struct cursor {
     const uint8_t *pos;
     size_t left;
@@ -34,7 +34,7 @@ static void skip(struct cursor *c, size_t len)
     c->left -= len;
 }
 
-/* Modifiers, such as nanoseconds.  Returns the packet type behind them. */
+/* Skip modifiers, such as nanoseconds.  Returns the packet type after them. */
 static unsigned skip_modifiers(struct cursor *c, unsigned packet_type)
 {
     while (packet_type == MOD_EX && !c->bad) {
@@ -42,12 +42,12 @@ static unsigned skip_modifiers(struct cursor *c, unsigned packet_type)
         if (size == 256)
             size = take(c, 2) + 1;
         skip(c, size);
-        packet_type = take(c, 1) & 0xf; /* the high half: what was modified */
+        packet_type = take(c, 1) & 0xf; /* the upper half tells the modifier's kind */
     }
     return packet_type;
 }
 
-/* The tag has several tracks, or one with a number. */
+/* Find a track in a tag that has several, or one with a trackId. */
 static bool read_track(struct cursor *c, int track, struct flv_ex_tag *ex)
 {
     uint32_t head = take(c, 1);

@@ -1,6 +1,6 @@
 /*
- * The headers of the enhanced dialect (Enhanced RTMP v2, "Enhanced Audio", "Enhanced Video"): a
- * codec named by four letters, modifiers, several tracks in one tag.  Worker, any thread; pure.
+ * Reads the headers of the enhanced dialect (Enhanced RTMP v2, "Enhanced Audio", "Enhanced Video"):
+ * four-letter codec names, modifiers, several tracks in one tag.  Worker, any thread; pure.
  */
 #ifndef WORKER_FLV_EX_TAG_H
 #define WORKER_FLV_EX_TAG_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* AudioPacketType and VideoPacketType, as far as both mean the same. */
+/* Values that AudioPacketType and VideoPacketType share. */
 enum { FLV_EX_SEQUENCE_START = 0, FLV_EX_CODED_FRAMES = 1, FLV_EX_SEQUENCE_END = 2 };
 /* Video: coded frames without composition time. */
 enum { FLV_EX_CODED_FRAMES_X = 3 };
@@ -26,9 +26,9 @@ struct flv_ex_tag {
 /**
  * Read an enhanced header.
  *
- * @param data   body of an audio or video tag.  Borrowed, as ex->data is then.
- * @param track  of which track; -1: the first one in the tag.
- * @return false if it ends too early, or has nothing of that track.
+ * @param data   body of an audio or video tag.  Borrowed; ex->data points into it.
+ * @param track  the trackId to read; -1: the first track in the tag.
+ * @return false if the tag ends too early or does not have that track.
  */
 bool flv_ex_tag_read(const uint8_t *data, size_t len, bool is_video, int track,
                      struct flv_ex_tag *ex);

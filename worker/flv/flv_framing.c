@@ -10,7 +10,7 @@
 #define FILE_HEADER_BYTES 9
 #define DATA_OFFSET_MAX 4096
 #define PREVIOUS_TAG_SIZE_BYTES 4
-#define RESYNC_TAG_MAX (256u << 10) /* a bigger one is not waited for to confirm a guess */
+#define RESYNC_TAG_MAX (256u << 10) /* after a loss, larger tags are not believed */
 
 int flv_buffer_append(struct flv_buffer *b, const void *data, size_t len)
 {
@@ -106,14 +106,14 @@ static int find_tag(struct flv_framing *f)
     return 0;
 }
 
-/* One step of what is in f->in.  Returns 1 to go on, 0 if more bytes are needed. */
+/* Take one item from f->in.  Returns 1 to continue, 0 if more bytes are needed. */
 static int step(struct flv_framing *f, int64_t received_us)
 {
     switch (f->state) {
     case FRAMING_HEADER:
         return take_file_header(f);
     case FRAMING_TRAILER:
-        /* Many writers get PreviousTagSize wrong; whether a tag follows shows by itself. */
+        /* Many writers get PreviousTagSize wrong, so only the next tag's header is checked. */
         if (f->in.len - f->consumed < PREVIOUS_TAG_SIZE_BYTES)
             return 0;
         f->consumed += PREVIOUS_TAG_SIZE_BYTES;

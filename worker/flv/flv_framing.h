@@ -2,8 +2,8 @@
  * Finds the tags in an FLV stream that comes in pieces of any size.  Worker, the source's thread;
  * no I/O.  Adobe FLV 10.1 E.2, E.3.
  *
- * A damaged tag header is skipped over to the next place where a tag fits, at most
- * FLV_READER_SKIP_MAX bytes on.
+ * After a damaged tag header it searches for the next valid tag, for at most FLV_READER_SKIP_MAX
+ * bytes.
  */
 #ifndef WORKER_FLV_FRAMING_H
 #define WORKER_FLV_FRAMING_H
@@ -13,7 +13,7 @@
 #define FLV_READER_TAG_MAX (8u << 20) /* a bigger tag counts as damaged */
 #define FLV_READER_SKIP_MAX (1u << 20)
 
-/* Bytes that grow. */
+/* A buffer that grows. */
 struct flv_buffer {
     uint8_t *data; /* AV_INPUT_BUFFER_PADDING_SIZE more than capacity */
     size_t len;
@@ -25,30 +25,30 @@ int flv_buffer_append(struct flv_buffer *buffer, const void *data, size_t len);
 void flv_buffer_free(struct flv_buffer *buffer);
 
 struct flv_framing_events {
-    /* A whole tag.  Borrowed.  Anything but 0 ends flv_framing_push() with it. */
+    /* A whole tag.  Borrowed.  A result other than 0 ends flv_framing_push() with that result. */
     int (*on_tag)(void *ctx, struct flv_tag *tag);
     /* Bytes are skipped: tags may be missing. */
     void (*on_loss)(void *ctx);
     void *ctx;
 };
 
-/* What comes next: the file header, a PreviousTagSize, a tag; or nobody knows. */
+/* What comes next: the file header, a PreviousTagSize, a tag, or something unknown. */
 enum flv_framing_state { FRAMING_HEADER, FRAMING_TRAILER, FRAMING_TAGS, FRAMING_LOST };
 
-/* Plain: lives in its user by value, zeroed but for events. */
+/* Plain: lives in its user by value, zeroed except events. */
 struct flv_framing {
     struct flv_framing_events events;
     enum flv_framing_state state;
     struct flv_buffer in;
-    size_t consumed; /* of in */
-    size_t skipped;  /* while FRAMING_LOST */
+    size_t consumed; /* bytes of `in` */
+    size_t skipped;  /* bytes, while FRAMING_LOST */
 };
 
 /**
  * Take the next bytes.
  *
- * @param received_us  clock_us() of their arrival, for the tags that they complete.
- * @return 0; -EPROTO this is not FLV; -ENOMEM; what on_tag() returned.
+ * @param received_us  clock_us() of their arrival; set in the tags that they complete.
+ * @return 0; -EPROTO this is not FLV; -ENOMEM; on_tag()'s result.
  */
 int flv_framing_push(struct flv_framing *framing, const uint8_t *data, size_t len,
                      int64_t received_us);

@@ -17,11 +17,11 @@
 #define PREVIOUS_TAG_SIZE_BYTES 4
 #define CONFIG_MAX_BYTES (64u << 10)
 
-/* How long audio is waited for, in the timestamps of video frames, and if those stand still. */
+/* How long to wait for audio: by video timestamps, or by frames if the timestamps stand still. */
 #define AUDIO_WAIT_MS 1000
 #define AUDIO_WAIT_FRAMES 100
 
-/* A tag that waits in the hold for the tracks to be settled; its data follows. */
+/* A tag in the hold, which waits until the tracks are settled; its data follows. */
 struct held {
     uint32_t type;
     uint32_t ts_ms;
@@ -32,24 +32,24 @@ struct held {
 struct flv_reader {
     struct media_sink sink;
     struct flv_framing framing;
-    bool alive; /* the sink took a packet for a sign of life */
+    bool alive; /* the sink took a packet as a sign of life */
 
     bool settled;
-    bool with_audio;            /* as announced */
-    bool no_audio;              /* onMetaData says so, or its codec is of no use */
-    const char *silent_because; /* audio came, but is left out; NULL: it is not */
+    bool with_audio;            /* the announced tracks include audio */
+    bool no_audio;              /* by onMetaData, or because its codec is unusable */
+    const char *silent_because; /* why audio is left out; NULL: it is not */
     char silent_codec[8];
     bool seen[TRACK_COUNT];
     bool lost[TRACK_COUNT];
-    int track[TRACK_COUNT];     /* trackId that is read; -1: no matter */
-    enum AVCodecID wrong_codec; /* the tags say this of video, */
-    enum AVCodecID right_codec; /* which is this */
-    uint32_t first_frame_ms;    /* of video */
+    int track[TRACK_COUNT];     /* trackId to read; -1: any */
+    enum AVCodecID wrong_codec; /* the video tags name this codec, */
+    enum AVCodecID right_codec; /* ... but the video is this one */
+    uint32_t first_frame_ms;    /* timestamp of the first video frame */
     unsigned video_frames;
     struct flv_buffer hold;
 
     AVCodecParameters *par[TRACK_COUNT];
-    bool known[TRACK_COUNT]; /* par is complete as far as it will be */
+    bool known[TRACK_COUNT]; /* par is valid */
 };
 
 static int on_tag(void *ctx, struct flv_tag *tag);
@@ -142,7 +142,7 @@ static bool send(struct flv_reader *r, struct media_packet *packet, const struct
     return r->sink.on_packet(r->sink.ctx, packet);
 }
 
-/* The parameter sets of the configuration in force, in band before the frame that needs them. */
+/* Send the current configuration's parameter sets in band, before the frame that needs them. */
 static int send_parameter_sets(struct flv_reader *r, const struct flv_tag *tag)
 {
     static const uint8_t start_code[] = {0, 0, 0, 1};
@@ -194,7 +194,7 @@ static int take_video_config(struct flv_reader *r, const struct flv_tag *tag,
     return in_band ? send_parameter_sets(r, tag) : announce(r);
 }
 
-/* Audio is there, and nobody will hear it: say why, once. */
+/* Log once why audio is left out. */
 static void leave_audio_out(struct flv_reader *r, const char *because)
 {
     if (r->silent_because == NULL)
@@ -208,14 +208,15 @@ static bool has_config(enum AVCodecID codec)
     return codec == AV_CODEC_ID_AAC || codec == AV_CODEC_ID_OPUS || codec == AV_CODEC_ID_FLAC;
 }
 
-/* What an audio unit brings or is of a configuration.  Returns 1 if it is news, 0 if not. */
+/* Read the audio configuration that a unit is or contains.  Returns 1 if it is new, else 0. */
 static int read_audio_config(struct flv_reader *r, struct flv_unit *unit)
 {
     const AVCodecParameters *par = r->par[TRACK_AUDIO];
     if (!has_config(unit->codec))
-        return !same_format(par, unit); /* G.711, MP3, AC-3: none */
+        return !same_format(par, unit); /* G.711, MP3, AC-3 have none */
     if (!unit->config) {
-        /* ADTS needs none.  Once one is known, what the frames say is the decoder's business. */
+        /* ADTS needs none.  Once one is known, changes within the frames are left to the decoder.
+         */
         return !r->known[TRACK_AUDIO] && flv_tag_read_adts(unit);
     }
     if (unit->len == 0 || unit->len > CONFIG_MAX_BYTES || same_config(par, unit))
@@ -235,7 +236,7 @@ static int take_audio_config(struct flv_reader *r, struct flv_unit *unit)
     return rc == 0 && r->settled && r->with_audio ? announce(r) : rc;
 }
 
-/* Hand one coded frame over.  The tracks are settled. */
+/* Deliver one coded frame, once the tracks are settled. */
 static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struct flv_unit *unit)
 {
     enum track track = tag->type == FLV_TAG_VIDEO ? TRACK_VIDEO : TRACK_AUDIO;
@@ -262,7 +263,7 @@ static int hold(struct flv_reader *r, const struct flv_tag *tag)
     return rc != 0 ? rc : flv_buffer_append(&r->hold, tag->data, tag->len);
 }
 
-/* A tag's unit, with the codec that video really has. */
+/* Read a tag's unit, and correct a wrong video codec. */
 static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit *unit)
 {
     enum track track = tag->type == FLV_TAG_VIDEO ? TRACK_VIDEO : TRACK_AUDIO;
@@ -274,7 +275,7 @@ static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit 
         r->track[track] = unit->track;
     if (track != TRACK_VIDEO)
         return 0;
-    /* Parameter sets tell: OBS once wrote HEVC under H.264's number, and others do so. */
+    /* The parameter sets tell: OBS once wrote HEVC under H.264's number, and others still do. */
     if (unit->config || (unit->key && !r->known[TRACK_VIDEO])) {
         enum AVCodecID codec = parameter_sets_guess_codec(unit->data, unit->len);
         if (codec != AV_CODEC_ID_NONE) {
@@ -326,14 +327,14 @@ static bool may_settle(const struct flv_reader *r, const struct flv_tag *tag)
            has_waited_for_audio(r, tag);
 }
 
-/* A coded frame while the tracks are not settled. */
+/* Take a unit while the tracks are not settled. */
 static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
                            const struct flv_unit *unit)
 {
     if (tag->type == FLV_TAG_VIDEO && !unit->config) {
         if (r->video_frames++ == 0)
             r->first_frame_ms = tag->ts_ms;
-        if (unit->key && !r->known[TRACK_VIDEO]) { /* its parameter sets must be in band then */
+        if (unit->key && !r->known[TRACK_VIDEO]) { /* then its parameter sets must be in band */
             int rc = set_par(r, TRACK_VIDEO, unit);
             if (rc != 0)
                 return rc;
@@ -357,7 +358,7 @@ static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
     return may_settle(r, tag) ? settle(r) : 0;
 }
 
-/* Audio whose codec is not ours. */
+/* Log once that the audio's codec is not supported. */
 static void name_audio_codec(struct flv_reader *r, const struct flv_tag *tag,
                              const struct flv_unit *unit)
 {
@@ -373,7 +374,7 @@ static void name_audio_codec(struct flv_reader *r, const struct flv_tag *tag,
     r->no_audio = true;
 }
 
-/* Sound that came after all: announced where video begins anew, so that no picture is lost. */
+/* Announce sound that came late: at a key frame, so that no picture is lost. */
 static int add_late_audio(struct flv_reader *r, const struct flv_tag *tag,
                           const struct flv_unit *unit)
 {
@@ -426,7 +427,7 @@ static int take_tag(struct flv_reader *r, struct flv_tag *tag)
     return 0;
 }
 
-/* Adobe RTMP 1.0, 7.1.6: tags whose times count from the first one's, which is the message's. */
+/* Adobe RTMP 1.0, 7.1.6: the first tag gets the message's time; the others keep their distance. */
 static int take_aggregate(struct flv_reader *r, const struct flv_tag *all)
 {
     const uint8_t *pos = all->data;
@@ -435,7 +436,7 @@ static int take_aggregate(struct flv_reader *r, const struct flv_tag *all)
     while (left >= FLV_TAG_HEADER_BYTES) {
         struct flv_tag tag = {.received_us = all->received_us};
         if (!flv_tag_read_header(pos, &tag) || tag.len > left - FLV_TAG_HEADER_BYTES)
-            return 0; /* what is left is of no use */
+            return 0; /* the rest is unusable */
         if (pos == all->data)
             offset_ms = all->ts_ms - tag.ts_ms;
         tag.ts_ms += offset_ms;

@@ -2,30 +2,29 @@
  * Reads an FLV stream pushed to it in pieces of any size, and hands tracks and packets to a sink.
  * Worker, the source's thread; no I/O.  Adobe FLV 10.1 annex E; Enhanced RTMP v2.
  *
- * Video: H.264 (id 7, avc1), HEVC (id 12, hvc1); where the parameter sets show that it is the other
- * one, it is read as that.  Audio: AAC (with a configuration, or with ADTS headers instead), G.711
- * A and mu, MP3, and MP3 at 8 kHz; in the enhanced dialect AAC, Opus, FLAC, AC-3, E-AC-3, MP3.  Of
- * several tracks in one tag the first one that comes is read.  Other audio counts as none, and is
- * logged once.
+ * Video: H.264 (id 7, avc1), HEVC (id 12, hvc1); the parameter sets decide if they show the other
+ * codec.  Audio: AAC (with a configuration, or with ADTS headers instead), G.711 A-law and mu-law,
+ * MP3, and MP3 at 8 kHz; in the enhanced dialect AAC, Opus, FLAC, AC-3, E-AC-3, MP3.  If tags have
+ * several tracks, the first one to come is read.  Other audio is left out and logged once.
  *
  * Tracks are announced once both configurations are known.  Before that, tags are held back (at
- * most FLV_READER_HELD_MAX bytes).  A stream whose onMetaData speaks of video but not of audio, and
- * that has sent no audio configuration before its first picture, is announced without audio then;
- * otherwise audio is waited for until video frames have advanced by one second, or the hold is
- * full.  Audio whose configuration comes later is announced with the next key frame.
+ * most FLV_READER_HELD_MAX bytes).  If onMetaData mentions video but not audio, and no audio
+ * configuration comes before the first picture, the tracks are announced then, without audio.
+ * Otherwise the reader waits for audio until video frames have advanced by one second, or the hold
+ * is full.  Audio whose configuration comes later is announced with the next key frame.
  *
- * A changed video sequence header in mid-stream reaches the sink as an Annex B packet of its
- * parameter sets in front of the next frame; if codec, length size or the audio configuration
- * changes, the tracks are announced again.
+ * When the video sequence header changes in mid-stream, the sink gets its parameter sets as an
+ * Annex B packet before the next frame; if codec, length size or the audio configuration changes,
+ * the tracks are announced again.
  *
- * After a damaged tag (flv_framing.h) the next packet of each track says lost_before.
+ * After a damaged tag (flv_framing.h) each track's next packet says lost_before.
  */
 #ifndef WORKER_FLV_READER_H
 #define WORKER_FLV_READER_H
 
 #include "worker/media/media_sink.h"
 
-#define FLV_READER_HELD_MAX (16u << 20) /* while tracks are not settled */
+#define FLV_READER_HELD_MAX (16u << 20) /* bytes held back before tracks are settled */
 
 struct flv_reader;
 
@@ -38,14 +37,14 @@ void flv_reader_free(struct flv_reader **reader);
  *
  * @param data         Borrowed.
  * @param received_us  clock_us() of their arrival.
- * @param alive        set to true if the sink took a packet for a sign of life; else untouched.
+ * @param alive        set to true if the sink took a packet as a sign of life; else untouched.
  * @return 0; -EPROTO this is not FLV; -ENOTSUP video codec not supported; -ENOMEM.  After an error
- *         the reader is of no use.
+ *         the reader must not be used again.
  */
 int flv_reader_push(struct flv_reader *reader, const uint8_t *data, size_t len, int64_t received_us,
                     bool *alive);
 
-/** The stream has ended: announce and deliver what is held back. */
+/** The stream has ended: announce the tracks and deliver the tags held back. */
 int flv_reader_finish(struct flv_reader *reader, bool *alive);
 
 /** Has there been a tag of that track? */

@@ -22,7 +22,7 @@ enum {
     AMF_LONG_STRING = 12,
 };
 
-/* Unread bytes; running out of them sets bad, and everything read after that is empty. */
+/* Unread bytes.  Reading beyond them sets bad, and all later reads return nothing. */
 struct amf {
     const uint8_t *pos;
     size_t left;
@@ -66,7 +66,7 @@ static bool equals(struct text t, const char *s)
     return t.len == strlen(s) && memcmp(t.data, s, t.len) == 0;
 }
 
-/* A value that holds no others.  Returns false if it is one that does. */
+/* Skip a value that holds no other values.  Returns false if it may hold some. */
 static bool skip_scalar(struct amf *a, unsigned type)
 {
     switch (type) {
@@ -96,10 +96,10 @@ static bool skip_scalar(struct amf *a, unsigned type)
     }
 }
 
-/* What is open around the value being skipped: elements left of a strict array, or an object. */
+/* An entry of skip_value()'s stack: elements left in a strict array, or this for an object. */
 #define IN_OBJECT UINT32_MAX
 
-/* Skip a value whatever it holds; its own values are of no interest. */
+/* Skip a value with all that it holds. */
 static void skip_value(struct amf *a, unsigned type)
 {
     uint32_t open[DEPTH_MAX] = {0};
@@ -133,7 +133,7 @@ static void skip_value(struct amf *a, unsigned type)
     } while (depth > 0 && !a->bad);
 }
 
-/* A codec id is a number, or the codec's name; 0 is what relays write that do not know one. */
+/* Is a track present?  A codec id is a number or a name; relays that do not know it write 0. */
 static bool take_presence(struct amf *a, unsigned type)
 {
     static const uint8_t zero[8];
@@ -158,7 +158,7 @@ bool flv_script_read(const uint8_t *data, size_t len, struct flv_script *script)
         return false;
     struct text name = take_string(&a);
     if (equals(name, "@setDataFrame") && take_number(&a, 1) == AMF_STRING)
-        name = take_string(&a); /* a relay that passes the publisher's command on */
+        name = take_string(&a); /* a relay passes the publisher's command on */
     if (!equals(name, "onMetaData"))
         return false;
     unsigned type = take_number(&a, 1);
@@ -184,7 +184,7 @@ bool flv_script_read(const uint8_t *data, size_t len, struct flv_script *script)
         *found = take_presence(&a, type);
         known = true;
     }
-    /* What was read before an array that is cut short counts: some servers cut it. */
+    /* If the array is cut short, the part before counts: some servers cut it. */
     script->has_video = codec.has_video && flag.has_video;
     script->has_audio = codec.has_audio && flag.has_audio;
     return known;

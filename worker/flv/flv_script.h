@@ -1,6 +1,6 @@
 /*
- * Which tracks an onMetaData script tag announces (Adobe FLV 10.1 E.4.4, E.5; AMF0).  Worker, any
- * thread; pure.
+ * Reads which tracks an onMetaData script tag announces (Adobe FLV 10.1 E.4.4, E.5; AMF0).  Worker,
+ * any thread; pure.
  */
 #ifndef WORKER_FLV_SCRIPT_H
 #define WORKER_FLV_SCRIPT_H

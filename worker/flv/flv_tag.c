@@ -21,7 +21,7 @@ enum {
 };
 #define CTS_BYTES 3
 
-/* Enhanced RTMP v2: what four letters stand for. */
+/* Enhanced RTMP v2: four-letter codec names. */
 static const struct {
     const char name[5];
     enum AVCodecID codec;
@@ -42,7 +42,7 @@ static enum AVCodecID codec_of(uint32_t fourcc)
 
 bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag)
 {
-    tag->type = p[0]; /* with the Filter bit, which is 0 where the body is not encrypted */
+    tag->type = p[0]; /* includes the Filter bit, which is 0 unless the body is encrypted */
     tag->len = bytes_get24(p + 1);
     tag->ts_ms = (uint32_t)p[7] << 24 | bytes_get24(p + 4);
     tag->data = p + FLV_TAG_HEADER_BYTES;
@@ -56,7 +56,7 @@ static int32_t get_s24(const uint8_t *p)
     return (int32_t)(bytes_get24(p) ^ 0x800000u) - 0x800000;
 }
 
-/* Returns -ENOTSUP for codecs that are not ours. */
+/* Returns -ENOTSUP for unsupported codecs. */
 static int read_ex_video(const struct flv_tag *tag, struct flv_unit *unit)
 {
     struct flv_ex_tag ex;
@@ -160,14 +160,14 @@ static void read_audio(const struct flv_tag *tag, struct flv_unit *unit)
     }
 }
 
-/* ISO/IEC 14496-3 1.6.2.1 AudioSpecificConfig, as far as sample rate and channels. */
+/* Sample rate and channels of an AudioSpecificConfig, ISO/IEC 14496-3 1.6.2.1. */
 static bool read_asc(struct flv_unit *unit)
 {
     static const unsigned rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
                                      22050, 16000, 12000, 11025, 8000,  7350};
     static const unsigned channels[] = {0, 1, 2, 3, 4, 5, 6, 8};
-    /* nal_bits strips emulation prevention, which an AudioSpecificConfig cannot be mistaken to
-     * have: 00 00 would need audioObjectType 0. */
+    /* nal_bits strips emulation prevention, but an AudioSpecificConfig never looks as if it had
+     * any: 00 00 would need audioObjectType 0. */
     struct nal_bits b = {.data = unit->data, .len = unit->len};
     if (nal_bits_read(&b, 5) == 31)
         (void)nal_bits_read(&b, 6);
@@ -178,7 +178,7 @@ static bool read_asc(struct flv_unit *unit)
         layout >= sizeof(channels) / sizeof(channels[0]))
         return false;
     unit->sample_rate = index == 15 ? rate : rates[index];
-    if (layout != 0) /* else a program_config_element says it; the tag header has to do */
+    if (layout != 0) /* else a program_config_element has it: keep the tag header's value */
         unit->channels = channels[layout];
     return unit->sample_rate >= 1000 && unit->sample_rate <= 192000;
 }
@@ -192,7 +192,7 @@ static bool read_opus_head(struct flv_unit *unit)
     return true;
 }
 
-/* RFC 9639 8.2: `fLaC`, a block header, STREAMINFO: 20 bits of sample rate, 3 of channels. */
+/* RFC 9639 8.2: `fLaC`, block header, STREAMINFO with sample rate (20 bits) and channels (3). */
 static bool read_flac_head(struct flv_unit *unit)
 {
     if (unit->len < 8 + 34)

@@ -11,9 +11,9 @@ bool rtmp_path_needs_split(const char *path)
 void rtmp_path_split(const char *path, struct rtmp_path *out)
 {
     const char *start = path[0] == '/' ? path + 1 : path;
-    size_t len = strcspn(start, "?"); /* what may be cut */
+    size_t len = strcspn(start, "?"); /* the part that may be split */
     const char *cut = memchr(start, '/', len);
-    if (cut == NULL) { /* only an application; the query is part of it */
+    if (cut == NULL) { /* only an application, which includes the query */
         (void)snprintf(out->app, sizeof(out->app), "%s", start);
         out->stream[0] = '\0';
         return;

@@ -1,6 +1,6 @@
 /*
- * The path of an RTMP URL is two things in one: the application that the client connects to and the
- * stream that it plays.  Worker; pure.
+ * Splits an RTMP URL's path into the application that the client connects to and the stream that it
+ * plays.  Worker; pure.
  */
 #ifndef WORKER_RTMP_PATH_H
 #define WORKER_RTMP_PATH_H
@@ -15,14 +15,14 @@ struct rtmp_path {
 };
 
 /**
- * Split as libavformat does, but without looking into the query, where tokens hold slashes: the
- * application is the first level, or the first two of three and more.
+ * Split as libavformat does, but ignore the query, where tokens may hold slashes.  The application
+ * is the path's first segment, or its first two if there are three or more.
  *
  * @param path  with query, from `/` or `?`, or "".
  */
 void rtmp_path_split(const char *path, struct rtmp_path *out);
 
-/** Would libavformat take a slash of the query for one of the path? */
+/** Would libavformat mistake a slash in the query for one in the path? */
 bool rtmp_path_needs_split(const char *path);
 
 #endif /* WORKER_RTMP_PATH_H */

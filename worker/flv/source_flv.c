@@ -1,7 +1,7 @@
 /*
- * A camera or gateway that speaks RTMP(S), or HTTP(S) with FLV: libavformat is the transport (it
- * turns RTMP into FLV bytes), flv_reader reads them.  Worker, the source's own thread: it blocks,
- * under deadlines that an interrupt callback enforces.
+ * Reads a camera or gateway that speaks RTMP(S), or HTTP(S) with FLV: libavformat is the transport
+ * (it turns RTMP into FLV bytes), flv_reader reads the bytes.  Worker, the source's own thread: it
+ * blocks, and an interrupt callback enforces the deadlines.
  */
 #include "worker/flv/source_flv.h"
 #include "common/clock.h"
@@ -20,17 +20,17 @@
 #include <string.h>
 
 #define READ_BYTES (32 << 10)
-#define LEAVE_US 1000000 /* RTMP says goodbye */
-/* Servers that begin at a key frame send sound at once: how long the first picture may take then,
- * beyond the time for connecting. */
+#define LEAVE_US 1000000 /* time for RTMP to say goodbye */
+/* How long after the connect deadline the first picture may come while sound does: servers that
+ * begin at a key frame send sound at once. */
 #define PICTURE_WAIT_US 60000000
 
 struct flv_source {
     const struct source_params *params;
     struct source_flv_control *control;
     int64_t started_us;
-    int64_t accepted_us; /* the last accepted media packet; 0: none */
-    int64_t received_us; /* the last bytes */
+    int64_t accepted_us; /* arrival of the last accepted media packet; 0: none */
+    int64_t received_us; /* arrival of the last bytes */
     int64_t leave_by_us; /* 0: not leaving */
     AVIOContext *io;
     struct flv_reader *reader;
@@ -51,7 +51,7 @@ void source_flv_set_limits(struct source_flv_control *control, const struct ipc_
                           memory_order_relaxed);
 }
 
-/* How long may the next accepted media packet take, and from when on? */
+/* How long may the next accepted media packet take? */
 static uint32_t timeout_ms(const struct flv_source *s)
 {
     return atomic_load_explicit(s->accepted_us != 0 ? &s->control->stall_timeout_ms
@@ -64,7 +64,7 @@ static int64_t stall_ms(const struct flv_source *s)
     return atomic_load_explicit(&s->control->stall_timeout_ms, memory_order_relaxed);
 }
 
-/* Pictures are announced and none has come, but sound does. */
+/* Have video and audio tags come, but no accepted packet? */
 static bool awaits_picture(const struct flv_source *s)
 {
     return s->reader != NULL && s->accepted_us == 0 &&
@@ -99,8 +99,8 @@ static bool is_rtmp(const struct source_params *params)
     return params->url->scheme == URL_RTMP || params->url->scheme == URL_RTMPS;
 }
 
-/* Who checks: libavformat with GnuTLS, against the system's authorities or those that the
- * environment names, as rtsps does. */
+/* libavformat checks with GnuTLS, against the system's authorities or, as for rtsps, those that the
+ * environment names. */
 static void set_tls(AVDictionary **opts, const struct source_params *params)
 {
     const char *authorities = getenv(X509_get_default_cert_file_env());
@@ -116,7 +116,7 @@ static void set_rtmp(AVDictionary **opts, const char *path)
     struct rtmp_path split;
     (void)av_dict_set(opts, "protocol_whitelist", "rtmp,rtmps,tls,tcp", 0);
     (void)av_dict_set(opts, "rtmp_live", "live", 0);
-    /* The dialogue is small messages: Nagle and delayed ACK cost 40 ms each time. */
+    /* The dialogue consists of small messages: Nagle and delayed ACK would cost 40 ms each time. */
     (void)av_dict_set(opts, "tcp_nodelay", "1", 0);
     if (!rtmp_path_needs_split(path))
         return;
@@ -127,7 +127,7 @@ static void set_rtmp(AVDictionary **opts, const char *path)
 
 static void set_http(AVDictionary **opts)
 {
-    /* The list also holds for redirects: none leads to a file. */
+    /* The list also applies to redirects: none can lead to a file. */
     (void)av_dict_set(opts, "protocol_whitelist", "http,https,tls,tcp", 0);
     (void)av_dict_set(opts, "user_agent", "CAM-HTTPFLV", 0);
     (void)av_dict_set(opts, "seekable", "0", 0); /* no Range: some servers answer 416 */
@@ -141,7 +141,7 @@ static int open_url(struct flv_source *s)
     AVDictionary *opts = NULL;
     char url[IPC_URL_MAX];
 
-    /* No timeouts of libavformat's: the interrupt callback has those that may change. */
+    /* No libavformat timeouts: the interrupt callback enforces ours, which may change. */
     set_tls(&opts, params);
     if (is_rtmp(params))
         set_rtmp(&opts, params->url->path);
@@ -154,8 +154,8 @@ static int open_url(struct flv_source *s)
     return rc;
 }
 
-/* RTMP servers reject a password in their answer to `connect`, each in words of its own; what they
- * say is logged only. */
+/* RTMP servers reject a password in their answer to `connect`, each in its own words, which
+ * libavformat only logs. */
 static bool is_rejected(const struct flv_source *s)
 {
     static const char *const always[] = {"No credentials set", "Incorrect username"};
@@ -175,21 +175,21 @@ static bool is_rejected(const struct flv_source *s)
     return false;
 }
 
-/* What RTMP servers say, or do, about a stream that they do not play.  false: not that. */
+/* Does an RTMP server refuse to play the stream?  detail is set if so. */
 static bool is_refused(const struct flv_source *s, int averror, char *detail, size_t detail_size)
 {
     static const char server_error[] = "Server error: ";
     if (!is_rtmp(s->params))
         return false;
-    /* onStatus of level "error", such as NetStream.Play.StreamNotFound, comes out as -1, `_error`
-     * as unknown; what they say is logged only. */
+    /* libavformat returns -1 for an onStatus of level "error", such as
+     * NetStream.Play.StreamNotFound, and AVERROR_UNKNOWN for `_error`; it only logs their text. */
     if (averror == -1 || averror == AVERROR_UNKNOWN) {
         const char *said = strstr(s->log, server_error);
         (void)snprintf(detail, detail_size, "the server refuses to play this stream%s%.100s",
                        said != NULL ? ": " : "", said != NULL ? said + strlen(server_error) : "");
         return true;
     }
-    /* nginx-rtmp hangs up instead.  A name that does not resolve is EIO as well. */
+    /* nginx-rtmp hangs up instead.  A name that does not resolve also gives EIO. */
     bool hung_up = averror == AVERROR(EIO) || averror == AVERROR(EPIPE) ||
                    averror == AVERROR(ECONNRESET) || averror == AVERROR_EOF;
     if (hung_up && s->io == NULL && strstr(s->log, "resolve") == NULL) {

@@ -3,54 +3,54 @@
  *
  * Clock.  The output is real time: it starts at the arrival of the very first packet and stays at
  * a constant distance from the arrival of each track's earliest packets, whatever the camera's
- * clocks do.  Two steps lead there.  First the jumps of the source's clock are taken out: each
- * track has an offset, and stamp = source + offset.  Then timeline_steer.h maps stamps to output
- * times, at a pace that follows the arrival over seconds.  A clock that is right keeps its exact
- * spacing; one that is wrong by half is at most 0.2 s off while that is found out.
+ * clocks do.  This takes two steps.  The first removes the jumps of the source's clock: each track
+ * has an offset, and stamp = source + offset.  Then timeline_steer.h maps stamps to output times,
+ * at a pace that follows the arrival over seconds.  A correct clock keeps its exact spacing; one
+ * that is wrong by half puts the output at most 0.2 s off until the error is measured.
  *
- * Picture and sound.  One offset for both tracks is the normal case.  The second track takes the
- * offset of the first if that puts it within START_TRUST_US of where its arrival does; else the two
- * clocks have nothing to do with each other, and the track is put where its arrival says.  From
- * then on the picture is steered to its arrival alone, and sound to the first of these that there
- * is: the picture by sender reports (camera_clock.h); the picture by equal stamps, while the two
- * arrivals agree that both clocks keep step; its own arrival.
+ * Picture and sound.  Normally both tracks have the same offset.  The second track takes the offset
+ * of the first if that puts it within START_TRUST_US of where its arrival does; else the two clocks
+ * are unrelated, and the track is put where its arrival says.  From then on the picture is steered
+ * by its arrival alone, and sound by the first of these that is available: the picture by sender
+ * reports (camera_clock.h); the picture by equal stamps, while the two arrivals agree that both
+ * clocks keep step; its own arrival.
  *
- * What happens to a time stamp, by how far it is from the one before it (of its track):
+ * What happens to a time stamp, by its distance from the previous one of its track:
  *
  *   missing, equal             nominal duration, held close to the arrival; the offset stays
- *   back or forth by < 0.9 s   followed: lost frames, jitter.  Output that would not grow is pushed
- *                              to 1 ms after the previous one
- *   back by 0.08 to 0.9 s      followed likewise until it is known to last (reordered frames and
- *                              single bad stamps do not), then taken out; at once from the third
- *                              time on
- *   falling all the time       as if missing
- *   forth by more              followed if the other track has got there too (only this track had
- *                              a gap), else a jump
- *   back by more               a jump; also when it comes to that in small steps
- *   silent for > 0.9 s, then   a jump: its clock stood still meanwhile
- *     far behind the other
- *   ahead of its arrival       history, if it comes in a burst faster than real time: the pictures
- *     by > 0.18 s              follow each other by a millisecond, the sound is left out.  Else it
- *                              is put where one belongs that arrives now
+ *   back or forward by         followed: lost frames, jitter.  Output that would not grow is pushed
+ *     < 0.9 s                  to 1 ms after the previous one
+ *   back by 0.08 to 0.9 s      followed until the step is known to last (reordered frames and
+ *                              single bad stamps do not last), then taken out; from the third time
+ *                              on, taken out at once
+ *   falling all the time       treated as missing
+ *   forward by more            followed if the other track is there too (only this track had a
+ *                              gap), else a jump
+ *   back by more               a jump, even if it adds up from small steps
+ *   far behind the other       a jump: its clock stood still meanwhile
+ *     after > 0.9 s of silence
+ *   ahead of its arrival       history, if it comes in a burst faster than real time: pictures are
+ *     by > 0.18 s              put a millisecond apart, sound is left out.  Else the packet is put
+ *                              where its arrival says
  *
- * A jump changes the offset so that the output goes on.  The first of these that puts the packet
+ * A jump changes the offset so that the output continues.  The first of these that puts the packet
  * within 0.9 s of where it is expected is taken; only the last one is a guess:
  *
  *   1. undo    the offset before the last jump: a single bad time stamp is over
- *   2. wrap    32-bit time stamps began anew
- *   3. peer    the shift that the other track has just made: a pause of the camera, or its clock
- *              being set, moves both; their relation is kept exactly
- *   4. common  the other track's offset: two unrelated clocks have been brought together
- *   5. guess   right where it is expected: one frame on, or the time that passed
+ *   2. wrap    32-bit time stamps wrapped around
+ *   3. peer    the shift that the other track has just made: a pause of the camera, or a setting of
+ *              its clock, moves both tracks; their relation is kept exactly
+ *   4. common  the other track's offset: two unrelated clocks now agree
+ *   5. guess   exactly where it is expected: one frame on, or later by the time that passed
  *
- * A pause of more than half a second (a second, of one track), like a reconnect, becomes a step of
- * 100 ms: every player has run out of data by then and waits, so the step only has to be a step; a
- * longer one would come back as delay.  No step of the output is above a second.
+ * A pause of more than 0.9 s (half a second over a reconnect) becomes a step of 100 ms: every
+ * player has run out of data by then and waits, so any step will do; a longer one would only add
+ * delay. Every step of the output is below a second.
  *
- * Decode times that the source does not give (RTP) are the smallest of the newest N + 1
- * presentation times, N being the frames of reordering, as libavformat does it.  That needs no
- * look-ahead, so it costs no delay.  Before there are N + 1 of them, earlier ones are made up at
- * the nominal distance.  Streams that reorder more than they declare are noticed and N raised.
+ * If the source gives no decode time (RTP), it is the smallest of the newest N + 1 presentation
+ * times, where N is the number of reordered frames, as in libavformat.  This needs no look-ahead,
+ * so it costs no delay.  Until there are N + 1 of them, earlier ones are made up at the nominal
+ * distance.  N is raised when a stream reorders more than it declares.
  */
 #include "worker/video/timeline.h"
 
@@ -62,27 +62,27 @@
 #define STEP_MIN_US 1000       /* FLV counts milliseconds: smaller steps would be equal there */
 #define STEP_PAUSE_US 100000   /* what a long pause becomes */
 #define PAUSE_US 500000        /* pauses up to here are kept over a reconnect */
-#define JUMP_US 900000         /* so that no step of the output comes to a second */
+#define JUMP_US 900000         /* keeps every step of the output below a second */
 #define START_TRUST_US 3000000 /* tracks that start closer than this share a clock */
 #define UNDO_US 2000000        /* a bad time stamp is over within this */
 #define PEER_US 30000000       /* the other track's sender report comes within this */
 #define COMPOSITION_MAX_US 5000000
 #define DURATION_MAX_US 10000000
 #define DURATION_GUESS_US 40000
-#define VIDEO_HOLD_US 60000  /* how far unstamped packets may be from their arrival */
-#define AUDIO_HOLD_US 250000 /* wider: one RTP packet may hold that much, stamped once */
-#define SOURCE_MAX_US (INT64_C(1) << 58) /* beyond: nonsense; keeps every sum below in range */
-#define BACK_US 80000                    /* a step back of less is jitter */
-#define BACK_PACKETS 3                   /* ... and is looked at for so many packets */
-#define RATE_STEP 1.04 /* by which an estimate of the stamps' rate moves with a packet */
+#define VIDEO_HOLD_US 60000  /* how far packets without a stamp may be from their arrival */
+#define AUDIO_HOLD_US 250000 /* wider: one RTP packet with one stamp may hold that much */
+#define SOURCE_MAX_US (INT64_C(1) << 58) /* larger times are nonsense; keeps every sum in range */
+#define BACK_US 80000                    /* a smaller step back is jitter */
+#define BACK_PACKETS 3                   /* a larger one is observed for this many packets */
+#define RATE_STEP 1.04 /* factor by which each packet moves the estimated rate of the stamps */
 #define RATE_MAX 20.0
-#define RATE_NEAR 1.6            /* nearer to 1 it is a matter of pace */
-#define FALLING_MAX 6            /* stamps that fall more often in a row mean nothing */
-#define BACK_LEARN 2             /* lasting steps after which the next is believed at once */
-#define PEER_NEAR_US 80000       /* a step this near to the other track's is the same one */
-#define APART_US 30000           /* of difference between the tracks: their clocks run apart */
-#define APART_PACE 0.02          /* likewise */
-#define ONE_REPORT_PACE 0.01     /* a clock that is wrong by more needs a second report */
+#define RATE_NEAR 1.6        /* a rate nearer to 1 is left to the pace */
+#define FALLING_MAX 6        /* stamps that fall more often than this in a row are ignored */
+#define BACK_LEARN 2         /* after this many lasting steps the next one is believed at once */
+#define PEER_NEAR_US 80000   /* a step this near to the other track's counts as the same step */
+#define APART_US 30000       /* tracks that differ by more: their clocks do not keep step */
+#define APART_PACE 0.02      /* the same for their paces */
+#define ONE_REPORT_PACE 0.01 /* a clock whose pace is wrong by more needs a second report */
 #define RELATION_MAX_US 10000000 /* audio and video further apart than this: a clock is wrong */
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
@@ -105,7 +105,7 @@ static struct timeline_track *other_of(struct timeline *tl, enum track track)
     return &tl->tracks[track == TRACK_VIDEO ? TRACK_AUDIO : TRACK_VIDEO];
 }
 
-/* The packet with everything in range that later sums rely on. */
+/* Copy the packet and bring its values into the range that later sums rely on. */
 static struct timeline_in sanitise(const struct timeline *tl, const struct timeline_in *in)
 {
     struct timeline_in p = *in;
@@ -122,7 +122,7 @@ static struct timeline_in sanitise(const struct timeline *tl, const struct timel
     return p;
 }
 
-/* A step of the output for the time that passed without a usable time stamp. */
+/* How far the output moves for a time that passed without a usable time stamp. */
 static int64_t step_for(int64_t passed_us, int64_t duration_us, int64_t pause_us)
 {
     int64_t nominal =
@@ -132,13 +132,13 @@ static int64_t step_for(int64_t passed_us, int64_t duration_us, int64_t pause_us
     return passed_us <= pause_us ? passed_us : max(STEP_PAUSE_US, nominal);
 }
 
-/* The latest of what was put on the output clock: with reordering, not that of the last packet. */
+/* The track's latest time on the output clock: with reordering, not that of the last packet. */
 static int64_t latest_key(const struct timeline_track *t)
 {
     return decode_order_latest(&t->order, t->last_key_us);
 }
 
-/* Where a packet belongs by what came before it, whatever its time stamp says. */
+/* Where a packet belongs by the packets before it, whatever its time stamp says. */
 static int64_t expect(struct timeline *tl, const struct timeline_in *p)
 {
     const struct timeline_track *t = &tl->tracks[p->track];
@@ -160,7 +160,7 @@ static int64_t expect(struct timeline *tl, const struct timeline_in *p)
     return p->received_us;
 }
 
-/* How far apart two packets may be in decode order without a jump: slow streams need more. */
+/* How far apart successive packets may be without a jump: slow streams need more. */
 static int64_t jump_limit(const struct timeline_track *t, const struct timeline_in *p)
 {
     int64_t frames = 1;
@@ -196,7 +196,7 @@ static bool fits(struct timeline *tl, const struct timeline_in *p, int64_t sourc
     return llabs(key_us - expected_us) <= JUMP_US && !is_jump(tl, p, key_us);
 }
 
-/* The other track did not make this shift (yet). */
+/* Note a shift for the other track, which has not made it (yet). */
 static void tell_peer(struct timeline_track *other, int64_t shift_us, int64_t received_us)
 {
     int64_t sum = shift_us + (received_us <= other->peer_until_us ? other->peer_shift_us : 0);
@@ -210,7 +210,7 @@ static void forget_peer(struct timeline_track *t)
     t->peer_until_us = 0;
 }
 
-/* The source's clock jumped to source_us: choose the offset that goes on best. */
+/* The source's clock jumped to source_us: choose the offset that continues the output best. */
 static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_t source_us)
 {
     struct timeline_track *t = &tl->tracks[p->track];
@@ -236,7 +236,7 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
         t->offset_us = timeline_steer_stamp(&t->steer, expected) - source_us;
         tell_peer(other, t->offset_us - old, p->received_us);
     }
-    if (p->received_us - t->last_received_us > JUMP_US) { /* a pause: real time is what it left */
+    if (p->received_us - t->last_received_us > JUMP_US) { /* a pause: steer to real time anew */
         int64_t key = key_with(t, source_us, t->offset_us);
         timeline_steer_start(&t->steer, source_us + t->offset_us, key, p->received_us);
     }
@@ -245,7 +245,7 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
     tl->jumps++;
 }
 
-/* Is a step back of the stamps, or what comes after one, no more than frames' reordering? */
+/* Is a step back small enough to be frames' reordering? */
 static bool may_be_reordering(const struct timeline_track *t, const struct timeline_in *p,
                               int64_t back_us)
 {
@@ -253,7 +253,7 @@ static bool may_be_reordering(const struct timeline_track *t, const struct timel
     return p->track == TRACK_VIDEO && !known(p->dts_us) && back_us <= frames * p->duration_us;
 }
 
-/* The first stamp after a step back. */
+/* Begin to observe a step back. */
 static void suspect(struct timeline_track *t, int64_t back_us)
 {
     t->back_by_us = back_us;
@@ -264,10 +264,10 @@ static void suspect(struct timeline_track *t, int64_t back_us)
 }
 
 /*
- * Were the stamps set back to stay?  By less than a jump, they are followed until that is known:
- * after some packets, or, where frames may be reordered, when the stamps are where they were.
+ * Were the stamps set back for good?  Steps smaller than a jump are followed until that is known:
+ * after some packets or, where frames may be reordered, when the stamps are back where they were.
  *
- * @param shift_us  what to add to the offset then.
+ * @param shift_us  set on true: what to add to the offset.
  */
 static bool was_set_back(struct timeline_track *t, const struct timeline_in *p, int64_t stamp_us,
                          int64_t *shift_us)
@@ -293,7 +293,7 @@ static bool was_set_back(struct timeline_track *t, const struct timeline_in *p, 
     return lasted;
 }
 
-/* The stamps were set back by less than a jump: take that out. */
+/* The stamps were set back by less than a jump: take the step out. */
 static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_t shift_us)
 {
     struct timeline_track *t = &tl->tracks[p->track];
@@ -309,8 +309,8 @@ static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_
 }
 
 /*
- * Is this perhaps a frame that others come before in display order?  Its stamp says little of its
- * arrival then.  Only at first, and where such frames are known to come.
+ * May this be a frame that later frames precede in display order?  Then its stamp and its arrival
+ * do not belong together.  Asked until the track is settled, and always for streams that reorder.
  */
 static bool is_ahead_of_its_turn(struct timeline_track *t, const struct timeline_in *p,
                                  int64_t stamp_us)
@@ -321,7 +321,7 @@ static bool is_ahead_of_its_turn(struct timeline_track *t, const struct timeline
     if (p->track != TRACK_VIDEO || known(p->dts_us))
         return false;
     if (before && stamp_us < t->leapt_to_us && !t->reorders) {
-        t->reorders = true; /* from here on its arrival is judged without those */
+        t->reorders = true; /* begin anew, and ignore the arrival of such frames */
         timeline_steer_start(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
                              p->received_us);
     }
@@ -355,7 +355,7 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
 
 /* --- the other track ---------------------------------------------------- */
 
-/* Do sender reports tell the wall clock of a track's stamps? */
+/* Do sender reports tell a track's wall clock? */
 static bool is_known(const struct timeline_track *t)
 {
     bool sane = timeline_steer_is_settled(&t->steer) &&
@@ -363,7 +363,7 @@ static bool is_known(const struct timeline_track *t)
     return t->camera.believed && (t->camera.paced || sane);
 }
 
-/* How much later sound should be so that it is in step with the picture, by sender reports. */
+/* How much later sound must be to match the picture, by sender reports. */
 static bool wanted_by_reports(const struct timeline_track *audio,
                               const struct timeline_track *video, int64_t source_us,
                               int64_t *wanted_us)
@@ -386,7 +386,7 @@ static bool run_apart(const struct timeline_steer *audio, const struct timeline_
     return llabs(apart_us) > APART_US || fabs(pace) > APART_PACE;
 }
 
-/* How much later sound should be so that its stamps are in step with the picture's. */
+/* How much later sound must be to match the picture, by equal stamps. */
 static bool wanted_by_stamps(const struct timeline_track *audio, const struct timeline_track *video,
                              int64_t source_us, int64_t *wanted_us)
 {
@@ -397,7 +397,7 @@ static bool wanted_by_stamps(const struct timeline_track *audio, const struct ti
     return !run_apart(&audio->steer, &video->steer, *wanted_us);
 }
 
-/* Where the other track wants sound.  @return false if only its arrival counts. */
+/* Where the picture wants sound.  @return false if only the packet's own arrival counts. */
 static bool ask_peer(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
                      struct timeline_steer_peer *peer)
 {
@@ -409,7 +409,7 @@ static bool ask_peer(struct timeline *tl, const struct timeline_in *p, int64_t s
     return peer->certain || wanted_by_stamps(audio, video, source_us, &peer->wanted_us);
 }
 
-/* A packet without a usable time stamp: nominal duration, not far from its arrival. */
+/* Place a packet without a usable time stamp: one nominal duration on, near its arrival. */
 static int64_t extrapolate(struct timeline *tl, const struct timeline_in *p, bool *jumped)
 {
     struct timeline_track *t = &tl->tracks[p->track];
@@ -485,7 +485,7 @@ void timeline_report(struct timeline *timeline, enum track track, int64_t source
                             clamp(received_us, 0, SOURCE_MAX_US));
 }
 
-/* Sound that is history is not sent: nothing of it counts but when it came. */
+/* Sound that is history is not sent: only its arrival counts. */
 static void leave_out(struct timeline *tl, const struct timeline_in *p, int64_t key_us,
                       struct timeline_out *out)
 {
@@ -499,10 +499,10 @@ static void leave_out(struct timeline *tl, const struct timeline_in *p, int64_t 
 }
 
 /*
- * Do the stamps of sound advance as its packets last?  Some count at another rate than is announced
- * (90 kHz for 8).  Lost packets and pauses must not count, so each packet says no more than higher
- * or lower.
- * @return time by stamps per duration; 1 while it is near.
+ * Do sound's stamps advance by its packets' durations?  Some cameras count at another rate than
+ * they announce (90 kHz for 8).  Lost packets and pauses must not count, so each packet moves the
+ * estimate by one small step, up or down.
+ * @return time by stamps per duration; 1 while the estimate is near 1.
  */
 static double stamp_rate(struct timeline_track *t, const struct timeline_in *p, int64_t source_us)
 {
@@ -518,7 +518,7 @@ static double stamp_rate(struct timeline_track *t, const struct timeline_in *p, 
     return usual ? ratio : t->rate;
 }
 
-/* The place of a packet with a usable time stamp. */
+/* Place a packet with a usable time stamp. */
 static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
                          struct timeline_out *out)
 {

@@ -1,6 +1,6 @@
 /*
- * The output clock: what cameras say about time, turned into decode and presentation times that
- * every player takes.  Worker, source thread.  Pure: no libav, no clock of its own, no allocation.
+ * The output clock: turns cameras' time stamps into decode and presentation times that every player
+ * accepts.  Worker, source thread.  Pure: no libav, no clock of its own, no allocation.
  *
  * The rules are explained at the top of timeline.c.
  */
@@ -21,7 +21,7 @@
 /* One access unit or audio packet, as the camera stamped it. */
 struct timeline_in {
     enum track track;
-    int reorder_frames;  /* video: as in codec_config; used when dts_us is TIMELINE_NONE */
+    int reorder_frames;  /* video: from codec_config; used when dts_us is TIMELINE_NONE */
     int64_t pts_us;      /* on the source's clock, TIMELINE_NONE if unknown */
     int64_t dts_us;      /* likewise; RTP has none */
     int64_t duration_us; /* nominal: 1 / frame rate, or samples / sample rate; 0 if unknown */
@@ -34,19 +34,18 @@ struct timeline_out {
     int64_t dts_us; /* grows by at least 1 ms per track from call to call */
     int64_t pts_us; /* never before dts_us */
     bool jumped;    /* the source's clock jumped here, and the jump was taken out */
-    bool history;   /* came faster than real time: sound to be left out, pictures follow each other
-                       by a millisecond */
-    double pace;    /* output time per duration: about 1 */
+    bool history; /* came faster than real time: sound must be left out, pictures are 1 ms apart */
+    double pace;  /* output time per duration: about 1 */
 };
 
 /* Per track.  Private to timeline.c. */
 struct timeline_track {
     bool started; /* last_dts_us is valid */
-    bool active;  /* since the last reconnect: last_key_us, last_received_us, lead_us are valid */
-    bool mapped;  /* likewise: steer maps source + offset_us; last_source_us is valid */
-    int64_t offset_us; /* without the jumps of the source's clock */
+    bool active;  /* last_key_us, last_received_us, lead_us are valid, since the last reconnect */
+    bool mapped;  /* steer maps source + offset_us; last_source_us is valid, since then */
+    int64_t offset_us; /* takes the jumps of the source's clock out */
     struct timeline_steer steer;
-    struct camera_clock camera; /* of source times, by sender reports */
+    struct camera_clock camera; /* wall clock of source times, by sender reports */
     int64_t last_source_us;     /* newest source time stamp, for stuck clocks */
     int64_t last_key_us;        /* where the newest packet belongs on the output clock */
     int64_t last_received_us;   /* its arrival */
@@ -54,24 +53,24 @@ struct timeline_track {
     int64_t lead_us;            /* output clock - arrival clock at the newest good time stamp */
     int64_t undo_offset_us;     /* offset before the last jump, */
     int64_t undo_until_us;      /* ... which is tried again until this arrival time */
-    int64_t peer_shift_us;     /* what the other track's offset jumped by and this one's did not, */
-    int64_t peer_until_us;     /* ... which is tried until this arrival time */
-    int64_t back_by_us;        /* how far stamps stepped back; 0: they did not, or it is decided */
-    int64_t back_from_us;      /* ... from this stamp on, offset included, */
-    int64_t back_late_us;      /* ... which came that late, */
-    int64_t back_least_us;     /* ... and those since at least that late */
-    int back_packets;          /* since */
-    int back_steps;            /* how often such a step has lasted, in a row */
-    int64_t lasted_us;         /* durations since the newest usable stamp */
-    double rate;               /* time by stamps per duration: 1, or they count at another rate */
-    int falling;               /* packets in a row whose stamp was less than the one before */
-    bool leapt;                /* the newest stamp was further forth than a frame is long: */
-    int64_t leapt_to_us;       /* this one */
-    bool reorders;             /* leaps were followed by steps back */
-    struct decode_order order; /* of output times */
+    int64_t peer_shift_us;      /* a shift that only the other track's offset has made, */
+    int64_t peer_until_us;      /* ... which is tried until this arrival time */
+    int64_t back_by_us;         /* how far stamps stepped back; 0: no step is undecided */
+    int64_t back_from_us;       /* ... from this stamp, offset included, */
+    int64_t back_late_us;       /* ... whose lateness was this */
+    int64_t back_least_us;      /* least lateness since the step */
+    int back_packets;           /* packets since the step */
+    int back_steps;             /* how many such steps in a row have lasted */
+    int64_t lasted_us;          /* durations since the newest usable stamp */
+    double rate;                /* time by stamps per duration: 1 if they count as announced */
+    int falling;                /* packets in a row whose stamp was less than the one before */
+    bool leapt;                 /* the newest stamp moved forward by more than a frame */
+    int64_t leapt_to_us;        /* the newest stamp */
+    bool reorders;              /* a step back has followed a leap */
+    struct decode_order order;  /* in output times */
 };
 
-/* Plain: lives in its user by value.  Private to timeline.c but for the counter. */
+/* Plain: lives in its user by value.  Private to timeline.c except `jumps`. */
 struct timeline {
     struct timeline_track tracks[TRACK_COUNT];
     bool started;
@@ -85,23 +84,23 @@ struct timeline {
 void timeline_init(struct timeline *timeline);
 
 /**
- * The camera was connected again: forget its clock, go on with ours.  The next packet is put right
- * behind the newest output: by the time that passed if that is at most half a second, else by 100
- * ms.
+ * The camera was connected again: forget its clock, continue ours.  The next packet comes right
+ * after the newest output: later by the time that passed if that is at most half a second, else by
+ * 100 ms.
  */
 void timeline_reconnect(struct timeline *timeline);
 
 /**
- * A sender report came: the camera's wall clock showed wall_us at source_us of a track.  Any
- * values; nothing in them is trusted.
+ * Take a sender report: the camera's wall clock showed wall_us at a track's source_us.  Any values
+ * are allowed; none is trusted.
  */
 void timeline_report(struct timeline *timeline, enum track track, int64_t source_us,
                      int64_t wall_us, int64_t received_us);
 
 /**
- * Put one packet on the output clock.  Packets of a track come in decode order.
+ * Put one packet on the output clock.  A track's packets must come in decode order.
  *
- * @param in   any values; nothing in it is trusted.  Borrowed.
+ * @param in   any values are allowed; none is trusted.  Borrowed.
  * @param out  filled.  Borrowed.
  */
 void timeline_map(struct timeline *timeline, const struct timeline_in *in,

@@ -4,23 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLE_US 1000000     /* the reference is taken from so much time */
-#define SETTLE_POINTS 8       /* ... and so many points */
-#define SETTLE_FALL_US 100000 /* by how much earlier than the first packet the others may be */
-#define AHEAD_US 180000       /* earlier than this is not possible: history, or a step */
+#define SETTLE_US 1000000     /* the reference is taken over at least this time */
+#define SETTLE_POINTS 8       /* ... and at least this many points */
+#define SETTLE_FALL_US 100000 /* how much earlier than the first packet others may be */
+#define AHEAD_US 180000       /* a packet ahead by more is history, or its stamp stepped */
 #define AHEAD_BURST_US 10000  /* the same while a burst lasts */
-#define BURST_US 200000       /* a burst is over when nothing has been early for so long */
-#define BURST_SLOPE (-0.6)    /* a clock as fast as this is taken for a burst ... */
-#define BURST_MAX_US 3000000  /* ... for so long */
-#define CONTROL_US 100000     /* between two changes of the pace */
-#define CORRECTED_US 500000   /* of time for which a correction holds without a further one */
-#define DEADBAND_US 20000     /* the output may be off by this */
-#define DONE_US 4000          /* a correction ends here */
-#define RESPONSE_S 2.0        /* in which what the output is off by would be gone */
+#define BURST_US 200000       /* a burst is over when no packet was early for this long */
+#define BURST_SLOPE (-0.6)    /* a clock this fast counts as a burst ... */
+#define BURST_MAX_US 3000000  /* ... for this long */
+#define CONTROL_US 100000     /* time between two changes of the pace */
+#define CORRECTED_US 500000   /* how long a correction holds unless it is renewed */
+#define DEADBAND_US 20000     /* a correction begins when the output is off by more */
+#define DONE_US 4000          /* ... and ends here */
+#define RESPONSE_S 2.0        /* time constant of a correction */
 #define CORRECTION_MAX 0.3
-#define STEP_US 5000     /* between tracks the deadband is smaller ... */
-#define STEP_SPEED 0.005 /* ... and the rest is worked off at this speed at least */
-#define STEP_SNAP_US 20
+#define STEP_US 5000     /* the smaller deadband between the two tracks */
+#define STEP_SPEED 0.005 /* least speed of a correction between them */
+#define STEP_SNAP_US 20  /* a rest this small is corrected at once */
 #define PACE_MAX 16.0
 #define STAMP_SPAN_MAX 1e15 /* us: keeps products in range */
 
@@ -114,7 +114,7 @@ bool timeline_steer_is_bursting(const struct timeline_steer *steer)
     return steer->newest_us < steer->history_us;
 }
 
-/* From stamp_us on the output goes on from out_us. */
+/* From stamp_us on, the output continues from out_us. */
 static void anchor(struct timeline_steer *s, int64_t stamp_us, int64_t out_us)
 {
     s->anchor_us = stamp_us;
@@ -140,7 +140,7 @@ static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_
     if (!arrival_line_fit(&s->line, &fit))
         return 0;
     bool burst = fit.slope < BURST_SLOPE && s->newest_us - s->fast_since_us < BURST_MAX_US;
-    int64_t arrival_us = stamp_us + arrival_line_level(&s->line); /* of the earliest packets */
+    int64_t arrival_us = stamp_us + arrival_line_level(&s->line); /* by the earliest packets */
     if (fit.is_clock && !burst) {
         s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(fit.slope, 0.99))));
         arrival_us = s->newest_us + scale(stamp_us + fit.late_us - s->newest_us, s->clock_pace);
@@ -151,7 +151,7 @@ static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_
     return s->settled ? arrival_us - s->reference_us - out_us : 0;
 }
 
-/* How fast the output is moved to where the arrival wants it, in time per time. */
+/* How fast to move the output to where the arrival wants it, in time per time. */
 static double correction_alone(struct timeline_steer *s)
 {
     int64_t size_us = llabs(s->off_us);
@@ -161,7 +161,7 @@ static double correction_alone(struct timeline_steer *s)
     return fmax(-CORRECTION_MAX, fmin(CORRECTION_MAX, (double)s->off_us / 1e6 / RESPONSE_S));
 }
 
-/* The same, so that the track is in step with the other: exactly in the end. */
+/* The same for where the other track wants it, until the two match exactly. */
 static double correction_in_step(struct timeline_steer *s, int64_t wanted_us)
 {
     int64_t size_us = llabs(wanted_us);
@@ -184,7 +184,7 @@ static void control(struct timeline_steer *s, int64_t stamp_us,
     s->control_us = s->newest_us + CONTROL_US;
     s->off_us = off_by_arrival(s, stamp_us, out_us);
     if (peer != NULL && peer->certain) {
-        s->reference_us += s->off_us; /* it is where it should be, however late it comes */
+        s->reference_us += s->off_us; /* the peer decides: accept this track's lateness */
         s->off_us = 0;
     }
     double correction = peer == NULL ? correction_alone(s) : correction_in_step(s, peer->wanted_us);
@@ -194,8 +194,7 @@ static void control(struct timeline_steer *s, int64_t stamp_us,
 /* --- history ---------------------------------------------------------------- */
 
 /*
- * A packet whose output would be too long before its arrival.  It is put where one belongs that
- * arrives now.
+ * A packet's output would be too far ahead of its arrival: put it where its arrival says.
  * @return true if it is history; false if this one stamp alone stepped forth.
  */
 static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t received_us)
@@ -218,7 +217,7 @@ static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t receive
     return !stepped;
 }
 
-/* How far ahead of its arrival a packet may be. */
+/* How far a packet may be ahead of its arrival. */
 static int64_t ahead_max_us(const struct timeline_steer *s)
 {
     if (timeline_steer_is_bursting(s))

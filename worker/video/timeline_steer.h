@@ -1,17 +1,17 @@
 /*
- * Steers one track's time stamps to real time: maps them to output times that stay where the
- * packets' arrival says, without a jump.  Worker, source thread.  Pure: no clock of its own.
+ * Steers one track's time stamps to real time: maps them, without jumps, to output times that stay
+ * where the packets' arrival says.  Worker, source thread.  Pure: no clock of its own.
  *
- * The map is a straight line: output = pace * stamp + constant.  As long as the camera's clock is
- * right the pace is exactly 1, so the camera's spacing is kept and the jitter of arrivals stays
- * out.  The pace changes in small steps, a few times a second, and only ahead of the newest stamp.
+ * The map is a straight line: output = pace * stamp + constant.  While the camera's clock is right
+ * the pace is exactly 1, which keeps the camera's spacing and leaves arrival jitter out.  The pace
+ * changes in small steps, a few times a second, and only ahead of the newest stamp.
  *
- * Where the output belongs is told by the lower envelope of arrival minus stamp (arrival_line.h).
- * Its slope gives the pace; what the output is off by is worked off over some seconds on top.  The
+ * The lower envelope of arrival minus stamp (arrival_line.h) tells where the output belongs.  Its
+ * slope gives the pace; a remaining error of the output is corrected over some seconds.  The
  * reference is the lateness that the track had in its first second.
  *
- * Packets that come faster than real time (a server sends what it has cached) are history: they
- * are put where the newest one belongs, until the camera is live.
+ * Packets that come faster than real time (a server sends what it has cached) are history: each is
+ * put where its arrival says, until the camera is live.
  */
 #ifndef WORKER_TIMELINE_STEER_H
 #define WORKER_TIMELINE_STEER_H
@@ -20,8 +20,8 @@
 
 /* Where the other track wants this one. */
 struct timeline_steer_peer {
-    int64_t wanted_us; /* how much later its output should be, to be in step */
-    bool certain;      /* whatever its arrival says */
+    int64_t wanted_us; /* how much later its output must be to keep step */
+    bool certain;      /* wanted_us counts even against this track's arrival */
 };
 
 /* Plain: lives in its user by value.  Private to timeline_steer.c. */
@@ -36,8 +36,8 @@ struct timeline_steer {
     int64_t anchor_out_us; /* ... the output goes on from here ... */
     double pace;           /* ... at this pace for CORRECTED_US, ... */
     double clock_pace;     /* ... and then at this one */
-    double pace_before;    /* of stamps before the anchor */
-    int64_t off_us;        /* arrival's verdict: how much later the output should be */
+    double pace_before;    /* pace for stamps before the anchor */
+    int64_t off_us;        /* how much later the output should be, by arrival */
     int64_t control_us;    /* arrival at which the pace may change again */
     int64_t history_us;    /* arrival until which packets may be history */
     int64_t fast_since_us; /* arrival since which packets have come faster than real time */
@@ -45,13 +45,13 @@ struct timeline_steer {
     int64_t newest_stamp_us;
 };
 
-/** Begin: stamp_us is at out_us. */
+/** Begin: map stamp_us to out_us. */
 void timeline_steer_start(struct timeline_steer *steer, int64_t stamp_us, int64_t out_us,
                           int64_t received_us);
 
 /**
- * Begin in the middle of a burst of history: as above, but the output belongs as late after its
- * arrival as that of another track.
+ * Begin in the middle of a burst of history: as above, but take the reference, arrival minus
+ * output, from another track.
  */
 void timeline_steer_start_like(struct timeline_steer *steer, const struct timeline_steer *other,
                                int64_t stamp_us, int64_t out_us, int64_t received_us);
@@ -62,16 +62,16 @@ int64_t timeline_steer_out(const struct timeline_steer *steer, int64_t stamp_us)
 /** @return the stamp whose output time is out_us: the reverse of timeline_steer_out(). */
 int64_t timeline_steer_stamp(const struct timeline_steer *steer, int64_t out_us);
 
-/** @return how much later the output should be than it is, by arrival alone. */
+/** @return how much later the output should be, by arrival alone. */
 int64_t timeline_steer_off_us(const struct timeline_steer *steer);
 
 /** @return output time per camera time, about 1. */
 double timeline_steer_pace(const struct timeline_steer *steer);
 
-/** @return the same without what is worked off at present: what the camera's clock is wrong by. */
+/** @return the same without the current correction: the error of the camera's clock. */
 double timeline_steer_clock(const struct timeline_steer *steer);
 
-/** Is it known how late the track's packets come? */
+/** Is the track's usual lateness known? */
 bool timeline_steer_is_settled(const struct timeline_steer *steer);
 
 /** Is the track in a burst of history? */
