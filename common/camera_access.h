@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-/* What camera_access_parse() accepts, for error texts. */
+/* The forms that camera_access_parse() accepts, for error texts. */
 #define CAMERA_ACCESS_ACCEPTED \
     "any, named, or host patterns and networks (10.0.0.0/8, *.cams.example)"
 

@@ -23,7 +23,7 @@
 struct closing {
     unsigned held; /* parts that have not ended */
     bool asked;
-    void (*closed)(void *ctx); /* NULL: nobody wants to know */
+    void (*closed)(void *ctx); /* NULL: call nothing */
     void *ctx;
 };
 
@@ -33,7 +33,7 @@ void closing_hold(struct closing *c);
 /**
  * The owner asks the object to end.  Call at most once.
  *
- * @param closed  called by closing_finish() with ctx; NULL: nobody wants to know.
+ * @param closed  called by closing_finish() with ctx; NULL: call nothing.
  * @return true if no part is held: the caller finishes the object itself.
  */
 bool closing_ask(struct closing *c, void (*closed)(void *ctx), void *ctx);

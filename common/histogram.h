@@ -13,7 +13,7 @@ extern const uint32_t histogram_bounds_us[IPC_HISTOGRAM_BUCKETS - 1];
 
 void histogram_add(struct ipc_histogram *histogram, int64_t us);
 
-/** Add the counts of from to into. */
+/** Add from's counts and sum to into's. */
 void histogram_merge(struct ipc_histogram *into, const struct ipc_histogram *from);
 
 #endif /* COMMON_HISTOGRAM_H */

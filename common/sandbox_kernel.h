@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/** Has this kernel system call filters that can end a process (seccomp(2), kernel 4.14)? */
+/** Does this kernel have system call filters that can end a process (seccomp(2), kernel 4.14)? */
 bool sandbox_kernel_has_seccomp(void);
 
 /** @return the Landlock ABI (landlock(7), kernel 5.13); <= 0: absent or disabled. */

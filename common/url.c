@@ -29,7 +29,7 @@ static const char *const transport_names[IPC_TRANSPORT_COUNT] = {
     [IPC_TRANSPORT_RTMP] = "rtmp",           [IPC_TRANSPORT_HTTP_FLV] = "http-flv",
 };
 
-/* One reading of what follows `scheme://`. */
+/* One way to read the text after `scheme://`. */
 struct authority {
     struct span userinfo; /* text before the last `@`; userinfo.at is NULL if there is none */
     struct span host;     /* without brackets */

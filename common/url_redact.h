@@ -1,5 +1,5 @@
 /*
- * Makes camera URLs safe to show: masks passwords, rather too much than too little.  Every process,
+ * Makes camera URLs safe to show: masks passwords, and if in doubt masks too much.  Every process,
  * any thread; pure.
  */
 #ifndef COMMON_URL_REDACT_H

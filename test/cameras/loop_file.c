@@ -1,6 +1,6 @@
 /*
- * Sample cameras: reads loop files; loops.py describes the format.  Test side only; links libc
- * only. A malformed file is refused, but the checks do not cover hostile files.
+ * Sample cameras: reads loop files; loops.py describes the format.  Test side only; needs only
+ * libc. A malformed file is refused, but the checks do not cover hostile files.
  */
 #include "test/cameras/loop_file.h"
 

@@ -10,7 +10,7 @@
  *   tracks VIDEO_CODEC EXTRADATA_BYTES AUDIO_CODEC|none SAMPLE_RATE
  *   video|audio PTS_US BYTES CRC32 last|- lost|-
  *   end ERROR_CODE DETAIL
- *   closed CPU_US (from when it was asked to close)
+ *   closed CPU_US (processor time spent on closing)
  */
 #include "common/clock.h"
 #include "worker/rtsp/source_rtsp.h"

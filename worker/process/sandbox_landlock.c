@@ -24,7 +24,7 @@
 
 struct ruleset {
     uint64_t handled_access_fs;
-    uint64_t handled_access_net; /* ABI 4; unused: it filters ports, address_guard.h addresses */
+    uint64_t handled_access_net; /* ABI 4; unused: filters ports only; see address_guard.h */
     uint64_t scoped;             /* ABI 6 */
 };
 
