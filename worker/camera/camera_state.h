@@ -1,5 +1,5 @@
 /*
- * The life of a worker's camera connection.  Pure.
+ * The states of a worker's camera connection.  Pure.
  *
  *   IDLE --first viewer--> CONNECTING --first frame--> STREAMING
  *    ^  ^                   |   ^    ^                    |
@@ -19,7 +19,7 @@
 #define CAMERA_STATE_BIT(s) (1u << (s))
 
 /* clang-format off */
-/* X(NAME, states it may go to) */
+/* X(NAME, states that may come next) */
 #define CAMERA_STATE_MOVES(X)                                                                     \
     X(IDLE, CAMERA_STATE_BIT(IPC_CAMERA_CONNECTING) | CAMERA_STATE_BIT(IPC_CAMERA_BACKOFF))       \
     X(CONNECTING, CAMERA_STATE_BIT(IPC_CAMERA_STREAMING) |                                        \

@@ -14,10 +14,10 @@
 
 _Static_assert(TIMELINE_NONE == AV_NOPTS_VALUE, "timeline.h promises it");
 
-/* A picture takes no longer to come; one that never ends is no sign of life. */
+/* The longest time that a picture may take to arrive; after that it is no sign of life. */
 #define PICTURE_MAX_US 4000000
 
-/* The picture that is coming. */
+/* The picture that is arriving. */
 struct coming {
     int64_t pts;
     int64_t since_us;
@@ -43,7 +43,7 @@ static int64_t to_us(int64_t t, AVRational time_base)
     return t == AV_NOPTS_VALUE ? TIMELINE_NONE : av_rescale_q(t, time_base, AV_TIME_BASE_Q);
 }
 
-/* A complete access unit: give it its place on the output clock. */
+/* Put a complete access unit on the output clock. */
 static void on_access_unit(void *ctx, struct frame *frame, int64_t pts, int64_t dts)
 {
     struct ingest *in = ctx;
@@ -144,7 +144,7 @@ static void count_picture(struct ingest *in, int64_t pts)
     in->picture_pts = pts;
 }
 
-/* Slices of one picture without end would keep a camera connected that shows nothing. */
+/* Endless slices of one picture would keep a camera connected that shows nothing. */
 static bool has_no_end(struct ingest *in, const struct media_packet *packet)
 {
     struct coming *c = &in->coming;

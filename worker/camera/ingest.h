@@ -1,7 +1,7 @@
 /*
- * What a source delivers becomes frames: access units are assembled, timestamps repaired, audio
- * turned into AAC.  Worker; one object per camera, used by one source at a time, from that source's
- * thread only.  Does no I/O.
+ * Makes frames from what a source delivers: assembles access units, repairs timestamps, turns audio
+ * into AAC.  Worker; one object per camera, used by one source at a time, from that source's thread
+ * only.  Does no I/O.
  */
 #ifndef WORKER_INGEST_H
 #define WORKER_INGEST_H
@@ -9,8 +9,8 @@
 #include "worker/media/media_sink.h"
 
 struct ingest_output {
-    /* The tracks of this connection are known.  camera_audio: what the camera sends, or NONE.
-     * audio: the AAC made of it, NULL if there is none.  Shared: take a reference. */
+    /* The connection's tracks are known.  camera_audio: the camera's codec, or NONE.  audio: the
+     * configuration of the AAC made from it, NULL if there is none.  Shared: take a reference. */
     void (*on_tracks)(void *ctx, enum AVCodecID camera_audio, struct codec_config *audio);
     /* A frame.  Moved. */
     void (*on_frame)(void *ctx, struct frame *frame);
@@ -24,19 +24,20 @@ struct ingest *ingest_new(void);
 void ingest_free(struct ingest **ingest);
 
 /**
- * A new connection to the camera: its clock and tracks may differ, the output clock goes on.
+ * Begin a new connection to the camera: its clock and tracks may differ, the output clock
+ * continues.
  *
  * @param output  copied.
  */
 void ingest_connect(struct ingest *ingest, const struct ingest_output *output);
 
-/** Pictures received so far on this connection, whether they can be shown or not.  Any thread. */
+/** Pictures received so far on this connection, even if they cannot be shown.  Any thread. */
 uint64_t ingest_pictures_in(const struct ingest *ingest);
 
 /** Payload bytes received so far, over all connections.  Any thread. */
 uint64_t ingest_bytes_in(const struct ingest *ingest);
 
-/** Where the source puts what it reads.  Borrowed, valid as long as the ingest. */
+/** The sink for the source's tracks and packets.  Borrowed, valid as long as the ingest. */
 const struct media_sink *ingest_sink(const struct ingest *ingest);
 
 #endif /* WORKER_INGEST_H */

@@ -5,10 +5,10 @@
 #include "worker/camera/source_thread.h"
 #include "worker/rtsp/source_rtsp.h"
 
-/* One of the two, by transport. */
+/* One of rtsp and thread is set, by transport. */
 struct source {
-    struct source_rtsp *rtsp;     /* on the loop thread */
-    struct source_thread *thread; /* in a thread of its own */
+    struct source_rtsp *rtsp;     /* runs on the loop thread */
+    struct source_thread *thread; /* runs in a thread of its own */
     struct closing closing;
 };
 
@@ -49,7 +49,7 @@ static void on_closed(void *ctx)
 
 void source_close(struct source *source, void (*closed)(void *ctx), void *ctx)
 {
-    (void)closing_ask(&source->closing, closed, ctx); /* what was opened is held */
+    (void)closing_ask(&source->closing, closed, ctx); /* the open source is held */
     if (source->rtsp != NULL)
         source_rtsp_close(source->rtsp, on_closed, source);
     else

@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct source_thread {
-    /* Set before the thread starts, then read only. */
+    /* Set before the thread starts, constant afterwards. */
     struct source_params params;
     struct source_events events;
 
@@ -18,14 +18,14 @@ struct source_thread {
     struct frame_queue queue;
     uv_async_t wake;
     struct source_flv_control control;
-    atomic_bool ended; /* released after error and detail are written */
+    atomic_bool ended; /* set, with release order, after error and detail are written */
 
-    /* Thread only, until it has ended. */
+    /* For the thread only, until it has ended. */
     const struct media_sink *sink;
     enum http_error error;
     char detail[SOURCE_DETAIL_MAX];
 
-    /* Loop thread only. */
+    /* For the loop thread only. */
     uv_thread_t thread;
     const struct ipc_limits *limits;
     bool end_reported;
@@ -108,7 +108,7 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
     struct source_thread *s = xcalloc(1, sizeof(*s));
     s->params = *params;
     s->limits = params->limits;
-    s->params.limits = NULL; /* the loop's: the thread has s->control */
+    s->params.limits = NULL; /* they belong to the loop: the thread uses s->control */
     source_thread_limits_changed(s);
     s->events = *events;
     frame_queue_init(&s->queue);
@@ -116,10 +116,10 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
     ingest_connect(ingest, &(struct ingest_output){on_ingest_tracks, on_ingest_frame, s});
     s->wake.data = s;
     if (uv_async_init(loop, &s->wake, on_wake) != 0)
-        abort(); /* the loop's own pipe exists since it was made: nothing left to fail */
+        abort(); /* cannot happen: the loop already has its pipe */
     closing_hold(&s->closing);
     if (uv_thread_create(&s->thread, run, s) != 0)
-        abort(); /* no thread, no camera: the master starts another worker */
+        abort(); /* without a thread there is no camera: the master starts another worker */
     return s;
 }
 

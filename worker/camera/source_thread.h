@@ -1,6 +1,6 @@
 /*
- * A source that blocks in libavformat (RTMP, HTTP-FLV: source_flv.c), in a thread of its own behind
- * a bounded queue.  Worker; the functions here are called on the loop thread.
+ * Runs a source that blocks in libavformat (RTMP, HTTP-FLV: source_flv.c) in a thread of its own,
+ * behind a bounded queue.  Worker; call these functions on the loop thread.
  */
 #ifndef WORKER_SOURCE_THREAD_H
 #define WORKER_SOURCE_THREAD_H
@@ -16,9 +16,9 @@ struct source_thread;
  * Start the thread.
  *
  * @param params  copied.
- * @param ingest  Borrowed until closed(), used on the thread; what it makes of the media comes to
- *                the loop by the queue.
- * @param events  copied; called on the loop thread, never from within this function.
+ * @param ingest  Borrowed until closed(), used on the thread; its frames reach the loop through the
+ *                queue.
+ * @param events  copied; called on the loop thread, never during this call.
  * @return never NULL.  Caller owns; source_thread_close().
  */
 struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_params *params,
@@ -36,7 +36,7 @@ void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx)
 /** As source_overdue_ms(). */
 int64_t source_thread_overdue_ms(const struct source_thread *thread);
 
-/** Frames that found no room in the queue, so far. */
+/** How many frames found no room in the queue. */
 uint64_t source_thread_frames_refused(struct source_thread *source);
 
 #endif /* WORKER_SOURCE_THREAD_H */

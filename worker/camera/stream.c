@@ -19,17 +19,17 @@
 #include <string.h>
 
 #define BACKOFF_MIN_MS 500
-#define BACKOFF_WATCHED_MS 3000 /* viewers watch, and the camera answers quickly or refuses */
+#define BACKOFF_WATCHED_MS 3000 /* if viewers watch and the camera refuses or answers quickly */
 #define BACKOFF_MAX_MS 15000
-#define ATTEMPT_EVERY_MS 1000 /* from the beginning of one to that of the next, whoever asks */
+#define ATTEMPT_EVERY_MS 1000 /* least time between the starts of two attempts */
 #define BACKOFF_JITTER 4      /* plus or minus a quarter */
 #define REFUSED_MS INT64_C(300000)
 #define TICK_MS 1000
-/* On top of the camera's own deadlines, before the loop stops waiting for the source's thread. */
+/* How long after the source's own deadlines the loop gives up on the source's thread. */
 #define GRACE_MS 1000
-/* A camera that could not be reached and that nobody waits for is given up after this. */
+/* How long an unreachable camera without viewers is kept. */
 #define FAILED_IDLE_MS 1000
-/* A source told to end that has not done so after this has hung. */
+/* A source that has not ended this long after it was told to has hung. */
 #define SOURCE_OVERDUE_MS 5000
 
 struct stream {
@@ -46,31 +46,31 @@ struct stream {
     struct source *source; /* NULL: not connected */
     bool source_closing;
     struct ingest *ingest;
-    struct client_return back; /* of the outputs */
+    struct client_return back; /* for the outputs */
     struct outputs *outputs;
     uv_timer_t retry;
     uv_timer_t tick;
     struct closing closing; /* retry, tick, outputs, source */
 
-    unsigned attempts;     /* that failed since the last frame */
+    unsigned attempts;     /* failed ones since the last frame */
     uint32_t connections;  /* attempts that succeeded */
-    enum http_error error; /* of the last attempt that failed; NONE while all is well */
+    enum http_error error; /* why the last attempt failed; NONE while all is well */
     char detail[SOURCE_DETAIL_MAX];
     int64_t connecting_since_ms;
-    uint64_t pictures_in;     /* of this connection, when the tick looked */
-    uint32_t pictures_rate;   /* that came in the last second */
-    int64_t lost_ms;          /* since when playing viewers have had no picture; 0: they have */
-    int64_t refused_until_ms; /* the camera rejected the password */
-    int64_t wanted_ms;        /* somebody was here */
+    uint64_t pictures_in;     /* pictures of this connection, at the last tick */
+    uint32_t pictures_rate;   /* pictures between the last two ticks */
+    int64_t lost_ms;          /* since when playing viewers lack a picture; 0: they have one */
+    int64_t refused_until_ms; /* no attempt before this: the camera rejected the password */
+    int64_t wanted_ms;        /* when the camera last had a viewer, or was always on */
 
-    uint64_t packets_lost; /* of connections that have ended */
+    uint64_t packets_lost; /* on connections that have ended */
     uint64_t frames_refused;
     uint64_t frames_in;
     uint64_t frames_damaged;
-    int64_t key_dts_us; /* of the newest key frame; INT64_MIN none */
+    int64_t key_dts_us; /* the newest key frame's; INT64_MIN: none */
     uint32_t key_frame_interval_ms;
-    struct codec_config *video; /* newest; one reference */
-    enum AVCodecID audio_codec; /* of the camera; NONE: no sound, or not known yet */
+    struct codec_config *video; /* the newest; we hold a reference */
+    enum AVCodecID audio_codec; /* the camera's; NONE: no sound, or not known yet */
 };
 
 static void connect_now(struct stream *s);
@@ -106,14 +106,15 @@ static bool is_refused(const struct stream *s)
 
 /* --- connecting ----------------------------------------------------------- */
 
-/* At least so long from now: attempts are a second apart. */
+/* How long to wait before the next attempt: attempts are at least a second apart. */
 static int64_t until_next_attempt_ms(const struct stream *s)
 {
     int64_t left_ms = s->connecting_since_ms + ATTEMPT_EVERY_MS - clock_ms();
     return s->connecting_since_ms != 0 && left_ms > 0 ? left_ms : 0;
 }
 
-/* Viewers do not wait for long; only a camera that hangs costs time at each attempt. */
+/* The delay is short while viewers watch, unless the camera hangs: only that makes attempts costly.
+ */
 static int64_t backoff_ms(const struct stream *s)
 {
     bool watched = outputs_streaming(s->outputs) > 0 && s->error != HTTP_ERROR_CAMERA_TIMEOUT;
@@ -141,7 +142,7 @@ static void connect_in(struct stream *s, int64_t ms)
     (void)uv_timer_start(&s->retry, on_retry, (uint64_t)ms, 0);
 }
 
-/* Somebody wants the camera and no attempt is under way. */
+/* Connect as soon as permitted; no attempt may be under way. */
 static void connect_soon(struct stream *s)
 {
     int64_t wait_ms = until_next_attempt_ms(s);
@@ -151,7 +152,7 @@ static void connect_soon(struct stream *s)
         connect_now(s);
 }
 
-/* The source is gone: again, or rest. */
+/* The source is closed: connect again, or become idle. */
 static void after_attempt(struct stream *s)
 {
     if (s->closing.asked || is_refused(s)) {
@@ -165,7 +166,7 @@ static void after_attempt(struct stream *s)
     }
 }
 
-/* A part has ended. */
+/* A part has closed: free the stream after the last one. */
 static void release(struct stream *s)
 {
     if (!closing_release(&s->closing))
@@ -217,7 +218,7 @@ static void attempt_failed(struct stream *s, enum http_error error, const char *
     leave_camera(s);
 }
 
-/* --- what the source says ------------------------------------------------- */
+/* --- the source's events -------------------------------------------------- */
 
 static void on_source_tracks(void *ctx, enum AVCodecID camera_audio, struct codec_config *audio)
 {
@@ -228,7 +229,7 @@ static void on_source_tracks(void *ctx, enum AVCodecID camera_audio, struct code
 
 static void on_first_frame(struct stream *s)
 {
-    s->key_dts_us = INT64_MIN; /* the pause is no interval */
+    s->key_dts_us = INT64_MIN; /* a pause does not count as an interval */
     log_info(NULL, "first frame %lld ms after connecting",
              (long long)(clock_ms() - s->connecting_since_ms));
     s->connections++;
@@ -291,8 +292,8 @@ static bool is_connecting(const struct stream *s)
     return s->state == IPC_CAMERA_CONNECTING && s->source != NULL && !s->source_closing;
 }
 
-/* Connected, but where a key frame or a picture is still to come: the camera is left connected, so
- * that whoever asks again finds it warm, and is asked for a key frame. */
+/* Is the camera connected, with a key frame or any picture still to come?  It stays connected, so
+ * that the next viewer finds it ready, and is asked for a key frame. */
 static bool waits_for_picture(struct stream *s)
 {
     if (!is_connecting(s))
@@ -315,8 +316,8 @@ static const char *missing(const struct stream *s, char *text, size_t size)
     return text;
 }
 
-/* The source's own deadlines should have fired: its thread hangs where no interrupt reaches it,
- * in a name look-up for instance. */
+/* The source's own deadlines have not fired: its thread hangs where no interrupt reaches it, for
+ * example in a name look-up. */
 static bool connecting_for_too_long(const struct stream *s)
 {
     return is_connecting(s) &&
@@ -335,7 +336,7 @@ static void check_idle(struct stream *s)
     if (s->source != NULL || s->state == IPC_CAMERA_BACKOFF)
         set_state(s, IPC_CAMERA_IDLE, 0);
     leave_camera(s);
-    outputs_give_back(s->outputs); /* before the master may let go of this worker */
+    outputs_give_back(s->outputs); /* before the master may dismiss this worker */
     s->events.on_idle(s->events.ctx);
 }
 

@@ -1,15 +1,16 @@
 /*
- * A worker's camera: connects when somebody wants it, reconnects while somebody waits, and feeds
- * the fan-out.  Worker, loop thread.  Never blocks.
+ * A worker's camera: connects when the first viewer comes, reconnects while viewers are left, and
+ * feeds the fan-out.  Worker, loop thread.  Never blocks.
  *
- * Why and when it connects:
- *   - a viewer comes: at once, but no sooner than ATTEMPT_EVERY_MS after the last attempt began;
- *   - the connection was lost: after BACKOFF_MIN_MS, doubled per attempt, with jitter, while
- * viewers are left and the reconnect window is open; up to BACKOFF_WATCHED_MS while they watch a
- * camera that refuses or answers quickly, up to BACKOFF_MAX_MS when it hangs or nobody watches;
+ * When it connects:
+ *   - if a viewer comes: at once, but no sooner than ATTEMPT_EVERY_MS after the last attempt began;
+ *   - if the connection was lost: after BACKOFF_MIN_MS, doubled per attempt, with jitter, while
+ *     viewers are left and the reconnect window is open; the delay grows up to BACKOFF_WATCHED_MS
+ *     while they watch a camera that refuses or answers quickly, up to BACKOFF_MAX_MS when it hangs
+ *     or nobody watches;
  *   - never within REFUSED_MS after the camera rejected the password: cameras lock accounts.
- * Viewers that have not been answered get the error of the attempt that failed; those that are
- * playing stay until the reconnect window closes.
+ * Viewers that have not been answered get the failed attempt's error; playing viewers stay until
+ * the reconnect window closes.
  */
 #ifndef WORKER_STREAM_H
 #define WORKER_STREAM_H
@@ -23,9 +24,9 @@ struct stream;
 
 struct stream_events {
     void (*on_state)(void *ctx, const struct ipc_state *state);
-    /* Nobody has wanted the camera for the idle time.  Repeated once a second while that lasts. */
+    /* The camera has had no viewer for the idle time.  Repeated once a second while that lasts. */
     void (*on_idle)(void *ctx);
-    /* A connection goes back to the master.  *fd is Moved if it becomes -1. */
+    /* A connection returns to the master.  *fd is Moved if it becomes -1. */
     void (*on_return)(void *ctx, const struct ipc_return *connection, int *fd);
     void *ctx;
 };
@@ -39,19 +40,19 @@ struct stream_events {
 int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
                 const struct stream_events *events, struct stream **out);
 
-/** A viewer.  fd is Moved, request copied. */
+/** Add a viewer.  fd is Moved, request copied. */
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request);
 
-/** The configuration was read again: limits hold at once, access from the next connection on. */
+/** Take new settings: limits apply at once, access from the next connection on. */
 void stream_set_settings(struct stream *stream, const struct ipc_settings *settings);
 
-/** Answer or end all viewers, leave the camera, free; then closed() is called. */
+/** Answer or end all viewers, leave the camera, free the stream; then closed() is called. */
 void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx);
 
-/** Counters so far. */
+/** Get the counters. */
 void stream_get_stats(const struct stream *stream, struct ipc_stats *stats);
 
-/** Is the camera's thread still obeying?  If not, only a new process helps. */
+/** Does the camera's thread still obey?  If not, only a new process helps. */
 bool stream_is_healthy(const struct stream *stream);
 
 #endif /* WORKER_STREAM_H */

@@ -26,7 +26,7 @@ struct dial {
     uv_getaddrinfo_t lookup;
     struct addrinfo *addresses;
     const struct addrinfo *next;
-    struct attempt *attempts[DIAL_ADDRESSES_MAX]; /* under way; NULL: over */
+    struct attempt *attempts[DIAL_ADDRESSES_MAX]; /* NULL: over */
     unsigned tried;
     unsigned under_way;
     uv_timer_t timer; /* for the next address */
@@ -34,7 +34,7 @@ struct dial {
     char failure[128];
 
     struct closing closing; /* look-up, timer, attempts */
-    bool ended;             /* an event came, or close was asked for */
+    bool ended;             /* the last event was sent, or dial_close() called */
 };
 
 static void try_next(struct dial *d);
@@ -62,14 +62,14 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-/* @return the socket.  Caller owns. */
+/* @return the attempt's socket.  Caller owns. */
 static int end_attempt(struct dial *d, unsigned i)
 {
     struct attempt *a = d->attempts[i];
     int fd = fd_take(&a->fd);
     d->attempts[i] = NULL;
     d->under_way--;
-    uv_close((uv_handle_t *)&a->poll, on_attempt_closed); /* no longer watches the socket */
+    uv_close((uv_handle_t *)&a->poll, on_attempt_closed); /* this stops watching the socket */
     return fd;
 }
 
@@ -112,7 +112,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
     if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
         error = errno;
     if (error == 0)
-        error = -status; /* libuv gives EBADF, whatever it was */
+        error = -status; /* libuv reports EBADF for any error */
     int fd = end_attempt(d, i);
     if (error == 0) {
         end_all(d);
@@ -130,13 +130,13 @@ static void on_timer(uv_timer_t *timer)
     try_next(timer->data);
 }
 
-/* @return 0 when it is under way, or an errno. */
+/* @return 0 if the attempt has started, or an errno. */
 static int start_attempt(struct dial *d, const struct addrinfo *address)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return errno;
-    /* Some connect at once: the first poll says so. */
+    /* If connect() succeeds at once, the first poll reports it. */
     if (connect(fd, address->ai_addr, address->ai_addrlen) != 0 && errno != EINPROGRESS) {
         int error = errno;
         fd_close(&fd);
@@ -169,7 +169,7 @@ static void try_next(struct dial *d)
     while (d->next != NULL && d->tried < DIAL_ADDRESSES_MAX) {
         const struct addrinfo *address = d->next;
         d->next = address->ai_next;
-        /* Judge the address, not the name: each look-up may lead elsewhere. */
+        /* Judge the address, not the name: each look-up may give another one. */
         if (!may_connect(d, address->ai_addr)) {
             if (d->failure[0] == '\0') {
                 d->forbidden = true;
@@ -219,7 +219,7 @@ struct dial *dial_open(uv_loop_t *loop, const struct dial_params *params,
     (void)snprintf(d->host, sizeof(d->host), "%s", params->host);
     (void)snprintf(service, sizeof(service), "%u", params->port);
     d->lookup.data = d;
-    /* Look the name up for every connection: cameras move. */
+    /* Resolve the name for every connection: cameras move. */
     if (uv_getaddrinfo(loop, &d->lookup, on_lookup, d->host, service, &hints) != 0) {
         free(d);
         return NULL;

@@ -34,7 +34,7 @@ static void next_setup(struct rtsp_session *s)
     enter_play(s);
 }
 
-/* UniFi Protect encrypts where the URL says so, whatever its description says. */
+/* UniFi Protect encrypts if the URL says so, whatever its description says. */
 static bool asks_for_srtp(const char *url)
 {
     const char *query = strchr(url, '?');
@@ -63,8 +63,8 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     if (s->sdp == NULL)
         s->sdp = xcalloc(1, sizeof(*s->sdp));
     sdp_parse(s->sdp, m->body.data, m->body.len);
-    /* An absolute control attribute of the session is the base as well; "*" or a relative one is
-     * not. */
+    /* If the session's control attribute is absolute it becomes the base; "*" or a relative one
+     * does not. */
     rtsp_url_base(s->base, s->sdp->control, s->aggregate);
     (void)snprintf(s->base, sizeof(s->base), "%s", s->aggregate);
 
@@ -95,9 +95,9 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     rtsp_session_enter(s, RTSP_STATE_SETUP);
 }
 
-/* What the camera made of our Transport header.  It is believed only where it says something
- * useful: `RTP/AVP` in front of interleaved channels, for example, is not.  Returns false when it
- * chose the other transport. */
+/* Read the camera's answer to our Transport header.  Only its useful parts are believed: `RTP/AVP`
+ * with interleaved channels, for example, is ignored.  Returns false if it chose another
+ * transport. */
 static bool read_transport(struct rtsp_session *s, struct rtsp_track *t, struct rtsp_slice value)
 {
     struct rtsp_transport_header h;
@@ -123,7 +123,7 @@ static void read_session(struct rtsp_session *s, const struct rtsp_message *m)
     if (!rtsp_message_header(m, "Session", NULL, &value))
         return;
     rtsp_parse_session(value, &h);
-    if (h.id[0] != '\0') /* the newest one counts: some cameras change it */
+    if (h.id[0] != '\0') /* the newest id counts: some cameras change it */
         memcpy(s->session_id, h.id, sizeof(s->session_id));
     if (h.timeout_s > 0)
         s->timeout_s = h.timeout_s;
@@ -142,8 +142,8 @@ static void on_setup_done(struct rtsp_session *s, const struct rtsp_message *m)
     next_setup(s);
 }
 
-/* rtptime of each track, to start audio and video in step.  One entry per track, in their order
- * or named by URL. */
+/* Read each track's rtptime, to start audio and video in step.  RTP-Info has one entry per track,
+ * named by URL, else in the order of the tracks. */
 static void read_rtp_info(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_slice rest;
@@ -202,7 +202,7 @@ static void on_setup_refused(struct rtsp_session *s, int status)
 {
     struct rtsp_track *t = &s->tracks[s->setup_track];
     if (status == 461 && t->sdp->feedback && !s->plain_profile) {
-        s->plain_profile = true; /* some announce RTP/AVPF and take RTP/AVP only */
+        s->plain_profile = true; /* some cameras announce RTP/AVPF but accept only RTP/AVP */
         rtsp_session_ask(s);
         return;
     }
@@ -219,14 +219,14 @@ static void on_setup_refused(struct rtsp_session *s, int status)
     } else if (s->setup_track == TRACK_VIDEO) {
         fail_by_status(s, METHOD_SETUP, status);
     } else {
-        next_setup(s); /* live without sound */
+        next_setup(s); /* continue without sound */
     }
 }
 
 static void on_refused(struct rtsp_session *s, enum method method, int status)
 {
     switch (method) {
-    case METHOD_OPTIONS: /* 501, 405: we do not need its answer */
+    case METHOD_OPTIONS: /* 501, 405: the answer is not needed */
         rtsp_session_enter(s, RTSP_STATE_DESCRIBE);
         break;
     case METHOD_DESCRIBE:
@@ -246,7 +246,7 @@ static void on_refused(struct rtsp_session *s, enum method method, int status)
             s->without_range = true;
             rtsp_session_ask(s);
         } else if (s->media_seen) {
-            rtsp_session_set_state(s, RTSP_STATE_PLAYING); /* it plays, whatever it says */
+            rtsp_session_set_state(s, RTSP_STATE_PLAYING); /* media come, so it plays */
         } else if (strcmp(s->aggregate, s->url) != 0) {
             (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", s->url);
             rtsp_session_ask(s);

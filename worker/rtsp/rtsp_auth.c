@@ -13,10 +13,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define ATTEMPTS_MAX 3 /* refusals in a row for which a fresh nonce is believed */
+#define ATTEMPTS_MAX 3 /* refusals in a row: a fresh nonce excuses all but the last */
 #define DIGEST_HEX 65
 
-/* Reads challenges out of header values. */
+/* Reads challenges from header values. */
 struct challenge_parser {
     const char *p;
     const char *end;
@@ -42,11 +42,11 @@ static struct rtsp_slice parse_token(struct challenge_parser *c)
     while (c->p < c->end && strchr(" \t,=\"", *c->p) == NULL)
         c->p++;
     if (c->p == start && c->p < c->end)
-        c->p++; /* never stand still on broken input */
+        c->p++; /* always advance, even on broken input */
     return (struct rtsp_slice){start, (size_t)(c->p - start)};
 }
 
-/* After `=`: a quoted string, given without its quotes but with its escapes, or a token. */
+/* Read the value after `=`: a token, or a quoted string without its quotes but with its escapes. */
 static struct rtsp_slice parse_value(struct challenge_parser *c)
 {
     while (c->p < c->end && (*c->p == ' ' || *c->p == '\t'))
@@ -100,7 +100,7 @@ static void parse_parameter(struct rtsp_auth_challenge *ch, enum rtsp_auth_schem
         ch->has_opaque = true;
         rtsp_slice_copy(ch->opaque, sizeof(ch->opaque), value);
     } else if (rtsp_slice_equals(name, "qop")) {
-        /* We take auth of "auth,auth-int". */
+        /* From "auth,auth-int" we take auth. */
         for (const char *p = value.data; (size_t)(p - value.data) + 4 <= value.len; p++)
             if (strncasecmp(p, "auth", 4) == 0 &&
                 (p + 4 == value.data + value.len || p[4] == ',' || p[4] == ' '))
@@ -134,9 +134,10 @@ static void parse_challenges(struct rtsp_auth_challenge *into, struct rtsp_slice
         }
         store_challenge(into, scheme, &ch);
         memset(&ch, 0, sizeof(ch));
-        scheme = rtsp_slice_equals(token, "Basic")    ? RTSP_AUTH_BASIC
-                 : rtsp_slice_equals(token, "Digest") ? RTSP_AUTH_MD5 /* unless it says more */
-                                                      : RTSP_AUTH_NONE;
+        scheme = rtsp_slice_equals(token, "Basic") ? RTSP_AUTH_BASIC
+                 : rtsp_slice_equals(token, "Digest")
+                     ? RTSP_AUTH_MD5 /* unless it names an algorithm */
+                     : RTSP_AUTH_NONE;
     }
     store_challenge(into, scheme, &ch);
 }
@@ -177,7 +178,7 @@ bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m)
     auth->rejected |= 1u << used;
     if (used != RTSP_AUTH_SHA256 || !auth->challenges[RTSP_AUTH_MD5].offered)
         return false;
-    auth->scheme = RTSP_AUTH_MD5; /* some firmware offers SHA-256 and gets it wrong */
+    auth->scheme = RTSP_AUTH_MD5; /* some firmware offers SHA-256 but computes it wrongly */
     return true;
 }
 
@@ -189,7 +190,7 @@ void rtsp_auth_accepted(struct rtsp_auth *auth)
     auth->attempts = 0;
 }
 
-/* H() of RFC 7616 over a list of strings joined by colons, NULL at its end, as hex. */
+/* RFC 7616's H() as hex, over a NULL-terminated list of strings joined by colons. */
 static void digest(enum rtsp_auth_scheme scheme, char hex[DIGEST_HEX], const char *const *parts)
 {
     uint8_t sum[32];
@@ -263,7 +264,7 @@ static int digest_header(struct rtsp_auth *auth, const char *method, const char 
                      "Authorization: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", "
                      "uri=\"%s\", response=\"%s\"",
                      auth->user, ch->realm, ch->nonce, uri, response);
-    /* A camera that names no algorithm means MD5, and old ones choke on the parameter. */
+    /* A camera that names no algorithm means MD5, and old cameras reject the parameter. */
     char extra[sizeof(ch->opaque) + 128];
     int m = snprintf(extra, sizeof(extra), "%s%s%s%s%s",
                      auth->scheme == RTSP_AUTH_SHA256 ? ", algorithm=SHA-256"

@@ -1,7 +1,7 @@
 /*
- * Credentials for a camera: Basic (RFC 7617) and Digest with MD5 and SHA-256, with and without
+ * Authenticates to a camera: Basic (RFC 7617) and Digest with MD5 and SHA-256, with and without
  * qop=auth (RFC 2069, 2617, 7616).  Worker; pure, no I/O.  Cameras lock an account after a few
- * wrong passwords: nothing here is tried twice without a reason.
+ * wrong passwords, so nothing is tried twice without a reason.
  */
 #ifndef WORKER_RTSP_AUTH_H
 #define WORKER_RTSP_AUTH_H
@@ -19,14 +19,14 @@ enum rtsp_auth_scheme {
     RTSP_AUTH_SCHEMES
 };
 
-/* What a camera asks for, one per scheme. */
+/* A camera's challenge; there is one per scheme. */
 struct rtsp_auth_challenge {
     bool offered;
     bool session; /* algorithm MD5-sess or SHA-256-sess */
     bool qop_auth;
     bool has_opaque;
     bool stale;
-    char realm[256]; /* as it stands between the quotes, escapes included */
+    char realm[256]; /* the text between the quotes, escapes included */
     char nonce[512];
     char opaque[512];
 };
@@ -38,20 +38,20 @@ struct rtsp_auth {
     enum rtsp_auth_scheme scheme; /* in use */
     struct rtsp_auth_challenge challenges[RTSP_AUTH_SCHEMES];
     uint32_t nonce_count;
-    bool accepted;     /* the credentials were right once on this connection */
-    unsigned attempts; /* refusals since then */
+    bool accepted;     /* the credentials were accepted once on this connection */
+    unsigned attempts; /* refusals since a request was last accepted */
     unsigned rejected; /* schemes that were refused: 1 << scheme */
 };
 
-/** @param seed  random: cnonces are made of it. */
+/** @param seed  random: cnonces are made from it. */
 void rtsp_auth_init(struct rtsp_auth *auth, const char *user, const char *password, uint64_t seed);
 
 /**
- * Take the challenges of a 401.  Several may come, in several headers or in one, in any order; the
- * best is SHA-256, then MD5, then Basic.  Where SHA-256 is refused MD5 is tried once.
+ * Take the challenges in a 401.  There may be several, in one or more headers, in any order; the
+ * best is SHA-256, then MD5, then Basic.  If SHA-256 is refused, MD5 is tried once.
  *
  * @return true if the request should be sent again with rtsp_auth_header(); false: the camera does
- *         not take these credentials.
+ *         not accept these credentials.
  */
 bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m);
 
@@ -59,7 +59,7 @@ bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m);
 void rtsp_auth_accepted(struct rtsp_auth *auth);
 
 /**
- * The Authorization line for a request, CRLF included; empty before the first challenge.
+ * Write a request's Authorization line, CRLF included; empty before the first challenge.
  *
  * @param buf  RTSP_AUTH_HEADER_MAX bytes.
  * @return length, or -ENAMETOOLONG.

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Value of name= among parameters separated by semicolons. */
+/* Find the value of name= among parameters separated by semicolons. */
 static bool parameter(struct rtsp_slice header, const char *name, struct rtsp_slice *value)
 {
     const char *end = header.data + header.len;

@@ -1,6 +1,6 @@
 /*
- * The RTSP headers with a grammar of their own: Transport, Session, RTP-Info (RFC 2326 sections
- * 12.39, 12.37, 12.33), read leniently.  Worker; pure.
+ * Reads the RTSP headers Transport, Session and RTP-Info (RFC 2326 sections 12.39, 12.37, 12.33),
+ * leniently.  Worker; pure.
  */
 #ifndef WORKER_RTSP_HEADERS_H
 #define WORKER_RTSP_HEADERS_H
@@ -12,18 +12,18 @@ struct rtsp_transport_header {
     uint8_t channels[2]; /* RTP, RTCP */
     bool has_server_ports;
     uint16_t server_ports[2];
-    char source[64];      /* address, "" if not said */
-    char destination[64]; /* multicast: the group, "" if not said */
-    uint16_t ports[2];    /* multicast: RTP, RTCP; 0: not said */
+    char source[64];      /* address; "" if not given */
+    char destination[64]; /* multicast: the group; "" if not given */
+    uint16_t ports[2];    /* multicast: RTP, RTCP; 0: not given */
 };
 
 struct rtsp_session_header {
     char id[256];       /* "" if none, or too long */
-    unsigned timeout_s; /* 0: not said */
+    unsigned timeout_s; /* 0: not given */
 };
 
 struct rtsp_rtp_info {
-    struct rtsp_slice entry; /* what it says about one track */
+    struct rtsp_slice entry; /* one track's entry */
     bool has_rtptime;
     uint32_t rtptime;
 };
@@ -31,7 +31,8 @@ struct rtsp_rtp_info {
 void rtsp_parse_transport(struct rtsp_slice value, struct rtsp_transport_header *h);
 void rtsp_parse_session(struct rtsp_slice value, struct rtsp_session_header *h);
 
-/** Take the next entry of an RTP-Info header off the front of *rest.  @return false at its end. */
+/** Remove the next entry of an RTP-Info header from the front of *rest.  @return false at the end.
+ */
 bool rtsp_next_rtp_info(struct rtsp_slice *rest, struct rtsp_rtp_info *info);
 
 #endif /* WORKER_RTSP_HEADERS_H */

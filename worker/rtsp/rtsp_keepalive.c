@@ -1,9 +1,9 @@
 /*
- * Keep-alives of an RTSP session: which requests a server counts is not written anywhere.
+ * Sends the keep-alives of an RTSP session.  No standard says which requests a server counts.
  *
- * GET_PARAMETER comes first (RFC 2326 section 10.8), since servers that count one kind only count
- * this one.  Where Public lists it, it is enough.  Where it does not, OPTIONS follows its answer.
- * Where it is refused, not answered, or answered by hanging up, it is OPTIONS alone.
+ * GET_PARAMETER comes first (RFC 2326 section 10.8): servers that count only one kind count this
+ * one.  If Public lists it, it is enough.  If not, OPTIONS follows its answer.  If the camera
+ * refuses it, does not answer it, or hangs up on it, only OPTIONS is sent.
  */
 #include "worker/rtsp/rtsp_session_private.h"
 
@@ -24,7 +24,7 @@ void rtsp_session_arm_keepalive(struct rtsp_session *s)
 
 static void send(struct rtsp_session *s, enum method method)
 {
-    /* The output is full: a camera that does not read needs no more of them. */
+    /* If the output is full, drop it: a camera that does not read needs no keep-alive. */
     if (!rtsp_session_send(s, method, s->aggregate, ""))
         return;
     s->keepalive.sent = method;
@@ -47,7 +47,7 @@ void rtsp_session_keep_alive(struct rtsp_session *s)
         return;
     }
     send(s, METHOD_GET_PARAMETER);
-    if (!k->get_parameter_works) /* no answer: there is time left for OPTIONS */
+    if (!k->get_parameter_works) /* leave time for OPTIONS if no answer comes */
         k->at_us = s->now_us + interval_us(s) / 2;
 }
 
@@ -59,14 +59,14 @@ void rtsp_session_read_public(struct rtsp_session *s, const struct rtsp_message 
         s->keepalive.ways = KEEPALIVE_GET_PARAMETER;
 }
 
-/* A keep-alive that fails is no error: the media tell whether the camera lives. */
+/* A failed keep-alive is no error: the media show whether the camera is alive. */
 void rtsp_session_on_keepalive_reply(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_keepalive *k = &s->keepalive;
     enum method sent = k->sent;
     k->sent = METHOD_NONE;
     if (m->status == 401) {
-        if (rtsp_auth_refused(&s->auth, m)) /* a fresh nonce: some have one for each request */
+        if (rtsp_auth_refused(&s->auth, m)) /* some cameras use a new nonce for each request */
             send(s, sent);
         return;
     }

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #define TLS_CHUNK_BYTES 16384
-#define LAZY_BYTES (256 << 10) /* the kernel makes its buffer twice that; a second of 2 Mbit/s */
-#define WRITE_QUEUE_MAX 65536  /* unsent requests: beyond this the camera does not read */
+#define LAZY_BYTES (256 << 10) /* a second at 2 Mbit/s; the kernel doubles its buffer to match */
+#define WRITE_QUEUE_MAX 65536  /* bytes not yet sent: if more, the camera does not read */
 
 struct write {
     uv_write_t request;
@@ -22,14 +22,14 @@ struct write {
 struct rtsp_link {
     uv_loop_t *loop;
     struct rtsp_link_events events;
-    struct dial *dial; /* NULL: connected, or given up */
+    struct dial *dial; /* NULL: connected, or closed */
     uv_tcp_t tcp;
     struct rtsp_tls *tls;
     uint8_t *tls_buf;
     bool tcp_open;
     bool secure;            /* the TLS handshake is done */
-    bool forbidden;         /* no address may be connected to */
-    bool ended;             /* on_end was called, or close asked for */
+    bool forbidden;         /* the access list allows none of the addresses */
+    bool ended;             /* on_end() or rtsp_link_close() was called */
     struct closing closing; /* look-up, handle, requests */
 };
 
@@ -76,7 +76,7 @@ static void send_raw(struct rtsp_link *l, const uint8_t *data, size_t len)
         return;
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)len);
     int sent = uv_try_write((uv_stream_t *)&l->tcp, &buf, 1);
-    sent = sent < 0 ? 0 : sent; /* an error shows again when it is queued */
+    sent = sent < 0 ? 0 : sent; /* uv_write() will report an error */
     if ((size_t)sent == len)
         return;
     len -= (size_t)sent;
@@ -120,7 +120,7 @@ static void tls_failed(struct rtsp_link *l)
 {
     char detail[192];
     (void)snprintf(detail, sizeof(detail), "TLS: %s", rtsp_tls_error(l->tls));
-    tls_flush(l); /* the alert */
+    tls_flush(l); /* send the alert */
     end(l, detail);
 }
 
@@ -159,7 +159,7 @@ static void tls_received(struct rtsp_link *l, size_t len)
             tls_failed(l);
     }
     if (!l->ended)
-        tls_flush(l); /* key updates */
+        tls_flush(l); /* send key updates */
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -185,7 +185,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         l->events.on_bytes(l->events.ctx, (size_t)n);
 }
 
-/* --- without hurry ------------------------------------------------------ */
+/* --- lazy reading ------------------------------------------------------- */
 
 void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy)
 {
@@ -204,7 +204,7 @@ void rtsp_link_gather(struct rtsp_link *link)
         uv_buf_t buf;
         on_alloc((uv_handle_t *)&link->tcp, 0, &buf);
         n = recv(fd, buf.base, buf.len, MSG_DONTWAIT);
-        if (n > 0) /* libuv tells of the end */
+        if (n > 0) /* libuv reports the end */
             on_read((uv_stream_t *)&link->tcp, n, &buf);
     }
 }

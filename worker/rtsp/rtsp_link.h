@@ -1,5 +1,5 @@
 /*
- * One TCP connection to a camera, with TLS (OpenSSL on memory buffers) where asked.  Worker, loop
+ * One TCP connection to a camera, optionally with TLS (OpenSSL on memory buffers).  Worker, loop
  * thread; never blocks.  Knows nothing of RTSP.
  */
 #ifndef WORKER_RTSP_LINK_H
@@ -18,7 +18,7 @@ struct rtsp_link_params {
     uint16_t port;
     bool tls;
     bool tls_insecure;               /* accept any certificate, and old ciphers */
-    const struct ipc_access *access; /* Borrowed until closed, as the next; NULL: any address */
+    const struct ipc_access *access; /* Borrowed until closed, like own_host; NULL: any address */
     const char *own_host;            /* camera_access.h */
 };
 
@@ -26,10 +26,10 @@ struct rtsp_link_events {
     void (*on_connected)(void *ctx);
     /* Where to put bytes: see rtsp_reader_space(). */
     uint8_t *(*on_space)(void *ctx, size_t *len);
-    /* So many bytes were put there. */
+    /* len bytes were put there. */
     void (*on_bytes)(void *ctx, size_t len);
-    /* The connection is over, or never came: detail says why, "" at a plain end.  Nothing comes
-     * after this. */
+    /* The last event: the connection has ended or could not be made.  detail says why; it is "" at
+     * a plain end. */
     void (*on_end)(void *ctx, const char *detail);
     void *ctx;
 };
@@ -39,7 +39,7 @@ struct rtsp_link;
 /**
  * @param events  copied.
  * @return NULL if the host is not a valid name, or TLS cannot start.  Caller owns;
- *         rtsp_link_close().  No event comes from within.
+ *         rtsp_link_close().  No event comes during the call.
  */
 struct rtsp_link *rtsp_link_open(uv_loop_t *loop, const struct rtsp_link_params *params,
                                  const struct rtsp_link_events *events);
@@ -47,23 +47,23 @@ struct rtsp_link *rtsp_link_open(uv_loop_t *loop, const struct rtsp_link_params 
 /** Were the camera's host or all its addresses forbidden?  Call it after on_end. */
 bool rtsp_link_forbidden(const struct rtsp_link *link);
 
-/** After on_connected: both ends.  @return 0, or a negative errno. */
+/** Get the addresses of both ends, after on_connected.  @return 0, or a negative errno. */
 int rtsp_link_addresses(const struct rtsp_link *link, struct sockaddr_storage *local,
                         struct sockaddr_storage *peer);
 
-/** Send; copied where it cannot go out at once. */
+/** Send data; what cannot be sent at once is copied. */
 void rtsp_link_send(struct rtsp_link *link, const uint8_t *data, size_t len);
 
 /**
- * lazy: be told of bytes only when there are many, or by rtsp_link_gather().  That saves wake-ups
- * while nobody watches.  The end of the connection is still told at once.
+ * If lazy, bytes are reported only when there are many, or by rtsp_link_gather().  This saves
+ * wake-ups while nobody watches.  The end of the connection is still reported at once.
  */
 void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy);
 
-/** Read what has come so far; events come from within. */
+/** Read what has arrived so far; events come during the call. */
 void rtsp_link_gather(struct rtsp_link *link);
 
-/** No event comes after this.  Once all is freed closed() is called, never from within. */
+/** No event comes after this.  closed() is called once all is freed, never during the call. */
 void rtsp_link_close(struct rtsp_link *link, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_RTSP_LINK_H */

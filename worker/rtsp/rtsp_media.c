@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define UNNUMBERED_TOLD 10 /* fewer may be a slip */
+#define UNNUMBERED_TOLD 10 /* packets before it is logged: fewer may be a slip */
 
 static const char *const names[TRACK_COUNT] = {"video", "audio"};
 

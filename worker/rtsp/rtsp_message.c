@@ -8,12 +8,12 @@
 #include <strings.h>
 
 #define FRAME_HEAD_BYTES 4
-#define FRAME_PAYLOAD_MIN 8 /* the shortest RTCP packet: shorter frames are not believed */
+#define FRAME_PAYLOAD_MIN 8 /* the shortest RTCP packet: a shorter frame is garbage */
 
 _Static_assert(RTSP_READER_BYTES > RTSP_HEAD_MAX + RTSP_BODY_MAX + 4096, "no room for a message");
 _Static_assert(RTSP_READER_BYTES > FRAME_HEAD_BYTES + 65535 + 4096, "no room for a frame");
 
-/* How a message begins: HTTP too, so that a web server on the port is told at once. */
+/* How messages begin.  With HTTP, so that a web server on the port is recognised at once. */
 static const char *const openings[] = {
     "RTSP/",          "HTTP/",     "OPTIONS ",     "ANNOUNCE ", "GET_PARAMETER ",
     "SET_PARAMETER ", "REDIRECT ", "PLAY_NOTIFY ", "TEARDOWN ", "DESCRIBE ",
@@ -59,7 +59,7 @@ void rtsp_reader_filled(struct rtsp_reader *reader, size_t len)
     reader->end += len;
 }
 
-/* 1: a message begins here; 0: too few bytes to tell; -1: none. */
+/* Does a message begin here?  1: yes; 0: too few bytes to tell; -1: no. */
 static int message_begins(const uint8_t *p, size_t len)
 {
     int result = -1;
@@ -74,9 +74,9 @@ static int message_begins(const uint8_t *p, size_t len)
     return result;
 }
 
-/* A `$` is believed with RTP or RTCP behind it.  A payload type that nobody announced must be
- * followed by another item; known ones need not: some cameras put garbage before every frame.
- * 1, 0 and -1 as above. */
+/* Does a frame begin at this `$`?  RTP or RTCP must follow it.  With an unannounced payload type,
+ * another item must follow the frame; with an announced one it need not: some cameras put garbage
+ * before every frame.  Returns 1, 0, -1 as above. */
 static int frame_begins(const struct rtsp_reader *reader, const uint8_t *p, size_t len)
 {
     if (len < FRAME_HEAD_BYTES + 2)
@@ -107,7 +107,8 @@ static void skip_garbage(struct rtsp_reader *reader, size_t n)
     reader->skipped += n;
 }
 
-/* Move to the next thing that looks like an item.  1 found, 0 more bytes needed, -EPROTO. */
+/* Move to the next place where an item may begin.  Returns 1 found, 0 more bytes needed, -EPROTO.
+ */
 static int find_item(struct rtsp_reader *reader)
 {
     while (reader->start < reader->end) {
@@ -137,7 +138,7 @@ static struct rtsp_slice slice_trim(const char *p, const char *end)
     return (struct rtsp_slice){p, (size_t)(end - p)};
 }
 
-/* The end of the head: the byte after the empty line, or NULL.  Bare line feeds are accepted. */
+/* Returns the byte after the empty line that ends the head, or NULL.  Accepts bare line feeds. */
 static const char *head_end(const char *p, size_t len)
 {
     const char *end = p + len;

@@ -1,6 +1,6 @@
 /*
- * How long a connection to a camera may be without media.  Worker, loop thread; pure: time is an
- * argument, clock_awake_us().
+ * Decides how long a connection to a camera may go without media.  Worker, loop thread; pure: time
+ * is an argument, clock_awake_us().
  */
 #ifndef WORKER_RTSP_PATIENCE_H
 #define WORKER_RTSP_PATIENCE_H
@@ -12,20 +12,20 @@
 struct rtsp_patience {
     const struct ipc_limits *limits; /* Borrowed; may change */
     int64_t started_us;
-    int64_t accepted_us; /* the last accepted media packet; 0: none */
-    int64_t bye_us;      /* the camera's farewell; 0: none since the last media */
+    int64_t accepted_us; /* when the last media packet was accepted; 0: none */
+    int64_t bye_us;      /* when the camera said goodbye; 0: not since the last media */
 };
 
 /** A media packet was accepted. */
 void rtsp_patience_accept(struct rtsp_patience *patience, int64_t now_us);
 
-/** The camera says that it ends.  Some say so and go on: a little longer is waited. */
+/** The camera said goodbye.  Some do so and continue, so the deadline is a little later. */
 void rtsp_patience_bye(struct rtsp_patience *patience, int64_t now_us);
 
-/** When the next accepted media packet must be there, else it is over. */
+/** By when the next media packet must be accepted, or the connection has failed. */
 int64_t rtsp_patience_deadline(const struct rtsp_patience *patience);
 
-/** Why it is over.  @param state  of the session: what a connection without media hangs in. */
+/** Say why the connection has failed.  @param state  the session's, for one without media. */
 void rtsp_patience_text(const struct rtsp_patience *patience, const char *state, char *text,
                         size_t size);
 

@@ -20,7 +20,7 @@ const char *rtsp_method_name(enum method method)
     return names[method];
 }
 
-/* Permitted moves: a bit for each state that may follow. */
+/* Permitted moves: a bit for each state that may come next. */
 static const unsigned moves[RTSP_STATE_COUNT] = {
     [RTSP_STATE_IDLE] = 1u << RTSP_STATE_OPTIONS | 1u << RTSP_STATE_DESCRIBE,
     [RTSP_STATE_OPTIONS] = 1u << RTSP_STATE_DESCRIBE,
@@ -66,7 +66,7 @@ bool rtsp_session_send(struct rtsp_session *s, enum method method, const char *u
         return false;
     if (s->session_id[0] != '\0')
         (void)snprintf(session, sizeof(session), "Session: %s\r\n", s->session_id);
-    /* `CSeq` is spelt as in the RFC: there are cameras that compare it with case. */
+    /* `CSeq` must be spelt as in the RFC: some cameras compare it case-sensitively. */
     int n = snprintf(request, sizeof(request),
                      "%s %s RTSP/1.0\r\nCSeq: %u\r\nUser-Agent: " USER_AGENT "\r\n%s%s%s\r\n",
                      rtsp_method_name(method), url, ++s->cseq, session, auth, headers);
@@ -161,7 +161,7 @@ void rtsp_session_enter(struct rtsp_session *s, enum rtsp_state state)
     rtsp_session_ask(s);
 }
 
-/* --- requests of the camera, frames ------------------------------------- */
+/* --- the camera's requests, frames -------------------------------------- */
 
 static void on_request(struct rtsp_session *s, const struct rtsp_message *m)
 {
@@ -175,7 +175,9 @@ static void on_request(struct rtsp_session *s, const struct rtsp_message *m)
     char reply[128];
     int n = snprintf(reply, sizeof(reply), "RTSP/1.0 %s\r\nCSeq: %llu\r\n\r\n",
                      known ? "200 OK" : "501 Not Implemented", (unsigned long long)cseq);
-    (void)put(s, reply, (size_t)n); /* no room: a camera that does not read needs no answer */
+    (void)put(
+        s, reply,
+        (size_t)n); /* if there is no room, drop it: a camera that does not read needs no answer */
     if (rtsp_slice_equals(m->method, "REDIRECT"))
         rtsp_session_on_redirect(s, m);
     else if (rtsp_slice_equals(m->method, "TEARDOWN"))
@@ -183,7 +185,7 @@ static void on_request(struct rtsp_session *s, const struct rtsp_message *m)
 }
 
 /* Which track does a frame belong to?  Its payload type decides: some cameras use channels that
- * nobody negotiated, some swap them.  For RTCP the channel decides. */
+ * were not negotiated, some swap them.  For RTCP the channel decides. */
 static bool find_track(struct rtsp_session *s, const struct rtsp_message *m, bool rtcp,
                        enum track *track)
 {
@@ -219,7 +221,7 @@ static void on_frame(struct rtsp_session *s, const struct rtsp_message *m)
     }
 }
 
-/* --- the outside -------------------------------------------------------- */
+/* --- the interface ------------------------------------------------------ */
 
 struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
                                       const struct rtsp_session_events *events)
@@ -295,8 +297,7 @@ void rtsp_session_eof(struct rtsp_session *session, const char *detail)
     if (session->state == RTSP_STATE_TEARDOWN)
         rtsp_session_end(session, RTSP_VERDICT_CLOSED);
     else if (session->state == RTSP_STATE_DESCRIBE && !session->options_done)
-        rtsp_session_end(session,
-                         RTSP_VERDICT_OPTIONS); /* it hung up because OPTIONS did not come first */
+        rtsp_session_end(session, RTSP_VERDICT_OPTIONS); /* it may want OPTIONS first */
     else
         rtsp_session_fail(session, HTTP_ERROR_CAMERA_UNREACHABLE, "%s",
                           detail[0] != '\0' ? detail : "connection closed by the camera");

@@ -6,8 +6,8 @@
  *   IDLE --> OPTIONS --> DESCRIBE --> SETUP (video) --> SETUP (audio) --> PLAY --> PLAYING
  *     \________________/    any of them --> TEARDOWN --> ENDED
  *
- * OPTIONS is left out unless a camera refuses DESCRIBE without it: one round trip less.  Requests
- * wait for their answers, keep-alives do not; media that comes before PLAY is answered is media.
+ * OPTIONS is skipped unless the camera refuses DESCRIBE without it: this saves a round trip.  Each
+ * request waits for its answer, except keep-alives.  Media that come before PLAY's answer count.
  */
 #ifndef WORKER_RTSP_SESSION_H
 #define WORKER_RTSP_SESSION_H
@@ -44,8 +44,8 @@ enum rtsp_state {
 
 /* What to do when the session has ended. */
 enum rtsp_verdict {
-    RTSP_VERDICT_NONE,     /* it has not */
-    RTSP_VERDICT_CLOSED,   /* as asked */
+    RTSP_VERDICT_NONE,     /* it has not ended */
+    RTSP_VERDICT_CLOSED,   /* it was closed as asked */
     RTSP_VERDICT_FAILED,   /* error and detail say why */
     RTSP_VERDICT_REDIRECT, /* connect to the URL in detail instead */
     RTSP_VERDICT_SWITCH,   /* connect again, with the other transport */
@@ -64,25 +64,25 @@ struct rtsp_session_params {
 };
 
 struct rtsp_session_events {
-    /* Every track that will come is set up; PLAY goes out after this.  A negative errno ends the
-     * session with UNSUPPORTED_CODEC.  audio may be NULL.  Borrowed. */
+    /* All usable tracks are set up; PLAY is sent after this.  audio may be NULL.  Borrowed.  A
+     * negative errno ends the session: -ENOMEM with OVERLOADED, others with UNSUPPORTED_CODEC. */
     int (*on_ready)(void *ctx, const struct sdp_track *video, const struct sdp_track *audio);
-    /* RTP or RTCP.  Borrowed for the call. */
+    /* RTP or RTCP has arrived.  Borrowed for the call. */
     void (*on_data)(void *ctx, enum track track, bool rtcp, const uint8_t *data, size_t len);
     void *ctx;
 };
 
-/* One track that is set up. */
+/* One track and its set-up. */
 struct rtsp_track {
-    const struct sdp_track *sdp; /* NULL: not there, or refused */
+    const struct sdp_track *sdp; /* NULL: there is none that we can use */
     bool set_up;
     char url[RTSP_URL_MAX];
     uint8_t channels[2];      /* TCP: RTP, RTCP */
-    uint16_t server_ports[2]; /* UDP; 0: not said */
-    char source[64];          /* datagrams: address that they come from, "" if not said */
+    uint16_t server_ports[2]; /* UDP; 0: not given */
+    char source[64];          /* datagrams: the address they come from; "" if not given */
     char group[64];           /* multicast */
     uint16_t group_ports[2];
-    bool has_rtptime; /* RTP-Info of PLAY */
+    bool has_rtptime; /* PLAY's RTP-Info gave rtptime */
     uint32_t rtptime;
 };
 
@@ -96,23 +96,23 @@ void rtsp_session_free(struct rtsp_session **session);
 /** The connection is up: put the first request into the output. */
 void rtsp_session_start(struct rtsp_session *session, int64_t now_us);
 
-/** Where the transport puts what it reads, and how much that was; see rtsp_reader_space(). */
+/** Where the transport puts the bytes it reads; then how many; see rtsp_reader_space(). */
 uint8_t *rtsp_session_space(struct rtsp_session *session, size_t *len);
 void rtsp_session_filled(struct rtsp_session *session, size_t len, int64_t now_us);
 
-/** The camera closed the connection, or it broke: detail says how, "" for a plain end. */
+/** The connection was closed or broke: detail says how; "" for a plain end. */
 void rtsp_session_eof(struct rtsp_session *session, const char *detail);
 
 /** Send what is due by now. */
 void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us);
 
-/** When rtsp_session_timeout() wants to be called, clock_us(); INT64_MAX: never. */
+/** When to call rtsp_session_timeout(), on its clock; INT64_MAX: never. */
 int64_t rtsp_session_deadline(const struct rtsp_session *session);
 
-/** Has GET_PARAMETER been sent, and never been answered so far? */
+/** Has GET_PARAMETER been sent but never yet been answered? */
 bool rtsp_session_awaits_get_parameter(const struct rtsp_session *session);
 
-/** Bytes to send.  Borrowed until rtsp_session_sent(), which takes len off their front. */
+/** Bytes to send.  Borrowed until rtsp_session_sent(), which removes the first len bytes. */
 const uint8_t *rtsp_session_output(const struct rtsp_session *session, size_t *len);
 void rtsp_session_sent(struct rtsp_session *session, size_t len);
 
@@ -120,7 +120,7 @@ void rtsp_session_sent(struct rtsp_session *session, size_t len);
 void rtsp_session_send_rtcp(struct rtsp_session *session, enum track track, const uint8_t *data,
                             size_t len);
 
-/** Ask for the end: TEARDOWN where there is a session; the verdict comes with its answer. */
+/** End the session, with TEARDOWN if the camera has one; then the verdict comes with its answer. */
 void rtsp_session_teardown(struct rtsp_session *session);
 
 enum rtsp_state rtsp_session_state(const struct rtsp_session *session);
@@ -128,7 +128,7 @@ const char *rtsp_state_name(enum rtsp_state state);
 const struct rtsp_track *rtsp_session_track(const struct rtsp_session *session, enum track track);
 
 /**
- * Has it ended, and what now?
+ * Has the session ended, and what should follow?
  *
  * @param error   set with RTSP_VERDICT_FAILED.
  * @param detail  set with FAILED: what happened, without password; with REDIRECT: the URL.

@@ -1,6 +1,6 @@
 /*
- * What rtsp_session.c (requests, frames, the outside), rtsp_answers.c (what answers lead to) and
- * rtsp_keepalive.c share.  For these files only.
+ * Shared by rtsp_session.c (requests, frames, the interface), rtsp_answers.c (handling of answers)
+ * and rtsp_keepalive.c.  For these files only.
  */
 #ifndef WORKER_RTSP_SESSION_PRIVATE_H
 #define WORKER_RTSP_SESSION_PRIVATE_H
@@ -21,8 +21,8 @@ enum method {
 /* How the session is kept alive; rtsp_keepalive.c. */
 struct rtsp_keepalive {
     enum { KEEPALIVE_BOTH, KEEPALIVE_GET_PARAMETER, KEEPALIVE_OPTIONS } ways;
-    enum method sent; /* NONE once it is answered; the dialogue does not wait for it */
-    uint32_t cseq;    /* of the newest one; 0: none yet */
+    enum method sent; /* NONE once answered; the dialogue does not wait for the answer */
+    uint32_t cseq;    /* CSeq of the newest keep-alive; 0: none yet */
     int64_t at_us;    /* when the next is due; INT64_MAX: not armed */
     bool get_parameter_works;
 };
@@ -34,14 +34,14 @@ struct rtsp_session {
     struct sdp *sdp; /* after DESCRIBE */
     enum rtsp_state state;
 
-    char url[RTSP_URL_MAX];  /* of the stream */
-    char base[RTSP_URL_MAX]; /* of relative control attributes */
+    char url[RTSP_URL_MAX];  /* the stream's URL */
+    char base[RTSP_URL_MAX]; /* the base for relative control attributes */
     char aggregate[RTSP_URL_MAX];
     enum rtsp_way way;
     uint16_t udp_ports[TRACK_COUNT];
     struct rtsp_track tracks[TRACK_COUNT];
 
-    /* The request that waits for its answer. */
+    /* The request that has not been answered yet. */
     enum method pending;
     uint32_t pending_cseq;
     enum track setup_track;
@@ -51,11 +51,11 @@ struct rtsp_session {
 
     char session_id[sizeof(((struct rtsp_session_header *)NULL)->id)];
     unsigned timeout_s;
-    bool options_done;   /* OPTIONS was sent in the dialogue */
-    bool other_url_used; /* of this track */
-    bool plain_profile;  /* RTP/AVP, whatever the description says */
-    bool without_range;  /* PLAY was refused with a Range */
-    bool media_seen;     /* since PLAY went out */
+    bool options_done;   /* the dialogue has had OPTIONS, or begins with it */
+    bool other_url_used; /* for the current track */
+    bool plain_profile;  /* ask for RTP/AVP, whatever the description says */
+    bool without_range;  /* PLAY with a Range was refused: send none */
+    bool media_seen;     /* media have come since PLAY was sent */
     bool eof;
 
     uint8_t output[RTSP_OUTPUT_MAX];
@@ -68,10 +68,10 @@ struct rtsp_session {
 
 const char *rtsp_method_name(enum method method);
 
-/** The only writer of the state: asserts that the move is permitted. */
+/** The only function that sets the state; asserts that the move is permitted. */
 void rtsp_session_set_state(struct rtsp_session *session, enum rtsp_state state);
 
-/** Send the request of the state that we are in: first, or again with other headers. */
+/** Send the current state's request, for the first time or again with other headers. */
 void rtsp_session_ask(struct rtsp_session *session);
 
 /** Set the state and send its request. */
@@ -84,26 +84,26 @@ bool rtsp_session_send(struct rtsp_session *session, enum method method, const c
 /** The next keep-alive is due half the session timeout from now. */
 void rtsp_session_arm_keepalive(struct rtsp_session *session);
 
-/** Send a keep-alive now; the next one is due as of rtsp_session_arm_keepalive(). */
+/** Send a keep-alive now and arm the next one. */
 void rtsp_session_keep_alive(struct rtsp_session *session);
 
-/** The answer to a keep-alive came. */
+/** Take the answer to a keep-alive. */
 void rtsp_session_on_keepalive_reply(struct rtsp_session *session, const struct rtsp_message *m);
 
 /** Learn from a Public header, if the message has one. */
 void rtsp_session_read_public(struct rtsp_session *session, const struct rtsp_message *m);
 
-/** The session ends; where the camera keeps one for us, it is told. */
+/** End the session; tell the camera if it has one for us. */
 void rtsp_session_end(struct rtsp_session *session, enum rtsp_verdict verdict);
 
-/** It ends with an error.  The text holds no password. */
+/** End the session with an error.  The text must not contain the password. */
 void rtsp_session_fail(struct rtsp_session *session, enum http_error error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** A response came. */
+/** Take a response. */
 void rtsp_session_on_response(struct rtsp_session *session, const struct rtsp_message *m);
 
-/** The camera sends us elsewhere. */
+/** The camera redirects us to another URL. */
 void rtsp_session_on_redirect(struct rtsp_session *session, const struct rtsp_message *m);
 
 #endif /* WORKER_RTSP_SESSION_PRIVATE_H */

@@ -41,14 +41,14 @@ static bool expect_host(struct rtsp_tls *t, const char *host, bool insecure)
 static bool set_security(struct rtsp_tls *t, bool insecure)
 {
     if (insecure) {
-        /* Whoever takes any certificate has an old camera: its ciphers are old too. */
+        /* A camera whose certificate must not be checked is old: its ciphers are old too. */
         SSL_CTX_set_security_level(t->ctx, 0);
         SSL_CTX_set_verify(t->ctx, SSL_VERIFY_NONE, NULL);
         return SSL_CTX_set_min_proto_version(t->ctx, TLS1_VERSION) == 1;
     }
     SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL);
-    /* The directory is looked into for the one certificate that is asked for; reading the file
-     * with all of them takes 25 ms, so only where the environment names one. */
+    /* The directory is searched only for the certificate needed; reading the file with all of them
+     * takes 25 ms, so do that only if the environment names one. */
     if (getenv(X509_get_default_cert_file_env()) != NULL)
         return SSL_CTX_set_default_verify_file(t->ctx) == 1;
     return SSL_CTX_set_default_verify_dir(t->ctx) == 1;
@@ -96,7 +96,7 @@ int rtsp_tls_received(struct rtsp_tls *tls, const uint8_t *data, size_t len)
     return n >= 0 && (size_t)n == len ? 0 : -ENOMEM;
 }
 
-/* 0 when OpenSSL only waits for the network, else -EPIPE or -EPROTO with the text kept. */
+/* Returns 0 if OpenSSL only waits for the network; else -EPIPE, or -EPROTO with the text kept. */
 static int judge(struct rtsp_tls *tls, int rc)
 {
     int error = SSL_get_error(tls->ssl, rc);

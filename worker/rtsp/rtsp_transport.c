@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PIECE_BYTES \
-    3000u /* of what goes up in base64 at once; a multiple of 3: no padding within */
+    3000u /* bytes encoded in base64 at a time: a multiple of 3, so without padding */
 
 struct rtsp_transport {
     uv_loop_t *loop;
@@ -23,15 +23,15 @@ struct rtsp_transport {
     enum rtsp_way way;
     enum http_error error;
 
-    struct rtsp_link *link;     /* what the camera says; NULL: closed */
-    struct rtsp_link *up;       /* tunnel: what we say; NULL: not there */
-    struct rtsp_tunnel *tunnel; /* NULL: none */
-    bool tunnel_open;           /* the GET is answered */
-    bool up_open;               /* the POST is out */
-    uint8_t answer[2048];       /* HTTP, on its way to the tunnel */
+    struct rtsp_link *link;     /* brings the camera's bytes; NULL: closed */
+    struct rtsp_link *up;       /* tunnel: takes our bytes; NULL: none */
+    struct rtsp_tunnel *tunnel; /* NULL: no tunnel */
+    bool tunnel_open;           /* the GET was answered */
+    bool up_open;               /* the POST was sent */
+    uint8_t answer[2048];       /* bytes of an HTTP answer */
     struct rtsp_udp *udp;       /* NULL: media come on the connection */
 
-    bool ended; /* on_end was called, or close asked for */
+    bool ended; /* on_end() or rtsp_transport_close() was called */
     struct closing closing;
 };
 
@@ -114,7 +114,7 @@ void rtsp_transport_expect(struct rtsp_transport *transport, const struct rtsp_t
     enum track kind = track->sdp->kind;
     if (t->udp == NULL)
         return;
-    /* A group that cannot be joined is one that nothing comes from. */
+    /* If the group cannot be joined, nothing comes from it: the silence ends the attempt. */
     if (t->way == RTSP_WAY_MULTICAST &&
         rtsp_udp_join(t->udp, kind, track->group, track->group_ports) != 0)
         log_info(NULL, "rtsp: cannot listen to the multicast group that the camera names");
@@ -129,7 +129,7 @@ void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track
 
 /* --- the tunnel ---------------------------------------------------------- */
 
-/* @return false when it does not fit, which no camera URL brings about. */
+/* @return false if the request does not fit, which no camera URL can cause. */
 static bool send_http(struct rtsp_transport *t, bool up)
 {
     char request[RTSP_TUNNEL_REQUEST_MAX];
@@ -147,7 +147,7 @@ static void on_up_connected(void *ctx)
         end(t, "a request is too long for HTTP");
         return;
     }
-    t->up_open = true; /* the POST is answered when it ends, if ever */
+    t->up_open = true; /* the POST is answered at its end, if at all */
     t->events.on_connected(t->events.ctx);
 }
 
@@ -174,7 +174,7 @@ static void on_up_end(void *ctx, const char *detail)
     end(ctx, detail[0] != '\0' ? detail : "the camera closed the connection that it is told by");
 }
 
-/* With credentials.  The link that said so goes once there is another. */
+/* Connect again, with credentials.  The old link is closed once there is a new one. */
 static void connect_again(struct rtsp_transport *t)
 {
     struct rtsp_link_events events;
@@ -187,7 +187,7 @@ static void connect_again(struct rtsp_transport *t)
     t->link = link;
 }
 
-/* What was opened by the GET: now the other direction, or once more, or the end. */
+/* Read the GET's answer: open the other direction, connect again, or end. */
 static void read_answer(struct rtsp_transport *t, size_t len)
 {
     const struct rtsp_link_events up = {on_up_connected, on_up_space, on_up_bytes, on_up_end, t};
@@ -196,7 +196,7 @@ static void read_answer(struct rtsp_transport *t, size_t len)
     switch (rtsp_tunnel_read(t->tunnel, t->answer, len, &used)) {
     case RTSP_TUNNEL_MORE:
         return;
-    case RTSP_TUNNEL_OPEN: /* nothing follows: RTSP has not been asked for anything */
+    case RTSP_TUNNEL_OPEN: /* nothing follows yet: no RTSP request was sent */
         t->tunnel_open = true;
         if (!open_link(t, &t->up, &up))
             end(t, "out of memory");

@@ -1,6 +1,6 @@
 /*
- * How bytes get to a camera and back, whichever way was chosen: one connection, with UDP ports or
- * multicast groups beside it, or two HTTP connections as one.  Worker, loop thread; never blocks.
+ * Carries bytes to a camera and back, by any way: one connection, alone or with UDP ports or
+ * multicast groups, or two HTTP connections that act as one.  Worker, loop thread; never blocks.
  */
 #ifndef WORKER_RTSP_TRANSPORT_H
 #define WORKER_RTSP_TRANSPORT_H
@@ -20,7 +20,7 @@ struct rtsp_transport_params {
     enum rtsp_way way;
     bool tls_insecure;               /* accept any certificate, and old ciphers */
     uint64_t seed;                   /* random */
-    const struct ipc_access *access; /* Borrowed until closed, as the next; NULL: any address */
+    const struct ipc_access *access; /* Borrowed until closed, like own_host; NULL: any address */
     const char *own_host;            /* camera_access.h */
 };
 
@@ -28,12 +28,12 @@ struct rtsp_transport_events {
     void (*on_connected)(void *ctx);
     /* Where to put bytes: see rtsp_reader_space(). */
     uint8_t *(*on_space)(void *ctx, size_t *len);
-    /* So many bytes were put there. */
+    /* len bytes were put there. */
     void (*on_bytes)(void *ctx, size_t len);
     /* An RTP or RTCP datagram from the camera.  Borrowed for the call. */
     void (*on_datagram)(void *ctx, enum track track, const uint8_t *data, size_t len);
-    /* The connection is over, or never came: detail says why, "" at a plain end.  Nothing comes
-     * after this. */
+    /* The last event: the connection has ended or could not be made.  detail says why; it is "" at
+     * a plain end. */
     void (*on_end)(void *ctx, const char *detail);
     void *ctx;
 };
@@ -42,26 +42,26 @@ struct rtsp_transport;
 
 /**
  * @return NULL if the host is not a valid name, or TLS cannot start.  Caller owns;
- *         rtsp_transport_close().  No event comes from within.
+ *         rtsp_transport_close().  No event comes during the call.
  */
 struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,
                                            const struct rtsp_transport_params *params,
                                            const struct rtsp_transport_events *events);
 
-/** Why there was never a connection.  Call it after on_end. */
+/** Why the connection could not be made.  Call it after on_end. */
 enum http_error rtsp_transport_error(const struct rtsp_transport *transport);
 
-/** Send; copied where it cannot go out at once. */
+/** Send data; what cannot be sent at once is copied. */
 void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, size_t len);
 
-/** After on_connected: local RTP port of a track, RTCP on the next; 0 when there is none. */
+/** A track's local RTP port, after on_connected; RTCP uses the next port.  0: there is none. */
 uint16_t rtsp_transport_udp_port(const struct rtsp_transport *transport, enum track track);
 
 /**
- * A track is set up: where its datagrams come from is known.  Listens to its multicast group, or
- * sends one datagram to each of its ports, so that NATs and firewalls on the way let the camera's
- * through; always to the host that we are connected to, so that a camera cannot make us send
- * elsewhere.  Where media come on the connection there is nothing to do.
+ * Expect the datagrams of a track that is set up.  Listens to its multicast group, or sends one
+ * datagram to each of its ports, so that NATs and firewalls let the camera's through; always to the
+ * host that we are connected to, so that a camera cannot make us send elsewhere.  Does nothing if
+ * media come on the connection.
  */
 void rtsp_transport_expect(struct rtsp_transport *transport, const struct rtsp_track *track);
 
@@ -69,13 +69,13 @@ void rtsp_transport_expect(struct rtsp_transport *transport, const struct rtsp_t
 void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track,
                               const uint8_t *data, size_t len);
 
-/** As rtsp_link_set_lazy(), for what comes on the connection. */
+/** As rtsp_link_set_lazy(), for the connection's bytes. */
 void rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy);
 
 /** As rtsp_link_gather(). */
 void rtsp_transport_gather(struct rtsp_transport *transport);
 
-/** No event comes after this.  Once all is freed closed() is called, never from within. */
+/** No event comes after this.  closed() is called once all is freed, never during the call. */
 void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_RTSP_TRANSPORT_H */

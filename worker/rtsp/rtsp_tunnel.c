@@ -21,7 +21,7 @@ void rtsp_tunnel_init(struct rtsp_tunnel *tunnel, const struct camera_url *url, 
 
 int rtsp_tunnel_request(struct rtsp_tunnel *tunnel, bool up, char *buf)
 {
-    /* Nobody counts the body: the length only says that there is one. */
+    /* The length only says that there is a body: cameras do not count its bytes. */
     static const char post[] = "Content-Type: " MEDIA_TYPE "\r\nContent-Length: 32767\r\n"
                                "Expires: Sun, 9 Jan 1972 00:00:00 GMT\r\n";
     static const char get[] = "Accept: " MEDIA_TYPE "\r\n";
@@ -39,7 +39,7 @@ int rtsp_tunnel_request(struct rtsp_tunnel *tunnel, bool up, char *buf)
     return n > 0 && (size_t)n < RTSP_TUNNEL_REQUEST_MAX ? n : -ENAMETOOLONG;
 }
 
-/* Some cameras answer as if it were RTSP. */
+/* Some cameras answer with RTSP's status line. */
 int rtsp_tunnel_status(const char *head, size_t len)
 {
     int status = 0;
@@ -53,7 +53,7 @@ int rtsp_tunnel_status(const char *head, size_t len)
     return status;
 }
 
-/* A 401: may we ask again? */
+/* Take a 401's challenges.  Returns whether to ask again. */
 static bool takes_challenge(struct rtsp_tunnel *t, size_t head)
 {
     struct rtsp_reader reader;
@@ -62,7 +62,7 @@ static bool takes_challenge(struct rtsp_tunnel *t, size_t head)
     bool again = false;
     if (rtsp_reader_init(&reader) != 0)
         return false;
-    /* Without its body: the connection ends with it anyway. */
+    /* Ignore the body by hiding its length: the connection is not used again. */
     static const char length[] = "Content-Length:";
     char *body = strcasestr(t->head, length);
     if (body != NULL && body < t->head + head)

@@ -19,8 +19,8 @@ struct udp_port {
     struct rtsp_udp *udp;
     enum track track;
     bool open;
-    struct sockaddr_storage peer;   /* where we send: the camera's end of the connection */
-    struct sockaddr_storage source; /* where it says that it sends from; ss_family 0: not said */
+    struct sockaddr_storage peer;   /* where we send: the camera's address, with its port */
+    struct sockaddr_storage source; /* the sender that the camera names; ss_family 0: none */
 };
 
 struct rtsp_udp {
@@ -30,7 +30,7 @@ struct rtsp_udp {
     struct sockaddr_storage peer;
     struct udp_port ports[TRACK_COUNT][2]; /* RTP, RTCP */
     uint16_t port_numbers[TRACK_COUNT];
-    uv_idle_t last; /* so that closing takes a turn of the loop even without ports */
+    uv_idle_t last; /* makes closing take a turn of the loop even without ports */
     struct closing closing;
     uint8_t datagram[DATAGRAM_MAX];
 };
@@ -62,7 +62,7 @@ static uint16_t get_port(const struct sockaddr_storage *address)
                                                 : ((const struct sockaddr_in *)address)->sin_port);
 }
 
-/* An address without port.  @return false if the text is none. */
+/* Read an address without port.  @return false if the text is not an address. */
 static bool read_address(const char *text, struct sockaddr_storage *out)
 {
     memset(out, 0, sizeof(*out));
@@ -93,14 +93,14 @@ static void on_receive(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
     struct rtsp_udp *u = p->udp;
     if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 || u->closing.asked)
         return;
-    /* Anybody can send to a port: only the camera is heard. */
+    /* Anybody can send to a port: accept only the camera and the source that it names. */
     if (same_host(from, &u->peer) || same_host(from, &p->source))
         u->events.on_datagram(u->events.ctx, p->track, (const uint8_t *)buf->base, (size_t)n);
 }
 
 /* --- ports -------------------------------------------------------------- */
 
-/* A plain socket, which libuv takes over.  @return it, or a negative errno.  Caller owns. */
+/* Bind a socket for libuv to take over.  @return the socket, or a negative errno.  Caller owns. */
 static int bind_socket(const struct sockaddr_storage *where, uint16_t *bound)
 {
     struct sockaddr_storage address = *where;
@@ -109,7 +109,7 @@ static int bind_socket(const struct sockaddr_storage *where, uint16_t *bound)
     int fd = socket(where->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    /* Other workers listen to the same group. */
+    /* Other workers may listen to the same group. */
     if (is_multicast(where))
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
@@ -120,7 +120,8 @@ static int bind_socket(const struct sockaddr_storage *where, uint16_t *bound)
     }
     int size = UDP_BUFFER_BYTES;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)); /* as much as may be */
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size,
+                         sizeof(size)); /* as much as is allowed */
     *bound = get_port(&address);
     return fd;
 }
@@ -141,7 +142,7 @@ static bool start_port(struct rtsp_udp *u, enum track track, int which, int fd)
     return uv_udp_recv_start(&p->handle, on_alloc, on_receive) == 0;
 }
 
-/* Tried until a port has an even number and its neighbour is free (RFC 3550 section 11). */
+/* Try until a port has an even number and the next port is free (RFC 3550 section 11). */
 static bool bind_pair(struct rtsp_udp *u, enum track track)
 {
     for (int i = 0; i < UDP_PAIR_TRIES; i++) {
@@ -223,7 +224,7 @@ static void send_datagram(struct udp_port *p, const uint8_t *data, size_t len)
 void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
                    const uint16_t ports[2])
 {
-    /* An empty RTP packet and an empty receiver report: what ends up in no decoder. */
+    /* An empty RTP packet and an empty receiver report: neither reaches a decoder. */
     static const uint8_t openers[2][12] = {{0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
                                            {0x80, 201, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}};
     static const size_t sizes[2] = {12, 8};

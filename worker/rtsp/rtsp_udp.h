@@ -1,7 +1,7 @@
 /*
- * Where RTP and RTCP come over UDP: a pair of ports for each track, of our own or of a multicast
- * group.  Worker, loop thread; never blocks.  Only the camera is heard, and only the camera is sent
- * to: it cannot make us send elsewhere.
+ * Receives RTP and RTCP over UDP: on a pair of ports per track, our own or a multicast group's.
+ * Worker, loop thread; never blocks.  Datagrams are accepted from the camera only, or from the
+ * source that it names, and sent to the camera only: it cannot make us send elsewhere.
  */
 #ifndef WORKER_RTSP_UDP_H
 #define WORKER_RTSP_UDP_H
@@ -32,35 +32,35 @@ struct rtsp_udp *rtsp_udp_open(uv_loop_t *loop, const struct sockaddr_storage *l
                                const struct sockaddr_storage *peer,
                                const struct rtsp_udp_events *events);
 
-/** Bind a pair of ports for each track.  @return false if there are none. */
+/** Bind a pair of ports for each track.  @return false if that fails. */
 bool rtsp_udp_bind(struct rtsp_udp *udp);
 
-/** Local RTP port of a track, RTCP on the next; 0 when there is none. */
+/** A track's local RTP port; RTCP uses the next port.  0: there is none. */
 uint16_t rtsp_udp_port(const struct rtsp_udp *udp, enum track track);
 
 /**
- * Listen to a track in a multicast group, on the interface that the camera is reached by.
+ * Listen to a track's multicast group, on the interface that leads to the camera.
  *
  * @param group  IPv4 or IPv6 address.
  * @param ports  RTP, RTCP.
- * @return 0, or a negative errno: -EINVAL that is no group.
+ * @return 0, or a negative errno: -EINVAL if this is not a multicast group.
  */
 int rtsp_udp_join(struct rtsp_udp *udp, enum track track, const char *group,
                   const uint16_t ports[2]);
 
 /**
- * Where a track's datagrams go to and come from.  Sends one to each port.
+ * Set where a track's datagrams go to and come from, and send one to each port.
  *
- * @param source  address that they may come from beside that of the camera, or "".
+ * @param source  an address besides the camera's that they may come from, or "".
  * @param ports   RTP, RTCP; 0: unknown, nothing is sent.
  */
 void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
                    const uint16_t ports[2]);
 
-/** Send RTCP to the camera's RTCP port; nowhere if that is not known. */
+/** Send RTCP to the camera's RTCP port, if that is known. */
 void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *data, size_t len);
 
-/** Nothing comes after this.  Once all is freed closed() is called, never from within. */
+/** No event comes after this.  closed() is called once all is freed, never during the call. */
 void rtsp_udp_close(struct rtsp_udp *udp, void (*closed)(void *ctx), void *ctx);
 
 #endif /* WORKER_RTSP_UDP_H */

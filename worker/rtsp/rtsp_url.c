@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What follows rtsp:// or rtsps://, NULL if text does not begin so. */
+/* Returns the text after rtsp:// or rtsps://, NULL if it begins otherwise. */
 static const char *after_scheme(const char *text)
 {
     if (strncasecmp(text, "rtsp://", 7) == 0)
@@ -19,7 +19,7 @@ void rtsp_url_from(struct rtsp_url *url, const struct camera_url *parts)
 {
     struct camera_url bare = *parts;
     bare.has_user = 0;
-    if (bare.scheme == URL_RTSPH) /* how it is carried is not in the requests */
+    if (bare.scheme == URL_RTSPH) /* requests do not name the tunnel */
         bare.scheme = URL_RTSP;
     url->parts = *parts;
     (void)url_format(&bare, url->request);
@@ -34,8 +34,7 @@ int rtsp_url_parse(struct rtsp_url *url, const char *text)
     if (rest == NULL || url_parse(&parts, text, strlen(text), &reason) != 0)
         return -EINVAL;
     rtsp_url_from(url, &parts);
-    if (strchr(rest, '@') ==
-        NULL) /* as it is spelt: some cameras compare it with what they wrote */
+    if (strchr(rest, '@') == NULL) /* keep its spelling: some cameras compare it with their own */
         (void)snprintf(url->request, sizeof(url->request), "%s://%s", url_scheme_name(parts.scheme),
                        rest);
     explicit_bzero(&parts, sizeof(parts));
@@ -69,7 +68,7 @@ int rtsp_url_join(const char *base, const char *control, char *out)
     } else if (after_scheme(control) != NULL) {
         struct rtsp_url url;
         if (rtsp_url_parse(&url, control) == 0)
-            n = snprintf(out, RTSP_URL_MAX, "%s", url.request); /* credentials never go back */
+            n = snprintf(out, RTSP_URL_MAX, "%s", url.request); /* without credentials */
         else
             n = snprintf(out, RTSP_URL_MAX, "%s", base);
     } else {

@@ -20,17 +20,17 @@
 #define UDP_SILENCE_US 3000000
 #define REPORT_INTERVAL_US 5000000 /* some cameras stop without receiver reports */
 #define TEARDOWN_US 500000
-#define GATHER_US 400000 /* between two looks at a camera that nobody watches */
+#define GATHER_US 400000 /* time between two reads from a camera that nobody watches */
 
-/* Begins anew with each connection to the camera: connect_camera(). */
+/* The state of one connection to the camera; each connection begins anew. */
 struct connection {
     struct rtsp_transport *transport;
     struct rtsp_session *session; /* NULL until connected */
     struct rtsp_media media;
-    bool playing;              /* PLAY is out */
-    int64_t udp_silence_by_us; /* the first datagram, else over to TCP */
+    bool playing;              /* the tracks are set up, PLAY is being sent */
+    int64_t udp_silence_by_us; /* when to give up datagrams if none has come */
     int64_t report_at_us;
-    int64_t gather_at_us; /* lazy: when to read what has come; INT64_MAX: read at once */
+    int64_t gather_at_us; /* lazy: when to read next; INT64_MAX: not lazy */
 };
 
 static const struct connection no_connection = {
@@ -48,20 +48,20 @@ struct source_rtsp {
 
     enum rtsp_way way;
     bool options_first;
-    bool switched; /* the way, once */
+    bool switched; /* the other way was tried: that is done only once */
     unsigned redirects;
-    uint64_t seed; /* random, it need not be secret; another for each connection */
+    uint64_t seed; /* random, not secret; new for each connection */
     struct connection conn;
 
     uv_timer_t timer;
     int64_t timer_at_us;
     struct rtsp_patience patience;
     int64_t teardown_by_us;
-    uint64_t lost; /* packets, of connections that ended */
+    uint64_t lost; /* packets lost on earlier connections */
 
-    const char *bad;        /* why no connection was even tried; told from the timer */
-    bool ended;             /* on_end was called */
-    bool busy;              /* within the session: it must not go now */
+    const char *bad; /* why no connection could be tried; the timer reports it */
+    bool ended;      /* on_end was called */
+    bool busy;       /* in a call into the session or its media: they must not be freed now */
     struct closing closing; /* timer, transports */
 };
 
@@ -167,7 +167,7 @@ static enum rtsp_way wanted_way(const struct source_rtsp *s)
     return rtsp_way_wanted(s->params.transport, is_tls(&s->url));
 }
 
-/* When the next accepted media packet must be there, else it is over. */
+/* By when the next media packet must be accepted, or the connection has failed. */
 static int64_t media_by_us(const struct source_rtsp *s)
 {
     return s->ended ? INT64_MAX : rtsp_patience_deadline(&s->patience);
@@ -341,7 +341,7 @@ static void on_connected(void *ctx)
 static uint8_t *on_space(void *ctx, size_t *len)
 {
     struct source_rtsp *s = ctx;
-    static uint8_t nowhere[256]; /* bytes before we asked for any */
+    static uint8_t nowhere[256]; /* for bytes that come before there is a session */
     if (s->conn.session != NULL)
         return rtsp_session_space(s->conn.session, len);
     *len = sizeof(nowhere);
@@ -429,7 +429,7 @@ static int64_t media_deadline(const struct source_rtsp *s)
 
 static int64_t next_deadline(const struct source_rtsp *s)
 {
-    if (s->closing.asked) /* nothing else is done any more, however due it is */
+    if (s->closing.asked) /* nothing else happens any more */
         return s->teardown_by_us;
     int64_t at = s->bad != NULL ? 0 : media_by_us(s);
     const int64_t others[] = {s->conn.udp_silence_by_us,
@@ -444,14 +444,14 @@ static int64_t next_deadline(const struct source_rtsp *s)
     return at;
 }
 
-/* Often enough to notice a camera that has fallen silent. */
+/* Time between two reads: short enough to notice a camera that has gone silent. */
 static int64_t gather_us(const struct source_rtsp *s)
 {
     int64_t stall_us = (int64_t)s->params.limits->stall_timeout_ms * 1000;
     return stall_us / 4 < GATHER_US ? stall_us / 4 : GATHER_US;
 }
 
-/* Read what has come while nobody was in a hurry. */
+/* Read what has arrived while lazy. */
 static void gather(struct source_rtsp *s)
 {
     if (s->conn.gather_at_us == INT64_MAX || s->ended || s->closing.asked)
@@ -473,7 +473,7 @@ static void arm_timer(struct source_rtsp *s)
 {
     int64_t at = next_deadline(s);
     if (at >= s->timer_at_us || at == INT64_MAX)
-        return; /* what is armed comes early enough: deadlines mostly move away */
+        return; /* the armed timer is early enough: deadlines mostly move later */
     int64_t wait_us = at - clock_awake_us();
     s->timer_at_us = at;
     (void)uv_timer_start(&s->timer, on_timer, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0,
@@ -484,7 +484,7 @@ void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy)
 {
     struct source_rtsp *s = source;
     struct connection *c = &s->conn;
-    /* A datagram's buffer is too small to let them wait. */
+    /* A UDP socket's buffer is too small to let datagrams wait. */
     if (lazy == (c->gather_at_us != INT64_MAX) || !c->playing || rtsp_way_is_datagrams(s->way))
         return;
     rtsp_transport_set_lazy(c->transport, lazy);
@@ -501,7 +501,7 @@ void source_rtsp_limits_changed(struct source_rtsp *source)
         arm_timer(source);
 }
 
-/* No media within the time for it. */
+/* End the connection: no media came in time. */
 static void end_silent(struct source_rtsp *s)
 {
     const struct rtsp_session *session = s->conn.session;
@@ -538,11 +538,11 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
     }
 }
 
-/* After everything that may have changed something: act, send, set the clock. */
+/* Call this after anything that may have changed the state: act, send, arm the timer. */
 static void pump(struct source_rtsp *s)
 {
     if (s->busy)
-        return; /* it is called again at the end of it */
+        return; /* the busy caller calls again when it is done */
     if (!s->closing.asked && !s->ended) {
         do_what_is_due(s, clock_awake_us());
         flush_output(s);

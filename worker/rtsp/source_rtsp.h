@@ -1,6 +1,6 @@
 /*
- * An RTSP camera through our own session: dialogue, transport, RTP and depacketizers tied together.
- * Worker, loop thread only; nothing blocks, no thread.
+ * Reads an RTSP camera: ties together our own dialogue, transport, RTP and depacketizers.  Worker,
+ * loop thread only; never blocks, has no thread of its own.
  */
 #ifndef WORKER_SOURCE_RTSP_H
 #define WORKER_SOURCE_RTSP_H
@@ -20,11 +20,11 @@ struct source_rtsp_events {
 struct source_rtsp;
 
 /**
- * Connect to a camera.  Connects again by itself, within the connect deadline, where the camera
- * redirects, wants the other transport, or sends nothing over UDP.
+ * Connect to a camera.  Connects again by itself, within the connect deadline, if the camera
+ * redirects, wants OPTIONS first or the other transport, or sends nothing over UDP or multicast.
  *
  * @param params  copied.
- * @param sink    copied; called on the loop thread, never from within this function.
+ * @param sink    copied; called on the loop thread, never during this call.
  * @param events  copied; likewise.
  * @return never NULL.  Caller owns; source_rtsp_close().
  */
@@ -42,12 +42,12 @@ void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy);
 void source_rtsp_limits_changed(struct source_rtsp *source);
 
 /**
- * End the connection with TEARDOWN, whose answer is waited for briefly; no event and no media comes
- * after this.  Memory goes, and closed() is called, when all handles are closed.
+ * End the connection with TEARDOWN and wait briefly for its answer.  No event and no media come
+ * after this.  closed() is called, and memory freed, when all handles are closed.
  */
 void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), void *ctx);
 
-/** RTP packets that never came. */
+/** How many RTP packets were lost. */
 uint64_t source_rtsp_packets_lost(const struct source_rtsp *source);
 
 #endif /* WORKER_SOURCE_RTSP_H */
