@@ -1,6 +1,6 @@
 /*
- * May a client have what it asks of a camera?  Master, loop thread; pure but for reading the clock.
- * Checks the bounds for all clients, each client's share of them, rejected passwords and crashes.
+ * May a client have what it requests?  Master, loop thread; pure but for reading the clock.  Checks
+ * the bounds for all clients, each client's share of them, rejected passwords and crashes.
  */
 #ifndef MASTER_CAMERA_ADMISSION_H
 #define MASTER_CAMERA_ADMISSION_H

@@ -26,10 +26,11 @@
  * Every option, once: struct conf, the reader, --help and --check-config come from this table.
  * X(section, key, type, default, min, max, change, help)
  *
- * type     a CONF_MEMBER_ below.  min and max are for numbers; a SECRET has up to max characters.
- * change   RELOAD: SIGHUP applies it; START: the next start does, SIGHUP keeps the old value and
- *          says so.
- * help     what it is; what is accepted is added to it.
+ * type     one of the CONF_MEMBER_ types below.  min and max are for numbers; a SECRET has up to
+ *          max characters.
+ * change   RELOAD: SIGHUP applies it; START: only a restart applies it, SIGHUP keeps the old value
+ *          and logs that.
+ * help     what the option does; the accepted values are appended to it.
  *
  * Environment: CAM_HTTPFLV_KEY for [server], CAM_HTTPFLV_SECTION_KEY for the others.
  */

@@ -1,6 +1,6 @@
 /*
  * The first lines of the log: what runs, with which configuration, where to look, and what is left
- * open.  Master, at the start.
+ * open.  Master, at start.
  */
 #ifndef MASTER_GREETING_H
 #define MASTER_GREETING_H

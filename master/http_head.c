@@ -6,7 +6,7 @@
 
 static const struct {
     const char *name;
-    size_t offset; /* of the value in struct http_request */
+    size_t offset; /* the value's, in struct http_request */
     size_t size;
 } headers[] = {
 #define X(member, text, bytes) \

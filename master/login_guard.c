@@ -145,7 +145,7 @@ static struct login *find_or_add(struct login_guard *guard, const struct camera_
     return login;
 }
 
-/* Without room, the oldest refusal goes, but never a password that is being tried. */
+/* When there is no room, drops the oldest refusal, but never a password that is being tried. */
 static struct password *add_password(struct login *login, uint64_t hash)
 {
     struct password *found = NULL;

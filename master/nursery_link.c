@@ -335,7 +335,7 @@ static int start(struct nursery_link *link)
     if (rc != 0)
         (void)uv_timer_start(&link->timer, on_restart, NURSERY_LINK_RESTART_MS, 0);
     else
-        rc = spawn(link, theirs, log[1]); /* on failure, the timer starts, too */
+        rc = spawn(link, theirs, log[1]); /* starts the timer on failure */
     if (rc == 0) {
         open_channel(link, &ours);
         closing_hold(&link->closing);

@@ -1,6 +1,6 @@
 /*
  * Decides what to do with a request.  Master, loop thread; pure: no I/O, no state, no clock.
- * docs/api.md describes the same for users.
+ * docs/api.md describes it for users.
  */
 #ifndef MASTER_ROUTE_H
 #define MASTER_ROUTE_H

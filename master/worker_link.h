@@ -11,11 +11,11 @@
  * A camera may have taken its worker over.  So the master alone measures whether a worker keeps
  * these limits, and kills one that does not:
  *
- *   to say something (STATS, once a second)         WORKER_SILENCE_MS
- *   to read what was sent to it (SIOCOUTQ)          WORKER_SILENCE_MS
- *   to end: told to, or having closed its channel   WORKER_END_MS
- *   no more messages than                           WORKER_MESSAGES_MAX a second
- *   no more threads than                            WORKER_THREADS_MAX, looked at once a second
+ *   time without a message (STATS come every second)      WORKER_SILENCE_MS
+ *   time without reading its messages (SIOCOUTQ)          WORKER_SILENCE_MS
+ *   time to end, when told to or with a closed channel    WORKER_END_MS
+ *   messages a second                                     WORKER_MESSAGES_MAX
+ *   threads, counted once a second                        WORKER_THREADS_MAX
  *
  * Its process is the master's child (nursery.c), so its pid cannot be reused before it is reaped.
  */

@@ -340,7 +340,7 @@ static void on_failed(void *owner, const struct ipc_failed *m)
     cannot_start(ws, "the nursery cannot fork a worker: %s", strerrordesc_np((int)m->error));
 }
 
-/* Its workers go on, except those that it may never have forked. */
+/* Its workers go on, except those whose pid it never announced: it may not have forked them. */
 static void on_nursery_died(void *owner)
 {
     struct workers *ws = owner;
