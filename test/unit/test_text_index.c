@@ -62,7 +62,7 @@ static void test_same_text_twice(void **state)
 static void test_against_array(void **state)
 {
     enum { TEXTS = 300, STEPS = 20000 };
-    static char texts[TEXTS][8];
+    static char texts[TEXTS][16];
     static bool there[TEXTS];
     struct text_index index = {0};
     uint32_t random = 1;
