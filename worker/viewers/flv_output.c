@@ -393,7 +393,7 @@ bool flv_output_is_between_messages(const struct flv_output *output)
     return output->partial.frame == NULL && output->head_len == 0;
 }
 
-/* players.md: header, onMetaData at time 0 and configurations go out together, then frames from a
+/* Players want the header, onMetaData at time 0 and the configurations together, then frames from a
  * key frame on. */
 static void append_preamble(struct flv_output *o, struct codec_config *video,
                             struct codec_config *audio)
