@@ -185,7 +185,7 @@ def refusals(gateway, words):
 def test_refused_requests_do_not_fill_the_log(make_gateway, make_camera, port, status, words):
     """By the master and by a worker: some a second of each kind are logged, all are told of."""
     target = "/api/streams" if port == "snapshot_port" else stream_target(make_camera(paths=["/cam"]).url("/gone"), token="tok")
-    patient = QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 60000")  # the worker counts, and shall stay
+    patient = QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 60000")  # the worker counts, and shall stay: see interval, too
     gateway = make_gateway("[access]\ntoken = tok\n" + patient)
     asked, start = 200, time.monotonic()
     with ThreadPoolExecutor(20) as pool:
@@ -199,7 +199,7 @@ def test_refused_requests_do_not_fill_the_log(make_gateway, make_camera, port, s
         asked += 1
         request(getattr(gateway, port), target, timeout=60)
         return refusals(gateway, words)[1] == asked
-    wait_for(all_told, 30, lambda: f"{asked} requests to be told of: {refusals(gateway, words)}", interval=1.1)
+    wait_for(all_told, 30, lambda: f"{asked} requests to be told of: {refusals(gateway, words)}", interval=0.5)
     assert refusals(gateway, words)[0] <= 5 * (seconds + 2) + asked - 200
 
 
