@@ -73,6 +73,7 @@ size_t http_reply_head(char *buf, int status, const char *origin, const char *he
                      "%s"
                      "Access-Control-Allow-Origin: %s\r\n"
                      "%s"
+                     "Cross-Origin-Resource-Policy: cross-origin\r\n"
                      "Connection: %s\r\n"
                      "\r\n",
                      status, status_reason(status), headers, echo ? origin : "*",

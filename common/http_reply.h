@@ -53,8 +53,9 @@ const char *http_error_code(enum http_error error);
 int http_error_status(enum http_error error);
 
 /**
- * Write a response head: status line, the headers given, CORS, `Connection: close` (`Upgrade` if
- * the status is 101), empty line.
+ * Write a response head: status line, the headers given, CORS, `Cross-Origin-Resource-Policy` (a
+ * cross-origin isolated page may take pictures and scripts from here), `Connection: close`
+ * (`Upgrade` if the status is 101), empty line.
  *
  * @param buf     HTTP_REPLY_MAX bytes.  Caller owns.
  * @param status  200, 204, 304, …

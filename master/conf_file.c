@@ -1,5 +1,6 @@
 #include "master/conf_file.h"
 
+#include "common/url_trim.h"
 #include "master/conf_option.h"
 #include "master/conf_text.h"
 
@@ -207,8 +208,9 @@ static int set_url(struct reader *r, const char *value)
 {
     struct conf_camera *camera = last_camera(r);
     const char *reason;
+    struct span url = url_trim((struct span){value, strlen(value)});
     r->has_url = true;
-    if (url_parse(&camera->url, value, strlen(value), &reason) != 0)
+    if (url_parse(&camera->url, url.at, url.len, &reason) != 0)
         return fail(r, r->line, "[%s] url: %s", r->section, reason);
     (void)url_format(&camera->url, camera->key);
     return 0;

@@ -16,6 +16,7 @@
 #define HTTP_HEAD_MAX 16384  /* bytes of the whole head; beyond: 431 */
 #define HTTP_AUTHORIZATION_MAX 512
 #define HTTP_FORWARDED_MAX 512
+#define HTTP_ACCEPT_MAX 512
 
 enum request_method {
     REQUEST_GET,
@@ -34,6 +35,8 @@ enum request_method {
     X(prefer,               "Prefer",                         IPC_HEADER_MAX)     \
     X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \
     X(forwarded_for,        "X-Forwarded-For",                HTTP_FORWARDED_MAX) \
+    X(accept,               "Accept",                         HTTP_ACCEPT_MAX)    \
+    X(sec_fetch_mode,       "Sec-Fetch-Mode",                 IPC_HEADER_MAX)     \
     X(accept_encoding,      "Accept-Encoding",                IPC_HEADER_MAX)     \
     X(upgrade,              "Upgrade",                        IPC_HEADER_MAX)     \
     X(websocket_key,        "Sec-WebSocket-Key",              IPC_HEADER_MAX)     \

@@ -2,6 +2,7 @@
 
 #include "common/url.h"
 #include "common/url_text.h"
+#include "common/url_trim.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,24 +15,60 @@ static const char *const names[QUERY_COUNT] = {
 #undef X
 };
 
+/* The names of parameters with which players and pages keep answers from being cached. */
+static const char *const cache_busters[] = {"_",         "t",   "ts",     "time",
+                                            "timestamp", "rnd", "random", "nocache"};
+
+static bool is_word(struct span s, const char *word)
+{
+    return strlen(word) == s.len && memcmp(word, s.at, s.len) == 0;
+}
+
 /* The known parameter that a `name=value` pair sets, and its value; QUERY_COUNT if none. */
 static enum query_param match_pair(struct span pair, struct span *value)
 {
     const char *equals = memchr(pair.at, '=', pair.len);
     if (equals == NULL)
         return QUERY_COUNT;
-    size_t name_len = (size_t)(equals - pair.at);
-    *value = (struct span){equals + 1, pair.len - name_len - 1};
+    struct span name = {pair.at, (size_t)(equals - pair.at)};
+    *value = (struct span){equals + 1, pair.len - name.len - 1};
     for (int i = 0; i < QUERY_COUNT; i++) {
-        if (strlen(names[i]) == name_len && memcmp(names[i], pair.at, name_len) == 0)
+        if (is_word(name, names[i]))
             return (enum query_param)i;
     }
     return QUERY_COUNT;
 }
 
+/* Digits, as of a clock, or with a point, as of Math.random(). */
+static bool is_number(struct span s)
+{
+    size_t digits = 0, points = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        digits += char_is_digit(s.at[i]);
+        points += s.at[i] == '.';
+    }
+    return digits > 0 && points <= 1 && digits + points == s.len;
+}
+
+static bool is_cache_buster(struct span pair)
+{
+    const char *equals = memchr(pair.at, '=', pair.len);
+    if (equals == NULL)
+        return false;
+    struct span name = {pair.at, (size_t)(equals - pair.at)};
+    struct span value = {equals + 1, pair.len - name.len - 1};
+    for (size_t i = 0; i < sizeof(cache_busters) / sizeof(cache_busters[0]); i++) {
+        if (is_word(name, cache_busters[i]))
+            return is_number(value);
+    }
+    return false;
+}
+
 static void set_value(struct query *q, enum query_param param, struct span value)
 {
     char *out = q->value[param];
+    if (param == QUERY_CAM)
+        value = url_trim(value);
     size_t n = url_decode(out, QUERY_VALUE_MAX - 1, value.at, value.len, true);
     if (n > QUERY_VALUE_MAX - 1)
         n = QUERY_VALUE_MAX - 1;
@@ -48,21 +85,32 @@ static bool ends_in_flv(struct span s)
     return s.len > 4 && memcmp(s.at + s.len - 4, ".flv", 4) == 0;
 }
 
+/* The URL without what surrounds it where it was pasted, and without the `.flv` of a player. */
+static struct span strip_url(struct span url)
+{
+    url = url_trim(url);
+    bool http = url.len >= 4 && strncasecmp(url.at, "http", 4) == 0;
+    if (!http && ends_in_flv(url))
+        url.len -= 4;
+    return url_trim(url);
+}
+
 static int set_camera_url(struct query *q, struct span value, bool raw)
 {
-    size_t n = value.len;
-    if (!raw)
-        n = url_decode(q->cam_url, sizeof(q->cam_url), value.at, value.len, true);
-    else if (n < sizeof(q->cam_url))
-        memcpy(q->cam_url, value.at, n);
-    if (n >= sizeof(q->cam_url))
+    struct span url = value;
+    if (!raw) {
+        char *decoded = q->cam_url;
+        url.len = url_decode(decoded, sizeof(q->cam_url), value.at, value.len, true);
+        if (url.len > sizeof(q->cam_url))
+            return -ENAMETOOLONG;
+        url.at = decoded;
+    }
+    url = strip_url(url);
+    if (url.len >= sizeof(q->cam_url))
         return -ENAMETOOLONG;
-    q->cam_url[n] = '\0';
-
-    bool http = strncasecmp(q->cam_url, "http", 4) == 0;
-    if (!http && ends_in_flv((struct span){q->cam_url, n}))
-        q->cam_url[n -= 4] = '\0';
-    q->cam_url_len = n;
+    memmove(q->cam_url, url.at, url.len);
+    q->cam_url[url.len] = '\0';
+    q->cam_url_len = url.len;
     q->given[QUERY_CAM_URL] = true;
     return 0;
 }
@@ -75,7 +123,7 @@ static struct span last_pair(struct span s)
     return (struct span){s.at + skip, s.len - skip};
 }
 
-/* Take the known pairs off the end of a raw camera URL. */
+/* Take the known pairs, and those against caches, off the end of a raw camera URL. */
 static int take_trailing(struct query *q, struct span *url, enum query_param *bad)
 {
     for (;;) {
@@ -84,13 +132,15 @@ static int take_trailing(struct query *q, struct span *url, enum query_param *ba
         if (pair.len == url->len)
             return 0;
         enum query_param param = match_pair(pair, &value);
-        if (param == QUERY_COUNT)
+        if (param == QUERY_COUNT && !is_cache_buster(pair))
             return 0;
+        url->len -= pair.len + 1;
+        if (param == QUERY_COUNT)
+            continue;
         *bad = param;
         if (q->given[param] || param == QUERY_CAM_URL)
             return -EEXIST;
         set_value(q, param, value);
-        url->len -= pair.len + 1;
     }
 }
 
@@ -99,15 +149,25 @@ static bool is_raw_url(struct span value)
     return memmem(value.at, value.len, "://", 3) != NULL;
 }
 
+/* The query without the `.flv` of a player after its last value, unless that is a camera's URL. */
+static struct span without_suffix(struct span query)
+{
+    struct span value, last = last_pair(query);
+    if (!ends_in_flv(last))
+        return query;
+    last.len -= 4;
+    enum query_param param = match_pair(last, &value);
+    bool known = param != QUERY_COUNT && param != QUERY_CAM_URL;
+    if (known || is_cache_buster(last))
+        query.len -= 4;
+    return query;
+}
+
 int query_parse(struct query *q, const char *text, enum query_param *bad)
 {
     memset(q, 0, sizeof(*q));
-    struct span rest = {text, strlen(text)};
+    struct span rest = without_suffix(url_trim_space((struct span){text, strlen(text)}));
     struct span value;
-
-    enum query_param last = match_pair(last_pair(rest), &value);
-    if (last != QUERY_COUNT && last != QUERY_CAM_URL && ends_in_flv(value))
-        rest.len -= 4;
 
     while (rest.len > 0) {
         const char *amp = memchr(rest.at, '&', rest.len);

@@ -53,8 +53,10 @@ struct query {
  * Find the known parameters in a query; others are skipped (players add cache busters).
  *
  * A cam_url that holds `://` unencoded is raw: it is taken literally, `+`, `&` and `#` included, up
- * to the end of the query or to the known pairs at its end.  A final `.flv`, which some players
- * need, is cut off the last value, but not off an http(s) cam_url, whose own path may end in it.
+ * to the end of the query or to the pairs at its end that are known or against caches (`&_=123`).
+ * A final `.flv`, which some players need, is cut off the last value, but not off an http(s)
+ * cam_url, whose own path may end in it.  White space around the query, and white space and quotes
+ * around cam_url and cam, were pasted along: they are cut off (url_trim.h).
  *
  * @param text the query, after the `?`.  Borrowed.
  * @param bad  on error: the faulty parameter.

@@ -348,6 +348,22 @@ static bool names_camera(const struct query *q)
     return q->given[QUERY_CAM_URL] || q->given[QUERY_CAM];
 }
 
+/* Does a person's browser ask for a page?  It says so (Fetch Metadata Request Headers, section 2.3)
+ * where the connection is secure; otherwise it accepts HTML, which players do not. */
+static bool is_navigation(const struct http_request *request)
+{
+    if (request->sec_fetch_mode[0] != '\0')
+        return strcmp(request->sec_fetch_mode, "navigate") == 0;
+    return strcasestr(request->accept, "text/html") != NULL;
+}
+
+/* `/` is the page and a stream: whoever asks for something else than the page means a camera. */
+static bool wants_page(const struct http_request *request, const struct query *q)
+{
+    return strcmp(request->path, "/") == 0 && !names_camera(q) && !request->upgrade_websocket &&
+           (request->query[0] == '\0' || is_navigation(request));
+}
+
 /* /api/streams for all cameras, or for the one that the query names. */
 static int route_streams(const struct conf *conf, const struct http_request *request,
                          struct route *out)
@@ -368,7 +384,7 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
     int rc = read_query(request, &q, out);
     if (rc != 0)
         return rc;
-    if (strcmp(request->path, "/") == 0 && !names_camera(&q) && !request->upgrade_websocket) {
+    if (wants_page(request, &q)) {
         out->kind = ROUTE_PAGE;
         return 0;
     }

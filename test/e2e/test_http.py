@@ -14,6 +14,7 @@ def assert_error(answer, status, code):
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.headers["connection"] == "close"
     assert answer.headers["access-control-allow-origin"] in ("*", ORIGIN)
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert int(answer.headers["content-length"]) == len(answer.body) < 1024
     assert answer.error["message"]
     return answer
@@ -22,6 +23,7 @@ def assert_error(answer, status, code):
 BAD_REQUESTS = [
     ("/?cam_url=", 400, "missing_camera"),
     ("/x.flv", 400, "missing_camera"),
+    ("/?url=rtsp://10.0.0.9/cam", 400, "missing_camera"),
     ("/x.flv?audio=none", 400, "missing_camera"),
     ("/?cam_url=" + encode("ftp://10.0.0.9/x"), 400, "unsupported_scheme"),
     ("/?cam_url=file:///etc/passwd", 400, "unsupported_scheme"),

@@ -99,7 +99,7 @@ static void test_file(void **state)
             "[camera \"gate.2_x\"]\n"
             "always_on = yes\n"
             "type = rtsp-udp\n"
-            "url = rtsp://10.0.0.8/s.flv\n"
+            "url = \"rtsp://10.0.0.8/s.flv\"\n"
             "[camera]\n"
             "idle_timeout_ms = 0");
     assert_string_equal(conf.server.bind, "::");

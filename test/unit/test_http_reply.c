@@ -20,6 +20,7 @@ static void test_head(void **state)
     assert_string_equal(buf, "HTTP/1.1 200 OK\r\n"
                              "Content-Type: video/x-flv\r\n"
                              "Access-Control-Allow-Origin: *\r\n"
+                             "Cross-Origin-Resource-Policy: cross-origin\r\n"
                              "Connection: close\r\n"
                              "\r\n");
 
@@ -28,6 +29,7 @@ static void test_head(void **state)
     assert_string_equal(buf, "HTTP/1.1 304 Not Modified\r\n"
                              "Access-Control-Allow-Origin: https://a.example\r\n"
                              "Vary: Origin\r\n"
+                             "Cross-Origin-Resource-Policy: cross-origin\r\n"
                              "Connection: close\r\n"
                              "\r\n");
 
@@ -37,6 +39,7 @@ static void test_head(void **state)
     assert_string_equal(buf, "HTTP/1.1 101 Switching Protocols\r\n"
                              "Upgrade: websocket\r\n"
                              "Access-Control-Allow-Origin: *\r\n"
+                             "Cross-Origin-Resource-Policy: cross-origin\r\n"
                              "Connection: Upgrade\r\n"
                              "\r\n");
 }
@@ -48,6 +51,7 @@ static void test_error(void **state)
                                         "Content-Length: 94\r\n"
                                         "Cache-Control: no-store\r\n"
                                         "Access-Control-Allow-Origin: *\r\n"
+                                        "Cross-Origin-Resource-Policy: cross-origin\r\n"
                                         "Connection: close\r\n"
                                         "\r\n";
     static const char expected_body[] = "{\"error\":{\"code\":\"camera_timeout\",\"message\":\"no "

@@ -104,7 +104,34 @@ static void test_camera_urls(void **state)
         {"/?cam_url=rtsp://h/s?join=key&x=1&audio=none", "rtsp://h/s?join=key&x=1"},
         {"/?cam_url=rtsp://h/s?a=1&audio=none&b=2", "rtsp://h/s?a=1&audio=none&b=2"},
         {"/?cam_url=rtsp://h/s&token=abc&width=999", "rtsp://h/s"},
-        {"/?join=key&cam_url=rtsp://h/s?a=1&b=2&_=123", "rtsp://h/s?a=1&b=2&_=123"},
+        /* ... and those with which players get around caches */
+        {"/?join=key&cam_url=rtsp://h/s?a=1&b=2&_=123", "rtsp://h/s?a=1&b=2"},
+        {"/?cam_url=rtsp://h/s&t=1700000000000", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s&_=1&ts=2&time=3&timestamp=4&rnd=5&random=0.6&nocache=7",
+         "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s?a=1&rnd=0.25&audio=none&nocache=1", "rtsp://h/s?a=1"},
+        {"/?cam_url=rtsp://h/s&t=123.flv", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s?t=1&a=2", "rtsp://h/s?t=1&a=2"},
+        {"/?cam_url=rtsp://h/s?t=1", "rtsp://h/s?t=1"},
+        {"/?cam_url=rtsp://h/s?a=1&t=main&ts=", "rtsp://h/s?a=1&t=main&ts="},
+        {"/?cam_url=rtsp://h/s?a=1&time=1.2.3", "rtsp://h/s?a=1&time=1.2.3"},
+        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%3Fa%3D1%26t%3D5", "rtsp://h/s?a=1&t=5"},
+        /* pasted with what surrounds it */
+        {"/?cam_url=%22rtsp://u:p@h/s%22", "rtsp://u:p@h/s"},
+        {"/?cam_url=\"rtsp://h/s\"&audio=none", "rtsp://h/s"},
+        {"/?cam_url='rtsp://h/s'%20&t=1", "rtsp://h/s"},
+        {"/?cam_url=%27rtsp://h/s%27", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s?name=%27a%27", "rtsp://h/s?name=%27a%27"},
+        {"/?cam_url=%20%09rtsp://h/s%0d%0A", "rtsp://h/s"},
+        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%0a", "rtsp://h/s"},
+        {"/?cam_url=+%22rtsp%3A%2F%2Fh%2Fs%22+", "rtsp://h/s"},
+        {"/?cam_url=%E2%80%9Crtsp://h/s%e2%80%9d", "rtsp://h/s"},
+        {"/?cam_url=%3Crtsp://h/s%3E", "rtsp://h/s"},
+        {"/?cam_url=%E3%80%80rtsp%3A%2F%2Fh%2Fs%C2%A0", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s.flv%0a", "rtsp://h/s"},
+        {"/?cam_url=%22rtsp://h/s%22.flv", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s&audio=none%0a", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s&audio=none.flv%0a", "rtsp://h/s"},
         {"/?cam_url=rtsp://h/s&", "rtsp://h/s&"},
         /* encoded: anything may follow */
         {"/?x&=&cam_url=rtsp%3A%2F%2Fh%2Fs&t=rtsp://x/y&join=gop", "rtsp://h/s"},
@@ -139,7 +166,16 @@ static void test_camera_errors(void **state)
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
     get("/?cam_url=&cam=");
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+    get("/?cam_url=%22%20%22%0a");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
     get("/x.flv?url=rtsp://h/s");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+    get("/?url=rtsp://h/s");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+    route_with(ROUTE_PORT_STREAM, "GET", "/?token=x",
+               "Sec-Fetch-Mode: cors\r\nAccept: text/html\r\n");
+    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+    route_with(ROUTE_PORT_STREAM, "GET", "/?x", "Accept: video/webm,video/*;q=0.9,*/*;q=0.5\r\n");
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
     get("/?cam_url=file:///etc/passwd");
     assert_error(HTTP_ERROR_UNSUPPORTED_SCHEME, "rtsp, rtsps, rtsph, rtmp, rtmps, http and https");
@@ -181,6 +217,7 @@ static void test_camera_errors(void **state)
 static void test_named_camera(void **state)
 {
     assert_camera("/?cam=front-door", "rtsp://admin:secret@10.0.0.9/stream1");
+    assert_camera("/?cam=%22front-door%22%0a", "rtsp://admin:secret@10.0.0.9/stream1");
     assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_UDP);
     assert_string_equal(out.camera_label, "front-door");
     assert_camera("/?cam=gate.flv", "rtmp://10.0.0.8/live/gate");
@@ -401,10 +438,18 @@ static void test_paths_and_methods(void **state)
     assert_int_equal(get_snapshot("/healthz?x=1"), 0);
     assert_int_equal(out.kind, ROUTE_HEALTHZ);
 
-    static const char *const pages[] = {
-        "/", "/?", "/?token=x", "/play?cam=gate", "/assets/style.css", "/assets/mpegts.js"};
+    static const char *const pages[] = {"/", "/?", "/play?cam=gate", "/assets/style.css",
+                                        "/assets/mpegts.js"};
     for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
         assert_int_equal(get(pages[i]), 0);
+        assert_int_equal(out.kind, ROUTE_PAGE);
+    }
+    static const char *const browsers[] = {
+        "Sec-Fetch-Mode: navigate\r\n",
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
+        "image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\n"};
+    for (size_t i = 0; i < sizeof(browsers) / sizeof(browsers[0]); i++) {
+        assert_int_equal(route_with(ROUTE_PORT_STREAM, "GET", "/?token=x", browsers[i]), 0);
         assert_int_equal(out.kind, ROUTE_PAGE);
     }
     get_snapshot("/play?cam=gate");

@@ -46,6 +46,7 @@ static void check_handshake(const char *protocol, const char *origin, const char
                    "Upgrade: websocket\r\n"
                    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
                    "%s"
+                   "Cross-Origin-Resource-Policy: cross-origin\r\n"
                    "Connection: Upgrade\r\n\r\n",
                    middle);
     assert_string_equal(want, buf);
