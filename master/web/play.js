@@ -93,7 +93,7 @@ async function saveSnapshot() {
   const button = byId('snapshot');
   button.disabled = true;
   try {
-    const reply = await fetch(snapshotUrl(query), { cache: 'no-store' });
+    const reply = await fetch(await snapshotUrl(query), { cache: 'no-store' });
     if (!reply.ok) throw new Error(`${reply.status}`);
     const link = document.createElement('a');
     link.href = URL.createObjectURL(await reply.blob());
@@ -107,14 +107,14 @@ async function saveSnapshot() {
   button.disabled = false;
 }
 
-function fillLinks() {
+async function fillLinks() {
   const flv = streamUrl(query, { absolute: true });
   const shell = `'${flv.replaceAll("'", "'\\''")}'`;
   byId('link-flv').value = flv;
   byId('link-ws').value = streamUrl(query, { webSocket: true });
-  byId('link-snapshot').value = snapshotUrl(query);
   byId('link-ffplay').value = `ffplay ${shell}`;
   byId('link-vlc').value = `vlc --network-caching=300 ${shell}`;
+  byId('link-snapshot').value = await snapshotUrl(query);
 }
 
 async function copy(input) {

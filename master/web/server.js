@@ -94,6 +94,10 @@ export function playUrl(query) {
 
 let config = { flv_port: 0, snapshot_port: 0 };
 let operations = null; // origin of the port that has snapshots and the API
+let searched = null; // call it when the search for that port has ended
+const search = new Promise((resolve) => {
+  searched = resolve;
+});
 
 function candidates() {
   const direct = `${location.protocol}//${location.hostname}:${config.snapshot_port}`;
@@ -115,11 +119,13 @@ async function getOperations(path) {
     try {
       const answer = await getJson(`${origin}${path}`);
       operations = origin;
+      searched();
       return answer;
     } catch (error) {
       failure = error;
     }
   }
+  searched();
   throw failure;
 }
 
@@ -127,7 +133,9 @@ export async function loadConfig() {
   config = await getJson('/assets/config.json');
 }
 
-export function snapshotUrl(query, { width } = {}) {
+// Resolves when it is known which port has snapshots: after the first question to the API.
+export async function snapshotUrl(query, { width } = {}) {
+  await search;
   const size = width >= 16 ? `&width=${width}` : '';
   return `${operations ?? candidates()[0]}/snapshot?${withToken(cameraPart(query))}${size}`;
 }

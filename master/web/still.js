@@ -38,13 +38,14 @@ export class Still {
   }
 
   // Somebody looks, and there may be no stream for a while.
+  // @param url  a promise of the snapshot's URL
   async refresh(url) {
     if (Date.now() - this.#at < SOON_MS) return;
     this.#cancel.abort();
     this.#cancel = new AbortController();
     const { signal } = this.#cancel;
     try {
-      const reply = await fetch(url, { cache: 'no-store', signal });
+      const reply = await fetch(await url, { cache: 'no-store', signal });
       if (!reply.ok) return;
       const at = Date.now() - Number(reply.headers.get('X-Snapshot-Age-Ms') ?? 0);
       const picture = await createImageBitmap(await reply.blob());

@@ -126,6 +126,7 @@ def test_player_plays_h264_with_sound(gateway, browser):
     browser.open(page(gateway, "/play?cam=front-door"))
     wait_live(browser)
     assert_plays(browser)
+    assert browser.console(loads=True) == []
     assert browser.run("return document.title").startswith("front-door")
     assert browser.run("return document.querySelector('video').muted")
     browser.find("#sound").click()

@@ -75,10 +75,11 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
             "features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
-    def console(self):
-        """Messages since the last call, without those about answers that are not 2xx."""
+    def console(self, loads=False):
+        """Messages since the last call; those about answers that are not 2xx only if loads is true."""
         return [entry["message"] for entry in self.driver.get_log("browser")
-                if "WebSocket connection to" not in entry["message"] and "Failed to load resource" not in entry["message"]]
+                if "WebSocket connection to" not in entry["message"] and
+                (loads or "Failed to load resource" not in entry["message"])]
 
     def wait(self, script, deadline, what, *args):
         return wait_for(lambda: self.run(f"return {script}", *args), deadline, what, interval=0.1)
