@@ -8,18 +8,91 @@
 #include <string.h>
 #include <strings.h>
 
-static bool name_is_secret(struct span name)
+/* Is this a NUL-terminated list's word, whole? */
+static bool is_one_of(const char *text, const char *const *words)
 {
-    static const char *const words[] = {"pas",    "pwd", "psw",  "token", "auth",
-                                        "secret", "key", "sign", "cred",  "session"};
-    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        size_t len = strlen(words[i]);
-        for (size_t at = 0; at + len <= name.len; at++) {
-            if (strncasecmp(name.at + at, words[i], len) == 0)
-                return true;
-        }
+    while (*words != NULL && strcmp(text, *words) != 0)
+        words++;
+    return *words != NULL;
+}
+
+static bool has_one_of(const char *text, const char *const *words)
+{
+    while (*words != NULL && strstr(text, *words) == NULL)
+        words++;
+    return *words != NULL;
+}
+
+static char to_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* --- characters, however often they are percent-encoded --------------------- */
+
+static int hex_pair(struct span s, size_t i)
+{
+    unsigned value = 0;
+    if (s.len < 2 || i > s.len - 2)
+        return -1;
+    for (size_t n = i; n < i + 2; n++) {
+        char c = to_lower(s.at[n]);
+        if (!char_is_digit(c) && (c < 'a' || c > 'f'))
+            return -1;
+        value = value * 16 + (unsigned)(char_is_digit(c) ? c - '0' : c - 'a' + 10);
     }
-    return false;
+    return (int)value;
+}
+
+/* A character of a URL within a URL within … a URL. */
+struct unit {
+    char c;
+    unsigned level; /* how often it is encoded: `=` 0, `%3D` 1, `%253D` 2 */
+    size_t len;     /* in the text */
+};
+
+static struct unit read_unit(struct span s, size_t i)
+{
+    struct unit unit = {.c = s.at[i], .level = 0, .len = 1};
+    int value = '%';
+    while (value == '%' && unit.c == '%') {
+        value = hex_pair(s, i + unit.len);
+        if (value < 0)
+            break;
+        unit.c = (char)value;
+        unit.level++;
+        unit.len += 2;
+    }
+    return unit;
+}
+
+/* --- names and values ------------------------------------------------------- */
+
+/* The word that may be the name of a `name=value` pair, in lower case. */
+struct word {
+    char text[48];
+    size_t len;
+    bool cut;
+};
+
+static void word_push(struct word *word, char c)
+{
+    if (!char_is_alnum(c) && c != '-' && c != '_')
+        *word = (struct word){0};
+    else if (word->len < sizeof(word->text) - 1)
+        word->text[word->len++] = to_lower(c);
+    else
+        word->cut = true;
+}
+
+static bool name_is_secret(const struct word *name)
+{
+    static const char *const parts[] = {"pas",    "pw",      "psw",    "tok",  "auth", "secret",
+                                        "key",    "sig",     "cred",   "sess", "hash", "hmac",
+                                        "digest", "ticket",  "jwt",    "md5",  "sha1", "sha2",
+                                        "bearer", "captcha", "cookie", NULL};
+    static const char *const names[] = {"p", "pin", "otp", "sid", "code", "st", "k", NULL};
+    return name->cut || has_one_of(name->text, parts) || is_one_of(name->text, names);
 }
 
 static bool starts_parameter(struct span s, size_t i)
@@ -30,69 +103,170 @@ static bool starts_parameter(struct span s, size_t i)
     return n > i && n < s.len && s.at[n] == '=';
 }
 
-/* Copy text, masking the value of each `name=value` pair whose name suggests a secret. */
-static void put_masked_pairs(struct url_writer *w, struct span s)
+/* Where does the value end that begins at i, after a `=` of this level?  `_name=` ends it, too:
+ * some cameras use /user=admin_password=x_channel=1_stream=0.sdp */
+static size_t value_end(struct span s, size_t i, unsigned level)
 {
-    size_t from = 0; /* start of the word that may be a name */
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.at[i];
-        if (c != '=') {
-            url_put(w, &c, 1);
-            if (!char_is_alnum(c) && c != '-' && c != '_')
-                from = i + 1;
+    while (i < s.len) {
+        struct unit unit = read_unit(s, i);
+        if ((unit.c == '&' || unit.c == ';') && unit.level <= level)
+            break;
+        if (s.at[i] == '_' && starts_parameter(s, i + 1))
+            break;
+        i += unit.len;
+    }
+    return i;
+}
+
+/* --- segments of a path ----------------------------------------------------- */
+
+/* What a text may be searched for, besides `name=value`. */
+struct rules {
+    bool logins; /* a path: a segment may be user:password */
+    bool keys;   /* RTMP: a segment but the first may be a stream key */
+};
+
+static size_t segment_end(struct span s, size_t i)
+{
+    while (i < s.len) {
+        struct unit unit = read_unit(s, i);
+        if (unit.c == '/')
+            break;
+        i += unit.len;
+    }
+    return i;
+}
+
+/* Is it `user:password`? */
+static bool is_login(struct span segment)
+{
+    bool colon = false;
+    for (size_t i = 0; i < segment.len;) {
+        struct unit unit = read_unit(segment, i);
+        if (colon)
+            return true;
+        colon = unit.c == ':' && i > 0;
+        i += unit.len;
+    }
+    return false;
+}
+
+#define STREAM_NAME_MAX 16
+#define STREAM_NUMBER_MAX 4
+
+/* A word, a number, or a word with a number; no random letters.  @return its length; 0: no. */
+static size_t take_plain_word(struct span s)
+{
+    size_t n = 0, upper = 0, digits = 0;
+    while (n < s.len && char_is_alnum(s.at[n]) && !char_is_digit(s.at[n])) {
+        upper += s.at[n] != to_lower(s.at[n]);
+        n++;
+    }
+    bool plain = upper == n || upper == 0 || (upper == 1 && s.at[0] != to_lower(s.at[0]));
+    while (n + digits < s.len && char_is_digit(s.at[n + digits]))
+        digits++;
+    return plain && digits <= STREAM_NUMBER_MAX ? n + digits : 0;
+}
+
+/* Does the name of a stream look like one that a person gave (`cam1`, `front-door_2`)? */
+static bool is_plain_name(struct span s)
+{
+    struct word word = {0};
+    for (size_t i = 0; i < s.len; i++)
+        word_push(&word, s.at[i]);
+    if (s.len > STREAM_NAME_MAX || name_is_secret(&word))
+        return false;
+    while (s.len > 0) {
+        size_t n = take_plain_word(s);
+        n += n > 0 && n < s.len && strchr("-_.", s.at[n]) != NULL;
+        if (n == 0 || (n < s.len && strchr("-_.", s.at[n - 1]) == NULL))
+            return false;
+        s.at += n;
+        s.len -= n;
+    }
+    return true;
+}
+
+/* @return the end of a segment that begins at i and must not be shown; i: it may be. */
+static size_t secret_segment_end(struct span s, size_t i, unsigned number, struct rules rules)
+{
+    size_t end = segment_end(s, i);
+    struct span segment = {s.at + i, end - i};
+    bool secret = (rules.logins && is_login(segment)) ||
+                  (rules.keys && number > 0 && !is_plain_name(segment));
+    return secret ? end : i;
+}
+
+/* --- writing ---------------------------------------------------------------- */
+
+/* Copy text, masking secret segments, and the value of each `name=value` pair whose name suggests
+ * a secret. */
+static void put_masked(struct url_writer *w, struct span s, struct rules rules)
+{
+    struct word word = {0};
+    unsigned segments = 0;
+    bool begins = s.len > 0 && s.at[0] != '@';
+    for (size_t i = 0; i < s.len;) {
+        size_t end = begins ? secret_segment_end(s, i, segments++, rules) : i;
+        begins = false;
+        if (end > i) {
+            url_put_text(w, "***");
+            i = end;
             continue;
         }
-        struct span name = {s.at + from, i - from};
-        url_put(w, "=", 1);
-        from = i + 1;
-        if (!name_is_secret(name))
-            continue;
-        /* `_name=` ends it too: some cameras use /user=admin_password=x_channel=1_stream=0.sdp */
-        size_t end = i + 1;
-        while (end < s.len && strchr("&;", s.at[end]) == NULL &&
-               !(s.at[end] == '_' && starts_parameter(s, end + 1)))
-            end++;
-        url_put_text(w, "***");
-        i = end - 1;
-        from = end;
+        struct unit unit = read_unit(s, i);
+        url_put(w, s.at + i, unit.len);
+        i += unit.len;
+        begins = unit.c == '/';
+        if (unit.c == '=' && name_is_secret(&word)) {
+            url_put_text(w, "***");
+            i = value_end(s, i, unit.level);
+        }
+        word_push(&word, unit.c);
     }
 }
 
-/* Find the first or last place in s where one of the words begins; NULL if none. */
-static const char *find_word(struct span s, const char *const *words, bool last, size_t *word_len)
+/* Find the first place in s where one of the words begins; NULL if none. */
+static const char *find_word(struct span s, const char *const *words, size_t *word_len)
 {
-    const char *found = NULL;
     for (size_t i = 0; i < s.len; i++) {
         for (const char *const *word = words; *word != NULL; word++) {
-            size_t len = strlen(*word);
-            if (len > s.len - i || strncasecmp(s.at + i, *word, len) != 0)
-                continue;
-            found = s.at + i;
-            *word_len = len;
-            if (!last)
-                return found;
+            *word_len = strlen(*word);
+            if (*word_len <= s.len - i && strncasecmp(s.at + i, *word, *word_len) == 0)
+                return s.at + i;
         }
+    }
+    return NULL;
+}
+
+static const char *find_last_at(struct span s)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < s.len;) {
+        struct unit unit = read_unit(s, i);
+        if (unit.c == '@')
+            found = s.at + i;
+        i += unit.len;
     }
     return found;
 }
 
 /* Write a path or a query.  The text before its last `@` may hold a password, so it is masked;
  * if it holds a URL, only from the `://` on. */
-static void put_redacted(struct url_writer *w, struct span s)
+static void put_redacted(struct url_writer *w, struct span s, struct rules rules)
 {
-    static const char *const ats[] = {"@", "%40", "%2540", NULL};
     static const char *const slashes[] = {"://", "%3A%2F%2F", "%253A%252F%252F", NULL};
     size_t len = 0;
-    const char *at = find_word(s, ats, true, &len);
+    const char *at = find_last_at(s);
     if (at != NULL) {
         struct span before = {s.at, (size_t)(at - s.at)};
-        const char *url = find_word(before, slashes, false, &len);
+        const char *url = find_word(before, slashes, &len);
         if (url != NULL)
-            put_masked_pairs(w, (struct span){s.at, (size_t)(url - s.at) + len});
+            put_masked(w, (struct span){s.at, (size_t)(url - s.at) + len}, rules);
         url_put_text(w, "***");
         s = (struct span){at, s.len - before.len};
     }
-    put_masked_pairs(w, s);
+    put_masked(w, s, rules);
 }
 
 /* Write the part before the path, with user name and password masked. */
@@ -110,20 +284,50 @@ static void put_host(struct url_writer *w, const struct camera_url *u)
     url_put(w, text + scheme_len, len - scheme_len);
 }
 
-size_t url_redact(const struct camera_url *u, char *out)
+/*
+ * May the host be the beginning of a password with `/` or `?` in it (`admin:12/secret@10.0.0.9`,
+ * url_parse())?  Only where an `@` comes later, and not as part of a URL or of a parameter's value.
+ * @return the `@` that then precedes the host, or NULL.
+ */
+static const char *find_host_in_path(const struct camera_url *u)
+{
+    const char *at = memrchr(u->path, '@', strcspn(u->path, "="));
+    bool address = u->host_is_ipv6 || strspn(u->host, "0123456789.") == strlen(u->host);
+    const char *url = strstr(u->path, "://");
+    return address || at == NULL || (url != NULL && url < at) ? NULL : at;
+}
+
+static size_t redact(const struct camera_url *u, bool show_keys, char *out)
 {
     struct url_writer w = {.out = out};
-    put_host(&w, u);
-    size_t path_len = strcspn(u->path, "?");
-    if (path_len > 0) {
-        url_put_text(&w, "/");
-        put_redacted(&w, (struct span){u->path + 1, path_len - 1});
+    bool rtmp = u->scheme == URL_RTMP || u->scheme == URL_RTMPS;
+    const struct rules rules = {.logins = true, .keys = rtmp && !show_keys};
+    const char *path = find_host_in_path(u);
+    if (path != NULL) {
+        url_put_text(&w, url_scheme_name(u->scheme));
+        url_put_text(&w, "://");
+    } else {
+        put_host(&w, u);
+        path = u->path;
     }
-    if (u->path[path_len] != '\0') {
+    size_t path_len = strcspn(path, "?");
+    size_t slash = path[0] == '/';
+    url_put(&w, path, slash);
+    put_redacted(&w, (struct span){path + slash, path_len - slash}, rules);
+    if (path[path_len] != '\0') {
+        struct span query = {path + path_len + 1, strlen(path + path_len + 1)};
         url_put_text(&w, "?");
-        put_redacted(&w, (struct span){u->path + path_len + 1, strlen(u->path + path_len + 1)});
+        if (rules.keys && memchr(query.at, '=', query.len) == NULL && !is_plain_name(query))
+            url_put_text(&w, "***");
+        else
+            put_redacted(&w, query, (struct rules){0});
     }
     return w.len;
+}
+
+size_t url_redact(const struct camera_url *u, char *out)
+{
+    return redact(u, false, out);
 }
 
 /* FNV-1a, 64 bits; the NUL separates the parts. */
@@ -138,7 +342,7 @@ static uint64_t hash_text(uint64_t hash, const char *s)
 void url_stream_id(const struct camera_url *u, enum ipc_transport transport, unsigned n, char *out)
 {
     char redacted[IPC_URL_MAX];
-    (void)url_redact(u, redacted);
+    (void)redact(u, true, redacted); /* else all of a server's RTMP cameras would be one */
     uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), redacted);
     hash = hash_text(hash, u->user);
     hash = hash_text(hash, url_transport_name(transport));

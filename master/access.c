@@ -2,6 +2,7 @@
 
 #include "master/query.h"
 
+#include <ctype.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -57,6 +58,16 @@ static bool has_token(const struct conf *conf, const struct http_request *reques
     return in_header || in_query;
 }
 
+/* Hexadecimal digits of either case are the same. */
+static bool same_signature(const char *given, const char *wanted)
+{
+    char lower[ACCESS_SIGNATURE_MAX] = "";
+    size_t len = strnlen(given, sizeof(lower));
+    for (size_t i = 0; i < len && len < sizeof(lower); i++)
+        lower[i] = (char)tolower((unsigned char)given[i]);
+    return same_secret(lower, wanted);
+}
+
 static bool is_signed(const struct conf *conf, const struct http_request *request,
                       const struct query *q, int64_t now_s, const char **message)
 {
@@ -74,7 +85,7 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
     if (camera[0] == '\0')
         return false;
     access_sign(conf->access.signing_key, request->path, camera, expires, wanted);
-    if (!same_secret(q->value[QUERY_SIGNATURE], wanted)) {
+    if (!same_signature(q->value[QUERY_SIGNATURE], wanted)) {
         *message = "the signature does not fit this path, camera and expires";
         return false;
     }
@@ -95,17 +106,29 @@ bool access_allows_change(const struct conf *conf, const struct http_request *re
     return secret || !request->has_origin;
 }
 
-bool access_allows(const struct conf *conf, const struct http_request *request, int64_t now_s,
-                   const char **message)
+/* What a refused request lacks. */
+static const char *what_is_needed(const struct conf *conf, enum access_by by)
+{
+    if (by == ACCESS_BY_TOKEN)
+        return conf->access.token[0] != '\0'
+                   ? "token=TOKEN or Authorization: Bearer TOKEN is needed; a signature opens "
+                     "streams and pictures only"
+                   : "[access] token is not set, and a signature opens streams and pictures only";
+    if (conf->access.signing_key[0] == '\0')
+        return "token=TOKEN or Authorization: Bearer TOKEN is needed";
+    return "token=TOKEN, Authorization: Bearer TOKEN or a signed URL is needed";
+}
+
+bool access_allows(const struct conf *conf, const struct http_request *request, enum access_by by,
+                   int64_t now_s, const char **message)
 {
     struct query q;
     enum query_param bad;
     if (conf->access.token[0] == '\0' && conf->access.signing_key[0] == '\0')
         return true;
-    *message = conf->access.signing_key[0] == '\0'
-                   ? "token=TOKEN or Authorization: Bearer TOKEN is needed"
-                   : "token=TOKEN, Authorization: Bearer TOKEN or a signed URL is needed";
+    *message = what_is_needed(conf, by);
     if (query_parse(&q, request->query, &bad) != 0)
         memset(&q, 0, sizeof(q)); /* a parameter given twice proves nothing */
-    return has_token(conf, request, &q) || is_signed(conf, request, &q, now_s, message);
+    return has_token(conf, request, &q) ||
+           (by == ACCESS_BY_SIGNATURE && is_signed(conf, request, &q, now_s, message));
 }

@@ -22,6 +22,10 @@
 
 #define ACCESS_SIGNATURE_MAX 65 /* 64 hexadecimal digits and a NUL */
 
+/* What opens a request: a signature is for streams and pictures; status, metrics and changes take
+ * the token alone. */
+enum access_by { ACCESS_BY_TOKEN, ACCESS_BY_SIGNATURE /* or the token */ };
+
 /**
  * Does the request carry what [access] asks for?  Always true when neither token nor signing_key is
  * set.  Secrets are compared in constant time.
@@ -29,8 +33,8 @@
  * @param now_s    UNIX time.
  * @param message  on refusal: a literal for the answer.
  */
-bool access_allows(const struct conf *conf, const struct http_request *request, int64_t now_s,
-                   const char **message);
+bool access_allows(const struct conf *conf, const struct http_request *request, enum access_by by,
+                   int64_t now_s, const char **message);
 
 /**
  * May this request change something?  Any web page that a user has open can send requests

@@ -1,6 +1,7 @@
 #include "master/identity.h"
 
 #include "common/log.h"
+#include "common/memory_guard.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -28,6 +29,7 @@ static int become(const char *user, uid_t uid, gid_t gid)
         log_error(NULL, "cannot become user %s", user);
         return rc;
     }
+    (void)memory_guard(); /* a change of user sets fs.suid_dumpable in its place */
     return 1;
 }
 

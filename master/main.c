@@ -1,6 +1,7 @@
 /* cam-httpflv: reads its configuration and runs the server. */
 #include "common/log.h"
 #include "common/log_journal.h"
+#include "common/memory_guard.h"
 #include "master/conf_advice.h"
 #include "master/conf_load.h"
 #include "master/server.h"
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void print_advice(const struct conf *conf)
@@ -39,6 +41,7 @@ int main(int argc, char **argv)
 {
     if (fill_stdio() != 0)
         return EXIT_FAILURE;
+    int guarded = memory_guard(); /* before it holds a password */
     static struct conf conf;
     static char text[CONF_TEXT_MAX];
     log_journal_detect(STDERR_FILENO, getenv("JOURNAL_STREAM"));
@@ -56,6 +59,8 @@ int main(int argc, char **argv)
     }
     log_open(conf.server.log_level, conf.server.log_format);
     log_set_process("master");
+    if (guarded != 0)
+        log_warnx(NULL, "cannot forbid core dumps: %s", strerrordesc_np(-guarded));
     int status = server_run(&conf, argc, argv);
     conf_free(&conf);
     return status;

@@ -237,6 +237,12 @@ static bool is_public(enum route_kind kind)
     return kind == ROUTE_PAGE || kind == ROUTE_HEALTHZ || kind == ROUTE_PREFLIGHT;
 }
 
+/* An error tells only what is wrong with the request that was signed. */
+static enum access_by opened_by(enum route_kind kind)
+{
+    return route_needs_camera(kind) || kind == ROUTE_ERROR ? ACCESS_BY_SIGNATURE : ACCESS_BY_TOKEN;
+}
+
 /* May the request be answered?  If not, it has been refused. */
 static bool admit(struct conn *c, const struct route *r)
 {
@@ -250,7 +256,7 @@ static bool admit(struct conn *c, const struct route *r)
                     "more requests per minute than [server] max_requests_per_minute allows");
         return false;
     }
-    if (!access_allows(conf, &c->head.request, (int64_t)time(NULL), &message)) {
+    if (!access_allows(conf, &c->head.request, opened_by(r->kind), (int64_t)time(NULL), &message)) {
         conn_answer_error(c, HTTP_ERROR_UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n", NULL,
                           message);
         return false;

@@ -92,6 +92,20 @@ def test_signed_urls(guarded, camera):
         assert answers(guarded.flv_port, target) == (401, "unauthorized"), target
 
 
+def test_signatures_open_streams_and_pictures_only(guarded):
+    """Not status, metrics and changes, whatever was signed; digits may be capitals."""
+    later = int(time.time()) + 60
+    for method, path in (("GET", "/metrics"), ("GET", "/api/streams"), ("GET", "/api/cameras"),
+                         ("GET", "/api/streams/door"), ("DELETE", "/api/streams/door")):
+        target = f"{path}?cam=door&{signed(path, 'door', later)}"
+        answer = request(guarded.snapshot_port, target, method)
+        assert (answer.status, answer.code) == (401, "unauthorized"), target
+        assert "streams and pictures only" in answer.error["message"]
+    capitals = signed("/snapshot", "door", later).split("=")
+    assert request(guarded.snapshot_port, "/snapshot?cam=door&" + "=".join(capitals[:2] + [capitals[2].upper()]),
+                   timeout=60).status == 200
+
+
 # --- which cameras --------------------------------------------------------------------------------
 
 def test_named_cameras_only(make_gateway, camera):

@@ -193,6 +193,23 @@ def test_another_user(make_gateway, camera):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_memory_is_closed_to_the_same_user(make_gateway):
+    """And there are no core dumps: what is not dumpable belongs to root in /proc (proc(5)), and no core_pattern gets it."""
+    if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
+        pytest.skip(f"{build_dir()} is not for other users to enter")
+    as_nobody = ("setpriv", f"--reuid={USER}", "--regid=nogroup", "--clear-groups")
+    gateway = make_gateway(None, prefix=as_nobody)
+    wait_for(lambda: len(gateway.all_workers()) == 2, 20, "two spare workers")
+    for pid in [gateway.pid, *gateway.all_workers()]:
+        if pid != gateway.pid:
+            wait_for(lambda p=pid: status(p)["Seccomp"] == "2", 20, f"the filter of {pid}")
+        assert int(status(pid)["Uid"].split()[0]) == pwd.getpwnam(USER).pw_uid
+        assert os.stat(f"/proc/{pid}/environ").st_uid == 0, pid
+        with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+            assert re.search(r"^Max core file size +0 +0 ", file.read(), re.M)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_who_cannot_read_the_configuration(make_gateway, tmp_path):
     if not processes.reachable_by_others(os.path.realpath(binary("cam-httpflv-worker"))):
         pytest.skip(f"{build_dir()} is not for other users to enter")

@@ -2,6 +2,7 @@
 #include "master/access.h"
 #include "master/conf_option.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@ static int setup(void **state)
     return 0;
 }
 
-static bool asks(const char *target, const char *headers)
+static bool asks_by(enum access_by by, const char *target, const char *headers)
 {
     static struct http_head head;
     static char text[HTTP_HEAD_MAX];
@@ -29,9 +30,14 @@ static bool asks(const char *target, const char *headers)
     int n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: gw\r\n%s\r\n", target, headers);
     http_head_init(&head);
     assert_int_equal(http_head_feed(&head, text, (size_t)n, NULL), 1);
-    bool allowed = access_allows(&conf, &head.request, NOW, &message);
+    bool allowed = access_allows(&conf, &head.request, by, NOW, &message);
     assert_true(allowed || message != NULL);
     return allowed;
+}
+
+static bool asks(const char *target, const char *headers)
+{
+    return asks_by(ACCESS_BY_SIGNATURE, target, headers);
 }
 
 static void use(const char *token, const char *key)
@@ -116,6 +122,32 @@ static void test_changed_expiry_is_refused(void **state)
     assert_true(asks("/?cam=a&token=tok", "")); /* either will do */
 }
 
+static void test_signature_in_capitals(void **state)
+{
+    char signature[ACCESS_SIGNATURE_MAX], text[256];
+    use("", "key");
+    access_sign("key", "/", "a", "1700000100", signature);
+    for (char *c = signature; *c != '\0'; c++)
+        *c = (char)toupper((unsigned char)*c);
+    (void)snprintf(text, sizeof(text), "/?cam=a&expires=1700000100&signature=%s", signature);
+    assert_true(asks(text, ""));
+    (void)snprintf(text, sizeof(text), "/?cam=a&expires=1700000100&signature=%s0", signature);
+    assert_false(asks(text, "")); /* a digit too many */
+}
+
+static void test_where_only_the_token_opens(void **state)
+{
+    char signature[ACCESS_SIGNATURE_MAX], text[256];
+    access_sign("key", "/metrics", "a", "1700000100", signature);
+    (void)snprintf(text, sizeof(text), "/metrics?cam=a&expires=1700000100&signature=%s", signature);
+    use("", "key");
+    assert_true(asks_by(ACCESS_BY_SIGNATURE, text, ""));
+    assert_false(asks_by(ACCESS_BY_TOKEN, text, ""));
+    use("tok", "key");
+    assert_false(asks_by(ACCESS_BY_TOKEN, text, ""));
+    assert_true(asks_by(ACCESS_BY_TOKEN, "/metrics?token=tok", ""));
+}
+
 static bool may_change(const char *headers)
 {
     static struct http_head head;
@@ -160,6 +192,8 @@ int main(void)
         cmocka_unit_test(test_signature_is_hmac_sha256),
         cmocka_unit_test(test_signed_urls),
         cmocka_unit_test(test_changed_expiry_is_refused),
+        cmocka_unit_test(test_signature_in_capitals),
+        cmocka_unit_test(test_where_only_the_token_opens),
         cmocka_unit_test(test_no_page_changes_something),
         cmocka_unit_test(test_who_has_a_token_may_change_something_from_any_page),
     };

@@ -284,9 +284,96 @@ static void test_redact(void **state)
     assert_redacted("http://gw/?cam_url=rtsp%3A%2F%2Fa%3Ab%40h%2Fs",
                     "http://gw/?cam_url=rtsp%3A%2F%2F***%40h%2Fs");
     assert_redacted("http://gw/?cam_url=rtsp://a:b&c@d@h/s", "http://gw/?cam_url=rtsp://***@h/s");
-    assert_redacted("rtsp://gw/proxy/a:b@10.0.0.9/s", "rtsp://gw/***@10.0.0.9/s");
-    /* the password that was misread for want of encoding */
-    assert_redacted("rtsp://admin:12/secret@10.0.0.9/s", "rtsp://admin:12/***@10.0.0.9/s");
+    assert_redacted("rtsp://10.0.0.8/proxy/a:b@10.0.0.9/s", "rtsp://10.0.0.8/***@10.0.0.9/s");
+    assert_redacted("rtsp://gw/proxy/rtsp://a:b@10.0.0.9/s",
+                    "rtsp://gw/proxy/rtsp://***@10.0.0.9/s");
+}
+
+/* A password that was misread for want of encoding: neither its beginning nor its end shows. */
+static void test_redact_misread(void **state)
+{
+    assert_redacted("rtsp://admin:12/secret@10.0.0.9:99/s", "rtsp://***@10.0.0.9:99/s");
+    assert_redacted("rtsp://admin:12?secret@10.0.0.9/s?x=1", "rtsp://***@10.0.0.9/s?x=1");
+    assert_redacted("rtsp://admin:p@ss/word@cam.lan/s", "rtsp://***@cam.lan/s");
+    assert_redacted("rtsp://admin:p@ss.w/or/d@cam.lan/s", "rtsp://***@cam.lan/s");
+    assert_redacted("http://admin:p@ss/word@10.0.0.9/s", "http://***@10.0.0.9/s");
+    /* an `@` that is no end of a password leaves the host */
+    assert_redacted("rtsp://nvr.lan/s?user=me@home", "rtsp://nvr.lan/s?***@home");
+}
+
+static void test_redact_names(void **state)
+{
+    static const char *const secret[] = {
+        "pw",     "PW",         "sig",    "signature", "token",     "tk_token", "access_token",
+        "passwd", "userpwd",    "hmac",   "jwt",       "md5",       "p",        "st",
+        "pin",    "Signature",  "apikey", "key",       "sessionid", "auth",     "psw",
+        "otp",    "credential", "hash",   "ticket",    "loginpas",
+    };
+    static const char *const open[] = {"channel", "subtype", "profile", "user", "stream", "q",
+                                       "expires", "step",    "codec",   "port", "speed",  "map"};
+    char url[128], shown[128];
+    for (size_t i = 0; i < sizeof(secret) / sizeof(secret[0]); i++) {
+        (void)snprintf(url, sizeof(url), "rtsp://h/x?%s=s3cret&y=1", secret[i]);
+        (void)snprintf(shown, sizeof(shown), "rtsp://h/x?%s=***&y=1", secret[i]);
+        assert_redacted(url, shown);
+    }
+    for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+        (void)snprintf(url, sizeof(url), "rtsp://h/x?%s=s3cret&y=1", open[i]);
+        assert_redacted(url, url);
+    }
+}
+
+static void test_redact_encoded(void **state)
+{
+    assert_redacted("rtsp://h/x?pass%77ord=a&b=c", "rtsp://h/x?pass%77ord=***&b=c");
+    assert_redacted("rtsp://h/x?%70w=a%26b&b=c", "rtsp://h/x?%70w=***&b=c");
+    assert_redacted("http://gw/?cam_url=rtsp%3A%2F%2Fh%2Fs%3Fpw%3Dabc%26x%3D1&join=gop",
+                    "http://gw/?cam_url=rtsp%3A%2F%2Fh%2Fs%3Fpw%3D***%26x%3D1&join=gop");
+    assert_redacted(
+        "http://gw/?cam_url=http%3A%2F%2Fg%2F%3Fcam_url%3Drtsp%253A%252F%252Fh%252Fs%253F"
+        "sig%253Dabc%2526x%253D1&join=gop",
+        "http://gw/?cam_url=http%3A%2F%2Fg%2F%3Fcam_url%3Drtsp%253A%252F%252Fh%252Fs%253F"
+        "sig%253D***%2526x%253D1&join=gop");
+    assert_redacted("http://gw/?u=rtsp%25253A%25252F%25252Fa%25253Ab%252540h",
+                    "http://gw/?***%252540h");
+    assert_redacted("rtsp://h/x%25?a=%2", "rtsp://h/x%25?a=%2");
+}
+
+static void test_redact_logins_in_paths(void **state)
+{
+    assert_redacted("rtsp://h/admin:s3cret/live", "rtsp://h/***/live");
+    assert_redacted("rtsp://h/live/admin:s3cret/", "rtsp://h/live/***/");
+    assert_redacted("rtsp://h/admin%3As3cret/live", "rtsp://h/***/live");
+    assert_redacted("rtsp://h/live%2Fadmin:s3cret%2Fx", "rtsp://h/live%2F***%2Fx");
+    assert_redacted("http://h/live/admin:s3:cret", "http://h/live/***");
+    assert_redacted("rtsp://h/a:/:b/x?t=10:20", "rtsp://h/a:/:b/x?t=10:20");
+}
+
+static void test_redact_stream_keys(void **state)
+{
+    static const char *const names[] = {"cam1", "front-door_2", "Camera.101", "1", "NVR-12", ""};
+    static const char *const keys[] = {"abcd-efgh-ijkl-mnop",
+                                       "live_123456_AbCdEf",
+                                       "s3cr3tK3y",
+                                       "mysecretkey",
+                                       "aB3dE5",
+                                       "12345678"};
+    char url[128];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(url, sizeof(url), "rtmp://h/live/%s", names[i]);
+        assert_redacted(url, url);
+    }
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        (void)snprintf(url, sizeof(url), "rtmps://h/live/%s", keys[i]);
+        assert_redacted(url, "rtmps://h/live/***");
+        (void)snprintf(url, sizeof(url), "rtmp://h/app/inst/%s?a=b", keys[i]);
+        assert_redacted(url, "rtmp://h/app/inst/***?a=b");
+        (void)snprintf(url, sizeof(url), "rtmp://h/live/cam1?%s", keys[i]);
+        assert_redacted(url, "rtmp://h/live/cam1?***");
+        (void)snprintf(url, sizeof(url), "rtsp://h/live/%s", keys[i]);
+        assert_redacted(url, url);
+    }
+    assert_redacted("rtmp://h/AbC123dEf456", "rtmp://h/AbC123dEf456"); /* an application */
 }
 
 static void test_stream_id(void **state)
@@ -344,10 +431,19 @@ static void test_transport(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_split),        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_too_long),     cmocka_unit_test(test_format),
-        cmocka_unit_test(test_format_libav), cmocka_unit_test(test_redact),
-        cmocka_unit_test(test_stream_id),    cmocka_unit_test(test_transport),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_format_libav),
+        cmocka_unit_test(test_redact),
+        cmocka_unit_test(test_redact_misread),
+        cmocka_unit_test(test_redact_names),
+        cmocka_unit_test(test_redact_encoded),
+        cmocka_unit_test(test_redact_logins_in_paths),
+        cmocka_unit_test(test_redact_stream_keys),
+        cmocka_unit_test(test_stream_id),
+        cmocka_unit_test(test_transport),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

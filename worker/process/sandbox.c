@@ -1,6 +1,7 @@
 #include "worker/process/sandbox.h"
 
 #include "common/log.h"
+#include "common/memory_guard.h"
 #include "common/sandbox_kernel.h"
 #include "worker/process/sandbox_landlock.h"
 #include "worker/process/sandbox_seccomp.h"
@@ -89,7 +90,7 @@ static int limit(int resource, rlim_t value)
  * ones), file size (stderr may be a file) or descriptors (the master raised it for viewers). */
 static int set_limits(void)
 {
-    int rc = limit(RLIMIT_CORE, 0); /* a core holds pictures and the camera's password */
+    int rc = memory_guard();
     if (rc == 0 && !SANDBOX_SANITIZER)
         rc = limit(RLIMIT_DATA, SANDBOX_DATA_BYTES);
     return rc;
