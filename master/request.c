@@ -212,6 +212,13 @@ static void hand_over(struct conn *c, struct route *r)
     conn_read_on(c);
 }
 
+/* Who has stopped a stream finds it stopped in the next answer. */
+static void expire_texts(struct server *server)
+{
+    text_cache_expire(&server->metrics);
+    text_cache_expire(&server->streams);
+}
+
 static void answer_stop(struct conn *c)
 {
     const char *message;
@@ -220,6 +227,8 @@ static void answer_stop(struct conn *c)
         return;
     }
     int rc = camera_table_stop(c->server->cameras, stream_id(c));
+    if (rc == 0)
+        expire_texts(c->server);
     if (rc == -ENOENT)
         answer_no_stream(c);
     else if (rc != 0)

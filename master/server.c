@@ -93,7 +93,7 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
         return;
     log_info(NULL, "signal %d: draining", signum);
     r->server.draining = true;
-    service_notify_stopping();
+    service_notify_stopping(&r->service);
     listener_close(&r->server.listeners[ROUTE_PORT_STREAM]);
     camera_table_drain(r->server.cameras, SERVER_GRACE_MS);
     r->drain_until_ms = clock_ms() + SERVER_GRACE_MS - DRAIN_POLL_MS;
@@ -111,7 +111,7 @@ static void on_status(uv_timer_t *timer)
     if ((trouble != NULL) == r->told_trouble)
         return;
     r->told_trouble = trouble != NULL;
-    service_notify_status(trouble != NULL ? trouble : "cameras can be watched");
+    service_notify_status(&r->service, trouble != NULL ? trouble : "cameras can be watched");
     if (trouble != NULL)
         log_errorx(NULL, "no worker can be started: %s", trouble);
     else
@@ -155,9 +155,9 @@ static void on_reload_signal(uv_signal_t *handle, int signum)
     (void)signum;
     if (r->server.draining)
         return;
-    service_notify_reloading();
+    service_notify_reloading(&r->service);
     reload(r);
-    service_notify_ready();
+    service_notify_ready(&r->service);
 }
 
 static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_signal, int signum)
@@ -241,8 +241,8 @@ static int start(struct run *r)
         log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
         goto fail;
     }
-    service_notify_ready();
-    service_notify_status("cameras can be watched");
+    service_notify_ready(&r->service);
+    service_notify_status(&r->service, "cameras can be watched");
     (void)uv_timer_start(&r->status, on_status, STATUS_MS, STATUS_MS);
     return EXIT_SUCCESS;
 fail:

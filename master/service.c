@@ -5,18 +5,21 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <systemd/sd-daemon.h>
 
 static void on_watchdog(uv_timer_t *timer)
 {
-    (void)timer;
-    (void)sd_notify(0, "WATCHDOG=1");
+    struct service *service = timer->data;
+    notifier_tell_now(&service->notifier, "WATCHDOG=1");
 }
 
 int service_open(struct service *service, uv_loop_t *loop)
 {
     service->sockets[ROUTE_PORT_STREAM] = service->sockets[ROUTE_PORT_SNAPSHOT] = -1;
+    notifier_open(&service->notifier, loop);
     (void)uv_timer_init(loop, &service->watchdog);
+    service->watchdog.data = service;
     uv_unref((uv_handle_t *)&service->watchdog);
     uint64_t limit_us;
     if (sd_watchdog_enabled(0, &limit_us) > 0) {
@@ -42,29 +45,34 @@ int service_take_socket(struct service *service, enum route_port kind)
     return fd_take(&service->sockets[kind]);
 }
 
-void service_notify_ready(void)
+void service_notify_ready(struct service *service)
 {
-    (void)sd_notify(0, "READY=1");
+    notifier_tell(&service->notifier, "READY=1");
 }
 
-void service_notify_reloading(void)
+void service_notify_reloading(struct service *service)
 {
-    (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_us());
+    char text[NOTIFIER_TEXT_MAX];
+    (void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_us());
+    notifier_tell(&service->notifier, text);
 }
 
-void service_notify_stopping(void)
+void service_notify_stopping(struct service *service)
 {
-    (void)sd_notify(0, "STOPPING=1");
+    notifier_tell(&service->notifier, "STOPPING=1");
 }
 
-void service_notify_status(const char *text)
+void service_notify_status(struct service *service, const char *status)
 {
-    (void)sd_notifyf(0, "STATUS=%s", text);
+    char text[NOTIFIER_TEXT_MAX];
+    (void)snprintf(text, sizeof(text), "STATUS=%s", status);
+    notifier_tell(&service->notifier, text);
 }
 
 void service_close(struct service *service)
 {
     fd_close(&service->sockets[ROUTE_PORT_STREAM]);
     fd_close(&service->sockets[ROUTE_PORT_SNAPSHOT]);
+    notifier_close(&service->notifier);
     uv_close((uv_handle_t *)&service->watchdog, NULL);
 }

@@ -1,16 +1,18 @@
 /*
  * The service as systemd sees it: the sockets that it hands over, the state that we report, the
  * watchdog (sd_listen_fds(3), sd_notify(3)).  Master, loop thread.  If something else started the
- * process, these functions do nothing.
+ * process, these functions do nothing.  They never wait for systemd.
  */
 #ifndef MASTER_SERVICE_H
 #define MASTER_SERVICE_H
 
+#include "master/notifier.h"
 #include "master/route.h"
 
 #include <uv.h>
 
 struct service {
+    struct notifier notifier;
     uv_timer_t watchdog;
     int sockets[2]; /* handed over, by enum route_port; -1: none */
 };
@@ -28,14 +30,14 @@ int service_open(struct service *service, uv_loop_t *loop);
 int service_take_socket(struct service *service, enum route_port kind);
 
 /** Requests are answered from now on; also ends a reload that service_notify_reloading() began. */
-void service_notify_ready(void);
-void service_notify_reloading(void);
-void service_notify_stopping(void);
+void service_notify_ready(struct service *service);
+void service_notify_reloading(struct service *service);
+void service_notify_stopping(struct service *service);
 
 /** What `systemctl status` shows. */
-void service_notify_status(const char *text);
+void service_notify_status(struct service *service, const char *status);
 
-/** Close the timer, and sockets that nobody has taken. */
+/** Close the timers, and sockets that nobody has taken. */
 void service_close(struct service *service);
 
 #endif /* MASTER_SERVICE_H */

@@ -46,6 +46,11 @@ void text_cache_put(struct text_cache *cache, struct shared_text *text, int64_t 
     cache->last_len = text->len;
 }
 
+void text_cache_expire(struct text_cache *cache)
+{
+    cache->until_us = 0;
+}
+
 void text_cache_clear(struct text_cache *cache)
 {
     shared_text_unref(cache->text);

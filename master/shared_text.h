@@ -50,6 +50,9 @@ struct shared_text *text_cache_get(struct text_cache *cache, int64_t now_us);
 void text_cache_put(struct text_cache *cache, struct shared_text *text, int64_t cost_us,
                     int64_t now_us);
 
+/** What the text says has changed by a client's request: the next answer must not be older. */
+void text_cache_expire(struct text_cache *cache);
+
 void text_cache_clear(struct text_cache *cache);
 
 #endif /* MASTER_SHARED_TEXT_H */

@@ -8,28 +8,39 @@ import pytest
 
 from lib import processes
 from lib.gateway import binary, clean_environment
-from lib.http import Viewer, stream_target
+from lib.http import Viewer, request, stream_target
+from lib.wait import wait_for
 
 # sh gives the sockets the numbers and the process ID that the protocol asks for.
 ACTIVATE = 'LISTEN_PID=$$ LISTEN_FDS={count}; export LISTEN_PID LISTEN_FDS; exec "$@" 3<&{streams} 4<&{snapshots}'
 
 
 class Manager:
-    def __init__(self, directory, streams, snapshots, count=2):
+    def __init__(self, directory, streams, snapshots, count=2, busy=False):
         self.config = directory / "service.ini"
         self.config.write_text("", encoding="utf-8")
         self.told = []
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(directory / "notify"))
         self._notify.settimeout(30)
+        if busy:
+            self._fill_queue()
         fds = [streams.fileno(), snapshots.fileno()]
-        self._log = open(directory / "service.log", "wb")
+        self._log_path = directory / "service.log"
+        self._log = open(self._log_path, "wb")
         self.process = subprocess.Popen(
             ["bash", "-c", ACTIVATE.format(count=count, streams=fds[0], snapshots=fds[1]), "sh", binary(),
              "--config", str(self.config)],
             env=clean_environment({"NOTIFY_SOCKET": str(directory / "notify"), "WATCHDOG_USEC": "400000"}),
             pass_fds=fds, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
             preexec_fn=processes.die_with_parent)
+
+    def _fill_queue(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                while True:
+                    sender.sendto(b"of another service", self._notify.getsockname())
 
     def wait_told(self, what):
         """Until that line comes; what came before it is in told."""
@@ -38,6 +49,9 @@ class Manager:
             self.told.append(text)
             if what in text.splitlines():
                 return
+
+    def log(self):
+        return self._log_path.read_bytes()
 
     def close(self):
         processes.end(self.process)
@@ -78,7 +92,7 @@ def test_life_of_a_service(make_manager, camera, tmp_path):
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(30)
             client.connect(str(tmp_path / "snapshots"))
-            client.sendall(b"GET /api/streams HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.sendall(b"GET /api/streams HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             answer = client.makefile("rb").read()
         head, _, body = answer.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ") and json.loads(body), answer
@@ -98,6 +112,21 @@ def test_life_of_a_service(make_manager, camera, tmp_path):
         # The sockets are the manager's: what comes now waits for the next start.
         with socket.create_connection(streams.getsockname(), timeout=5):
             pass
+
+
+def test_systemd_that_is_busy(make_manager):
+    """Its queue is full of others' messages: nothing waits for it, and it is told what it missed."""
+    with listener() as streams, listener() as snapshots:
+        manager = make_manager(streams, snapshots, busy=True)
+        port = snapshots.getsockname()[1]
+        assert request(port, "/healthz").status == 200
+        manager.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: b"was read again" in manager.log(), 30, "the reload")
+        assert request(port, "/healthz").status == 200
+        for what in ("READY=1", "STATUS=cameras can be watched", "RELOADING=1", "READY=1", "WATCHDOG=1"):
+            manager.wait_told(what)
+        manager.process.send_signal(signal.SIGTERM)
+        assert manager.process.wait(30) == 0
 
 
 def test_connections_wait_for_the_start(make_manager, camera):

@@ -67,6 +67,15 @@ static const char *told(int fd)
     return text;
 }
 
+/* The loop runs for what waits to be told. */
+static const char *told_later(int fd)
+{
+    char byte;
+    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1)
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    return told(fd);
+}
+
 static void hand_over(int count, int type)
 {
     char text[16];
@@ -90,19 +99,60 @@ static void test_without_systemd(void **state)
     assert_int_equal(service_take_socket(&service, ROUTE_PORT_STREAM), -1);
     assert_int_equal(service_take_socket(&service, ROUTE_PORT_SNAPSHOT), -1);
     assert_false(uv_is_active((uv_handle_t *)&service.watchdog));
-    service_notify_ready();
+    service_notify_ready(&service);
     service_close(&service);
 }
 
 static void test_states(void **state)
 {
     int fd = manager();
-    service_notify_ready();
+    assert_int_equal(service_open(&service, &loop), 0);
+    service_notify_ready(&service);
     assert_string_equal(told(fd), "READY=1");
-    service_notify_reloading();
+    service_notify_reloading(&service);
     assert_non_null(strstr(told(fd), "RELOADING=1\nMONOTONIC_USEC="));
-    service_notify_stopping();
+    service_notify_stopping(&service);
     assert_string_equal(told(fd), "STOPPING=1");
+    service_close(&service);
+    assert_int_equal(close(fd), 0);
+}
+
+/* Fill the manager's queue. @return how many states fit. */
+static int fill(int fd)
+{
+    struct sockaddr_un addr;
+    socklen_t len = sizeof(addr);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    int sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(sender >= 0);
+    int count = 0;
+    while (sendto(sender, "X", 1, MSG_DONTWAIT, (const struct sockaddr *)&addr, len) == 1)
+        count++;
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(close(sender), 0);
+    return count;
+}
+
+/* sd_notify() would sleep here, and the server with it. */
+static void test_manager_that_does_not_read(void **state)
+{
+    int fd = manager();
+    assert_int_equal(service_open(&service, &loop), 0);
+    int before = fill(fd);
+    service_notify_status(&service, "dropped: the oldest of too many");
+    service_notify_ready(&service);
+    for (int i = 0; i < NOTIFIER_WAITING_MAX - 2; i++)
+        service_notify_reloading(&service);
+    service_notify_stopping(&service);
+    for (int i = 0; i < before; i++)
+        assert_string_equal(told(fd), "X");
+    uv_ref((uv_handle_t *)&service.notifier.retry);
+    assert_string_equal(told_later(fd), "READY=1");
+    for (int i = 0; i < NOTIFIER_WAITING_MAX - 2; i++)
+        assert_non_null(strstr(told_later(fd), "RELOADING=1"));
+    assert_string_equal(told_later(fd), "STOPPING=1");
+    assert_false(uv_is_active((uv_handle_t *)&service.notifier.retry));
+    service_close(&service);
     assert_int_equal(close(fd), 0);
 }
 
@@ -152,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_without_systemd, setup, teardown),
         cmocka_unit_test_setup_teardown(test_states, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_manager_that_does_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_sockets, setup, teardown),

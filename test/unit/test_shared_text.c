@@ -42,6 +42,13 @@ static void test_cache(void **state)
     assert_int_equal(total, 0);
     text_cache_put(&cache, text = shared_text_new(strdup("x"), &total), 1000, 6000);
     shared_text_unref(text);
+    assert_ptr_equal(text_cache_get(&cache, 6001), text);
+    shared_text_unref(text);
+    text_cache_expire(&cache);
+    assert_null(text_cache_get(&cache, 6001)); /* not older than what changed it */
+    assert_int_equal(total, 0);
+    text_cache_put(&cache, text = shared_text_new(strdup("x"), &total), 1000, 6000);
+    shared_text_unref(text);
     assert_int_equal(total, 1);
     text_cache_clear(&cache);
     assert_int_equal(total, 0);

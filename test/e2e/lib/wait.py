@@ -5,14 +5,16 @@ import time
 def wait_for(predicate, deadline, what, interval=0.02):
     """Poll until predicate() is true and return its value; fail after deadline seconds.
 
+    It looks a last time after the deadline: the machine may have slept until then.
     what may be a function, called only for the failure's text.
     """
     end = time.monotonic() + deadline
     while True:
+        late = time.monotonic() >= end
         value = predicate()
         if value:
             return value
-        if time.monotonic() >= end:
+        if late:
             raise AssertionError(f"waited {deadline} s for {what() if callable(what) else what}")
         time.sleep(interval)
 
