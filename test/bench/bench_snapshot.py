@@ -216,7 +216,7 @@ def drain_answers(port, target, count):
         return time.monotonic() - begun
 
 
-def bench_keep_alive(cameras, directory, count=4000):
+def bench_keep_alive(cameras, directory, count=8000):
     """The same picture from a worker that has it, and from nginx that has it as a file: CPU of the process."""
     url = cameras.rtsp_url(ROWS[0])
     with start_gateway(directory) as gateway:

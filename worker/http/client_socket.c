@@ -51,6 +51,9 @@ int client_socket_release(struct client_socket *socket, uv_close_cb closed)
 
 void client_socket_poll(struct client_socket *socket, int events, uv_poll_cb cb)
 {
+    if (events == socket->events)
+        return; /* libuv would take it out of the poll set and put it back: two system calls */
+    socket->events = events;
     if (events == 0)
         (void)uv_poll_stop(&socket->poll);
     else

@@ -22,6 +22,7 @@
 struct client_socket {
     uv_poll_t poll; /* poll.data is the user's */
     int fd;         /* -1 once closed */
+    int events;     /* polled for */
     int64_t opened_ms;
     int64_t progress_ms; /* when bytes were last written, or an answer begun */
     int64_t linger_ms;   /* when lingering ends; 0: not lingering */
@@ -48,7 +49,7 @@ void client_socket_close(struct client_socket *socket, uv_close_cb closed);
 /** As client_socket_close(), but return the open descriptor.  Caller owns. */
 int client_socket_release(struct client_socket *socket, uv_close_cb closed);
 
-/** Poll for UV_READABLE, UV_WRITABLE, both or nothing. */
+/** Poll for UV_READABLE, UV_WRITABLE, both or nothing.  A socket has one callback all its life. */
 void client_socket_poll(struct client_socket *socket, int events, uv_poll_cb cb);
 
 /** Write what fits. @return bytes; 0: the socket is full; -1: the connection is lost. */

@@ -150,8 +150,9 @@ static void ask_again(struct snapshot_client *c)
     c->kind = (enum ipc_picture)r->picture;
     c->state = UNANSWERED;
     c->due = true;
-    client_socket_poll(&c->socket, 0, NULL);
     c->env->on_again(c->env->ctx, c);
+    if (c->state == UNANSWERED && c->due)
+        client_socket_poll(&c->socket, 0, NULL);
 }
 
 static bool may_ask_again(struct snapshot_client *c)
