@@ -282,7 +282,7 @@ def test_http_1_0_is_closed(patient, two_cameras):
 
 def test_worker_that_dies_between_two_requests(make_gateway, make_camera):
     """A new answer or a clean close; the other camera is not touched."""
-    gateway = make_gateway(QUICK)
+    gateway = make_gateway(QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 20000"))
     camera, other = make_camera(), make_camera()
     with gateway.view(other.url()) as viewer:
         viewer.wait_frames(5)
