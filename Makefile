@@ -81,7 +81,16 @@ UV_LIBS    := $(shell $(PKG_CONFIG) --libs libuv)
 AV_PKGS    := libavformat libavcodec libswresample libswscale libavutil
 AV_CFLAGS  := $(call sys_cflags,$(AV_PKGS))
 AV_LIBS    := $(shell $(PKG_CONFIG) --libs $(AV_PKGS))
-MASTER_LIBS := $(UV_LIBS) -lhttp_parser -linih -ljansson -lcrypto -lsystemd
+# llhttp: a library in Debian 13, C sources in Debian 12 (node-llhttp).
+LLHTTP_DIR := /usr/share/llhttp
+ifeq ($(shell $(PKG_CONFIG) --exists libllhttp && echo yes),yes)
+LLHTTP_CFLAGS := $(call sys_cflags,libllhttp)
+LLHTTP_LIBS   := $(shell $(PKG_CONFIG) --libs libllhttp)
+else
+LLHTTP_CFLAGS := -isystem /usr/share/include/llhttp
+LLHTTP_SRC    := api.c http.c llhttp.c
+endif
+MASTER_LIBS := $(UV_LIBS) $(LLHTTP_LIBS) -linih -ljansson -lcrypto -lsystemd
 WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lssl -lcrypto -lseccomp -lm
 # How pictures become JPEG: turbo (libjpeg-turbo) or stb (stb_image_write).
 JPEG ?= $(if $(shell $(PKG_CONFIG) --exists libturbojpeg && echo yes),turbo,stb)
@@ -107,7 +116,8 @@ HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*/*.h))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
-MASTER_OBJ := $(call obj,$(MASTER_SRC)) $(O)/web_assets.o
+LLHTTP_OBJ := $(patsubst %.c,$(O)/llhttp/%.o,$(LLHTTP_SRC))
+MASTER_OBJ := $(call obj,$(MASTER_SRC)) $(O)/web_assets.o $(LLHTTP_OBJ)
 WORKER_OBJ := $(call obj,$(WORKER_SRC))
 ALL_OBJ    := $(COMMON_OBJ) $(MASTER_OBJ) $(WORKER_OBJ) $(call obj,$(UNIT_SRC) $(FUZZ_SRC) test/fuzz/main.c)
 UNIT_BIN   := $(patsubst test/unit/%.c,$(O)/test/%,$(UNIT_SRC))
@@ -150,11 +160,17 @@ $(O)/%.o: %.c $(O)/.flags
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(MASTER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS)
+# Strict, as the library is.  Its warnings are not ours; sanitizers and hardening hold for it, too.
+$(O)/llhttp/%.o: $(LLHTTP_DIR)/%.c $(O)/.flags
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(LLHTTP_CFLAGS) -DLLHTTP_STRICT_MODE=1 -std=c11 $(MODE_$(BUILD)) $(CFLAGS) -w -c -o $@ $<
+
+$(MASTER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS) $(LLHTTP_CFLAGS)
 $(WORKER_OBJ): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
 # stb_image_write shifts bits out of an int, on purpose.
 $(O)/worker/pictures/jpeg_stb.o: CFLAGS += -fno-sanitize=shift
-$(call obj,$(UNIT_SRC) $(FUZZ_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
+$(call obj,$(UNIT_SRC) $(FUZZ_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS) $(LLHTTP_CFLAGS)
 
 # The page and its player (from npm, once) become part of the master.
 $(MPEGTS_JS): master/web/package-lock.json
@@ -238,7 +254,7 @@ sample-cameras: $(O)/test/sample-rtsp-server $(O)/test/sample-picture
 TOOL_SRC := $(sort $(wildcard test/tools/*.c))
 TOOL_BIN := $(patsubst test/tools/%.c,$(O)/test/%,$(TOOL_SRC))
 ALL_OBJ  += $(call obj,$(TOOL_SRC))
-$(call obj,$(TOOL_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS)
+$(call obj,$(TOOL_SRC)): EXTRA_CFLAGS := $(UV_CFLAGS) $(AV_CFLAGS) $(LLHTTP_CFLAGS)
 $(TOOL_BIN): $(O)/test/%: $(O)/test/tools/%.o $(NOMAIN_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -287,7 +303,7 @@ fuzz:
 headers: $(patsubst %.h,$(O)/hdr/%.ok,$(HEADERS))
 $(O)/hdr/%.ok: %.h
 	@mkdir -p $(@D)
-	@printf '#include "%s"\n' $< | $(CC) $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c -
+	@printf '#include "%s"\n' $< | $(CC) $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS) $(LLHTTP_CFLAGS) $(ALL_CFLAGS) -fsyntax-only -x c -
 	@touch $@
 
 # With clang's flags: clangd stumbles over gcc's warnings.
@@ -305,7 +321,7 @@ lint: headers web-dev
 	  $(addprefix --include=,$(firstword $(wildcard /usr/include/sys/queue.h /usr/include/*/sys/queue.h))) common master worker
 	shellcheck $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' scripts/* .ci/*)
 	cd master/web && node_modules/.bin/eslint .
-	clang-tidy --quiet $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) -- -std=c11 $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS)
+	clang-tidy --quiet $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) -- -std=c11 $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS) $(LLHTTP_CFLAGS)
 	$(MAKE) BUILD=analyze all
 
 # Tools of the benchmark: measured beside the program, not part of it.

@@ -40,22 +40,6 @@ struct authority {
     bool single_label;
 };
 
-/* Locale-free: a camera URL means the same everywhere. */
-static char to_lower(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (char)(c - 'A' + 'a');
-    return c;
-}
-
-static int hex_value(char c)
-{
-    if (char_is_digit(c))
-        return c - '0';
-    c = to_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool copy_span(char *out, size_t size, struct span s)
 {
     if (s.len >= size)
@@ -88,7 +72,7 @@ static bool parse_port(struct span s, uint16_t *port)
 /* Would inet_aton() read the label as part of an address ("10", "0x7f")? */
 static bool label_is_number(const char *label, size_t len)
 {
-    if (len > 1 && label[0] == '0' && to_lower(label[1]) == 'x')
+    if (len > 1 && label[0] == '0' && char_to_lower(label[1]) == 'x')
         return strspn(label + 2, "0123456789abcdefABCDEF") >= len - 2;
     return strspn(label, "0123456789") >= len;
 }
@@ -224,9 +208,9 @@ size_t url_decode(char *out, size_t size, const char *text, size_t len, bool for
         char c = text[i];
         if (c == '+' && form) {
             c = ' ';
-        } else if (c == '%' && len - i > 2 && hex_value(text[i + 1]) >= 0 &&
-                   hex_value(text[i + 2]) >= 0) {
-            c = (char)(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+        } else if (c == '%' && len - i > 2 && char_hex_value(text[i + 1]) >= 0 &&
+                   char_hex_value(text[i + 2]) >= 0) {
+            c = (char)(char_hex_value(text[i + 1]) * 16 + char_hex_value(text[i + 2]));
             i += 2;
         }
         if (n < size)
@@ -311,7 +295,7 @@ static int fill_host(struct camera_url *u, const struct authority *a)
     if (!copy_span(u->host, sizeof(u->host), a->host))
         return -ENAMETOOLONG;
     for (char *c = u->host; *c != '\0'; c++)
-        *c = to_lower(*c);
+        *c = char_to_lower(*c);
     if (a->ipv6) {
         char shortest[INET6_ADDRSTRLEN] = "";
         struct in6_addr addr;

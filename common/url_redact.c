@@ -23,25 +23,14 @@ static bool has_one_of(const char *text, const char *const *words)
     return *words != NULL;
 }
 
-static char to_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* --- characters, however often they are percent-encoded --------------------- */
 
 static int hex_pair(struct span s, size_t i)
 {
-    unsigned value = 0;
     if (s.len < 2 || i > s.len - 2)
         return -1;
-    for (size_t n = i; n < i + 2; n++) {
-        char c = to_lower(s.at[n]);
-        if (!char_is_digit(c) && (c < 'a' || c > 'f'))
-            return -1;
-        value = value * 16 + (unsigned)(char_is_digit(c) ? c - '0' : c - 'a' + 10);
-    }
-    return (int)value;
+    int high = char_hex_value(s.at[i]), low = char_hex_value(s.at[i + 1]);
+    return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
 /* A character of a URL within a URL within … a URL. */
@@ -80,7 +69,7 @@ static void word_push(struct word *word, char c)
     if (!char_is_alnum(c) && c != '-' && c != '_')
         *word = (struct word){0};
     else if (word->len < sizeof(word->text) - 1)
-        word->text[word->len++] = to_lower(c);
+        word->text[word->len++] = char_to_lower(c);
     else
         word->cut = true;
 }
@@ -159,10 +148,10 @@ static size_t take_plain_word(struct span s)
 {
     size_t n = 0, upper = 0, digits = 0;
     while (n < s.len && char_is_alnum(s.at[n]) && !char_is_digit(s.at[n])) {
-        upper += s.at[n] != to_lower(s.at[n]);
+        upper += s.at[n] != char_to_lower(s.at[n]);
         n++;
     }
-    bool plain = upper == n || upper == 0 || (upper == 1 && s.at[0] != to_lower(s.at[0]));
+    bool plain = upper == n || upper == 0 || (upper == 1 && s.at[0] != char_to_lower(s.at[0]));
     while (n + digits < s.len && char_is_digit(s.at[n + digits]))
         digits++;
     return plain && digits <= STREAM_NUMBER_MAX ? n + digits : 0;

@@ -37,4 +37,20 @@ static inline bool char_is_alnum(char c)
     return char_is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static inline char char_to_lower(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
+}
+
+/** @return the value of a hexadecimal digit, or -1. */
+static inline int char_hex_value(char c)
+{
+    if (char_is_digit(c))
+        return c - '0';
+    c = char_to_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 #endif /* COMMON_URL_TEXT_H */

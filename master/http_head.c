@@ -24,21 +24,23 @@ static char *header_value(struct http_head *head, int header)
 
 /* The callbacks return nonzero to stop the parser. */
 
-static int on_url(http_parser *parser, const char *at, size_t len)
+static int on_url(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_head *head = parser->data;
     if (len > HTTP_TARGET_MAX - head->target_len) {
         head->error = HTTP_ERROR_URI_TOO_LONG;
         return 1;
     }
-    memcpy(head->request.target + head->target_len, at, len);
+    memcpy(head->request.target + head->target_len, head->raw + (at - head->clean), len);
     head->target_len += len;
     return 0;
 }
 
-static int on_header_field(http_parser *parser, const char *at, size_t len)
+static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_head *head = parser->data;
+    if (memchr(at, ' ', len) != NULL)
+        return 1; /* RFC 9112 section 5.1: no space before the colon; llhttp 8 takes it */
     if (head->in_value) {
         head->in_value = false;
         head->name_len = 0;
@@ -67,18 +69,30 @@ static int find_header(struct http_head *head)
     return value[0] == '\0' ? i : -1;
 }
 
-static int on_header_value(http_parser *parser, const char *at, size_t len)
+static void begin_value(struct http_head *head)
+{
+    head->in_value = true;
+    head->value_len = 0;
+    head->header = find_header(head);
+    if (strcasecmp(head->name, "Origin") == 0)
+        head->request.has_origin = true;
+}
+
+static int on_header_value_complete(llhttp_t *parser)
 {
     struct http_head *head = parser->data;
-    if (!head->in_value) {
-        head->in_value = true;
-        head->value_len = 0;
-        head->header = find_header(head);
-        if (strcasecmp(head->name, "Origin") == 0)
-            head->request.has_origin = true;
-    }
+    if (!head->in_value) /* it is empty */
+        begin_value(head);
+    return 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_head *head = parser->data;
+    if (!head->in_value)
+        begin_value(head);
     for (size_t i = 0; i < len; i++) {
-        /* RFC 9110 section 5.5; http-parser does not look at the first byte of a value */
+        /* RFC 9110 section 5.5; not every llhttp looks at the first byte of a value */
         unsigned char c = (unsigned char)at[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f)
             return 1;
@@ -145,7 +159,7 @@ static void split_target(struct http_request *request)
     request->path = path[0] != '\0' ? path : "/";
 }
 
-static int on_headers_complete(http_parser *parser)
+static int on_headers_complete(llhttp_t *parser)
 {
     struct http_head *head = parser->data;
     struct http_request *request = &head->request;
@@ -161,8 +175,8 @@ static int on_headers_complete(http_parser *parser)
     }
     split_target(request);
     request->method = map_method(parser->method);
-    bool body = (parser->flags & F_CHUNKED) != 0 ||
-                (parser->content_length != 0 && parser->content_length != UINT64_MAX);
+    bool body =
+        (parser->flags & (F_CHUNKED | F_TRANSFER_ENCODING)) != 0 || parser->content_length != 0;
     request->keep = parser->http_minor == 1 && (parser->flags & F_CONNECTION_CLOSE) == 0 && !body;
     request->upgrade_websocket = request->method == REQUEST_GET &&
                                  (parser->flags & F_CONNECTION_UPGRADE) != 0 &&
@@ -171,10 +185,12 @@ static int on_headers_complete(http_parser *parser)
     return 2; /* no body, whatever the headers say: the parser stops here */
 }
 
-static const http_parser_settings settings = {
+static llhttp_settings_t settings = {
+    /* llhttp takes no const */
     .on_url = on_url,
     .on_header_field = on_header_field,
     .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
 };
 
@@ -185,8 +201,63 @@ void http_head_init(struct http_head *head)
     head->request.query = "";
     head->request.method = REQUEST_OTHER;
     head->header = -1;
-    http_parser_init(&head->parser, HTTP_REQUEST);
+    llhttp_init(&head->parser, HTTP_REQUEST, &settings);
     head->parser.data = head;
+}
+
+/* Go on by a byte.  @return false: a line without CR, or one that continues the line before. */
+static bool next_byte(struct http_head_lines *lines, char c)
+{
+    char last = lines->last;
+    lines->last = c;
+    if (c == '\n' && last != '\r')
+        return false;
+    if (lines->in_headers)
+        return last != '\n' || (c != ' ' && c != '\t');
+    if (c == ' ')
+        lines->word_len = 0;
+    else if (c == '\n')
+        lines->in_headers = lines->word_len > 0; /* else: an empty line before the request */
+    else if (c != '\r' && lines->word_len < sizeof(lines->word))
+        lines->word[lines->word_len++] = c;
+    return true;
+}
+
+/* llhttp also takes requests of RTSP and ICE. */
+static bool lines_are_http(struct http_head_lines *lines, const char *data, size_t len)
+{
+    bool ok = true;
+    for (size_t i = 0; i < len && ok; i++)
+        ok = next_byte(lines, data[i]);
+    return ok && (!lines->in_headers || memcmp(lines->word, "HTTP/", sizeof(lines->word)) == 0);
+}
+
+/* Copy the bytes with a letter for each one above 127 in the request line. */
+static void clean_up(struct http_head_lines lines, char *out, const char *data, size_t len)
+{
+    memcpy(out, data, len);
+    for (size_t i = 0; i < len && !lines.in_headers; i++) {
+        (void)next_byte(&lines, data[i]);
+        if ((unsigned char)data[i] > 127)
+            out[i] = 'x';
+    }
+}
+
+/* @param len  at most HTTP_HEAD_MAX. @return how many bytes belonged to the head. */
+static size_t parse(struct http_head *head, const char *data, size_t len)
+{
+    char clean[HTTP_HEAD_MAX];
+    clean_up(head->lines, clean, data, len);
+    head->raw = data;
+    head->clean = clean;
+    enum llhttp_errno rc = llhttp_execute(&head->parser, clean, len);
+    size_t used = rc == HPE_OK ? len : (size_t)(llhttp_get_error_pos(&head->parser) - clean);
+    head->raw = head->clean = NULL;
+    bool failed = rc != HPE_OK && !(head->complete && rc == HPE_PAUSED_UPGRADE);
+    if (head->error == HTTP_ERROR_NONE && (!lines_are_http(&head->lines, data, used) || failed))
+        head->error = HTTP_ERROR_BAD_REQUEST;
+    explicit_bzero(clean, len); /* a camera's password */
+    return used;
 }
 
 int http_head_feed(struct http_head *head, const char *data, size_t len, size_t *consumed)
@@ -194,15 +265,11 @@ int http_head_feed(struct http_head *head, const char *data, size_t len, size_t 
     size_t used = 0;
     if (!head->complete && head->error == HTTP_ERROR_NONE) {
         size_t room = HTTP_HEAD_MAX - head->head_bytes;
-        if (room > 0) /* zero bytes tell http-parser that the connection has ended */
-            used = http_parser_execute(&head->parser, &settings, data, len < room ? len : room);
+        if (room > 0 && len > 0)
+            used = parse(head, data, len < room ? len : room);
         head->head_bytes += used;
-        if (!head->complete && head->error == HTTP_ERROR_NONE) {
-            if (HTTP_PARSER_ERRNO(&head->parser) != HPE_OK)
-                head->error = HTTP_ERROR_BAD_REQUEST;
-            else if (len > room)
-                head->error = HTTP_ERROR_HEADER_TOO_LARGE;
-        }
+        if (!head->complete && head->error == HTTP_ERROR_NONE && len > room)
+            head->error = HTTP_ERROR_HEADER_TOO_LARGE;
     }
     if (consumed != NULL)
         *consumed = used;

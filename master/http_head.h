@@ -1,6 +1,10 @@
 /*
  * Bytes of a request head -> struct http_request.  Master, loop thread; pure, no I/O.  RFC 9112 as
- * http-parser reads it, with limits; it never reads or awaits a body.
+ * llhttp reads it, with limits; it never reads or awaits a body.  Besides:
+ *
+ * - A line that ends without CR, and a header that continues in the next line (obs-fold), are
+ *   errors (RFC 9112 sections 2.2 and 5.2): a proxy may read them in another way.
+ * - The target may hold bytes above 127, as in a camera URL that somebody pastes.
  */
 #ifndef MASTER_HTTP_HEAD_H
 #define MASTER_HTTP_HEAD_H
@@ -8,7 +12,7 @@
 #include "common/http_reply.h"
 #include "common/ipc.h"
 
-#include <http_parser.h>
+#include <llhttp.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -61,12 +65,23 @@ struct http_request {
 #undef X
 };
 
+/* Where in the lines of a head we are.  Private. */
+struct http_head_lines {
+    bool in_headers; /* the request line is over */
+    char last;       /* the last byte */
+    char word[5];    /* the first bytes of the request line's last word */
+    size_t word_len; /* up to sizeof(word) */
+};
+
 /* A head being read.  Members other than request and error are private. */
 struct http_head {
     struct http_request request;
     enum http_error error; /* BAD_REQUEST, URI_TOO_LONG, HEADER_TOO_LARGE */
     bool complete;
-    http_parser parser;
+    llhttp_t parser;
+    struct http_head_lines lines;
+    const char *raw; /* while llhttp runs: the bytes received, and the copy that it reads */
+    const char *clean;
     size_t head_bytes;
     size_t target_len;
     size_t value_len;

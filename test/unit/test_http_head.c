@@ -133,7 +133,43 @@ static void test_targets(void **state)
     assert_string_equal(head.request.query, "");
     assert_int_equal(feed("GET /\xc3\xbc?\xc3\xbc HTTP/1.1\r\n\r\n"), 1);
     assert_string_equal(head.request.query, "\xc3\xbc");
-    assert_int_equal(feed("\r\n\r\nGET / HTTP/1.1\n\n"), 1);
+    assert_int_equal(feed("\r\n\r\nGET /\xc3\xbc HTTP/1.1\r\n\r\n"), 1);
+    assert_string_equal(head.request.path, "/\xc3\xbc");
+}
+
+/* What two programs may read in two ways is refused, at whatever place the bytes are cut. */
+static void test_ambiguous(void **state)
+{
+    static const char *const heads[] = {
+        "GET / HTTP/1.1\n\n",
+        "GET / HTTP/1.1\r\nA: b\n\r\n",
+        "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+        "GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n",
+        "GET / HTTP/1.1\r\nA:\r\n b\r\n\r\n",
+        "GET / HTTP/1.1\r\n A: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nA : b\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: -3\r\n\r\n",
+        "GET / RTSP/1.0\r\n\r\n",
+        "DESCRIBE rtsp://h/ RTSP/1.0\r\n\r\n",
+        "SOURCE /x ICE/1.0\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /\r\n\r\n",
+        "G\xc3\xbcT / HTTP/1.1\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        for (size_t cut = 1; cut < strlen(heads[i]); cut++) {
+            http_head_init(&head);
+            int rc = http_head_feed(&head, heads[i], cut, NULL);
+            if (rc == 0)
+                rc = http_head_feed(&head, heads[i] + cut, strlen(heads[i]) - cut, NULL);
+            assert_int_equal(rc, -EBADMSG);
+            assert_int_equal(head.error, HTTP_ERROR_BAD_REQUEST);
+        }
+    }
+    /* no line of the head: what follows it may begin with a space */
+    assert_int_equal(feed("GET / HTTP/1.1\r\n\r\n x"), 1);
 }
 
 /* A body is neither read nor waited for. */
@@ -248,15 +284,11 @@ static void test_long_values_count_as_absent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ffmpeg),
-        cmocka_unit_test(test_websocket),
-        cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_body),
-        cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_target_limit),
-        cmocka_unit_test(test_head_limit),
-        cmocka_unit_test(test_long_values_count_as_absent),
+        cmocka_unit_test(test_ffmpeg),     cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_methods),    cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_ambiguous),  cmocka_unit_test(test_body),
+        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_target_limit),
+        cmocka_unit_test(test_head_limit), cmocka_unit_test(test_long_values_count_as_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
