@@ -11,6 +11,8 @@
 #: make compile_commands      compile_commands.json for clangd
 #: make sample-cameras tools  what test/e2e needs besides
 #: make bench                 the benchmarks of test/bench
+#: make chaos SEED=n SECONDS=n   faults drawn from a seed while 40 players watch
+#: make soak MINUTES=n        opens and closes of everything; slopes of memory and descriptors
 #: make install, uninstall    PREFIX=/usr/local, DESTDIR=
 #: make deb                   build/cam-httpflv_VERSION_ARCH.deb
 #: make clean                 rm -rf build
@@ -142,7 +144,7 @@ ifneq ($(filter check unit fuzz-replay,$(MAKECMDGOALS)),)
 MAKEFLAGS += --keep-going --output-sync=target
 endif
 
-.PHONY: all help check unit unit-build fuzz-build asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench web-dev install uninstall deb clean FORCE sample-cameras tools compile_commands
+.PHONY: all help check unit unit-build fuzz-build asan tsan fuzz fuzz-run fuzz-replay lint analyze headers format bench chaos soak web-dev install uninstall deb clean FORCE sample-cameras tools compile_commands
 
 all: $(BINS)
 
@@ -341,6 +343,14 @@ bench: all web-dev $(BENCH_BIN)
 	/usr/bin/python3 test/bench/bench_snapshot.py $(BENCH_SNAPSHOT_ARGS)
 	/usr/bin/python3 test/bench/bench_page.py $(BENCH_PAGE_ARGS)
 	/usr/bin/python3 test/bench/bench_rtsp.py $(BENCH_RTSP_ARGS)
+
+SECONDS ?= 120
+MINUTES ?= 10
+chaos: all
+	/usr/bin/python3 test/chaos/chaos.py $(if $(SEED),--seed $(SEED)) --seconds $(SECONDS)
+
+soak: all
+	/usr/bin/python3 test/chaos/soak.py --minutes $(MINUTES)
 
 format:
 	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)

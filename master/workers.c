@@ -147,14 +147,14 @@ static size_t count_spares(const struct workers *ws)
 }
 
 /* After a worker failed to start, wait for the next tick instead of forking as fast as possible.
- * While no worker can be started, try one even if no spare ones are wanted. */
+ * While no worker can be started, try one more than are there: it shows when they can. */
 static void fill_spares(struct workers *ws)
 {
     size_t wanted = ws->conf->server.spare_workers;
     if (starts_failed(ws, WORKERS_RESTART_MS))
         return;
-    if (wanted == 0 && ws->failing_ms != 0)
-        wanted = 1;
+    if (ws->failing_ms != 0 && wanted <= ws->env.counts[WORKER_SPARE])
+        wanted = ws->env.counts[WORKER_SPARE] + 1;
     while (count_spares(ws) < wanted && spawn_worker(ws) != NULL) {
     }
 }

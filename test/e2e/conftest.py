@@ -32,16 +32,41 @@ def order_of_files():
         return re.findall(r"^\| `(test_\w+)` \|", file.read(), re.M)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--part", choices=("parallel", "alone"),
+                     help="only the tests that may run at the same time as others, or only those marked alone")
+
+
+def pytest_collection_modifyitems(config, items):
     order = order_of_files()
     for item in items:
         name = item.module.__name__.rpartition(".")[2]
         if name not in order:
             raise pytest.UsageError(f"{name} has no row in test/README.md, which is the order of the tests")
     items.sort(key=lambda item: order.index(item.module.__name__.rpartition(".")[2]))
+    choose_part(config, items)
+
+
+def choose_part(config, items):
+    part = config.getoption("part")
+    if part is None:
+        return
+    chosen, left_out = [], []
+    for item in items:
+        alone = item.get_closest_marker("alone") is not None
+        (chosen if alone == (part == "alone") else left_out).append(item)
+    items[:] = chosen
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from lib.schedule import Schedule
+    return Schedule(config, log)
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: judges what other tests at the same time would change")
     if not config.option.collectonly and not os.path.exists(binary()):
         raise pytest.UsageError(f"{binary()} is missing: run `make` first")
 

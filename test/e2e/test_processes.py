@@ -12,7 +12,7 @@ import pytest
 
 from conftest import QUICK
 from lib import fake_rtsp, processes
-from lib.gateway import binary
+from lib.gateway import Gateway, binary
 from lib.http import connect, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
@@ -457,6 +457,35 @@ def test_log_that_nobody_reads(make_gateway, camera):
     os.close(reads)
 
 
+def test_log_whose_reader_is_gone(make_gateway, camera):
+    """Neither the master nor a nursery that has something to say dies of SIGPIPE."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    gateway = make_gateway("[server]\nsandbox = off\nspare_workers = 0\n" + QUICK, stderr=writes)
+    os.close(writes)
+    first = wait_for(gateway.nursery, 30, "the nursery")
+    os.kill(first, signal.SIGKILL)
+    second = wait_for(lambda: gateway.nursery() not in (None, first) and gateway.nursery(), 30, "another nursery")
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        os.kill(gateway.worker_of(camera.port)[0], signal.SIGKILL)
+        viewer.wait_closed()
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+    assert gateway.nursery() == second
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide /proc")
+@pytest.mark.parametrize("path", ["absolute", "relative"])
+def test_started_without_proc(tmp_path, camera, path):
+    """It finds its worker's program by the path it was started by; limits that need /proc are not there."""
+    hide = 'mount -t tmpfs none /proc && exec "$@"'
+    program = binary() if path == "absolute" else os.path.relpath(binary(), tmp_path)
+    with Gateway(tmp_path, QUICK, prefix=("unshare", "-m", "sh", "-c", hide, "sh"), program=program) as gateway:
+        with gateway.view(camera.url()) as viewer:
+            viewer.wait_frames(5)
+
+
 @pytest.mark.parametrize("closed", [(0,), (2,), (0, 1), (0, 1, 2)])
 def test_started_with_descriptors_closed(make_gateway, camera, closed):
     gateway = make_gateway(QUICK, prefix=("sh", "-c", "".join(f"exec {fd}>&-; " for fd in closed) + 'exec "$0" "$@"'))
@@ -504,6 +533,18 @@ def test_health_says_that_no_worker_starts(make_gateway, tmp_path):
     wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 200, 30, "/healthz to be well again")
     assert metric(gateway, "nursery_up") == 1
     wait_for(lambda: "workers can be started again" in gateway.log(), 20, "the line about it")
+
+
+@pytest.mark.parametrize("spares", [0, 1])
+def test_health_after_a_nursery_died(make_gateway, spares):
+    """Another one serves, though the spare workers outlived it and no worker was wanted since."""
+    gateway = make_gateway(f"[server]\nspare_workers = {spares}\n")
+    nursery = wait_for(gateway.nursery, 20, "the nursery")
+    wait_for(lambda: len(gateway.all_workers()) == spares, 20, "spare workers")
+    os.kill(nursery, signal.SIGKILL)
+    wait_for(lambda: gateway.nursery() not in (None, nursery), 20, "another nursery")
+    time.sleep(4)  # longer than /healthz has patience with a death
+    wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 200, 30, "/healthz to be well")
 
 
 def test_worker_that_outlived_its_nursery_dies_with_a_line(gateway, camera):

@@ -70,6 +70,8 @@ def all_rows():
     return rows
 
 
+pytestmark = pytest.mark.alone  # it fills all cores: pictures and UDP packets would be lost
+
 ROWS = all_rows()
 assert len(ROWS) == 60
 ROWS += [Row("rtmp", "720p", "H265", audio, "rtmp") for audio in ("AAC", "G711A", "G711U")]

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import struct
 
@@ -333,6 +334,27 @@ def test_hevc_camera_as_h264(shared_gateway, make_camera):
     keys = [frame.dts for frame in flv.video if frame.key]
     assert max(b - a for a, b in zip(keys, keys[1:])) <= 2500, "a key frame at least every 2 s"
     assert camera.plays == 1
+
+
+def test_transcoder_that_lacks_memory_is_tried_again(make_gateway, make_camera):
+    """A shortage is answered with 503 and ends; only a libavcodec without the codecs says 502 for ever."""
+    gateway = make_gateway("[server]\nsandbox = off\n" + QUICK)  # or its memory has limits that only it may change
+    camera = make_camera(fake_rtsp.media("hevc"))
+    with gateway.view(camera.url(), hevc="legacy") as viewer:
+        viewer.wait_frames(5)
+        worker, = gateway.worker_of(camera.port)
+        before = resource.prlimit(worker, resource.RLIMIT_AS)
+        room = processes.virtual_bytes(worker) + (2 << 20)  # less than a thread's stack
+        resource.prlimit(worker, resource.RLIMIT_AS, (room, before[1]))
+        answer = gateway.get(camera.url(), allow_h265="false")
+        assert (answer.status, answer.code) == (503, "overloaded"), answer.body
+        resource.prlimit(worker, resource.RLIMIT_AS, before)
+
+        def transcoded():
+            with gateway.view(camera.url(), allow_h265="false") as other:
+                return other.wait_status() == 200
+        wait_for(transcoded, 30, "the transcoder to be tried again", interval=0.3)
+        viewer.wait_more(5)
 
 
 def test_h264_camera_is_passed_through(shared_gateway, make_camera):

@@ -6,6 +6,7 @@ import subprocess
 
 from . import processes
 from .http import Viewer, encode, request, stream_target
+from .ports import free_port
 from .wait import wait_for
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -18,12 +19,6 @@ def build_dir():
 
 def binary(name="cam-httpflv"):
     return os.path.join(build_dir(), name)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def clean_environment(extra=None):

@@ -2,6 +2,7 @@
 import socket
 import threading
 
+from .ports import free_port
 from .wait import wait_for
 
 
@@ -26,7 +27,7 @@ class Listener:
         """Take connections; after close() again, at the same port."""
         def bind():
             try:
-                self._socket = socket.create_server((self._address, self.port), backlog=64)
+                self._socket = socket.create_server((self._address, self.port or free_port()), backlog=64)
             except OSError:
                 return False
             return True

@@ -93,6 +93,11 @@ def sockets(pid):
     return [target for target in open_files(pid).values() if target.startswith("socket:")]
 
 
+def virtual_bytes(pid):
+    """What RLIMIT_AS limits."""
+    return int(_read(pid, "statm").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def pss_bytes(pid):
     for line in _read(pid, "smaps_rollup").decode().splitlines():
         if line.startswith("Pss:"):

@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import os
+import select
 import struct
 
 from .http import connect, head_bytes, parse_head
@@ -34,6 +35,10 @@ class WebSocket:
 
     def __exit__(self, *_):
         self._sock.close()
+
+    def waits_for_data(self, seconds):
+        """Is there something to read within that time?"""
+        return bool(self._buffer or select.select([self._sock], [], [], seconds)[0])
 
     def _take(self, count):
         while len(self._buffer) < count:
