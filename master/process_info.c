@@ -45,3 +45,20 @@ size_t process_descriptors(pid_t pid)
     (void)closedir(directory);
     return count > 2 ? count - 2 : 0; /* . and .. */
 }
+
+/* Linux Documentation/scheduler/sched-stats.rst: time run, time waited (both ns), time slices. */
+int64_t process_more_waited_ms(pid_t pid, int64_t *total_ms)
+{
+    int64_t before_ms = *total_ms;
+    char path[PATH_BYTES];
+    unsigned long long waited_ns = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*u %llu", &waited_ns) != 1) /* NOLINT(cert-err34-c) */
+        waited_ns = 0;
+    (void)fclose(file);
+    *total_ms = (int64_t)(waited_ns / 1000000);
+    return *total_ms - before_ms;
+}

@@ -15,4 +15,13 @@ size_t process_threads(pid_t pid);
 /** @return how many descriptors it has open; SIZE_MAX: not known. */
 size_t process_descriptors(pid_t pid);
 
+/**
+ * How much longer its main thread has waited for a processor, being able to run, than at the last
+ * call.
+ *
+ * @param total_ms  in, out: all that it had waited at the last call; 0 at first.
+ * @return milliseconds; not above 0: none, or not known.
+ */
+int64_t process_more_waited_ms(pid_t pid, int64_t *total_ms);
+
 #endif /* MASTER_PROCESS_INFO_H */

@@ -206,6 +206,7 @@ static int receive(struct worker *w)
             break;
         w->messages++;
         w->heard_ms = clock_ms();
+        w->excused_ms = 0;
         rc = dispatch(w, &msg) == 0 ? 1 : -EPROTO;
         ipc_msg_free(&msg);
     }
@@ -243,6 +244,17 @@ static void look_whether_it_reads(struct worker *w, int64_t now_ms)
     w->unread = unread;
 }
 
+void worker_excuse(struct worker *w, int64_t ms)
+{
+    if (ms <= 0 || w->excused_ms + ms > WORKER_EXCUSED_MAX_MS)
+        return;
+    w->excused_ms += ms;
+    w->asked_ms += ms;
+    w->heard_ms += ms;
+    w->read_ms += ms;
+    w->end_by_ms += ms;
+}
+
 /* @return what it did wrong; NULL: nothing. */
 static const char *find_fault(const struct worker *w, int64_t now_ms)
 {
@@ -268,6 +280,7 @@ void worker_check(struct worker *w, int64_t now_ms)
         return; /* the nursery has a deadline of its own to announce it */
     if (w->state != WORKER_ENDING)
         look_whether_it_reads(w, now_ms);
+    worker_excuse(w, process_more_waited_ms(w->pid, &w->waited_ms));
     const char *fault = find_fault(w, now_ms);
     if (fault != NULL)
         worker_kill(w, fault);

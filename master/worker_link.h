@@ -17,6 +17,9 @@
  *   messages a second                                     WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
  *
+ * Time that it waits for a processor does not count, up to WORKER_EXCUSED_MAX_MS between two
+ * messages: on a machine that is overloaded, killing workers makes more work.
+ *
  * Its process is the master's child (nursery.c), so its pid cannot be reused before it is reaped.
  */
 #ifndef MASTER_WORKER_LINK_H
@@ -33,6 +36,7 @@
 
 #define WORKER_SILENCE_MS 10000
 #define WORKER_END_MS 5000
+#define WORKER_EXCUSED_MAX_MS 60000
 #define WORKER_MESSAGES_MAX 512
 #define WORKER_THREADS_MAX 128
 
@@ -94,6 +98,8 @@ struct worker {
     int64_t heard_ms;
     int64_t read_ms; /* when it had last read something, or had nothing to read */
     int64_t end_by_ms;
+    int64_t waited_ms;  /* for a processor, all its life, at the last check */
+    int64_t excused_ms; /* since its last message */
     struct closing closing;
 };
 
@@ -109,6 +115,9 @@ void worker_release(struct worker *worker);
 pid_t worker_pid(const struct worker *worker);
 
 /* --- for the table ---------------------------------------------------------- */
+
+/** It had no processor for so long: move its deadlines, as far as WORKER_EXCUSED_MAX_MS allows. */
+void worker_excuse(struct worker *w, int64_t ms);
 
 /** Make the worker that the nursery was asked for.  @param channel  Moved. */
 struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel);

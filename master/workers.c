@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/nursery_link.h"
+#include "master/process_info.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -27,6 +28,7 @@ struct workers {
     const struct conf *conf;
     struct worker_env env;
     struct nursery_link *nursery;
+    int64_t nursery_waited_ms; /* for a processor, at the last tick */
     struct worker_list list;
     int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
     int64_t failing_ms;   /* since when no worker could be started; 0: they can */
@@ -379,6 +381,18 @@ static bool nursery_is_overdue(const struct workers *ws, int64_t now_ms)
     return false;
 }
 
+/* Time that the nursery waits for a processor does not count against it. */
+static void excuse_nursery(struct workers *ws)
+{
+    struct worker *w;
+    int64_t ms = process_more_waited_ms(nursery_link_pid(ws->nursery), &ws->nursery_waited_ms);
+    LIST_FOREACH(w, &ws->list, link)
+    {
+        if (w->pid == 0)
+            worker_excuse(w, ms);
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct workers *ws = timer->data;
@@ -389,8 +403,10 @@ static void on_tick(uv_timer_t *timer)
         next = LIST_NEXT(w, link);
         worker_check(w, now_ms);
     }
-    if (ws->nursery != NULL)
+    if (ws->nursery != NULL) {
         nursery_link_tick(ws->nursery);
+        excuse_nursery(ws);
+    }
     if (nursery_is_overdue(ws, now_ms)) {
         log_errorx(NULL, "the nursery does not answer: it is killed");
         nursery_link_replace(ws->nursery);
