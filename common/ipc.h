@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 11u
+#define IPC_VERSION 12u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -55,6 +55,8 @@ struct ipc_limits {
     uint32_t reconnect_window_ms;
     uint32_t queue_max_ms;
     uint32_t viewer_stall_timeout_ms;
+    uint32_t transcode; /* enum transcode_mode */
+    uint32_t reserved;
 };
 
 /* Which hosts and addresses a camera may have: camera_access.h. */

@@ -10,6 +10,7 @@ static struct ipc_limits limits_of(const struct conf *conf)
         .reconnect_window_ms = conf->camera.reconnect_window_ms,
         .queue_max_ms = conf->viewer.queue_max_ms,
         .viewer_stall_timeout_ms = conf->viewer.stall_timeout_ms,
+        .transcode = (uint32_t)conf->camera.transcode,
     };
 }
 

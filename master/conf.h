@@ -8,6 +8,7 @@
 #include "common/ipc.h"
 #include "common/log_level.h"
 #include "common/sandbox_mode.h"
+#include "common/transcode_mode.h"
 #include "common/url.h"
 #include "master/text_index.h"
 
@@ -77,6 +78,8 @@
       "keep viewers for this long while their camera is away")                                     \
     X(camera, gop_max_bytes,       UINT64,     "33554432", 65536, 1073741824, RELOAD,              \
       "memory for the frames since the last key frame, per camera")                                \
+    X(camera, transcode,           TRANSCODE,  "auto",     0, 0, RELOAD,                           \
+      "HEVC to H.264: for players known to need it, only when asked for, or never")                \
     X(camera, tls_verify,          YES_NO,     "yes",      0, 0, RELOAD,                           \
       "verify the certificates of rtsps, rtmps and https cameras")
 
@@ -115,6 +118,7 @@
 #define CONF_MEMBER_LOG_LEVEL(key)  enum log_level key;
 #define CONF_MEMBER_LOG_FORMAT(key) enum log_format key;
 #define CONF_MEMBER_SANDBOX(key)    enum sandbox_mode key;
+#define CONF_MEMBER_TRANSCODE(key)  enum transcode_mode key;
 #define CONF_MEMBER_CAMERAS(key)    struct ipc_access key; /* trusted is 0 */
 #define CONF_MEMBER(section, key, type, initial, min, max, change, help) CONF_MEMBER_##type(key)
 /* clang-format on */

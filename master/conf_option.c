@@ -234,6 +234,7 @@ static void accept_secret(const struct conf_option *option, struct conf_text *te
 ENUM_FUNCTIONS(log_level, LOG_LEVEL_COUNT)
 ENUM_FUNCTIONS(log_format, LOG_FORMAT_COUNT)
 ENUM_FUNCTIONS(sandbox_mode, SANDBOX_MODE_COUNT)
+ENUM_FUNCTIONS(transcode_mode, TRANSCODE_MODE_COUNT)
 #undef ENUM_FUNCTIONS
 /* NOLINTEND(bugprone-macro-parentheses) */
 
@@ -284,6 +285,7 @@ static const struct {
     [CONF_LOG_LEVEL] = {parse_log_level, write_log_level, accept_log_level},
     [CONF_LOG_FORMAT] = {parse_log_format, write_log_format, accept_log_format},
     [CONF_SANDBOX] = {parse_sandbox_mode, write_sandbox_mode, accept_sandbox_mode},
+    [CONF_TRANSCODE] = {parse_transcode_mode, write_transcode_mode, accept_transcode_mode},
     [CONF_CAMERAS] = {parse_cameras, write_cameras, accept_cameras},
 };
 

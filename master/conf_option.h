@@ -23,6 +23,7 @@ enum conf_option_type {
     CONF_LOG_LEVEL,
     CONF_LOG_FORMAT,
     CONF_SANDBOX,
+    CONF_TRANSCODE,
     CONF_CAMERAS,
     CONF_OPTION_TYPE_COUNT
 };

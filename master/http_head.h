@@ -21,6 +21,7 @@
 #define HTTP_AUTHORIZATION_MAX 512
 #define HTTP_FORWARDED_MAX 512
 #define HTTP_ACCEPT_MAX 512
+#define HTTP_USER_AGENT_MAX 512
 
 enum request_method {
     REQUEST_GET,
@@ -37,6 +38,7 @@ enum request_method {
     X(origin,               "Origin",                         IPC_HEADER_MAX)     \
     X(if_none_match,        "If-None-Match",                  IPC_HEADER_MAX)     \
     X(prefer,               "Prefer",                         IPC_HEADER_MAX)     \
+    X(user_agent,           "User-Agent",                     HTTP_USER_AGENT_MAX) \
     X(authorization,        "Authorization",                  HTTP_AUTHORIZATION_MAX) \
     X(forwarded_for,        "X-Forwarded-For",                HTTP_FORWARDED_MAX) \
     X(accept,               "Accept",                         HTTP_ACCEPT_MAX)    \

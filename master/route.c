@@ -2,6 +2,7 @@
 
 #include "common/camera_access.h"
 #include "common/url_redact.h"
+#include "master/players.h"
 #include "master/query.h"
 
 #include <errno.h>
@@ -22,8 +23,9 @@
 
 /* The words that a parameter accepts; a word's index is the enum value that it sets. */
 static const char *const allow_h265_words[] = {"false", "true", NULL};
+#define HEVC_AUTO 2 /* after the members of enum ipc_hevc */
 static const char *const hevc_words[] = {
-    [IPC_HEVC_ENHANCED] = "enhanced", [IPC_HEVC_LEGACY] = "legacy", NULL};
+    [IPC_HEVC_ENHANCED] = "enhanced", [IPC_HEVC_LEGACY] = "legacy", [HEVC_AUTO] = "auto", NULL};
 static const char *const audio_words[] = {"none", "aac", NULL};
 static const char *const picture_words[] = {
     [IPC_PICTURE_NEWEST] = "newest", [IPC_PICTURE_KEY] = "key", NULL};
@@ -197,21 +199,41 @@ static int read_snapshot_options(const struct http_request *request, const struc
     return read_after(q, client, out);
 }
 
-static int read_options(const struct query *q, enum route_kind kind, struct route *out)
+/* What of an HEVC camera the client gets.  What the request says counts; if it says nothing, a
+ * player that shows nothing of HEVC gets H.264. */
+static int read_hevc(const struct conf *conf, const struct http_request *request,
+                     const struct query *q, struct route *out)
 {
     struct ipc_client *client = &out->client;
-    int rc;
-    if (kind == ROUTE_STREAM) {
-        rc = read_word(q, QUERY_ALLOW_H265, allow_h265_words, &client->allow_h265, out);
-        if (rc == 0)
-            rc = read_word(q, QUERY_HEVC, hevc_words, &client->hevc, out);
-        if (rc == 0)
-            rc = read_word(q, QUERY_AUDIO, audio_words, &client->audio, out);
-        if (rc == 0)
-            rc = read_word(q, QUERY_JOIN, join_words, &client->join, out);
+    uint32_t hevc = HEVC_AUTO;
+    int rc = read_word(q, QUERY_ALLOW_H265, allow_h265_words, &client->allow_h265, out);
+    if (rc == 0)
+        rc = read_word(q, QUERY_HEVC, hevc_words, &hevc, out);
+    if (rc != 0)
         return rc;
-    }
-    rc = read_number(q, QUERY_WIDTH, SIZE_MIN, SIZE_MAX_PIXELS, &client->width, out);
+    client->hevc = hevc == HEVC_AUTO ? IPC_HEVC_ENHANCED : hevc;
+    bool asked = hevc != HEVC_AUTO || q->given[QUERY_ALLOW_H265];
+    if (!asked && conf->camera.transcode == TRANSCODE_AUTO &&
+        players_need_h264(request->user_agent))
+        client->allow_h265 = 0;
+    return 0;
+}
+
+static int read_stream_options(const struct conf *conf, const struct http_request *request,
+                               const struct query *q, struct route *out)
+{
+    int rc = read_hevc(conf, request, q, out);
+    if (rc == 0)
+        rc = read_word(q, QUERY_AUDIO, audio_words, &out->client.audio, out);
+    if (rc == 0)
+        rc = read_word(q, QUERY_JOIN, join_words, &out->client.join, out);
+    return rc;
+}
+
+static int read_picture_options(const struct query *q, enum route_kind kind, struct route *out)
+{
+    struct ipc_client *client = &out->client;
+    int rc = read_number(q, QUERY_WIDTH, SIZE_MIN, SIZE_MAX_PIXELS, &client->width, out);
     if (rc == 0)
         rc = read_number(q, QUERY_HEIGHT, SIZE_MIN, SIZE_MAX_PIXELS, &client->height, out);
     if (rc == 0)
@@ -391,7 +413,8 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
     fill_client(&out->client, request, kind);
     rc = read_camera(conf, &q, out);
     if (rc == 0)
-        rc = read_options(&q, kind, out);
+        rc = kind == ROUTE_STREAM ? read_stream_options(conf, request, &q, out)
+                                  : read_picture_options(&q, kind, out);
     if (rc == 0 && kind == ROUTE_SNAPSHOT)
         rc = read_snapshot_options(request, &q, out);
     if (rc == 0 && kind == ROUTE_STREAM && request->upgrade_websocket)

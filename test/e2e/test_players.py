@@ -58,6 +58,14 @@ def test_vlc_plays_h264(shared_gateway, h264_camera):
         assert figures["demux corrupted"] == 0
 
 
+def test_old_players_get_h264_of_an_hevc_camera(shared_gateway, hevc_camera):
+    """The URL as pasted: ffplay 5.1 and VLC 3 show nothing of HEVC in FLV."""
+    url = shared_gateway.url(hevc_camera.url())
+    with Vlc(url) as vlc:
+        assert codecs(ffmpeg.ffprobe(url)) == [("audio", "aac"), ("video", "h264")]
+        assert vlc.wait_displayed(25)["demux corrupted"] == 0
+
+
 def test_ffmpeg_7_reads_enhanced_hevc(shared_gateway, hevc_camera):
     root = ffmpeg.trixie_root()
     if root is None:

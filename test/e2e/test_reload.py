@@ -58,6 +58,30 @@ def options_of(change):
 
 # --- [camera] -------------------------------------------------------------------------------------
 
+@changes("camera.transcode")
+def test_camera_transcode(make_gateway, make_camera):
+    """For players that need it; then for those alone that ask; then for nobody, and who has it loses it."""
+    camera = make_camera(fake_rtsp.media("hevc"))
+    gateway = make_gateway(config())
+
+    def codec(**parameters):
+        with gateway.view(camera.url(), headers={"User-Agent": "Lavf/59.27.100"}, **parameters) as viewer:
+            viewer.wait_frames(2)
+        return viewer.headers["x-video-codec"]
+    assert codec() == "H.264"
+    gateway.reload(config(camera__transcode="asked"))
+    assert (codec(), codec(allow_h265="false")) == ("H.265", "H.264")
+    with gateway.view(camera.url(), allow_h265="false") as viewer:
+        viewer.wait_frames(2)
+        gateway.reload(config(camera__transcode="never"))
+        viewer.wait_closed(20)
+    answer = request(gateway.flv_port, stream_target(camera.url(), allow_h265="false"))
+    assert (answer.status, answer.code) == (502, "unsupported_codec") and "never" in answer.error["message"]
+    assert codec() == "H.265"
+    gateway.reload(config())
+    assert codec() == "H.264"
+
+
 @pytest.fixture(params=["rtsp", "http"])
 def stalling(request, make_gateway, make_camera):  # pylint: disable=redefined-outer-name
     """(camera, its URL): over HTTP-FLV it is another gateway's, and a thread reads it."""

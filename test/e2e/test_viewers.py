@@ -322,13 +322,19 @@ def test_websocket_to_a_camera_that_fails_gets_a_status(shared_gateway, make_cam
 
 def test_hevc_camera_as_h264(shared_gateway, make_camera):
     camera = make_camera(fake_rtsp.media("hevc", size="640x360", gop=100))
+    ffplay_5 = {"User-Agent": "Lavf/59.27.100"}
     with shared_gateway.view(camera.url()) as original, \
+            shared_gateway.view(camera.url(), headers=ffplay_5) as known, \
+            shared_gateway.view(camera.url(), headers=ffplay_5, hevc="legacy") as asked, \
             shared_gateway.view(camera.url(), allow_h265="false") as transcoded:
         transcoded.wait_frames(120)
-        original.wait_frames(120)
-    assert [c.dialect for c in original.flv.video_configs] == ["enhanced"]
+        for other in (original, known, asked):
+            other.wait_frames(10)
+    for viewer, dialect, codec in ((original, "enhanced", "H.265"), (known, "avc", "H.264"),
+                                   (asked, "legacy", "H.265"), (transcoded, "avc", "H.264")):
+        assert [c.dialect for c in viewer.flv.video_configs] == [dialect]
+        assert viewer.headers["x-video-codec"] == codec
     flv = transcoded.flv
-    assert [c.dialect for c in flv.video_configs] == ["avc"]
     assert (flv.metadata["width"], flv.metadata["height"]) == (640, 360)
     assert_sound_timeline(flv)
     keys = [frame.dts for frame in flv.video if frame.key]

@@ -263,7 +263,7 @@ static void test_stream_options(void **state)
     } bad[] = {
         {"allow_h265=yes", "allow_h265: false or true is accepted"},
         {"allow_h265=", "allow_h265: false or true is accepted"},
-        {"hevc=1", "hevc: enhanced or legacy is accepted"},
+        {"hevc=1", "hevc: enhanced, legacy or auto is accepted"},
         {"audio=mp3", "audio: none or aac is accepted"},
         {"join=LIVE", "join: live, gop or key is accepted"},
         {"join=gop%00", "join: live, gop or key is accepted"},
@@ -283,6 +283,41 @@ static void test_stream_options(void **state)
 #define WS "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #define WS_KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define WS_VERSION "Sec-WebSocket-Version: 13\r\n"
+
+/* Who cannot play HEVC gets H.264; what the request says comes first. */
+static void test_hevc_by_player(void **state)
+{
+    static const char old[] = "User-Agent: Lavf/59.27.100\r\n",
+                      fresh[] = "User-Agent: Lavf/60.16\r\n";
+    static const struct {
+        const char *pairs, *player;
+        enum transcode_mode mode;
+        uint32_t allow_h265, hevc;
+    } cases[] = {
+        {"", old, TRANSCODE_AUTO, 0, IPC_HEVC_ENHANCED},
+        {"&hevc=auto", old, TRANSCODE_AUTO, 0, IPC_HEVC_ENHANCED},
+        {"", fresh, TRANSCODE_AUTO, 1, IPC_HEVC_ENHANCED},
+        {"", "", TRANSCODE_AUTO, 1, IPC_HEVC_ENHANCED},
+        {"&hevc=enhanced", old, TRANSCODE_AUTO, 1, IPC_HEVC_ENHANCED},
+        {"&hevc=legacy", old, TRANSCODE_AUTO, 1, IPC_HEVC_LEGACY},
+        {"&allow_h265=true", old, TRANSCODE_AUTO, 1, IPC_HEVC_ENHANCED},
+        {"&allow_h265=true&hevc=auto", old, TRANSCODE_AUTO, 1, IPC_HEVC_ENHANCED},
+        {"&allow_h265=false&hevc=enhanced", fresh, TRANSCODE_AUTO, 0, IPC_HEVC_ENHANCED},
+        {"", old, TRANSCODE_ASKED, 1, IPC_HEVC_ENHANCED},
+        {"&allow_h265=false", old, TRANSCODE_ASKED, 0, IPC_HEVC_ENHANCED},
+        {"", old, TRANSCODE_NEVER, 1, IPC_HEVC_ENHANCED},
+        {"&allow_h265=false", old, TRANSCODE_NEVER, 0, IPC_HEVC_ENHANCED},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char target[128];
+        (void)snprintf(target, sizeof(target), "/?cam=gate%s", cases[i].pairs);
+        conf.camera.transcode = cases[i].mode;
+        assert_int_equal(route_with(ROUTE_PORT_STREAM, "GET", target, cases[i].player), 0);
+        assert_int_equal(out.client.allow_h265, cases[i].allow_h265);
+        assert_int_equal(out.client.hevc, cases[i].hevc);
+    }
+    conf.camera.transcode = TRANSCODE_AUTO;
+}
 
 static void test_websocket(void **state)
 {
@@ -508,11 +543,11 @@ static void test_preflight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_camera_urls),       cmocka_unit_test(test_camera_errors),
-        cmocka_unit_test(test_named_camera),      cmocka_unit_test(test_stream_options),
-        cmocka_unit_test(test_websocket),         cmocka_unit_test(test_snapshot_options),
-        cmocka_unit_test(test_paths_and_methods), cmocka_unit_test(test_waiting_and_crop),
-        cmocka_unit_test(test_preflight),
+        cmocka_unit_test(test_camera_urls),      cmocka_unit_test(test_camera_errors),
+        cmocka_unit_test(test_named_camera),     cmocka_unit_test(test_stream_options),
+        cmocka_unit_test(test_hevc_by_player),   cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_snapshot_options), cmocka_unit_test(test_paths_and_methods),
+        cmocka_unit_test(test_waiting_and_crop), cmocka_unit_test(test_preflight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

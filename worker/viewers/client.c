@@ -199,16 +199,21 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
     return c;
 }
 
-static int append_answer(struct client *c)
+static int append_answer(struct client *c, const struct codec_config *video)
 {
-    char buf[HTTP_REPLY_MAX];
+    char buf[HTTP_REPLY_MAX], headers[256];
     int len;
+    (void)snprintf(headers, sizeof(headers),
+                   "Content-Type: video/x-flv\r\n"
+                   "Cache-Control: no-store\r\n"
+                   "X-Video-Codec: %s\r\n"
+                   "Access-Control-Expose-Headers: X-Video-Codec\r\n",
+                   video->codec == AV_CODEC_ID_HEVC ? "H.265" : "H.264");
     if (c->websocket)
         len = websocket_handshake(buf, c->request->websocket_key, c->request->websocket_protocol,
                                   c->request->origin);
     else
-        len = (int)http_reply_head(buf, 200, c->request->origin,
-                                   "Content-Type: video/x-flv\r\nCache-Control: no-store\r\n");
+        len = (int)http_reply_head(buf, 200, c->request->origin, headers);
     if (len > 0)
         flv_output_append(&c->output, buf, (size_t)len);
     return len;
@@ -219,7 +224,7 @@ void client_start(struct client *client, struct codec_config *audio)
     const struct frame *picture = frame_ring_newest_picture(client->env->ring);
     if (client->state != CLIENT_WAITING || picture == NULL)
         return;
-    if (append_answer(client) < 0) {
+    if (append_answer(client, picture->config) < 0) {
         client_fail(client, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in Base64");
         return;
     }

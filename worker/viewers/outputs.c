@@ -4,6 +4,7 @@
 #include "common/closing.h"
 #include "common/histogram.h"
 #include "common/log.h"
+#include "common/transcode_mode.h"
 #include "common/xalloc.h"
 #include "worker/pictures/snapshot.h"
 
@@ -87,11 +88,20 @@ static void stop_rendition(struct outputs *o, void (*closed)(void *ctx), void *c
     fanout_disconnected(o->fanouts[OUTPUT_H264]);
 }
 
+static bool is_forbidden(const struct outputs *o)
+{
+    return o->limits->transcode == TRANSCODE_NEVER;
+}
+
 /* A shortage (threads, memory) may end soon; a libavcodec without the codecs stays as it is. */
 static void refuse_h264(struct outputs *o)
 {
     struct fanout *h264 = o->fanouts[OUTPUT_H264];
-    if (o->rendition_error == -ENOTSUP)
+    if (is_forbidden(o))
+        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
+                            "the camera sends HEVC, and [camera] transcode = never: only "
+                            "allow_h265=true is accepted");
+    else if (o->rendition_error == -ENOTSUP)
         fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
                             "the camera sends HEVC, and this server cannot transcode it");
     else
@@ -107,7 +117,7 @@ static void push_h264(struct outputs *o, struct frame *frame)
         fanout_push(h264, frame_ref(frame));
     } else if (o->rendition != NULL) {
         rendition_push(o->rendition, frame);
-    } else if (o->rendition_error == -ENOTSUP ||
+    } else if (is_forbidden(o) || o->rendition_error == -ENOTSUP ||
                (o->rendition_error != 0 && clock_ms() < o->rendition_retry_ms)) {
         refuse_h264(o);
     } else if (fanout_waiting(h264) + fanout_streaming(h264) > 0) {
@@ -187,6 +197,11 @@ void outputs_disconnected(struct outputs *outputs)
 
 void outputs_limits_changed(struct outputs *outputs)
 {
+    if (outputs->rendition != NULL && is_forbidden(outputs)) {
+        log_info(NULL, "transcoding is not allowed any more");
+        fanout_close_streaming(outputs->fanouts[OUTPUT_H264], "transcoding is not allowed");
+        stop_rendition(outputs, NULL, NULL);
+    }
     for (size_t i = 0; i < outputs->count; i++)
         fanout_limits_changed(outputs->fanouts[i]);
 }
