@@ -170,7 +170,7 @@ struct ipc_stats {
     uint32_t height;
     uint32_t frame_rate_mhz;        /* millihertz: frames in 1000 s */
     uint32_t key_frame_interval_ms; /* between the last two key frames; 0 unknown */
-    uint32_t reserved;
+    uint32_t no_audio;              /* enum ipc_no_audio */
 };
 
 /* The worker has had no clients for idle_timeout_ms and asks for permission to exit. */
@@ -225,6 +225,23 @@ enum ipc_camera_state {
         IPC_CAMERA_STATE_COUNT, /* also: the camera has no worker ("stopped") */
     IPC_CAMERA_QUARANTINED,     /* no worker, because its workers died; only the master says so */
     IPC_CAMERA_SHOWN_COUNT
+};
+
+/* Why viewers get no sound of a camera.  X(NAME, word in API) */
+#define IPC_NO_AUDIO_REASONS(X)               \
+    X(NONE, "") /* they get it, or unknown */ \
+    X(NOT_ANNOUNCED, "not_announced")         \
+    X(NOT_RECEIVED, "not_received")           \
+    X(UNSUPPORTED_CODEC, "unsupported_codec") \
+    X(UNREADABLE, "unreadable")               \
+    X(ENCRYPTED, "encrypted")                 \
+    X(REFUSED, "refused")
+
+enum ipc_no_audio {
+#define X(U, word) IPC_NO_AUDIO_##U,
+    IPC_NO_AUDIO_REASONS(X)
+#undef X
+        IPC_NO_AUDIO_COUNT
 };
 
 /* clang-format off */

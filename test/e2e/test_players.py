@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lib import fake_rtsp, ffmpeg
+from lib import fake_rtsp, ffmpeg, sound
 from lib.ffplay import Ffplay
 from lib.picture import read_counter
 from lib.player_page import PlayerPage, library_missing
@@ -125,6 +125,39 @@ def test_ffplay_takes_compressed_time(shared_gateway, long_gop_camera):
         player.wait_clock(4)
         apart = sorted(abs(sample.behind_sound_s) for sample in player.samples if sample.clock_s > 2)
         assert apart[len(apart) // 2] < 0.2, apart
+
+
+def late_sound():
+    """RTMP whose onMetaData promises sound: it comes after 4 s, at another rate than the silence before it."""
+    return sound.camera_with(sound.aac_frames(sound.encode_adts()), sound.AAC_CONFIG, sound.AAC_HEAD, 4000,
+                             sound.on_meta_data(10))
+
+
+@needs_browser
+@pytest.mark.parametrize("library", ["mpegts.js", "flv.js"])
+def test_late_sound_in_the_browser(shared_gateway, browser, library):
+    """The configuration changes in the running stream: nothing is asked for again, pictures go on."""
+    if library_missing(library):
+        pytest.skip(library_missing(library))
+    with late_sound() as camera, PlayerPage(browser, library) as page:
+        page.play(shared_gateway.url(sound.rtmp_url(camera)), enableStashBuffer=False)
+        page.wait_shown(10)
+        silence = page.sound_bytes()
+        wait_for(lambda: page.sound_bytes() > silence + 6000, 60, "the sound", interval=0.1)
+        page.wait_shown(25)
+        assert page.errors() == [] and not page.ended()
+
+
+def test_late_sound_in_ffplay_and_vlc(shared_gateway):
+    with late_sound() as camera:
+        url = shared_gateway.url(sound.rtmp_url(camera))
+        with Ffplay(url) as ffplay, Vlc(url) as vlc:
+            ffplay.wait_clock(8)
+            apart = sorted(abs(sample.behind_sound_s) for sample in ffplay.samples if sample.clock_s > 6)
+            assert apart[len(apart) // 2] < 0.3, apart
+            before = vlc.wait_displayed(25)["audio decoded"]
+            wait_for(lambda: vlc.statistics().get("audio decoded", 0) > before + 10, 30, "VLC to decode the sound",
+                     interval=0.5)
 
 
 @needs_browser

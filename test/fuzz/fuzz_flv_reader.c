@@ -40,6 +40,18 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
     return 0;
 }
 
+static void on_audio(void *ctx, const struct media_track *audio)
+{
+    (void)ctx;
+    assert(audio->par->ch_layout.nb_channels > 0 && audio->par->sample_rate > 0);
+}
+
+static void on_no_audio(void *ctx, enum ipc_no_audio why)
+{
+    (void)ctx;
+    assert(why != IPC_NO_AUDIO_NONE && why < IPC_NO_AUDIO_COUNT);
+}
+
 static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct sums *s = ctx;
@@ -51,7 +63,11 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sums sums = {.video = NULL};
-    const struct media_sink sink = {.on_tracks = on_tracks, .on_packet = on_packet, .ctx = &sums};
+    const struct media_sink sink = {.on_tracks = on_tracks,
+                                    .on_audio = on_audio,
+                                    .on_no_audio = on_no_audio,
+                                    .on_packet = on_packet,
+                                    .ctx = &sums};
     bool alive = false;
     if (size < 1)
         return 0;
@@ -62,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int rc = 0;
     for (size_t pos = 1; pos < size && rc == 0; pos += chunk)
         rc = flv_reader_push(reader, data + pos, size - pos < chunk ? size - pos : chunk,
-                             (int64_t)pos, &alive);
+                             (int64_t)pos * 100, &alive);
     if (rc == 0)
         (void)flv_reader_finish(reader, &alive);
     flv_reader_free(&reader);

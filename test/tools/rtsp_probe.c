@@ -102,6 +102,12 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
                : -ENOTSUP;
 }
 
+static void on_no_audio(void *ctx, enum ipc_no_audio why)
+{
+    (void)ctx;
+    printf("no audio: reason %d\n", (int)why);
+}
+
 static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct probe *p = ctx;
@@ -203,7 +209,8 @@ int main(int argc, char **argv)
     p.opened_us = clock_us();
     p.source = source_rtsp_open(
         &p.loop, &params,
-        &(struct media_sink){.on_tracks = on_tracks, .on_packet = on_packet, .ctx = &p},
+        &(struct media_sink){
+            .on_tracks = on_tracks, .on_no_audio = on_no_audio, .on_packet = on_packet, .ctx = &p},
         &(struct source_rtsp_events){on_end, &p});
     (void)uv_run(&p.loop, UV_RUN_DEFAULT);
     int rc = uv_loop_close(&p.loop);

@@ -55,6 +55,11 @@ static inline void put_tag(struct flv *f, int type, uint32_t ts_ms, const void *
     put_be(f, 11 + len, 4);
 }
 
+static inline void empty(struct flv *f)
+{
+    f->len = 0;
+}
+
 #define TEXT(f, text) put((f), (text), sizeof(text) - 1)
 #define AUDIO(f, ts, text) put_tag((f), 8, (ts), (text), sizeof(text) - 1)
 #define VIDEO(f, ts, text) put_tag((f), 9, (ts), (text), sizeof(text) - 1)
@@ -99,10 +104,13 @@ static inline void put_metadata(struct flv *f, double video, double audio)
     free(body.data);
 }
 
+#define ARRIVAL_US 42
+
 /* --- reading ------------------------------------------------------------ */
 
 struct event {
     bool tracks;
+    bool audio_alone; /* on_audio() */
     enum AVCodecID video;
     enum AVCodecID audio;
     int sample_rate;
@@ -117,6 +125,8 @@ struct rig {
     int count;
     int refuse; /* what on_tracks returns */
     bool alive;
+    enum ipc_no_audio no_audio; /* the last reason given */
+    int64_t later_us;           /* when the next bytes arrive, after ARRIVAL_US */
 };
 
 static inline int on_tracks(void *ctx, const struct media_track *video,
@@ -137,6 +147,23 @@ static inline int on_tracks(void *ctx, const struct media_track *video,
     return rig->refuse;
 }
 
+static inline void on_audio(void *ctx, const struct media_track *audio)
+{
+    struct rig *rig = ctx;
+    struct event *e = &rig->event[rig->count++];
+    assert_true(rig->count < 256);
+    *e = (struct event){.audio_alone = true,
+                        .audio = audio->par->codec_id,
+                        .sample_rate = audio->par->sample_rate,
+                        .channels = audio->par->ch_layout.nb_channels};
+}
+
+static inline void on_no_audio(void *ctx, enum ipc_no_audio why)
+{
+    struct rig *rig = ctx;
+    rig->no_audio = why;
+}
+
 static inline bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct rig *rig = ctx;
@@ -149,16 +176,22 @@ static inline bool on_packet(void *ctx, const struct media_packet *packet)
     return packet->track == TRACK_VIDEO;
 }
 
+/* Go on with the reader that there is, or begin with a new one. */
 static inline int feed(struct rig *rig, const struct flv *f, size_t chunk)
 {
-    const struct media_sink sink = {.on_tracks = on_tracks, .on_packet = on_packet, .ctx = rig};
+    const struct media_sink sink = {.on_tracks = on_tracks,
+                                    .on_audio = on_audio,
+                                    .on_no_audio = on_no_audio,
+                                    .on_packet = on_packet,
+                                    .ctx = rig};
     int rc = 0;
-    rig->reader = flv_reader_new(&sink);
+    if (rig->reader == NULL)
+        rig->reader = flv_reader_new(&sink);
     for (size_t pos = 0; pos < f->len && rc == 0; pos += chunk) {
         size_t n = f->len - pos < chunk ? f->len - pos : chunk;
         uint8_t *copy = malloc(n); /* exactly, for ASan */
         memcpy(copy, f->data + pos, n);
-        rc = flv_reader_push(rig->reader, copy, n, 42, &rig->alive);
+        rc = flv_reader_push(rig->reader, copy, n, ARRIVAL_US + rig->later_us, &rig->alive);
         free(copy);
     }
     return rc;
@@ -179,6 +212,12 @@ static inline void end(struct rig *rig, struct flv *f)
     *f = (struct flv){.data = NULL};
 }
 
+static inline void assert_audio_alone(const struct event *e, enum AVCodecID audio)
+{
+    assert_true(e->audio_alone);
+    assert_int_equal(e->audio, audio);
+}
+
 static inline void assert_tracks(const struct event *e, enum AVCodecID video, enum AVCodecID audio)
 {
     assert_true(e->tracks);
@@ -195,7 +234,7 @@ static inline void assert_packet(const struct event *e, enum track track, int64_
     assert_true(e->packet.last);
     assert_int_equal(e->packet.dts, dts);
     assert_int_equal(e->packet.pts, pts);
-    assert_int_equal(e->packet.received_us, 42);
+    assert_int_equal(e->packet.received_us, ARRIVAL_US);
     assert_int_equal(e->packet.len, len);
     assert_memory_equal(e->packet.data, data, len);
 }

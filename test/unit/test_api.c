@@ -89,6 +89,7 @@ static void test_streams(void **state)
     named.state.restarts = 3;
     named.stats.video_codec = 0x68766331;
     named.stats.audio_codec = 0x6d703461;
+    named.stats.no_audio = IPC_NO_AUDIO_ENCRYPTED;
     named.stats.width = 1280;
     named.stats.height = 720;
     named.stats.frame_rate_mhz = 12500;
@@ -105,6 +106,7 @@ static void test_streams(void **state)
     assert_text("streaming", one, "state");
     assert_text("H.265", one, "video_codec");
     assert_text("AAC", one, "audio_codec");
+    assert_text("encrypted", one, "no_audio");
     assert_text("rtsp://***@10.0.0.9/s", one, "camera_url");
     assert_int_equal(1280, json_integer_value(json_object_get(one, "width")));
     assert_int_equal(4000000, json_integer_value(json_object_get(one, "bit_rate")));
@@ -117,6 +119,7 @@ static void test_streams(void **state)
     json_t *two = json_array_get(json_object_get(top, "streams"), 1);
     assert_true(json_is_null(json_object_get(two, "name")));
     assert_true(json_is_null(json_object_get(two, "video_codec")));
+    assert_true(json_is_null(json_object_get(two, "no_audio")));
     assert_text("stopped", two, "state");
     assert_text("camera_unauthorized", two, "last_error");
     json_decref(top);

@@ -18,29 +18,126 @@ static void test_sequence_header_at_zero(void **state)
     end(&rig, &f);
 }
 
-/* Sound that comes after its time: announced where a key frame begins anew. */
+/* Two pictures, more than a second apart: the reader has waited for sound. */
+static void put_waited_for(struct rig *rig, struct flv *f)
+{
+    VIDEO(f, 0, AVC_CONFIG(SPS_A));
+    VIDEO(f, 0, KEY);
+    assert_int_equal(feed(rig, f, 1000), 0);
+    assert_int_equal(rig->count, 0);
+    rig->later_us = 1100000;
+    empty(f);
+    VIDEO(f, 40, INTER);
+    assert_int_equal(feed(rig, f, 1000), 0);
+    assert_int_equal(rig->count, 3);
+    empty(f);
+}
+
+/* Sound that nobody promised comes after its time: it is announced alone, and no picture is lost.
+ */
 static void test_late_audio(void **state)
 {
     (void)state;
     struct flv f = {.data = NULL};
     struct rig rig = {.count = 0};
     put_header(&f, 5);
-    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
-    for (uint32_t ts = 0; ts < 1500; ts += 40)
-        VIDEO(&f, ts, INTER);
+    put_waited_for(&rig, &f);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
     AUDIO(&f, 1500, AAC_CONFIG);
     AUDIO(&f, 1500, AAC_FRAME);
     VIDEO(&f, 1540, INTER);
-    int before = 1 + 38 + 1;
-    VIDEO(&f, 1580, KEY);
-    AUDIO(&f, 1600, AAC_FRAME);
     assert_int_equal(feed(&rig, &f, 1000), 0);
-    assert_int_equal(rig.count, before + 3);
-    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
-    assert_tracks(&rig.event[before], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
-    assert_true(rig.event[before + 1].packet.key);
-    assert_int_equal(rig.event[before + 2].packet.track, TRACK_AUDIO);
+    assert_int_equal(rig.count, 6);
+    assert_audio_alone(&rig.event[3], AV_CODEC_ID_AAC);
+    assert_int_equal(rig.event[4].packet.track, TRACK_AUDIO);
+    assert_int_equal(rig.event[5].packet.track, TRACK_VIDEO);
     end(&rig, &f);
+}
+
+/* onMetaData or frames without a configuration promise sound: silence keeps its place. */
+static void test_promised_audio(void **state)
+{
+    (void)state;
+    for (int by_frames = 0; by_frames < 2; by_frames++) {
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        put_header(&f, 1);
+        if (by_frames)
+            AUDIO(&f, 0, AAC_FRAME);
+        else
+            put_metadata(&f, 7, 10);
+        put_waited_for(&rig, &f);
+        assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+        assert_int_equal(rig.event[1].packet.track, TRACK_VIDEO);
+        AUDIO(&f, 1500, AAC_FRAME);        /* still without a configuration */
+        AUDIO(&f, 1540, "\xaf\0\x14\x08"); /* 16 kHz */
+        AUDIO(&f, 1540, AAC_FRAME);
+        AUDIO(&f, 1600, "\xaf\0\x14\x08");
+        assert_int_equal(feed(&rig, &f, 1000), 0);
+        assert_int_equal(rig.count, 5);
+        assert_audio_alone(&rig.event[3], AV_CODEC_ID_AAC);
+        assert_int_equal(rig.event[3].sample_rate, 16000);
+        assert_int_equal(rig.event[4].packet.track, TRACK_AUDIO);
+        end(&rig, &f);
+    }
+}
+
+/* Of two tracks, the first cannot be decoded: in tags of their own, or in one. */
+static void test_first_audio_track_unsupported(void **state)
+{
+    (void)state;
+    for (int in_one = 0; in_one < 2; in_one++) {
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        put_header(&f, 5);
+        VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+        if (!in_one)
+            AUDIO(&f, 0, "\x95\0xxxx\0\1");
+        VIDEO(&f, 0, KEY);
+        if (in_one) {
+            AUDIO(&f, 0, "\x95\x20xxxx\0\0\0\1\7mp4a\1\0\0\2\x14\x08");
+            AUDIO(&f, 0, "\x95\x21xxxx\0\0\0\1\7mp4a\1\0\0\1\5");
+        } else {
+            AUDIO(&f, 0, "\x95\0mp4a\1\x14\x08");
+            AUDIO(&f, 0, "\x95\1xxxx\0\7");
+            AUDIO(&f, 0, "\x95\1mp4a\1\5");
+        }
+        assert_int_equal(feed(&rig, &f, 1000), 0);
+        assert_int_equal(rig.count, 3);
+        assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+        assert_int_equal(rig.event[0].sample_rate, 16000);
+        assert_int_equal(rig.event[2].packet.data[0], 5);
+        assert_int_equal(rig.no_audio, IPC_NO_AUDIO_NONE);
+        end(&rig, &f);
+    }
+}
+
+/* Why there is no sound. */
+static void test_reasons_for_silence(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tag;
+        size_t len;
+        enum ipc_no_audio why;
+    } cases[] = {
+        {"\xb2speex", 6, IPC_NO_AUDIO_UNSUPPORTED_CODEC},
+        {"\x90xxxx\1", 6, IPC_NO_AUDIO_UNSUPPORTED_CODEC},
+        {"\xaf\0\xff\xff", 4, IPC_NO_AUDIO_UNREADABLE},
+        {"\x94mp4a\1", 6, IPC_NO_AUDIO_NONE}, /* a layout of channels: no codec of its own */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        put_header(&f, 5);
+        VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+        put_tag(&f, 8, 0, cases[i].tag, cases[i].len);
+        VIDEO(&f, 0, KEY);
+        assert_int_equal(feed(&rig, &f, 1000), 0);
+        assert_int_equal(rig.count, cases[i].why != IPC_NO_AUDIO_NONE ? 2 : 0);
+        assert_int_equal(rig.no_audio, cases[i].why);
+        end(&rig, &f);
+    }
 }
 
 /* AAC-LC, 16 kHz, mono, 11 bytes in all. */
@@ -169,6 +266,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sequence_header_at_zero),
         cmocka_unit_test(test_late_audio),
+        cmocka_unit_test(test_promised_audio),
+        cmocka_unit_test(test_first_audio_track_unsupported),
+        cmocka_unit_test(test_reasons_for_silence),
         cmocka_unit_test(test_audio_of_many_kinds),
         cmocka_unit_test(test_codec_under_the_wrong_number),
         cmocka_unit_test(test_aggregate),

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define CONNECT_MS 1500
+#define CONNECT_MS 3000
 #define STALL_MS 300
 
 /* Answers each connection with these bytes, then closes it, or holds it until it is closed. */
@@ -82,6 +82,14 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
     return seen->refuse;
 }
 
+static void on_audio(void *ctx, const struct media_track *audio)
+{
+}
+
+static void on_no_audio(void *ctx, enum ipc_no_audio why)
+{
+}
+
 static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct seen *seen = ctx;
@@ -96,7 +104,11 @@ static enum http_error run(const char *scheme, uint16_t port, struct seen *seen,
     char text[128];
     struct camera_url url;
     const char *reason;
-    const struct media_sink sink = {.on_tracks = on_tracks, .on_packet = on_packet, .ctx = seen};
+    const struct media_sink sink = {.on_tracks = on_tracks,
+                                    .on_audio = on_audio,
+                                    .on_no_audio = on_no_audio,
+                                    .on_packet = on_packet,
+                                    .ctx = seen};
     (void)snprintf(text, sizeof(text), "%s://127.0.0.1:%u/app/stream", scheme, port);
     assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
     const struct source_params params = {.url = &url, .transport = IPC_TRANSPORT_HTTP_FLV};
@@ -113,6 +125,10 @@ static enum http_error run(const char *scheme, uint16_t port, struct seen *seen,
 
 #define OK "HTTP/1.1 200 OK\r\nContent-Type: video/x-flv\r\nConnection: close\r\n\r\n"
 #define FLV_HEADER "FLV\1\1\0\0\0\11\0\0\0\0"
+/* onMetaData without sound: it is not waited for. */
+#define METADATA                                                   \
+    "\22\0\0\50\0\0\0\0\0\0\0\2\0\12onMetaData\3\0\14videocodecid" \
+    "\0\100\34\0\0\0\0\0\0\0\0\11\0\0\0\63"
 #define CONFIG "\11\0\0\14\0\0\0\0\0\0\0\x17\0\0\0\0\1\x42\0\x1e\xff\xe0\0\0\0\0\x17"
 #define FRAME(ts) "\11\0\0\13\0" ts "\0\0\0\0\x17\1\0\0\0\0\0\0\2\x65\x88\0\0\0\x16"
 #define VP6 "\11\0\0\2\0\0\0\0\0\0\0\x14\0\0\0\0\15"
@@ -208,8 +224,9 @@ static void test_deadlines(void **state)
         {SERVER(""), "http", true, CONNECT_MS},
         {SERVER(""), "rtmp", true, CONNECT_MS},
         {SERVER(OK), "http", true, CONNECT_MS},
-        {SERVER(OK FLV_HEADER CONFIG FRAME("\0\0") FRAME("\4\0")), "http", false, CONNECT_MS},
-        {SERVER(OK FLV_HEADER CONFIG FRAME("\0\0") FRAME("\4\0")), "http", true, STALL_MS},
+        {SERVER(OK FLV_HEADER METADATA CONFIG FRAME("\0\0") FRAME("\4\0")), "http", false,
+         CONNECT_MS},
+        {SERVER(OK FLV_HEADER METADATA CONFIG FRAME("\0\0") FRAME("\4\0")), "http", true, STALL_MS},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct server server = cases[i].server;
@@ -241,7 +258,7 @@ static void test_sound_only_until_the_deadline(void **state)
 static void test_stop(void **state)
 {
     (void)state;
-    struct server server = SERVER(OK FLV_HEADER CONFIG FRAME("\0\0") FRAME("\4\0"));
+    struct server server = SERVER(OK FLV_HEADER METADATA CONFIG FRAME("\0\0") FRAME("\4\0"));
     struct seen seen = {.accept = true, .stop_after = 2};
     char detail[SOURCE_DETAIL_MAX];
     int64_t ms;
@@ -254,10 +271,26 @@ static void test_stop(void **state)
     assert_true(ms < CONNECT_MS);
 }
 
-static void test_sink_refuses(void **state)
+/* Sound is waited for in real time, even while nothing comes. */
+static void test_wait_for_sound(void **state)
 {
     (void)state;
     struct server server = SERVER(OK FLV_HEADER CONFIG FRAME("\0\0") FRAME("\4\0"));
+    struct seen seen = {.accept = true, .stop_after = 2};
+    char detail[SOURCE_DETAIL_MAX];
+    int64_t ms;
+    server.hold = true;
+    server_open(&server);
+    assert_int_equal(run("http", server.port, &seen, detail, &ms), HTTP_ERROR_NONE);
+    server_close(&server);
+    assert_int_equal(seen.tracks, 1);
+    assert_in_range(ms, 1000, CONNECT_MS);
+}
+
+static void test_sink_refuses(void **state)
+{
+    (void)state;
+    struct server server = SERVER(OK FLV_HEADER METADATA CONFIG FRAME("\0\0") FRAME("\4\0"));
     struct seen seen = {.refuse = -ENOTSUP};
     char detail[SOURCE_DETAIL_MAX];
     int64_t ms;
@@ -271,10 +304,10 @@ static void test_sink_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outcomes),      cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_rtmp_hangs_up), cmocka_unit_test(test_deadlines),
-        cmocka_unit_test(test_stop),          cmocka_unit_test(test_sound_only_until_the_deadline),
-        cmocka_unit_test(test_sink_refuses),
+        cmocka_unit_test(test_outcomes),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_rtmp_hangs_up),  cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_stop),           cmocka_unit_test(test_sound_only_until_the_deadline),
+        cmocka_unit_test(test_wait_for_sound), cmocka_unit_test(test_sink_refuses),
     };
     av_util_log_open();
     return cmocka_run_group_tests_name("source_flv", tests, NULL, NULL);

@@ -31,7 +31,8 @@ struct ingest {
     struct access_unit *video;
     enum AVCodecID video_codec;
     AVRational time_base[TRACK_COUNT];
-    struct audio *audio; /* NULL: no audio track, or none that can become AAC */
+    struct audio *audio;       /* NULL: no audio track, or none that can become AAC */
+    _Atomic unsigned no_audio; /* enum ipc_no_audio */
     _Atomic uint64_t bytes_in;
     _Atomic uint64_t pictures_in; /* changes of the picture's time stamp */
     int64_t picture_pts;
@@ -87,7 +88,12 @@ static void set_video(struct ingest *in, const AVCodecParameters *par)
     in->video_codec = par->codec_id;
 }
 
-static void set_audio(struct ingest *in, const struct media_track *track)
+static void set_no_audio(struct ingest *in, enum ipc_no_audio why)
+{
+    atomic_store_explicit(&in->no_audio, why, memory_order_relaxed);
+}
+
+static void open_audio(struct ingest *in, const struct media_track *track)
 {
     if (track != NULL && in->audio != NULL && audio_accepts(in->audio, track->par)) {
         audio_reset(in->audio);
@@ -96,10 +102,22 @@ static void set_audio(struct ingest *in, const struct media_track *track)
     audio_close(&in->audio);
     if (track == NULL)
         return;
-    int rc = audio_open(&in->audio, track->par, on_audio_frame, in);
-    if (rc != 0)
-        log_warnx(NULL, "audio codec %s cannot be turned into AAC: going on without audio",
-                  avcodec_get_name(track->par->codec_id));
+    if (audio_open(&in->audio, track->par, on_audio_frame, in) == 0)
+        return;
+    set_no_audio(in, IPC_NO_AUDIO_UNSUPPORTED_CODEC);
+    log_warnx(NULL, "audio codec %s cannot be turned into AAC: going on without audio",
+              avcodec_get_name(track->par->codec_id));
+}
+
+/* @param track  NULL: there is none. */
+static void set_audio(struct ingest *in, const struct media_track *track)
+{
+    set_no_audio(in, track != NULL ? IPC_NO_AUDIO_NOT_RECEIVED : IPC_NO_AUDIO_NOT_ANNOUNCED);
+    open_audio(in, track);
+    if (track != NULL)
+        in->time_base[TRACK_AUDIO] = track->time_base;
+    in->output.on_tracks(in->output.ctx, track != NULL ? track->par->codec_id : AV_CODEC_ID_NONE,
+                         in->audio != NULL ? audio_config(in->audio) : NULL);
 }
 
 static int on_tracks(void *ctx, const struct media_track *video, const struct media_track *audio)
@@ -109,12 +127,18 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
     if (in->video == NULL)
         return -ENOTSUP;
     in->time_base[TRACK_VIDEO] = video->time_base;
-    if (audio != NULL)
-        in->time_base[TRACK_AUDIO] = audio->time_base;
     set_audio(in, audio);
-    in->output.on_tracks(in->output.ctx, audio != NULL ? audio->par->codec_id : AV_CODEC_ID_NONE,
-                         in->audio != NULL ? audio_config(in->audio) : NULL);
     return 0;
+}
+
+static void on_audio(void *ctx, const struct media_track *audio)
+{
+    set_audio(ctx, audio);
+}
+
+static void on_no_audio(void *ctx, enum ipc_no_audio why)
+{
+    set_no_audio(ctx, why);
 }
 
 static bool on_audio_packet(struct ingest *in, const struct media_packet *packet)
@@ -133,7 +157,11 @@ static bool on_audio_packet(struct ingest *in, const struct media_packet *packet
     if (placed.history)
         return false;
     audio_set_pace(in->audio, placed.pace);
-    (void)audio_push(in->audio, packet->data, packet->len, placed.pts_us, packet->received_us);
+    int rc = audio_push(in->audio, packet->data, packet->len, placed.pts_us, packet->received_us);
+    if (rc == 0)
+        set_no_audio(in, IPC_NO_AUDIO_NONE);
+    else if (ingest_no_audio(in) != IPC_NO_AUDIO_NONE)
+        set_no_audio(in, IPC_NO_AUDIO_UNREADABLE);
     return false; /* a camera that sends sound but no picture has stalled */
 }
 
@@ -175,7 +203,12 @@ static void on_report(void *ctx, const struct media_report *report)
 struct ingest *ingest_new(void)
 {
     struct ingest *in = xcalloc(1, sizeof(*in));
-    in->sink = (struct media_sink){on_tracks, on_packet, on_report, in};
+    in->sink = (struct media_sink){.on_tracks = on_tracks,
+                                   .on_audio = on_audio,
+                                   .on_no_audio = on_no_audio,
+                                   .on_packet = on_packet,
+                                   .on_report = on_report,
+                                   .ctx = in};
     timeline_init(&in->timeline);
     return in;
 }
@@ -197,12 +230,18 @@ void ingest_connect(struct ingest *ingest, const struct ingest_output *output)
     ingest->picture_pts = AV_NOPTS_VALUE;
     ingest->coming = (struct coming){.pts = AV_NOPTS_VALUE};
     atomic_store_explicit(&ingest->pictures_in, 0, memory_order_relaxed);
+    set_no_audio(ingest, IPC_NO_AUDIO_NONE);
     timeline_reconnect(&ingest->timeline);
 }
 
 uint64_t ingest_pictures_in(const struct ingest *ingest)
 {
     return atomic_load_explicit(&ingest->pictures_in, memory_order_relaxed);
+}
+
+enum ipc_no_audio ingest_no_audio(const struct ingest *ingest)
+{
+    return (enum ipc_no_audio)atomic_load_explicit(&ingest->no_audio, memory_order_relaxed);
 }
 
 uint64_t ingest_bytes_in(const struct ingest *ingest)

@@ -478,6 +478,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .key_frame_interval_ms = stream->key_frame_interval_ms,
         .viewers = (uint32_t)(clients(stream) - outputs_snapshots(stream->outputs)),
         .audio_codec = audio_format_fourcc(stream->audio_codec),
+        .no_audio = stream->state == IPC_CAMERA_STREAMING ? ingest_no_audio(stream->ingest) : 0,
     };
     if (stream->source != NULL && !stream->source_closing) {
         stats->packets_lost += source_packets_lost(stream->source);

@@ -48,7 +48,8 @@ static unsigned skip_modifiers(struct cursor *c, unsigned packet_type)
 }
 
 /* Find a track in a tag that has several, or one with a trackId. */
-static bool read_track(struct cursor *c, int track, struct flv_ex_tag *ex)
+static bool read_track(struct cursor *c, int track, bool (*supported)(uint32_t fourcc),
+                       struct flv_ex_tag *ex)
 {
     uint32_t head = take(c, 1);
     unsigned kind = head >> 4;
@@ -63,20 +64,20 @@ static bool read_track(struct cursor *c, int track, struct flv_ex_tag *ex)
         ex->data = c->pos;
         ex->len = len;
         skip(c, len);
-        if (!c->bad && (track < 0 || ex->track == track))
+        if (!c->bad && (track < 0 ? supported(ex->fourcc) : ex->track == track))
             return true;
     }
-    return false;
+    return !c->bad && track < 0 && ex->track >= 0;
 }
 
 bool flv_ex_tag_read(const uint8_t *data, size_t len, bool is_video, int track,
-                     struct flv_ex_tag *ex)
+                     bool (*supported)(uint32_t fourcc), struct flv_ex_tag *ex)
 {
     struct cursor c = {.pos = data, .left = len};
     *ex = (struct flv_ex_tag){.track = -1};
     unsigned packet_type = skip_modifiers(&c, take(&c, 1) & 0xf);
     if (packet_type == (is_video ? VIDEO_MULTITRACK : AUDIO_MULTITRACK))
-        return read_track(&c, track, ex);
+        return read_track(&c, track, supported, ex);
     ex->packet_type = packet_type;
     ex->fourcc = take(&c, 4);
     ex->data = c.pos;

@@ -26,11 +26,13 @@ struct flv_ex_tag {
 /**
  * Read an enhanced header.
  *
- * @param data   body of an audio or video tag.  Borrowed; ex->data points into it.
- * @param track  the trackId to read; -1: the first track in the tag.
+ * @param data       body of an audio or video tag.  Borrowed; ex->data points into it.
+ * @param track      the trackId to read; -1: the tag's first track whose codec is supported, or its
+ *                   last track if none is.
+ * @param supported  is the codec with that FourCC?
  * @return false if the tag ends too early or does not have that track.
  */
 bool flv_ex_tag_read(const uint8_t *data, size_t len, bool is_video, int track,
-                     struct flv_ex_tag *ex);
+                     bool (*supported)(uint32_t fourcc), struct flv_ex_tag *ex);
 
 #endif /* WORKER_FLV_EX_TAG_H */

@@ -17,9 +17,8 @@
 #define PREVIOUS_TAG_SIZE_BYTES 4
 #define CONFIG_MAX_BYTES (64u << 10)
 
-/* How long to wait for audio: by video timestamps, or by frames if the timestamps stand still. */
-#define AUDIO_WAIT_MS 1000
-#define AUDIO_WAIT_FRAMES 100
+/* How long after the first picture's arrival to wait for audio. */
+#define AUDIO_WAIT_US 1000000
 
 /* A tag in the hold, which waits until the tracks are settled; its data follows. */
 struct held {
@@ -35,17 +34,16 @@ struct flv_reader {
     bool alive; /* the sink took a packet as a sign of life */
 
     bool settled;
-    bool with_audio;            /* the announced tracks include audio */
-    bool no_audio;              /* by onMetaData, or because its codec is unusable */
-    const char *silent_because; /* why audio is left out; NULL: it is not */
-    char silent_codec[8];
+    bool with_audio;     /* the announced tracks include audio, or silence in its place */
+    bool audio_promised; /* by onMetaData, or by tags of a codec that we read */
+    bool no_audio;       /* none to wait for: by onMetaData, or because it is unusable */
+    enum ipc_no_audio silent_because; /* why audio is left out */
     bool seen[TRACK_COUNT];
     bool lost[TRACK_COUNT];
     int track[TRACK_COUNT];     /* trackId to read; -1: any */
     enum AVCodecID wrong_codec; /* the video tags name this codec, */
     enum AVCodecID right_codec; /* ... but the video is this one */
-    uint32_t first_frame_ms;    /* timestamp of the first video frame */
-    unsigned video_frames;
+    int64_t first_frame_us;     /* arrival of the first video frame; 0: none yet */
     struct flv_buffer hold;
 
     AVCodecParameters *par[TRACK_COUNT];
@@ -194,13 +192,34 @@ static int take_video_config(struct flv_reader *r, const struct flv_tag *tag,
     return in_band ? send_parameter_sets(r, tag) : announce(r);
 }
 
-/* Log once why audio is left out. */
-static void leave_audio_out(struct flv_reader *r, const char *because)
+/* Note why audio is left out.  Returns true the first time: then log it. */
+static bool leave_audio_out(struct flv_reader *r, enum ipc_no_audio because)
 {
-    if (r->silent_because == NULL)
-        log_warnx(NULL, "flv: sound is left out: %s", because);
+    if (r->silent_because != IPC_NO_AUDIO_NONE || r->known[TRACK_AUDIO])
+        return false;
     r->silent_because = because;
-    r->no_audio = true;
+    if (r->settled)
+        r->sink.on_no_audio(r->sink.ctx, because);
+    return true;
+}
+
+/* The sound alone has changed. */
+static void announce_audio(struct flv_reader *r)
+{
+    const struct media_track audio = {.par = r->par[TRACK_AUDIO], .time_base = {1, 1000}};
+    r->sink.on_audio(r->sink.ctx, &audio);
+}
+
+/* Announce silence in the place of sound that has been promised. */
+static int promise_audio(struct flv_reader *r)
+{
+    static const struct flv_unit silence = {
+        .codec = AV_CODEC_ID_AAC, .sample_rate = 44100, .channels = 2};
+    int rc = set_par(r, TRACK_AUDIO, &silence);
+    r->known[TRACK_AUDIO] = false;
+    r->with_audio = true;
+    log_warnx(NULL, "flv: silence takes the place of sound: its configuration has not come");
+    return rc;
 }
 
 static bool has_config(enum AVCodecID codec)
@@ -223,7 +242,9 @@ static int read_audio_config(struct flv_reader *r, struct flv_unit *unit)
         return 0;
     if (flv_tag_read_audio_config(unit))
         return 1;
-    leave_audio_out(r, "its configuration cannot be read");
+    r->no_audio = true;
+    if (leave_audio_out(r, IPC_NO_AUDIO_UNREADABLE))
+        log_warnx(NULL, "flv: sound is left out: its configuration cannot be read");
     return 0;
 }
 
@@ -231,16 +252,22 @@ static int take_audio_config(struct flv_reader *r, struct flv_unit *unit)
 {
     if (read_audio_config(r, unit) == 0)
         return 0;
+    bool is_late = r->settled && !r->known[TRACK_AUDIO];
     int rc = set_par(r, TRACK_AUDIO, unit);
-    r->no_audio = false;
-    return rc == 0 && r->settled && r->with_audio ? announce(r) : rc;
+    if (rc != 0 || !r->settled)
+        return rc;
+    if (is_late)
+        log_info(NULL, "flv: sound came after all");
+    r->with_audio = true;
+    announce_audio(r);
+    return 0;
 }
 
 /* Deliver one coded frame, once the tracks are settled. */
 static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struct flv_unit *unit)
 {
     enum track track = tag->type == FLV_TAG_VIDEO ? TRACK_VIDEO : TRACK_AUDIO;
-    if (unit->codec != r->par[track]->codec_id || (track == TRACK_AUDIO && !r->with_audio))
+    if (!r->known[track] || unit->codec != r->par[track]->codec_id)
         return;
     struct media_packet packet = {
         .track = track,
@@ -290,11 +317,16 @@ static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit 
 
 static int settle(struct flv_reader *r)
 {
+    bool is_silent = !r->known[TRACK_AUDIO] && r->silent_because != IPC_NO_AUDIO_NONE;
+    int rc = 0;
     r->settled = true;
     r->with_audio = r->known[TRACK_AUDIO];
-    if (!r->with_audio && r->seen[TRACK_AUDIO] && !r->no_audio)
-        leave_audio_out(r, "its configuration has not come yet");
-    int rc = announce(r);
+    if (!r->with_audio && r->audio_promised && !is_silent)
+        rc = promise_audio(r);
+    if (rc == 0)
+        rc = announce(r);
+    if (rc == 0 && is_silent)
+        r->sink.on_no_audio(r->sink.ctx, r->silent_because);
     for (size_t pos = 0; rc == 0 && pos < r->hold.len;) {
         struct held held;
         struct flv_unit unit;
@@ -312,19 +344,18 @@ static int settle(struct flv_reader *r)
     return rc;
 }
 
-static bool has_waited_for_audio(const struct flv_reader *r, const struct flv_tag *tag)
+/* In real time: a server's burst of cached pictures says nothing of the sound after it. */
+static bool has_waited_for_audio(const struct flv_reader *r, int64_t now_us)
 {
-    int32_t ms = (int32_t)(tag->ts_ms - r->first_frame_ms);
-    bool stuck = r->video_frames >= AUDIO_WAIT_FRAMES;
-    return r->video_frames > 0 && tag->type == FLV_TAG_VIDEO && (ms >= AUDIO_WAIT_MS || stuck);
+    return r->first_frame_us != 0 && now_us - r->first_frame_us >= AUDIO_WAIT_US;
 }
 
-static bool may_settle(const struct flv_reader *r, const struct flv_tag *tag)
+static bool may_settle(const struct flv_reader *r, int64_t now_us)
 {
     if (!r->known[TRACK_VIDEO])
         return false;
-    return r->known[TRACK_AUDIO] || (r->no_audio && r->video_frames > 0) ||
-           has_waited_for_audio(r, tag);
+    return r->known[TRACK_AUDIO] || (r->no_audio && r->first_frame_us != 0) ||
+           has_waited_for_audio(r, now_us);
 }
 
 /* Take a unit while the tracks are not settled. */
@@ -332,8 +363,8 @@ static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
                            const struct flv_unit *unit)
 {
     if (tag->type == FLV_TAG_VIDEO && !unit->config) {
-        if (r->video_frames++ == 0)
-            r->first_frame_ms = tag->ts_ms;
+        if (r->first_frame_us == 0)
+            r->first_frame_us = tag->received_us;
         if (unit->key && !r->known[TRACK_VIDEO]) { /* then its parameter sets must be in band */
             int rc = set_par(r, TRACK_VIDEO, unit);
             if (rc != 0)
@@ -355,34 +386,22 @@ static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
         if (rc != 0)
             return rc;
     }
-    return may_settle(r, tag) ? settle(r) : 0;
+    return may_settle(r, tag->received_us) ? settle(r) : 0;
 }
 
-/* Log once that the audio's codec is not supported. */
-static void name_audio_codec(struct flv_reader *r, const struct flv_tag *tag,
-                             const struct flv_unit *unit)
+/* Leave out audio whose codec is not supported; another track of the stream may have another. */
+static void refuse_audio_codec(struct flv_reader *r, const struct flv_tag *tag,
+                               const struct flv_unit *unit)
 {
-    if (tag->len < 2 || r->silent_because != NULL)
+    uint8_t name[5] = "";
+    r->no_audio = r->no_audio || unit->track < 0;
+    if (!leave_audio_out(r, IPC_NO_AUDIO_UNSUPPORTED_CODEC))
         return;
-    if (unit->fourcc != 0) {
-        bytes_put32((uint8_t *)r->silent_codec, unit->fourcc);
-        log_warnx(NULL, "flv: sound is left out: codec %.4s", r->silent_codec);
-    } else {
+    bytes_put32(name, unit->fourcc);
+    if (unit->fourcc != 0)
+        log_warnx(NULL, "flv: sound is left out: codec %.4s", (const char *)name);
+    else
         log_warnx(NULL, "flv: sound is left out: SoundFormat %u", tag->data[0] >> 4);
-    }
-    r->silent_because = "its codec";
-    r->no_audio = true;
-}
-
-/* Announce sound that came late: at a key frame, so that no picture is lost. */
-static int add_late_audio(struct flv_reader *r, const struct flv_tag *tag,
-                          const struct flv_unit *unit)
-{
-    if (r->with_audio || !r->known[TRACK_AUDIO] || tag->type != FLV_TAG_VIDEO || !unit->key)
-        return 0;
-    r->with_audio = true;
-    log_info(NULL, "flv: sound came after all");
-    return announce(r);
 }
 
 static int take_media(struct flv_reader *r, struct flv_tag *tag)
@@ -395,24 +414,23 @@ static int take_media(struct flv_reader *r, struct flv_tag *tag)
     r->seen[track] = true;
 
     if (unit.codec == AV_CODEC_ID_NONE) {
-        if (track == TRACK_AUDIO)
-            name_audio_codec(r, tag, &unit);
-        return !r->settled && may_settle(r, tag) ? settle(r) : 0;
+        if (unit.unsupported)
+            refuse_audio_codec(r, tag, &unit);
+        return !r->settled && may_settle(r, tag->received_us) ? settle(r) : 0;
     }
-    if (track == TRACK_AUDIO)
+    if (track == TRACK_AUDIO) {
+        r->audio_promised = true;
         rc = take_audio_config(r, &unit);
-    else if (unit.config)
+    } else if (unit.config) {
         rc = take_video_config(r, tag, &unit);
+    }
     if (rc != 0)
         return rc;
     if (!r->settled)
         return wait_for_tracks(r, tag, &unit);
-    if (unit.config || unit.len == 0)
-        return 0;
-    rc = add_late_audio(r, tag, &unit);
-    if (rc == 0)
+    if (!unit.config && unit.len > 0)
         deliver(r, tag, &unit);
-    return rc;
+    return 0;
 }
 
 /* --- tags --------------------------------------------------------------- */
@@ -422,8 +440,10 @@ static int take_tag(struct flv_reader *r, struct flv_tag *tag)
     struct flv_script script;
     if (tag->type != FLV_TAG_SCRIPT)
         return take_media(r, tag);
-    if (flv_script_read(tag->data, tag->len, &script))
+    if (flv_script_read(tag->data, tag->len, &script)) {
         r->no_audio = script.has_video && !script.has_audio;
+        r->audio_promised = r->audio_promised || script.has_audio;
+    }
     return 0;
 }
 
@@ -472,12 +492,22 @@ int flv_reader_push(struct flv_reader *reader, const uint8_t *data, size_t len, 
     return rc;
 }
 
+static int settle_now(struct flv_reader *r, bool *alive)
+{
+    r->alive = false;
+    int rc = settle(r);
+    *alive = *alive || r->alive;
+    return rc;
+}
+
+int flv_reader_tick(struct flv_reader *reader, int64_t now_us, bool *alive)
+{
+    bool due = !reader->settled && may_settle(reader, now_us);
+    return due ? settle_now(reader, alive) : 0;
+}
+
 int flv_reader_finish(struct flv_reader *reader, bool *alive)
 {
-    if (reader->settled || !reader->known[TRACK_VIDEO])
-        return 0;
-    reader->alive = false;
-    int rc = settle(reader);
-    *alive = *alive || reader->alive;
-    return rc;
+    bool due = !reader->settled && reader->known[TRACK_VIDEO];
+    return due ? settle_now(reader, alive) : 0;
 }

@@ -10,8 +10,10 @@
  * Tracks are announced once both configurations are known.  Before that, tags are held back (at
  * most FLV_READER_HELD_MAX bytes).  If onMetaData mentions video but not audio, and no audio
  * configuration comes before the first picture, the tracks are announced then, without audio.
- * Otherwise the reader waits for audio until video frames have advanced by one second, or the hold
- * is full.  Audio whose configuration comes later is announced with the next key frame.
+ * Otherwise the reader waits for audio until one second after the first picture's arrival, or until
+ * the hold is full.  Audio that onMetaData or a tag has promised by then is announced as AAC of no
+ * particular format: the ingest puts silence in its place, so that players have the track.  When
+ * the configuration comes after all, the sound alone is announced again.
  *
  * When the video sequence header changes in mid-stream, the sink gets its parameter sets as an
  * Annex B packet before the next frame; if codec, length size or the audio configuration changes,
@@ -43,6 +45,10 @@ void flv_reader_free(struct flv_reader **reader);
  */
 int flv_reader_push(struct flv_reader *reader, const uint8_t *data, size_t len, int64_t received_us,
                     bool *alive);
+
+/** Nothing has come for a moment: announce the tracks if they have been waited for long enough.
+ * Parameters and result as flv_reader_push(). */
+int flv_reader_tick(struct flv_reader *reader, int64_t now_us, bool *alive);
 
 /** The stream has ended: announce the tracks and deliver the tags held back. */
 int flv_reader_finish(struct flv_reader *reader, bool *alive);

@@ -40,6 +40,11 @@ static enum AVCodecID codec_of(uint32_t fourcc)
     return AV_CODEC_ID_NONE;
 }
 
+static bool is_supported(uint32_t fourcc)
+{
+    return codec_of(fourcc) != AV_CODEC_ID_NONE;
+}
+
 bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag)
 {
     tag->type = p[0]; /* includes the Filter bit, which is 0 unless the body is encrypted */
@@ -60,7 +65,7 @@ static int32_t get_s24(const uint8_t *p)
 static int read_ex_video(const struct flv_tag *tag, struct flv_unit *unit)
 {
     struct flv_ex_tag ex;
-    if (!flv_ex_tag_read(tag->data, tag->len, true, tag->track, &ex) ||
+    if (!flv_ex_tag_read(tag->data, tag->len, true, tag->track, is_supported, &ex) ||
         ex.packet_type > FLV_EX_CODED_FRAMES_X)
         return 0; /* metadata and the like */
     enum AVCodecID codec = codec_of(ex.fourcc);
@@ -83,13 +88,14 @@ static int read_ex_video(const struct flv_tag *tag, struct flv_unit *unit)
 static void read_ex_audio(const struct flv_tag *tag, struct flv_unit *unit)
 {
     struct flv_ex_tag ex;
-    if (!flv_ex_tag_read(tag->data, tag->len, false, tag->track, &ex))
+    if (!flv_ex_tag_read(tag->data, tag->len, false, tag->track, is_supported, &ex))
         return;
     unit->fourcc = ex.fourcc;
+    unit->track = ex.track;
+    unit->unsupported = !is_supported(ex.fourcc);
     if (ex.packet_type > FLV_EX_CODED_FRAMES)
         return;
     unit->codec = codec_of(ex.fourcc);
-    unit->track = ex.track;
     unit->config = ex.packet_type == FLV_EX_SEQUENCE_START;
     unit->sample_rate = 48000; /* unless the configuration or the frames say otherwise */
     unit->channels = 2;
@@ -156,6 +162,7 @@ static void read_audio(const struct flv_tag *tag, struct flv_unit *unit)
         unit->sample_rate = 8000;
         break;
     default:
+        unit->unsupported = true;
         break;
     }
 }

@@ -29,6 +29,7 @@ struct flv_unit {
     enum AVCodecID codec; /* AV_CODEC_ID_NONE: nothing usable */
     int track;            /* the enhanced dialect's trackId; -1: the tag has no tracks */
     uint32_t fourcc;      /* audio in the enhanced dialect, even if unusable; else 0 */
+    bool unsupported;     /* audio of a codec that is not supported */
     bool config;
     bool key;
     unsigned channels; /* audio: by the tag header, until a configuration is read */

@@ -34,6 +34,7 @@ struct flv_source {
     int64_t leave_by_us; /* 0: not leaving */
     AVIOContext *io;
     struct flv_reader *reader;
+    int reader_rc; /* of the last flv_reader_tick() */
     struct address_guard guard;
     char log[512]; /* libavformat's errors */
 };
@@ -67,8 +68,7 @@ static int64_t stall_ms(const struct flv_source *s)
 /* Have video and audio tags come, but no accepted packet? */
 static bool awaits_picture(const struct flv_source *s)
 {
-    return s->reader != NULL && s->accepted_us == 0 &&
-           flv_reader_has_seen(s->reader, TRACK_VIDEO) &&
+    return s->accepted_us == 0 && flv_reader_has_seen(s->reader, TRACK_VIDEO) &&
            flv_reader_has_seen(s->reader, TRACK_AUDIO);
 }
 
@@ -88,10 +88,17 @@ static int64_t deadline_us(const struct flv_source *s)
     return heard_by_us > by_us ? heard_by_us : by_us;
 }
 
+/* libavformat calls this on our own thread, ten times a second while it waits for bytes.  The
+ * reader is not at work then. */
 static int on_interrupt(void *opaque)
 {
-    const struct flv_source *s = opaque;
-    return is_stopped(s) || clock_awake_us() > deadline_us(s);
+    struct flv_source *s = opaque;
+    bool alive = false;
+    if (s->reader_rc == 0 && s->leave_by_us == 0)
+        s->reader_rc = flv_reader_tick(s->reader, clock_us(), &alive);
+    if (alive)
+        s->accepted_us = clock_us();
+    return is_stopped(s) || s->reader_rc != 0 || clock_awake_us() > deadline_us(s);
 }
 
 static bool is_rtmp(const struct source_params *params)
@@ -288,7 +295,8 @@ static enum http_error read_stream(struct flv_source *s, char *detail, size_t de
         if (n <= 0 && !on_interrupt(s))
             return transport_error(s, n == 0 ? AVERROR_EOF : n, detail, detail_size);
     }
-    return timeout_error(s, detail, detail_size);
+    return s->reader_rc != 0 ? reader_error(s->reader_rc, detail, detail_size)
+                             : timeout_error(s, detail, detail_size);
 }
 
 static enum http_error forbidden(char *detail, size_t detail_size)

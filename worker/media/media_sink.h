@@ -6,6 +6,7 @@
 #ifndef WORKER_MEDIA_SINK_H
 #define WORKER_MEDIA_SINK_H
 
+#include "common/ipc.h"
 #include "worker/media/frame.h"
 
 #include <libavcodec/codec_par.h>
@@ -51,6 +52,12 @@ struct media_sink {
     /* The tracks are known; called again after a reconnect.  audio may be NULL.  Returns 0,
      * -ENOTSUP if the video codec is not supported, or another negative errno if memory is out. */
     int (*on_tracks)(void *ctx, const struct media_track *video, const struct media_track *audio);
+
+    /* After on_tracks: the sound alone is announced, later or anew.  Pictures are not disturbed. */
+    void (*on_audio)(void *ctx, const struct media_track *audio);
+
+    /* After on_tracks or on_audio: why the camera's sound cannot be had. */
+    void (*on_no_audio)(void *ctx, enum ipc_no_audio why);
 
     /* A packet.  Returns true if it shows that the camera is alive. */
     bool (*on_packet)(void *ctx, const struct media_packet *packet);

@@ -366,6 +366,16 @@ const struct rtsp_track *rtsp_session_track(const struct rtsp_session *session, 
     return &session->tracks[track];
 }
 
+enum ipc_no_audio rtsp_session_no_audio(const struct rtsp_session *session)
+{
+    const struct sdp_track *offered = sdp_choose(session->sdp, TRACK_AUDIO);
+    if (offered == NULL)
+        return IPC_NO_AUDIO_NOT_ANNOUNCED;
+    if (offered->encrypted)
+        return IPC_NO_AUDIO_ENCRYPTED;
+    return session->tracks[TRACK_AUDIO].set_up ? IPC_NO_AUDIO_NONE : IPC_NO_AUDIO_REFUSED;
+}
+
 enum rtsp_verdict rtsp_session_verdict(const struct rtsp_session *session, enum http_error *error,
                                        const char **detail)
 {

@@ -127,6 +127,9 @@ enum rtsp_state rtsp_session_state(const struct rtsp_session *session);
 const char *rtsp_state_name(enum rtsp_state state);
 const struct rtsp_track *rtsp_session_track(const struct rtsp_session *session, enum track track);
 
+/** Why the session has set up no sound; NONE: it has.  From on_ready on. */
+enum ipc_no_audio rtsp_session_no_audio(const struct rtsp_session *session);
+
 /**
  * Has the session ended, and what should follow?
  *

@@ -217,6 +217,21 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
     pump(s);
 }
 
+/* Tell the log and the sink why sound that the camera offers is left out. */
+static void tell_no_audio(const struct source_rtsp *s)
+{
+    enum ipc_no_audio why = rtsp_session_no_audio(s->conn.session);
+    if (why == IPC_NO_AUDIO_NONE && !rtsp_media_has(&s->conn.media, TRACK_AUDIO))
+        why = IPC_NO_AUDIO_UNSUPPORTED_CODEC;
+    if (why == IPC_NO_AUDIO_NONE || why == IPC_NO_AUDIO_NOT_ANNOUNCED)
+        return;
+    log_warnx(NULL, "rtsp: sound is left out: %s",
+              why == IPC_NO_AUDIO_ENCRYPTED ? "it is encrypted (SRTP)"
+              : why == IPC_NO_AUDIO_REFUSED ? "the camera refuses to set it up"
+                                            : "its codec is not supported");
+    s->sink.on_no_audio(s->sink.ctx, why);
+}
+
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
 {
     struct source_rtsp *s = ctx;
@@ -237,7 +252,10 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
     c->report_at_us = now_us + REPORT_INTERVAL_US;
     if (rtsp_way_is_datagrams(s->way) && !s->switched)
         c->udp_silence_by_us = now_us + (half_us < UDP_SILENCE_US ? half_us : UDP_SILENCE_US);
-    return rtsp_media_announce(&c->media, &s->sink);
+    rc = rtsp_media_announce(&c->media, &s->sink);
+    if (rc == 0)
+        tell_no_audio(s);
+    return rc;
 }
 
 /* --- the connection ----------------------------------------------------- */

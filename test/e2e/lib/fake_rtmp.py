@@ -90,6 +90,7 @@ class PlayingRtmp(RtmpServer):
 
     def __init__(self, flv):
         self.flv = flv
+        self.begun = 0  # when the last client began to play
         self.asked = []
         super().__init__()
 
@@ -102,12 +103,15 @@ class PlayingRtmp(RtmpServer):
         self.asked.append((app, _read_string(peer, AMF_PLAY_BYTES, b"\x05\x02")))
         peer.sendall(command("onStatus", 0, None, {
             "level": "status", "code": "NetStream.Play.Start", "description": "Playing"}, stream_id=1))
+        self.begun = time.monotonic()
         self.play(peer)
 
+    def wait_until(self, timestamp):
+        time.sleep(max(0, self.begun + timestamp / 1000 - time.monotonic()))
+
     def play(self, peer):
-        begun = time.monotonic()
         for kind, timestamp, body in flv_tags(self.flv):
-            time.sleep(max(0, begun + timestamp / 1000 - time.monotonic()))
+            self.wait_until(timestamp)
             peer.sendall(message(kind, body, timestamp, MEDIA_STREAM, 1))
 
 
