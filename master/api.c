@@ -75,19 +75,18 @@ static json_t *stream_json(const struct camera *cam)
 
     if (error == HTTP_ERROR_NONE && clock_ms() < cam->refused_until_ms)
         error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:i, s:o, "
-                     "s:i, s:o}", /**/
-                     "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(),
-                     "camera_url", cam->shown, "cam_type", url_transport_name(cam->transport),
-                     "state", ipc_camera_state_name(state), "since", time_json(cam->state_since_ms),
-                     "video_codec", codec_json(s->video_codec), "audio_codec",
-                     codec_json(s->audio_codec), "no_audio", no_audio_json(s->no_audio), "width",
-                     (int)s->width, "height", (int)s->height, "frame_rate",
-                     s->frame_rate_mhz / 1000.0, "bit_rate",
-                     (json_int_t)(streaming ? cam->bit_rate_bps : 0), "viewers", (int)s->viewers,
-                     "last_error",
-                     error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)),
-                     "restarts", (int)cam->state.restarts, "next_try", next_try_json(cam));
+    return json_pack(
+        "{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:i, s:o, "
+        "s:i, s:o}", /**/
+        "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(), "camera_url",
+        cam->shown, "cam_type", url_transport_name(cam->transport), "state",
+        ipc_camera_state_name(state), "since", time_json(cam->state_since_ms), "video_codec",
+        codec_json(s->video_codec), "audio_codec", codec_json(s->audio_codec), "no_audio",
+        no_audio_json(s->no_audio), "width", (int)s->width, "height", (int)s->height, "frame_rate",
+        s->frame_rate_mhz / 1000.0, "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0),
+        "viewers", (int)s->viewers, "last_error",
+        error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)), "restarts",
+        (int)cam->state.restarts, "next_try", next_try_json(cam));
 }
 
 /* @param json  Moved; NULL: out of memory. */
