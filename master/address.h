@@ -4,7 +4,15 @@
 
 #include "common/ipc.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+
+/* Where a connection comes from: IPv4, IPv6, or AF_UNIX without a path. */
+union address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
 
 /**
  * `192.0.2.7:4711`, `[2001:db8::7]:4711`, or `unix`.  An IPv4 client of an IPv6 socket

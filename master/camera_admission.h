@@ -31,8 +31,9 @@ struct camera_admission {
 struct camera_request {
     const struct camera_url *url; /* Borrowed, like all pointers here */
     enum ipc_transport transport;
-    const struct client_key *client;
-    struct ipc_client *message; /* complete except ticket, which the camera table sets */
+    const struct client_key *client; /* who asks */
+    const union address *from;       /* where its connection comes from: a proxy, perhaps */
+    struct ipc_client *message;      /* complete except ticket, which the camera table sets */
 };
 
 /**

@@ -158,22 +158,22 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
     return totals;
 }
 
-/* @return false: there is no such guest. */
-static bool guest_left(struct camera *cam, uint32_t ticket)
+/* @param guest  set to who has left. @return false: there is no such guest. */
+static bool guest_left(struct camera *cam, uint32_t ticket, struct guest *guest)
 {
-    struct guest guest;
-    if (!guest_list_remove(&cam->guests, ticket, &guest))
+    if (!guest_list_remove(&cam->guests, ticket, guest))
         return false;
-    if (guest_is_viewer(guest.kind))
-        client_share_give(&cam->table->admission.viewers, &guest.client);
+    if (guest_is_viewer(guest->kind))
+        client_share_give(&cam->table->admission.viewers, &guest->client);
     return true;
 }
 
 static bool on_left(void *owner, const struct ipc_left *left)
 {
     struct camera *cam = owner;
+    struct guest guest;
     for (uint32_t i = 0; i < left->count; i++) {
-        if (!guest_left(cam, left->tickets[i]))
+        if (!guest_left(cam, left->tickets[i], &guest))
             return false;
     }
     return true;
@@ -187,9 +187,10 @@ static void detach(struct camera *cam)
     cam->clients_sent = 0;
     end_connecting(cam);
     end_login(cam);
+    struct guest guest;
     for (uint32_t t = guest_list_any(&cam->guests); t < cam->guests.room;
          t = guest_list_any(&cam->guests))
-        (void)guest_left(cam, t);
+        (void)guest_left(cam, t, &guest);
     guest_list_clear(&cam->guests);
     memset(&cam->state, 0, sizeof(cam->state));
     memset(&cam->stats, 0, sizeof(cam->stats));
@@ -249,9 +250,10 @@ static bool on_return(void *owner, const struct ipc_return *connection, int *fd)
 {
     struct camera *cam = owner;
     const struct camera_table *t = cam->table;
-    if (!guest_left(cam, connection->ticket))
+    struct guest guest;
+    if (!guest_left(cam, connection->ticket, &guest))
         return false;
-    t->returned(t->ctx, connection, fd); /* may end the camera */
+    t->returned(t->ctx, connection, &guest.from, fd); /* may end the camera */
     return true;
 }
 
@@ -325,14 +327,15 @@ static int send_client(struct camera *cam, const struct camera_request *request,
 {
     struct ipc_client *m = request->message;
     enum ipc_client_kind kind = (enum ipc_client_kind)m->kind;
-    m->ticket = guest_list_add(&cam->guests, request->client, kind);
+    struct guest guest;
+    m->ticket = guest_list_add(&cam->guests, request->client, request->from, kind);
     if (guest_is_viewer(kind))
         client_share_take(&cam->table->admission.viewers, request->client);
     int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
     if (rc == 0)
         cam->clients_sent++;
     else if (cam->worker != NULL)
-        (void)guest_left(cam, m->ticket);
+        (void)guest_left(cam, m->ticket, &guest);
     return rc;
 }
 

@@ -27,8 +27,10 @@ struct camera_totals {
 
 struct camera_table;
 
-/* A worker gives a connection back.  *fd is Moved if it becomes -1. */
-typedef void (*camera_return_fn)(void *ctx, const struct ipc_return *connection, int *fd);
+/* A worker gives a connection back; the master knows where it came from.  *fd is Moved if it
+ * becomes -1. */
+typedef void (*camera_return_fn)(void *ctx, const struct ipc_return *connection,
+                                 const union address *from, int *fd);
 
 /**
  * @param returned  called with ctx for each connection that a worker gives back.

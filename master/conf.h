@@ -65,7 +65,9 @@
     X(server, client_share,        UINT32,     "50",       1, 100, RELOAD,                         \
       "percent of what the others leave that one client address may hold; 100: no share")          \
     X(server, trusted_proxies,     PROXIES,    "",         0, 0, RELOAD,                           \
-      "proxies whose X-Forwarded-For says who the client is")
+      "proxies whose X-Forwarded-For says who the client is")                                      \
+    X(server, proxy_protocol,      PROXIES,    "",         0, 0, RELOAD,                           \
+      "proxies whose connections begin with a PROXY header, which says who the client is")
 
 #define CONF_CAMERA_OPTIONS(X)                                                                     \
     X(camera, connect_timeout_ms,  UINT32,     "10000",    100, 600000, RELOAD,                    \

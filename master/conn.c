@@ -3,8 +3,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "master/address.h"
 #include "master/forwarded.h"
+#include "master/proxy_header.h"
 #include "master/server_shared.h"
 
 #include <errno.h>
@@ -19,6 +19,12 @@
  * because glibc would keep it; but only if the peak was at least this high. */
 #define TRIM_FROM_CONNS 128
 
+/* A PROXY header that is arriving, and what follows it in the same read. */
+struct conn_proxy {
+    size_t len;
+    char bytes[PROXY_HEADER_MAX + sizeof(((struct server *)NULL)->input)];
+};
+
 /* --- end ------------------------------------------------------------------ */
 
 static void give_memory_back(struct server *server)
@@ -27,6 +33,14 @@ static void give_memory_back(struct server *server)
         return;
     server->most_conns = server->allocated_conns;
     (void)malloc_trim(0);
+}
+
+static void free_proxy(struct conn_proxy **proxy)
+{
+    if (*proxy != NULL)
+        explicit_bzero(*proxy, sizeof(**proxy)); /* a camera's password */
+    free(*proxy);
+    *proxy = NULL;
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -39,6 +53,7 @@ static void on_handle_closed(uv_handle_t *handle)
     explicit_bzero(&c->head, sizeof(c->head)); /* a camera's password */
     free(c->output);
     free(c->rest);
+    free_proxy(&c->proxy);
     free(c);
     server->allocated_conns--;
     give_memory_back(server);
@@ -184,23 +199,21 @@ static void keep_rest(struct conn *c)
     c->input_len = c->head_len = 0;
 }
 
-static void read_peer(struct conn *c)
+/* The connection itself is the client, until a header says otherwise. */
+static void set_asker(struct conn *c)
 {
-    struct sockaddr_storage addr = {.ss_family = AF_UNIX};
-    int len = sizeof(addr);
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&addr, &len) == 0)
-        address_format((const struct sockaddr *)&addr, c->peer);
-    c->asker = client_key_of((const struct sockaddr *)&addr);
+    address_format(&c->from.any, c->peer);
+    c->asker = client_key_of(&c->from.any);
 }
 
 /* A trusted proxy names the client in a header of each request; without it, the proxy is the
  * client. */
-static void set_asker(struct conn *c)
+static void read_forwarded(struct conn *c)
 {
     char address[IPC_PEER_MAX];
     if (!c->proxied)
         return;
-    read_peer(c);
+    set_asker(c);
     if (forwarded_client(c->server->conf->server.trusted_proxies, c->head.request.forwarded_for,
                          address, sizeof(address)) &&
         client_key_parse(address, &c->asker))
@@ -219,7 +232,7 @@ static void feed_head(struct conn *c, const char *data, size_t len)
         c->input = data + used;
         c->input_len = len - used;
         c->head_len = used == c->head.head_bytes ? used : 0;
-        set_asker(c);
+        read_forwarded(c);
         c->on_request(c);
         keep_rest(c);
     } else if (rc < 0) {
@@ -233,6 +246,45 @@ static void start_head_deadline(struct conn *c)
 {
     c->head_by_ms = clock_ms() + CONN_HEAD_MS;
     (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
+}
+
+static void set_from(struct conn *c, const union address *from);
+static void make_room(struct server *server, const struct client_key *client);
+
+/* From now on the connection counts as that client's. */
+static void change_from(struct conn *c, const union address *from)
+{
+    struct client_share *share = &c->server->conn_share;
+    client_share_give(share, &c->client);
+    c->client = (struct client_key){0};
+    set_from(c, from);
+    struct client_key client = c->client;
+    c->client = (struct client_key){0};
+    make_room(c->server, &client); /* it may close this one, which then has no client */
+    c->client = client;
+    if (!uv_is_closing((uv_handle_t *)&c->tcp))
+        client_share_take(share, &c->client);
+}
+
+static void feed_proxy(struct conn *c, const char *data, size_t len)
+{
+    struct proxy_header header;
+    struct conn_proxy *proxy = c->proxy;
+    memcpy(proxy->bytes + proxy->len, data, len); /* incomplete, it is shorter than the maximum */
+    proxy->len += len;
+    int used = proxy_header_read(proxy->bytes, proxy->len, &header);
+    if (used == 0)
+        return;
+    c->proxy = NULL;
+    if (used > 0 && header.has_client)
+        change_from(c, &header.client);
+    if (used < 0)
+        conn_refuse(c, HTTP_ERROR_BAD_REQUEST,
+                    "[server] proxy_protocol: connections of this proxy have to begin with a PROXY "
+                    "header, version 1 or 2, of at most 1024 bytes");
+    else if (!uv_is_closing((uv_handle_t *)&c->tcp) && proxy->len > (size_t)used)
+        feed_head(c, proxy->bytes + used, proxy->len - (size_t)used);
+    free_proxy(&proxy);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
@@ -251,7 +303,10 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         return;
     if (c->requests > 0 && c->head.head_bytes == 0) /* it was idle */
         start_head_deadline(c);
-    feed_head(c, buf->base, (size_t)nread);
+    if (c->proxy != NULL)
+        feed_proxy(c, buf->base, (size_t)nread);
+    else
+        feed_head(c, buf->base, (size_t)nread);
 }
 
 /* If this process was stalled, the timer fires early: then read first what arrived meanwhile. */
@@ -309,15 +364,40 @@ static void next_request(struct conn *c)
 
 /* --- accepting ------------------------------------------------------------ */
 
-static void set_peer(struct conn *c)
+static union address peer_of(const struct conn *c)
 {
-    char address[IPC_PEER_MAX];
-    read_peer(c);
-    c->client = c->asker;
-    address_without_port(c->peer, address);
-    c->proxied = forwarded_trusts(c->server->conf->server.trusted_proxies, address);
-    if (c->proxied)
-        c->client = (struct client_key){0};
+    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    union address from = {.any.sa_family = AF_UNIX};
+    int len = sizeof(peer);
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &len) == 0 &&
+        peer.ss_family != AF_UNIX)
+        memcpy(&from, &peer, sizeof(from));
+    return from;
+}
+
+static bool is_listed(const struct conn *c, const char *proxies)
+{
+    char text[IPC_PEER_MAX], address[IPC_PEER_MAX];
+    address_format(&c->from.any, text);
+    address_without_port(text, address);
+    return forwarded_trusts(proxies, address);
+}
+
+static void set_from(struct conn *c, const union address *from)
+{
+    c->from = *from;
+    set_asker(c);
+    c->proxied = is_listed(c, c->server->conf->server.trusted_proxies);
+    c->client = c->proxied ? (struct client_key){0} : c->asker;
+}
+
+/* Whoever is behind such a proxy counts, not the proxy. */
+static void await_proxy_header(struct conn *c)
+{
+    if (!is_listed(c, c->server->conf->server.proxy_protocol))
+        return;
+    c->proxy = xcalloc(1, sizeof(*c->proxy));
+    c->client = (struct client_key){0};
 }
 
 /* The oldest connection of this client, or of all clients if NULL; preferably one whose request has
@@ -373,8 +453,6 @@ static struct conn *conn_new(struct server *server, enum route_port port, uint64
 static bool join(struct conn *c, int rc)
 {
     struct server *server = c->server;
-    if (rc == 0)
-        set_peer(c);
     make_room(server, &c->client);
     TAILQ_INSERT_TAIL(&server->open_conns, c, link);
     client_share_take(&server->conn_share, &c->client);
@@ -390,7 +468,11 @@ void conn_accept(struct server *server, enum route_port port, uv_stream_t *liste
                  void (*on_request)(struct conn *conn))
 {
     struct conn *c = conn_new(server, port, ++server->next_conn_id, on_request);
-    if (!join(c, uv_accept(listening, (uv_stream_t *)&c->tcp)))
+    int rc = uv_accept(listening, (uv_stream_t *)&c->tcp);
+    union address from = peer_of(c);
+    set_from(c, &from);
+    await_proxy_header(c);
+    if (!join(c, rc))
         return;
     (void)uv_tcp_nodelay(&c->tcp, 1);
     start_head_deadline(c);
@@ -407,8 +489,8 @@ static bool is_tcp(int fd)
            getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
 }
 
-void conn_adopt(struct server *server, const struct ipc_return *connection, int *fd,
-                void (*on_request)(struct conn *conn))
+void conn_adopt(struct server *server, const struct ipc_return *connection,
+                const union address *from, int *fd, void (*on_request)(struct conn *conn))
 {
     if (server->draining || !is_tcp(*fd))
         return; /* closed by the caller */
@@ -417,6 +499,7 @@ void conn_adopt(struct server *server, const struct ipc_return *connection, int 
     if (rc == 0)
         *fd = -1;
     c->requests = connection->requests;
+    set_from(c, from);
     if (join(c, rc))
         begin(c, connection->bytes, connection->len);
 }

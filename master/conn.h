@@ -11,6 +11,9 @@
  * belongs to the worker.  It comes back after a second, or with the first request that the worker
  * may not answer by itself; that request is routed and admitted like the first one.
  *
+ * A connection of a proxy in [server] proxy_protocol begins with a PROXY header (proxy_header.h):
+ * it counts as the client's that the header names, as if that had connected itself.
+ *
  * There is always room for a new connection: a client that has its share of them (client_share.h)
  * loses its oldest one; when all are taken, the oldest one whose request has not arrived is closed.
  */
@@ -19,6 +22,7 @@
 
 #include "common/http_reply.h"
 #include "common/ipc.h"
+#include "master/address.h"
 #include "master/client_key.h"
 #include "master/endpoint.h"
 #include "master/http_head.h"
@@ -43,9 +47,10 @@ struct conn {
     uv_timer_t deadline;
     uv_write_t write;
     uv_shutdown_t shutdown;
-    bool answered;  /* an answer is being written: input is discarded */
-    bool half_open; /* the peer sends no more: close when the answer is written */
-    bool proxied;   /* it comes from a trusted proxy */
+    bool answered;            /* an answer is being written: input is discarded */
+    bool half_open;           /* the peer sends no more: close when the answer is written */
+    bool proxied;             /* it comes from a trusted proxy */
+    struct conn_proxy *proxy; /* what has arrived of its PROXY header; NULL: none is awaited */
     int open_handles;
     int64_t head_by_ms; /* the deadline for the request's head */
     char *output;       /* HTTP_REPLY_MAX bytes, or NULL */
@@ -57,7 +62,8 @@ struct conn {
     enum route_port port;
     uint64_t id;
     int64_t accepted_us;
-    struct client_key client; /* the peer; no address for a trusted proxy */
+    union address from;       /* the peer, or the client that the PROXY header names */
+    struct client_key client; /* the same; no address for a trusted proxy */
     struct client_key asker;  /* the client that sent the request */
     char peer[IPC_PEER_MAX];  /* for logs: the asker's address */
     struct http_head head;
@@ -77,9 +83,10 @@ struct conn {
 void conn_accept(struct server *server, enum route_port port, uv_stream_t *listening,
                  void (*on_request)(struct conn *conn));
 
-/** Take back a connection that a worker kept: fd is Moved if *fd becomes -1. */
-void conn_adopt(struct server *server, const struct ipc_return *connection, int *fd,
-                void (*on_request)(struct conn *conn));
+/** Take back a connection that a worker kept, and that came from there: fd is Moved if *fd becomes
+ * -1. */
+void conn_adopt(struct server *server, const struct ipc_return *connection,
+                const union address *from, int *fd, void (*on_request)(struct conn *conn));
 
 /** @return where to write the head of an answer, HTTP_REPLY_MAX bytes.  Borrowed. */
 char *conn_output(struct conn *conn);

@@ -27,14 +27,14 @@ static void grow(struct guest_list *list)
 }
 
 uint32_t guest_list_add(struct guest_list *list, const struct client_key *client,
-                        enum ipc_client_kind kind)
+                        const union address *from, enum ipc_client_kind kind)
 {
     if (list->first_free == list->room)
         grow(list);
     uint32_t ticket = list->first_free;
     struct guest *guest = &list->guests[ticket];
     list->first_free = guest->next_free;
-    *guest = (struct guest){.client = *client, .kind = kind, .here = true};
+    *guest = (struct guest){.client = *client, .from = *from, .kind = kind, .here = true};
     list->count++;
     list->viewers += guest_is_viewer(kind);
     if (takes_pictures(kind))

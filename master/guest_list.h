@@ -9,6 +9,7 @@
 #define MASTER_GUEST_LIST_H
 
 #include "common/ipc.h"
+#include "master/address.h"
 #include "master/client_key.h"
 #include "master/client_share.h"
 
@@ -18,6 +19,7 @@
 
 struct guest {
     struct client_key client;
+    union address from; /* the connection's peer: whose it is when it comes back */
     enum ipc_client_kind kind;
     bool here;
     uint32_t next_free; /* the next free ticket, unless here */
@@ -34,7 +36,7 @@ struct guest_list { /* zeroed at first; private, but the counts may be read */
 
 /** @return the guest's ticket. */
 uint32_t guest_list_add(struct guest_list *list, const struct client_key *client,
-                        enum ipc_client_kind kind);
+                        const union address *from, enum ipc_client_kind kind);
 
 /**
  * A guest has left.

@@ -215,9 +215,10 @@ static void greet(const struct run *r)
                          (const struct sockaddr *)&snapshots);
 }
 
-static void on_returned(void *ctx, const struct ipc_return *connection, int *fd)
+static void on_returned(void *ctx, const struct ipc_return *connection, const union address *from,
+                        int *fd)
 {
-    conn_adopt(ctx, connection, fd, request_answer);
+    conn_adopt(ctx, connection, from, fd, request_answer);
 }
 
 /* Opens the ports first: they may need root.  @return EXIT_SUCCESS, or EXIT_FAILURE with all

@@ -15,7 +15,7 @@ import pytest
 from conftest import QUICK
 from lib import fake_rtsp
 from lib.gateway import ROOT, free_port, remote_ports
-from lib.http import SlowReader, Viewer, connect, encode, head_bytes, request, stream_target
+from lib.http import Answer, SlowReader, Viewer, connect, encode, exchange, head_bytes, request, stream_target
 from lib.scripted_rtsp import Script, ScriptedCamera, certificate
 from lib.wait import holds_for, wait_for
 
@@ -404,6 +404,16 @@ def test_trusted_proxies(make_gateway):
     assert statuses(2) == [200, 503]
     gateway.reload(options("127.0.0.0/8, unix"))
     assert statuses(3) == [200, 200]
+
+
+@changes("server.proxy_protocol")
+def test_proxy_protocol(make_gateway):
+    def answers(header):
+        return Answer(exchange(gateway.snapshot_port, header + head_bytes("/healthz"))).status
+    gateway = make_gateway(config())
+    assert (answers(b""), answers(b"PROXY UNKNOWN\r\n")) == (200, 400)
+    gateway.reload(config(server__proxy_protocol="127.0.0.0/8"))
+    assert (answers(b""), answers(b"PROXY UNKNOWN\r\n")) == (400, 200)
 
 
 @changes("access.token", "access.signing_key")

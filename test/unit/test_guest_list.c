@@ -8,15 +8,16 @@
 
 #include <cmocka.h>
 
+static const union address from = {.any.sa_family = AF_INET};
 static const struct client_key one = {.bits = {0, 1}}, two = {.bits = {0, 2}};
 
 static void test_counts(void **state)
 {
     struct guest_list list = {0};
     struct guest guest;
-    uint32_t stream = guest_list_add(&list, &one, IPC_CLIENT_STREAM);
-    uint32_t mjpeg = guest_list_add(&list, &one, IPC_CLIENT_MJPEG);
-    uint32_t snapshot = guest_list_add(&list, &two, IPC_CLIENT_SNAPSHOT);
+    uint32_t stream = guest_list_add(&list, &one, &from, IPC_CLIENT_STREAM);
+    uint32_t mjpeg = guest_list_add(&list, &one, &from, IPC_CLIENT_MJPEG);
+    uint32_t snapshot = guest_list_add(&list, &two, &from, IPC_CLIENT_SNAPSHOT);
     assert_int_equal(list.count, 3);
     assert_int_equal(list.viewers, 2);
     assert_int_equal(client_share_held(&list.pictures, &one), 1);
@@ -25,6 +26,7 @@ static void test_counts(void **state)
     assert_true(guest_list_remove(&list, mjpeg, &guest));
     assert_int_equal(guest.kind, IPC_CLIENT_MJPEG);
     assert_true(client_key_equal(&guest.client, &one));
+    assert_int_equal(guest.from.any.sa_family, AF_INET);
     assert_int_equal(list.viewers, 1);
     assert_int_equal(client_share_held(&list.pictures, &one), 0);
     assert_true(guest_list_remove(&list, snapshot, &guest));
@@ -38,7 +40,7 @@ static void test_wrong_tickets(void **state)
     struct guest_list list = {0};
     struct guest guest;
     assert_false(guest_list_remove(&list, 0, &guest));
-    uint32_t ticket = guest_list_add(&list, &one, IPC_CLIENT_STREAM);
+    uint32_t ticket = guest_list_add(&list, &one, &from, IPC_CLIENT_STREAM);
     assert_false(guest_list_remove(&list, ticket + 1, &guest));
     assert_false(guest_list_remove(&list, UINT32_MAX, &guest));
     assert_true(guest_list_remove(&list, ticket, &guest));
@@ -54,7 +56,7 @@ static void test_many(void **state)
     struct guest guest;
     for (int round = 0; round < 100; round++) {
         for (int i = 0; i < 100; i++)
-            assert_true(guest_list_add(&list, &one, IPC_CLIENT_SNAPSHOT) < 128);
+            assert_true(guest_list_add(&list, &one, &from, IPC_CLIENT_SNAPSHOT) < 128);
         assert_int_equal(list.count, 100);
         for (uint32_t t = guest_list_any(&list); t < list.room; t = guest_list_any(&list))
             assert_true(guest_list_remove(&list, t, &guest));
