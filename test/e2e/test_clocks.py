@@ -1,4 +1,5 @@
 """Cameras whose clocks run wrong, stop, step or burst: what viewers get stays in real time, picture beside sound."""
+import contextlib
 import struct
 import subprocess
 import threading
@@ -168,17 +169,39 @@ def test_stamps_that_step_back_again_and_again(shared_gateway):
     assert max(steps) <= 200 and sum(step < 20 for step in steps) < len(steps) / 10, sorted(steps)[:30]
 
 
-@pytest.mark.parametrize("rate", [90000, 711])
-def test_stamps_at_another_clock_rate(shared_gateway, rate, tmp_path):
-    """Sound whose stamps count 90 kHz under an SDP that says 8, or a tenth of it."""
-    class OtherRate(Drifting):
-        def audio_stamp(self, packet):
-            return packet * rate // 50
+class OtherRate(Drifting):
+    """Stamps that count another rate than the SDP says."""
 
-    with ScriptedCamera(OtherRate()) as camera, shared_gateway.view(camera.url(), keep_bytes=True) as viewer:
-        viewer.wait(lambda v: time.monotonic() - v.started > 20, 60, "20 s")
-    assert_in_time(viewer, 20, acquired_s=8)
-    assert_heard(viewer, tmp_path / "other.flv")
+    def __init__(self, picture_hz=90000, sound_hz=8000):
+        super().__init__()
+        self.picture_hz, self.sound_hz = picture_hz, sound_hz
+
+    def timestamp(self, frame):
+        return frame * self.picture_hz // fake_rtsp.FPS
+
+    def audio_stamp(self, packet):
+        return packet * self.sound_hz // 50
+
+
+OTHER_RATES = {
+    "sound at 90 kHz": dict(sound_hz=90000),
+    "sound at a tenth": dict(sound_hz=711),
+    "pictures at 8 kHz": dict(picture_hz=8000),
+    "pictures at 180 kHz": dict(picture_hz=180000),
+}
+
+
+def test_stamps_at_another_clock_rate(shared_gateway, tmp_path):
+    """Four cameras at once."""
+    with contextlib.ExitStack() as stack:
+        cameras = [stack.enter_context(ScriptedCamera(OtherRate(**rates))) for rates in OTHER_RATES.values()]
+        viewers = [stack.enter_context(shared_gateway.view(camera.url(), keep_bytes=True)) for camera in cameras]
+        for viewer in viewers:
+            viewer.wait(lambda v: time.monotonic() - v.started > 20, 60, "20 s")
+    for number, (name, viewer) in enumerate(zip(OTHER_RATES, viewers)):
+        print(name)
+        assert_in_time(viewer, 20, acquired_s=8)
+        assert_heard(viewer, tmp_path / f"{number}.flv")
 
 
 class Bursting(PlayingRtmp):
