@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 12u
+#define IPC_VERSION 13u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -40,6 +40,7 @@ enum ipc_client_kind { IPC_CLIENT_STREAM, IPC_CLIENT_SNAPSHOT, IPC_CLIENT_MJPEG 
 enum ipc_join { IPC_JOIN_LIVE, IPC_JOIN_GOP, IPC_JOIN_KEY };
 enum ipc_picture { IPC_PICTURE_NEWEST, IPC_PICTURE_KEY, IPC_PICTURE_COUNT };
 enum ipc_hevc { IPC_HEVC_ENHANCED, IPC_HEVC_LEGACY };
+enum ipc_av1 { IPC_AV1_H264, IPC_AV1_ENHANCED };
 enum ipc_access_mode { IPC_ACCESS_ANY, IPC_ACCESS_NAMED, IPC_ACCESS_LIST, IPC_ACCESS_MODE_COUNT };
 
 #pragma GCC diagnostic push
@@ -94,10 +95,12 @@ struct ipc_client {
     uint32_t hevc;       /* enum ipc_hevc */
     uint32_t audio;      /* 1: AAC, 0: no audio track */
     uint32_t allow_h265; /* 0: an HEVC camera is transcoded to H.264 for this viewer */
-    uint32_t head;       /* 1: HEAD, headers only */
-    uint32_t width;      /* snapshot size in pixels; 0: the camera's */
+    uint32_t av1;        /* enum ipc_av1: what this viewer gets of an AV1 camera */
+    uint32_t reserved;
+    uint32_t head;  /* 1: HEAD, headers only */
+    uint32_t width; /* snapshot size in pixels; 0: the camera's */
     uint32_t height;
-    uint32_t quality; /* JPEG, 1..100 */
+    uint32_t quality; /* JPEG, 1..100; 0: not asked for */
     uint32_t fps;     /* MJPEG frame rate */
     uint32_t picture; /* enum ipc_picture */
     uint32_t wait_ms; /* longest wait for a picture newer than if_none_match; 0: do not wait */
@@ -164,7 +167,7 @@ struct ipc_stats {
     struct ipc_histogram join;     /* from accepting a viewer to its first picture */
     struct ipc_histogram snapshot; /* from receiving a request to answering it with a picture */
     uint32_t viewers;              /* stream and MJPEG viewers; snapshot requests do not count */
-    uint32_t video_codec;          /* FourCC, big endian: 'avc1' 'hvc1'; 0 unknown */
+    uint32_t video_codec;          /* FourCC, big endian, video_codec_fourcc(): 'avc1'; 0 unknown */
     uint32_t audio_codec;          /* FourCC of the camera's audio, audio_format_fourcc(); 0 none */
     uint32_t width;
     uint32_t height;

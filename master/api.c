@@ -13,10 +13,13 @@ static const struct {
     const char *fourcc;
     const char *name;
 } codecs[] = {
-    {"avc1", "H.264"},       {"hvc1", "H.265"}, {"mp4a", "AAC"},   {"alaw", "G.711 A-law"},
-    {"ulaw", "G.711 µ-law"}, {"g722", "G.722"}, {"g726", "G.726"}, {"lpcm", "PCM"},
-    {"mp2 ", "MP2"},         {"mp3 ", "MP3"},   {"flac", "FLAC"},  {"ac3 ", "AC-3"},
-    {"eac3", "E-AC-3"},
+    {"avc1", "H.264"},  {"hvc1", "H.265"},       {"mjpg", "MJPEG"},
+    {"mp4v", "MPEG-4"}, {"h263", "H.263"},       {"FLV1", "Sorenson H.263"},
+    {"vp08", "VP8"},    {"vp09", "VP9"},         {"av01", "AV1"},
+    {"mp4a", "AAC"},    {"alaw", "G.711 A-law"}, {"ulaw", "G.711 µ-law"},
+    {"g722", "G.722"},  {"g726", "G.726"},       {"lpcm", "PCM"},
+    {"mp2 ", "MP2"},    {"mp3 ", "MP3"},         {"flac", "FLAC"},
+    {"ac3 ", "AC-3"},   {"eac3", "E-AC-3"},
 };
 
 /* A codec's name; its FourCC if the table has no name; null without a codec. */

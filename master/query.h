@@ -18,6 +18,7 @@
     X(CAM_TYPE,   "cam_type")    \
     X(ALLOW_H265, "allow_h265")  \
     X(HEVC,       "hevc")        \
+    X(AV1,        "av1")         \
     X(AUDIO,      "audio")       \
     X(JOIN,       "join")        \
     X(TOKEN,      "token")       \

@@ -15,7 +15,6 @@
 
 #define SIZE_MIN 16
 #define SIZE_MAX_PIXELS 7680
-#define QUALITY_DEFAULT 85
 #define FPS_DEFAULT 5
 #define FPS_MAX 30
 #define WAIT_DEFAULT_S 10 /* for after= without Prefer */
@@ -26,6 +25,8 @@ static const char *const allow_h265_words[] = {"false", "true", NULL};
 #define HEVC_AUTO 2 /* after the members of enum ipc_hevc */
 static const char *const hevc_words[] = {
     [IPC_HEVC_ENHANCED] = "enhanced", [IPC_HEVC_LEGACY] = "legacy", [HEVC_AUTO] = "auto", NULL};
+static const char *const av1_words[] = {
+    [IPC_AV1_H264] = "h264", [IPC_AV1_ENHANCED] = "enhanced", NULL};
 static const char *const audio_words[] = {"none", "aac", NULL};
 static const char *const picture_words[] = {
     [IPC_PICTURE_NEWEST] = "newest", [IPC_PICTURE_KEY] = "key", NULL};
@@ -224,6 +225,8 @@ static int read_stream_options(const struct conf *conf, const struct http_reques
 {
     int rc = read_hevc(conf, request, q, out);
     if (rc == 0)
+        rc = read_word(q, QUERY_AV1, av1_words, &out->client.av1, out);
+    if (rc == 0)
         rc = read_word(q, QUERY_AUDIO, audio_words, &out->client.audio, out);
     if (rc == 0)
         rc = read_word(q, QUERY_JOIN, join_words, &out->client.join, out);
@@ -338,10 +341,10 @@ static void fill_client(struct ipc_client *client, const struct http_request *re
     client->kind = kinds[kind];
     client->join = IPC_JOIN_LIVE;
     client->hevc = IPC_HEVC_ENHANCED;
+    client->av1 = IPC_AV1_H264;
     client->audio = 1;
     client->allow_h265 = 1;
     client->head = request->method == REQUEST_HEAD;
-    client->quality = QUALITY_DEFAULT;
     client->fps = FPS_DEFAULT;
     _Static_assert(sizeof(client->origin) == sizeof(request->origin), "copied whole");
     _Static_assert(sizeof(client->if_none_match) == sizeof(request->if_none_match), "copied whole");

@@ -79,7 +79,7 @@ export function provisionalLabel(query) {
 
 // The part of a query that names the camera: without what is said about the stream.
 function cameraPart(query) {
-  return query.replace(/(^|&)(allow_h265|hevc|audio|join)=[^&]*/g, '').replace(/^&/, '');
+  return query.replace(/(^|&)(allow_h265|hevc|av1|audio|join)=[^&]*/g, '').replace(/^&/, '');
 }
 
 export function streamUrl(query, { webSocket = false, absolute = false } = {}) {

@@ -4,7 +4,7 @@ import { loadStream, playUrl, provisionalLabel, queryOf, snapshotUrl } from './s
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
 
-const CODECS = { avc1: 'H.264', hvc1: 'H.265', hev1: 'H.265' };
+const CODECS = { avc1: 'H.264', hvc1: 'H.265', hev1: 'H.265', av01: 'AV1' };
 // A glance at another tab, or a quick scroll, does not cost a new connection.
 const GRACE_MS = 2000;
 

@@ -33,7 +33,8 @@ static void check(int rc, const struct route *out)
     assert((unsigned)out->transport < IPC_TRANSPORT_COUNT);
     const struct ipc_client *client = &out->client;
     assert(client->join <= IPC_JOIN_KEY && client->hevc <= IPC_HEVC_LEGACY && client->audio <= 1);
-    assert(client->quality >= 1 && client->quality <= 100 && client->fps >= 1 && client->fps <= 30);
+    assert(client->quality <= 100 && client->av1 <= IPC_AV1_ENHANCED && client->fps >= 1 &&
+           client->fps <= 30);
     assert(client->width <= 7680 && client->height <= 7680);
     assert(ipc_string_ok(client->websocket_key, sizeof(client->websocket_key)));
     assert(ipc_string_ok(client->websocket_protocol, sizeof(client->websocket_protocol)));

@@ -26,6 +26,13 @@ static const char *const descriptions[] = {
     "m=audio 0 RTP/AVP 8\n",
     "m=audio 0 RTP/AVP 97\na=rtpmap:97 opus/48000/2\n",
     "m=audio 0 RTP/AVP 97\na=rtpmap:97 G726-32/8000\n",
+    "m=video 0 RTP/AVP 26\na=framesize:26 64-48\n",
+    "m=video 0 RTP/AVP 96\na=rtpmap:96 MP4V-ES/90000\na=fmtp:96 config=000001B001\n",
+    "m=video 0 RTP/AVP 96\na=rtpmap:96 H263-1998/90000\n",
+    "m=video 0 RTP/AVP 34\n",
+    "m=video 0 RTP/AVP 96\na=rtpmap:96 VP8/90000\n",
+    "m=video 0 RTP/AVP 96\na=rtpmap:96 VP9/90000\n",
+    "m=video 0 RTP/AVP 96\na=rtpmap:96 AV1/90000\n",
 };
 
 struct fuzz {

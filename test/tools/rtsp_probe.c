@@ -97,9 +97,7 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
            video->par->extradata_size,
            audio != NULL ? avcodec_get_name(audio->par->codec_id) : "none",
            audio != NULL ? audio->par->sample_rate : 0);
-    return video->par->codec_id == AV_CODEC_ID_H264 || video->par->codec_id == AV_CODEC_ID_HEVC
-               ? 0
-               : -ENOTSUP;
+    return video->par->codec_id != AV_CODEC_ID_NONE ? 0 : -ENOTSUP;
 }
 
 static void on_no_audio(void *ctx, enum ipc_no_audio why)

@@ -145,6 +145,10 @@ static void test_sequence_headers(void **state)
                   "\11\0\0\15\x34\x56\x78\x12\0\0\0\x1c\0\0\0\0", 16);
     assert_config(video_new(AV_CODEC_ID_HEVC), FLV_HEVC_ENHANCED, 0,
                   "\11\0\0\15\0\0\0\0\0\0\0\x90hvc1", 16);
+    assert_config(video_new(AV_CODEC_ID_AV1), FLV_HEVC_LEGACY, 0,
+                  "\11\0\0\15\0\0\0\0\0\0\0\x90"
+                  "av01",
+                  16);
     assert_config(audio_new(), FLV_HEVC_ENHANCED, 0, "\10\0\0\4\0\0\0\0\0\0\0\xaf\0", 13);
 }
 
@@ -176,6 +180,14 @@ static void test_frames(void **state)
                  "\11\0\x10\10\0\0\5\0\0\0\0\xa1hvc1\xff\xff\xfe", 19);
     assert_frame(video_new(AV_CODEC_ID_HEVC), false, FLV_HEVC_LEGACY, 5, 0x7fffffff,
                  "\11\0\x10\5\0\0\5\0\0\0\0\x2c\1\x7f\xff\xff", 16);
+    assert_frame(video_new(AV_CODEC_ID_AV1), true, FLV_HEVC_LEGACY, 5, 7,
+                 "\11\0\x10\5\0\0\5\0\0\0\0\x91"
+                 "av01",
+                 16);
+    assert_frame(video_new(AV_CODEC_ID_AV1), false, FLV_HEVC_ENHANCED, 5, 0,
+                 "\11\0\x10\5\0\0\5\0\0\0\0\xa1"
+                 "av01",
+                 16);
     assert_frame(audio_new(), true, FLV_HEVC_LEGACY, 0x1000000, 7,
                  "\10\0\x10\2\0\0\0\1\0\0\0\xaf\1", 13);
 }

@@ -241,7 +241,7 @@ static void test_errors(void **state)
     put_header(&f, 1);
     VIDEO(&f, 0,
           "\x90"
-          "av01x");
+          "vvc1x");
     assert_int_equal(feed(&rig, &f, 100), -ENOTSUP);
     end(&rig, &f);
 
@@ -251,6 +251,58 @@ static void test_errors(void **state)
     VIDEO(&f, 0, KEY);
     rig.refuse = -ENOMEM;
     assert_int_equal(feed(&rig, &f, 100), -ENOMEM);
+    end(&rig, &f);
+}
+
+static void assert_picture(const struct event *e, int64_t pts, const char *data, size_t len)
+{
+    assert_false(e->tracks);
+    assert_int_equal(e->packet.form, MEDIA_RAW);
+    assert_int_equal(e->packet.pts, pts);
+    assert_int_equal(e->packet.len, len);
+    assert_memory_equal(e->packet.data, data, len);
+}
+
+/* Codecs without NAL units: whole pictures, without composition time. */
+static void test_other_codecs(void **state)
+{
+    (void)state;
+    struct flv f = {.data = NULL};
+    struct rig rig = {.count = 0};
+    put_header(&f, 1);
+    put_metadata(&f, 7, 0);
+    VIDEO(&f, 0,
+          "\x90"
+          "av01"
+          "\x81\0\x0c\0");
+    VIDEO(&f, 40,
+          "\x91"
+          "av01"
+          "\x32\1\x10");
+    VIDEO(&f, 80,
+          "\x93"
+          "av01"
+          "\x32\1\x30");
+    assert_int_equal(feed(&rig, &f, 100), 0);
+    assert_int_equal(rig.count, 3);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_AV1, AV_CODEC_ID_NONE);
+    assert_int_equal(rig.event[0].extradata_len, 4);
+    assert_picture(&rig.event[1], 40, "\x32\1\x10", 3);
+    assert_picture(&rig.event[2], 80, "\x32\1\x30", 3);
+    end(&rig, &f);
+
+    put_header(&f, 1);
+    put_metadata(&f, 2, 0);
+    VIDEO(&f, 0,
+          "\x12"
+          "\0\0\x84\1");
+    VIDEO(&f, 40,
+          "\x22"
+          "\0\0\x84\2");
+    assert_int_equal(feed(&rig, &f, 100), 0);
+    assert_int_equal(rig.count, 3);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_FLV1, AV_CODEC_ID_NONE);
+    assert_picture(&rig.event[2], 40, "\0\0\x84\2", 4);
     end(&rig, &f);
 }
 
@@ -332,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_audio_is_waited_for_within_bounds),
         cmocka_unit_test(test_new_sequence_header),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_other_codecs),
         cmocka_unit_test(test_garbage_between_tags),
         cmocka_unit_test(test_wrong_previous_tag_sizes),
         cmocka_unit_test(test_parameter_sets_in_band_only),

@@ -239,19 +239,22 @@ static void test_stream_options(void **state)
     assert_int_equal(out.client.kind, IPC_CLIENT_STREAM);
     assert_int_equal(out.client.join, IPC_JOIN_LIVE);
     assert_int_equal(out.client.hevc, IPC_HEVC_ENHANCED);
+    assert_int_equal(out.client.av1, IPC_AV1_H264);
     assert_int_equal(out.client.audio, 1);
     assert_int_equal(out.client.allow_h265, 1);
     assert_int_equal(out.client.head, 0);
     assert_int_equal(out.client.websocket, 0);
 
     assert_int_equal(
-        route_with(ROUTE_PORT_STREAM, "HEAD",
-                   "/x.flv?cam_url=rtsp%3A%2F%2Fh%2Fs&allow_h265=false&hevc=legacy&audio=none"
-                   "&join=gop&cam_type=rtsp-udp&width=1&quality=0",
-                   "Origin: https://o\r\n"),
+        route_with(
+            ROUTE_PORT_STREAM, "HEAD",
+            "/x.flv?cam_url=rtsp%3A%2F%2Fh%2Fs&allow_h265=false&hevc=legacy&av1=enhanced&audio=none"
+            "&join=gop&cam_type=rtsp-udp&width=1&quality=0",
+            "Origin: https://o\r\n"),
         0);
     assert_int_equal(out.client.allow_h265, 0);
     assert_int_equal(out.client.hevc, IPC_HEVC_LEGACY);
+    assert_int_equal(out.client.av1, IPC_AV1_ENHANCED);
     assert_int_equal(out.client.audio, 0);
     assert_int_equal(out.client.join, IPC_JOIN_GOP);
     assert_int_equal(out.client.head, 1);
@@ -264,6 +267,7 @@ static void test_stream_options(void **state)
         {"allow_h265=yes", "allow_h265: false or true is accepted"},
         {"allow_h265=", "allow_h265: false or true is accepted"},
         {"hevc=1", "hevc: enhanced, legacy or auto is accepted"},
+        {"av1=true", "av1: h264 or enhanced is accepted"},
         {"audio=mp3", "audio: none or aac is accepted"},
         {"join=LIVE", "join: live, gop or key is accepted"},
         {"join=gop%00", "join: live, gop or key is accepted"},
@@ -354,7 +358,7 @@ static void test_snapshot_options(void **state)
     assert_int_equal(out.client.kind, IPC_CLIENT_SNAPSHOT);
     assert_int_equal(out.client.width, 0);
     assert_int_equal(out.client.height, 0);
-    assert_int_equal(out.client.quality, 85);
+    assert_int_equal(out.client.quality, 0);
 
     assert_int_equal(route_with(ROUTE_PORT_SNAPSHOT, "POST",
                                 "/snapshot?cam_url=rtsp://h/s&width=16&height=7680&quality=100",

@@ -4,6 +4,7 @@
 #include "common/xalloc.h"
 #include "worker/audio/audio.h"
 #include "worker/video/access_unit.h"
+#include "worker/video/picture_unit.h"
 #include "worker/video/timeline.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@ struct ingest {
     struct media_sink sink;
     struct ingest_output output;
     struct timeline timeline;
-    struct access_unit *video;
+    struct access_unit *video;     /* H.264 and HEVC; */
+    struct picture_unit *pictures; /* ... other codecs.  At most one of the two. */
     enum AVCodecID video_codec;
     AVRational time_base[TRACK_COUNT];
     struct audio *audio;       /* NULL: no audio track, or none that can become AAC */
@@ -75,6 +77,12 @@ static void on_audio_frame(void *ctx, struct frame *frame)
     in->output.on_frame(in->output.ctx, frame);
 }
 
+static void free_video(struct ingest *in)
+{
+    access_unit_free(&in->video);
+    picture_unit_free(&in->pictures);
+}
+
 static void set_video(struct ingest *in, const AVCodecParameters *par)
 {
     size_t len = par->extradata_size > 0 ? (size_t)par->extradata_size : 0;
@@ -82,9 +90,15 @@ static void set_video(struct ingest *in, const AVCodecParameters *par)
         access_unit_restart(in->video, par->extradata, len);
         return;
     }
-    access_unit_free(&in->video);
+    if (in->pictures != NULL && in->video_codec == par->codec_id) {
+        picture_unit_restart(in->pictures, par->extradata, len);
+        return;
+    }
+    free_video(in);
     const struct access_unit_events events = {on_access_unit, in};
     in->video = access_unit_new(par->codec_id, par->extradata, len, &events);
+    if (in->video == NULL)
+        in->pictures = picture_unit_new(par->codec_id, par->extradata, len, &events);
     in->video_codec = par->codec_id;
 }
 
@@ -124,7 +138,7 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
 {
     struct ingest *in = ctx;
     set_video(in, video->par);
-    if (in->video == NULL)
+    if (in->video == NULL && in->pictures == NULL)
         return -ENOTSUP;
     in->time_base[TRACK_VIDEO] = video->time_base;
     set_audio(in, audio);
@@ -182,6 +196,13 @@ static bool has_no_end(struct ingest *in, const struct media_packet *packet)
     return c->bytes > ACCESS_UNIT_MAX_BYTES || packet->received_us - c->since_us > PICTURE_MAX_US;
 }
 
+static bool push_video(struct ingest *in, const struct media_packet *packet)
+{
+    if (in->video != NULL)
+        return access_unit_push(in->video, packet);
+    return in->pictures != NULL && picture_unit_push(in->pictures, packet);
+}
+
 static bool on_packet(void *ctx, const struct media_packet *packet)
 {
     struct ingest *in = ctx;
@@ -190,7 +211,7 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
         return on_audio_packet(in, packet);
     count_picture(in, packet->pts);
     bool has_end = !has_no_end(in, packet);
-    return in->video != NULL && access_unit_push(in->video, packet) && has_end;
+    return push_video(in, packet) && has_end;
 }
 
 static void on_report(void *ctx, const struct media_report *report)
@@ -219,7 +240,7 @@ void ingest_free(struct ingest **ingest)
     *ingest = NULL;
     if (in == NULL)
         return;
-    access_unit_free(&in->video);
+    free_video(in);
     audio_close(&in->audio);
     free(in);
 }

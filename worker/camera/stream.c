@@ -11,6 +11,7 @@
 #include "worker/camera/ingest.h"
 #include "worker/camera/source.h"
 #include "worker/http/client_return.h"
+#include "worker/media/video_codec.h"
 #include "worker/viewers/outputs.h"
 
 #include <assert.h>
@@ -451,12 +452,6 @@ void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx)
     outputs_close(stream->outputs, on_outputs_closed, stream);
 }
 
-static uint32_t fourcc(const char *name)
-{
-    return (uint32_t)name[0] << 24 | (uint32_t)name[1] << 16 | (uint32_t)name[2] << 8 |
-           (uint32_t)name[3];
-}
-
 void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
 {
     const struct codec_config *v = stream->video;
@@ -485,7 +480,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         stats->frames_refused += source_frames_refused(stream->source);
     }
     if (v != NULL) {
-        stats->video_codec = fourcc(v->codec == AV_CODEC_ID_HEVC ? "hvc1" : "avc1");
+        stats->video_codec = video_codec_fourcc(v->codec);
         stats->width = (uint32_t)v->width;
         stats->height = (uint32_t)v->height;
         if (v->frame_rate_num > 0)

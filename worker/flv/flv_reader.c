@@ -183,7 +183,7 @@ static int take_video_config(struct flv_reader *r, const struct flv_tag *tag,
     const AVCodecParameters *par = r->par[TRACK_VIDEO];
     if (unit->len == 0 || unit->len > CONFIG_MAX_BYTES || same_config(par, unit))
         return 0;
-    bool in_band = par->codec_id == unit->codec &&
+    bool in_band = flv_tag_has_nal_units(unit->codec) && par->codec_id == unit->codec &&
                    length_size(unit->codec, unit->data, unit->len) ==
                        length_size(unit->codec, par->extradata, (size_t)par->extradata_size);
     int rc = set_par(r, TRACK_VIDEO, unit);
@@ -271,7 +271,7 @@ static void deliver(struct flv_reader *r, const struct flv_tag *tag, const struc
         return;
     struct media_packet packet = {
         .track = track,
-        .form = track == TRACK_VIDEO ? MEDIA_LENGTHS : MEDIA_RAW,
+        .form = flv_tag_has_nal_units(unit->codec) ? MEDIA_LENGTHS : MEDIA_RAW,
         .key = unit->key,
         .last = true,
         .data = unit->data,
@@ -300,7 +300,7 @@ static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit 
         return rc;
     if (r->track[track] < 0)
         r->track[track] = unit->track;
-    if (track != TRACK_VIDEO)
+    if (!flv_tag_has_nal_units(unit->codec))
         return 0;
     /* The parameter sets tell: OBS once wrote HEVC under H.264's number, and others still do. */
     if (unit->config || (unit->key && !r->known[TRACK_VIDEO])) {

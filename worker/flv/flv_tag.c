@@ -6,10 +6,11 @@
 #include "worker/video/nal.h"
 
 #include <errno.h>
+#include <libavcodec/avcodec.h>
 
 /* E.4.3.1, E.4.2.1; Enhanced RTMP v2: SoundFormat 9 has a header of its own. */
 enum { FRAME_KEY = 1, FRAME_COMMAND = 5 };
-enum { VIDEO_AVC = 7, VIDEO_HEVC = 12 };
+enum { VIDEO_SORENSON = 2, VIDEO_AVC = 7, VIDEO_HEVC = 12 };
 enum { AVC_SEQUENCE_HEADER = 0, AVC_NALU = 1 };
 enum {
     SOUND_MP3 = 2,
@@ -27,6 +28,7 @@ static const struct {
     enum AVCodecID codec;
 } fourccs[] = {
     {"avc1", AV_CODEC_ID_H264}, {"hvc1", AV_CODEC_ID_HEVC}, {"hev1", AV_CODEC_ID_HEVC},
+    {"av01", AV_CODEC_ID_AV1},  {"vp09", AV_CODEC_ID_VP9},  {"vp08", AV_CODEC_ID_VP8},
     {"mp4a", AV_CODEC_ID_AAC},  {"Opus", AV_CODEC_ID_OPUS}, {"fLaC", AV_CODEC_ID_FLAC},
     {"ac-3", AV_CODEC_ID_AC3},  {"ec-3", AV_CODEC_ID_EAC3}, {".mp3", AV_CODEC_ID_MP3},
 };
@@ -61,6 +63,11 @@ static int32_t get_s24(const uint8_t *p)
     return (int32_t)(bytes_get24(p) ^ 0x800000u) - 0x800000;
 }
 
+bool flv_tag_has_nal_units(enum AVCodecID codec)
+{
+    return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+}
+
 /* Returns -ENOTSUP for unsupported codecs. */
 static int read_ex_video(const struct flv_tag *tag, struct flv_unit *unit)
 {
@@ -69,11 +76,12 @@ static int read_ex_video(const struct flv_tag *tag, struct flv_unit *unit)
         ex.packet_type > FLV_EX_CODED_FRAMES_X)
         return 0; /* metadata and the like */
     enum AVCodecID codec = codec_of(ex.fourcc);
-    if (codec != AV_CODEC_ID_H264 && codec != AV_CODEC_ID_HEVC)
+    if (avcodec_get_type(codec) != AVMEDIA_TYPE_VIDEO)
         return -ENOTSUP;
     if (ex.packet_type == FLV_EX_SEQUENCE_END)
         return 0;
-    size_t head = ex.packet_type == FLV_EX_CODED_FRAMES ? CTS_BYTES : 0;
+    bool has_cts = flv_tag_has_nal_units(codec) && ex.packet_type == FLV_EX_CODED_FRAMES;
+    size_t head = has_cts ? CTS_BYTES : 0;
     if (ex.len < head)
         return 0;
     unit->codec = codec;
@@ -116,6 +124,12 @@ static int read_video(const struct flv_tag *tag, struct flv_unit *unit)
         return read_ex_video(tag, unit);
 
     unsigned codec_id = tag->data[0] & 0xf;
+    if (codec_id == VIDEO_SORENSON) {
+        unit->codec = AV_CODEC_ID_FLV1;
+        unit->data = tag->data + 1;
+        unit->len = tag->len - 1;
+        return 0;
+    }
     if (codec_id != VIDEO_AVC && codec_id != VIDEO_HEVC)
         return -ENOTSUP;
     if (tag->len < 5 || tag->data[1] > AVC_NALU)

@@ -49,9 +49,13 @@ bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag);
 
 /**
  * Read the codec header of an audio or video tag; unit->data points into the tag.
- * @return 0, even if it holds nothing usable; -ENOTSUP for video that is neither H.264 nor HEVC.
+ * @return 0, even if it holds nothing usable; -ENOTSUP for video that is not H.264, HEVC, AV1,
+ *         VP9, VP8 or Sorenson H.263.
  */
 int flv_tag_read_unit(const struct flv_tag *tag, struct flv_unit *unit);
+
+/** Does a unit of this video codec hold NAL units, and its tag a composition time? */
+bool flv_tag_has_nal_units(enum AVCodecID codec);
 
 /**
  * Take sample rate and channels from an audio unit that is a configuration: AudioSpecificConfig,

@@ -244,7 +244,7 @@ static enum http_error reader_error(int rc, char *detail, size_t detail_size)
         error = HTTP_ERROR_CAMERA_NO_VIDEO;
         break;
     case -ENOTSUP:
-        text = "the camera's video codec is not H.264 or HEVC";
+        text = "the camera's video codec cannot be used";
         error = HTTP_ERROR_UNSUPPORTED_CODEC;
         break;
     default:

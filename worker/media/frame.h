@@ -21,7 +21,7 @@ enum track { TRACK_VIDEO, TRACK_AUDIO, TRACK_COUNT };
 struct codec_config {
     atomic_uint refs;
     enum track track;
-    enum AVCodecID codec; /* AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_AAC */
+    enum AVCodecID codec; /* video: the camera's, or H.264 made of it; audio: AAC */
     int width;            /* video, pixels */
     int height;
     int frame_rate_num; /* video, frames per second as a fraction; 0/1 when unknown */
@@ -31,10 +31,12 @@ struct codec_config {
     int channels;
     size_t record_len;
     uint8_t record[]; /* AVCDecoderConfigurationRecord, HEVCDecoderConfigurationRecord (ISO/IEC
-                         14496-15), or AudioSpecificConfig (ISO/IEC 14496-3) */
+                         14496-15), AV1CodecConfigurationRecord, AudioSpecificConfig (ISO/IEC
+                         14496-3); other video codecs: what libavcodec calls extradata */
 };
 
-/* One access unit: NAL units with 4-byte lengths (H.264, HEVC), or one raw AAC frame. */
+/* One access unit: NAL units with 4-byte lengths (H.264, HEVC), a picture of another video codec,
+ * or one raw AAC frame. */
 struct frame {
     atomic_uint refs;
     enum track track;

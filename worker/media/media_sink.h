@@ -22,7 +22,7 @@ enum media_packet_form {
     MEDIA_ANNEX_B, /* some NAL units of an access unit, each after a start code (RTP); bytes before
                       the first start code continue the previous packet's NAL unit */
     MEDIA_LENGTHS, /* one message: NAL units after length fields (FLV); an access unit, or a part */
-    MEDIA_RAW,     /* audio */
+    MEDIA_RAW,     /* audio; a whole picture of a codec without NAL units */
 };
 
 struct media_packet {

@@ -55,6 +55,11 @@ struct picture_decoder {
     struct fed newest_fed;
 };
 
+static bool has_nal_units(enum AVCodecID codec)
+{
+    return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+}
+
 static int on_get_buffer(AVCodecContext *avctx, AVFrame *frame, int flags)
 {
     struct picture_decoder *d = avctx->opaque;
@@ -64,6 +69,8 @@ static int on_get_buffer(AVCodecContext *avctx, AVFrame *frame, int flags)
     /* If references are missing, the H.264 decoder makes them up before the picture, the HEVC
      * decoder after it. */
     bool first = d->buffers++ == 0;
+    if (!has_nal_units(avctx->codec_id))
+        return 0; /* its buffers may be larger than the picture, or several */
     if (!first && avctx->codec_id == AV_CODEC_ID_HEVC)
         return 0;
     av_frame_unref(d->held);
@@ -163,14 +170,9 @@ static bool nal_wanted(struct picture_decoder *d, const uint8_t *nal, size_t len
     return true;
 }
 
-/* Copy the NAL units that the decoder needs, with the padding that libavcodec reads over. */
-static int fill_packet(struct picture_decoder *d, const struct frame *frame)
+/* Copy the NAL units that the decoder needs. */
+static int fill_nal_units(struct picture_decoder *d, const struct frame *frame)
 {
-    av_packet_unref(d->packet);
-    if (frame->len > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE ||
-        av_new_packet(d->packet, (int)frame->len) < 0)
-        return -ENOMEM;
-
     uint8_t *out = d->packet->data;
     size_t pos = 0;
     d->whole_start = false;
@@ -188,6 +190,24 @@ static int fill_packet(struct picture_decoder *d, const struct frame *frame)
     if (out == d->packet->data)
         return -EAGAIN;
     av_shrink_packet(d->packet, (int)(out - d->packet->data));
+    return 0;
+}
+
+/* Copy the frame, with the padding that libavcodec reads over. */
+static int fill_packet(struct picture_decoder *d, const struct frame *frame)
+{
+    av_packet_unref(d->packet);
+    if (frame->len > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE ||
+        av_new_packet(d->packet, (int)frame->len) < 0)
+        return -ENOMEM;
+    if (has_nal_units(frame->config->codec)) {
+        int rc = fill_nal_units(d, frame);
+        if (rc != 0)
+            return rc;
+    } else if (frame->len > 0) {
+        memcpy(d->packet->data, frame->data, frame->len);
+        d->whole_start = true;
+    }
     d->packet->pts = d->count;
     if (frame->key)
         d->packet->flags |= AV_PKT_FLAG_KEY;
@@ -251,7 +271,7 @@ static void learn_fields(struct picture_decoder *d)
 /* Offer the picture that the decoder holds back for reordering. */
 static int offer_held(struct picture_decoder *d)
 {
-    bool reorders = d->avctx->has_b_frames > 0;
+    bool reorders = d->avctx->has_b_frames > 0 && has_nal_units(d->config->codec);
     bool whole = d->config->codec == AV_CODEC_ID_HEVC || (d->frames_only && !d->single_fields);
     if (!reorders || !whole || !d->recovered || d->held->buf[0] == NULL)
         return 0;
@@ -276,7 +296,7 @@ static int decode(struct picture_decoder *d, const struct frame *frame, const st
     if (avcodec_send_packet(d->avctx, d->packet) < 0)
         return -EAGAIN;
     bool same = false;
-    if (d->buffers > 1 && !starts_chain)
+    if (d->buffers > 1 && !starts_chain && has_nal_units(d->config->codec))
         rc = -EAGAIN; /* a reference was missing, and the decoder made one up */
     else
         rc = take_outputs(d, &same);
@@ -300,12 +320,7 @@ static int prepare(struct picture_decoder *d, const struct frame *frame)
 
 static struct fed fed_of(const struct frame *frame, uint64_t seq)
 {
-    return (struct fed){.pts_us = frame->pts_us,
-                        .stamp = {.seq = seq,
-                                  .number = frame->number,
-                                  .received_us = frame->received_us,
-                                  .captured_us = frame->captured_us,
-                                  .codec = frame->config->codec}};
+    return (struct fed){.pts_us = frame->pts_us, .stamp = picture_stamp_of(frame, seq)};
 }
 
 static void start_chain(struct picture_decoder *d, const struct frame *key)
@@ -373,7 +388,8 @@ bool picture_decoder_can_skip(const struct frame *frame)
     bool hevc = config->codec == AV_CODEC_ID_HEVC;
     bool slices = false;
     size_t pos = 0;
-    if (frame->key || (hevc && (config->record_len < 23 || (config->record[21] >> 3 & 7) != 1)))
+    if (frame->key || !has_nal_units(config->codec) ||
+        (hevc && (config->record_len < 23 || (config->record[21] >> 3 & 7) != 1)))
         return false;
     while (frame->len - pos > 4) {
         const uint8_t *nal = frame->data + pos + 4;

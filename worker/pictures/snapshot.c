@@ -7,18 +7,17 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/http/client_set.h"
+#include "worker/pictures/camera_jpeg.h"
 #include "worker/pictures/picture_feed.h"
 #include "worker/pictures/snapshot_client.h"
 #include "worker/pictures/snapshot_pace.h"
+#include "worker/pictures/snapshot_required.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CHECK_INTERVAL_MS 250
-/* Composition times that differ by less count as equal: timestamps are rounded. */
-#define CTS_SLACK_US 1000
 /* At least this many new frames make a job when nobody waits. */
 #define AHEAD_FRAMES 2
 /* When the worker stops, answers under way have this long to finish. */
@@ -95,8 +94,10 @@ static void forget_rendered(struct snapshot *s)
 
 static bool holds_memory(const struct snapshot *s)
 {
-    return picture_feed_holds_memory(s->lanes[IPC_PICTURE_NEWEST].feed) ||
-           picture_feed_holds_memory(s->lanes[IPC_PICTURE_KEY].feed);
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+        if (s->lanes[kind].made.count > 0 || picture_feed_holds_memory(s->lanes[kind].feed))
+            return true;
+    return false;
 }
 
 static bool has_clients(const struct snapshot *s)
@@ -300,15 +301,15 @@ static void list_forms(struct lane *lane)
     }
 }
 
-static struct snapshot_picture describe(const struct picture_feed_newest *newest)
+static struct snapshot_picture describe(const struct picture_stamp *stamp, int width, int height)
 {
-    int64_t age_us = clock_us() - newest->stamp.received_us;
-    bool by_camera = newest->stamp.captured_us != 0;
-    return (struct snapshot_picture){.stamp = newest->stamp,
-                                     .width = newest->frame->width,
-                                     .height = newest->frame->height,
-                                     .taken_us = by_camera ? newest->stamp.captured_us
-                                                           : clock_unix_us() - age_us};
+    int64_t age_us = clock_us() - stamp->received_us;
+    bool by_camera = stamp->captured_us != 0;
+    return (struct snapshot_picture){.stamp = *stamp,
+                                     .width = width,
+                                     .height = height,
+                                     .taken_us =
+                                         by_camera ? stamp->captured_us : clock_unix_us() - age_us};
 }
 
 /* Make the due forms of the newest picture, for the clients for whom it is recent enough. */
@@ -323,7 +324,9 @@ static void render(struct lane *lane)
         lane->made.newest_until = newest.until;
         answer(lane);
     }
-    s->render.set.picture = same ? lane->made.picture : describe(&newest);
+    s->render.set.picture =
+        same ? lane->made.picture
+             : describe(&newest.stamp, newest.frame->width, newest.frame->height);
     s->render.set.newest_until = newest.until;
     list_forms(lane);
     if (s->render.set.count == 0)
@@ -339,6 +342,47 @@ static void render(struct lane *lane)
         abort(); /* it refuses only a missing function */
 }
 
+/* --- a JPEG camera -------------------------------------------------------- */
+
+/* The form of pictures as the camera sends them. */
+static const struct picture_form own_form;
+
+/* Is a picture due to a client of this lane: of this form, or (NULL) of any? */
+static bool is_due(const struct lane *lane, const struct picture_form *wanted)
+{
+    const struct client_set *clients = &lane->snapshot->clients;
+    uint64_t seq;
+    for (size_t i = 0; i < clients->count; i++) {
+        const struct picture_form *form = due_in_lane(lane, clients->items[i], &seq);
+        if (form != NULL && (wanted == NULL || memcmp(form, wanted, sizeof(*form)) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Clients who ask for no form get the camera's own JPEG: take that of the newest frame. */
+static void take_own(struct lane *lane)
+{
+    struct snapshot *s = lane->snapshot;
+    struct rendered_set *made = &lane->made;
+    uint64_t seq = frame_ring_head(s->ring);
+    const struct frame *f = snapshot_frame_before(s->ring, &seq);
+    if (f == NULL || f->config->codec != AV_CODEC_ID_MJPEG || !is_due(lane, &own_form))
+        return;
+    if (made->count == 0 || made->picture.stamp.seq != seq) {
+        rendered_set_clear(made);
+        const struct picture_stamp stamp = picture_stamp_of(f, seq);
+        made->picture = describe(&stamp, f->config->width, f->config->height);
+    }
+    made->newest_until = frame_ring_head(s->ring);
+    if (rendered_set_find(made, &own_form) != NULL || made->count == SNAPSHOT_FORMS_MAX)
+        return;
+    struct jpeg *jpeg = camera_jpeg_make(f, made->picture.taken_us);
+    if (jpeg != NULL)
+        made->items[made->count++] = (struct rendered){.form = own_form, .jpeg = jpeg};
+    s->stats.pictures += jpeg != NULL;
+}
+
 /* --- when to work --------------------------------------------------------- */
 
 /* Will the new frames have to be decoded anyway? */
@@ -348,17 +392,6 @@ static bool should_decode_ahead(const struct lane *lane)
     return lane == &s->lanes[IPC_PICTURE_NEWEST] && picture_feed_holds_memory(lane->feed) &&
            picture_feed_backlog(lane->feed) >= AHEAD_FRAMES &&
            snapshot_pace_is_fast(&s->pace, clock_us());
-}
-
-static bool is_any_due(const struct lane *lane)
-{
-    const struct client_set *clients = &lane->snapshot->clients;
-    uint64_t seq;
-    for (size_t i = 0; i < clients->count; i++) {
-        if (due_in_lane(lane, clients->items[i], &seq) != NULL)
-            return true;
-    }
-    return false;
 }
 
 static void report_error(struct snapshot *s, int error)
@@ -384,7 +417,7 @@ static void on_decoded(void *ctx)
  */
 static void pump_lane(struct lane *lane)
 {
-    bool due = is_any_due(lane) && !lane->snapshot->rendering;
+    bool due = is_due(lane, NULL) && !lane->snapshot->rendering;
     if (due && !picture_feed_update(lane->feed))
         render(lane);
     else if (!due && should_decode_ahead(lane))
@@ -397,42 +430,18 @@ static void pump(struct snapshot *s)
     if (s->closing.asked)
         return;
     int first = s->lane == &s->lanes[IPC_PICTURE_NEWEST] ? IPC_PICTURE_KEY : IPC_PICTURE_NEWEST;
-    for (int i = 0; i < IPC_PICTURE_COUNT; i++)
+    for (int i = 0; i < IPC_PICTURE_COUNT; i++) {
+        take_own(&s->lanes[i]);
         answer(&s->lanes[i]);
+    }
     for (int i = 0; i < IPC_PICTURE_COUNT; i++)
         pump_lane(&s->lanes[(first + i) % IPC_PICTURE_COUNT]);
 }
 
-/* The newest video frame before a ring number, or NULL; *seq is set to its number. */
-static const struct frame *video_frame_before(const struct snapshot *s, uint64_t *seq)
-{
-    while (*seq > frame_ring_tail(s->ring)) {
-        const struct frame *f = frame_ring_get(s->ring, --*seq);
-        if (f->track == TRACK_VIDEO)
-            return f;
-    }
-    return NULL;
-}
-
-/*
- * The seq of snapshot_client_open() for a request that comes now: its picture must be made from all
- * frames but the newest.  A finished picture that is one frame behind arrives no older than a new
- * one, which takes about a frame's time to make; and with many requests half as many are made.  The
- * newest frame is required too if it may be more than one picture ahead (reordering: composition
- * times differ), or if the chain is damaged.
- */
 static uint64_t required_seq(const struct snapshot *s, enum ipc_picture kind)
 {
-    uint64_t seq = frame_ring_head(s->ring);
-    uint64_t key;
-    if (kind == IPC_PICTURE_KEY)
-        return frame_ring_key(s->ring, &key) ? key + 1 : seq;
-    const struct frame *newest = video_frame_before(s, &seq);
-    const struct frame *before = newest != NULL ? video_frame_before(s, &seq) : NULL;
-    if (before == NULL || !picture_feed_has_chain(s->lanes[IPC_PICTURE_NEWEST].feed))
-        return frame_ring_head(s->ring);
-    int64_t cts_step_us = (newest->pts_us - newest->dts_us) - (before->pts_us - before->dts_us);
-    return llabs(cts_step_us) < CTS_SLACK_US ? seq + 1 : frame_ring_head(s->ring);
+    bool has_chain = picture_feed_has_chain(s->lanes[IPC_PICTURE_NEWEST].feed);
+    return snapshot_required_seq(s->ring, kind, has_chain);
 }
 
 static void note_request(struct snapshot *s)

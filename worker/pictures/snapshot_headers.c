@@ -1,5 +1,7 @@
 #include "worker/pictures/snapshot_headers.h"
 
+#include "worker/media/video_codec.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,7 +75,7 @@ size_t snapshot_headers(char headers[SNAPSHOT_HEADERS_MAX], const struct snapsho
                      (long long)((now_us - s->received_us) / 1000), when,
                      s->captured_us != 0 ? "camera" : "server", (unsigned long long)s->number,
                      jpeg->width, jpeg->height, picture->width, picture->height,
-                     s->codec == AV_CODEC_ID_HEVC ? "H.265" : "H.264");
+                     video_codec_name(s->codec));
     assert(n > 0 && n < SNAPSHOT_HEADERS_MAX);
     return (size_t)n;
 }

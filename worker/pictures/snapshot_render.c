@@ -26,6 +26,7 @@ static int render(struct render_job *job, struct rendered *r)
     const struct picture_crop *crop = &r->form.crop;
     uint32_t width = r->form.width;
     uint32_t height = r->form.height;
+    uint32_t quality = r->form.quality != 0 ? r->form.quality : SNAPSHOT_QUALITY_DEFAULT;
     const uint8_t *rgb;
     if (!picture_crop_fits(crop, job->frame->width, job->frame->height))
         return -ERANGE;
@@ -35,8 +36,7 @@ static int render(struct render_job *job, struct rendered *r)
         picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
     int rc = picture_scaler_rgb(job->scaler, job->frame, crop, width, height, &rgb);
     return rc != 0 ? rc
-                   : jpeg_encode(rgb, width, height, r->form.quality, job->set.picture.taken_us,
-                                 &r->jpeg);
+                   : jpeg_encode(rgb, width, height, quality, job->set.picture.taken_us, &r->jpeg);
 }
 
 void render_job_run(struct render_job *job)

@@ -16,6 +16,8 @@
 /* At most this many forms of one picture are made and kept at a time. */
 #define SNAPSHOT_FORMS_MAX 8
 
+#define SNAPSHOT_QUALITY_DEFAULT 85
+
 /* The part, size and quality of a JPEG that a client asks for.  0: as the source. */
 struct picture_form {
     struct picture_crop crop;

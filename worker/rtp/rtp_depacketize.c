@@ -3,7 +3,9 @@
 #include "common/bytes.h"
 #include "common/xalloc.h"
 #include "worker/rtp/rtp_aac.h"
+#include "worker/rtp/rtp_encoding.h"
 #include "worker/rtp/rtp_nal.h"
+#include "worker/rtp/rtp_picture.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,6 +26,8 @@ struct rtp_depacketizer {
     int payload_type; /* in the description that libavformat got */
     void (*emit)(void *ctx, const struct media_packet *packet);
     void *ctx;
+
+    struct rtp_picture *pictures; /* a codec without NAL units: nothing below is used */
 
     AVFormatContext *fmt;
     AVIOContext *io;
@@ -154,6 +158,13 @@ int rtp_depacketizer_open(const struct sdp_track *track,
     d->clock_rate = track->clock_rate;
     d->emit = emit;
     d->ctx = ctx;
+    if (track->kind == TRACK_VIDEO && rtp_encoding_find(track->codec) != NULL) {
+        d->pictures = rtp_picture_new(track, emit, ctx);
+        *out = d;
+        if (d->pictures == NULL)
+            rtp_depacketizer_free(out);
+        return *out != NULL ? 0 : -ENOMEM;
+    }
     int len = sdp_write_track(track, description, sizeof(description), &d->payload_type);
     int rc = len < 0 ? -ENOTSUP : open_demuxer(d, description, (size_t)len);
     if (rc == 0) {
@@ -180,6 +191,7 @@ void rtp_depacketizer_free(struct rtp_depacketizer **d)
     *d = NULL;
     if (p == NULL)
         return;
+    rtp_picture_free(&p->pictures);
     avformat_close_input(&p->fmt);
     free_io(&p->io);
     av_packet_free(&p->pkt);
@@ -190,7 +202,7 @@ void rtp_depacketizer_free(struct rtp_depacketizer **d)
 
 const AVCodecParameters *rtp_depacketizer_par(const struct rtp_depacketizer *d)
 {
-    return d->fmt->streams[0]->codecpar;
+    return d->pictures != NULL ? rtp_picture_par(d->pictures) : d->fmt->streams[0]->codecpar;
 }
 
 static void emit(struct rtp_depacketizer *d, struct media_packet *packet)
@@ -371,6 +383,10 @@ void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *
     };
     if (p.payload_len == 0 || p.payload_len > PACKET_MAX - RTP_HEADER_BYTES)
         return;
+    if (d->pictures != NULL) {
+        rtp_picture_push(d->pictures, packet, lost_before, &like);
+        return;
+    }
     if (d->track == TRACK_VIDEO) {
         size_t skip = start_code_bytes(p.payload, p.payload_len);
         p.payload += skip;

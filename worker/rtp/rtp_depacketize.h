@@ -1,11 +1,11 @@
 /*
- * Turns RTP payloads into NAL units and audio frames, as soon as each is complete: nothing waits
- * for the next frame.  Worker; one thread; no network I/O.
+ * Turns RTP payloads into NAL units, pictures and audio frames, as soon as each is complete:
+ * nothing waits for the next frame.  Worker; one thread; no network I/O.
  *
  * This file itself unpacks H.264 and HEVC NAL units, single or fragmented, and whole AAC frames:
  * most packets hold these, and libavformat would spend three allocations and two copies on each.
- * All else (aggregates, other audio) goes through libavformat's depacketizers: its `sdp` demuxer
- * with custom I/O, one demuxer per track.
+ * rtp_picture unpacks video without NAL units.  All else (aggregates, other audio) goes through
+ * libavformat's depacketizers: its `sdp` demuxer with custom I/O, one demuxer per track.
  *
  * A media_packet holds whole NAL units.  When a fragment is lost, the part of the NAL unit before
  * it is emitted, marked as cut, and the rest is dropped.

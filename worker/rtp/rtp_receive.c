@@ -73,13 +73,18 @@ int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
         return -EPROTO;
     size_t start = RTP_HEADER_BYTES + (size_t)(data[0] & 0x0F) * 4;
     size_t end = len;
+    packet->extension_len = 0;
+    packet->extension_profile = 0;
     if ((data[0] & 0x10) != 0) {
         if (start + 4 > len)
             return -EPROTO;
-        start += 4 + (size_t)bytes_get16(data + start + 2) * 4;
+        packet->extension_profile = bytes_get16(data + start);
+        packet->extension_len = (size_t)bytes_get16(data + start + 2) * 4;
+        start += 4 + packet->extension_len;
     }
     if (start > end)
         return -EPROTO;
+    packet->extension = data + start - packet->extension_len;
     if ((data[0] & 0x20) != 0 && end > start) {
         size_t padding = data[len - 1];
         if (padding <= end - start) /* else the padding bit is wrong */

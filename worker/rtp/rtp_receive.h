@@ -29,6 +29,9 @@ struct rtp_packet {
     uint32_t ssrc;
     const uint8_t *payload; /* without extension and padding */
     size_t payload_len;
+    const uint8_t *extension; /* the header extension's contents (RFC 3550 section 5.3.1) */
+    size_t extension_len;     /* 0: none */
+    uint16_t extension_profile;
 };
 
 struct rtp_sender_report {

@@ -2,6 +2,7 @@
 
 #include "common/xalloc.h"
 #include "worker/rtp/rtp_aac.h"
+#include "worker/rtp/rtp_encoding.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,9 +43,11 @@ struct parser {
 static const struct {
     int payload_type;
     uint32_t clock_rate;
-} static_types[] = {{0, 8000},   {3, 8000},   {4, 8000},   {5, 8000},   {6, 16000},
-                    {8, 8000},   {9, 8000},   {10, 44100}, {11, 44100}, {14, 90000},
-                    {16, 11025}, {17, 22050}, {18, 8000}};
+    const char *video; /* the encoding's name */
+} static_types[] = {{0, 8000, NULL},   {3, 8000, NULL},     {4, 8000, NULL},    {5, 8000, NULL},
+                    {6, 16000, NULL},  {8, 8000, NULL},     {9, 8000, NULL},    {10, 44100, NULL},
+                    {11, 44100, NULL}, {14, 90000, NULL},   {16, 11025, NULL},  {17, 22050, NULL},
+                    {18, 8000, NULL},  {26, 90000, "JPEG"}, {34, 90000, "H263"}};
 
 static const char *starts_with(const char *text, const char *prefix)
 {
@@ -60,9 +63,13 @@ static struct format *find_format(struct parser *p, int payload_type)
     return NULL;
 }
 
-static bool is_wanted_video(const char *codec)
+/* How welcome a video codec is: viewers get H.264 and HEVC as they are; the others are transcoded.
+ * 0: it cannot be used. */
+static int video_rank(const char *codec)
 {
-    return strcasecmp(codec, "H264") == 0 || strcasecmp(codec, "H265") == 0;
+    if (strcasecmp(codec, "H264") == 0 || strcasecmp(codec, "H265") == 0)
+        return 2;
+    return rtp_encoding_find(codec) != NULL;
 }
 
 /* Can the track become AAC, by its codec name or, without one, its static payload type (RFC 3551)?
@@ -79,9 +86,9 @@ static bool is_wanted_audio(const struct sdp_track *t)
     return t->codec[0] == '\0' && t->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE;
 }
 
-static bool is_wanted(const struct sdp_track *t)
+static int rank(const struct sdp_track *t)
 {
-    return t->kind == TRACK_VIDEO ? is_wanted_video(t->codec) : is_wanted_audio(t);
+    return t->kind == TRACK_VIDEO ? video_rank(t->codec) : is_wanted_audio(t);
 }
 
 static uint32_t static_clock_rate(enum track kind, int payload_type)
@@ -90,6 +97,24 @@ static uint32_t static_clock_rate(enum track kind, int payload_type)
         if (static_types[i].payload_type == payload_type)
             return static_types[i].clock_rate;
     return kind == TRACK_VIDEO ? VIDEO_CLOCK_RATE : 8000;
+}
+
+/* A video format's name without an rtpmap; "" if its payload type has none. */
+static const char *static_video_name(int payload_type)
+{
+    for (size_t i = 0; i < sizeof(static_types) / sizeof(static_types[0]); i++)
+        if (static_types[i].payload_type == payload_type && static_types[i].video != NULL)
+            return static_types[i].video;
+    return "";
+}
+
+static void name_static_video(struct parser *p)
+{
+    for (size_t i = 0; i < p->format_count; i++) {
+        struct format *f = &p->formats[i];
+        if (p->track->kind == TRACK_VIDEO && f->codec[0] == '\0')
+            (void)snprintf(f->codec, sizeof(f->codec), "%s", static_video_name(f->payload_type));
+    }
 }
 
 /* Refuse the section's formats that are another codec than the chosen one: by name, or by a static
@@ -110,13 +135,11 @@ static void finish_track(struct parser *p)
 {
     if (p->track == NULL || p->format_count == 0)
         return;
+    name_static_video(p);
     const struct format *f = &p->formats[0];
-    for (size_t i = 0; i < p->format_count; i++) {
-        if (p->track->kind == TRACK_VIDEO && is_wanted_video(p->formats[i].codec)) {
+    for (size_t i = 1; i < p->format_count; i++)
+        if (p->track->kind == TRACK_VIDEO && video_rank(p->formats[i].codec) > video_rank(f->codec))
             f = &p->formats[i];
-            break;
-        }
-    }
     p->track->payload_type = f->payload_type;
     p->track->types.chosen = (uint8_t)f->payload_type;
     note_other_types(p, f);
@@ -190,6 +213,18 @@ static void parse_rtpmap(struct parser *p, const char *value)
     f->channels = number <= 8 ? (int)number : 0;
 }
 
+/* RFC 6064 section 6.2, `framesize:96 1280-720`; and `x-dimensions:1280,720`, which AXIS sends. */
+static void parse_size(struct parser *p, const char *value, bool framesize)
+{
+    unsigned width, height;
+    int n = framesize ? sscanf(value, "%*d %u-%u", &width, &height)
+                      : sscanf(value, " %u,%u", &width, &height);
+    if (n != 2 || p->track == NULL || p->track->kind != TRACK_VIDEO)
+        return;
+    p->track->width = width;
+    p->track->height = height;
+}
+
 static void parse_attribute(struct parser *p, const char *value)
 {
     const char *rest;
@@ -210,6 +245,10 @@ static void parse_attribute(struct parser *p, const char *value)
             p->fmtps[p->fmtp_count].track = p->track;
             p->fmtps[p->fmtp_count++].text = end + strspn(end, " ");
         }
+    } else if ((rest = starts_with(value, "framesize:")) != NULL) {
+        parse_size(p, rest, true);
+    } else if ((rest = starts_with(value, "x-dimensions:")) != NULL) {
+        parse_size(p, rest, false);
     } else if (strcasecmp(value, "sendonly") == 0 && p->track != NULL) {
         p->track->sendonly = true;
     }
@@ -284,7 +323,7 @@ static bool is_better(const struct sdp_track *t, const struct sdp_track *than)
 {
     if (t->encrypted != than->encrypted)
         return than->encrypted;
-    return is_wanted(t) && !is_wanted(than);
+    return rank(t) > rank(than);
 }
 
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)

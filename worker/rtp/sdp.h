@@ -26,6 +26,8 @@ struct sdp_track {
     char codec[32]; /* the rtpmap's encoding name; "" for a static payload type without rtpmap */
     uint32_t clock_rate; /* Hz, never 0 */
     int channels;        /* audio; 0: not announced */
+    unsigned width;      /* video, pixels; 0: not announced (RFC 6064 framesize, x-dimensions) */
+    unsigned height;
     char control[SDP_CONTROL_MAX];
     char fmtp[SDP_FMTP_MAX]; /* parameters, without the payload type; "" if none */
 };

@@ -14,7 +14,7 @@ static void enter_play(struct rtsp_session *s)
     if (rc == -ENOMEM) {
         rtsp_session_fail(s, HTTP_ERROR_OVERLOADED, "out of memory");
     } else if (rc < 0) {
-        rtsp_session_fail(s, HTTP_ERROR_UNSUPPORTED_CODEC, "video codec %s is not H.264 or HEVC",
+        rtsp_session_fail(s, HTTP_ERROR_UNSUPPORTED_CODEC, "video codec %s cannot be used",
                           v->sdp->codec[0] != '\0' ? v->sdp->codec : "without a name");
     } else {
         rtsp_session_arm_keepalive(s);

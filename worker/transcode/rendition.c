@@ -181,10 +181,10 @@ static void on_async(uv_async_t *async)
     }
 }
 
-int rendition_open(uv_loop_t *loop, void (*emit)(void *ctx, struct frame *frame), void *ctx,
-                   struct rendition **out)
+int rendition_open(uv_loop_t *loop, enum AVCodecID codec,
+                   void (*emit)(void *ctx, struct frame *frame), void *ctx, struct rendition **out)
 {
-    int rc = transcoder_available();
+    int rc = transcoder_available(codec);
     if (rc != 0)
         return rc;
     struct rendition *r = calloc(1, sizeof(*r));
@@ -255,7 +255,7 @@ void rendition_push(struct rendition *rendition, struct frame *frame)
 {
     struct rendition *r = rendition;
 
-    if (frame->track != TRACK_VIDEO || frame->config->codec != AV_CODEC_ID_HEVC)
+    if (frame->track != TRACK_VIDEO || frame->config->codec == AV_CODEC_ID_H264)
         return;
     uv_mutex_lock(&r->lock);
     r->stats.frames_in++;

@@ -1,6 +1,6 @@
 /*
- * The H.264 rendition of an HEVC camera, for viewers with allow_h265=false: one decoder and one
- * encoder, shared by all of them, on a thread of their own.  Worker.  Every function is called on
+ * The H.264 rendition of a camera whose own codec not all viewers can play: one decoder and one
+ * encoder, shared by all viewers, on a thread of their own.  Worker.  Every function is called on
  * the loop thread, and none waits for the encoder.  Open it when the first such viewer comes, close
  * it when the last one goes.
  *
@@ -43,13 +43,14 @@ struct rendition_stats {
  *              reference to keep it.  Its received_us is when it was encoded.
  *              Never called after rendition_close().
  * @param out   the rendition.  Caller owns; rendition_close().
- * @return 0; -ENOTSUP if this libavcodec has no HEVC decoder or no libx264; other negative errno.
+ * @return 0; -ENOTSUP if this libavcodec has no decoder of the codec or no libx264; other negative
+ *         errno.
  */
-int rendition_open(uv_loop_t *loop, void (*emit)(void *ctx, struct frame *frame), void *ctx,
-                   struct rendition **out);
+int rendition_open(uv_loop_t *loop, enum AVCodecID codec,
+                   void (*emit)(void *ctx, struct frame *frame), void *ctx, struct rendition **out);
 
 /**
- * Push the camera's next frame, in decoding order.  Audio and other codecs are ignored.  After a
+ * Push the camera's next frame, in decoding order.  Audio and H.264 are ignored.  After a
  * gap that frame->damaged does not mark, the first frame must be a key frame.
  *
  * @param frame  Shared: a reference is taken.

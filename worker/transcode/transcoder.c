@@ -54,10 +54,10 @@ static int thread_count(void)
     return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (int)n;
 }
 
-int transcoder_available(void)
+int transcoder_available(enum AVCodecID codec)
 {
-    bool ok = avcodec_find_decoder(AV_CODEC_ID_HEVC) != NULL &&
-              avcodec_find_encoder_by_name("libx264") != NULL;
+    bool ok =
+        avcodec_find_decoder(codec) != NULL && avcodec_find_encoder_by_name("libx264") != NULL;
     return ok ? 0 : -ENOTSUP;
 }
 
@@ -323,7 +323,7 @@ static int encode_picture(struct transcoder *t, AVFrame *picture)
 
 static int open_decoder(struct transcoder *t, struct codec_config *config)
 {
-    const AVCodec *codec = avcodec_find_decoder(AV_CODEC_ID_HEVC);
+    const AVCodec *codec = avcodec_find_decoder(config->codec);
     AVCodecContext *dec = codec == NULL ? NULL : avcodec_alloc_context3(codec);
     int rc = -ENOMEM;
 
@@ -334,16 +334,19 @@ static int open_decoder(struct transcoder *t, struct codec_config *config)
     dec->extradata = av_mallocz(config->record_len + AV_INPUT_BUFFER_PADDING_SIZE);
     if (dec->extradata == NULL)
         goto out;
-    memcpy(dec->extradata, config->record, config->record_len);
+    if (config->record_len > 0)
+        memcpy(dec->extradata, config->record, config->record_len);
     dec->extradata_size = (int)config->record_len;
     dec->max_pixels = AV_UTIL_PIXELS_MAX;
     dec->pkt_timebase = (AVRational){1, 1000000};
     /* Frame threads would hold pictures back; slices and wavefronts do not. */
     dec->thread_type = FF_THREAD_SLICE;
     dec->thread_count = thread_count();
+    if (config->codec == AV_CODEC_ID_AV1)
+        dec->flags |= AV_CODEC_FLAG_LOW_DELAY; /* dav1d has frame threads only */
     rc = avcodec_open2(dec, codec, NULL);
     if (rc < 0) {
-        log_warnx(NULL, "HEVC decoder: %s", av_err2str(rc));
+        log_warnx(NULL, "%s decoder: %s", avcodec_get_name(config->codec), av_err2str(rc));
         rc = errno_of(rc);
         goto out;
     }
@@ -377,7 +380,7 @@ int transcoder_push(struct transcoder *t, struct frame *frame)
 {
     int rc = 0;
 
-    assert(frame->track == TRACK_VIDEO && frame->config->codec == AV_CODEC_ID_HEVC);
+    assert(frame->track == TRACK_VIDEO);
     if (frame->len > INT32_MAX / 2)
         return -EINVAL;
     if (frame->config != t->in) {

@@ -1,7 +1,7 @@
 /*
- * HEVC access units in, H.264 access units out: the synchronous half of the rendition, without
- * threads or queues of its own.  Worker, rendition thread (any one thread at a time).  It must not
- * touch the loop.
+ * Access units of any video codec in, H.264 access units out: the synchronous half of the
+ * rendition, without threads or queues of its own.  Worker, rendition thread (any one thread at a
+ * time).  It must not touch the loop.
  */
 #ifndef WORKER_TRANSCODER_H
 #define WORKER_TRANSCODER_H
@@ -21,8 +21,8 @@ struct transcoder_sink {
     void *ctx;
 };
 
-/** @return 0 if this libavcodec has the decoder and the encoder, else -ENOTSUP. */
-int transcoder_available(void);
+/** @return 0 if this libavcodec has a decoder of the codec, and the encoder; else -ENOTSUP. */
+int transcoder_available(enum AVCodecID codec);
 
 /**
  * @param key_interval_us  longest time between two key frames.
@@ -41,7 +41,7 @@ void transcoder_flush(struct transcoder *t);
  * Decode one frame and encode the pictures that come out.  After a frame that cannot be decoded,
  * frames are left out until the next key frame.
  *
- * @param frame  HEVC.  Borrowed.
+ * @param frame  video, as in frame.h.  Borrowed.
  * @return 0, or negative errno when decoder or encoder could not be opened or failed; the next
  *         key frame tries again.
  */

@@ -4,9 +4,11 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/http/client_socket.h"
+#include "worker/media/video_codec.h"
 #include "worker/viewers/flv_output.h"
 #include "worker/viewers/websocket.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -199,6 +201,14 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
     return c;
 }
 
+void client_move(struct client *client, struct client_env *env)
+{
+    assert(client->state == CLIENT_WAITING);
+    client->env = env;
+    flv_output_free(&client->output);
+    flv_output_init(&client->output, env->ring, env->limits, client->request);
+}
+
 static int append_answer(struct client *c, const struct codec_config *video)
 {
     char buf[HTTP_REPLY_MAX], headers[256];
@@ -208,7 +218,7 @@ static int append_answer(struct client *c, const struct codec_config *video)
                    "Cache-Control: no-store\r\n"
                    "X-Video-Codec: %s\r\n"
                    "Access-Control-Expose-Headers: X-Video-Codec\r\n",
-                   video->codec == AV_CODEC_ID_HEVC ? "H.265" : "H.264");
+                   video_codec_name(video->codec));
     if (c->websocket)
         len = websocket_handshake(buf, c->request->websocket_key, c->request->websocket_protocol,
                                   c->request->origin);

@@ -56,6 +56,9 @@ struct client_totals {
  */
 struct client *client_open(struct client_env *env, int *fd, const struct ipc_client *request);
 
+/** Let a waiting viewer wait for another stream. @param env  as for client_open(). */
+void client_move(struct client *client, struct client_env *env);
+
 /**
  * Answer a waiting viewer and begin with the frames it asked for, if the ring has them.
  *

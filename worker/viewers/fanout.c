@@ -148,15 +148,48 @@ static void start_client(struct fanout *f, struct client *c)
         histogram_add(&f->join, clock_us() - accepted_us);
 }
 
+static void take_client(struct fanout *f, struct client *c)
+{
+    client_set_add(&f->clients, c);
+    closing_hold(&f->closing);
+    if (f->clients.count > FANOUT_FEW)
+        f->env.sound_held_us = FANOUT_AUDIO_HOLD_MS * INT64_C(1000);
+    if (ready(f))
+        start_client(f, c);
+}
+
 void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request)
 {
-    struct client *c = client_open(&fanout->env, fd, request);
-    client_set_add(&fanout->clients, c);
-    closing_hold(&fanout->closing);
-    if (fanout->clients.count > FANOUT_FEW)
-        fanout->env.sound_held_us = FANOUT_AUDIO_HOLD_MS * INT64_C(1000);
-    if (ready(fanout))
-        start_client(fanout, c);
+    take_client(fanout, client_open(&fanout->env, fd, request));
+}
+
+static bool waits_and(struct client *c, bool (*wanted)(void *ctx, const struct ipc_client *request),
+                      void *ctx)
+{
+    return client_get_state(c) == CLIENT_WAITING && wanted(ctx, client_request(c));
+}
+
+bool fanout_any_waiting(const struct fanout *fanout,
+                        bool (*wanted)(void *ctx, const struct ipc_client *request), void *ctx)
+{
+    for (size_t i = 0; i < fanout->clients.count; i++)
+        if (waits_and(fanout->clients.items[i], wanted, ctx))
+            return true;
+    return false;
+}
+
+void fanout_move_waiting(struct fanout *from, struct fanout *to,
+                         bool (*wanted)(void *ctx, const struct ipc_client *request), void *ctx)
+{
+    for (size_t i = from->clients.count; i-- > 0;) {
+        struct client *c = from->clients.items[i];
+        if (!waits_and(c, wanted, ctx))
+            continue;
+        client_move(c, &to->env);
+        client_set_remove(&from->clients, c);
+        (void)closing_release(&from->closing); /* its handles are parts, too */
+        take_client(to, c);
+    }
 }
 
 void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)

@@ -19,6 +19,7 @@ enum { AUDIO_AAC = 10, AAC_SEQUENCE_HEADER = 0, AAC_RAW = 1 };
 #define EX_HEADER 0x80
 enum { EX_SEQUENCE_START = 0, EX_CODED_FRAMES = 1 };
 #define FOURCC_HVC1 0x68766331u
+#define FOURCC_AV01 0x61763031u
 
 #define TAG_HEADER_BYTES 11
 
@@ -73,6 +74,8 @@ static double video_codec_id(const struct codec_config *video, enum flv_dialect 
 {
     if (video->codec == AV_CODEC_ID_H264)
         return CODEC_AVC;
+    if (video->codec == AV_CODEC_ID_AV1)
+        return FOURCC_AV01;
     return dialect == FLV_HEVC_ENHANCED ? FOURCC_HVC1 : CODEC_HEVC;
 }
 
@@ -114,6 +117,13 @@ size_t flv_metadata(uint8_t *out, const struct codec_config *video,
     return (size_t)(p - out);
 }
 
+static uint8_t *put_ex_header(uint8_t *p, unsigned frame_type, bool sequence_header,
+                              uint32_t fourcc)
+{
+    unsigned packet_type = sequence_header ? EX_SEQUENCE_START : EX_CODED_FRAMES;
+    return bytes_put32(bytes_put8(p, EX_HEADER | frame_type | packet_type), fourcc);
+}
+
 /* The bytes between tag header and payload.  key matters for video only. */
 static uint8_t *put_codec_header(uint8_t *p, enum AVCodecID codec, enum flv_dialect dialect,
                                  bool key, bool sequence_header, int32_t cts_ms)
@@ -124,12 +134,11 @@ static uint8_t *put_codec_header(uint8_t *p, enum AVCodecID codec, enum flv_dial
     case AV_CODEC_ID_AAC:
         p = bytes_put8(p, AAC_TAG_HEADER);
         return bytes_put8(p, sequence_header ? AAC_SEQUENCE_HEADER : AAC_RAW);
+    case AV_CODEC_ID_AV1: /* no composition time: it is shown as it comes */
+        return put_ex_header(p, frame_type, sequence_header, FOURCC_AV01);
     case AV_CODEC_ID_HEVC:
         if (dialect == FLV_HEVC_ENHANCED) {
-            p = bytes_put8(p,
-                           EX_HEADER | frame_type |
-                               (unsigned)(sequence_header ? EX_SEQUENCE_START : EX_CODED_FRAMES));
-            p = bytes_put32(p, FOURCC_HVC1);
+            p = put_ex_header(p, frame_type, sequence_header, FOURCC_HVC1);
             return sequence_header ? p : bytes_put24(p, (uint32_t)cts_ms);
         }
         p = bytes_put8(p, frame_type | CODEC_HEVC);

@@ -1,7 +1,7 @@
 /*
  * FLV as this server writes it.  Worker, loop thread; pure, no I/O.  Adobe Flash Video File Format
  * Specification 10.1, annex E.4; HEVC as in Enhanced RTMP v1, "Enhanced Video", or with the codec
- * id 12 that Chinese players agreed on before that.
+ * id 12 that Chinese players agreed on before that; AV1 as in Enhanced RTMP v1.
  *
  * Only a prefix and a trailer of a few bytes are made per viewer and frame; frame->data goes
  * between them and is shared by all viewers.  The dialects differ for HEVC only.

@@ -6,9 +6,11 @@
 #include "common/log.h"
 #include "common/transcode_mode.h"
 #include "common/xalloc.h"
+#include "worker/media/video_codec.h"
 #include "worker/pictures/snapshot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RENDITION_RETRY_MS 1000
@@ -22,6 +24,7 @@ struct outputs {
     struct fanout *fanouts[OUTPUT_COUNT];
     uint64_t pictures;           /* video frames so far */
     size_t count;                /* fanouts made: OUTPUT_H264 comes with its first viewer */
+    enum AVCodecID codec;        /* the camera's, by its newest picture; NONE: not known */
     struct snapshot *snapshot;   /* reads the original's ring */
     struct rendition *rendition; /* NULL: not transcoding */
     struct rendition_stats gone; /* totals of stopped renditions */
@@ -33,6 +36,12 @@ struct outputs {
     struct fanout_stats final;
     struct ipc_histogram final_times;
     struct closing closing; /* parts: the fan-outs, the snapshots, the rendition */
+};
+
+/* Which viewers to move: those of an output that is not theirs. */
+struct move {
+    enum AVCodecID codec;
+    enum output from;
 };
 
 struct outputs *outputs_new(uv_loop_t *loop, const struct ipc_limits *limits, const char *camera,
@@ -69,7 +78,7 @@ static void push_cached(struct outputs *o)
 
 static void start_rendition(struct outputs *o)
 {
-    int rc = rendition_open(o->loop, on_rendition_frame, o, &o->rendition);
+    int rc = rendition_open(o->loop, o->codec, on_rendition_frame, o, &o->rendition);
     o->rendition_error = 0;
     if (rc == 0) {
         log_info(NULL, "transcoding to H.264");
@@ -97,13 +106,15 @@ static bool is_forbidden(const struct outputs *o)
 static void refuse_h264(struct outputs *o)
 {
     struct fanout *h264 = o->fanouts[OUTPUT_H264];
-    if (is_forbidden(o))
-        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
-                            "the camera sends HEVC, and [camera] transcode = never: only "
-                            "allow_h265=true is accepted");
-    else if (o->rendition_error == -ENOTSUP)
-        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC,
-                            "the camera sends HEVC, and this server cannot transcode it");
+    char text[128];
+    bool hevc = o->codec == AV_CODEC_ID_HEVC;
+    const char *why =
+        is_forbidden(o) ? "[camera] transcode = never" : "this server cannot transcode it";
+    (void)snprintf(text, sizeof(text), "the camera sends %s, and %s%s",
+                   hevc ? "HEVC" : video_codec_name(o->codec), why,
+                   hevc && is_forbidden(o) ? ": only allow_h265=true is accepted" : "");
+    if (is_forbidden(o) || o->rendition_error == -ENOTSUP)
+        fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC, text);
     else
         fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_OVERLOADED,
                             "the server has nothing left to transcode with; try again in a moment");
@@ -150,13 +161,61 @@ static void make_h264(struct outputs *o)
         fanout_push(h264, frame_ref(frame_ring_get(ring, seq)));
 }
 
+/* Which output is a viewer's, with a camera of this codec? */
+static enum output output_of(enum AVCodecID codec, const struct ipc_client *request)
+{
+    switch (codec) {
+    case AV_CODEC_ID_NONE: /* not known yet */
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+        return request->allow_h265 != 0 ? OUTPUT_ORIGINAL : OUTPUT_H264;
+    case AV_CODEC_ID_AV1:
+        return request->av1 == IPC_AV1_ENHANCED ? OUTPUT_ORIGINAL : OUTPUT_H264;
+    default:
+        return OUTPUT_H264;
+    }
+}
+
+static bool is_misplaced(void *ctx, const struct ipc_client *request)
+{
+    const struct move *move = ctx;
+    return output_of(move->codec, request) != move->from;
+}
+
+/* Another codec than expected: waiting viewers go to the output that is theirs. */
+static void place_waiting(struct outputs *o)
+{
+    struct move from_original = {o->codec, OUTPUT_ORIGINAL};
+    struct move from_h264 = {o->codec, OUTPUT_H264};
+    if (!fanout_any_waiting(o->fanouts[OUTPUT_ORIGINAL], is_misplaced, &from_original) &&
+        o->count <= OUTPUT_H264)
+        return;
+    if (o->count <= OUTPUT_H264)
+        make_h264(o);
+    fanout_move_waiting(o->fanouts[OUTPUT_ORIGINAL], o->fanouts[OUTPUT_H264], is_misplaced,
+                        &from_original);
+    fanout_move_waiting(o->fanouts[OUTPUT_H264], o->fanouts[OUTPUT_ORIGINAL], is_misplaced,
+                        &from_h264);
+}
+
+static void take_codec(struct outputs *o, const struct frame *frame)
+{
+    if (frame->track != TRACK_VIDEO || frame->config->codec == o->codec)
+        return;
+    o->codec = frame->config->codec;
+    if (o->rendition != NULL)
+        stop_rendition(o, NULL, NULL); /* it was made for the codec before */
+    o->rendition_error = 0;
+    place_waiting(o);
+}
+
 void outputs_add_client(struct outputs *outputs, int *fd, const struct ipc_client *request)
 {
     if (request->kind != IPC_CLIENT_STREAM) {
         snapshot_add(outputs->snapshot, fd, request);
         return;
     }
-    enum output which = request->allow_h265 != 0 ? OUTPUT_ORIGINAL : OUTPUT_H264;
+    enum output which = output_of(outputs->codec, request);
     if ((size_t)which >= outputs->count)
         make_h264(outputs);
     fanout_add(outputs->fanouts[which], fd, request);
@@ -178,6 +237,7 @@ void outputs_push(struct outputs *outputs, struct frame *frame)
     struct frame *held = frame_ref(frame);
     if (frame->track == TRACK_VIDEO)
         frame->number = ++outputs->pictures;
+    take_codec(outputs, frame);
     fanout_push(outputs->fanouts[OUTPUT_ORIGINAL], frame);
     if (outputs->count > OUTPUT_H264)
         push_h264(outputs, held);

@@ -1,9 +1,13 @@
 /*
- * All outputs of a camera's stream: the original, H.264 for viewers who cannot play HEVC
- * (allow_h265=false), and pictures (snapshot.h).  Worker, loop thread.
+ * All outputs of a camera's stream: the original, H.264 for viewers who cannot play that, and
+ * pictures (snapshot.h).  Worker, loop thread.
+ *
+ * Viewers play H.264.  They play HEVC unless they say otherwise (allow_h265=false), AV1 if they say
+ * so (av1=enhanced), and no other codec.  While the camera's codec is not known, viewers wait at
+ * the output that is theirs if it is HEVC.
  *
  * The H.264 output has its own fan-out, made when its first viewer comes.  An H.264 camera's frames
- * go to both untouched; an HEVC camera's are transcoded while the H.264 output has viewers.
+ * go to both untouched; another camera's are transcoded while the H.264 output has viewers.
  */
 #ifndef WORKER_OUTPUTS_H
 #define WORKER_OUTPUTS_H

@@ -90,11 +90,11 @@ def amf0_values(data):
 
 @dataclass
 class VideoConfig:
-    codec: str  # "h264" or "hevc"
-    dialect: str  # "avc" (id 7), "legacy" (id 12) or "enhanced" (hvc1)
+    codec: str  # "h264", "hevc" or "av1"
+    dialect: str  # "avc" (id 7), "legacy" (id 12) or "enhanced" (hvc1, av01)
     record: bytes
     nal_length_size: int
-    parameter_sets: list  # NAL units without start code, in the order of the record
+    parameter_sets: list  # NAL units without start code, in the order of the record; AV1: OBUs
 
     def annex_b(self):
         return b"".join(b"\0\0\0\1" + nal for nal in self.parameter_sets)
@@ -320,10 +320,10 @@ class FlvReader:
             raise FlvError(f"frame type {frame_type}")
         if body[0] & 0x80:
             packet_type, payload, cts = body[0] & 15, body[5:], 0
-            if body[1:5] != b"hvc1":
+            if body[1:5] not in (b"hvc1", b"av01"):
                 raise FlvError(f"FourCC {body[1:5]!r}")
-            codec, dialect = "hevc", "enhanced"
-            if packet_type == 1:
+            codec, dialect = ("hevc" if body[1:5] == b"hvc1" else "av1"), "enhanced"
+            if packet_type == 1 and codec == "hevc":
                 cts, payload = _signed24(payload), payload[3:]
             elif packet_type not in (0, 2, 3):
                 raise FlvError(f"enhanced packet type {packet_type}")
@@ -337,7 +337,7 @@ class FlvReader:
         if packet_type == 0:
             if frame_type != 1:
                 raise FlvError("sequence header that is not marked as key frame")
-            size, sets = (parse_avcc if codec == "h264" else parse_hvcc)(payload)
+            size, sets = {"h264": parse_avcc, "hevc": parse_hvcc, "av1": parse_av1c}[codec](payload)
             self.video_configs.append(VideoConfig(codec, dialect, payload, size, sets))
             self.order.append(("video-config", timestamp))
         elif packet_type == 2:
@@ -409,8 +409,42 @@ def _signed24(data):
     return value - (1 << 24) if value & 0x800000 else value
 
 
+def split_obus(data):
+    """AV1 in the low-overhead format (specification 5.3) -> OBUs with their headers."""
+    obus, pos = [], 0
+    while pos < len(data):
+        if data[pos] & 0x82 != 2:
+            raise FlvError("an OBU without a size")
+        at, size, shift = pos + 1 + (data[pos] >> 2 & 1), 0, 0
+        while True:
+            if at >= len(data):
+                raise FlvError("an OBU's size is cut off")
+            size |= (data[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if not data[at - 1] & 0x80:
+                break
+        if at + size > len(data):
+            raise FlvError("an OBU is cut off")
+        obus.append(data[pos:at + size])
+        pos = at + size
+    return obus
+
+
+def parse_av1c(record):
+    """AV1CodecConfigurationRecord -> (0, its OBUs)."""
+    if len(record) < 4 or record[0] != 0x81:
+        raise FlvError("not an AV1CodecConfigurationRecord")
+    obus = split_obus(record[4:])
+    if [obu[0] >> 3 & 15 for obu in obus] != [1]:
+        raise FlvError("the record holds other OBUs than one sequence header")
+    return 0, obus
+
+
 def _nal_kinds(frame):
-    """NAL unit types of a frame, and whether they make it a random access point."""
+    """NAL unit types of a frame (AV1: OBU types), and whether they make it a random access point."""
+    if frame.config.codec == "av1":
+        kinds = [obu[0] >> 3 & 15 for obu in split_obus(frame.data)]
+        return kinds, 1 in kinds
     if frame.config.codec == "h264":
         kinds = [nal[0] & 0x1F for nal in frame.nal_units()]
         return kinds, 5 in kinds

@@ -2,7 +2,8 @@
 a ball.
 
 As a program: gst_server.py ADDRESS PORT FRAME_FILES LINE [OPTION…], which plays LINE under /camera until it is ended.
-Options: "AVPF", that profile; "multicast", to groups of 239.255.12.0/28 only.
+Options: "AVPF", that profile; "multicast", to groups of 239.255.12.0/28 only; "NAME=LINE", another line under /NAME.
+A line that begins with filesrc brings its own picture.
 """
 import os
 import socket
@@ -47,6 +48,7 @@ class GstServer:
     """with GstServer(folder of draw_frames, "x264enc ! rtph264pay name=pay0 pt=96") as server: … server.url
 
     frames: None for a ball; enter: a command that the server is started by, such as one that changes its network.
+    mount("NAME"): the address of another line.
     """
 
     def __init__(self, frames, line, *options, address="127.0.0.1", enter=()):
@@ -65,6 +67,9 @@ class GstServer:
                 return False
             return True
         wait_for(listens, 30, "GStreamer's RTSP server")
+
+    def mount(self, name):
+        return self.url.replace("/camera", f"/{name}")
 
     def __enter__(self):
         return self
@@ -85,9 +90,18 @@ def main(address, port, frames, line, *options):
     server = GstRtspServer.RTSPServer()
     server.set_address(address)
     server.set_service(port)
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(f"( {source} {line} )")
-    factory.set_shared(True)
+    mounts = server.get_mount_points()
+
+    def add(name, line):
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(f"( {line} )" if line.startswith("filesrc") else f"( {source} {line} )")
+        factory.set_shared(True)
+        mounts.add_factory(f"/{name}", factory)
+        return factory
+    factory = add("camera", line)
+    for option in options:
+        if "=" in option:
+            add(*option.split("=", 1))
     if "AVPF" in options:
         factory.set_profiles(GstRtsp.RTSPProfile.AVPF)
     if "multicast" in options:
@@ -95,7 +109,6 @@ def main(address, port, frames, line, *options):
         pool.add_range("239.255.12.0", "239.255.12.15", 5000, 5100, 1)
         factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP_MCAST)
         factory.set_address_pool(pool)
-    server.get_mount_points().add_factory("/camera", factory)
     server.attach(None)
     GLib.MainLoop().run()
 

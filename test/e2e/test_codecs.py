@@ -1,0 +1,155 @@
+"""Cameras whose picture is neither H.264 nor HEVC: viewers get H.264 made of it, or AV1 as it is if they ask for it;
+snapshots of JPEG cameras are the camera's own JPEG.
+
+The cameras are GStreamer's RTSP server, nginx-rtmp with ffmpeg, and VLC; each picture is decoded and its counter read.
+"""
+import json
+import os
+import struct
+import subprocess
+
+import pytest
+
+from lib import gst_server, processes
+from lib.fake_rtmp import PlayingRtmp
+from lib.flv import split_obus
+from lib.gateway import free_port
+from lib.gst_server import GstServer
+from lib.nginx_rtmp import MODULE, NginxRtmp
+from lib.picture import decode_counters, describe_breaks, is_consecutive
+from lib.snapshot import MjpegViewer, ask, counter_of, counters_of_frames, jpeg_size, snapshot
+from lib.wait import wait_for
+
+needs_gst = pytest.mark.skipif(gst_server.missing() is not None, reason=gst_server.missing() or "")
+PERIOD = gst_server.FRAMES
+CIF = "videoscale ! video/x-raw,width=352,height=288 ! "
+VPX = "deadline=1 keyframe-max-dist=25 target-bitrate=2000000"
+LINES = {  # name in the address: (line, codec by the API, size)
+    "jpeg": ("jpegenc quality=70 ! rtpjpegpay name=pay0", "MJPEG", (640, 360)),
+    "jpeg422": ("videoconvert ! video/x-raw,format=Y42B ! jpegenc ! rtpjpegpay name=pay0", "MJPEG", (640, 360)),
+    "h263": (CIF + "avenc_h263 gop-size=25 bitrate=2000000 ! rtph263pay name=pay0", "H.263", (352, 288)),
+    "h2631998": (CIF + "avenc_h263 gop-size=25 bitrate=2000000 ! rtph263ppay name=pay0", "H.263", (352, 288)),
+    "vp8": (f"vp8enc {VPX} ! rtpvp8pay name=pay0", "VP8", (640, 360)),
+    "vp9": (f"vp9enc {VPX} cpu-used=8 ! rtpvp9pay name=pay0", "VP9", (640, 360)),
+}
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    gst_server.draw_frames(folder)
+    return folder
+
+
+def encode(frames, *options):
+    """The pictures as ffmpeg encodes them, with -f FORMAT at the end -> bytes."""
+    raw = b"".join(open(os.path.join(frames, f"{i:05d}.yuv"), "rb").read() for i in range(PERIOD))
+    return subprocess.run(["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "640x360", "-r", "25",
+                           "-i", "-", *options, "-"], input=raw, stdout=subprocess.PIPE, check=True, timeout=120).stdout
+
+
+@pytest.fixture(scope="module")
+def mpeg4_file(frames, tmp_path_factory):
+    path = tmp_path_factory.mktemp("mpeg4") / "camera.mkv"
+    path.write_bytes(encode(frames, "-c:v", "mpeg4", "-g", "25", "-q:v", "3", "-f", "matroska"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(frames, mpeg4_file):
+    mpeg4 = f"filesrc location={mpeg4_file} ! matroskademux ! mpeg4videoparse ! rtpmp4vpay name=pay0"
+    mounts = [f"{name}={line}" for name, (line, _, _) in LINES.items()]
+    with GstServer(frames, LINES["jpeg"][0], *mounts, f"mpeg4={mpeg4}") as running:
+        yield running
+
+
+def stream_of(gateway, url):
+    """What the API says about the camera of this address."""
+    streams = json.loads(ask(gateway.snapshot_port, "/api/streams").body)["streams"]
+    return next(s for s in streams if s["camera_url"] == url)
+
+
+def assert_h264(gateway, url, codec, size, frames=40):
+    """A viewer gets every picture as H.264, a snapshot is one of them, and the API tells what the camera sends."""
+    with gateway.view(url) as viewer:
+        viewer.wait_frames(frames)
+        about = stream_of(gateway, url)
+    flv = viewer.flv
+    flv.check()
+    assert {frame.config.codec for frame in flv.video} == {"h264"}
+    counters = counters_of_frames(flv)
+    assert is_consecutive(counters, PERIOD), describe_breaks(counters, PERIOD)
+    assert (about["video_codec"], (about["width"], about["height"])) == (codec, size)
+    answer = snapshot(gateway, url)
+    assert answer.status == 200, answer.body
+    assert answer.headers["x-snapshot-codec"] == codec
+    assert jpeg_size(answer.body) == size
+    assert counter_of(answer) is not None
+
+
+# --- RTSP -----------------------------------------------------------------------------------------
+
+@needs_gst
+@pytest.mark.parametrize("name", LINES)
+def test_gstreamer(shared_gateway, server, name):
+    _, codec, size = LINES[name]
+    assert_h264(shared_gateway, server.mount(name), codec, size)
+
+
+@needs_gst
+def test_gstreamer_mpeg4(shared_gateway, server):
+    assert_h264(shared_gateway, server.mount("mpeg4"), "MPEG-4", (640, 360))
+
+
+@needs_gst
+def test_udp(shared_gateway, server):
+    with shared_gateway.view(server.mount("jpeg"), cam_type="rtsp-udp") as viewer:
+        viewer.wait_frames(25)
+    counters = counters_of_frames(viewer.flv)
+    assert is_consecutive(counters, PERIOD), describe_breaks(counters, PERIOD)
+
+
+# --- a camera's own JPEG --------------------------------------------------------------------------
+
+def scan_of(jpeg):
+    """The entropy-coded bytes, which every encoder makes differently."""
+    at = 2
+    while jpeg[at + 1] != 0xDA:
+        at += 2 + int.from_bytes(jpeg[at + 2:at + 4], "big")
+    return jpeg[at + 2 + int.from_bytes(jpeg[at + 2:at + 4], "big"):].rstrip(b"\xff\xd9")
+
+
+@needs_gst
+def test_own_jpeg(shared_gateway, server, tmp_path):
+    """Byte for byte what ffmpeg gets of the camera, unless the client asks for another size or quality."""
+    url = server.mount("jpeg")
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    sent = subprocess.run(["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-frames:v", str(2 * PERIOD), "-c",
+                           "copy", str(folder / "%04d.jpg")], timeout=60, check=True)
+    assert sent.returncode == 0  # the pictures repeat after PERIOD
+    scans = {scan_of(path.read_bytes()) for path in folder.iterdir()}
+    for picture in ("newest", "key"):
+        answer = snapshot(shared_gateway, url, picture=picture)
+        assert scan_of(answer.body) in scans
+        assert b"Exif" in answer.body[:64]
+        assert counter_of(answer) is not None
+    with MjpegViewer(shared_gateway, url, fps=25) as viewer:
+        wait_for(lambda: len(viewer.parts) >= 10, 30, "ten pictures of MJPEG")
+    assert all(scan_of(data) in scans for _, _, data in viewer.parts)
+    encoded = snapshot(shared_gateway, url, quality=70)
+    assert scan_of(encoded.body) not in scans
+    small = snapshot(shared_gateway, url, width=320)
+    assert jpeg_size(small.body) == (320, 180)
+    assert counter_of(encoded) is not None and counter_of(small) is not None
+
+
+@needs_gst
+def test_pictures_above_2040_pixels(shared_gateway):
+    """Their size does not fit RFC 2435's header."""
+    line = "videoscale ! video/x-raw,width=2560,height=1440 ! jpegenc quality=40 ! rtpjpegpay name=pay0"
+    with GstServer(None, line) as camera:
+        answer = snapshot(shared_gateway, camera.url)
+    assert answer.status == 200, answer.body
+    assert jpeg_size(answer.body) == (2560, 1440)
+    assert answer.headers["x-snapshot-source-size"] == "2560x1440"
