@@ -27,7 +27,8 @@ struct description {
     unsigned restart_interval; /* 0: none */
     const uint8_t *tables;
     size_t tables_len;
-    unsigned precision; /* a bit for each table: 16-bit elements */
+    unsigned precision;   /* a bit for each table: 16-bit elements */
+    uint8_t made[2 * 64]; /* the tables of a numbered Q */
 };
 
 /* Bytes not read yet. */
@@ -188,15 +189,14 @@ static bool read_tables(struct rtp_jpeg *j, struct cursor *c, struct description
 static bool begin(struct rtp_jpeg *j, struct rtp_buffer *out, const struct rtp_packet *packet,
                   struct cursor *c, struct description *d)
 {
-    uint8_t made[2 * 64];
     uint8_t head[HEAD_MAX];
     size_t len = 0;
     if (d->q >= Q_IN_BAND && !read_tables(j, c, d))
         return false;
     if (d->q < Q_IN_BAND) {
-        rtp_jpeg_make_tables(made, d->q);
-        d->tables = made;
-        d->tables_len = sizeof(made);
+        rtp_jpeg_make_tables(d->made, d->q);
+        d->tables = d->made;
+        d->tables_len = sizeof(d->made);
     }
     if (d->width == 0 || d->height == 0) {
         d->width = j->width;

@@ -6,7 +6,6 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/mem.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -70,14 +69,10 @@ static bool read_config(AVCodecParameters *par, const char *fmtp)
 static void read_dimensions(struct rtp_jpeg *jpeg, const struct sdp_track *track)
 {
     const char *text = parameter(track->fmtp, "x-dimensions");
-    unsigned width = track->width;
-    unsigned height = track->height;
+    jpeg->width = track->width;
+    jpeg->height = track->height;
     if (text != NULL)
-        (void)sscanf(text, "%u,%u", &width, &height);
-    if (width <= UINT16_MAX && height <= UINT16_MAX) {
-        jpeg->width = width;
-        jpeg->height = height;
-    }
+        (void)sdp_read_size(text, ',', &jpeg->width, &jpeg->height);
 }
 
 struct rtp_picture *rtp_picture_new(const struct sdp_track *track,

@@ -213,16 +213,25 @@ static void parse_rtpmap(struct parser *p, const char *value)
     f->channels = number <= 8 ? (int)number : 0;
 }
 
-/* RFC 6064 section 6.2, `framesize:96 1280-720`; and `x-dimensions:1280,720`, which AXIS sends. */
-static void parse_size(struct parser *p, const char *value, bool framesize)
+bool sdp_read_size(const char *text, char separator, unsigned *width, unsigned *height)
 {
-    unsigned width, height;
-    int n = framesize ? sscanf(value, "%*d %u-%u", &width, &height)
-                      : sscanf(value, " %u,%u", &width, &height);
-    if (n != 2 || p->track == NULL || p->track->kind != TRACK_VIDEO)
-        return;
-    p->track->width = width;
-    p->track->height = height;
+    char *end;
+    unsigned long w = strtoul(text, &end, 10);
+    if (end == text || *end != separator)
+        return false;
+    text = end + 1;
+    unsigned long h = strtoul(text, &end, 10);
+    if (end == text || w > UINT16_MAX || h > UINT16_MAX)
+        return false;
+    *width = (unsigned)w;
+    *height = (unsigned)h;
+    return true;
+}
+
+static void parse_size(struct parser *p, const char *text, char separator)
+{
+    if (p->track != NULL && p->track->kind == TRACK_VIDEO)
+        (void)sdp_read_size(text, separator, &p->track->width, &p->track->height);
 }
 
 static void parse_attribute(struct parser *p, const char *value)
@@ -246,9 +255,10 @@ static void parse_attribute(struct parser *p, const char *value)
             p->fmtps[p->fmtp_count++].text = end + strspn(end, " ");
         }
     } else if ((rest = starts_with(value, "framesize:")) != NULL) {
-        parse_size(p, rest, true);
+        rest += strspn(rest, "0123456789"); /* the payload type */
+        parse_size(p, rest, '-');
     } else if ((rest = starts_with(value, "x-dimensions:")) != NULL) {
-        parse_size(p, rest, false);
+        parse_size(p, rest, ',');
     } else if (strcasecmp(value, "sendonly") == 0 && p->track != NULL) {
         p->track->sendonly = true;
     }

@@ -52,6 +52,10 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len);
  */
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind);
 
+/** Read two numbers of up to 16 bits with a separator between them.
+ * @return false if there are none; the sizes are unchanged then. */
+bool sdp_read_size(const char *text, char separator, unsigned *width, unsigned *height);
+
 /**
  * Write a clean description of one track for libavformat's `sdp` demuxer.
  *
