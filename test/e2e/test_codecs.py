@@ -5,21 +5,21 @@ The cameras are GStreamer's RTSP server, nginx-rtmp with ffmpeg, and VLC; each p
 """
 import json
 import os
-import struct
 import subprocess
 
 import pytest
 
-from lib import gst_server, processes
+from lib import gst_server
 from lib.fake_rtmp import PlayingRtmp
 from lib.flv import split_obus
-from lib.gateway import free_port
 from lib.gst_server import GstServer
 from lib.nginx_rtmp import MODULE, NginxRtmp
 from lib.picture import decode_counters, describe_breaks, is_consecutive
 from lib.snapshot import MjpegViewer, ask, counter_of, counters_of_frames, jpeg_size, snapshot
+from lib.vlc import VlcServer
 from lib.wait import wait_for
 
+needs_nginx = pytest.mark.skipif(not os.path.exists(MODULE), reason="no nginx-rtmp")
 needs_gst = pytest.mark.skipif(gst_server.missing() is not None, reason=gst_server.missing() or "")
 PERIOD = gst_server.FRAMES
 CIF = "videoscale ! video/x-raw,width=352,height=288 ! "
@@ -107,6 +107,75 @@ def test_udp(shared_gateway, server):
         viewer.wait_frames(25)
     counters = counters_of_frames(viewer.flv)
     assert is_consecutive(counters, PERIOD), describe_breaks(counters, PERIOD)
+
+
+def test_vlc(shared_gateway, mpeg4_file):
+    """MPEG-4 over UDP, from where the file is."""
+    with VlcServer(mpeg4_file) as camera:
+        with shared_gateway.view(camera.url) as viewer:
+            viewer.wait_frames(40)
+    counters = counters_of_frames(viewer.flv)
+    at_seam = counters.index(0) if 0 in counters else None  # where the file begins anew
+    for part in (counters[:at_seam], counters[at_seam:] if at_seam else []):
+        assert len(part) < 2 or is_consecutive(part, PERIOD), describe_breaks(part, PERIOD)
+
+
+# --- RTMP -----------------------------------------------------------------------------------------
+
+@needs_nginx
+def test_sorenson_h263(shared_gateway, frames, tmp_path):
+    """FLV's codec ID 2, through nginx-rtmp."""
+    path = tmp_path / "camera.flv"
+    path.write_bytes(encode(frames, "-c:v", "flv", "-g", "25", "-q:v", "3", "-f", "flv"))
+    with NginxRtmp() as server:
+        server.publish_file("camera", path)
+        assert_h264(shared_gateway, server.url("camera"), "Sorenson H.263", (640, 360))
+
+
+def ivf_frames(data):
+    at = 32
+    while at < len(data):
+        size = int.from_bytes(data[at:at + 4], "little")
+        yield data[at + 12:at + 12 + size]
+        at += 12 + size
+
+
+def av1_flv(frames):
+    """AV1 as Enhanced RTMP has it (FFmpeg 6.1 is the first that writes it) -> an FLV file."""
+    def tag(timestamp, body):
+        head = b"\x09" + len(body).to_bytes(3, "big") + timestamp.to_bytes(3, "big") + bytes(4)
+        return head + body + (len(body) + 11).to_bytes(4, "big")
+    file = b"FLV\1\1\0\0\0\x09" + bytes(4)
+    ivf = encode(frames, "-vf", "scale=320:180", "-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "9", "-b:v", "600k",
+                 "-g", "25", "-lag-in-frames", "0", "-f", "ivf")
+    for i, data in enumerate(ivf_frames(ivf)):
+        obus = [obu for obu in split_obus(data) if obu[0] >> 3 & 15 != 2]  # without temporal delimiters
+        key = obus[0][0] >> 3 & 15 == 1
+        if i == 0:  # profile 0, 8 bits, 4:2:0; the level stands in the sequence header's fourth byte
+            file += tag(0, b"\x90av01" + bytes([0x81, obus[0][5] >> 3, 0x0C, 0]) + obus[0])
+        file += tag(i * 40, (b"\x91" if key else b"\xa1") + b"av01" + b"".join(obus))
+    return file
+
+
+def test_av1(shared_gateway, frames):
+    """As it is for who asks for that, as H.264 for others, at the same time."""
+    with PlayingRtmp(av1_flv(frames)) as camera:
+        url = f"rtmp://127.0.0.1:{camera.port}/live/camera"
+        with shared_gateway.view(url) as other, shared_gateway.view(url, av1="enhanced", allow_h265="false") as asks:
+            other.wait_frames(30)
+            asks.wait_frames(30)
+            answer = snapshot(shared_gateway, url)
+            assert stream_of(shared_gateway, url)["video_codec"] == "AV1"
+    counters = counters_of_frames(other.flv)
+    assert is_consecutive(counters, PERIOD), describe_breaks(counters, PERIOD)
+    flv = asks.flv
+    flv.check()
+    assert {frame.config.codec for frame in flv.video} == {"av1"}
+    units = b"".join(b"\x12\0" + frame.data for frame in flv.video)  # a temporal delimiter before each
+    counters = decode_counters("-", input_options=("-f", "obu"), data=units)
+    assert is_consecutive(counters, PERIOD), describe_breaks(counters, PERIOD)
+    assert answer.status == 200 and answer.headers["x-snapshot-codec"] == "AV1"
+    assert counter_of(answer) is not None
 
 
 # --- a camera's own JPEG --------------------------------------------------------------------------

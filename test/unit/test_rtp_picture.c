@@ -39,6 +39,35 @@ static void test_missing_markers(void **state)
     picture_track_close(t);
 }
 
+/* GStreamer's rtpmp4vpay fills packets with small pictures, under the time of the first. */
+static void test_several_mpeg4_pictures_in_a_packet(void **state)
+{
+    struct picture_track *t = picture_track_open("a=rtpmap:96 MP4V-ES/90000");
+    picture_track_hex(t,
+                      "000001b310"
+                      "000001b61011"
+                      "000001b652"
+                      "000001b653",
+                      true, false);
+    t->timestamp += 5400; /* the three took 9000 ticks */
+    picture_track_hex(t,
+                      "000001b654"
+                      "000001b655"
+                      "000001b1",
+                      true, false); /* and an end code */
+    picture_track_hex(t, "000001b656", false, false);
+    picture_track_hex(t,
+                      "000001b657"
+                      "0000",
+                      true, true);
+    picture_track_expect(t, "000001b310000001b61011\n000001b652\n000001b653\n"
+                            "000001b654\n000001b655000001b1\n");
+    static const int64_t pts[] = {1000, 4600, 8200, 10000, 13000};
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(t->pictures[i].pts, pts[i]);
+    picture_track_close(t);
+}
+
 static void test_vp8(void **state)
 {
     struct picture_track *t = picture_track_open("a=rtpmap:96 VP8/90000");
@@ -201,9 +230,13 @@ static void test_av1(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mpeg4),     cmocka_unit_test(test_missing_markers),
-        cmocka_unit_test(test_vp8),       cmocka_unit_test(test_vp9),
-        cmocka_unit_test(test_h263_1998), cmocka_unit_test(test_h263_rfc2190),
+        cmocka_unit_test(test_mpeg4),
+        cmocka_unit_test(test_missing_markers),
+        cmocka_unit_test(test_several_mpeg4_pictures_in_a_packet),
+        cmocka_unit_test(test_vp8),
+        cmocka_unit_test(test_vp9),
+        cmocka_unit_test(test_h263_1998),
+        cmocka_unit_test(test_h263_rfc2190),
         cmocka_unit_test(test_av1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,10 @@ bool rtp_jpeg_add(struct rtp_jpeg *jpeg, struct rtp_buffer *out, const struct rt
 /** The picture is complete: end it as a JPEG ends. */
 bool rtp_jpeg_finish(struct rtp_buffer *out);
 
+/** Where the next picture begins in pieces of an MPEG-4 stream; len: there is only one picture.
+ * Senders may put several small pictures into one packet (RFC 6416 section 5.2). */
+size_t rtp_mp4v_next(const uint8_t *data, size_t len);
+
 /* MPEG-4 Part 2 (RFC 6416): pieces of the stream as they are. */
 bool rtp_mp4v_add(struct rtp_buffer *out, const struct rtp_packet *packet, bool first);
 

@@ -10,6 +10,12 @@
 #include <string.h>
 #include <strings.h>
 
+/* Bounds of the distance between pictures that share a packet, and what it is taken for at first:
+ * ticks of the usual clock of 90 kHz. */
+#define STEP_MIN 750
+#define STEP_MAX 90000
+#define STEP_FIRST 3600
+
 struct rtp_picture {
     enum rtp_picture_format format;
     enum track track;
@@ -23,6 +29,11 @@ struct rtp_picture {
     } state; /* of the format */
 
     bool lost; /* something is missing before the next picture */
+
+    /* Pictures that share a packet: each later one follows the one before by `step`. */
+    int64_t first_pts; /* of the newest packet's first picture */
+    int64_t step;      /* in the track's time base */
+    unsigned sharing;  /* pictures in that packet; 0: none came yet */
 
     /* The picture in progress. */
     bool active;
@@ -86,6 +97,7 @@ struct rtp_picture *rtp_picture_new(const struct sdp_track *track,
     p->track = track->kind;
     p->emit = emit;
     p->ctx = ctx;
+    p->step = STEP_FIRST;
     p->par = avcodec_parameters_alloc();
     if (p->par == NULL || (e->format == RTP_FORMAT_MP4V && !read_config(p->par, track->fmtp))) {
         rtp_picture_free(&p);
@@ -146,21 +158,47 @@ static bool finish(struct rtp_picture *p)
     return p->format != RTP_FORMAT_AV1 || rtp_av1_finish(&p->state.av1);
 }
 
+/* The previous packet's pictures fill the time until this one. */
+static void measure_step(struct rtp_picture *p)
+{
+    int64_t measured = p->sharing > 0 ? (p->packet.pts - p->first_pts) / p->sharing : 0;
+    if (measured >= STEP_MIN && measured <= STEP_MAX)
+        p->step = measured;
+    p->first_pts = p->packet.pts;
+    p->sharing = 0;
+}
+
+static void emit(struct rtp_picture *p, const uint8_t *data, size_t len)
+{
+    struct media_packet packet = p->packet;
+    packet.data = data;
+    packet.len = len;
+    packet.last = true;
+    packet.lost_before = p->lost;
+    packet.pts += p->sharing * p->step;
+    p->sharing++;
+    p->lost = false;
+    p->emit(p->ctx, &packet);
+}
+
 /* The picture in progress has ended. */
 static void end_picture(struct rtp_picture *p)
 {
     p->active = false;
     if (p->broken || !finish(p) || p->data.len == 0) {
         p->lost = true;
+        p->sharing = 0;
         return;
     }
-    struct media_packet packet = p->packet;
-    packet.data = p->data.data;
-    packet.len = p->data.len;
-    packet.last = true;
-    packet.lost_before = p->lost;
-    p->lost = false;
-    p->emit(p->ctx, &packet);
+    measure_step(p);
+    const uint8_t *data = p->data.data;
+    size_t left = p->data.len;
+    while (left > 0) {
+        size_t len = p->format == RTP_FORMAT_MP4V ? rtp_mp4v_next(data, left) : left;
+        emit(p, data, len);
+        data += len;
+        left -= len;
+    }
 }
 
 void rtp_picture_push(struct rtp_picture *picture, const struct rtp_packet *packet,

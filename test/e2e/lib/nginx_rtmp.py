@@ -63,6 +63,11 @@ class NginxRtmp:
                             "-x264-params", f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0", *tone[4:],
                             "-f", "flv", self.url(name)])
 
+    def publish_file(self, name, path):
+        """An FLV file as it is, again and again."""
+        return self._start(["ffmpeg", "-v", "error", "-nostdin", "-re", "-stream_loop", "-1", "-i", str(path),
+                            "-c", "copy", "-f", "flv", self.url(name)])
+
     def __enter__(self):
         return self
 
