@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 14u
+#define IPC_VERSION 13u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
