@@ -14,3 +14,14 @@ void refusal_log_write(struct refusal_log *log, const struct log_context *ctx, c
         (void)snprintf(others, sizeof(others), " (%u more before)", suppressed);
     log_info(ctx, "%s: %s: %s%s", what, http_error_code(error), message, others);
 }
+
+void refusal_log_flush(struct refusal_log *log, const char *what)
+{
+    for (int error = 0; error < HTTP_ERROR_COUNT; error++) {
+        unsigned suppressed = log->limits[error].suppressed;
+        if (suppressed > 0)
+            log_info(NULL, "%s: %s: %u more", what, http_error_code((enum http_error)error),
+                     suppressed);
+        log->limits[error].suppressed = 0;
+    }
+}

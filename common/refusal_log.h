@@ -25,4 +25,8 @@ struct refusal_log { /* starts zeroed */
 void refusal_log_write(struct refusal_log *log, const struct log_context *ctx, const char *what,
                        enum http_error error, const char *message);
 
+/** Log the counts that no line has told yet.  Before the object is freed.  @param what  as above.
+ */
+void refusal_log_flush(struct refusal_log *log, const char *what);
+
 #endif /* COMMON_REFUSAL_LOG_H */

@@ -92,23 +92,21 @@ static void index_names(struct conf *conf)
         text_index_put(&conf->names, conf->cameras[i].name, &conf->cameras[i]);
 }
 
-/* gcc 12's analyzer loses sight of the array once it is stored in *cameras. */
-#ifndef __clang__
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-#endif
-/* Make room for one more camera, by doubling. */
+/* Make room for one more camera, by doubling.  The old array is wiped, which realloc() does not: it
+ * holds passwords. */
 static int grow_cameras(struct conf_camera **cameras, size_t count)
 {
-    void *grown = reallocarray(*cameras, count > 0 ? 2 * count : 1, sizeof(**cameras));
+    struct conf_camera *grown = calloc(count > 0 ? 2 * count : 1, sizeof(*grown));
     if (grown == NULL)
         return -ENOMEM;
+    if (count > 0) {
+        memcpy(grown, *cameras, count * sizeof(*grown));
+        explicit_bzero(*cameras, count * sizeof(*grown));
+    }
+    free(*cameras);
     *cameras = grown;
     return 0;
 }
-#ifndef __clang__
-#pragma GCC diagnostic pop
-#endif
 
 static int begin_camera(struct reader *r, const char *name)
 {

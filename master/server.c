@@ -285,6 +285,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     text_cache_clear(&r.server.metrics);
     text_cache_clear(&r.server.streams);
     client_share_clear(&r.server.conn_share);
+    refusal_log_flush(&r.server.refusal_log, "refused");
     (void)uv_loop_close(&r.loop);
     log_end_queue();
     return status;

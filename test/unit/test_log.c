@@ -264,6 +264,13 @@ static void test_refusals(void **state)
     refusal_log_write(&log, &ctx, "refused", HTTP_ERROR_UNAUTHORIZED, "no token");
     end();
     assert_int_equal(count(" more before)\n"), 1);
+
+    begin(); /* its owner ends */
+    log.limits[HTTP_ERROR_UNAUTHORIZED].suppressed = 7;
+    refusal_log_flush(&log, "viewer refused");
+    refusal_log_flush(&log, "viewer refused");
+    end();
+    assert_string_equal(strstr(line, ": ") + 2, "viewer refused: unauthorized: 7 more\n");
 }
 
 int main(void)

@@ -64,6 +64,7 @@ static void on_timer_closed(uv_handle_t *handle)
         rendered_set_clear(&s->lanes[kind].made);
     render_job_reset(&s->render);
     client_set_clear(&s->clients);
+    refusal_log_flush(&s->env.refusals, "snapshot refused");
     closing_finish(&s->closing, s);
 }
 

@@ -33,6 +33,7 @@ static void on_part_closed(struct fanout *f)
     codec_config_unref(&f->audio);
     frame_ring_free(&f->ring);
     client_set_clear(&f->clients);
+    refusal_log_flush(&f->env.refusals, "viewer refused");
     closing_finish(&f->closing, f);
 }
 
