@@ -100,7 +100,8 @@ def test_gstreamer_joined_in_the_middle(make_gateway, profile, cam_type):
 @pytest.mark.parametrize("options", ["", "wait_key on;", "wait_key on; wait_video on;"])
 def test_rtmp_key_frame_far_away(make_gateway, options):
     """nginx-rtmp, a publisher with a key frame every ten seconds: sound comes at once, the first picture with it."""
-    gateway = make_gateway()
+    patient = "[camera]\nconnect_timeout_ms = 30000\n"  # a busy machine encodes ten seconds in more than that
+    gateway = make_gateway(patient)
     with NginxRtmp(options) as server:
         server.publish("cam", 10 * FPS)
         first = gateway.view(server.url("cam"))
@@ -108,7 +109,7 @@ def test_rtmp_key_frame_far_away(make_gateway, options):
             first.wait_frames(5, 40)
             # The key frame was now: who comes to a server of his own a second later waits nine.
             first.wait_frames(25, 40)
-        other = make_gateway()
+        other = make_gateway(patient)
         with other.view(server.url("cam")) as viewer:
             viewer.wait_frames(20, 40)
         viewer.flv.check()
