@@ -46,7 +46,7 @@ def cluster(request, make_gateway, make_camera, tmp_path):
     cameras = [make_camera() for _ in range(CAMERAS)]
     # Not QUICK's stall time: ten cameras in one test process may pause for that long on a busy machine,
     # and a camera that is connected again is what the test counts.
-    config = QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 10000")
+    config = QUICK.replace("stall_timeout_ms = 4000", "stall_timeout_ms = 10000")
     config += "".join(f'[camera "camera-{n}"]\nurl = {camera.url()}\n' for n, camera in enumerate(cameras[:NAMED]))
     gateways = [make_gateway(config) for _ in range(2)]
     directory = tmp_path / "balancer"

@@ -98,7 +98,7 @@ def test_same_camera_written_differently_is_one_camera(gateway, camera):
 def crashing_gateway(make_gateway):
     """A gateway whose workers the test crashes: a sanitizer must not report that as a finding."""
     quiet = "handle_segv=0"
-    patient = QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 10000")  # ten cameras at once
+    patient = QUICK.replace("stall_timeout_ms = 4000", "stall_timeout_ms = 10000")  # ten cameras at once
     return make_gateway(patient, env={"ASAN_OPTIONS": quiet, "TSAN_OPTIONS": quiet})
 
 

@@ -169,7 +169,7 @@ def test_head_and_post(busy):
 
 def test_not_modified(make_gateway, make_camera):
     """A camera that stands still: the same frame has the same tag."""
-    gateway = make_gateway(QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 20000"))
+    gateway = make_gateway(QUICK.replace("stall_timeout_ms = 4000", "stall_timeout_ms = 20000"))
     camera = make_camera()
     url = camera.url()
     with gateway.view(url) as viewer:

@@ -77,7 +77,7 @@ def test_each_picture_once(busy, how):
 
 
 def test_wait_ends(make_gateway, make_camera):
-    gateway = make_gateway(QUICK.replace("stall_timeout_ms = 1500", "stall_timeout_ms = 20000"))
+    gateway = make_gateway(QUICK.replace("stall_timeout_ms = 4000", "stall_timeout_ms = 20000"))
     camera = make_camera()
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(10)
