@@ -22,6 +22,7 @@ from lib import processes  # noqa: E402  (crowd leads to it)
 H264_CAMERAS, HEVC_CAMERAS, POLLERS = 10, 2, 6
 H264_WAYS = ("http", "http", "websocket")
 HEVC_WAYS = ("http", "websocket", "h264", "h264", "h264-websocket")
+NURSERY_S = 15  # /healthz may say for so long that no worker can be started
 HEAL_S = 90  # the longest quarantine, and time to connect
 OPTIONS = """max_requests_per_minute = 0
 client_share = 100
@@ -84,6 +85,7 @@ class Chaos:
         return [camera]
 
     def kill_the_nursery(self):
+        self.town.unwell_until = time.monotonic() + NURSERY_S
         old = wait_for(self.gateway.nursery, 30, "the nursery")
         os.kill(old, signal.SIGKILL)
         wait_for(lambda: self.gateway.nursery() not in (None, old), 30, "another nursery")
@@ -98,6 +100,7 @@ class Chaos:
         return [camera]
 
     def stop_the_nursery(self):
+        self.town.unwell_until = time.monotonic() + NURSERY_S
         self.pause(wait_for(self.gateway.nursery, 30, "the nursery"), self.dice.uniform(1, 6))
         return []
 
@@ -217,6 +220,7 @@ class Chaos:
         self.nothing_wrong_with_others(about)
         everybody_plays(self.players, HEAL_S)
         self.nothing_wrong_with_others(about)
+        wait_for(lambda: self.town.request("/healthz").status == 200, 30, "/healthz to be well")
         wait_for(self.api_is_true, 30, lambda: f"the API to be true: {self.streams()}")
         self.every_death_has_its_line()
         for visitor in self.players + self.pollers:

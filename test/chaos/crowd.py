@@ -65,6 +65,7 @@ class Town:
         self.directory, self.cameras, self.options = directory, cameras, options
         self.flv_port, self.snapshot_port = free_port(), free_port()
         self.gateway = self.piped = None
+        self.unwell_until = 0  # time.monotonic(); /healthz may answer 503 until then
 
     def config(self):
         return (f"[server]\nbind = 127.0.0.1\nflv_port = {self.flv_port}\nsnapshot_port = {self.snapshot_port}\n"
@@ -211,6 +212,8 @@ class Poller(Visitor):
             answer = self.town.request(target)
         except (OSError, AssertionError) as failure:
             self.complain(f"{target}: {failure!r}")
+            return
+        if answer.status == 503 and target == "/healthz" and time.monotonic() < self.town.unwell_until:
             return
         if answer.status != 200 or not answer.body.startswith(begins):
             self.complain(f"{target}: {answer.status} {answer.body[:200]!r}")

@@ -61,7 +61,7 @@ def test_max_viewers(make_gateway, camera):
 
 def test_viewer_that_takes_nothing_is_disconnected(make_gateway, make_camera):
     from lib import fake_rtsp
-    gateway = make_gateway(QUICK + "[viewer]\nqueue_max_ms = 500\nstall_timeout_ms = 2000\n")
+    gateway = make_gateway(QUICK + "[viewer]\nstall_timeout_ms = 2000\n")
     camera = make_camera(fake_rtsp.media("h264", size="1280x720", bit_rate="6M"))
     with gateway.view(camera.url()) as healthy:
         healthy.wait_frames(10)
