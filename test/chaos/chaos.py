@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """make chaos SEED=n SECONDS=n: faults drawn from a seed, while 40 players and 6 pollers use 12 cameras.
 
-After each event: the cameras that it was not about have lost no picture and no player; everybody plays again; the API and
-the metrics tell what is so; each process that was killed has its line in the log.  At the end nothing is left.
+After each event: the cameras that it was not about have lost no picture and no player; everybody plays again; the API
+and the metrics tell what is so; each process that was killed has its line in the log.  At the end nothing is left.
 """
 import argparse
 import contextlib
+import json
 import os
 import random
 import re
@@ -68,7 +69,7 @@ class Chaos:
     def worker(self, camera):
         return wait_for(lambda: self.gateway.worker_of(camera.port), HEAL_S, f"a worker of {camera.name}")[0]
 
-    # --- events: each returns the cameras that it is about, and may yield to let time pass before it ends ---
+    # --- events: each returns the cameras that it is about ---
 
     def kill_a_worker(self):
         camera = self.camera()
@@ -205,14 +206,13 @@ class Chaos:
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         return []
 
-    EVENTS = (kill_a_worker, stop_a_worker, kill_the_nursery, kill_nursery_and_worker, stop_the_nursery, stop_the_master,
-              reset_a_camera, switch_a_camera_off, silence_a_camera, flap_a_camera, end_a_stream, reload, restart,
-              kill_the_master, read_no_log, crowd_comes_and_goes, viewers_that_read_nothing, junk)
+    EVENTS = (kill_a_worker, stop_a_worker, kill_the_nursery, kill_nursery_and_worker, stop_the_nursery,
+              stop_the_master, reset_a_camera, switch_a_camera_off, silence_a_camera, flap_a_camera, end_a_stream,
+              reload, restart, kill_the_master, read_no_log, crowd_comes_and_goes, viewers_that_read_nothing, junk)
 
     # --- the oracle ---
 
     def streams(self):
-        import json
         return json.loads(self.town.request("/api/streams").body)["streams"]
 
     def judge(self, about):

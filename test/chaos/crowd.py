@@ -110,8 +110,8 @@ class Visitor:
 
 
 class Player(Visitor):
-    """Watches a camera, comes back when it is cut off, and looks at each picture: the next one of the camera's loop, or,
-    of a rendition, one with a later time."""
+    """Watches a camera, comes back when it is cut off, and looks at each picture: the next one of the camera's loop,
+    or, of a rendition, one with a later time."""
 
     def __init__(self, town, camera, way):
         self.way, self.frames, self.newest_at = way, 0, time.monotonic()

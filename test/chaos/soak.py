@@ -1,14 +1,13 @@
 #!/usr/bin/python3
-"""make soak MINUTES=n: opens and closes of everything at rate; then the slopes of memory and descriptors of each process.
+"""make soak MINUTES=n: opens and closes of everything at rate; then the slopes of memory and descriptors per process.
 
-Four cameras stay: H.264, H.264 whose clock is 100 ppm fast, H.264 100 ppm slow, HEVC, each with a player by HTTP and one
-by WebSocket.  Visitors come and go meanwhile: viewers, renditions, snapshots, MJPEG, wrong requests, cameras that are
-not there.  The first fifth of the time is not judged: caches fill.  A process fails if its memory or descriptors grow
-by more than noise does.
+Four cameras stay: H.264, H.264 whose clock is 100 ppm fast, H.264 100 ppm slow, HEVC, each with a player by HTTP and
+one by WebSocket.  Visitors come and go meanwhile: viewers, renditions, snapshots, MJPEG, wrong requests, cameras that
+are not there.  The first fifth of the time is not judged: caches fill.  A process fails if its memory or descriptors
+grow by more than noise does.
 """
 import argparse
 import contextlib
-import os
 import statistics
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from lib import processes  # noqa: E402  (crowd leads to it)
 
 OPTIONS = "max_requests_per_minute = 0\nclient_share = 100\nlog_level = warn\n[camera]\nidle_timeout_ms = 1000\n"
 SAMPLE_S = 5
-# Growth between the means of the second fifth of the time and of the last: more than this, and more than this each hour.
+# Growth between the means of the second fifth of the time and of the last that fails: more than both of these.
 GROWTH_KB, GROWTH_KB_AN_HOUR = 1024, 512
 DESCRIPTORS = 2
 
