@@ -24,6 +24,7 @@ H264_CAMERAS, HEVC_CAMERAS, POLLERS = 10, 2, 6
 H264_WAYS = ("http", "http", "websocket")
 HEVC_WAYS = ("http", "websocket", "h264", "h264", "h264-websocket")
 NURSERY_S = 15  # /healthz may say for so long that no worker can be started
+STALL_S = 6  # the gateway connects again to a camera that is silent for so long
 HEAL_S = 90  # the longest quarantine, and time to connect
 OPTIONS = """max_requests_per_minute = 0
 client_share = 100
@@ -31,7 +32,7 @@ spare_workers = {spares}
 log_level = {level}
 [camera]
 connect_timeout_ms = 15000
-stall_timeout_ms = 6000
+stall_timeout_ms = {stall_ms}
 [viewer]
 queue_max_ms = 20000
 stall_timeout_ms = 30000
@@ -52,7 +53,8 @@ class Chaos:
         self.pollers = [Poller(self.town, self.dice.choice(self.cameras)) for _ in range(POLLERS)]
 
     def options(self):
-        return OPTIONS.format(spares=self.dice.randint(0, 4), level=self.dice.choice(("debug", "info")))
+        return OPTIONS.format(stall_ms=1000 * STALL_S, spares=self.dice.randint(0, 4),
+                              level=self.dice.choice(("debug", "info")))
 
     def limits(self):
         """A start with few descriptors, some of the first three closed."""
@@ -225,12 +227,17 @@ class Chaos:
         self.every_death_has_its_line()
         for visitor in self.players + self.pollers:
             visitor.wrong.clear()
+        for camera in self.cameras:
+            camera.late_s = 0
 
     def nothing_wrong_with_others(self, about):
-        wrong = [text for visitor in self.players + self.pollers if visitor.camera not in about
-                 for _, text in visitor.wrong]
-        if about == [] or len(about) < len(self.cameras):
-            assert not wrong, "\n".join(wrong[:20])
+        """A camera of ours that was silent for long because the machine was busy proves nothing."""
+        late = [camera for camera in self.cameras if camera.late_s > STALL_S / 2]
+        for camera in late:
+            print(f"     {camera.name} was late by {camera.late_s:.1f} s: not judged", flush=True)
+        wrong = [text for visitor in self.players + self.pollers
+                 if visitor.camera not in about and visitor.camera not in late for _, text in visitor.wrong]
+        assert not wrong, "\n".join(wrong[:20])
 
     def api_is_true(self):
         """Each camera streams, to as many viewers as play it; the metrics count the same."""

@@ -155,6 +155,7 @@ class FakeCamera(Listener):
         self.plays = 0  # PLAY answered with 200 so far
         self.stamp = self.wall = None
         self.frames_sent = self.sounds_sent = 0
+        self.late_s = 0  # by how much anything was sent too late, at worst, though the peer took it
         self.began = None  # time.monotonic() of the newest session's first picture
         self.muted = threading.Event()  # set: media stops, the connection stays
         super().__init__(port=port)
@@ -276,13 +277,14 @@ class _Session:
     def _send_media(self):
         camera = self.camera
         start, sequence = time.monotonic(), {"video": 0, "audio": 0}
-        camera.began = start
+        camera.began = sent_at = start
         queue = self._packets()
         while not self.ended.is_set():
             due, track, packets = next(queue)
             delay = start + due - time.monotonic()
             if delay > 0 and self.ended.wait(delay):
                 return
+            camera.late_s = max(camera.late_s, time.monotonic() - max(start + due, sent_at))
             if track not in self.channels or camera.muted.is_set() or not packets:
                 continue
             out = self._sender_report(track, due, packets[0][1])
@@ -295,6 +297,7 @@ class _Session:
                 out += struct.pack(">BBH", 0x24, self.channels[track], len(rtp)) + rtp
             with self.write_lock:
                 self.sock.sendall(out)
+            sent_at = time.monotonic()
             if track == "video":
                 camera.frames_sent += 1
             else:
