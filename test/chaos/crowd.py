@@ -18,7 +18,7 @@ from lib.wait import wait_for  # noqa: E402
 from lib.websocket import BINARY, CLOSE, WebSocket  # noqa: E402
 
 RETRY_S = 0.3
-STEP_MAX_MS = 5000  # between two pictures of a rendition, which leaves some out when the machine is busy
+STEP_MAX_MS = 15000  # between two pictures of a rendition, which leaves some out when the machine is busy
 WAYS = {"http": {}, "websocket": {}, "h264": {"allow_h265": "false"}, "h264-websocket": {"allow_h265": "false"}}
 
 
