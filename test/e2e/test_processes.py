@@ -149,7 +149,7 @@ def test_viewers_waiting_in_a_dying_worker_get_an_answer(crashing_gateway, make_
 def test_nursery_killed(gateway, make_camera):
     """Running streams go on; new cameras work as soon as there is another nursery."""
     old, new = make_camera(), make_camera()
-    nursery = gateway.nursery()
+    nursery = wait_for(gateway.nursery, 30, "the nursery")
     with gateway.view(old.url()) as viewer:
         viewer.wait_frames(10)
         worker = gateway.worker_of(old.port)[0]

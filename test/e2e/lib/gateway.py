@@ -95,9 +95,11 @@ class Gateway:
 
     def _children(self):
         """(nurseries, workers): the master's children.  Forking a worker takes a child of the nursery, for a moment."""
-        nurseries, workers = [], []
+        nurseries, workers, own = [], [], processes.command_line(self.pid)
         for pid in processes.children(self.pid):
             title = processes.command_line(pid)
+            if title == own:  # forked, but not the nursery's program yet
+                continue
             (nurseries if "nursery" in title or "cam-httpflv-worker" in title else workers).append(pid)
         self._seen.update(nurseries + workers)
         assert len(nurseries) <= 1, nurseries
