@@ -17,7 +17,11 @@ static void test_mpeg4(void **state)
     picture_track_hex(t, "ccdd", true, true); /* lost: something before this */
     picture_track_hex(t, "000001b651", true, false);
     picture_track_hex(t, "000001b652", true, true); /* lost: a whole picture */
-    picture_track_expect(t, "000001b610aabb lost\n000001b651 lost\n000001b652 lost\n");
+    picture_track_hex(t, "000001b653", false, false);
+    picture_track_hex(t, "ee", true, true); /* lost: a part of it */
+    picture_track_hex(t, "000001b654", true, false);
+    picture_track_expect(t, "000001b610aabb lost\n000001b651 lost\n000001b652 lost\n"
+                            "000001b654 lost\n");
     picture_track_close(t);
 }
 
@@ -140,7 +144,7 @@ static void test_h263_rfc2190(void **state)
     struct picture_track *t = picture_track_open("a=rtpmap:96 H263/90000");
     picture_track_hex(t,
                       "03000000"
-                      "000080a8",
+                      "000080af",
                       false, false); /* mode A, EBIT 3 */
     picture_track_hex(t,
                       "a8000000"
