@@ -74,6 +74,17 @@ def test_consistency_finds(old, new, complaint):
     assert any(complaint in fault for fault in faults), faults
 
 
+def test_gateways_know_the_clients():
+    """From the Service, which keeps their addresses, through the balancer, which forwards them, to gateways that take that."""
+    service = manifest.find(DOCUMENTS, "Service", "cam-httpflv")
+    assert service["spec"]["externalTrafficPolicy"] == "Local"
+    assert len(re.findall(r"^ *backend ", TEXT, re.M)) == len(re.findall(r"^ *option forwardfor$", TEXT, re.M)) == 2
+    environment = {entry["name"]: entry["value"] for entry in CONTAINER["env"]}
+    checked = subprocess.run([binary(), "--check-config"], env=clean_environment(environment), capture_output=True,
+                             text=True, check=True)
+    assert f"trusted_proxies = {environment['CAM_HTTPFLV_TRUSTED_PROXIES']}" in checked.stdout
+
+
 def test_the_image_is_that_of_the_dockerfile():
     """Its user, ports, and where it looks for its configuration; the Secret as the manifest says how to make it."""
     with open(os.path.join(ROOT, "Dockerfile"), encoding="utf-8") as file:
