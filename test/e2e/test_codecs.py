@@ -67,11 +67,11 @@ def server(frames, mpeg4_file):
 
 
 def assert_whole(counters):
-    """Every picture is whole, and none comes twice or out of order.  Some may be left out: whoever transcodes on a busy
+    """Every picture is whole, and none comes twice.  Some may be left out: whoever transcodes on a busy
     machine leaves pictures out rather than fall behind."""
     assert None not in counters, counters
     steps = [(b - a) % PERIOD for a, b in zip(counters, counters[1:])]
-    assert all(0 < step <= PERIOD // 2 for step in steps), counters
+    assert 0 not in steps, counters
 
 
 def stream_of(gateway, url):

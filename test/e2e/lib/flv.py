@@ -325,7 +325,7 @@ class FlvReader:
             codec, dialect = ("hevc" if body[1:5] == b"hvc1" else "av1"), "enhanced"
             if packet_type == 1 and codec == "hevc":
                 cts, payload = _signed24(payload), payload[3:]
-            elif packet_type not in (0, 2, 3):
+            elif packet_type not in (0, 1, 2, 3):
                 raise FlvError(f"enhanced packet type {packet_type}")
         else:
             packet_type, payload, cts = body[1], body[5:], _signed24(body[2:5])
