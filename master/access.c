@@ -68,6 +68,12 @@ static bool same_signature(const char *given, const char *wanted)
     return same_secret(lower, wanted);
 }
 
+/* The camera as the query names it, decoded.  As in route.c: an empty cam_url does not hide cam. */
+static const char *camera_of(const struct query *q)
+{
+    return q->cam_url_len > 0 ? q->cam_url : q->value[QUERY_CAM];
+}
+
 static bool is_signed(const struct conf *conf, const struct http_request *request,
                       const struct query *q, int64_t now_s, const char **message)
 {
@@ -80,12 +86,16 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
         return false;
     if (len == 0 || len > 12 || strspn(expires, "0123456789") != len)
         return false;
-    /* As in route.c: an empty cam_url does not hide cam. */
-    const char *camera = q->cam_url_len > 0 ? q->cam_url : q->value[QUERY_CAM];
+    const char *camera = camera_of(q);
     if (camera[0] == '\0')
         return false;
-    access_sign(conf->access.signing_key, request->path, camera, expires, wanted);
-    if (!same_signature(q->value[QUERY_SIGNATURE], wanted)) {
+    bool fits = false;
+    const char *const paths[] = {request->path, ACCESS_ANY_PATH};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        access_sign(conf->access.signing_key, paths[i], camera, expires, wanted);
+        fits |= same_signature(q->value[QUERY_SIGNATURE], wanted);
+    }
+    if (!fits) {
         *message = "the signature does not fit this path, camera and expires";
         return false;
     }
@@ -93,6 +103,19 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
         *message = "this signed URL has expired";
         return false;
     }
+    return true;
+}
+
+bool access_sign_camera(const struct conf *conf, const struct http_request *request,
+                        const char *expires, char out[ACCESS_SIGNATURE_MAX])
+{
+    struct query q;
+    enum query_param bad;
+    out[0] = '\0';
+    if (conf->access.signing_key[0] == '\0' || query_parse(&q, request->query, &bad) != 0)
+        return false;
+    access_sign(conf->access.signing_key, ACCESS_ANY_PATH, camera_of(&q), expires, out);
+    explicit_bzero(&q, sizeof(q)); /* a camera's password */
     return true;
 }
 

@@ -7,7 +7,8 @@
  *
  *     PATH "\n" CAMERA "\n" EXPIRES
  *
- * PATH is the request's path as sent (`/`, `/live.flv`, `/snapshot`, `/mjpeg`), CAMERA the decoded
+ * PATH is the request's path as sent (`/`, `/live.flv`, `/snapshot`, `/mjpeg`), or `*` for all of
+ * them: one signature then opens player, stream and pictures of a camera.  CAMERA is the decoded
  * value of cam_url or cam, without the `.flv` that some players append, EXPIRES the digits of
  * expires.
  */
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #define ACCESS_SIGNATURE_MAX 65 /* 64 hexadecimal digits and a NUL */
+#define ACCESS_ANY_PATH "*"
 
 /* What opens a request: a signature is for streams and pictures; status, metrics and changes take
  * the token alone. */
@@ -47,6 +49,15 @@ bool access_allows(const struct conf *conf, const struct http_request *request, 
  */
 bool access_allows_change(const struct conf *conf, const struct http_request *request,
                           const char **message);
+
+/**
+ * Compute the signature that opens stream and pictures of the camera that a request names.
+ *
+ * @param expires  digits: UNIX time.
+ * @return false: there is no signing_key, or the query has a fault.
+ */
+bool access_sign_camera(const struct conf *conf, const struct http_request *request,
+                        const char *expires, char out[ACCESS_SIGNATURE_MAX]);
 
 /** Compute a URL's signature, as above. */
 void access_sign(const char *key, const char *path, const char *camera, const char *expires,

@@ -106,6 +106,11 @@ static char *wrap(const char *name, json_t *list)
     return text_of(list == NULL ? NULL : json_pack("{s:o}", name, list));
 }
 
+static json_t *title_json(const char *title)
+{
+    return title[0] == '\0' ? json_null() : json_string(title);
+}
+
 char *api_cameras(const struct conf *conf)
 {
     json_t *list = json_array();
@@ -114,10 +119,10 @@ char *api_cameras(const struct conf *conf)
         const struct conf_camera *c = &conf->cameras[i];
         char shown[IPC_URL_MAX];
         (void)url_redact(&c->url, shown);
-        (void)json_array_append_new(list,
-                                    json_pack("{s:s, s:s, s:s, s:b}", "name", c->name, "camera_url",
-                                              shown, "cam_type", url_transport_name(c->transport),
-                                              "always_on", c->always_on));
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:o, s:s, s:s, s:b}", "name", c->name, "title",
+                            title_json(c->title), "camera_url", shown, "cam_type",
+                            url_transport_name(c->transport), "always_on", c->always_on));
     }
     return wrap("cameras", list);
 }
@@ -131,16 +136,26 @@ char *api_streams(const struct camera_list *cameras)
     return wrap("streams", list);
 }
 
-char *api_streams_of(const char *label, const struct camera *cam)
+char *api_streams_of(const char *label, const char *title, const struct camera *cam)
 {
     json_t *list = json_array();
 
     if (list != NULL && cam != NULL)
         (void)json_array_append_new(list, stream_json(cam));
-    return text_of(list == NULL ? NULL : json_pack("{s:s, s:o}", "camera", label, "streams", list));
+    return text_of(list == NULL ? NULL
+                                : json_pack("{s:s, s:o, s:o}", "camera", label, "title",
+                                            title_json(title), "streams", list));
 }
 
 char *api_stream(const struct camera *cam)
 {
     return text_of(stream_json(cam));
+}
+
+char *api_signature(const char *label, int64_t expires_s, const char *signature)
+{
+    if (signature == NULL)
+        return text_of(json_pack("{s:s, s:n, s:n}", "camera", label, "expires", "signature"));
+    return text_of(json_pack("{s:s, s:I, s:s}", "camera", label, "expires", (json_int_t)expires_s,
+                             "signature", signature));
 }

@@ -9,7 +9,7 @@
 #include "master/conf.h"
 
 /**
- * The named cameras: {"cameras":[{"name","camera_url","cam_type","always_on"}]}.
+ * The named cameras: {"cameras":[{"name","title","camera_url","cam_type","always_on"}]}.
  * @return JSON text, NULL when out of memory.  Caller owns; free().
  */
 char *api_cameras(const struct conf *conf);
@@ -26,13 +26,24 @@ char *api_cameras(const struct conf *conf);
 char *api_streams(const struct camera_list *cameras);
 
 /**
- * The camera that the query names: {"camera":…,"streams":[…]} with one stream or none.
+ * The camera that the query names: {"camera":…,"title":…,"streams":[…]} with one stream or none.
  *
  * @param label  name or redacted URL.  Borrowed.
+ * @param title  the camera's; "": null in the answer.  Borrowed.
  * @param cam    NULL: it is neither served nor remembered.
  * @return as above.
  */
-char *api_streams_of(const char *label, const struct camera *cam);
+char *api_streams_of(const char *label, const char *title, const struct camera *cam);
+
+/**
+ * A signature of a camera's links: {"camera":…,"expires":…,"signature":…}.
+ *
+ * @param label      name or redacted URL.  Borrowed.
+ * @param expires_s  UNIX time.
+ * @param signature  NULL: there is no signing key; then expires and signature are null.
+ * @return as above.
+ */
+char *api_signature(const char *label, int64_t expires_s, const char *signature);
 
 /** One stream, without a list around it. @return as above. */
 char *api_stream(const struct camera *cam);

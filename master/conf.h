@@ -20,6 +20,7 @@
 #define CONF_CAMERAS_MAX 4096
 #define CONF_NAME_MAX 32 /* user or group name, NUL included */
 #define CONF_PROXIES_MAX 512
+#define CONF_TITLE_MAX 128  /* bytes of a camera's title, NUL included */
 #define CONF_SECRET_MAX 129 /* token or key, NUL included */
 
 /* clang-format off */
@@ -107,6 +108,7 @@
     X(url,       "URL",       "the camera's, with user name and password; viewers ask for ?cam=NAME") \
     X(type,      "TRANSPORT", "rtsp-tcp, rtsp-udp, rtsp-http, rtsp-multicast or rtmp; by default, " \
                               "the URL decides")                                                  \
+    X(title,     "",          "what the page calls the camera, in any script; by default its name")   \
     X(always_on, "no",        "yes: stay connected without viewers")
 
 /* The member of struct conf for each type of option. */
@@ -129,7 +131,8 @@
 struct conf_camera {
     char name[IPC_CAMERA_ID_MAX]; /* letters, digits, `.`, `_`, `-` */
     struct camera_url url;
-    char key[IPC_URL_MAX]; /* url_format() of url: secret */
+    char key[IPC_URL_MAX];      /* url_format() of url: secret */
+    char title[CONF_TITLE_MAX]; /* UTF-8; "": none */
     enum ipc_transport transport;
     bool always_on; /* stay connected without viewers */
 };

@@ -1,5 +1,6 @@
 #include "master/conf_file.h"
 
+#include "common/escape.h"
 #include "common/url_trim.h"
 #include "master/conf_option.h"
 #include "master/conf_text.h"
@@ -219,6 +220,19 @@ static int set_type(struct reader *r, const char *value)
     r->type_line = r->line;
     /* too long is as wrong as unknown, and finish_camera() refuses both */
     (void)snprintf(r->type, sizeof(r->type), "%s", value[0] != '\0' ? value : "-");
+    return 0;
+}
+
+static int set_title(struct reader *r, const char *value)
+{
+    struct conf_camera *camera = last_camera(r);
+    char escaped[6 * CONF_TITLE_MAX];
+    size_t len = strlen(value);
+    /* escape_text() changes what is neither printable nor UTF-8 */
+    if (len >= sizeof(camera->title) || escape_text(escaped, sizeof(escaped), value, false) != len)
+        return fail(r, r->line, "[%s] title: up to %d bytes of UTF-8 text are accepted", r->section,
+                    CONF_TITLE_MAX - 1);
+    (void)snprintf(camera->title, sizeof(camera->title), "%s", value);
     return 0;
 }
 

@@ -20,12 +20,13 @@ enum route_kind {
     ROUTE_MJPEG,
     ROUTE_PREFLIGHT, /* http_reply_head() with 204 and the route's headers */
     ROUTE_HEALTHZ,
-    ROUTE_PAGE,        /* pages_reply() */
-    ROUTE_API_CAMERAS, /* api_cameras() */
-    ROUTE_API_STREAMS, /* api_streams(), api_streams_of() when the query names a camera */
-    ROUTE_API_STREAM,  /* api_stream() for the ID after ROUTE_API_STREAM_PREFIX in the path */
-    ROUTE_METRICS,     /* metrics_text() */
-    ROUTE_API_STOP     /* camera_table_stop() for the same ID */
+    ROUTE_PAGE,          /* pages_reply() */
+    ROUTE_API_CAMERAS,   /* api_cameras() */
+    ROUTE_API_STREAMS,   /* api_streams(), api_streams_of() when the query names a camera */
+    ROUTE_API_STREAM,    /* api_stream() for the ID after ROUTE_API_STREAM_PREFIX in the path */
+    ROUTE_API_SIGNATURE, /* api_signature() for the camera that the query names */
+    ROUTE_METRICS,       /* metrics_text() */
+    ROUTE_API_STOP       /* camera_table_stop() for the same ID */
 };
 
 #define ROUTE_API_STREAM_PREFIX "/api/streams/"
@@ -48,6 +49,7 @@ enum route_kind {
     X(SNAPSHOT, IS,     "/healthz",              HEALTHZ,     READ)                \
     X(SNAPSHOT, IS,     "/metrics",              METRICS,     READ)                \
     X(SNAPSHOT, IS,     "/api/cameras",          API_CAMERAS, READ)                \
+    X(SNAPSHOT, IS,     "/api/signature",        API_SIGNATURE, READ)              \
     X(SNAPSHOT, IS,     "/api/streams",          API_STREAMS, READ)                \
     X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STREAM,  READ)                \
     X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STOP,    DELETE)

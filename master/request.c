@@ -16,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SIGNATURE_S (24 * 3600) /* for how long a signature of /api/signature is good */
+
 /* --- answers without a body of their own ---------------------------------- */
 
 static void answer_healthz(struct conn *c)
@@ -137,6 +139,13 @@ static void answer_metrics(struct conn *c)
     answer_cached(c, &c->server->metrics, "text/plain; version=0.0.4; charset=utf-8", metrics_text);
 }
 
+/* The title of a configured camera, or "". */
+static const char *title_of(const struct conf *conf, const char *name)
+{
+    const struct conf_camera *camera = conf_find_camera(conf, name);
+    return camera == NULL ? "" : camera->title;
+}
+
 /* Answer with all streams, or with that of the camera that the query names. */
 static void answer_streams(struct conn *c, const struct route *r)
 {
@@ -144,8 +153,18 @@ static void answer_streams(struct conn *c, const struct route *r)
     if (r->camera_label[0] == '\0')
         answer_cached(c, &c->server->streams, "application/json", make_streams);
     else
-        answer_json(
-            c, api_streams_of(r->camera_label, camera_table_find(table, &r->url, r->transport)));
+        answer_json(c, api_streams_of(r->camera_label, title_of(c->server->conf, r->camera_label),
+                                      camera_table_find(table, &r->url, r->transport)));
+}
+
+/* A signature for the camera that the query names, for links that are given to others. */
+static void answer_signature(struct conn *c, const struct route *r)
+{
+    char expires[24], signature[ACCESS_SIGNATURE_MAX];
+    int64_t until_s = (int64_t)time(NULL) + SIGNATURE_S;
+    (void)snprintf(expires, sizeof(expires), "%lld", (long long)until_s);
+    bool has_key = access_sign_camera(c->server->conf, &c->head.request, expires, signature);
+    answer_json(c, api_signature(r->camera_label, until_s, has_key ? signature : NULL));
 }
 
 /* The ID in the path of a request about one stream. */
@@ -315,6 +334,9 @@ static void answer_request(struct conn *c, struct route *r)
         break;
     case ROUTE_API_STREAM:
         answer_one_stream(c);
+        break;
+    case ROUTE_API_SIGNATURE:
+        answer_signature(c, r);
         break;
     case ROUTE_METRICS:
         answer_metrics(c);

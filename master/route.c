@@ -402,6 +402,19 @@ static int route_streams(const struct conf *conf, const struct http_request *req
     return rc;
 }
 
+/* /api/signature for the camera that the query names. */
+static int route_signature(const struct conf *conf, const struct http_request *request,
+                           struct route *out)
+{
+    struct query q;
+    int rc = read_query(request, &q, out);
+    if (rc == 0)
+        rc = read_camera(conf, &q, out);
+    if (rc == 0)
+        out->kind = ROUTE_API_SIGNATURE;
+    return rc;
+}
+
 static int route_camera(const struct conf *conf, const struct http_request *request,
                         enum route_kind kind, struct route *out)
 {
@@ -452,6 +465,8 @@ int route_request(const struct conf *conf, enum route_port port, const struct ht
         return route_camera(conf, request, kind, out);
     if (kind == ROUTE_API_STREAMS)
         return route_streams(conf, request, out);
+    if (kind == ROUTE_API_SIGNATURE)
+        return route_signature(conf, request, out);
     out->kind = kind;
     return 0;
 }

@@ -109,6 +109,27 @@ static void test_signed_urls(void **state)
     assert_true(signed_for("/", "a", "1700000100", "/?cam_url=&cam=a"));
 }
 
+/* One signature for player, stream and pictures; of this camera alone, and no status. */
+static void test_signature_for_all_paths(void **state)
+{
+    static const char *const paths[] = {"/", "/live.flv", "/snapshot", "/mjpeg"};
+    struct http_request request = {.path = "/api/signature", .query = "cam=gate"};
+    char signature[ACCESS_SIGNATURE_MAX], target[256];
+    use("s3cret", "key");
+    assert_true(access_sign_camera(&conf, &request, "1700000060", signature));
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        (void)snprintf(target, sizeof(target), "%s?cam=gate&expires=1700000060&signature=%s",
+                       paths[i], signature);
+        assert_true(asks(target, ""));
+        assert_false(asks_by(ACCESS_BY_TOKEN, target, ""));
+        (void)snprintf(target, sizeof(target), "%s?cam=yard&expires=1700000060&signature=%s",
+                       paths[i], signature);
+        assert_false(asks(target, ""));
+    }
+    use("s3cret", "");
+    assert_false(access_sign_camera(&conf, &request, "1700000060", signature));
+}
+
 static void test_changed_expiry_is_refused(void **state)
 {
     char signature[ACCESS_SIGNATURE_MAX];
@@ -191,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_token),
         cmocka_unit_test(test_signature_is_hmac_sha256),
         cmocka_unit_test(test_signed_urls),
+        cmocka_unit_test(test_signature_for_all_paths),
         cmocka_unit_test(test_changed_expiry_is_refused),
         cmocka_unit_test(test_signature_in_capitals),
         cmocka_unit_test(test_where_only_the_token_opens),

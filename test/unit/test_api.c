@@ -20,8 +20,9 @@ static struct conf conf;
 
 static int setup(void **state)
 {
-    static const char text[] = "[camera \"gate\"]\nurl = rtsp://admin:hunter2@10.0.0.9/s\n"
-                               "always_on = yes\n[camera \"yard\"]\nurl = rtmp://10.0.0.8/live/x\n";
+    static const char text[] =
+        "[camera \"gate\"]\nurl = rtsp://admin:hunter2@10.0.0.9/s\n"
+        "always_on = yes\n[camera \"yard\"]\nurl = rtmp://10.0.0.8/live/x\ntitle = 后院\n";
     char error[512];
     conf_option_set_defaults(&conf);
     return conf_read(&conf, "test", text, sizeof(text) - 1, error, sizeof(error));
@@ -57,6 +58,8 @@ static void test_cameras(void **state)
     assert_text("gate", gate, "name");
     assert_text("rtsp://***@10.0.0.9/s", gate, "camera_url");
     assert_text("rtsp-tcp", gate, "cam_type");
+    assert_true(json_is_null(json_object_get(gate, "title")));
+    assert_text("后院", yard, "title");
     assert_true(json_is_true(json_object_get(gate, "always_on")));
     assert_text("rtmp://10.0.0.8/live/x", yard, "camera_url");
     assert_true(json_is_false(json_object_get(yard, "always_on")));
@@ -128,11 +131,13 @@ static void test_streams(void **state)
     assert_text("0123456789abcdef", top, "id");
     json_decref(top);
 
-    top = take(api_streams_of("rtsp://***@10.0.0.9/s", &named));
-    assert_text("rtsp://***@10.0.0.9/s", top, "camera");
+    top = take(api_streams_of("gate", "大门", &named));
+    assert_text("gate", top, "camera");
+    assert_text("大门", top, "title");
     assert_text("gate", json_array_get(json_object_get(top, "streams"), 0), "id");
     json_decref(top);
-    top = take(api_streams_of("x", NULL));
+    top = take(api_streams_of("rtsp://h/x", "", NULL));
+    assert_true(json_is_null(json_object_get(top, "title")));
     assert_int_equal(0, json_array_size(json_object_get(top, "streams")));
     json_decref(top);
 }

@@ -98,6 +98,7 @@ static void test_file(void **state)
             "url = rtsp://admin:p;a#b@10.0.0.9/stream1?a=1 ; the password has a semicolon\n"
             "[camera \"gate.2_x\"]\n"
             "always_on = yes\n"
+            "title = 大门\n"
             "type = rtsp-udp\n"
             "url = \"rtsp://10.0.0.8/s.flv\"\n"
             "[camera]\n"
@@ -122,7 +123,9 @@ static void test_file(void **state)
     assert_string_equal(camera->url.path, "/stream1?a=1");
     assert_int_equal(camera->transport, IPC_TRANSPORT_RTSP_TCP);
     assert_false(camera->always_on);
+    assert_string_equal(camera->title, "");
     camera = conf_find_camera(&conf, "gate.2_x");
+    assert_string_equal(camera->title, "大门");
     assert_non_null(camera);
     assert_int_equal(camera->transport, IPC_TRANSPORT_RTSP_UDP);
     assert_true(camera->always_on);
@@ -217,9 +220,11 @@ static void test_camera_errors(void **state)
                "cams.ini:3: [camera \"a\"] type: " URL_TRANSPORTS_ACCEPTED);
     read_fails("[camera \"a\"]\nurl = rtsp://h/s\nalways_on = maybe\n",
                "cams.ini:3: [camera \"a\"] always_on: yes or no is accepted");
-    read_fails(
-        "[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
-        "cams.ini:3: [camera \"a\"] password: unknown key; url, type, always_on are accepted");
+    read_fails("[camera \"a\"]\nurl = rtsp://h/s\ntitle = \xff\n",
+               "cams.ini:3: [camera \"a\"] title: up to 127 bytes of UTF-8 text are accepted");
+    read_fails("[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
+               "cams.ini:3: [camera \"a\"] password: unknown key; url, type, title, always_on are "
+               "accepted");
 }
 
 static void test_long_lines(void **state)

@@ -70,8 +70,8 @@ static void test_list_of_paths(void **state)
     endpoint_list_paths(ROUTE_PORT_STREAM, text);
     assert_string_equal(text, "/, *.flv and /play");
     endpoint_list_paths(ROUTE_PORT_SNAPSHOT, text);
-    assert_string_equal(text, "/snapshot, /mjpeg, /healthz, /metrics, /api/cameras, /api/streams "
-                              "and /api/streams/ID");
+    assert_string_equal(text, "/snapshot, /mjpeg, /healthz, /metrics, /api/cameras, "
+                              "/api/signature, /api/streams and /api/streams/ID");
 }
 
 int main(void)
