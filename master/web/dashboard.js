@@ -1,6 +1,8 @@
 // The dashboard: a grid of cameras that keeps itself in the address of the page.
 
-import { loadCameras, loadConfig, loadStreams } from './server.js';
+import { askToken, showKeys } from './dialogs.js';
+import { loadCameras, loadConfig, loadStreams, operationsUrl, playUrl } from './server.js';
+import { text, translatePage } from './text.js';
 import { LAYOUTS, formatView, layoutFor, parseView } from './view.js';
 import { Tile } from './tile.js';
 
@@ -14,6 +16,7 @@ const dialog = byId('add-dialog');
 let view = { layout: 4, cameras: [] };
 let named = [];
 let streams = [];
+let current = null; // the element of the grid that is in the order of the Tab key
 let place = null; // of the grid, for the camera being added
 let summaryTimer = 0;
 
@@ -33,8 +36,11 @@ function summaryText() {
   const count = (state) => states.filter((s) => s === state).length;
   const paused = count('idle');
   const watched = states.length - paused;
-  const parts = [watched && `${count('live')} of ${watched} live`, paused && `${paused} paused`];
-  return parts.filter(Boolean).join(', ');
+  const parts = [
+    watched && text('some_live', { live: count('live'), watched }),
+    paused && text('some_paused', { paused }),
+  ];
+  return parts.filter(Boolean).join(text('list_separator'));
 }
 
 function summarise() {
@@ -50,23 +56,35 @@ function emptyPlace(index) {
   return element;
 }
 
+function titleOf(camera) {
+  return named.find(({ name }) => name === camera.cam)?.title ?? undefined;
+}
+
+// One element of the grid is in the order of the Tab key; arrows lead to the others.
+function setCurrent(element = null) {
+  current = element;
+  for (const other of grid.children) other.tile?.setTabStop(other === element);
+}
+
+// The tile of a camera: one of the old ones, if there is one, because it plays already.
+function tileOf(camera, old) {
+  const fresh = new Tile(byId('tile-template'), camera, {
+    title: titleOf(camera),
+    onRemove: remove,
+    onChange: (tile) => openDialog(indexOf(tile), tile.camera),
+  });
+  const kept = old.get(fresh.query)?.shift();
+  if (!kept) sight.observe(fresh.element);
+  return kept ?? fresh;
+}
+
 function show() {
   const old = new Map();
   for (const tile of tiles()) old.set(tile.query, [...(old.get(tile.query) ?? []), tile]);
   const elements = [];
   for (let i = 0; i < view.layout; i++) {
     const camera = view.cameras[i] ?? null;
-    if (camera === null) {
-      elements.push(emptyPlace(i));
-      continue;
-    }
-    const fresh = new Tile(byId('tile-template'), camera, {
-      onRemove: remove,
-      onChange: (tile) => openDialog(indexOf(tile), tile.camera),
-    });
-    const kept = old.get(fresh.query)?.shift();
-    elements.push((kept ?? fresh).element);
-    if (!kept) sight.observe(fresh.element);
+    elements.push(camera === null ? emptyPlace(i) : tileOf(camera, old).element);
   }
   for (const left of [...old.values()].flat()) {
     sight.unobserve(left.element);
@@ -77,6 +95,8 @@ function show() {
     if (grid.children[i] !== element) grid.insertBefore(element, grid.children[i] ?? null);
   });
   while (grid.children.length > elements.length) grid.lastElementChild.remove();
+  setCurrent(elements.includes(current) ? current : elements.find(({ tile }) => tile));
+  for (const tile of tiles()) tile.setLink(playUrl(tile.query, location.hash.slice(1)));
   grid.dataset.layout = view.layout;
   document.querySelector(`input[name="layout"][value="${view.layout}"]`).checked = true;
   summarise();
@@ -108,13 +128,13 @@ function openDialog(index, camera) {
   place = index;
   byId('add-form').reset();
   byId('add-error').textContent = '';
-  byId('add-title').textContent = camera ? 'Change the camera' : 'Add a camera';
-  byId('add-submit').textContent = camera ? 'Change' : 'Add';
+  byId('add-title').textContent = text(camera ? 'change_the_camera' : 'add_a_camera');
+  byId('add-submit').textContent = text(camera ? 'change' : 'add');
   byId('add-url').value = camera?.camUrl ?? '';
   byId('add-type').value = camera?.camType ?? '';
   const list = byId('add-name');
   list.replaceChildren(list.options[0]);
-  for (const { name } of named) list.add(new window.Option(name, name));
+  for (const { name, title } of named) list.add(new window.Option(title ?? name, name));
   byId('add-named').hidden = named.length === 0;
   dialog.showModal();
   byId(camera || named.length === 0 ? 'add-url' : 'add-name').focus();
@@ -130,15 +150,14 @@ function add(event) {
   const cam = byId('add-name').value;
   const camUrl = byId('add-url').value.trim();
   if (cam === '' && !/^(rtsp[sh]?|rtmps?|https?):\/\/[^/]/i.test(camUrl)) {
-    byId('add-error').textContent =
-      'A camera URL begins with rtsp://, rtsps://, rtsph://, rtmp://, rtmps://, or http:// for FLV.';
+    byId('add-error').textContent = text('url_wrong');
     byId('add-url').focus();
     return;
   }
   const camType = byId('add-type').value || undefined;
   const index = place ?? firstEmpty();
   if (index >= LAYOUTS.at(-1)) {
-    byId('add-error').textContent = 'All 16 places are taken';
+    byId('add-error').textContent = text('places_taken');
     return;
   }
   const cameras = [...view.cameras];
@@ -156,17 +175,31 @@ function moveFocus(from, key) {
   (target?.tile ? target : target?.querySelector('button'))?.focus();
 }
 
+const KEYS = [
+  ['← ↑ → ↓', 'key_arrows'],
+  ['Enter', 'key_enter'],
+  ['m', 'key_m'],
+  ['f', 'key_f'],
+  ['+ −', 'key_zoom'],
+  ['Delete', 'key_delete'],
+  ['a', 'key_a'],
+  ['1 4 9 0', 'key_layout'],
+  ['?', 'key_help'],
+];
 const LAYOUT_KEYS = { 1: 1, 4: 4, 9: 9, 0: 16 };
 const TILE_KEYS = {
   m: (tile) => tile.toggleSound(),
   f: (tile) => tile.toggleFullScreen(),
   Delete: (tile) => remove(tile),
+  '+': (tile) => tile.zoom(1),
+  '-': (tile) => tile.zoom(-1),
 };
 
 // What a key does at this element, or undefined.
 function actionOf(key, element, onTile) {
   if (LAYOUT_KEYS[key]) return () => setLayout(LAYOUT_KEYS[key]);
   if (key === 'a') return () => openDialog(null);
+  if (key === '?') return () => showKeys(KEYS);
   if (!element) return undefined;
   if (key.startsWith('Arrow')) return () => moveFocus(element, key);
   if (key === 'Enter' && onTile) return () => element.querySelector('[data-part="open"]')?.click();
@@ -174,7 +207,7 @@ function actionOf(key, element, onTile) {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey || dialog.open) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest('dialog')) return;
   if (event.target.matches('input:not([type="radio"]), select')) return;
   const element = event.target.closest('#grid > *');
   const action = actionOf(event.key, element, event.target === element);
@@ -184,7 +217,7 @@ function onKey(event) {
 }
 
 async function poll() {
-  if (!document.hidden) {
+  if (!document.hidden && !byId('token-dialog').open) {
     streams = await loadStreams();
     const unknown = tiles().filter((tile) => tile.state !== 'idle' && !tile.isIn(streams));
     await Promise.all(unknown.map((tile) => tile.identify()));
@@ -209,10 +242,40 @@ function restore() {
   show();
 }
 
-async function start() {
+// The cameras of the configuration.  When the server does not tell them, the page says why.
+async function loadNamed() {
+  const notice = byId('notice');
+  try {
+    named = await loadCameras();
+    notice.hidden = true;
+  } catch (error) {
+    if (error.code === 'unauthorized') return askToken(begin);
+    notice.textContent = text('no_operations', { url: operationsUrl() });
+    notice.hidden = false;
+  }
+  return undefined;
+}
+
+// What the address says, else the cameras of the configuration.
+async function begin() {
+  if (location.hash !== '') restore(); // a bookmark need not wait for the list of cameras
+  await loadNamed();
+  for (const tile of tiles()) tile.retryNow();
+  if (location.hash === '') {
+    const cameras = named.slice(0, LAYOUTS.at(-1)).map(({ name }) => ({ cam: name }));
+    view = { layout: cameras.length === 0 ? 1 : layoutFor(cameras.length), cameras };
+  }
+  show();
+}
+
+function listen() {
   document.addEventListener('visibilitychange', onVisibility);
   document.addEventListener('keydown', onKey);
   grid.addEventListener('tilestate', summarise);
+  grid.addEventListener('focusin', (event) => {
+    const element = event.target.closest('#grid > *');
+    if (element?.tile) setCurrent(element);
+  });
   window.addEventListener('pagehide', onPageHide);
   window.addEventListener('pageshow', onVisibility);
   window.addEventListener('popstate', restore);
@@ -225,15 +288,15 @@ async function start() {
   setInterval(() => {
     if (!document.hidden) tiles().forEach((tile) => tile.showStats(streams));
   }, STATS_MS);
+}
+
+async function start() {
+  translatePage(byId('language'));
+  document.title = `${text('cameras')} · CAM-HTTPFLV`;
+  listen();
   mpegts.LoggingControl.enableAll = false;
   await loadConfig().catch(() => {});
-  if (location.hash !== '') restore(); // a bookmark need not wait for the list of cameras
-  named = await loadCameras();
-  if (location.hash === '') {
-    const cameras = named.slice(0, LAYOUTS.at(-1)).map(({ name }) => ({ cam: name }));
-    view = { layout: cameras.length === 0 ? 1 : layoutFor(cameras.length), cameras };
-    show();
-  }
+  await begin();
   poll();
 }
 

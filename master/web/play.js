@@ -1,23 +1,44 @@
 // One camera, full window.  What follows `?` in the address goes to the server as it is.
 
+import { askToken, showKeys } from './dialogs.js';
 import {
+  isSigned,
   loadConfig,
+  loadSignature,
   loadStream,
+  needsToken,
+  playUrl,
   provisionalLabel,
   snapshotUrl,
   streamUrl,
+  takePairs,
+  wordsOf,
 } from './server.js';
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
+import { language, text, translatePage } from './text.js';
 import { bitRateText, codecName } from './tile.js';
+import { Zoom } from './zoom.js';
 
 const STATS_MS = 1000;
 const GRACE_MS = 2000;
 
 const byId = (id) => document.getElementById(id);
 const video = byId('video');
-const query = location.search.slice(1);
-const stream = new CameraStream(video, query);
+// What the page is asked for; the rest of its query is the camera, and goes to the server as it is.
+const { rest: query, values: options } = takePairs(location.search.slice(1), [
+  'controls',
+  'muted',
+  'fit',
+]);
+const CONTROLS = ['bar', 'hover', 'none'];
+const FITS = ['contain', 'cover', 'fill'];
+const withSound = /^(0|false|no)$/.test(options.muted ?? '');
+const stream = new CameraStream(video, query, { audio: withSound });
+const zoom = new Zoom(
+  document.querySelector('main'),
+  [video, document.getElementById('still')],
+);
 const still = new Still(byId('still'), byId('still-time'));
 let graceTimer = 0;
 let label = provisionalLabel(query);
@@ -38,20 +59,25 @@ async function ask() {
 }
 
 function showState() {
-  const { state, text, code } = stream;
+  const { state, code } = stream;
+  const words = state === 'idle' ? text('paused') : stream.text;
   if (state === 'live') still.hide();
   document.body.dataset.state = state;
   document.body.dataset.code = code;
-  byId('state').textContent = state === 'idle' ? 'Paused' : text;
+  byId('state').textContent = byId('why').textContent = words;
   byId('retry').hidden = state !== 'retrying';
+  if (state === 'retrying' && code === 'unauthorized' && !isSigned(query))
+    askToken(() => stream.retryNow());
+}
+
+function showSound() {
+  byId('sound').setAttribute('aria-pressed', String(!video.muted));
+  byId('sound').textContent = text(video.muted ? 'sound' : 'mute');
 }
 
 function toggleSound() {
-  const on = video.muted;
-  video.muted = !on;
-  stream.setAudio(on);
-  byId('sound').setAttribute('aria-pressed', String(on));
-  byId('sound').textContent = on ? 'Mute' : 'Sound';
+  video.muted = !video.muted;
+  stream.setAudio(!video.muted);
 }
 
 function toggleFullScreen() {
@@ -70,8 +96,8 @@ async function showStats() {
   if (byId('stats').hidden || document.hidden) return;
   const s = stream.stats();
   const server = await ask();
-  const set = (id, text) => {
-    byId(id).textContent = text || '–';
+  const set = (id, words) => {
+    byId(id).textContent = words || '–';
   };
   set('stat-codec', [codecName(s.codec), s.audioCodec && 'AAC'].filter(Boolean).join(', '));
   set('stat-camera', server && [server.video_codec, server.audio_codec].filter(Boolean).join(', '));
@@ -94,27 +120,44 @@ async function saveSnapshot() {
   button.disabled = true;
   try {
     const reply = await fetch(await snapshotUrl(query), { cache: 'no-store' });
-    if (!reply.ok) throw new Error(`${reply.status}`);
+    if (!reply.ok) {
+      const answer = await reply.json();
+      throw new Error(wordsOf(answer.error.code, answer.error.message));
+    }
     const link = document.createElement('a');
     link.href = URL.createObjectURL(await reply.blob());
     link.download = fileName();
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    byId('note').textContent = 'Snapshot saved';
-  } catch {
-    byId('note').textContent = 'No snapshot: the server did not answer';
+    byId('note').textContent = text('snapshot_saved');
+  } catch (error) {
+    const reason = error instanceof TypeError ? wordsOf('unreachable') : error.message;
+    byId('note').textContent = text('no_snapshot', { reason });
   }
   button.disabled = false;
 }
 
+// Links for others: signed where the server can sign, and without the token in any case.
 async function fillLinks() {
-  const flv = streamUrl(query, { absolute: true });
+  const { key, expires } = await loadSignature(query);
+  const withKey = (part) => `${part}${key}`;
+  const flv = streamUrl(query, { withKey });
+  const player = new URL(playUrl(withKey(query)).replace(/#.*/, ''), location.href).href;
   const shell = `'${flv.replaceAll("'", "'\\''")}'`;
   byId('link-flv').value = flv;
-  byId('link-ws').value = streamUrl(query, { webSocket: true });
+  byId('link-ws').value = streamUrl(query, { webSocket: true, withKey });
+  byId('link-snapshot').value = await snapshotUrl(query, { withKey });
+  byId('link-mjpeg').value = byId('link-snapshot').value.replace('/snapshot?', '/mjpeg?');
+  byId('link-iframe').value =
+    `<iframe src="${player.replaceAll('&', '&amp;')}" allow="autoplay; fullscreen"></iframe>`;
   byId('link-ffplay').value = `ffplay ${shell}`;
   byId('link-vlc').value = `vlc --network-caching=300 ${shell}`;
-  byId('link-snapshot').value = await snapshotUrl(query);
+  byId('links-note').textContent = linksNote(expires);
+}
+
+function linksNote(expires) {
+  if (expires !== null) return text('links_signed', { time: expires.toLocaleString(language) });
+  return needsToken() && !isSigned(query) ? text('links_need_token') : '';
 }
 
 async function copy(input) {
@@ -124,13 +167,31 @@ async function copy(input) {
     input.select(); // pages without TLS may not write to the clipboard by themselves
     document.execCommand('copy');
   }
-  byId('note').textContent = 'Copied';
+  byId('note').textContent = text('copied');
 }
 
+const KEYS = [
+  ['m', 'key_m'],
+  ['f', 'key_f'],
+  ['i', 'key_i'],
+  ['s', 'key_s'],
+  ['+ −', 'key_zoom'],
+  ['?', 'key_help'],
+];
+const ACTIONS = {
+  m: toggleSound,
+  f: toggleFullScreen,
+  i: toggleStats,
+  s: saveSnapshot,
+  '+': () => zoom.step(1),
+  '-': () => zoom.step(-1),
+  '?': () => showKeys(KEYS),
+};
+
 function onKey(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches('input')) return;
-  const action = { m: toggleSound, f: toggleFullScreen, i: toggleStats, s: saveSnapshot }[event.key];
-  if (!action || byId('links').open) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest('dialog')) return;
+  const action = ACTIONS[event.key];
+  if (!action) return;
   event.preventDefault();
   action();
 }
@@ -153,8 +214,19 @@ function onVisibility() {
   }
 }
 
-async function start() {
-  showLabel();
+// How the page looks, as its address says.
+function dress() {
+  const { body } = document;
+  body.dataset.controls = CONTROLS.includes(options.controls) ? options.controls : 'bar';
+  body.dataset.fit = FITS.includes(options.fit) ? options.fit : 'contain';
+  body.dataset.framed = String(window.parent !== window);
+  byId('back').href = `./#${new URLSearchParams(location.hash.slice(1)).get('from') ?? ''}`;
+  video.muted = !withSound;
+  showSound();
+}
+
+function listen() {
+  video.addEventListener('volumechange', showSound);
   byId('sound').addEventListener('click', toggleSound);
   byId('full').addEventListener('click', toggleFullScreen);
   byId('stats-button').addEventListener('click', toggleStats);
@@ -175,6 +247,13 @@ async function start() {
   stream.addEventListener('state', showState);
   stream.addEventListener('closing', () => still.keep(video, stream.pictureTime));
   setInterval(showStats, STATS_MS);
+}
+
+async function start() {
+  translatePage(byId('language'));
+  showLabel();
+  dress();
+  listen();
   mpegts.LoggingControl.enableAll = false;
   onVisibility();
   await loadConfig().catch(() => {});

@@ -1,40 +1,83 @@
 // What the page knows of the server: URLs, configuration, cameras, and what its errors mean.
 
-const WORDS = {
-  camera_unauthorized: 'The camera rejects the password',
-  camera_unreachable: 'The camera cannot be reached',
-  camera_not_found: 'The camera has no such stream',
-  camera_no_video: 'The camera sends no video',
-  camera_timeout: 'The camera does not answer in time',
-  unsupported_codec: 'The camera sends a codec that cannot be served',
-  unknown_camera: 'The server knows no camera of this name',
-  bad_camera_url: 'This is not a camera URL',
-  unsupported_scheme: 'This kind of URL is not supported',
-  missing_camera: 'No camera was asked for',
-  camera_not_allowed: 'This camera is not allowed here',
-  unauthorized: 'The server needs a token',
-  too_many_cameras: 'The server has too many cameras',
-  too_many_viewers: 'The server has too many viewers',
-  client_share: 'This address has its share of the server',
-  overloaded: 'The server is overloaded',
-  draining: 'The server is restarting',
-  unreachable: 'The server cannot be reached',
-  ended: 'The stream has ended',
-  player: 'The browser cannot play this stream',
-};
+import { has, text } from './text.js';
+
+const TOKEN_KEY = 'cam-httpflv-token';
 
 export function wordsOf(code, message) {
-  return WORDS[code] ?? message ?? 'The stream has failed';
+  return has(code) ? text(code) : (message ?? text('failed'));
 }
 
-// The page's own token, given once in its address, goes along with every request.
-const token = new URLSearchParams(location.search).get('token');
+// --- token -------------------------------------------------------------------------------------
+
+let token = null;
+
+// Storage may be forbidden, in frames of other sites for instance.
+export function keepToken(value) {
+  token = value;
+  try {
+    window.sessionStorage.setItem(TOKEN_KEY, value);
+  } catch {
+    // it is kept as long as this page
+  }
+}
+
+const SERVER_PAIRS = (
+  'cam cam_type allow_h265 hevc audio join token expires signature width height quality fps picture crop after'
+).split(' ');
+
+const nameOf = (pair) => pair.split('=', 1)[0];
+
+// Take pairs off a query.  A raw camera URL, as people paste it, may have pairs of its own: of
+// what follows it only the end is looked at, as the server does.
+// -> { rest, values }
+export function takePairs(query, names) {
+  const raw = /(?:^|&)cam_url=[^&]*:\/\//.exec(query);
+  const head = raw ? query.slice(0, raw.index).split('&') : query.split('&');
+  const url = raw ? query.slice(raw.index).replace(/^&/, '').split('&') : [];
+  const tail = [];
+  while (url.length > 1 && [...names, ...SERVER_PAIRS].includes(nameOf(url.at(-1))))
+    tail.unshift(url.pop());
+  const values = {};
+  const kept = (pair) => {
+    if (!names.includes(nameOf(pair))) return pair !== '';
+    values[nameOf(pair)] = decode(pair.slice(nameOf(pair).length + 1));
+    return false;
+  };
+  const rest = [...head.filter(kept), ...(url.length ? [url.join('&')] : []), ...tail.filter(kept)];
+  return { rest: rest.join('&'), values };
+}
+
+// A token in the address is kept for the tab and taken out of the address.
+function findToken() {
+  const { rest, values } = takePairs(location.search.slice(1), ['token']);
+  if (values.token !== undefined) {
+    keepToken(values.token);
+    const query = rest === '' ? '' : `?${rest}`;
+    history.replaceState(history.state, '', location.pathname + query + location.hash);
+    return;
+  }
+  try {
+    token = window.sessionStorage.getItem(TOKEN_KEY);
+  } catch {
+    // there is none
+  }
+}
+
+findToken();
 
 export function withToken(query) {
-  return token === null || /(^|&)token=/.test(query)
+  return token === null || isSigned(query)
     ? query
     : `${query}&token=${encodeURIComponent(token)}`;
 }
+
+// A signature opens stream and pictures, not the API.
+export function isSigned(query) {
+  return /(^|&)signature=/.test(query);
+}
+
+// --- cameras -----------------------------------------------------------------------------------
 
 export function playsHevc() {
   const Source = window.ManagedMediaSource ?? window.MediaSource;
@@ -48,11 +91,11 @@ export function queryOf({ cam, camUrl, camType }) {
   return `cam_url=${encodeURIComponent(camUrl)}${type}`;
 }
 
-function decode(text) {
+function decode(encoded) {
   try {
-    return decodeURIComponent(text);
+    return decodeURIComponent(encoded);
   } catch {
-    return text; // pasted as it is, with a percent sign of its own
+    return encoded; // pasted as it is, with a percent sign of its own
   }
 }
 
@@ -74,7 +117,7 @@ function hostIn(query) {
 
 // What a camera is called until the server has said how it shows it (`loadStream`).
 export function provisionalLabel(query) {
-  return nameIn(query) ?? (hostIn(query) || 'Camera');
+  return nameIn(query) ?? (hostIn(query) || text('camera'));
 }
 
 // The part of a query that names the camera: without what is said about the stream.
@@ -82,92 +125,152 @@ function cameraPart(query) {
   return query.replace(/(^|&)(allow_h265|hevc|av1|audio|join)=[^&]*/g, '').replace(/^&/, '');
 }
 
-export function streamUrl(query, { webSocket = false, absolute = false } = {}) {
-  const scheme = webSocket ? location.protocol.replace('http', 'ws') : location.protocol;
-  const full = webSocket || absolute ? `${scheme}//${location.host}` : '';
-  return `${full}/live.flv?${withToken(query)}`;
+// --- URLs --------------------------------------------------------------------------------------
+
+// The folder that this page is in: `/`, or where a proxy has put it.
+const base = new URL('.', location.href);
+
+export function streamUrl(query, { webSocket = false, withKey = withToken } = {}) {
+  const url = new URL(`live.flv?${withKey(query)}`, base);
+  if (webSocket) url.protocol = base.protocol.replace('http', 'ws');
+  return url.href;
 }
 
-export function playUrl(query) {
-  return `/play?${withToken(query)}`;
+// @param from  the part of the dashboard's address after `#`, for the way back
+export function playUrl(query, from = '') {
+  return `play?${query}#from=${encodeURIComponent(from)}`;
 }
 
 let config = { flv_port: 0, snapshot_port: 0 };
-let operations = null; // origin of the port that has snapshots and the API
+let operations = null; // URL of the folder that has snapshots and the API
 let searched = null; // call it when the search for that port has ended
 const search = new Promise((resolve) => {
   searched = resolve;
 });
+let configured = null; // call it when the ports are known, or will not be
+const configuration = new Promise((resolve) => {
+  configured = resolve;
+});
 
 function candidates() {
-  const direct = `${location.protocol}//${location.hostname}:${config.snapshot_port}`;
+  const direct = `${location.protocol}//${location.hostname}:${config.snapshot_port}/`;
   const port = location.port || (location.protocol === 'https:' ? '443' : '80');
   // On another port than the server's own there is a proxy or a port mapping in between.
-  return Number(port) === config.flv_port ? [direct] : [location.origin, direct];
+  return Number(port) === config.flv_port ? [direct] : [base.href, direct];
+}
+
+// Where snapshots and the API are, or should be.
+export function operationsUrl() {
+  return operations ?? candidates().at(-1);
+}
+
+class ServerError extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+async function errorOf(reply) {
+  const answer = await reply.json().catch(() => null);
+  return new ServerError(answer?.error?.code ?? 'unreachable', answer?.error?.message ?? '');
 }
 
 async function getJson(url) {
-  const reply = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(5000) });
-  if (!reply.ok) throw new Error(`${reply.status}`);
+  const options = { cache: 'no-store', signal: AbortSignal.timeout(5000) };
+  const reply = await fetch(url, options).catch(() => null);
+  if (reply === null) throw new ServerError('unreachable', '');
+  if (!reply.ok) throw await errorOf(reply);
   return reply.json();
+}
+
+// Which of the candidates is the port of the API?  The one that answers, if only to refuse.
+async function findOperations(path) {
+  let failure = null;
+  for (const url of candidates()) {
+    try {
+      const answer = await getJson(`${url}${path}`);
+      operations = url;
+      return answer;
+    } catch (error) {
+      failure = error;
+      if (error.code !== 'unreachable' && error.code !== 'not_found') {
+        operations = url;
+        break;
+      }
+    }
+  }
+  throw failure;
 }
 
 async function getOperations(path) {
   if (operations !== null) return getJson(`${operations}${path}`);
-  let failure = new Error('no server');
-  for (const origin of candidates()) {
-    try {
-      const answer = await getJson(`${origin}${path}`);
-      operations = origin;
-      searched();
-      return answer;
-    } catch (error) {
-      failure = error;
-    }
+  try {
+    return await findOperations(path);
+  } finally {
+    searched();
   }
-  searched();
-  throw failure;
 }
 
 export async function loadConfig() {
-  config = await getJson('/assets/config.json');
+  try {
+    config = await getJson(new URL('assets/config.json', base).href);
+  } finally {
+    configured();
+  }
 }
 
 // Resolves when it is known which port has snapshots: after the first question to the API.
-export async function snapshotUrl(query, { width } = {}) {
-  await search;
+export async function snapshotUrl(query, { width, withKey = withToken } = {}) {
+  await (isSigned(query) ? configuration : search); // a signature does not open the API
   const size = width >= 16 ? `&width=${width}` : '';
-  return `${operations ?? candidates()[0]}/snapshot?${withToken(cameraPart(query))}${size}`;
+  return `${operations ?? candidates()[0]}snapshot?${withKey(cameraPart(query))}${size}`;
 }
 
 function tokenQuery() {
   return token === null ? '' : `?token=${encodeURIComponent(token)}`;
 }
 
-// Named cameras; none when the server does not say.
+// Named cameras.  Throws a ServerError when the server does not say.
 export async function loadCameras() {
+  return (await getOperations(`api/cameras${tokenQuery()}`)).cameras;
+}
+
+export async function loadStreams() {
   try {
-    return (await getOperations(`/api/cameras${tokenQuery()}`)).cameras;
+    return (await getOperations(`api/streams${tokenQuery()}`)).streams;
   } catch {
     return [];
   }
 }
 
-export async function loadStreams() {
+// What to put behind a link that is given to others: a signature, never the token.
+// -> { key, expires }; expires is a Date, null without a signature.
+export async function loadSignature(query) {
+  const none = { key: '', expires: null };
+  if (isSigned(query) || token === null) return none;
   try {
-    return (await getOperations(`/api/streams${tokenQuery()}`)).streams;
+    const answer = await getOperations(`api/signature?${withToken(cameraPart(query))}`);
+    if (answer.signature === null) return none;
+    const key = `&expires=${answer.expires}&signature=${answer.signature}`;
+    return { key, expires: new Date(answer.expires * 1000) };
   } catch {
-    return [];
+    return none;
   }
+}
+
+export function needsToken() {
+  return token !== null;
 }
 
 // One camera, however it is written: what the server calls it, and its stream while there is one.
 // Null when the server does not say.
 export async function loadStream(query) {
+  if (isSigned(query)) return null;
   try {
-    const path = `/api/streams?${withToken(cameraPart(query))}`;
-    const { camera, streams } = await getOperations(path);
-    return { label: camera.replace(/^[a-z]+:\/\/(\*\*\*@)?/, ''), stream: streams[0] };
+    const path = `api/streams?${withToken(cameraPart(query))}`;
+    const { camera, title, streams } = await getOperations(path);
+    return { label: title ?? camera.replace(/^[a-z]+:\/\/(\*\*\*@)?/, ''), stream: streams[0] };
   } catch {
     return null;
   }
@@ -182,8 +285,9 @@ export async function explain(query, signal) {
   try {
     const reply = await fetch(streamUrl(query), { cache: 'no-store', signal: cancel.signal });
     if (reply.ok) return null;
-    const { error } = await reply.json();
-    return { code: error.code, text: wordsOf(error.code, error.message) };
+    const { code, message } = await errorOf(reply);
+    const refused = code === 'unauthorized' && isSigned(query);
+    return { code, text: wordsOf(refused ? 'link_refused' : code, message) };
   } catch {
     return { code: 'unreachable', text: wordsOf('unreachable') };
   } finally {

@@ -3,11 +3,13 @@
 // A stream that ends leaves its last picture here.  When somebody looks (again), one snapshot of the
 // server is shown until the stream is there.  Nothing is asked for while nobody looks.
 
+import { language, text } from './text.js';
+
 const SOON_MS = 3000; // the picture kept is still good enough
 
 function timeText(at) {
   const today = at.toDateString() === new Date().toDateString();
-  return today ? at.toLocaleTimeString() : at.toLocaleString();
+  return today ? at.toLocaleTimeString(language) : at.toLocaleString(language);
 }
 
 export class Still {
@@ -62,7 +64,7 @@ export class Still {
     this.#canvas.getContext('2d').drawImage(picture, 0, 0, width, height);
     this.#at = at;
     this.#label.dateTime = new Date(at).toISOString();
-    this.#label.textContent = `Picture of ${timeText(new Date(at))}`;
+    this.#label.textContent = text('picture_of', { time: timeText(new Date(at)) });
     this.#canvas.hidden = this.#label.hidden = false;
   }
 }

@@ -3,6 +3,7 @@
 // States: idle -> connecting -> live <-> silent; any of them -> retrying -> connecting.
 
 import { explain, playsHevc, streamUrl, wordsOf } from './server.js';
+import { text } from './text.js';
 
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000, 30000];
 const TICK_MS = 500;
@@ -113,9 +114,9 @@ export class CameraStream extends EventTarget {
     };
   }
 
-  #set(state, text, code = '') {
-    if (state === this.state && text === this.text) return;
-    Object.assign(this, { state, text, code });
+  #set(state, words, code = '') {
+    if (state === this.state && words === this.text) return;
+    Object.assign(this, { state, text: words, code });
     this.dispatchEvent(new Event('state'));
   }
 
@@ -129,7 +130,8 @@ export class CameraStream extends EventTarget {
   // because a browser opens one WebSocket to a host at a time (RFC 6455 section 4.1): one to a
   // camera that takes long to answer would hold up those of all others.
   async #connect() {
-    this.#set('connecting', this.#failure ? `${this.#failure}; trying again` : 'Connecting');
+    const again = this.#failure && text('trying_again', { reason: this.#failure });
+    this.#set('connecting', again || text('connecting'));
     this.#stop = new AbortController();
     const { signal } = this.#stop;
     const reason = await explain(this.#fullQuery(), signal);
@@ -143,7 +145,7 @@ export class CameraStream extends EventTarget {
     this.#pictureAt = performance.now();
     this.#media = null;
     this.#total = this.#frames = 0;
-    const url = streamUrl(this.#fullQuery(), { webSocket: !this.#overHttp, absolute: true });
+    const url = streamUrl(this.#fullQuery(), { webSocket: !this.#overHttp });
     const player = mpegts.createPlayer({ type: 'flv', isLive: true, url }, PLAYER_CONFIG);
     this.#player = player;
     player.on(mpegts.Events.ERROR, (type) => this.#onFailure(type));
@@ -197,11 +199,11 @@ export class CameraStream extends EventTarget {
     this.#retry({ code, text: wordsOf(code) });
   }
 
-  #retry({ code, text }) {
+  #retry({ code, text: reason }) {
     const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)];
     const spread = wait * (0.9 + 0.2 * Math.random()); // sixteen tiles need not knock at once
-    this.#failure = text;
-    this.#set('retrying', text, code);
+    this.#failure = reason;
+    this.#set('retrying', reason, code);
     this.#retryTimer = setTimeout(() => this.#connect(), spread);
   }
 
@@ -218,9 +220,9 @@ export class CameraStream extends EventTarget {
     if (quiet > DEAD_MS) {
       this.#onFailure('ended');
     } else if (this.state === 'live' && quiet > SILENT_MS) {
-      this.#set('silent', 'No picture from the camera, waiting for it');
+      this.#set('silent', text('silent'));
     } else if (this.state === 'silent' && quiet < SILENT_MS) {
-      this.#set('live', 'Live');
+      this.#set('live', text('live'));
     }
   }
 
@@ -234,7 +236,7 @@ export class CameraStream extends EventTarget {
         this.#liveAt = this.#framesAt = now;
         this.#frames = total;
         this.#failure = '';
-        this.#set('live', 'Live');
+        this.#set('live', text('live'));
       }
     }
     if (this.#liveAt !== 0 && now - this.#framesAt >= 2000) {

@@ -1,8 +1,10 @@
 // One place of the grid: a camera's live picture, or the still of it while nobody looks.
 
-import { loadStream, playUrl, provisionalLabel, queryOf, snapshotUrl } from './server.js';
+import { loadStream, provisionalLabel, queryOf, snapshotUrl } from './server.js';
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
+import { text } from './text.js';
+import { Zoom } from './zoom.js';
 
 const CODECS = { avc1: 'H.264', hvc1: 'H.265', hev1: 'H.265', av01: 'AV1' };
 // A glance at another tab, or a quick scroll, does not cost a new connection.
@@ -26,9 +28,10 @@ export class Tile {
   #inSight = false;
   #tabVisible = !document.hidden;
   #graceTimer = 0;
+  #zoom;
   #streamId; // in /api/streams; undefined until the server has said it
 
-  constructor(template, camera, { onRemove, onChange }) {
+  constructor(template, camera, { onRemove, onChange, title }) {
     this.camera = camera;
     this.query = queryOf(camera);
     this.element = template.content.firstElementChild.cloneNode(true);
@@ -39,7 +42,12 @@ export class Tile {
     this.#stream.addEventListener('state', () => this.#showState());
     this.#stream.addEventListener('closing', () => this.#keepPicture());
     this.element.tile = this;
-    this.#template('open').href = playUrl(this.query);
+    this.#zoom = new Zoom(
+      this.element,
+      [this.#video, this.#template('still')],
+      () => document.fullscreenElement === this.element,
+    );
+    this.element.addEventListener('fullscreenchange', () => this.#zoom.reset());
     this.#template('sound').addEventListener('click', () => this.toggleSound());
     this.#template('full').addEventListener('click', () => this.toggleFullScreen());
     this.#template('remove').addEventListener('click', () => onRemove(this));
@@ -47,7 +55,7 @@ export class Tile {
     this.#template('change').hidden = camera.camUrl === undefined;
     this.#template('retry').addEventListener('click', () => this.#stream.retryNow());
     this.#streamId = camera.cam; // a name is the ID, unless cam_type asks for another transport
-    this.#setLabel(provisionalLabel(this.query));
+    this.#setLabel(title ?? provisionalLabel(this.query));
   }
 
   get state() {
@@ -68,14 +76,30 @@ export class Tile {
     const on = this.#video.muted;
     this.#video.muted = !on;
     this.#stream.setAudio(on);
-    const button = this.#template('sound');
-    button.setAttribute('aria-pressed', String(on));
-    button.textContent = on ? 'Mute' : 'Sound';
+    this.#template('sound').setAttribute('aria-pressed', String(on));
+    this.#template('sound').textContent = text(on ? 'mute' : 'sound');
+    this.#nameButtons();
   }
 
   toggleFullScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else this.element.requestFullscreen?.().catch(() => {});
+  }
+
+  zoom(direction) {
+    this.#zoom.step(direction);
+  }
+
+  // One of the tiles is in the order of the Tab key, with its buttons.
+  setTabStop(on) {
+    this.element.tabIndex = on ? 0 : -1;
+    for (const control of this.element.querySelectorAll('button, a'))
+      control.tabIndex = on ? 0 : -1;
+  }
+
+  // Where the camera is opened alone.
+  setLink(url) {
+    this.#template('open').href = url;
   }
 
   retryNow() {
@@ -102,15 +126,25 @@ export class Tile {
     if (label === this.label) return;
     this.label = label;
     this.#template('name').textContent = this.#template('name').title = label;
+    this.#nameButtons();
     this.#showState();
+  }
+
+  // A screen reader says which camera a button is for.
+  #nameButtons() {
+    for (const control of this.element.querySelectorAll('button, a'))
+      control.setAttribute(
+        'aria-label',
+        text('of_camera', { action: control.textContent, camera: this.label }),
+      );
   }
 
   showStats(streams) {
     const stats = this.#stream.stats();
     const server = this.#find(streams);
     const live = this.state === 'live';
-    const set = (name, text) => {
-      this.#template(name).textContent = text || '–';
+    const set = (name, words) => {
+      this.#template(name).textContent = words || '–';
     };
     set('codec', live ? this.#codecText(codecName(stats.codec), server?.video_codec) : '');
     set('size', stats.width ? `${stats.width} × ${stats.height}` : '');
@@ -121,7 +155,7 @@ export class Tile {
   }
 
   #codecText(played, sent) {
-    return sent && sent !== played ? `${played} from ${sent}` : played;
+    return sent && sent !== played ? text('codec_from', { played, sent }) : played;
   }
 
   pause() {
@@ -155,13 +189,14 @@ export class Tile {
   }
 
   #showState() {
-    const { state, text } = this.#stream;
+    const { state } = this.#stream;
+    const words = state === 'idle' ? text('paused') : this.#stream.text;
     if (state === 'live') this.#still.hide();
     this.element.dataset.state = state;
     this.element.dataset.code = this.#stream.code;
-    this.#template('state').textContent = state === 'idle' ? 'Paused' : text;
+    this.#template('state').textContent = words;
     this.#template('retry').hidden = state !== 'retrying';
-    this.element.setAttribute('aria-label', `${this.label}: ${state === 'idle' ? 'paused' : text}`);
+    this.element.setAttribute('aria-label', `${this.label}: ${words}`);
     this.element.dispatchEvent(new CustomEvent('tilestate', { bubbles: true }));
   }
 }

@@ -1,0 +1,209 @@
+"""The page where the server wants a token: the token's field, titles, Chinese, links for others, under a proxy's path."""
+import contextlib
+import html
+import os
+import re
+import shutil
+import socket
+import subprocess
+import urllib.request
+
+import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+from conftest import QUICK
+from lib import fake_rtsp
+from lib.cameras import ROOT
+from lib.gateway import Gateway
+from lib.ports import free_port
+from lib.wait import wait_for
+
+browser_module = pytest.importorskip("lib.browser", reason="selenium is not installed")
+pytestmark = pytest.mark.skipif(browser_module.browser_missing() is not None, reason=str(browser_module.browser_missing()))
+
+TOKEN, KEY = "token-of-the-test", "signing-key-of-the-test"
+PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
+
+
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log {directory}/access.log;
+    {temporary}
+    server {{
+        listen 127.0.0.1:{port};
+        {locations}
+    }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(gateway, directory):
+    """nginx with the lines of docs/embedding.md that put the gateway into a folder -> (port, path of its log)"""
+    with open(os.path.join(ROOT, "docs", "embedding.md"), encoding="utf-8") as file:
+        (locations,) = re.findall(r"^```nginx\n(.*?)^```$", file.read(), re.S | re.M)
+    locations = (locations.replace("127.0.0.1:8005", f"127.0.0.1:{gateway.flv_port}")
+                 .replace("127.0.0.1:8006", f"127.0.0.1:{gateway.snapshot_port}"))
+    temporary = " ".join(f"{name}_temp_path {directory}/{name};" for name in
+                         ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    port = free_port()
+    (directory / "nginx.conf").write_text(NGINX.format(directory=directory, port=port, locations=locations,
+                                                       temporary=temporary))
+    server = subprocess.Popen([PROGRAM, "-e", "stderr", "-c", str(directory / "nginx.conf")])
+    try:
+        def answers():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return True
+            return server.poll() is not None
+        wait_for(answers, 30, "nginx")
+        yield port, directory / "access.log"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with fake_rtsp.FakeCamera(video=fake_rtsp.media(size="640x360")) as camera:
+        config = (f'{QUICK}[access]\ntoken = {TOKEN}\nsigning_key = {KEY}\n'
+                  f'[camera "door"]\nurl = {camera.url("/door")}\ntitle = 大门\n'
+                  f'[camera "yard"]\nurl = {camera.url("/yard")}\n')
+        with Gateway(tmp_path_factory.mktemp("gateway"), config, secrets=[TOKEN, KEY]) as one:
+            yield one
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_module.Browser() as one:
+        yield one
+
+
+def wait_states(browser, selector=".tile", wanted=("live", "live")):
+    states = f"return [...document.querySelectorAll('{selector}')].map((e) => e.dataset.state)"
+    wait_for(lambda: browser.run(states) == list(wanted), 60, lambda: browser.run(states), interval=0.2)
+
+
+def wait_text(browser, selector, text):
+    wait_for(lambda: browser.find(selector).text == text, 30, lambda: browser.find(selector).text, interval=0.1)
+
+
+def give_token(browser, token):
+    wait_for(lambda: browser.run("return document.querySelector('#token-dialog').open"), 30, "the field for the token")
+    browser.find("#token").send_keys(token)
+    browser.find("#token-form button").click()
+
+
+def links(browser):
+    browser.find("#links-button").click()
+    wait_for(lambda: browser.find("#link-snapshot").get_attribute("value") and browser.find("#links-note").text, 30,
+             "the links", interval=0.1)
+    return browser.run("return Object.fromEntries([...document.querySelectorAll('#links input')].map((i) => [i.id, i.value]))")
+
+
+def test_from_the_token_to_a_signed_player(gateway, browser):
+    """One walk through the page: token, tiles, their names, the player, links that somebody else opens."""
+    page = f"http://127.0.0.1:{gateway.flv_port}/"
+    browser.open(page)
+    give_token(browser, "wrong")
+    wait_text(browser, "#token-error", "The server does not accept this token")
+    give_token(browser, TOKEN)
+    wait_states(browser)
+    assert TOKEN not in browser.run("return location.href + document.documentElement.outerHTML")
+    assert browser.run("return [...document.querySelectorAll('.tile')].map((t) => t.tile.label)") == ["大门", "yard"]
+    names = browser.run("return [...document.querySelectorAll('.tile [data-part=remove]')].map((b) => b.ariaLabel)")
+    assert names == ["Remove: 大门", "Remove: yard"]
+    stops = browser.run("return [...document.querySelectorAll('.tile, .tile *')].filter((e) => e.tabIndex >= 0 "
+                        "&& e.offsetParent).map((e) => e.closest('.tile').tile.label)")
+    assert set(stops) == {"大门"}, "one tile is in the order of the Tab key"
+    browser.find("body").send_keys("?")
+    assert "full screen" in browser.find("#key-dialog").text
+    browser.find("#key-dialog button").click()
+
+    browser.driver.get(browser.run("return document.querySelector('[data-part=open]').href"))
+    wait_states(browser, "body", ["live"])
+    wait_text(browser, "#name", "大门")
+    assert browser.run("return document.querySelector('#back').href").startswith(page)
+    found = links(browser)
+    assert TOKEN not in str(found) and browser.find("#links-note").text.startswith("Signed:")
+    for name in ("flv", "ws", "snapshot", "mjpeg", "iframe", "ffplay", "vlc"):
+        assert "cam=door" in found[f"link-{name}"] and "signature=" in found[f"link-{name}"]
+    with urllib.request.urlopen(found["link-snapshot"], timeout=30) as answer:
+        assert answer.headers["Content-Type"] == "image/jpeg"
+
+    browser.run("sessionStorage.clear()")  # somebody else, in a frame without controls
+    player = html.unescape(re.search('src="([^"]+)"', found["link-iframe"]).group(1))
+    browser.open(player + "&controls=none&fit=cover")
+    wait_states(browser, "body", ["live"])
+    assert browser.console(loads=True) == []
+    assert not browser.find(".bar").is_displayed()
+    assert browser.run("return getComputedStyle(document.querySelector('video')).objectFit") == "cover"
+
+    area = browser.find("main")
+    ActionChains(browser.driver).scroll_from_origin(ScrollOrigin.from_element(area, 100, 50), 0, -200).perform()
+    transform = "return document.querySelector('video').style.transform"
+    wait_for(lambda: "scale(1.25)" in browser.run(transform), 30, lambda: browser.run(transform))
+    ActionChains(browser.driver).double_click(area).perform()
+    wait_for(lambda: browser.run(transform) == "", 30, lambda: browser.run(transform))
+
+
+def test_small_frames_keep_the_picture(gateway, browser):
+    browser.resize(240, 135)
+    try:
+        browser.open(f"http://127.0.0.1:{gateway.flv_port}/play?cam=door&token={TOKEN}&muted=0")
+        wait_states(browser, "body", ["live"])
+        assert browser.run("return document.querySelector('video').clientHeight") == 135
+        assert browser.run("return location.search") == "?cam=door&muted=0"
+        ActionChains(browser.driver).move_to_element(browser.find("main")).perform()
+        wait_for(lambda: browser.run("return getComputedStyle(document.querySelector('.bar')).opacity") == "1", 30,
+                 "the controls under the pointer")
+        box = browser.run("const {top, height} = document.querySelector('.bar').getBoundingClientRect(); return [top, height]")
+        assert box[0] >= 0 and box[1] <= 70, box
+        assert browser.run("return document.querySelector('video').muted === "
+                           "(document.querySelector('#sound').getAttribute('aria-pressed') === 'false')")
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_chinese_and_back(gateway, browser):
+    browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {
+        "source": "Object.defineProperty(navigator, 'language', {get: () => 'zh-CN'})"})
+    browser.open(f"http://127.0.0.1:{gateway.flv_port}/?token={TOKEN}")
+    wait_states(browser)
+    wait_text(browser, "#summary", "2 路中 2 路正在直播")
+    assert browser.run("return document.documentElement.lang") == "zh-CN"
+    english, chinese = browser.run("return Promise.all(['en', 'zh'].map((l) => import(`/assets/text.${l}.js`)))"
+                                   ".then((all) => all.map((m) => Object.keys(m.default)))")
+    assert english == chinese
+    latin = browser.run("return [...document.querySelectorAll('button, label, h1, h2, option, dt, .hint')]"
+                        ".map((e) => e.textContent.trim()).filter((t) => /[A-Za-z]{4}/.test(t))")
+    assert [t for t in latin if "RTMP" not in t and "RTSP" not in t and t not in ("English", "yard")] == [], latin
+    browser.find("#language").click()
+    wait_text(browser, "#summary", "2 of 2 live")
+    browser.run("localStorage.clear()")
+
+
+def test_in_a_folder_of_a_proxy(gateway, browser, tmp_path):
+    """https://host/cams/: every link is relative to it, snapshots and API included."""
+    with nginx(gateway, tmp_path) as (port, log):
+        folder = f"http://127.0.0.1:{port}/cams/"
+        browser.open(f"{folder}?token={TOKEN}")
+        wait_states(browser)
+        browser.driver.get(browser.run("return document.querySelector('[data-part=open]').href"))
+        wait_states(browser, "body", ["live"])
+        browser.find("#stats-button").click()
+        wait_for(lambda: browser.find("#stat-viewers").text not in ("", "–"), 30, "the server's figures")
+        assert browser.find("#stat-transport").text == "WebSocket"
+        found = links(browser)
+        assert found["link-flv"].startswith(f"{folder}live.flv?cam=door&expires=")
+        assert found["link-snapshot"].startswith(f"{folder}snapshot?cam=door")
+        assert browser.run("return document.querySelector('#back').href").startswith(folder)
+        assert browser.console(loads=True) == []
+        browser.driver.get("about:blank")
+    asked = re.findall(r'"GET (\S+) HTTP[^"]*" (\d+)', log.read_text())
+    assert len(asked) > 10 and [target for target, _ in asked if not target.startswith("/cams/")] == []
