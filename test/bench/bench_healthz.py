@@ -54,7 +54,7 @@ def silent_cameras(gateway, _camera, ready):
 
 
 def wrong_requests(gateway, _camera, ready):
-    """Requests that are answered with an error, and metrics, one after the other ."""
+    """Requests that are answered with an error, and metrics, one after the other."""
     while True:
         for target in ("/no-such-path", "/metrics", "/api/streams", "/snapshot?cam=nobody"):
             with contextlib.suppress(OSError):
