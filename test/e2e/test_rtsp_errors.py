@@ -31,10 +31,10 @@ def test_no_video():
 
 
 def test_unsupported_codec():
-    class Jpeg(Script):
+    class H261(Script):
         def video_sdp(self):
-            return ["m=video 0 RTP/AVP 26", "a=control:trackID=1"]
-    result, camera = read(Jpeg())
+            return ["m=video 0 RTP/AVP 31", "a=control:trackID=1"]
+    result, camera = read(H261())
     assert result.error == "unsupported_codec"
     assert camera.methods()[-1] == "TEARDOWN"
 

@@ -13,6 +13,7 @@
  *   closed CPU_US (processor time spent on closing)
  */
 #include "common/clock.h"
+#include "worker/media/video_codec.h"
 #include "worker/rtsp/source_rtsp.h"
 
 #include <libavcodec/avcodec.h>
@@ -97,7 +98,7 @@ static int on_tracks(void *ctx, const struct media_track *video, const struct me
            video->par->extradata_size,
            audio != NULL ? avcodec_get_name(audio->par->codec_id) : "none",
            audio != NULL ? audio->par->sample_rate : 0);
-    return video->par->codec_id != AV_CODEC_ID_NONE ? 0 : -ENOTSUP;
+    return video_codec_fourcc(video->par->codec_id) != 0 ? 0 : -ENOTSUP;
 }
 
 static void on_no_audio(void *ctx, enum ipc_no_audio why)
