@@ -99,7 +99,8 @@ def test_cameras_that_never_answer(make_gateway, camera, make_camera, tarpit):
 
 def test_cameras_that_nobody_waits_for_leave(make_gateway, make_camera, tarpit):
     """Clients that ask and go keep no places: a camera that somebody wants gets one of them."""
-    gateway = make_gateway("[server]\nmax_cameras = 3\n" + PATIENT)
+    stays = PATIENT.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 60000")
+    gateway = make_gateway("[server]\nmax_cameras = 3\n" + stays)
     with contextlib.ExitStack() as sockets:
         for i in range(3):
             ask(sockets, gateway, stream_target(f"{tarpit}{i}"))
