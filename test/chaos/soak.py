@@ -19,7 +19,17 @@ from crowd import request as ask
 
 from lib import processes  # noqa: E402  (crowd leads to it)
 
-OPTIONS = "max_requests_per_minute = 0\nclient_share = 100\nlog_level = warn\n[camera]\nidle_timeout_ms = 1000\n"
+# The cameras and players here may be kept waiting by a busy machine: that is not what is judged.
+OPTIONS = """max_requests_per_minute = 0
+client_share = 100
+log_level = warn
+[camera]
+idle_timeout_ms = 1000
+stall_timeout_ms = 30000
+[viewer]
+queue_max_ms = 30000
+stall_timeout_ms = 60000
+"""
 SAMPLE_S = 5
 # Growth between the means of the second fifth of the time and of the last that fails: more than both of these.
 GROWTH_KB, GROWTH_KB_AN_HOUR = 1024, 512
@@ -109,8 +119,9 @@ class Soak:
             time.sleep(SAMPLE_S)
         assert self.failure is None, self.failure
         assert self.processes() == stay, "a process did not stay"
-        wrong = [text for visitor in self.players + self.pollers for _, text in visitor.wrong]
-        assert not wrong, "\n".join(wrong[:20])
+
+    def wrong(self):
+        return [text for visitor in self.players + self.pollers for _, text in visitor.wrong]
 
     def close(self):
         self.stopping.set()
@@ -137,13 +148,16 @@ def main():
             sys.stderr.write(soak.town.gateway.log()[-6000:])
             soak.town.gateway.kill()
             raise
+        wrong = soak.wrong()
         soak.close()
     print(f"{options.minutes:g} minutes, {soak.rounds} rounds of visitors, "
-          f"{sum(player.frames for player in soak.players)} pictures, none lost\n")
+          f"{sum(player.frames for player in soak.players)} pictures, {len(wrong)} complaints\n")
     print("| process | private KB | growth | an hour | descriptors | growth | an hour |\n"
           "| --- | --- | --- | --- | --- | --- | --- |")
     verdicts = [samples.verdict(options.minutes / 60) for samples in soak.samples.values()]
     print("\n".join(text for _, text in verdicts))
+    if wrong:
+        sys.exit("\n".join(wrong[:20]))
     if not all(good for good, _ in verdicts):
         sys.exit("something grows")
 
