@@ -37,13 +37,13 @@ DESCRIPTORS = 2
 
 
 class Samples:
-    """Private memory, KB, and descriptors of one process over time, seconds."""
+    """Memory of its own, KB, and descriptors of one process over time, seconds."""
 
     def __init__(self, name):
         self.name, self.rows = name, []
 
     def take(self, pid, now):
-        self.rows.append((now, processes.private_bytes(pid) / 1024, len(processes.open_files(pid))))
+        self.rows.append((now, processes.anonymous_bytes(pid) / 1024, len(processes.open_files(pid))))
 
     def slope_an_hour(self, column):
         """Least squares over all but the first fifth."""
@@ -152,7 +152,7 @@ def main():
         soak.close()
     print(f"{options.minutes:g} minutes, {soak.rounds} rounds of visitors, "
           f"{sum(player.frames for player in soak.players)} pictures, {len(wrong)} complaints\n")
-    print("| process | private KB | growth | an hour | descriptors | growth | an hour |\n"
+    print("| process | own KB | growth | an hour | descriptors | growth | an hour |\n"
           "| --- | --- | --- | --- | --- | --- | --- |")
     verdicts = [samples.verdict(options.minutes / 60) for samples in soak.samples.values()]
     print("\n".join(text for _, text in verdicts))

@@ -105,6 +105,12 @@ def pss_bytes(pid):
     return 0
 
 
+def anonymous_bytes(pid):
+    """Its own memory, whoever shares the pages since a fork."""
+    return next((int(line.split()[1]) * 1024 for line in _read(pid, "status").decode(errors="replace").splitlines()
+                 if line.startswith("RssAnon:")), 0)
+
+
 def private_bytes(pid):
     total = 0
     for line in _read(pid, "smaps_rollup").decode().splitlines():
