@@ -9,6 +9,8 @@ from lib.gateway import ROOT
 
 SECONDS = 45
 
+pytestmark = pytest.mark.alone  # other tests would keep its cameras and players waiting
+
 
 @pytest.mark.parametrize("seed", [1])
 def test_chaos(seed):
