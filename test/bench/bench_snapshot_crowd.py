@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""make bench: snapshots of many cameras, and JPEG quality of both encoders.  Tables on stdout and in build/bench/.
+"""Not in make bench: snapshots of many cameras, and JPEG quality of both encoders.  Tables on stdout and in build/bench/.
 
 crowd:   64 cameras of 1080p, a key picture of each once a second, all at the same moment.
 cold:    100 cameras of 720p that nobody watches, one snapshot of each, all at the same moment.

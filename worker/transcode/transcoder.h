@@ -1,5 +1,5 @@
 /*
- * Access units of any video codec in, H.264 access units out: the synchronous half of the
+ * Frames of any video codec in, H.264 frames out: the synchronous half of the
  * rendition, without threads or queues of its own.  Worker, rendition thread (any one thread at a
  * time).  It must not touch the loop.
  */
