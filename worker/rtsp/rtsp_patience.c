@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #define BYE_US 1000000
+#define GATHER_US 400000
 
 static uint32_t timeout_ms(const struct rtsp_patience *p)
 {
@@ -27,6 +28,12 @@ int64_t rtsp_patience_deadline(const struct rtsp_patience *patience)
     int64_t since_us = p->accepted_us != 0 ? p->accepted_us : p->started_us;
     int64_t by_us = since_us + (int64_t)timeout_ms(p) * 1000;
     return p->bye_us != 0 && p->bye_us + BYE_US < by_us ? p->bye_us + BYE_US : by_us;
+}
+
+int64_t rtsp_patience_gather_us(const struct rtsp_patience *patience)
+{
+    int64_t stall_us = (int64_t)patience->limits->stall_timeout_ms * 1000;
+    return stall_us / 4 < GATHER_US ? stall_us / 4 : GATHER_US;
 }
 
 void rtsp_patience_text(const struct rtsp_patience *patience, const char *state, char *text,

@@ -25,6 +25,10 @@ void rtsp_patience_bye(struct rtsp_patience *patience, int64_t now_us);
 /** By when the next media packet must be accepted, or the connection has failed. */
 int64_t rtsp_patience_deadline(const struct rtsp_patience *patience);
 
+/** Time between two reads from a camera that nobody watches: short enough to notice a silent one.
+ */
+int64_t rtsp_patience_gather_us(const struct rtsp_patience *patience);
+
 /** Say why the connection has failed.  @param state  the session's, for one without media. */
 void rtsp_patience_text(const struct rtsp_patience *patience, const char *state, char *text,
                         size_t size);

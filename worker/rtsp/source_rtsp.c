@@ -20,7 +20,6 @@
 #define UDP_SILENCE_US 3000000
 #define REPORT_INTERVAL_US 5000000 /* some cameras stop without receiver reports */
 #define TEARDOWN_US 500000
-#define GATHER_US 400000 /* time between two reads from a camera that nobody watches */
 
 /* The state of one connection to the camera; each connection begins anew. */
 struct connection {
@@ -462,19 +461,12 @@ static int64_t next_deadline(const struct source_rtsp *s)
     return at;
 }
 
-/* Time between two reads: short enough to notice a camera that has gone silent. */
-static int64_t gather_us(const struct source_rtsp *s)
-{
-    int64_t stall_us = (int64_t)s->params.limits->stall_timeout_ms * 1000;
-    return stall_us / 4 < GATHER_US ? stall_us / 4 : GATHER_US;
-}
-
 /* Read what has arrived while lazy. */
 static void gather(struct source_rtsp *s)
 {
     if (s->conn.gather_at_us == INT64_MAX || s->ended || s->closing.asked)
         return;
-    s->conn.gather_at_us = clock_awake_us() + gather_us(s);
+    s->conn.gather_at_us = clock_awake_us() + rtsp_patience_gather_us(&s->patience);
     rtsp_transport_gather(s->conn.transport);
 }
 
@@ -508,7 +500,7 @@ void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy)
     rtsp_transport_set_lazy(c->transport, lazy);
     if (!lazy)
         gather(s);
-    c->gather_at_us = lazy ? clock_awake_us() + gather_us(s) : INT64_MAX;
+    c->gather_at_us = lazy ? clock_awake_us() + rtsp_patience_gather_us(&s->patience) : INT64_MAX;
     if (!uv_is_closing((uv_handle_t *)&s->timer))
         arm_timer(s);
 }
