@@ -249,21 +249,19 @@ static void start_head_deadline(struct conn *c)
 }
 
 static void set_from(struct conn *c, const union address *from);
-static void make_room(struct server *server, const struct client_key *client);
+static void keep_share(struct server *server, const struct client_key *client);
 
-/* From now on the connection counts as that client's. */
+/* From now on the connection counts as that client's, as if that had just connected.  It has its
+ * place already, so only that client's others may have to go. */
 static void change_from(struct conn *c, const union address *from)
 {
-    struct client_share *share = &c->server->conn_share;
-    client_share_give(share, &c->client);
-    c->client = (struct client_key){0};
+    struct server *server = c->server;
+    TAILQ_REMOVE(&server->open_conns, c, link);
+    client_share_give(&server->conn_share, &c->client);
     set_from(c, from);
-    struct client_key client = c->client;
-    c->client = (struct client_key){0};
-    make_room(c->server, &client); /* it may close this one, which then has no client */
-    c->client = client;
-    if (!uv_is_closing((uv_handle_t *)&c->tcp))
-        client_share_take(share, &c->client);
+    keep_share(server, &c->client);
+    TAILQ_INSERT_TAIL(&server->open_conns, c, link);
+    client_share_take(&server->conn_share, &c->client);
 }
 
 static void feed_proxy(struct conn *c, const char *data, size_t len)
@@ -282,7 +280,7 @@ static void feed_proxy(struct conn *c, const char *data, size_t len)
         conn_refuse(c, HTTP_ERROR_BAD_REQUEST,
                     "[server] proxy_protocol: connections of this proxy have to begin with a PROXY "
                     "header, version 1 or 2, of at most 1024 bytes");
-    else if (!uv_is_closing((uv_handle_t *)&c->tcp) && proxy->len > (size_t)used)
+    else if (proxy->len > (size_t)used)
         feed_head(c, proxy->bytes + used, proxy->len - (size_t)used);
     free_proxy(&proxy);
 }
@@ -417,18 +415,28 @@ static struct conn *find_oldest(const struct server *server, const struct client
     return answered;
 }
 
-static void make_room(struct server *server, const struct client_key *client)
+static void evict(struct server *server, struct conn *oldest)
 {
-    struct conn *oldest = NULL;
-    if (server->conns >= server->max_conns)
-        oldest = find_oldest(server, NULL);
-    else if (!client_share_allows(&server->conn_share, client, server->max_conns,
-                                  server->conf->server.client_share))
-        oldest = find_oldest(server, client);
     if (oldest == NULL)
         return;
     server->evicted_conns++;
     conn_close(oldest);
+}
+
+/* Before it gets one more connection: a client that has its share loses its oldest one. */
+static void keep_share(struct server *server, const struct client_key *client)
+{
+    if (!client_share_allows(&server->conn_share, client, server->max_conns,
+                             server->conf->server.client_share))
+        evict(server, find_oldest(server, client));
+}
+
+static void make_room(struct server *server, const struct client_key *client)
+{
+    if (server->conns >= server->max_conns)
+        evict(server, find_oldest(server, NULL));
+    else
+        keep_share(server, client);
 }
 
 static struct conn *conn_new(struct server *server, enum route_port port, uint64_t id,

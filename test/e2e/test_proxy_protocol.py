@@ -18,6 +18,7 @@ from lib.http import Answer, Viewer, connect, exchange, head_bytes, parse_head, 
 from lib.wait import wait_for
 
 PROXY = "127.0.0.2"
+PLACES = 100
 CONFIG = f"""[server]
 proxy_protocol = {PROXY}
 trusted_proxies = 192.0.2.99
@@ -42,6 +43,11 @@ def v2(source="192.0.2.7", port=4711, command=0x21, tlv=b""):
 
 def ask(gateway, header, target, headers=None, source=PROXY):
     return Answer(exchange(gateway.snapshot_port, header + head_bytes(target, headers=headers), source=source))
+
+
+def metric(gateway, name):
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    return float(text.split(f"\ncam_httpflv_{name} ")[1].split("\n")[0])
 
 
 def known_as(gateway, client, code, ask_again):
@@ -98,17 +104,32 @@ def test_who_may_send_one_and_who_must(gateway):
 
 def test_each_client_has_its_share(gateway):
     """200 connections of one client through the proxy push out each other; another client is served."""
+    def evicted():
+        return metric(gateway, "evicted_connections_total")
+    before = evicted()
     with contextlib.ExitStack() as sockets:
         for port in range(1, 201):
             sock = sockets.enter_context(connect(gateway.flv_port, source=PROXY))
             with contextlib.suppress(OSError):
                 sock.sendall(v1(source="192.0.2.14", port=port))
-
-        def connections():
-            text = request(gateway.snapshot_port, "/metrics").body.decode()
-            return int(text.split("\ncam_httpflv_connections ")[1].split("\n")[0])
-        wait_for(lambda: connections() < 100, 30, lambda: f"{connections()} connections to be fewer")
+        wait_for(lambda: evicted() - before >= 100, 30, lambda: f"{evicted() - before} to be evicted")
+        assert metric(gateway, "connections") < 100
         assert ask(gateway, v1(source="192.0.2.15"), "/healthz").status == 200
+
+
+def test_no_more_room_and_no_header_yet(make_gateway):
+    """Every place is taken, by connections that wait for their header: each keeps its place when that arrives."""
+    gateway = make_gateway(CONFIG, prefix=["prlimit", f"--nofile={2 * PLACES}:{2 * PLACES}"])
+    with contextlib.ExitStack() as sockets:
+        waiting = [sockets.enter_context(connect(gateway.snapshot_port, source=PROXY)) for _ in range(PLACES - 1)]
+        last = sockets.enter_context(connect(gateway.snapshot_port))  # its answer tells that all are accepted
+        last.sendall(head_bytes("/healthz", headers={"Connection": None}))
+        assert last.recv(1000).startswith(b"HTTP/1.1 200")
+        for number, sock in enumerate(waiting, start=1):
+            sock.sendall(v1(source=f"192.0.2.{number}") + head_bytes("/healthz"))
+            assert sock.recv(1000).startswith(b"HTTP/1.1 200"), f"connection {number}"
+    wait_for(lambda: metric(gateway, "connections") == 1, 30, "the connections to end")
+    assert gateway.process.poll() is None
 
 
 def test_connection_that_stays(gateway, camera):
