@@ -234,6 +234,11 @@ void client_start(struct client *client, struct codec_config *audio)
     const struct frame *picture = frame_ring_newest_picture(client->env->ring);
     if (client->state != CLIENT_WAITING || picture == NULL)
         return;
+    if (!flv_carries(picture->config->codec)) {
+        client_fail(client, HTTP_ERROR_UNSUPPORTED_CODEC,
+                    "FLV carries H.264, HEVC and AV1, and the camera sends another codec");
+        return;
+    }
     if (append_answer(client, picture->config) < 0) {
         client_fail(client, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in Base64");
         return;

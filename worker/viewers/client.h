@@ -60,7 +60,8 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
 void client_move(struct client *client, struct client_env *env);
 
 /**
- * Answer a waiting viewer and begin with the frames it asked for, if the ring has them.
+ * Answer a waiting viewer and begin with the frames it asked for, if the ring has them.  A viewer
+ * of a codec that FLV does not carry is refused.
  *
  * @param audio  AAC configuration of the stream, or NULL.  Borrowed.
  */

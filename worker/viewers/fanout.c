@@ -37,15 +37,21 @@ static void on_part_closed(struct fanout *f)
     closing_finish(&f->closing, f);
 }
 
+/* The caller releases its part. */
+static void remove_client(struct fanout *f, struct client *client)
+{
+    client_set_remove(&f->clients, client);
+    if (f->clients.count <= FANOUT_FEW_AGAIN)
+        f->env.sound_held_us = 0;
+}
+
 static void on_client_closed(void *ctx, struct client *client)
 {
     struct fanout *f = ctx;
     struct client_totals t = client_totals(client);
     f->gone.bytes += t.bytes;
     f->gone.frames_skipped += t.frames_skipped;
-    client_set_remove(&f->clients, client);
-    if (f->clients.count <= FANOUT_FEW_AGAIN)
-        f->env.sound_held_us = 0;
+    remove_client(f, client);
     on_part_closed(f);
 }
 
@@ -187,7 +193,7 @@ void fanout_move_waiting(struct fanout *from, struct fanout *to,
         if (!waits_and(c, wanted, ctx))
             continue;
         client_move(c, &to->env);
-        client_set_remove(&from->clients, c);
+        remove_client(from, c);
         (void)closing_release(&from->closing); /* its handles are parts, too */
         take_client(to, c);
     }

@@ -32,6 +32,11 @@ static uint8_t *put_tag_header(uint8_t *p, unsigned type, size_t data_size, uint
     return bytes_put24(p, 0);       /* StreamID */
 }
 
+bool flv_carries(enum AVCodecID video)
+{
+    return video == AV_CODEC_ID_H264 || video == AV_CODEC_ID_HEVC || video == AV_CODEC_ID_AV1;
+}
+
 void flv_header(uint8_t *out, bool video, bool audio)
 {
     static const uint8_t header[FLV_HEADER_BYTES] = {'F', 'L', 'V', 1, 0, 0, 0, 0, 9, 0, 0, 0, 0};

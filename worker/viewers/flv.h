@@ -22,6 +22,9 @@ enum flv_dialect {
 #define FLV_TRAILER_BYTES 4
 #define FLV_DATA_MAX 0xffffffu /* DataSize is UI24 */
 
+/** Can pictures of this codec be sent?  Else no tag may be made of them. */
+bool flv_carries(enum AVCodecID video);
+
 /** The FLV header (E.2) and PreviousTagSize0 (E.3).  out: FLV_HEADER_BYTES. */
 void flv_header(uint8_t *out, bool video, bool audio);
 

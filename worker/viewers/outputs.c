@@ -102,17 +102,25 @@ static bool is_forbidden(const struct outputs *o)
     return o->limits->transcode == TRANSCODE_NEVER;
 }
 
+/* What a viewer who cannot get H.264 may ask for instead. */
+static const char *instead(const struct outputs *o)
+{
+    if (o->codec == AV_CODEC_ID_HEVC)
+        return ": only allow_h265=true is accepted";
+    if (o->codec == AV_CODEC_ID_AV1)
+        return ": only av1=enhanced is accepted";
+    return is_forbidden(o) ? ": only its snapshots can be had" : "";
+}
+
 /* A shortage (threads, memory) may end soon; a libavcodec without the codecs stays as it is. */
 static void refuse_h264(struct outputs *o)
 {
     struct fanout *h264 = o->fanouts[OUTPUT_H264];
     char text[128];
-    bool hevc = o->codec == AV_CODEC_ID_HEVC;
+    const char *name = o->codec == AV_CODEC_ID_HEVC ? "HEVC" : video_codec_name(o->codec);
     const char *why =
         is_forbidden(o) ? "[camera] transcode = never" : "this server cannot transcode it";
-    (void)snprintf(text, sizeof(text), "the camera sends %s, and %s%s",
-                   hevc ? "HEVC" : video_codec_name(o->codec), why,
-                   hevc && is_forbidden(o) ? ": only allow_h265=true is accepted" : "");
+    (void)snprintf(text, sizeof(text), "the camera sends %s, and %s%s", name, why, instead(o));
     if (is_forbidden(o) || o->rendition_error == -ENOTSUP)
         fanout_fail_waiting(h264, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC, text);
     else
@@ -202,9 +210,9 @@ static void take_codec(struct outputs *o, const struct frame *frame)
 {
     if (frame->track != TRACK_VIDEO || frame->config->codec == o->codec)
         return;
+    if (o->codec != AV_CODEC_ID_NONE)
+        outputs_disconnected(o); /* nobody may begin with pictures of the codec before */
     o->codec = frame->config->codec;
-    if (o->rendition != NULL)
-        stop_rendition(o, NULL, NULL); /* it was made for the codec before */
     o->rendition_error = 0;
     place_waiting(o);
 }

@@ -1,0 +1,275 @@
+/* worker/viewers/outputs and fanout: viewers who wait while the camera's codec is not what it
+ * was, and who move from one output to another. */
+#include "worker/viewers/outputs.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/transcode_mode.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PICTURE_US 40000
+
+struct bench {
+    uv_loop_t loop;
+    struct ipc_limits limits;
+    int64_t dts_us;
+    bool closed;
+};
+
+/* What a viewer's connection brought. */
+struct answer {
+    int fd;
+    size_t len;
+    char data[8192];
+};
+
+static void bench_open(struct bench *b)
+{
+    *b = (struct bench){.limits = {.gop_max_bytes = 1 << 20,
+                                   .queue_max_ms = 1000,
+                                   .viewer_stall_timeout_ms = 60000}};
+    assert_int_equal(uv_loop_init(&b->loop), 0);
+}
+
+static void on_closed(void *ctx)
+{
+    ((struct bench *)ctx)->closed = true;
+}
+
+static void bench_close(struct bench *b)
+{
+    (void)uv_run(&b->loop, UV_RUN_DEFAULT);
+    assert_true(b->closed);
+    assert_int_equal(uv_loop_close(&b->loop), 0);
+}
+
+static struct frame *new_frame(struct bench *b, enum track track, enum AVCodecID codec)
+{
+    static const uint8_t record[] = {1, 100, 0, 30, 0xFF, 0xE0, 0};
+    struct codec_config *config = codec_config_new(track, codec, record, sizeof(record));
+    config->width = 320;
+    config->height = 240;
+    config->sample_rate = 48000;
+    config->channels = 1;
+    struct frame *f = frame_new(config, 16);
+    codec_config_unref(&config);
+    f->key = true;
+    f->dts_us = f->pts_us = b->dts_us;
+    f->received_us = clock_us();
+    memset(f->data, 0, f->len);
+    if (track == TRACK_VIDEO)
+        b->dts_us += PICTURE_US;
+    return f;
+}
+
+/* A viewer's request. @return the socket that the server has; the viewer's is in *a. */
+static int viewer(struct ipc_client *request, struct answer *a, enum ipc_av1 av1)
+{
+    int sv[2];
+    *request = (struct ipc_client){.kind = IPC_CLIENT_STREAM,
+                                   .audio = 1,
+                                   .allow_h265 = 1,
+                                   .av1 = av1,
+                                   .accepted_us = clock_us(),
+                                   .peer = "[::1]:1"};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv), 0);
+    *a = (struct answer){.fd = sv[0]};
+    return sv[1];
+}
+
+/* What has come up to now, NUL-terminated. */
+static void take(struct answer *a)
+{
+    ssize_t n = read(a->fd, a->data + a->len, sizeof(a->data) - 1 - a->len);
+    a->len += n > 0 ? (size_t)n : 0;
+    a->data[a->len] = '\0';
+}
+
+/* --- the codec changes ---------------------------------------------------- */
+
+static struct outputs *open_outputs(struct bench *b)
+{
+    static const struct client_return back;
+    struct outputs *o = outputs_new(&b->loop, &b->limits, "rtsp://***@camera/", &back);
+    outputs_set_tracks(o, NULL);
+    return o;
+}
+
+static void add_viewer(struct outputs *o, struct answer *a, enum ipc_av1 av1)
+{
+    static struct ipc_client request;
+    int fd = viewer(&request, a, av1);
+    outputs_add_client(o, &fd, &request);
+}
+
+/* The video tag's first byte after the answer's head, FLV header and onMetaData. */
+static unsigned first_video_byte(const struct answer *a)
+{
+    const uint8_t *p = memmem(a->data, a->len, "FLV\1", 4);
+    const uint8_t *end = (const uint8_t *)a->data + a->len;
+    assert_non_null(p);
+    p += 13;
+    while (end - p > 15 && p[0] != 9)
+        p += 15 + (p[1] << 16 | p[2] << 8 | p[3]);
+    assert_true(end - p > 15);
+    return p[11];
+}
+
+/* Whoever waits when the codec changes within a connection begins with pictures of the new one. */
+static void test_waiting_across_a_change(void **state)
+{
+    static const struct {
+        enum AVCodecID before, after;
+        enum ipc_av1 av1;
+        const char *codec;
+        unsigned first;
+    } cases[] = {
+        {AV_CODEC_ID_VP9, AV_CODEC_ID_H264, IPC_AV1_H264, "X-Video-Codec: H.264", 0x17},
+        {AV_CODEC_ID_VP8, AV_CODEC_ID_HEVC, IPC_AV1_H264, "X-Video-Codec: H.265", 0x90},
+        {AV_CODEC_ID_FLV1, AV_CODEC_ID_H264, IPC_AV1_H264, "X-Video-Codec: H.264", 0x17},
+        {AV_CODEC_ID_AV1, AV_CODEC_ID_H264, IPC_AV1_H264, "X-Video-Codec: H.264", 0x17},
+        {AV_CODEC_ID_VP9, AV_CODEC_ID_AV1, IPC_AV1_ENHANCED, "X-Video-Codec: AV1", 0x90},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bench b;
+        struct answer a;
+        bench_open(&b);
+        struct outputs *o = open_outputs(&b);
+        for (int n = 0; n < 3; n++)
+            outputs_push(o, new_frame(&b, TRACK_VIDEO, cases[i].before));
+        add_viewer(o, &a, cases[i].av1);
+        take(&a);
+        assert_int_equal(a.len, 0); /* it waits for the transcoder, which needs one frame more */
+        outputs_push(o, new_frame(&b, TRACK_VIDEO, cases[i].after));
+        (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+        take(&a);
+        if (strstr(a.data, cases[i].codec) == NULL)
+            fail_msg("case %zu: %.300s", i, a.data);
+        assert_int_equal(first_video_byte(&a), cases[i].first);
+        outputs_close(o, on_closed, &b);
+        bench_close(&b);
+        fd_close(&a.fd);
+    }
+}
+
+/* The refusal names what is accepted. */
+static void test_refusals(void **state)
+{
+    static const struct {
+        enum AVCodecID codec;
+        const char *text;
+    } cases[] = {
+        {AV_CODEC_ID_AV1, "only av1=enhanced is accepted"},
+        {AV_CODEC_ID_VP9, "only its snapshots can be had"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bench b;
+        struct answer a;
+        bench_open(&b);
+        b.limits.transcode = TRANSCODE_NEVER;
+        struct outputs *o = open_outputs(&b);
+        add_viewer(o, &a, IPC_AV1_H264);
+        outputs_push(o, new_frame(&b, TRACK_VIDEO, cases[i].codec));
+        take(&a);
+        if (strstr(a.data, cases[i].text) == NULL)
+            fail_msg("%s", a.data);
+        outputs_close(o, on_closed, &b);
+        bench_close(&b);
+        fd_close(&a.fd);
+    }
+}
+
+/* --- fan-outs ------------------------------------------------------------- */
+
+static struct fanout *open_fanout(struct bench *b)
+{
+    return fanout_new(&b->loop, &b->limits, "rtsp://***@camera/");
+}
+
+static void add_to(struct fanout *f, struct answer *a)
+{
+    static struct ipc_client request;
+    int fd = viewer(&request, a, IPC_AV1_H264);
+    fanout_add(f, &fd, &request);
+}
+
+/* Whatever a ring holds: a viewer who would get it is refused, the worker goes on. */
+static void test_codec_that_flv_lacks(void **state)
+{
+    struct bench b;
+    struct answer a;
+    bench_open(&b);
+    struct fanout *f = open_fanout(&b);
+    fanout_set_tracks(f, NULL);
+    add_to(f, &a);
+    fanout_push(f, new_frame(&b, TRACK_VIDEO, AV_CODEC_ID_VP9));
+    take(&a);
+    assert_non_null(strstr(a.data, "FLV carries H.264, HEVC and AV1"));
+    fanout_close(f, on_closed, &b);
+    bench_close(&b);
+    fd_close(&a.fd);
+}
+
+static bool all(void *ctx, const struct ipc_client *request)
+{
+    return ctx != NULL && request != NULL;
+}
+
+/* Sound is held for many viewers: not any more when they have moved to another fan-out. */
+static void test_moved_viewers_count_no_more(void **state)
+{
+    struct bench b;
+    struct bench other = {.closed = false};
+    struct answer *many = calloc(FANOUT_FEW + 1, sizeof(*many));
+    struct answer a;
+    bench_open(&b);
+    struct fanout *from = open_fanout(&b);
+    struct fanout *to = open_fanout(&b);
+    struct frame *sound = new_frame(&b, TRACK_AUDIO, AV_CODEC_ID_AAC);
+    for (size_t i = 0; i <= FANOUT_FEW; i++)
+        add_to(from, &many[i]);
+    fanout_move_waiting(from, to, all, &b);
+    assert_int_equal(fanout_waiting(to), FANOUT_FEW + 1);
+    fanout_set_tracks(from, sound->config);
+    add_to(from, &a);
+    fanout_push(from, new_frame(&b, TRACK_VIDEO, AV_CODEC_ID_H264));
+    for (int n = 0; n < 10; n++)
+        (void)uv_run(&b.loop, UV_RUN_NOWAIT); /* the beginning goes out in parts */
+    take(&a);
+    size_t before = a.len;
+    assert_true(before > 0);
+    sound->dts_us = sound->pts_us = b.dts_us + 10 * PICTURE_US;
+    fanout_push(from, sound);
+    take(&a);
+    assert_true(a.len > before);
+    fanout_close(from, on_closed, &b);
+    fanout_close(to, on_closed, &other);
+    bench_close(&b);
+    assert_true(other.closed);
+    fd_close(&a.fd);
+    for (size_t i = 0; i <= FANOUT_FEW; i++)
+        fd_close(&many[i].fd);
+    free(many);
+}
+
+int main(void)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_waiting_across_a_change),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_codec_that_flv_lacks),
+        cmocka_unit_test(test_moved_viewers_count_no_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
