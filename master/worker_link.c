@@ -33,6 +33,11 @@ static void set_state(struct worker *w, enum worker_state state)
     w->state = state;
 }
 
+static void set_time(struct worker_time *time, int64_t at_ms)
+{
+    *time = (struct worker_time){.at_ms = at_ms};
+}
+
 /* --- its end -------------------------------------------------------------- */
 
 static void release(struct worker *w)
@@ -62,7 +67,7 @@ void worker_close(struct worker *w)
         return;
     set_state(w, WORKER_ENDING);
     w->owner = NULL;
-    w->end_by_ms = clock_ms() + WORKER_END_MS;
+    set_time(&w->end_by, clock_ms() + WORKER_END_MS);
     uv_close((uv_handle_t *)&w->poll, on_poll_closed);
     fd_close(&w->channel);
     outbox_clear(&w->outbox);
@@ -190,7 +195,7 @@ static void flush_outbox(struct worker *w)
     size_t before = w->outbox.count;
     int rc = outbox_flush(&w->outbox, w->channel);
     if (w->outbox.count < before)
-        w->read_ms = clock_ms();
+        set_time(&w->read, clock_ms());
     if (rc == 0)
         poll_channel(w); /* reading reports a broken channel, too */
 }
@@ -205,8 +210,7 @@ static int receive(struct worker *w)
         if (rc != 1)
             break;
         w->messages++;
-        w->heard_ms = clock_ms();
-        w->excused_ms = 0;
+        set_time(&w->heard, clock_ms());
         rc = dispatch(w, &msg) == 0 ? 1 : -EPROTO;
         ipc_msg_free(&msg);
     }
@@ -240,31 +244,39 @@ static void look_whether_it_reads(struct worker *w, int64_t now_ms)
     if (ioctl(w->channel, SIOCOUTQ, &unread) == -1)
         unread = 0;
     if ((unread == 0 && outbox_is_empty(&w->outbox)) || unread < w->unread)
-        w->read_ms = now_ms;
+        set_time(&w->read, now_ms);
     w->unread = unread;
+}
+
+static void excuse(struct worker_time *time, int64_t ms)
+{
+    int64_t left_ms = WORKER_EXCUSED_MAX_MS - time->excused_ms;
+    if (ms > left_ms)
+        ms = left_ms;
+    time->at_ms += ms;
+    time->excused_ms += ms;
 }
 
 void worker_excuse(struct worker *w, int64_t ms)
 {
-    if (ms <= 0 || w->excused_ms + ms > WORKER_EXCUSED_MAX_MS)
+    if (ms <= 0)
         return;
-    w->excused_ms += ms;
-    w->asked_ms += ms;
-    w->heard_ms += ms;
-    w->read_ms += ms;
-    w->end_by_ms += ms;
+    excuse(&w->asked, ms);
+    excuse(&w->heard, ms);
+    excuse(&w->read, ms);
+    excuse(&w->end_by, ms);
 }
 
 /* @return what it did wrong; NULL: nothing. */
 static const char *find_fault(const struct worker *w, int64_t now_ms)
 {
     if (w->state == WORKER_ENDING)
-        return now_ms > w->end_by_ms ? "closed its channel and did not end" : NULL;
-    if (w->state == WORKER_LEAVING && now_ms > w->end_by_ms)
+        return now_ms > w->end_by.at_ms ? "closed its channel and did not end" : NULL;
+    if (w->state == WORKER_LEAVING && now_ms > w->end_by.at_ms)
         return "did not leave when told to";
-    if (now_ms - w->heard_ms > WORKER_SILENCE_MS)
+    if (now_ms - w->heard.at_ms > WORKER_SILENCE_MS)
         return "has been silent for 10 s";
-    if (now_ms - w->read_ms > WORKER_SILENCE_MS)
+    if (now_ms - w->read.at_ms > WORKER_SILENCE_MS)
         return "has read none of its messages for 10 s";
     if (process_threads(w->pid) > WORKER_THREADS_MAX)
         return "started more threads than any camera needs";
@@ -310,7 +322,7 @@ void worker_release(struct worker *worker)
 {
     set_state(worker, WORKER_LEAVING);
     worker->owner = NULL;
-    worker->end_by_ms = clock_ms() + WORKER_END_MS;
+    set_time(&worker->end_by, clock_ms() + WORKER_END_MS);
 }
 
 pid_t worker_pid(const struct worker *worker)
@@ -337,7 +349,8 @@ struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel)
     w->id = id;
     w->channel = fd_take(channel);
     w->phase = IPC_PH_BOOT;
-    w->asked_ms = w->heard_ms = w->read_ms = clock_ms();
+    set_time(&w->asked, clock_ms());
+    w->heard = w->read = w->asked;
     if (uv_poll_init(env->loop, &w->poll, w->channel) != 0)
         abort(); /* a fresh socket: this fails only by our own mistake */
     w->poll.data = w;

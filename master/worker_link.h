@@ -17,8 +17,10 @@
  *   messages a second                                     WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
  *
- * Time that it waits for a processor does not count, up to WORKER_EXCUSED_MAX_MS between two
- * messages: on a machine that is overloaded, killing workers makes more work.
+ * Time that it waits for a processor does not count, up to WORKER_EXCUSED_MAX_MS for each of the
+ * times above: on a machine that is overloaded, killing workers makes more work.  A worker can wait
+ * on purpose, so nothing but what such a time is about gives it a new minute: messages do not let
+ * it leave later.
  *
  * Its process is the master's child (nursery.c), so its pid cannot be reused before it is reaped.
  */
@@ -65,6 +67,12 @@ struct worker_events {
 
 struct worker;
 
+/* What it did last, or must do until then; moved by the time that it had no processor. */
+struct worker_time {
+    int64_t at_ms;
+    int64_t excused_ms; /* how far it was moved since it was set */
+};
+
 /* What all workers of a table share. */
 struct worker_env {
     uv_loop_t *loop;
@@ -92,14 +100,13 @@ struct worker {
     bool reaped;          /* or no process was started for it */
     struct log_source *log;
     bool killed;
-    unsigned messages; /* since the last check */
-    int unread;        /* bytes in the channel at the last check */
-    int64_t asked_ms;  /* when the nursery was asked for it */
-    int64_t heard_ms;
-    int64_t read_ms; /* when it had last read something, or had nothing to read */
-    int64_t end_by_ms;
-    int64_t waited_ms;  /* for a processor, all its life, at the last check */
-    int64_t excused_ms; /* since its last message */
+    unsigned messages;        /* since the last check */
+    int unread;               /* bytes in the channel at the last check */
+    struct worker_time asked; /* when the nursery was asked for it */
+    struct worker_time heard;
+    struct worker_time read; /* when it had last read something, or had nothing to read */
+    struct worker_time end_by;
+    int64_t waited_ms; /* for a processor, all its life, at the last check */
     struct closing closing;
 };
 
@@ -116,7 +123,7 @@ pid_t worker_pid(const struct worker *worker);
 
 /* --- for the table ---------------------------------------------------------- */
 
-/** It had no processor for so long: move its deadlines, as far as WORKER_EXCUSED_MAX_MS allows. */
+/** It had no processor for so long: move its times, each as far as WORKER_EXCUSED_MAX_MS allows. */
 void worker_excuse(struct worker *w, int64_t ms);
 
 /** Make the worker that the nursery was asked for.  @param channel  Moved. */

@@ -375,7 +375,7 @@ static bool nursery_is_overdue(const struct workers *ws, int64_t now_ms)
     const struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
-        if (w->pid == 0 && !w->reaped && now_ms - w->asked_ms > WORKERS_ANNOUNCE_MS)
+        if (w->pid == 0 && !w->reaped && now_ms - w->asked.at_ms > WORKERS_ANNOUNCE_MS)
             return nursery_link_is_warm(ws->nursery);
     }
     return false;

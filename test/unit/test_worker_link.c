@@ -364,7 +364,7 @@ static void test_messages_without_end(void **state)
 static void test_silence(void **state)
 {
     get_busy();
-    int64_t last_ms = rig.worker->heard_ms + WORKER_SILENCE_MS;
+    int64_t last_ms = rig.worker->heard.at_ms + WORKER_SILENCE_MS;
     worker_check(rig.worker, last_ms);
     assert_false(rig.worker->killed);
     worker_check(rig.worker, last_ms + EXCUSED_MS);
@@ -380,15 +380,37 @@ static void test_spare_one_is_silent(void **state)
 static void test_excused(void **state)
 {
     get_busy();
-    int64_t heard_ms = rig.worker->heard_ms;
+    int64_t heard_ms = rig.worker->heard.at_ms;
     worker_excuse(rig.worker, WORKER_EXCUSED_MAX_MS);
-    assert_int_equal(rig.worker->heard_ms, heard_ms + WORKER_EXCUSED_MAX_MS);
+    assert_int_equal(rig.worker->heard.at_ms, heard_ms + WORKER_EXCUSED_MAX_MS);
     worker_excuse(rig.worker, 1); /* no more than that */
-    assert_int_equal(rig.worker->heard_ms, heard_ms + WORKER_EXCUSED_MAX_MS);
+    assert_int_equal(rig.worker->heard.at_ms, heard_ms + WORKER_EXCUSED_MAX_MS);
     say_stats();
-    heard_ms = rig.worker->heard_ms;
+    heard_ms = rig.worker->heard.at_ms;
     worker_excuse(rig.worker, 1); /* between two messages */
-    assert_int_equal(rig.worker->heard_ms, heard_ms + 1);
+    assert_int_equal(rig.worker->heard.at_ms, heard_ms + 1);
+}
+
+/* It talks every second and always waits for a processor: a minute late, it must have left. */
+static void test_excuses_end_while_it_talks(void **state)
+{
+    const struct ipc_leave leave = {0};
+    get_busy();
+    assert_int_equal(worker_send(rig.worker, IPC_LEAVE, &leave, NULL), 0);
+    worker_release(rig.worker);
+    int64_t read_ms = rig.worker->read.at_ms, end_by_ms = rig.worker->end_by.at_ms;
+    for (int64_t ms = 0; ms < 2 * WORKER_EXCUSED_MAX_MS; ms += 900) {
+        worker_excuse(rig.worker, 900);
+        say_stats();
+        assert_int_equal(rig.worker->heard.excused_ms, 0);
+    }
+    assert_int_equal(rig.worker->read.at_ms, read_ms + WORKER_EXCUSED_MAX_MS);
+    assert_int_equal(rig.worker->end_by.at_ms, end_by_ms + WORKER_EXCUSED_MAX_MS);
+    struct ipc_msg msg;
+    assert_int_equal(ipc_recv(rig.theirs, IPC_PH_RUN, &msg), 1);
+    worker_check(rig.worker, clock_ms()); /* it has read: that alone is excused anew */
+    assert_true(rig.worker->read.excused_ms < WORKER_EXCUSED_MAX_MS);
+    assert_int_equal(rig.worker->end_by.excused_ms, WORKER_EXCUSED_MAX_MS);
 }
 
 static void test_reads_nothing(void **state)
@@ -398,8 +420,8 @@ static void test_reads_nothing(void **state)
     assert_int_equal(worker_send(rig.worker, IPC_LEAVE, &leave, NULL), 0);
     int64_t now_ms = clock_ms();
     worker_check(rig.worker, now_ms);
-    rig.worker->heard_ms = now_ms + 20 * WORKER_SILENCE_MS; /* it goes on talking */
-    int64_t last_ms = rig.worker->read_ms + WORKER_SILENCE_MS;
+    rig.worker->heard.at_ms = now_ms + 20 * WORKER_SILENCE_MS; /* it goes on talking */
+    int64_t last_ms = rig.worker->read.at_ms + WORKER_SILENCE_MS;
     worker_check(rig.worker, last_ms);
     assert_false(rig.worker->killed);
     worker_check(rig.worker, last_ms + EXCUSED_MS);
@@ -414,7 +436,7 @@ static void test_reads_slowly(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(worker_send(rig.worker, IPC_LEAVE, &leave, NULL), 0);
     int64_t now_ms = clock_ms();
-    rig.worker->heard_ms = now_ms + 10 * WORKER_SILENCE_MS;
+    rig.worker->heard.at_ms = now_ms + 10 * WORKER_SILENCE_MS;
     for (int i = 1; i <= 4; i++) { /* one message in 9 s */
         worker_check(rig.worker, now_ms + i * (WORKER_SILENCE_MS - 1000));
         assert_int_equal(ipc_recv(rig.theirs, IPC_PH_RUN, &msg), 1);
@@ -427,7 +449,7 @@ static void test_does_not_leave(void **state)
 {
     get_busy();
     worker_release(rig.worker);
-    int64_t last_ms = rig.worker->end_by_ms;
+    int64_t last_ms = rig.worker->end_by.at_ms;
     worker_check(rig.worker, last_ms);
     assert_false(rig.worker->killed);
     worker_check(rig.worker, last_ms + EXCUSED_MS);
@@ -441,7 +463,7 @@ static void test_does_not_end_after_its_channel(void **state)
     fd_close(&rig.theirs);
     run();
     assert_int_equal(rig.gone, 1);
-    int64_t last_ms = rig.worker->end_by_ms;
+    int64_t last_ms = rig.worker->end_by.at_ms;
     worker_check(rig.worker, last_ms);
     assert_false(rig.worker->killed);
     worker_check(rig.worker, last_ms + EXCUSED_MS);
@@ -546,6 +568,7 @@ int main(void)
         CASE(test_silence),
         CASE(test_spare_one_is_silent),
         CASE(test_excused),
+        CASE(test_excuses_end_while_it_talks),
         CASE(test_reads_nothing),
         CASE(test_reads_slowly),
         CASE(test_does_not_leave),
