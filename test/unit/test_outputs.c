@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#define PICTURE_US 40000
+#define PICTURE_US INT64_C(40000)
 
 struct bench {
     uv_loop_t loop;
@@ -129,16 +129,16 @@ static unsigned first_video_byte(const struct answer *a)
 static void test_waiting_across_a_change(void **state)
 {
     static const struct {
+        const char *codec;
         enum AVCodecID before, after;
         enum ipc_av1 av1;
-        const char *codec;
         unsigned first;
     } cases[] = {
-        {AV_CODEC_ID_VP9, AV_CODEC_ID_H264, IPC_AV1_H264, "X-Video-Codec: H.264", 0x17},
-        {AV_CODEC_ID_VP8, AV_CODEC_ID_HEVC, IPC_AV1_H264, "X-Video-Codec: H.265", 0x90},
-        {AV_CODEC_ID_FLV1, AV_CODEC_ID_H264, IPC_AV1_H264, "X-Video-Codec: H.264", 0x17},
-        {AV_CODEC_ID_AV1, AV_CODEC_ID_H264, IPC_AV1_H264, "X-Video-Codec: H.264", 0x17},
-        {AV_CODEC_ID_VP9, AV_CODEC_ID_AV1, IPC_AV1_ENHANCED, "X-Video-Codec: AV1", 0x90},
+        {"X-Video-Codec: H.264", AV_CODEC_ID_VP9, AV_CODEC_ID_H264, IPC_AV1_H264, 0x17},
+        {"X-Video-Codec: H.265", AV_CODEC_ID_VP8, AV_CODEC_ID_HEVC, IPC_AV1_H264, 0x90},
+        {"X-Video-Codec: H.264", AV_CODEC_ID_FLV1, AV_CODEC_ID_H264, IPC_AV1_H264, 0x17},
+        {"X-Video-Codec: H.264", AV_CODEC_ID_AV1, AV_CODEC_ID_H264, IPC_AV1_H264, 0x17},
+        {"X-Video-Codec: AV1", AV_CODEC_ID_VP9, AV_CODEC_ID_AV1, IPC_AV1_ENHANCED, 0x90},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct bench b;

@@ -270,7 +270,8 @@ static void test_jpeg_is_never_damaged(void **state)
     clip_free(&c);
 }
 
-/* Pictures that come in another order than they are shown in change the configuration, once. */
+/* Pictures that come in another order than they are shown in change the configuration, once: at a
+ * key frame, because decoders begin anew with it. */
 static void test_reordering(void **state)
 {
     static const struct kind k = {"mpeg4", AV_CODEC_ID_MPEG4, 176, 144, true, 2};
@@ -285,11 +286,46 @@ static void test_reordering(void **state)
     const struct codec_config *last = r.frames[r.count - 1]->config;
     assert_int_equal(last->reorder_frames, 1);
     unsigned changes = 0;
-    for (size_t j = 1; j < r.count; j++)
-        changes += r.frames[j]->config != r.frames[j - 1]->config;
+    for (size_t j = 1; j < r.count; j++) {
+        bool changed = r.frames[j]->config != r.frames[j - 1]->config;
+        assert_true(!changed || r.frames[j]->key);
+        changes += changed;
+    }
     assert_int_equal(changes, 1);
     picture_unit_free(&pu);
     result_clear(&r);
+    clip_free(&c);
+}
+
+/* A camera cannot make its configuration as large as it likes. */
+static void test_configuration_is_bounded(void **state)
+{
+    static const struct kind k = {"mpeg4", AV_CODEC_ID_MPEG4, 176, 144, true, 0};
+    static const uint8_t user_data[4] = {0, 0, 1, 0xB2};
+    const size_t filler = 100000;
+    struct clip c;
+    struct result r = {.count = 0};
+    const struct access_unit_events events = {on_frame, &r};
+    assert_true(encode(&k, &c));
+    size_t key_len = (size_t)c.packets[0]->size;
+    AVPacket *pkt = av_packet_alloc();
+    assert_int_equal(av_new_packet(pkt, (int)(c.extradata_len + filler + key_len)), 0);
+    memset(pkt->data, 'x', (size_t)pkt->size);
+    memcpy(pkt->data, c.extradata, c.extradata_len);
+    memcpy(pkt->data + c.extradata_len, user_data, sizeof(user_data));
+    memcpy(pkt->data + c.extradata_len + filler, c.packets[0]->data, key_len);
+
+    struct picture_unit *pu =
+        picture_unit_new(k.codec, pkt->data, c.extradata_len + filler, &events);
+    assert_true(push(pu, c.packets[0], false));
+    assert_true(push(pu, pkt, false));
+    assert_int_equal(r.count, 0);
+    picture_unit_restart(pu, c.extradata, c.extradata_len);
+    assert_true(push(pu, c.packets[0], false));
+    assert_int_equal(r.count, 1);
+    picture_unit_free(&pu);
+    result_clear(&r);
+    av_packet_free(&pkt);
     clip_free(&c);
 }
 
@@ -329,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_start_and_damage),
         cmocka_unit_test(test_jpeg_is_never_damaged),
         cmocka_unit_test(test_reordering),
+        cmocka_unit_test(test_configuration_is_bounded),
         cmocka_unit_test(test_av1_record),
         cmocka_unit_test(test_other_codecs),
     };

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A larger configuration is not taken: hundreds of bytes are usual, user data included. */
+#define RECORD_MAX_BYTES ((size_t)65536)
+
 struct picture_unit {
     struct access_unit_events events;
     enum AVCodecID codec;
@@ -23,6 +26,8 @@ struct picture_unit {
 static bool set_record(struct picture_unit *pu, const uint8_t *head, size_t head_len,
                        const uint8_t *rest, size_t rest_len)
 {
+    if (rest_len > RECORD_MAX_BYTES - head_len)
+        return false;
     uint8_t *record = malloc(head_len + rest_len + 1);
     if (record == NULL)
         return false;
@@ -109,6 +114,7 @@ static bool is_current(const struct picture_unit *pu)
            (pu->record_len == 0 || memcmp(c->record, pu->record, pu->record_len) == 0);
 }
 
+/* For key frames only: decoders begin anew with another configuration. */
 static bool update_config(struct picture_unit *pu)
 {
     if (is_current(pu))
@@ -153,12 +159,10 @@ bool picture_unit_push(struct picture_unit *unit, const struct media_packet *pac
     }
     pu->reorders |= h.bidirectional;
     if (h.key && take_config(pu, &h)) {
-        pu->started = true;
+        pu->started = update_config(pu);
         pu->chain_damaged = false;
     }
-    if (!pu->started)
-        return true;
-    if (update_config(pu))
+    if (pu->started)
         emit(pu, packet, h.key);
     return true;
 }

@@ -20,7 +20,7 @@ static void append_bytes(struct flv_output *o, const void *data, size_t len)
 {
     uint8_t *grown = realloc(o->head, o->head_len + len);
     if (grown == NULL)
-        abort(); /* some kilobytes: requests, records and silence are bounded */
+        abort(); /* far below a megabyte: requests, records and silence are bounded */
     memcpy(grown + o->head_len, data, len);
     o->head = grown;
     o->head_len += len;
