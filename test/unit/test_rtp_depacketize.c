@@ -129,6 +129,17 @@ static void test_lost_fragment(void **state)
     assert_out("0000000165a1 cut\n0000000141b1 last lost\n");
 }
 
+/* Padding alone (RFC 3550 section 5.1) does not hide a loss. */
+static void test_loss_before_padding(void **state)
+{
+    open_h264();
+    push("7c85a1", false, false);
+    push("", false, true); /* a2 never came */
+    push("7c45a3", true, false);
+    push("41b1", true, false);
+    assert_out("0000000165a1 cut\n0000000141b1 last lost\n");
+}
+
 static void test_lost_start(void **state)
 {
     open_h264();
@@ -368,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_fragments),
         cmocka_unit_test(test_joining_in_the_middle),
         cmocka_unit_test(test_lost_fragment),
+        cmocka_unit_test(test_loss_before_padding),
         cmocka_unit_test(test_lost_start),
         cmocka_unit_test(test_lost_end),
         cmocka_unit_test(test_start_on_every_fragment),

@@ -72,6 +72,34 @@ static void test_several_mpeg4_pictures_in_a_packet(void **state)
     picture_track_close(t);
 }
 
+/* Not millions of pictures in one call. */
+static void test_pictures_in_a_packet_are_bounded(void **state)
+{
+    struct picture_track *t = picture_track_open("a=rtpmap:96 MP4V-ES/90000");
+    uint8_t data[5 * 33];
+    for (size_t i = 0; i < sizeof(data); i += 5)
+        memcpy(data + i, "\0\0\1\xB6", 5);
+    picture_track_push(t, data, sizeof(data), true, false);
+    picture_track_hex(t, "000001b610", true, false);
+    picture_track_expect(t, "000001b610 lost\n");
+    t->count = 0;
+    picture_track_push(t, data, 5 * (PICTURES_MAX - 1), true, false);
+    assert_int_equal(t->count, PICTURES_MAX - 1);
+    picture_track_close(t);
+}
+
+/* A packet of padding alone follows a loss: what comes after it is no part of a whole picture. */
+static void test_loss_before_padding(void **state)
+{
+    struct picture_track *t = picture_track_open("a=rtpmap:96 VP8/90000");
+    picture_track_hex(t, "10aa", false, false);
+    picture_track_hex(t, "", false, true);
+    picture_track_hex(t, "00cc", true, false);
+    picture_track_hex(t, "10dd", true, false);
+    picture_track_expect(t, "dd lost\n");
+    picture_track_close(t);
+}
+
 static void test_vp8(void **state)
 {
     struct picture_track *t = picture_track_open("a=rtpmap:96 VP8/90000");
@@ -237,6 +265,8 @@ int main(void)
         cmocka_unit_test(test_mpeg4),
         cmocka_unit_test(test_missing_markers),
         cmocka_unit_test(test_several_mpeg4_pictures_in_a_packet),
+        cmocka_unit_test(test_pictures_in_a_packet_are_bounded),
+        cmocka_unit_test(test_loss_before_padding),
         cmocka_unit_test(test_vp8),
         cmocka_unit_test(test_vp9),
         cmocka_unit_test(test_h263_1998),

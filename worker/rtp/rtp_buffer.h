@@ -13,7 +13,7 @@ struct rtp_buffer {
     size_t room;
 };
 
-#define RTP_BUFFER_MAX ((size_t)16 << 20)
+#define RTP_BUFFER_MAX ((size_t)8 << 20) /* as large as picture_unit takes a picture */
 
 /** Append; AV_INPUT_BUFFER_PADDING_SIZE zero bytes follow the contents.
  * @return false: no memory, or more than RTP_BUFFER_MAX; the contents are unchanged. */

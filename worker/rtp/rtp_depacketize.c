@@ -47,6 +47,7 @@ struct rtp_depacketizer {
     size_t unit_room;
     struct media_packet unit_packet;
 
+    bool missed;       /* something is missing before the next packet with a payload */
     bool lost;         /* something is missing before the next media_packet */
     int64_t frame_pts; /* pts of the newest audio frame */
     int64_t frame_duration;
@@ -370,8 +371,8 @@ static bool push_aac(struct rtp_depacketizer *d, const struct rtp_packet *packet
     return count > 0;
 }
 
-void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *packet,
-                           bool lost_before, int64_t pts, int64_t received_us)
+static void push_payload(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                         bool lost_before, int64_t pts, int64_t received_us)
 {
     struct rtp_packet p = *packet;
     const struct media_packet like = {
@@ -381,8 +382,6 @@ void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *
         .dts = AV_NOPTS_VALUE,
         .received_us = received_us,
     };
-    if (p.payload_len == 0 || p.payload_len > PACKET_MAX - RTP_HEADER_BYTES)
-        return;
     if (d->pictures != NULL) {
         rtp_picture_push(d->pictures, packet, lost_before, &like);
         return;
@@ -401,4 +400,14 @@ void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *
     d->lost = d->lost || lost_before;
     if (!d->aac || !push_aac(d, &p, &like))
         push_libavformat(d, &p, &like);
+}
+
+void rtp_depacketizer_push(struct rtp_depacketizer *d, const struct rtp_packet *packet,
+                           bool lost_before, int64_t pts, int64_t received_us)
+{
+    bool too_long = packet->payload_len > PACKET_MAX - RTP_HEADER_BYTES;
+    bool missed = d->missed || lost_before;
+    d->missed = too_long || (missed && packet->payload_len == 0);
+    if (!too_long && packet->payload_len > 0)
+        push_payload(d, packet, missed, pts, received_us);
 }

@@ -16,6 +16,9 @@
 #define STEP_MAX 90000
 #define STEP_FIRST 3600
 
+/* More pictures in a packet, or in packets of one timestamp, are no camera's. */
+#define SHARING_MAX 32
+
 struct rtp_picture {
     enum rtp_picture_format format;
     enum track track;
@@ -181,11 +184,25 @@ static void emit(struct rtp_picture *p, const uint8_t *data, size_t len)
     p->emit(p->ctx, &packet);
 }
 
+/* The length of the first picture in data. */
+static size_t first_picture(const struct rtp_picture *p, const uint8_t *data, size_t len)
+{
+    return p->format == RTP_FORMAT_MP4V ? rtp_mp4v_next(data, len) : len;
+}
+
+static bool has_too_many(const struct rtp_picture *p)
+{
+    size_t pos = 0;
+    for (unsigned count = 0; count < SHARING_MAX && pos < p->data.len; count++)
+        pos += first_picture(p, p->data.data + pos, p->data.len - pos);
+    return pos < p->data.len;
+}
+
 /* The picture in progress has ended. */
 static void end_picture(struct rtp_picture *p)
 {
     p->active = false;
-    if (p->broken || !finish(p) || p->data.len == 0) {
+    if (p->broken || !finish(p) || p->data.len == 0 || has_too_many(p)) {
         p->lost = true;
         p->sharing = 0;
         return;
@@ -194,7 +211,7 @@ static void end_picture(struct rtp_picture *p)
     const uint8_t *data = p->data.data;
     size_t left = p->data.len;
     while (left > 0) {
-        size_t len = p->format == RTP_FORMAT_MP4V ? rtp_mp4v_next(data, left) : left;
+        size_t len = first_picture(p, data, left);
         emit(p, data, len);
         data += len;
         left -= len;
