@@ -173,7 +173,7 @@ size_t flv_config(uint8_t *out, const struct codec_config *config, enum flv_dial
                   uint32_t ts_ms)
 {
     size_t tag_size = flv_config_size(config, dialect) - FLV_TRAILER_BYTES;
-    assert(tag_size - TAG_HEADER_BYTES <= FLV_DATA_MAX); /* their makers bound records far below that */
+    assert(tag_size - TAG_HEADER_BYTES <= FLV_DATA_MAX); /* records are bounded far below */
 
     uint8_t *p = put_tag_header(out, tag_type(config), tag_size - TAG_HEADER_BYTES, ts_ms);
     p = put_codec_header(p, config->codec, dialect, true, true, 0);
