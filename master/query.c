@@ -9,6 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Seconds since 1970 have as many, milliseconds more. */
+#define CLOCK_DIGITS 10
+
 static const char *const names[QUERY_COUNT] = {
 #define X(name, text) [QUERY_##name] = (text),
     QUERY_PARAMS(X)
@@ -16,8 +19,10 @@ static const char *const names[QUERY_COUNT] = {
 };
 
 /* The names of parameters with which players and pages keep answers from being cached. */
-static const char *const cache_busters[] = {"_",         "t",   "ts",     "time",
-                                            "timestamp", "rnd", "random", "nocache"};
+static const char *const cache_busters[] = {"_", "rnd", "random", "nocache", NULL};
+
+/* The same; but recorders play from `t=90`, too. */
+static const char *const clock_names[] = {"t", "ts", "time", "timestamp", NULL};
 
 static bool is_word(struct span s, const char *word)
 {
@@ -39,29 +44,37 @@ static enum query_param match_pair(struct span pair, struct span *value)
     return QUERY_COUNT;
 }
 
-/* Digits, as of a clock, or with a point, as of Math.random(). */
-static bool is_number(struct span s)
+static bool is_one_of(struct span s, const char *const *words)
+{
+    while (*words != NULL && !is_word(s, *words))
+        words++;
+    return *words != NULL;
+}
+
+/* Digits, with a point at most. @return how many digits; 0: it is no number. */
+static size_t count_digits(struct span s)
 {
     size_t digits = 0, points = 0;
     for (size_t i = 0; i < s.len; i++) {
         digits += char_is_digit(s.at[i]);
         points += s.at[i] == '.';
     }
-    return digits > 0 && points <= 1 && digits + points == s.len;
+    return points <= 1 && digits + points == s.len ? digits : 0;
 }
 
-static bool is_cache_buster(struct span pair)
+/* @param before  what the pair follows.  Without a `?` it has no pairs of its own. */
+static bool is_cache_buster(struct span before, struct span pair)
 {
     const char *equals = memchr(pair.at, '=', pair.len);
     if (equals == NULL)
         return false;
     struct span name = {pair.at, (size_t)(equals - pair.at)};
     struct span value = {equals + 1, pair.len - name.len - 1};
-    for (size_t i = 0; i < sizeof(cache_busters) / sizeof(cache_busters[0]); i++) {
-        if (is_word(name, cache_busters[i]))
-            return is_number(value);
-    }
-    return false;
+    size_t digits = count_digits(value);
+    bool of_clock = digits >= CLOCK_DIGITS || (value.len > 1 && memcmp(value.at, "0.", 2) == 0) ||
+                    memchr(before.at, '?', before.len) == NULL;
+    return digits > 0 &&
+           (is_one_of(name, cache_busters) || (of_clock && is_one_of(name, clock_names)));
 }
 
 static void set_value(struct query *q, enum query_param param, struct span value)
@@ -132,9 +145,10 @@ static int take_trailing(struct query *q, struct span *url, enum query_param *ba
         if (pair.len == url->len)
             return 0;
         enum query_param param = match_pair(pair, &value);
-        if (param == QUERY_COUNT && !is_cache_buster(pair))
+        struct span before = {url->at, url->len - pair.len - 1};
+        if (param == QUERY_COUNT && !is_cache_buster(before, pair))
             return 0;
-        url->len -= pair.len + 1;
+        *url = before;
         if (param == QUERY_COUNT)
             continue;
         *bad = param;
@@ -153,12 +167,13 @@ static bool is_raw_url(struct span value)
 static struct span without_suffix(struct span query)
 {
     struct span value, last = last_pair(query);
+    struct span before = {query.at, query.len - last.len};
     if (!ends_in_flv(last))
         return query;
     last.len -= 4;
     enum query_param param = match_pair(last, &value);
     bool known = param != QUERY_COUNT && param != QUERY_CAM_URL;
-    if (known || is_cache_buster(last))
+    if (known || is_cache_buster(before, last))
         query.len -= 4;
     return query;
 }
