@@ -2,6 +2,7 @@
 
 import { askToken, showKeys } from './dialogs.js';
 import {
+  PAGE_PAIRS,
   isSigned,
   loadConfig,
   loadSignature,
@@ -26,11 +27,7 @@ const GRACE_MS = 2000;
 const byId = (id) => document.getElementById(id);
 const video = byId('video');
 // What the page is asked for; the rest of its query is the camera, and goes to the server as it is.
-const { rest: query, values: options } = takePairs(location.search.slice(1), [
-  'controls',
-  'muted',
-  'fit',
-]);
+const { rest: query, values: options } = takePairs(location.search.slice(1), PAGE_PAIRS);
 const CONTROLS = ['bar', 'hover', 'none'];
 const FITS = ['contain', 'cover', 'fill'];
 const withSound = /^(0|false|no)$/.test(options.muted ?? '');

@@ -23,20 +23,36 @@ export function keepToken(value) {
 }
 
 const SERVER_PAIRS = (
-  'cam cam_type allow_h265 hevc audio join token expires signature width height quality fps picture crop after'
+  'cam cam_type allow_h265 hevc av1 audio join token expires signature width height quality fps picture crop after'
 ).split(' ');
+
+// What `/play` is asked for, not the server.
+export const PAGE_PAIRS = ['controls', 'muted', 'fit'];
+
+// With a number they get around caches.  The second ones may be a camera's own, as in `t=90`: in a
+// URL with a `?`, only the times of clocks and fractions are not.
+const CACHE_BUSTER = /^(?:_|rnd|random|nocache)=(?:\d+\.?\d*|\.\d+)$/;
+const CLOCK = /^(?:t|ts|time|timestamp)=(?:\d+\.?\d*|\.\d+)$/;
+const CLOCK_TIME = /=(?:0\.|(?:\.?\d){10})/;
+
+function isCacheBuster(pair, before) {
+  const ofClock = CLOCK_TIME.test(pair) || !before.some((p) => p.includes('?'));
+  return CACHE_BUSTER.test(pair) || (ofClock && CLOCK.test(pair));
+}
 
 const nameOf = (pair) => pair.split('=', 1)[0];
 
 // Take pairs off a query.  A raw camera URL, as people paste it, may have pairs of its own: of
 // what follows it only the end is looked at, as the server does.
+// @param names  some of SERVER_PAIRS and PAGE_PAIRS
 // -> { rest, values }
 export function takePairs(query, names) {
   const raw = /(?:^|&)cam_url=[^&]*:\/\//.exec(query);
   const head = raw ? query.slice(0, raw.index).split('&') : query.split('&');
   const url = raw ? query.slice(raw.index).replace(/^&/, '').split('&') : [];
   const tail = [];
-  while (url.length > 1 && [...names, ...SERVER_PAIRS].includes(nameOf(url.at(-1))))
+  const known = (pair) => [...SERVER_PAIRS, ...PAGE_PAIRS].includes(nameOf(pair));
+  while (url.length > 1 && (known(url.at(-1)) || isCacheBuster(url.at(-1), url.slice(0, -1))))
     tail.unshift(url.pop());
   const values = {};
   const kept = (pair) => {
@@ -74,7 +90,7 @@ export function withToken(query) {
 
 // A signature opens stream and pictures, not the API.
 export function isSigned(query) {
-  return /(^|&)signature=/.test(query);
+  return takePairs(query, ['signature']).values.signature !== undefined;
 }
 
 // --- cameras -----------------------------------------------------------------------------------
@@ -99,11 +115,6 @@ function decode(encoded) {
   }
 }
 
-function nameIn(query) {
-  const match = /(?:^|&)cam=([^&]*)/.exec(query);
-  return match ? decode(match[1]) : null;
-}
-
 // The host of the camera's URL, which is no secret.  What surrounds it may be: when it is not plain
 // where user name and password end, nothing of the URL is shown.
 function hostIn(query) {
@@ -117,12 +128,12 @@ function hostIn(query) {
 
 // What a camera is called until the server has said how it shows it (`loadStream`).
 export function provisionalLabel(query) {
-  return nameIn(query) ?? (hostIn(query) || text('camera'));
+  return takePairs(query, ['cam']).values.cam ?? (hostIn(query) || text('camera'));
 }
 
 // The part of a query that names the camera: without what is said about the stream.
 function cameraPart(query) {
-  return query.replace(/(^|&)(allow_h265|hevc|av1|audio|join)=[^&]*/g, '').replace(/^&/, '');
+  return takePairs(query, ['allow_h265', 'hevc', 'av1', 'audio', 'join']).rest;
 }
 
 // --- URLs --------------------------------------------------------------------------------------

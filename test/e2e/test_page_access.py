@@ -69,13 +69,18 @@ def nginx(gateway, directory):
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with fake_rtsp.FakeCamera(video=fake_rtsp.media(size="640x360")) as camera:
-        config = (f'{QUICK}[access]\ntoken = {TOKEN}\nsigning_key = {KEY}\n'
-                  f'[camera "door"]\nurl = {camera.url("/door")}\ntitle = 大门\n'
-                  f'[camera "yard"]\nurl = {camera.url("/yard")}\n')
-        with Gateway(tmp_path_factory.mktemp("gateway"), config, secrets=[TOKEN, KEY]) as one:
-            yield one
+def camera():
+    with fake_rtsp.FakeCamera(video=fake_rtsp.media(size="640x360")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, camera):
+    config = (f'{QUICK}[access]\ntoken = {TOKEN}\nsigning_key = {KEY}\n'
+              f'[camera "door"]\nurl = {camera.url("/door")}\ntitle = 大门\n'
+              f'[camera "yard"]\nurl = {camera.url("/yard")}\n')
+    with Gateway(tmp_path_factory.mktemp("gateway"), config, secrets=[TOKEN, KEY]) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +155,21 @@ def test_from_the_token_to_a_signed_player(gateway, browser):
     wait_for(lambda: "scale(1.25)" in browser.run(transform), 30, lambda: browser.run(transform))
     ActionChains(browser.driver).double_click(area).perform()
     wait_for(lambda: browser.run(transform) == "", 30, lambda: browser.run(transform))
+
+
+def test_raw_url_with_pairs_of_its_own(gateway, browser, camera):
+    """The camera's pairs stay its own, whatever their names; the token goes, whatever follows it."""
+    raw = f"cam_url={camera.url('/yard')}?audio=9&signature=theirs&cam=1&t=90"
+    browser.open(f"http://127.0.0.1:{gateway.flv_port}/play?{raw}&token={TOKEN}&av1=enhanced&t=1700000000&muted=0&_=1")
+    wait_states(browser, "body", ["live"])
+    assert browser.run("return location.search") == f"?{raw}&av1=enhanced&t=1700000000&muted=0&_=1"
+    wait_for(lambda: browser.find("#name").text.startswith("127.0.0.1"), 30, lambda: browser.find("#name").text)
+    found = links(browser)
+    assert TOKEN not in str(found) and browser.find("#links-note").text.startswith("Signed:")
+    for url in (found["link-snapshot"], found["link-flv"]):
+        assert raw.split("?")[1] in url
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            assert answer.status == 200
 
 
 def test_small_frames_keep_the_picture(gateway, browser):
