@@ -1,5 +1,6 @@
 /*
- * Big-endian numbers in bytes, as in RTP, FLV, WebSocket and the length fields of NAL units.
+ * Big-endian numbers in bytes, as in RTP, FLV, WebSocket and the length fields of NAL units; and
+ * AV1's numbers of variable length.
  * Every process, any thread; pure.
  *
  * Each bytes_put function returns the next position: p = bytes_put16(bytes_put8(p, type), len).
@@ -7,6 +8,7 @@
 #ifndef COMMON_BYTES_H
 #define COMMON_BYTES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 static inline uint16_t bytes_get16(const uint8_t *p)
@@ -31,6 +33,24 @@ static inline uint64_t bytes_get(const uint8_t *p, unsigned len)
     for (unsigned i = 0; i < len; i++)
         value = value << 8 | p[i];
     return value;
+}
+
+/**
+ * Read a leb128 (AV1 Bitstream & Decoding Process Specification 4.10.5): up to 8 bytes, low bits
+ * first, a value below 2^32.
+ * @return bytes read; 0: it is cut off, or larger.
+ */
+static inline size_t bytes_get_leb128(const uint8_t *p, size_t len, uint32_t *value)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 8 && i < len; i++) {
+        sum |= (uint64_t)(p[i] & 0x7F) << (7 * i);
+        if ((p[i] & 0x80) == 0) {
+            *value = (uint32_t)sum;
+            return sum <= UINT32_MAX ? i + 1 : 0;
+        }
+    }
+    return 0;
 }
 
 /* Higher bits of value are ignored. */

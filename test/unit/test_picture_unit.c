@@ -350,6 +350,31 @@ static void test_av1_record(void **state)
     clip_free(&c);
 }
 
+/* 5.3.1 and 4.10.5: the last OBU may have no size; a size may take eight bytes. */
+static void test_av1_sizes(void **state)
+{
+    static const struct {
+        const char *data;
+        size_t len;
+        bool has_frame, key;
+    } cases[] = {
+        {"\x32\x02\x10\x00", 4, true, true},
+        {"\x30\x10\x00", 3, true, true},
+        {"\x30\x30\x00", 3, true, false},
+        {"\x12\x00\x30\x10", 4, true, true},
+        {"\x32\x82\x80\x80\x80\x80\x80\x80\x00\x10\x00", 11, true, true},
+        {"\x32\x82\x80\x80\x80\x80\x80\x80\x80\x00\x10\x00", 12, false, false},
+        {"\x32\x03\x10\x00", 4, false, false},
+        {"\x34", 1, false, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct av1_picture picture;
+        assert_int_equal(av1_read_picture((const uint8_t *)cases[i].data, cases[i].len, &picture),
+                         cases[i].has_frame);
+        assert_int_equal(picture.key, cases[i].key);
+    }
+}
+
 static void test_other_codecs(void **state)
 {
     const struct access_unit_events events = {on_frame, NULL};
@@ -367,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_reordering),
         cmocka_unit_test(test_configuration_is_bounded),
         cmocka_unit_test(test_av1_record),
+        cmocka_unit_test(test_av1_sizes),
         cmocka_unit_test(test_other_codecs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,7 +255,12 @@ static void test_av1(void **state)
                       "10"
                       "340877",
                       true, false); /* with an extension */
-    picture_track_expect(t, "0a02aabb3202cccc\n3202eeee3201ff\n32051111222233\n36080177 lost\n");
+    picture_track_hex(t,
+                      "08"
+                      "858080808080800030cccccccc",
+                      true, false); /* a length in eight bytes */
+    picture_track_expect(t, "0a02aabb3202cccc\n3202eeee3201ff\n32051111222233\n36080177 lost\n"
+                            "3204cccccccc\n");
     picture_track_close(t);
 }
 

@@ -1,23 +1,12 @@
 /* AOM, RTP Payload Format For AV1 v1.0, section 4; AV1 Bitstream & Decoding Process Specification
  * section 5.3. */
+#include "common/bytes.h"
 #include "worker/rtp/rtp_payload.h"
 
 #define HEAD_MAX 10 /* OBU header, extension, size */
 
 enum { OBU_TEMPORAL_DELIMITER = 2, OBU_TILE_LIST = 8 };
 enum { OBU_HAS_EXTENSION = 4, OBU_HAS_SIZE = 2 };
-
-/* Read a leb128. @return bytes; 0: it is cut off or too large. */
-static size_t read_leb128(const uint8_t *p, size_t len, size_t *value)
-{
-    *value = 0;
-    for (size_t i = 0; i < len && i < 4; i++) {
-        *value |= (size_t)(p[i] & 0x7F) << (7 * i);
-        if ((p[i] & 0x80) == 0)
-            return i + 1;
-    }
-    return 0;
-}
 
 static size_t put_leb128(uint8_t *p, size_t value)
 {
@@ -35,7 +24,7 @@ static bool append_obu(struct rtp_buffer *out, const uint8_t *p, size_t len)
 {
     uint8_t head[HEAD_MAX];
     size_t head_len = 1;
-    size_t size;
+    uint32_t size;
     if (len == 0 || (p[0] & 0x80) != 0)
         return false;
     unsigned type = p[0] >> 3 & 0xF;
@@ -49,12 +38,12 @@ static bool append_obu(struct rtp_buffer *out, const uint8_t *p, size_t len)
     }
     size_t start = head_len;
     if ((p[0] & OBU_HAS_SIZE) != 0) {
-        size_t n = read_leb128(p + start, len - start, &size);
+        size_t n = bytes_get_leb128(p + start, len - start, &size);
         if (n == 0 || size > len - start - n)
             return false;
         start += n;
     } else {
-        size = len - start;
+        size = (uint32_t)(len - start);
     }
     head_len += put_leb128(head + head_len, size);
     return rtp_buffer_append(out, head, head_len) && rtp_buffer_append(out, p + start, size);
@@ -94,11 +83,13 @@ bool rtp_av1_add(struct rtp_av1 *av1, struct rtp_buffer *out, const struct rtp_p
     for (unsigned i = 1; left > 0; i++) {
         size_t len = left;
         if (i != count) {
-            size_t n = read_leb128(p, left, &len);
-            if (n == 0 || len > left - n)
+            uint32_t told;
+            size_t n = bytes_get_leb128(p, left, &told);
+            if (n == 0 || told > left - n)
                 return false;
             p += n;
             left -= n;
+            len = told;
         }
         bool continues = len == left && (head & 0x40) != 0;
         if (len > 0 && !add_element(av1, out, p, len, continues))

@@ -1,5 +1,6 @@
 #include "worker/video/av1.h"
 
+#include "common/bytes.h"
 #include "worker/video/bits.h"
 
 enum { OBU_SEQUENCE_HEADER = 1, OBU_FRAME_HEADER = 3, OBU_FRAME = 6 };
@@ -28,7 +29,7 @@ struct sequence {
     unsigned sample_position;
 };
 
-/* 5.3: an OBU header with obu_has_size_field.  Advances *pos. */
+/* 5.3: an OBU; one without obu_has_size_field takes the rest.  Advances *pos. */
 static bool next_obu(const uint8_t *data, size_t len, size_t *pos, struct obu *obu)
 {
     if (*pos >= len)
@@ -36,18 +37,17 @@ static bool next_obu(const uint8_t *data, size_t len, size_t *pos, struct obu *o
     const uint8_t *p = data + *pos;
     size_t left = len - *pos;
     size_t head = (p[0] & 4) != 0 ? 2 : 1;
-    size_t size = 0;
-    if ((p[0] & 2) == 0)
+    if (head > left)
         return false;
-    for (unsigned shift = 0;; shift += 7) {
-        if (head >= left || shift > 28)
+    size_t size = left - head;
+    if ((p[0] & 2) != 0) {
+        uint32_t told;
+        size_t n = bytes_get_leb128(p + head, left - head, &told);
+        if (n == 0 || told > left - head - n)
             return false;
-        size |= (size_t)(p[head] & 0x7F) << shift;
-        if ((p[head++] & 0x80) == 0)
-            break;
+        head += n;
+        size = told;
     }
-    if (size > left - head)
-        return false;
     *obu = (struct obu){.type = p[0] >> 3 & 0xF,
                         .data = p,
                         .len = head + size,
