@@ -238,6 +238,7 @@ enum ipc_camera_state {
     X(UNSUPPORTED_CODEC, "unsupported_codec") \
     X(UNREADABLE, "unreadable")               \
     X(ENCRYPTED, "encrypted")                 \
+    X(NOT_ASKED_FOR, "not_asked_for")         \
     X(REFUSED, "refused")
 
 enum ipc_no_audio {

@@ -112,6 +112,22 @@ static void test_audio_refused(void **state)
     answer(c, "500 Internal Server Error", "", "");
     expect(c, "PLAY ");
     assert_false(c->audio);
+    assert_int_equal(rtsp_session_no_audio(c->session), IPC_NO_AUDIO_REFUSED);
+}
+
+/* Without ports for sound the camera is not asked for it, and so has not refused it. */
+static void test_audio_not_asked_for(void **state)
+{
+    struct camera *c = *state;
+    c->params.way = RTSP_WAY_UDP;
+    c->params.udp_ports[TRACK_VIDEO] = 5000;
+    start(c);
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "", SDP);
+    expect(c, "SETUP ");
+    answer(c, "200 OK", "Session: 1\r\nTransport: RTP/AVP;server_port=6970-6971\r\n", "");
+    expect(c, "PLAY ");
+    assert_int_equal(rtsp_session_no_audio(c->session), IPC_NO_AUDIO_NOT_ASKED_FOR);
 }
 
 static void test_other_url_for_setup(void **state)
@@ -189,6 +205,7 @@ int main(void)
         T(test_feedback_profile),
         T(test_multicast),
         T(test_audio_refused),
+        T(test_audio_not_asked_for),
         T(test_other_url_for_setup),
         T(test_transport_switch),
         T(test_udp),

@@ -373,7 +373,10 @@ enum ipc_no_audio rtsp_session_no_audio(const struct rtsp_session *session)
         return IPC_NO_AUDIO_NOT_ANNOUNCED;
     if (offered->encrypted)
         return IPC_NO_AUDIO_ENCRYPTED;
-    return session->tracks[TRACK_AUDIO].set_up ? IPC_NO_AUDIO_NONE : IPC_NO_AUDIO_REFUSED;
+    const struct rtsp_track *track = &session->tracks[TRACK_AUDIO];
+    if (track->set_up)
+        return IPC_NO_AUDIO_NONE;
+    return track->sdp != NULL ? IPC_NO_AUDIO_REFUSED : IPC_NO_AUDIO_NOT_ASKED_FOR;
 }
 
 enum rtsp_verdict rtsp_session_verdict(const struct rtsp_session *session, enum http_error *error,

@@ -216,6 +216,20 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
     pump(s);
 }
 
+static const char *no_audio_text(enum ipc_no_audio why)
+{
+    switch (why) {
+    case IPC_NO_AUDIO_ENCRYPTED:
+        return "it is encrypted (SRTP)";
+    case IPC_NO_AUDIO_REFUSED:
+        return "the camera refuses to set it up";
+    case IPC_NO_AUDIO_NOT_ASKED_FOR:
+        return "no UDP ports are free for it, or its address is too long";
+    default:
+        return "its codec is not supported";
+    }
+}
+
 /* Tell the log and the sink why sound that the camera offers is left out. */
 static void tell_no_audio(const struct source_rtsp *s)
 {
@@ -224,10 +238,7 @@ static void tell_no_audio(const struct source_rtsp *s)
         why = IPC_NO_AUDIO_UNSUPPORTED_CODEC;
     if (why == IPC_NO_AUDIO_NONE || why == IPC_NO_AUDIO_NOT_ANNOUNCED)
         return;
-    log_warnx(NULL, "rtsp: sound is left out: %s",
-              why == IPC_NO_AUDIO_ENCRYPTED ? "it is encrypted (SRTP)"
-              : why == IPC_NO_AUDIO_REFUSED ? "the camera refuses to set it up"
-                                            : "its codec is not supported");
+    log_warnx(NULL, "rtsp: sound is left out: %s", no_audio_text(why));
     s->sink.on_no_audio(s->sink.ctx, why);
 }
 
