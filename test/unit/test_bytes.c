@@ -45,12 +45,39 @@ static void test_higher_bits_are_left_out(void **state)
     assert_int_equal(bytes_get16(out), 0x2345);
 }
 
+static void test_leb128(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *data;
+        size_t len, read;
+        uint32_t value;
+    } cases[] = {
+        {"\x05", 1, 1, 5},
+        {"\xe5\x8e\x26", 3, 3, 624485},
+        {"\xff\xff\xff\xff\x0f", 5, 5, UINT32_MAX},
+        {"\x80\x80\x80\x80\x10", 5, 0, 0}, /* 2^32 */
+        {"\x81\x80\x80\x80\x80\x80\x80\x00", 8, 8, 1},
+        {"\x81\x80\x80\x80\x80\x80\x80\x80\x00", 9, 0, 0},
+        {"\x81\x80", 2, 0, 0},
+        {"", 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t value = 0;
+        size_t n = bytes_get_leb128((const uint8_t *)cases[i].data, cases[i].len, &value);
+        assert_int_equal(n, cases[i].read);
+        if (n > 0)
+            assert_true(value == cases[i].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gets_in_network_order),
         cmocka_unit_test(test_puts_in_network_order),
         cmocka_unit_test(test_higher_bits_are_left_out),
+        cmocka_unit_test(test_leb128),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
