@@ -19,54 +19,56 @@ static const char *const quotes[] = {
 static const char *const apostrophes[] = {"'", "%27", NULL};
 
 /* The length of the word that s begins with, or ends with; 0: none of them. */
-static size_t find_word(struct span s, const char *const *words, bool at_end)
+static size_t find_word(struct span s, const char *const *words, bool encoded, bool at_end)
 {
     for (size_t i = 0; words[i] != NULL; i++) {
         size_t len = strlen(words[i]);
+        if (words[i][0] == '%' && !encoded)
+            continue;
         if (len <= s.len && strncasecmp(at_end ? s.at + s.len - len : s.at, words[i], len) == 0)
             return len;
     }
     return 0;
 }
 
-static bool take_front(struct span *s, const char *const *words)
+static bool take_front(struct span *s, const char *const *words, bool encoded)
 {
-    size_t len = find_word(*s, words, false);
+    size_t len = find_word(*s, words, encoded, false);
     s->at += len;
     s->len -= len;
     return len > 0;
 }
 
-static bool take_end(struct span *s, const char *const *words)
+static bool take_end(struct span *s, const char *const *words, bool encoded)
 {
-    size_t len = find_word(*s, words, true);
+    size_t len = find_word(*s, words, encoded, true);
     s->len -= len;
     return len > 0;
 }
 
-struct span url_trim_space(struct span s)
+struct span url_trim_space(struct span s, bool encoded)
 {
-    while (take_front(&s, spaces))
+    while (take_front(&s, spaces, encoded))
         ;
-    while (take_end(&s, spaces))
+    while (take_end(&s, spaces, encoded))
         ;
     return s;
 }
 
-/* 'text' */
-static bool take_apostrophes(struct span *s)
+/* One alone may be a part of the URL. */
+static bool take_pair(struct span *s, const char *const *words, bool encoded)
 {
     struct span inner = *s;
-    if (!take_front(&inner, apostrophes) || !take_end(&inner, apostrophes))
+    if (!take_front(&inner, words, encoded) || !take_end(&inner, words, encoded))
         return false;
     *s = inner;
     return true;
 }
 
-struct span url_trim(struct span s)
+struct span url_trim(struct span s, bool encoded)
 {
     do {
-        s = url_trim_space(s);
-    } while (take_front(&s, quotes) || take_end(&s, quotes) || take_apostrophes(&s));
+        s = url_trim_space(s, encoded);
+    } while (take_pair(&s, quotes, encoded) || take_pair(&s, apostrophes, encoded));
     return s;
 }

@@ -7,20 +7,25 @@
 
 #include "common/url_text.h"
 
-/**
- * Take white space off both ends, each byte of it plain or percent-encoded: ASCII controls and
- * spaces, no-break, ideographic and zero-width spaces.
- *
- * @return the rest.  Borrows the same text.
- */
-struct span url_trim_space(struct span s);
+#include <stdbool.h>
 
 /**
- * Take white space and quotes off both ends, plain or percent-encoded.  RFC 3986 allows `'` in a
- * URL, so one at the end goes only with one at the beginning.
+ * Take white space off both ends: ASCII controls and spaces, no-break, ideographic and zero-width
+ * spaces.
  *
+ * @param encoded  true: percent-encoded ones, too.  False for a text that is decoded, or never was
+ *                 encoded: `%20` in it is the camera's.
  * @return the rest.  Borrows the same text.
  */
-struct span url_trim(struct span s);
+struct span url_trim_space(struct span s, bool encoded);
+
+/**
+ * Take white space and quotes off both ends.  A quote goes only together with one at the other end:
+ * alone, it may be a part of the URL (`?name=%22a%22`).
+ *
+ * @param encoded  as above.
+ * @return the rest.  Borrows the same text.
+ */
+struct span url_trim(struct span s, bool encoded);
 
 #endif /* COMMON_URL_TRIM_H */

@@ -207,7 +207,7 @@ static int set_url(struct reader *r, const char *value)
 {
     struct conf_camera *camera = last_camera(r);
     const char *reason;
-    struct span url = url_trim((struct span){value, strlen(value)});
+    struct span url = url_trim((struct span){value, strlen(value)}, false);
     r->has_url = true;
     if (url_parse(&camera->url, url.at, url.len, &reason) != 0)
         return fail(r, r->line, "[%s] url: %s", r->section, reason);

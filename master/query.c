@@ -81,7 +81,7 @@ static void set_value(struct query *q, enum query_param param, struct span value
 {
     char *out = q->value[param];
     if (param == QUERY_CAM)
-        value = url_trim(value);
+        value = url_trim(value, true);
     size_t n = url_decode(out, QUERY_VALUE_MAX - 1, value.at, value.len, true);
     if (n > QUERY_VALUE_MAX - 1)
         n = QUERY_VALUE_MAX - 1;
@@ -99,13 +99,13 @@ static bool ends_in_flv(struct span s)
 }
 
 /* The URL without what surrounds it where it was pasted, and without the `.flv` of a player. */
-static struct span strip_url(struct span url)
+static struct span strip_url(struct span url, bool encoded)
 {
-    url = url_trim(url);
+    url = url_trim(url, encoded);
     bool http = url.len >= 4 && strncasecmp(url.at, "http", 4) == 0;
     if (!http && ends_in_flv(url))
         url.len -= 4;
-    return url_trim(url);
+    return url_trim(url, encoded);
 }
 
 static int set_camera_url(struct query *q, struct span value, bool raw)
@@ -118,7 +118,7 @@ static int set_camera_url(struct query *q, struct span value, bool raw)
             return -ENAMETOOLONG;
         url.at = decoded;
     }
-    url = strip_url(url);
+    url = strip_url(url, raw);
     if (url.len >= sizeof(q->cam_url))
         return -ENAMETOOLONG;
     memmove(q->cam_url, url.at, url.len);
@@ -181,7 +181,7 @@ static struct span without_suffix(struct span query)
 int query_parse(struct query *q, const char *text, enum query_param *bad)
 {
     memset(q, 0, sizeof(*q));
-    struct span rest = without_suffix(url_trim_space((struct span){text, strlen(text)}));
+    struct span rest = without_suffix(url_trim_space((struct span){text, strlen(text)}, true));
     struct span value;
 
     while (rest.len > 0) {

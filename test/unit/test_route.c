@@ -126,6 +126,12 @@ static void test_camera_urls(void **state)
         {"/?cam_url='rtsp://h/s'%20&t=1", "rtsp://h/s"},
         {"/?cam_url=%27rtsp://h/s%27", "rtsp://h/s"},
         {"/?cam_url=rtsp://h/s?name=%27a%27", "rtsp://h/s?name=%27a%27"},
+        {"/?cam_url=rtsp://h/s?name=%22a%22", "rtsp://h/s?name=%22a%22"},
+        {"/?cam_url=rtsp://h/s?a=%3Cb%3E&join=gop", "rtsp://h/s?a=%3Cb%3E"},
+        /* decoded, an escape is the camera's */
+        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%3Fname%3D%2522a%2522", "rtsp://h/s?name=%22a%22"},
+        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%2520", "rtsp://h/s%20"},
+        {"/?cam_url=%22rtsp%3A%2F%2Fh%2Fs%2520%22%0a&join=gop", "rtsp://h/s%20"},
         {"/?cam_url=%20%09rtsp://h/s%0d%0A", "rtsp://h/s"},
         {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%0a", "rtsp://h/s"},
         {"/?cam_url=+%22rtsp%3A%2F%2Fh%2Fs%22+", "rtsp://h/s"},
