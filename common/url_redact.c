@@ -62,17 +62,8 @@ struct word {
     char text[48];
     size_t len;
     bool cut;
+    bool in_secret; /* it is an index of a secret name: `password[0]` */
 };
-
-static void word_push(struct word *word, char c)
-{
-    if (!char_is_alnum(c) && c != '-' && c != '_')
-        *word = (struct word){0};
-    else if (word->len < sizeof(word->text) - 1)
-        word->text[word->len++] = char_to_lower(c);
-    else
-        word->cut = true;
-}
 
 static bool name_is_secret(const struct word *name)
 {
@@ -81,7 +72,23 @@ static bool name_is_secret(const struct word *name)
                                         "digest", "ticket",  "jwt",    "md5",  "sha1", "sha2",
                                         "bearer", "captcha", "cookie", NULL};
     static const char *const names[] = {"p", "pin", "otp", "sid", "code", "st", "k", NULL};
-    return name->cut || has_one_of(name->text, parts) || is_one_of(name->text, names);
+    return name->cut || name->in_secret || has_one_of(name->text, parts) ||
+           is_one_of(name->text, names);
+}
+
+/* `login[password]` is a name with the word `password`. */
+static void word_push(struct word *word, char c)
+{
+    if (c == ']')
+        return;
+    if (c == '[')
+        *word = (struct word){.in_secret = name_is_secret(word)};
+    else if (!char_is_alnum(c) && c != '-' && c != '_')
+        *word = (struct word){0};
+    else if (word->len < sizeof(word->text) - 1)
+        word->text[word->len++] = char_to_lower(c);
+    else
+        word->cut = true;
 }
 
 static bool starts_parameter(struct span s, size_t i)
@@ -107,31 +114,39 @@ static size_t value_end(struct span s, size_t i, unsigned level)
     return i;
 }
 
-/* --- segments of a path ----------------------------------------------------- */
+/* --- parts: segments of a path, pairs of a query ---------------------------- */
 
 /* What a text may be searched for, besides `name=value`. */
 struct rules {
-    bool logins; /* a path: a segment may be user:password */
-    bool keys;   /* RTMP: a segment but the first may be a stream key */
+    bool path; /* its parts are segments; else pairs */
+    bool keys; /* RTMP: a segment but the first may be a stream key */
 };
 
-static size_t segment_end(struct span s, size_t i)
+static bool ends_part(char c, struct rules rules)
 {
+    return rules.path ? c == '/' : c == '&' || c == ';';
+}
+
+/* @param names_value  out: it has a `=`. */
+static size_t part_end(struct span s, size_t i, struct rules rules, bool *names_value)
+{
+    *names_value = false;
     while (i < s.len) {
         struct unit unit = read_unit(s, i);
-        if (unit.c == '/')
+        if (ends_part(unit.c, rules))
             break;
+        *names_value |= unit.c == '=';
         i += unit.len;
     }
     return i;
 }
 
 /* Is it `user:password`? */
-static bool is_login(struct span segment)
+static bool is_login(struct span part)
 {
     bool colon = false;
-    for (size_t i = 0; i < segment.len;) {
-        struct unit unit = read_unit(segment, i);
+    for (size_t i = 0; i < part.len;) {
+        struct unit unit = read_unit(part, i);
         if (colon)
             return true;
         colon = unit.c == ':' && i > 0;
@@ -176,27 +191,28 @@ static bool is_plain_name(struct span s)
     return true;
 }
 
-/* @return the end of a segment that begins at i and must not be shown; i: it may be. */
-static size_t secret_segment_end(struct span s, size_t i, unsigned number, struct rules rules)
+/* @return the end of a part that begins at i and must not be shown; i: it may be. */
+static size_t secret_part_end(struct span s, size_t i, unsigned number, struct rules rules)
 {
-    size_t end = segment_end(s, i);
-    struct span segment = {s.at + i, end - i};
-    bool secret = (rules.logins && is_login(segment)) ||
-                  (rules.keys && number > 0 && !is_plain_name(segment));
+    bool names_value;
+    size_t end = part_end(s, i, rules, &names_value);
+    struct span part = {s.at + i, end - i};
+    bool secret = ((rules.path || !names_value) && is_login(part)) ||
+                  (rules.keys && number > 0 && !is_plain_name(part));
     return secret ? end : i;
 }
 
 /* --- writing ---------------------------------------------------------------- */
 
-/* Copy text, masking secret segments, and the value of each `name=value` pair whose name suggests
+/* Copy text, masking secret parts, and the value of each `name=value` pair whose name suggests
  * a secret. */
 static void put_masked(struct url_writer *w, struct span s, struct rules rules)
 {
     struct word word = {0};
-    unsigned segments = 0;
+    unsigned parts = 0;
     bool begins = s.len > 0 && s.at[0] != '@';
     for (size_t i = 0; i < s.len;) {
-        size_t end = begins ? secret_segment_end(s, i, segments++, rules) : i;
+        size_t end = begins ? secret_part_end(s, i, parts++, rules) : i;
         begins = false;
         if (end > i) {
             url_put_text(w, "***");
@@ -206,7 +222,7 @@ static void put_masked(struct url_writer *w, struct span s, struct rules rules)
         struct unit unit = read_unit(s, i);
         url_put(w, s.at + i, unit.len);
         i += unit.len;
-        begins = unit.c == '/';
+        begins = ends_part(unit.c, rules);
         if (unit.c == '=' && name_is_secret(&word)) {
             url_put_text(w, "***");
             i = value_end(s, i, unit.level);
@@ -290,7 +306,7 @@ static size_t redact(const struct camera_url *u, bool show_keys, char *out)
 {
     struct url_writer w = {.out = out};
     bool rtmp = u->scheme == URL_RTMP || u->scheme == URL_RTMPS;
-    const struct rules rules = {.logins = true, .keys = rtmp && !show_keys};
+    const struct rules rules = {.path = true, .keys = rtmp && !show_keys};
     const char *path = find_host_in_path(u);
     if (path != NULL) {
         url_put_text(&w, url_scheme_name(u->scheme));

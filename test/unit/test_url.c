@@ -278,6 +278,10 @@ static void test_redact(void **state)
                     "rtsp://h/user=admin_password=***_channel=1_stream=0.sdp?real_stream");
     assert_redacted("rtsp://h/user=admin&password=a/b&channel=1.sdp?",
                     "rtsp://h/user=admin&password=***&channel=1.sdp?");
+    assert_redacted("rtsp://h/x?login[user]=a&login[password]=hunter2&b[]=1",
+                    "rtsp://h/x?login[user]=a&login[password]=***&b[]=1");
+    assert_redacted("rtsp://h/x?login%5Bpassword%5D=a&p[0]=b&password[0][x]=c&d[k]=e",
+                    "rtsp://h/x?login%5Bpassword%5D=***&p[0]=***&password[0][x]=***&d[k]=***");
     /* a URL within the path or the query */
     assert_redacted("http://gw:8005/?cam_url=rtsp://a:b@10.0.0.9/s&join=gop",
                     "http://gw:8005/?cam_url=rtsp://***@10.0.0.9/s&join=gop");
@@ -347,6 +351,10 @@ static void test_redact_logins_in_paths(void **state)
     assert_redacted("rtsp://h/live%2Fadmin:s3cret%2Fx", "rtsp://h/live%2F***%2Fx");
     assert_redacted("http://h/live/admin:s3:cret", "http://h/live/***");
     assert_redacted("rtsp://h/a:/:b/x?t=10:20", "rtsp://h/a:/:b/x?t=10:20");
+    assert_redacted("rtsp://h/x?admin:12345", "rtsp://h/x?***");
+    assert_redacted("rtsp://h/x?a=1:2&admin%3A12345;b", "rtsp://h/x?a=1:2&***;b");
+    assert_redacted("rtmp://h/live/x?admin:12345&b=1", "rtmp://h/live/x?***&b=1");
+    assert_redacted("rtsp://h/x?b:&c", "rtsp://h/x?b:&c");
 }
 
 static void test_redact_stream_keys(void **state)
