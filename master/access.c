@@ -99,6 +99,10 @@ static bool is_signed(const struct conf *conf, const struct http_request *reques
         *message = "the signature does not fit this path, camera and expires";
         return false;
     }
+    if (q->given[QUERY_CAM_TYPE] && q->cam_url_len == 0) {
+        *message = ACCESS_NO_CAM_TYPE;
+        return false;
+    }
     if (strtoll(expires, NULL, 10) < now_s) {
         *message = "this signed URL has expired";
         return false;

@@ -10,7 +10,7 @@
  * PATH is the request's path as sent (`/`, `/live.flv`, `/snapshot`, `/mjpeg`), or `*` for all of
  * them: one signature then opens player, stream and pictures of a camera.  CAMERA is the decoded
  * value of cam_url or cam, without the `.flv` that some players append, EXPIRES the digits of
- * expires.
+ * expires.  With cam the signature opens no request that has a cam_type.
  */
 #ifndef MASTER_ACCESS_H
 #define MASTER_ACCESS_H
@@ -23,9 +23,11 @@
 
 #define ACCESS_SIGNATURE_MAX 65 /* 64 hexadecimal digits and a NUL */
 #define ACCESS_ANY_PATH "*"
+#define ACCESS_NO_CAM_TYPE \
+    "cam_type: a signature for cam=NAME leaves the transport to the configuration"
 
-/* What opens a request: a signature is for streams and pictures; status, metrics and changes take
- * the token alone. */
+/* What a request needs.  Streams and pictures are open to a signature, too; status, metrics and
+ * changes only to the token. */
 enum access_by { ACCESS_BY_TOKEN, ACCESS_BY_SIGNATURE /* or the token */ };
 
 /**

@@ -2,6 +2,7 @@
 
 #include "common/camera_access.h"
 #include "common/url_redact.h"
+#include "master/access.h"
 #include "master/players.h"
 #include "master/query.h"
 
@@ -201,7 +202,7 @@ static int read_snapshot_options(const struct http_request *request, const struc
 }
 
 /* What of an HEVC camera the client gets.  What the request says counts; if it says nothing, a
- * player that shows nothing of HEVC gets H.264. */
+ * player that cannot show HEVC gets H.264. */
 static int read_hevc(const struct conf *conf, const struct http_request *request,
                      const struct query *q, struct route *out)
 {
@@ -410,6 +411,8 @@ static int route_signature(const struct conf *conf, const struct http_request *r
     int rc = read_query(request, &q, out);
     if (rc == 0)
         rc = read_camera(conf, &q, out);
+    if (rc == 0 && q.given[QUERY_CAM_TYPE] && q.cam_url_len == 0)
+        return fail(out, HTTP_ERROR_BAD_PARAMETER, ACCESS_NO_CAM_TYPE);
     if (rc == 0)
         out->kind = ROUTE_API_SIGNATURE;
     return rc;

@@ -107,6 +107,11 @@ static void test_signed_urls(void **state)
     assert_false(signed_for("/api/streams", "", "1700000100", "/api/streams?x=y"));
     assert_false(signed_for("/", "", "1700000100", "/?cam_url=&cam=a")); /* a is what is served */
     assert_true(signed_for("/", "a", "1700000100", "/?cam_url=&cam=a"));
+    /* the transport of a named camera is the configuration's */
+    assert_false(signed_for("/", "a", "1700000100", "/?cam=a&cam_type=rtsp-udp"));
+    assert_false(signed_for("/", "a", "1700000100", "/?cam_url=&cam=a&cam_type=rtsp-udp"));
+    assert_true(signed_for("/", "rtsp://h/s", "1700000100",
+                           "/?cam_type=rtsp-udp&cam_url=rtsp%3A%2F%2Fh%2Fs"));
 }
 
 /* One signature for player, stream and pictures; of this camera alone, and no status. */

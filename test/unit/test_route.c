@@ -520,6 +520,10 @@ static void test_paths_and_methods(void **state)
     assert_string_equal(out.camera_label, "rtsp://***@localhost/s");
     assert_int_equal(get_snapshot("/api/streams?cam=gate"), 0);
     assert_string_equal(out.camera_label, "gate");
+    assert_int_equal(get_snapshot("/api/signature?cam=gate"), 0);
+    assert_int_equal(out.kind, ROUTE_API_SIGNATURE);
+    get_snapshot("/api/signature?cam=gate&cam_type=rtmp");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam_type: a signature for cam=NAME");
     get_snapshot("/api/streams?cam=garage");
     assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam");
     assert_int_equal(get_snapshot("/api/streams/gate"), 0);
