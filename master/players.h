@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /**
- * Is this a player that shows nothing of HEVC in FLV?
+ * Is this a player that cannot show HEVC in FLV?
  *
  * @param user_agent  as sent, or "".
  * @return false for players that play it, and for unknown ones.
