@@ -172,23 +172,45 @@ static size_t take_plain_word(struct span s)
     return plain && digits <= STREAM_NUMBER_MAX ? n + digits : 0;
 }
 
-/* Does the name of a stream look like one that a person gave (`cam1`, `front-door_2`)? */
+/* Parts of names that begin or end with digits, or say nothing of who may publish. */
+static const char *const media_words[] = {
+    "h264",  "h265",  "hevc",  "avc",   "av1",   "vp8", "vp9", "mjpeg", "mpeg4", "aac",
+    "g711a", "g711u", "pcma",  "pcmu",  "opus",  "mp3", "mp4", "flv",   "sdp",   "stream",
+    "480p",  "720p",  "1080p", "1440p", "2160p", "2k",  "4k",  "8k",    NULL};
+
+static bool is_media_word(struct span s)
+{
+    char text[8];
+    if (s.len >= sizeof(text))
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        text[i] = char_to_lower(s.at[i]);
+    text[s.len] = '\0';
+    return is_one_of(text, media_words);
+}
+
+/* Does the name of a stream look like one that a person gave (`cam1`, `front-door_2.mp4`)? */
 static bool is_plain_name(struct span s)
 {
     struct word word = {0};
+    size_t unknown = 0;
     for (size_t i = 0; i < s.len; i++)
         word_push(&word, s.at[i]);
-    if (s.len > STREAM_NAME_MAX || name_is_secret(&word))
+    if (name_is_secret(&word))
         return false;
     while (s.len > 0) {
-        size_t n = take_plain_word(s);
-        n += n > 0 && n < s.len && strchr("-_.", s.at[n]) != NULL;
-        if (n == 0 || (n < s.len && strchr("-_.", s.at[n - 1]) == NULL))
+        size_t n = 0;
+        while (n < s.len && strchr("-_.", s.at[n]) == NULL)
+            n++;
+        bool media = is_media_word((struct span){s.at, n});
+        if (!media && (n == 0 || take_plain_word(s) != n))
             return false;
+        n += n < s.len;
+        unknown += media ? 0 : n;
         s.at += n;
         s.len -= n;
     }
-    return true;
+    return unknown <= STREAM_NAME_MAX;
 }
 
 /* @return the end of a part that begins at i and must not be shown; i: it may be. */

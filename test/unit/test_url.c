@@ -359,13 +359,11 @@ static void test_redact_logins_in_paths(void **state)
 
 static void test_redact_stream_keys(void **state)
 {
-    static const char *const names[] = {"cam1", "front-door_2", "Camera.101", "1", "NVR-12", ""};
-    static const char *const keys[] = {"abcd-efgh-ijkl-mnop",
-                                       "live_123456_AbCdEf",
-                                       "s3cr3tK3y",
-                                       "mysecretkey",
-                                       "aB3dE5",
-                                       "12345678"};
+    static const char *const names[] = {"cam1",   "front-door_2",      "Camera.101",           "1",
+                                        "NVR-12", "720p-H264-AAC.mp4", "1080p-H265-G711A.mp4", ""};
+    static const char *const keys[] = {
+        "abcd-efgh-ijkl-mnop", "live_123456_AbCdEf", "1080p-a1b2c3", "abcd-efgh-ijkl-mnop-4k.mp4",
+        "s3cr3tK3y",           "mysecretkey",        "aB3dE5",       "12345678"};
     char url[128];
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         (void)snprintf(url, sizeof(url), "rtmp://h/live/%s", names[i]);
