@@ -386,7 +386,9 @@ static void set_from(struct conn *c, const union address *from)
     c->from = *from;
     set_asker(c);
     c->proxied = is_listed(c, c->server->conf->server.trusted_proxies);
-    c->client = c->proxied ? (struct client_key){0} : c->asker;
+    c->client = c->asker;
+    if (c->proxied)
+        c->client = (struct client_key){0};
 }
 
 /* Whoever is behind such a proxy counts, not the proxy. */
