@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SIGNATURE_S (24 * 3600) /* for how long a signature of /api/signature is good */
+#define SIGNATURE_S (INT64_C(24) * 3600) /* for how long a signature of /api/signature is good */
 
 /* --- answers without a body of their own ---------------------------------- */
 
