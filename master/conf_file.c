@@ -93,20 +93,19 @@ static void index_names(struct conf *conf)
         text_index_put(&conf->names, conf->cameras[i].name, &conf->cameras[i]);
 }
 
-/* Make room for one more camera, by doubling.  The old array is wiped, which realloc() does not: it
- * holds passwords. */
-static int grow_cameras(struct conf_camera **cameras, size_t count)
+/* Move the cameras to an array of twice the size.  The old one is wiped, which realloc() does not:
+ * it holds passwords.  @return NULL: out of memory, nothing was moved. */
+static struct conf_camera *grow_cameras(struct conf_camera *cameras, size_t count)
 {
     struct conf_camera *grown = calloc(count > 0 ? 2 * count : 1, sizeof(*grown));
     if (grown == NULL)
-        return -ENOMEM;
+        return NULL;
     if (count > 0) {
-        memcpy(grown, *cameras, count * sizeof(*grown));
-        explicit_bzero(*cameras, count * sizeof(*grown));
+        memcpy(grown, cameras, count * sizeof(*grown));
+        explicit_bzero(cameras, count * sizeof(*grown));
     }
-    free(*cameras);
-    *cameras = grown;
-    return 0;
+    free(cameras);
+    return grown;
 }
 
 static int begin_camera(struct reader *r, const char *name)
@@ -122,8 +121,10 @@ static int begin_camera(struct reader *r, const char *name)
     if (conf->camera_count == CONF_CAMERAS_MAX)
         return fail(r, r->line, "up to %d cameras are accepted", CONF_CAMERAS_MAX);
     if ((conf->camera_count & (conf->camera_count - 1)) == 0) { /* full */
-        if (grow_cameras(&conf->cameras, conf->camera_count) != 0)
+        struct conf_camera *grown = grow_cameras(conf->cameras, conf->camera_count);
+        if (grown == NULL)
             return fail(r, r->line, "out of memory");
+        conf->cameras = grown;
         index_names(conf);
     }
     conf->camera_count++;
