@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 13u
+#define IPC_VERSION 14u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -23,7 +23,12 @@
 #define IPC_HISTOGRAM_BUCKETS 12
 
 /* Phases of the receiver in which a message may arrive. */
-enum ipc_phase { IPC_PH_BOOT = 1 << 0, IPC_PH_RUN = 1 << 1, IPC_PH_DRAIN = 1 << 2 };
+enum ipc_phase {
+    IPC_PH_FORKED = 1 << 3, /* a worker that is not in its sandbox yet */
+    IPC_PH_BOOT = 1 << 0,
+    IPC_PH_RUN = 1 << 1,
+    IPC_PH_DRAIN = 1 << 2
+};
 
 /* How to reach a camera: from cam_type, or from the URL's scheme. */
 enum ipc_transport {
@@ -114,7 +119,9 @@ struct ipc_client {
     uint32_t head_bytes; /* length of the request head at the start of bytes; 0: the worker may not
                             answer a repeat of this request itself */
     uint32_t rest_bytes; /* length of the pipelined bytes that follow the head */
-    uint32_t ticket;     /* LEFT or RETURN carries it back */
+    uint32_t ticket;     /* LEFT or RETURN carries it back; also the number of its slot */
+    uint32_t resumed;    /* 1: the answer has begun: go on after what its slot says (handover.h) */
+    uint32_t reserved;
     char peer[IPC_PEER_MAX];
     char origin[IPC_HEADER_MAX];             /* Origin header to echo, or empty for `*` */
     char if_none_match[IPC_HEADER_MAX];      /* If-None-Match, or empty */
@@ -197,6 +204,12 @@ struct ipc_return {
     char bytes[IPC_BYTES_MAX];
 };
 
+/* The first message of a worker's channel.  The descriptor is its memory (handover.h), which it
+ * maps before its sandbox forbids that. */
+struct ipc_slots {
+    uint32_t version; /* HANDOVER_VERSION of the sender */
+};
+
 /* Fork a worker.  The message's descriptor is the worker's channel. */
 struct ipc_spawn {
     uint32_t worker_id;
@@ -265,6 +278,9 @@ enum ipc_no_audio {
     X(LEFT,    left,    struct ipc_left,    0, IPC_PH_RUN | IPC_PH_DRAIN)        \
     X(RETURN,  return,  struct ipc_return,  1, IPC_PH_RUN | IPC_PH_DRAIN)
 
+#define IPC_TO_FORKED(X)                                                         \
+    X(SLOTS,   slots,   struct ipc_slots,   1, IPC_PH_FORKED)
+
 #define IPC_TO_NURSERY(X)                                                        \
     X(SPAWN,   spawn,   struct ipc_spawn,   1, IPC_PH_RUN)
 
@@ -273,7 +289,8 @@ enum ipc_no_audio {
     X(SPAWNED, spawned, struct ipc_spawned, 1, IPC_PH_RUN)                       \
     X(FAILED,  failed,  struct ipc_failed,  0, IPC_PH_RUN)
 
-#define IPC_ALL(X) IPC_TO_WORKER(X) IPC_FROM_WORKER(X) IPC_TO_NURSERY(X) IPC_FROM_NURSERY(X)
+#define IPC_ALL(X) \
+    IPC_TO_WORKER(X) IPC_FROM_WORKER(X) IPC_TO_FORKED(X) IPC_TO_NURSERY(X) IPC_FROM_NURSERY(X)
 
 enum ipc_type {
 #define X(U, l, type, fds, ph) IPC_##U,

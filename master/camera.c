@@ -12,9 +12,9 @@
 
 int64_t camera_quarantine_ms(const struct camera *cam)
 {
-    if (cam->crashes < 2)
+    if (cam->crashes < 3)
         return 0;
-    unsigned doublings = cam->crashes - 2 < 5 ? cam->crashes - 2 : 5;
+    unsigned doublings = cam->crashes - 3 < 5 ? cam->crashes - 3 : 5;
     int64_t wait_ms = (int64_t)CAMERA_CRASH_BACKOFF_MS << doublings;
     if (wait_ms > CAMERA_CRASH_BACKOFF_MAX_MS)
         wait_ms = CAMERA_CRASH_BACKOFF_MAX_MS;

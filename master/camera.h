@@ -23,6 +23,13 @@ struct worker;
 
 #define CAMERA_CRASH_BACKOFF_MS 1000
 #define CAMERA_CRASH_BACKOFF_MAX_MS 30000
+/* A worker that streamed for so long begins a new row of deaths with its own ... */
+#define CAMERA_PROVEN_MS 1000
+/* ... this many times; one more each CAMERA_FORGIVE_ONE_MS. */
+#define CAMERA_FORGIVEN_MAX 30
+#define CAMERA_FORGIVE_ONE_MS 15000
+/* How long the clients of a dead worker wait for a process to go on with. */
+#define CAMERA_SUCCEED_MS 10000
 
 struct camera {
     struct camera_table *table; /* the table that owns it.  Borrowed. */
@@ -47,6 +54,7 @@ struct camera {
     int64_t state_since_ms;
     int64_t refused_until_ms; /* it rejected the password: no new attempt before this time */
     unsigned crashes;         /* in a row */
+    unsigned forgiven;        /* deaths that began a new row lately */
     int64_t crashed_ms;
     uint32_t worker_deaths;                /* for metrics, like reconnects */
     uint32_t reconnects[HTTP_ERROR_COUNT]; /* connections that failed or were lost, by reason */
@@ -57,8 +65,8 @@ struct camera {
 enum ipc_camera_state camera_state(const struct camera *cam);
 
 /**
- * How long must a camera whose workers keep dying wait for another one?  The first death costs no
- * wait, the second CAMERA_CRASH_BACKOFF_MS, doubled each time up to CAMERA_CRASH_BACKOFF_MAX_MS.
+ * How long must a camera whose workers keep dying wait for another one?  Two deaths cost no
+ * wait, the third CAMERA_CRASH_BACKOFF_MS, doubled each time up to CAMERA_CRASH_BACKOFF_MAX_MS.
  *
  * @return the rest of the wait, milliseconds; 0: none.
  */

@@ -19,8 +19,7 @@
 #define CAMERA_STOP_GRACE_MS 5000
 
 struct camera_table {
-    camera_return_fn returned;
-    void *ctx; /* passed to returned() */
+    struct camera_clients clients;
     uv_loop_t *loop;
     struct camera_admission admission; /* holds the cameras */
     struct workers *workers;
@@ -46,7 +45,8 @@ static void forget(struct camera *cam)
 static bool worth_keeping(const struct camera *cam)
 {
     int64_t now_ms = clock_ms();
-    return cam->worker != NULL || cam->always_on || now_ms < cam->refused_until_ms ||
+    return cam->worker != NULL || cam->guests.count > 0 || cam->always_on ||
+           now_ms < cam->refused_until_ms ||
            (cam->crashes > 0 && now_ms - cam->crashed_ms < CRASH_FORGIVEN_MS);
 }
 
@@ -54,7 +54,7 @@ static void forget_oldest(struct camera_table *t)
 {
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
         struct camera *cam = t->admission.cameras.list[i];
-        if (cam->worker == NULL && !cam->always_on) {
+        if (cam->worker == NULL && !cam->always_on && cam->guests.count == 0) {
             forget(cam);
             return;
         }
@@ -153,27 +153,18 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
         camera_stats_add(&totals.stats, &table->admission.cameras.list[i]->stats);
         totals.stats.viewers += table->admission.cameras.list[i]->stats.viewers;
     }
+    totals.clients_kept = table->clients.kept;
+    totals.clients_cut = table->clients.cut;
     memcpy(totals.worker_failures, workers_failures(table->workers),
            sizeof(totals.worker_failures));
     return totals;
 }
 
-/* @param guest  set to who has left. @return false: there is no such guest. */
-static bool guest_left(struct camera *cam, uint32_t ticket, struct guest *guest)
-{
-    if (!guest_list_remove(&cam->guests, ticket, guest))
-        return false;
-    if (guest_is_viewer(guest->kind))
-        client_share_give(&cam->table->admission.viewers, &guest->client);
-    return true;
-}
-
 static bool on_left(void *owner, const struct ipc_left *left)
 {
     struct camera *cam = owner;
-    struct guest guest;
     for (uint32_t i = 0; i < left->count; i++) {
-        if (!guest_left(cam, left->tickets[i], &guest))
+        if (!camera_clients_left(&cam->table->clients, cam, left->tickets[i]))
             return false;
     }
     return true;
@@ -187,11 +178,6 @@ static void detach(struct camera *cam)
     cam->clients_sent = 0;
     end_connecting(cam);
     end_login(cam);
-    struct guest guest;
-    for (uint32_t t = guest_list_any(&cam->guests); t < cam->guests.room;
-         t = guest_list_any(&cam->guests))
-        (void)guest_left(cam, t, &guest);
-    guest_list_clear(&cam->guests);
     memset(&cam->state, 0, sizeof(cam->state));
     memset(&cam->stats, 0, sizeof(cam->stats));
     cam->stats_ms = 0;
@@ -203,6 +189,7 @@ static void detach(struct camera *cam)
 static void release(struct camera *cam)
 {
     worker_release(cam->worker);
+    camera_clients_drop(&cam->table->clients, cam);
     detach(cam);
 }
 
@@ -226,36 +213,20 @@ static void on_idle(void *owner, const struct ipc_idle *idle)
         forget(cam);
 }
 
-static void on_gone(void *owner)
-{
-    struct camera *cam = owner;
-    detach(cam);
-    if (!cam->table->closing.asked) {
-        struct log_context ctx = log_ctx(cam);
-        cam->crashes = clock_ms() - cam->crashed_ms < CRASH_FORGIVEN_MS ? cam->crashes + 1 : 1;
-        cam->crashed_ms = clock_ms();
-        cam->worker_deaths++;
-        cam->table->gone.worker_deaths++;
-        log_errorx(&ctx, "the camera's worker died, its viewers are disconnected");
-        if (camera_quarantine_ms(cam) > 0)
-            log_warnx(&ctx,
-                      "quarantined: its workers died %u times in a row; the next try is in %d s",
-                      cam->crashes, (int)(camera_quarantine_ms(cam) / 1000));
-    }
-    if (!worth_keeping(cam))
-        forget(cam);
-}
-
 static bool on_return(void *owner, const struct ipc_return *connection, int *fd)
 {
     struct camera *cam = owner;
-    const struct camera_table *t = cam->table;
-    struct guest guest;
-    if (!guest_left(cam, connection->ticket, &guest))
+    struct camera_table *t = cam->table;
+    const struct guest *guest = guest_list_find(&cam->guests, connection->ticket);
+    if (guest == NULL)
         return false;
-    t->returned(t->ctx, connection, &guest.from, fd); /* may end the camera */
+    const union address from = guest->from;
+    (void)camera_clients_left(&t->clients, cam, connection->ticket);
+    t->clients.returned(t->clients.ctx, connection, &from, fd); /* may end the camera */
     return true;
 }
+
+static void on_gone(void *owner);
 
 static const struct worker_events worker_events = {.on_state = on_state,
                                                    .on_stats = on_stats,
@@ -283,7 +254,69 @@ static int start_worker(struct camera *cam)
     login_guard_begin(&cam->table->admission.logins, &cam->url, clock_ms());
     int rc = worker_send(w, IPC_ASSIGN, &assign, NULL);
     assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */
+    camera_clients_give(&cam->table->clients, cam);
     return 0;
+}
+
+/* --- from one worker to the next ------------------------------------------ */
+
+/* Count a death, unless the worker had done its work for a while: then it begins a new row. */
+static void count_death(struct camera *cam)
+{
+    int64_t now_ms = clock_ms();
+    bool proven = cam->state.state == IPC_CAMERA_STREAMING &&
+                  now_ms - cam->state_since_ms >= CAMERA_PROVEN_MS;
+    int64_t since_ms = now_ms - cam->crashed_ms;
+    int64_t forgiven = since_ms / CAMERA_FORGIVE_ONE_MS;
+    cam->forgiven -= forgiven < cam->forgiven ? (unsigned)forgiven : cam->forgiven;
+    if (since_ms >= CRASH_FORGIVEN_MS || (proven && cam->forgiven++ < CAMERA_FORGIVEN_MAX))
+        cam->crashes = 0;
+    cam->crashes++;
+    cam->crashed_ms = now_ms;
+    cam->worker_deaths++;
+    cam->table->gone.worker_deaths++;
+}
+
+static void disconnect_clients(struct camera *cam, const char *why)
+{
+    struct log_context ctx = log_ctx(cam);
+    log_warnx(&ctx, "%u clients are disconnected: %s", cam->guests.count, why);
+    camera_clients_drop(&cam->table->clients, cam);
+}
+
+/* Start the next worker for the clients of the last one.  If it cannot be started now, the next
+ * tick tries again. */
+static void succeed(struct camera *cam)
+{
+    if (cam->guests.count == 0)
+        return;
+    if (camera_quarantine_ms(cam) > 0)
+        disconnect_clients(cam, "the camera is quarantined");
+    else if (clock_ms() < cam->refused_until_ms)
+        disconnect_clients(cam, "the camera rejects the password");
+    else if (start_worker(cam) != 0 && clock_ms() - cam->crashed_ms > CAMERA_SUCCEED_MS)
+        disconnect_clients(cam, "no worker process can be started");
+}
+
+static void on_gone(void *owner)
+{
+    struct camera *cam = owner;
+    if (cam->table->closing.asked) {
+        camera_clients_drop(&cam->table->clients, cam);
+        detach(cam);
+        return;
+    }
+    struct log_context ctx = log_ctx(cam);
+    count_death(cam);
+    log_errorx(&ctx, "the camera's worker died");
+    camera_clients_judge(&cam->table->clients, cam);
+    detach(cam);
+    if (camera_quarantine_ms(cam) > 0)
+        log_warnx(&ctx, "quarantined: its workers died %u times in a row; the next try is in %d s",
+                  cam->crashes, (int)(camera_quarantine_ms(cam) / 1000));
+    succeed(cam);
+    if (!worth_keeping(cam))
+        forget(cam);
 }
 
 /* --- handing over --------------------------------------------------------- */
@@ -322,23 +355,6 @@ static enum http_error admit(struct camera_table *t, const struct camera *cam, c
     return camera_admission_start(a, request, named, workers_busy(t->workers), message);
 }
 
-/* @return 0 or negative errno. */
-static int send_client(struct camera *cam, const struct camera_request *request, int *fd)
-{
-    struct ipc_client *m = request->message;
-    enum ipc_client_kind kind = (enum ipc_client_kind)m->kind;
-    struct guest guest;
-    m->ticket = guest_list_add(&cam->guests, request->client, request->from, kind);
-    if (guest_is_viewer(kind))
-        client_share_take(&cam->table->admission.viewers, request->client);
-    int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
-    if (rc == 0)
-        cam->clients_sent++;
-    else if (cam->worker != NULL)
-        (void)guest_left(cam, m->ticket, &guest);
-    return rc;
-}
-
 enum http_error camera_table_handover(struct camera_table *table,
                                       const struct camera_request *request, int *fd,
                                       const char **message)
@@ -362,7 +378,7 @@ enum http_error camera_table_handover(struct camera_table *table,
         if (!cam->named)
             begin_connecting(cam, request->client);
     }
-    if (send_client(cam, request, fd) != 0) {
+    if (camera_clients_send(&table->clients, cam, request, fd) != 0) {
         *message = "the camera's worker cannot take more requests at the moment";
         return HTTP_ERROR_OVERLOADED;
     }
@@ -390,6 +406,10 @@ static void on_tick(uv_timer_t *timer)
             forget(t->admission.cameras.list[i - 1]);
     }
     start_always_on(t);
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        if (t->admission.cameras.list[i]->worker == NULL)
+            succeed(t->admission.cameras.list[i]);
+    }
 }
 
 /* Add the cameras that stay connected without viewers. */
@@ -442,6 +462,7 @@ int camera_table_stop(struct camera_table *table, const char *id)
     cam->crashes = 0;
     if (cam->worker != NULL && rc == 0)
         release(cam);
+    camera_clients_drop(&table->clients, cam);
     if (!worth_keeping(cam))
         forget(cam);
     return 0;
@@ -455,8 +476,7 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn
     (void)uv_random(NULL, NULL, &t->admission.logins.seed, sizeof(t->admission.logins.seed), 0,
                     NULL);
     t->admission.conf = conf;
-    t->returned = returned;
-    t->ctx = ctx;
+    camera_clients_init(&t->clients, &t->admission.viewers, returned, ctx);
     int rc = workers_open(loop, conf, &worker_events, &t->workers);
     if (rc != 0) {
         free(t);
@@ -477,6 +497,8 @@ static void on_part_closed(struct camera_table *t)
 {
     if (!closing_release(&t->closing))
         return;
+    for (size_t i = 0; i < t->admission.cameras.count; i++)
+        camera_clients_drop(&t->clients, t->admission.cameras.list[i]);
     camera_set_clear(&t->admission.cameras);
     client_share_clear(&t->admission.viewers);
     client_share_clear(&t->admission.connecting);
@@ -509,6 +531,8 @@ void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
         struct camera *cam = table->admission.cameras.list[i];
         if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
             release(cam);
+        else if (cam->worker == NULL)
+            camera_clients_drop(&table->clients, cam);
     }
 }
 

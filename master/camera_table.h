@@ -11,6 +11,7 @@
 #include "common/http_reply.h"
 #include "common/ipc.h"
 #include "master/camera_admission.h"
+#include "master/camera_clients.h"
 #include "master/conf.h"
 #include "master/workers.h"
 
@@ -23,14 +24,11 @@ struct camera_totals {
     uint64_t worker_deaths;
     uint64_t worker_failures[WORKER_FAILURE_COUNT];
     uint64_t reconnects[HTTP_ERROR_COUNT];
+    uint64_t clients_kept; /* clients of dead workers that the next one could take */
+    uint64_t clients_cut;  /* and that were disconnected */
 };
 
 struct camera_table;
-
-/* A worker gives a connection back; the master knows where it came from.  *fd is Moved if it
- * becomes -1. */
-typedef void (*camera_return_fn)(void *ctx, const struct ipc_return *connection,
-                                 const union address *from, int *fd);
 
 /**
  * @param returned  called with ctx for each connection that a worker gives back.

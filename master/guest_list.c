@@ -56,6 +56,11 @@ bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *g
     return true;
 }
 
+struct guest *guest_list_find(const struct guest_list *list, uint32_t ticket)
+{
+    return ticket < list->room && list->guests[ticket].here ? &list->guests[ticket] : NULL;
+}
+
 uint32_t guest_list_any(const struct guest_list *list)
 {
     uint32_t ticket = 0;

@@ -12,6 +12,7 @@
 #include "master/address.h"
 #include "master/client_key.h"
 #include "master/client_share.h"
+#include "master/visit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +23,8 @@ struct guest {
     union address from; /* the connection's peer: whose it is when it comes back */
     enum ipc_client_kind kind;
     bool here;
-    uint32_t next_free; /* the next free ticket, unless here */
+    struct visit *visit; /* NULL: no other worker can take it.  Caller owns: visit_free() */
+    uint32_t next_free;  /* the next free ticket, unless here */
 };
 
 struct guest_list { /* zeroed at first; private, but the counts may be read */
@@ -44,6 +46,9 @@ uint32_t guest_list_add(struct guest_list *list, const struct client_key *client
  * @return false: nobody has this ticket.
  */
 bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *guest);
+
+/** @return the guest with this ticket; NULL: nobody has it.  Borrowed until the list changes. */
+struct guest *guest_list_find(const struct guest_list *list, uint32_t ticket);
 
 /** @return any guest's ticket; room when the list is empty.  Serves to empty a list. */
 uint32_t guest_list_any(const struct guest_list *list);

@@ -234,6 +234,15 @@ static void put_worker_failures(FILE *out, const uint64_t counts[WORKER_FAILURE_
                       worker_failure_name((enum worker_failure)i), counts[i]);
 }
 
+static void put_handovers(FILE *out, const struct camera_totals *totals)
+{
+    head(out, "handovers_total", "counter",
+         "Clients of workers that died: kept for the next worker, or cut.");
+    (void)fprintf(out, PREFIX "handovers_total{result=\"kept\"} %" PRIu64 "\n",
+                  totals->clients_kept);
+    (void)fprintf(out, PREFIX "handovers_total{result=\"cut\"} %" PRIu64 "\n", totals->clients_cut);
+}
+
 static void put_totals(FILE *out, const struct camera_totals *totals)
 {
     for (size_t m = 0; m < sizeof(worker_metrics) / sizeof(worker_metrics[0]); m++) {
@@ -254,6 +263,7 @@ static void put_totals(FILE *out, const struct camera_totals *totals)
     single(out, "worker_restarts_total", "counter", "Workers that died and were replaced.",
            totals->worker_deaths);
     put_worker_failures(out, totals->worker_failures);
+    put_handovers(out, totals);
 }
 
 static void put_server(FILE *out, const struct server *server)

@@ -45,6 +45,7 @@ static void release(struct worker *w)
     struct worker_env *env = w->env;
     if (!closing_release(&w->closing))
         return;
+    handover_free(&w->handover);
     LIST_REMOVE(w, link);
     env->counts[w->state]--;
     closing_finish(&w->closing, w);
@@ -62,17 +63,21 @@ static void on_log_closed(void *ctx)
 
 void worker_close(struct worker *w)
 {
-    void *owner = w->owner;
     if (w->state == WORKER_ENDING)
         return;
     set_state(w, WORKER_ENDING);
-    w->owner = NULL;
     set_time(&w->end_by, clock_ms() + WORKER_END_MS);
     uv_close((uv_handle_t *)&w->poll, on_poll_closed);
     fd_close(&w->channel);
     outbox_clear(&w->outbox);
     (void)closing_ask(&w->closing, w->env->on_freed, w->env->table);
     w->env->on_ending(w->env->table, w);
+}
+
+static void tell_owner(struct worker *w)
+{
+    void *owner = w->owner;
+    w->owner = NULL;
     if (owner != NULL)
         w->env->events->on_gone(owner);
 }
@@ -86,11 +91,19 @@ void worker_kill(struct worker *w, const char *why)
     worker_close(w);
 }
 
+/* Whoever breaks the rules of the channel may have broken its slots, too. */
+static void kill_liar(struct worker *w, const char *why)
+{
+    handover_free(&w->handover);
+    worker_kill(w, why);
+}
+
 void worker_ended(struct worker *w)
 {
     w->pid = 0;
     w->reaped = true;
     worker_close(w);
+    tell_owner(w);
     if (w->log != NULL) {
         struct log_source *log = w->log;
         w->log = NULL;
@@ -228,9 +241,9 @@ static void on_channel(uv_poll_t *handle, int status, int events)
     if (status < 0 && rc == -EAGAIN)
         rc = 0;
     if (rc == -EPROTO)
-        worker_kill(w, "broke the protocol of its channel");
+        kill_liar(w, "broke the protocol of its channel");
     else if (w->messages > WORKER_MESSAGES_MAX)
-        worker_kill(w, "sends messages without end");
+        kill_liar(w, "sends messages without end");
     else if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EMFILE))
         worker_close(w);
 }
@@ -267,16 +280,15 @@ void worker_excuse(struct worker *w, int64_t ms)
     excuse(&w->end_by, ms);
 }
 
-/* @return what it did wrong; NULL: nothing. */
-static const char *find_fault(const struct worker *w, int64_t now_ms)
+/* @return what it did that no worker of ours does, even when it hangs; NULL: nothing. */
+static const char *find_lie(const struct worker *w, int64_t now_ms)
 {
     if (w->state == WORKER_ENDING)
         return now_ms > w->end_by.at_ms ? "closed its channel and did not end" : NULL;
     if (w->state == WORKER_LEAVING && now_ms > w->end_by.at_ms)
         return "did not leave when told to";
-    if (now_ms - w->heard.at_ms > WORKER_SILENCE_MS)
-        return "has been silent for 10 s";
-    if (now_ms - w->read.at_ms > WORKER_SILENCE_MS)
+    if (now_ms - w->read.at_ms > WORKER_SILENCE_MS &&
+        now_ms - w->heard.at_ms < WORKER_SILENCE_MS / 2)
         return "has read none of its messages for 10 s";
     if (process_threads(w->pid) > WORKER_THREADS_MAX)
         return "started more threads than any camera needs";
@@ -288,20 +300,31 @@ void worker_check(struct worker *w, int64_t now_ms)
     if (w->log != NULL)
         log_source_tick(w->log);
     w->messages = 0;
+    if (w->killed && now_ms > w->end_by.at_ms && w->owner != NULL) {
+        handover_free(&w->handover); /* the kernel keeps it, and it may still write */
+        tell_owner(w);
+    }
     if (w->killed || w->pid == 0)
         return; /* the nursery has a deadline of its own to announce it */
     if (w->state != WORKER_ENDING)
         look_whether_it_reads(w, now_ms);
     worker_excuse(w, process_more_waited_ms(w->pid, &w->waited_ms));
-    const char *fault = find_fault(w, now_ms);
-    if (fault != NULL)
-        worker_kill(w, fault);
+    const char *lie = find_lie(w, now_ms);
+    if (lie != NULL)
+        kill_liar(w, lie);
+    else if (w->state != WORKER_ENDING && now_ms - w->heard.at_ms > WORKER_SILENCE_MS)
+        worker_kill(w, "has been silent for 10 s");
 }
 
 /* --- what it is told ------------------------------------------------------ */
 
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd)
 {
+    if (worker->state == WORKER_ENDING) { /* nobody will read it */
+        if (fd != NULL)
+            fd_close(fd);
+        return 0;
+    }
     bool waited = !outbox_is_empty(&worker->outbox);
     int rc = outbox_send(&worker->outbox, worker->channel, type, payload, fd);
     if (!waited && !outbox_is_empty(&worker->outbox))
@@ -320,9 +343,16 @@ void worker_take(struct worker *w, void *owner, const char *camera)
 
 void worker_release(struct worker *worker)
 {
-    set_state(worker, WORKER_LEAVING);
     worker->owner = NULL;
+    if (worker->state == WORKER_ENDING)
+        return;
+    set_state(worker, WORKER_LEAVING);
     set_time(&worker->end_by, clock_ms() + WORKER_END_MS);
+}
+
+struct handover_slot *worker_slot(struct worker *worker, uint32_t ticket)
+{
+    return handover_slot(worker->handover, ticket);
 }
 
 pid_t worker_pid(const struct worker *worker)
@@ -342,12 +372,15 @@ void worker_announce(struct worker *w, pid_t pid, int *log)
         (void)kill(pid, SIGKILL);
 }
 
-struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel)
+struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel,
+                           struct handover **handover)
 {
     struct worker *w = xcalloc(1, sizeof(*w));
     w->env = env;
     w->id = id;
     w->channel = fd_take(channel);
+    w->handover = *handover;
+    *handover = NULL;
     w->phase = IPC_PH_BOOT;
     set_time(&w->asked, clock_ms());
     w->heard = w->read = w->asked;

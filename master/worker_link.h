@@ -23,11 +23,15 @@
  * it leave later.
  *
  * Its process is the master's child (nursery.c), so its pid cannot be reused before it is reaped.
+ *
+ * Its owner learns that it is gone when the process is reaped: until then it might still write to
+ * its clients.  What is sent to it meanwhile is lost, as is what it has not read.
  */
 #ifndef MASTER_WORKER_LINK_H
 #define MASTER_WORKER_LINK_H
 
 #include "common/closing.h"
+#include "common/handover.h"
 #include "common/ipc.h"
 #include "master/log_source.h"
 #include "master/outbox.h"
@@ -61,7 +65,8 @@ struct worker_events {
     /* A connection that the worker kept.  *fd is Moved if it becomes -1. @return false: that client
      * was not its own. */
     bool (*on_return)(void *owner, const struct ipc_return *connection, int *fd);
-    /* The worker has ended without having been told to; the pointer is invalid from now on. */
+    /* The worker has ended without having been told to: its process no longer runs.  The pointer is
+     * invalid when this returns. */
     void (*on_gone)(void *owner);
 };
 
@@ -91,13 +96,14 @@ struct worker {
     uint32_t id;
     enum worker_state state;
     enum ipc_phase phase;           /* BOOT until it is READY */
-    void *owner;                    /* only while BUSY */
+    void *owner;                    /* only while BUSY, and after that until it is reaped */
     char camera[IPC_CAMERA_ID_MAX]; /* the owner's camera, for the log; kept after that owner */
     int channel;
     uv_poll_t poll;
-    struct outbox outbox; /* what the channel has no room for */
-    pid_t pid;            /* 0: not announced yet, or reaped */
-    bool reaped;          /* or no process was started for it */
+    struct handover *handover; /* where it marks how far its clients got; NULL: not believed */
+    struct outbox outbox;      /* what the channel has no room for */
+    pid_t pid;                 /* 0: not announced yet, or reaped */
+    bool reaped;               /* or no process was started for it */
     struct log_source *log;
     bool killed;
     unsigned messages;        /* since the last check */
@@ -118,6 +124,12 @@ int worker_send(struct worker *worker, enum ipc_type type, const void *payload, 
 /** The worker was told to end, within WORKER_END_MS: no more events come; do not use it again. */
 void worker_release(struct worker *worker);
 
+/**
+ * The slot of the client with this ticket: to be reset before the client is sent, and to be read in
+ * on_gone().  @return NULL: there is none, or the worker is not believed.
+ */
+struct handover_slot *worker_slot(struct worker *worker, uint32_t ticket);
+
 /** The worker's process, 0 while it is not known. */
 pid_t worker_pid(const struct worker *worker);
 
@@ -126,8 +138,9 @@ pid_t worker_pid(const struct worker *worker);
 /** It had no processor for so long: move its times, each as far as WORKER_EXCUSED_MAX_MS allows. */
 void worker_excuse(struct worker *w, int64_t ms);
 
-/** Make the worker that the nursery was asked for.  @param channel  Moved. */
-struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel);
+/** Make the worker that the nursery was asked for.  @param channel, handover  Moved. */
+struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel,
+                           struct handover **handover);
 
 /** Its process runs.  @param log  the pipe of its log.  Moved. */
 void worker_announce(struct worker *w, pid_t pid, int *log);

@@ -112,6 +112,18 @@ static void on_worker_freed(void *table)
     release(table);
 }
 
+/* Make the memory that a worker will share with us, and leave it in the channel for it. */
+static int send_memory(int channel, struct handover **handover)
+{
+    const struct ipc_slots message = {.version = HANDOVER_VERSION};
+    int fd = -1;
+    int rc = handover_new(handover, &fd);
+    if (rc == 0)
+        rc = ipc_send(channel, IPC_SLOTS, &message, &fd);
+    fd_close(&fd);
+    return rc;
+}
+
 /* Ask the nursery for one more. @return NULL if that is impossible now. */
 static struct worker *spawn_worker(struct workers *ws)
 {
@@ -119,7 +131,10 @@ static struct worker *spawn_worker(struct workers *ws)
     int theirs = -1;
     if (ws->closing.asked)
         return NULL;
+    struct handover *handover = NULL;
     int rc = fd_seqpacket_pair(&ours, &theirs);
+    if (rc == 0)
+        rc = send_memory(ours, &handover);
     if (rc == 0)
         rc = nursery_link_spawn(ws->nursery, ws->next_id, &theirs);
     if (rc != 0) {
@@ -129,9 +144,10 @@ static struct worker *spawn_worker(struct workers *ws)
             cannot_start(ws, "cannot ask for a worker: %s", strerrordesc_np(-rc));
         fd_close(&ours);
         fd_close(&theirs);
+        handover_free(&handover);
         return NULL;
     }
-    struct worker *w = worker_open(&ws->env, ws->next_id++, &ours);
+    struct worker *w = worker_open(&ws->env, ws->next_id++, &ours, &handover);
     LIST_INSERT_HEAD(&ws->list, w, link);
     closing_hold(&ws->closing);
     return w;

@@ -132,6 +132,16 @@ def test_outlives_nobody(gateway, camera):
                  lambda: f"to end: {[pid for pid in everybody if processes.alive(pid)]}")
 
 
+def test_writes_nonsense_into_its_slots(gateway, camera):
+    """What it says about how far its viewers got costs those viewers alone: in the end they are closed."""
+    with Neighbour(gateway, camera):
+        clients = [ask(gateway, "slots") for _ in range(6)]
+        for client in clients:
+            read_all(client)
+            client.close()
+        wait_for_line(gateway, "killed by signal 9")
+
+
 def test_starts_threads_without_end(gateway, camera):
     with Neighbour(gateway, camera), ask(gateway, "threads"):
         wait_for_line(gateway, "started more threads than any camera needs: it is killed")

@@ -34,10 +34,11 @@
 #define CLIENTS_MAX 20000
 #define HOARD_BYTES (8ull << 30)
 
-int __real_worker_run(int channel);
-int __wrap_worker_run(int channel);
+int __real_worker_run(int channel, struct handover *handover);
+int __wrap_worker_run(int channel, struct handover *handover);
 
 static int channel;
+static struct handover *handover;
 static enum ipc_phase phase = IPC_PH_BOOT;
 static struct ipc_stats stats;
 static uint64_t clients_seen;
@@ -233,6 +234,28 @@ static void crash(void)
     *nowhere = 1;
 }
 
+/* Take some clients, write nonsense into all slots, and die; a successor writes other nonsense. */
+static void write_nonsense(void)
+{
+    static const uint32_t marks[] = {HANDOVER_WHOLE, HANDOVER_UNANSWERED, HANDOVER_AGAIN,
+                                     HANDOVER_KEPT,  HANDOVER_MARKS,      UINT32_MAX};
+    for (int64_t until_ms = clock_ms() + REPORT_MS; clock_ms() < until_ms || clients_seen == 0;) {
+        struct pollfd polled = {.fd = channel, .events = POLLIN};
+        (void)poll(&polled, 1, REPORT_MS / 4);
+        (void)read_messages();
+        report();
+    }
+    for (uint32_t i = 0; i < HANDOVER_SLOTS; i++) {
+        struct handover_slot *slot = handover_slot(handover, i);
+        memset(slot, 0xff, sizeof(*slot));
+        atomic_store(&slot->reading, 0);
+        atomic_store(&slot->mark, marks[((uint32_t)getpid() + i) % 6]);
+        if (i % 3 != 0)
+            slot->last_ms[HANDOVER_VIDEO] = slot->last_ms[HANDOVER_AUDIO] = i;
+    }
+    (void)raise(SIGKILL);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -250,6 +273,7 @@ static const struct {
     {"silent", say_nothing},
     {"protocol", break_protocol},
     {"crash", crash},
+    {"slots", write_nonsense},
 };
 
 /* --- which one ------------------------------------------------------------ */
@@ -270,18 +294,19 @@ static const char *assigned_lie(int sock)
     return lie != NULL ? lie + strlen(prefix) : "";
 }
 
-int __wrap_worker_run(int sock)
+int __wrap_worker_run(int sock, struct handover *memory)
 {
     const char *lie = assigned_lie(sock);
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         if (strncmp(lie, lies[i].name, strlen(lies[i].name)) != 0)
             continue;
         channel = sock;
+        handover = memory;
         say_streaming();
         lies[i].run();
         return EXIT_SUCCESS;
     }
-    return __real_worker_run(sock);
+    return __real_worker_run(sock, memory);
 }
 
 int main(int argc, char **argv)

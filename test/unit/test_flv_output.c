@@ -313,6 +313,90 @@ static void test_a_beginning_that_nobody_took(void **state)
     }
 }
 
+/* Another output on the same socket goes on after what a slot says. */
+static bool resume(struct viewer *v, const struct handover_slot *slot)
+{
+    const struct ipc_client request = {.kind = IPC_CLIENT_STREAM, .audio = 1, .resumed = 1};
+    flv_output_free(&v->output);
+    flv_output_init(&v->output, v->ring, &v->limits, &request);
+    return flv_output_resume(&v->output, slot, 0, v->config, v->audio);
+}
+
+/* As if a worker had died, and its successor had connected to the camera anew. */
+static struct handover_slot watch_and_die(struct viewer *v, struct tags *seen)
+{
+    static uint8_t buf[200000];
+    struct handover_slot slot = {0};
+    start_with_sound(v, 50);
+    push_sound(v, 0, 25);
+    size_t got = write_all(v, buf, sizeof(buf));
+    read_tags(buf + FLV_HEADER_BYTES, buf + got, seen);
+    flv_output_record(&v->output, &slot);
+    assert_int_equal(slot.bytes, got);
+    frame_ring_clear(v->ring);
+    push(v, v->config, true, 7000 * (int64_t)FRAME_US);
+    return slot;
+}
+
+static int64_t last_of(const struct tags *tags, bool video)
+{
+    int64_t last_ms = -1;
+    for (size_t i = 0; i < tags->count; i++)
+        last_ms = (tags->kinds[i] == 'V') == video ? tags->ts_ms[i] : last_ms;
+    return last_ms;
+}
+
+static void test_another_worker_goes_on(void **state)
+{
+    struct viewer *v = *state;
+    static uint8_t buf[200000];
+    struct tags before, after;
+    const struct handover_slot slot = watch_and_die(v, &before);
+    assert_int_equal(slot.last_ms[HANDOVER_VIDEO], last_of(&before, true));
+    assert_int_equal(slot.last_ms[HANDOVER_AUDIO], last_of(&before, false));
+
+    assert_true(resume(v, &slot));
+    size_t got = write_all(v, buf, sizeof(buf));
+    push(v, v->config, false, 7001 * (int64_t)FRAME_US);
+    got += write_all(v, buf + got, sizeof(buf) - got);
+    read_tags(buf, buf + got, &after); /* no header, and tags from the first byte on */
+    assert_string_equal(after.kinds, "VV");
+    assert_in_range(after.ts_ms[0], last_of(&before, true) + 1, last_of(&before, true) + 20);
+    assert_in_range(after.ts_ms[1], after.ts_ms[0] + 39, after.ts_ms[0] + 41);
+    assert_in_range(got, 2 * FRAME_BYTES, 2 * (FRAME_BYTES + 40)); /* no sequence header again */
+    struct handover_slot next = {0};
+    flv_output_record(&v->output, &next);
+    assert_int_equal(next.bytes, slot.bytes + got);
+}
+
+static void test_another_worker_tells_of_new_parameter_sets(void **state)
+{
+    struct viewer *v = *state;
+    static uint8_t buf[200000];
+    struct tags tags;
+    struct handover_slot slot = watch_and_die(v, &tags);
+    slot.told[HANDOVER_VIDEO]++;
+    assert_true(resume(v, &slot));
+    size_t got = write_all(v, buf, sizeof(buf));
+    assert_int_equal(buf[0], 9);
+    assert_int_equal(buf[12], 0); /* AVCPacketType: sequence header */
+    read_tags(buf, buf + got, &tags);
+    assert_string_equal(tags.kinds, "V");
+}
+
+static void test_another_worker_with_another_codec_or_track(void **state)
+{
+    struct viewer *v = *state;
+    struct tags tags;
+    const struct handover_slot slot = watch_and_die(v, &tags);
+    struct handover_slot other = slot;
+    other.codec = 0x68766331; /* hvc1 */
+    assert_false(resume(v, &other));
+    other = slot;
+    other.told[HANDOVER_AUDIO] = 0;
+    assert_false(resume(v, &other));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_viewer, close_viewer)
@@ -324,6 +408,9 @@ int main(void)
         TEST(test_sound_begins_with_silence),
         TEST(test_silence_is_a_websocket_message),
         TEST(test_a_beginning_that_nobody_took),
+        TEST(test_another_worker_goes_on),
+        TEST(test_another_worker_tells_of_new_parameter_sets),
+        TEST(test_another_worker_with_another_codec_or_track),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

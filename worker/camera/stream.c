@@ -426,6 +426,8 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
     if (stream->source != NULL && !stream->source_closing)
         source_set_lazy(stream->source, false);
     outputs_add_client(stream->outputs, fd, request);
+    if (request->resumed != 0 && stream->state != IPC_CAMERA_STREAMING && stream->lost_ms == 0)
+        stream->lost_ms = clock_ms(); /* its picture stands still since the other worker ended */
     if (is_refused(stream))
         outputs_fail_waiting(stream->outputs, INT64_MAX, stream->error, stream->detail);
     else if (stream->source == NULL) /* idle, or waiting for the next attempt */

@@ -11,6 +11,19 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+/* A slot may become another client's as soon as the master knows that this one has left. */
+static void give_up_slot(struct client_socket *s)
+{
+    handover_begin(s->slot);
+    s->slot = &s->own;
+}
+
+static void take_slot(struct client_socket *s, const struct departures *d)
+{
+    struct handover_slot *slot = d != NULL ? handover_slot(d->handover, s->ticket) : NULL;
+    s->slot = slot != NULL ? slot : &s->own;
+}
+
 void client_socket_open(struct client_socket *socket, uv_loop_t *loop, int *fd,
                         const struct ipc_client *request, void *user)
 {
@@ -18,6 +31,7 @@ void client_socket_open(struct client_socket *socket, uv_loop_t *loop, int *fd,
     int one = 1;
     *s = (struct client_socket){.fd = fd_take(fd)};
     s->ticket = request->ticket;
+    take_slot(s, loop->data);
     s->opened_ms = s->progress_ms = clock_ms();
     (void)snprintf(s->label, sizeof(s->label), "%s#%llu", request->peer,
                    (unsigned long long)request->conn_id);
@@ -29,8 +43,10 @@ void client_socket_open(struct client_socket *socket, uv_loop_t *loop, int *fd,
 
 static void say_that_it_left(struct client_socket *socket)
 {
-    if (!socket->has_left)
-        departures_add(socket->poll.loop->data, socket->ticket);
+    if (socket->has_left)
+        return;
+    give_up_slot(socket);
+    departures_add(socket->poll.loop->data, socket->ticket);
     socket->has_left = true;
 }
 
@@ -44,6 +60,7 @@ void client_socket_close(struct client_socket *socket, uv_close_cb closed)
 
 int client_socket_release(struct client_socket *socket, uv_close_cb closed)
 {
+    give_up_slot(socket);
     socket->has_left = true;                        /* its return tells the master */
     uv_close((uv_handle_t *)&socket->poll, closed); /* out of the poll set at once */
     return fd_take(&socket->fd);

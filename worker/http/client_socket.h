@@ -8,6 +8,7 @@
 #ifndef WORKER_CLIENT_SOCKET_H
 #define WORKER_CLIENT_SOCKET_H
 
+#include "common/handover.h"
 #include "common/ipc.h"
 #include "common/log.h"
 
@@ -24,17 +25,20 @@ struct client_socket {
     int fd;         /* -1 once closed */
     int events;     /* polled for */
     int64_t opened_ms;
-    int64_t progress_ms; /* when bytes were last written, or an answer begun */
-    int64_t linger_ms;   /* when lingering ends; 0: not lingering */
-    size_t thrown_away;  /* bytes, while lingering */
-    uint32_t ticket;     /* the request's */
-    bool has_left;       /* the master is told, or will be */
+    int64_t progress_ms;        /* when bytes were last written, or an answer begun */
+    int64_t linger_ms;          /* when lingering ends; 0: not lingering */
+    size_t thrown_away;         /* bytes, while lingering */
+    uint32_t ticket;            /* the request's */
+    bool has_left;              /* the master is told, or will be */
+    struct handover_slot *slot; /* never NULL: mark here what was written (handover.h) */
+    struct handover_slot own;   /* the slot of a client that has none, or has left */
     char label[IPC_PEER_MAX + 24];
 };
 
 /**
  * Take over a connected socket, without polling it yet.  When the client is answered or lost, its
- * ticket is added to the struct departures at loop->data, unless that is NULL.
+ * ticket is added to the struct departures at loop->data, unless that is NULL; its slot is there,
+ * too.
  *
  * @param fd       non-blocking.  Moved.
  * @param request  has the ticket, and the client's name for log lines.  Borrowed for the call.

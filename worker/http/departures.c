@@ -38,5 +38,6 @@ void departures_drop(struct departures *d, const struct ipc_left *left)
 void departures_clear(struct departures *d)
 {
     free(d->tickets);
-    *d = (struct departures){0};
+    d->tickets = NULL;
+    d->count = d->room = 0;
 }

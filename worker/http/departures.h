@@ -1,10 +1,12 @@
 /*
- * Tickets of clients that have left, until the master has been told.  Worker, loop thread.
- * client_socket adds to it, worker.c empties it.
+ * What the master learns about clients: the tickets of those that have left, until it has been
+ * told, and the memory with a slot for each.  Worker, loop thread.  client_socket adds to it,
+ * worker.c empties it.
  */
 #ifndef WORKER_DEPARTURES_H
 #define WORKER_DEPARTURES_H
 
+#include "common/handover.h"
 #include "common/ipc.h"
 
 #include <stdbool.h>
@@ -14,6 +16,7 @@ struct departures { /* zeroed at first */
     uint32_t *tickets;
     size_t count; /* at most one for each client that the master sent */
     size_t room;
+    struct handover *handover; /* Borrowed; NULL: clients have no slots */
 };
 
 /** A client has left.  departures may be NULL: nobody wants to know. */

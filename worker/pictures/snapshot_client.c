@@ -150,6 +150,8 @@ static void ask_again(struct snapshot_client *c)
     c->kind = (enum ipc_picture)r->picture;
     c->state = UNANSWERED;
     c->due = true;
+    if (r->rest_bytes == 0)
+        handover_set(c->socket.slot, HANDOVER_AGAIN);
     c->env->on_again(c->env->ctx, c);
     if (c->state == UNANSWERED && c->due)
         client_socket_poll(&c->socket, 0, NULL);
@@ -167,6 +169,8 @@ static void next_request(struct snapshot_client *c)
 {
     bool whole = c->request.rest_bytes >= c->request.head_bytes;
     c->state = KEPT;
+    if (c->request.rest_bytes == 0)
+        handover_set(c->socket.slot, HANDOVER_KEPT);
     if (may_ask_again(c))
         client_socket_poll(&c->socket, whole ? UV_WRITABLE : UV_READABLE, on_poll);
     else
@@ -177,6 +181,7 @@ static void on_request_bytes(struct snapshot_client *c)
 {
     struct ipc_client *r = &c->request;
     size_t used = r->head_bytes + r->rest_bytes;
+    handover_begin(c->socket.slot);
     if (r->rest_bytes < r->head_bytes) {
         ssize_t n = client_socket_recv(&c->socket, r->bytes + used, sizeof(r->bytes) - used);
         if (n < 0) {
@@ -218,13 +223,20 @@ static ssize_t send_some(struct snapshot_client *c)
     return client_socket_send(&c->socket, &mh);
 }
 
+/* Another worker needs to know nothing but that the part is whole. */
+static void part_sent(struct snapshot_client *c)
+{
+    client_socket_poll(&c->socket, 0, NULL);
+    handover_set(c->socket.slot, HANDOVER_WHOLE);
+}
+
 static void all_sent(struct snapshot_client *c)
 {
     c->head_len = c->sent = 0;
     c->tail = "";
     jpeg_unref(&c->jpeg);
     if (c->state == STREAMING)
-        client_socket_poll(&c->socket, 0, NULL);
+        part_sent(c);
     else if (c->request.keep != 0)
         next_request(c);
     else
@@ -233,6 +245,7 @@ static void all_sent(struct snapshot_client *c)
 
 static void flush(struct snapshot_client *c)
 {
+    handover_begin(c->socket.slot);
     while (to_send(c) > 0) {
         ssize_t n = send_some(c);
         if (n == 0) {
@@ -398,6 +411,8 @@ struct snapshot_client *snapshot_client_open(struct snapshot_client_env *env, in
         c->known_us = 0; /* from before this machine last started */
     c->seq = seq;
     c->due = true;
+    c->state = request->resumed != 0 ? STREAMING : UNANSWERED; /* another worker sent the head */
+    c->sent_seq = UINT64_MAX;
     c->tail = "";
     c->kept_until_ms = clock_ms() + SNAPSHOT_KEPT_MS;
     c->deadline_ms = c->socket.opened_ms + request->wait_ms + env->limits->connect_timeout_ms +

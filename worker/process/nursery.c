@@ -114,10 +114,16 @@ static _Noreturn void become_worker(struct nursery *n, int channel, int log, pid
     fd_close(&log);
     if (!wait_for_adoption(n, parent))
         exit(EXIT_SUCCESS); /* the master is gone */
+    struct handover *handover = NULL;
+    int rc = worker_take_memory(channel, &handover);
+    if (rc != 0) {
+        log_errorx(NULL, "no memory to share with the master: %s", strerrordesc_np(-rc));
+        exit(EXIT_FAILURE);
+    }
     crash_install();
     if (sandbox_enter(n->sandbox) != 0)
         exit(EXIT_FAILURE);
-    exit(worker_run(channel));
+    exit(worker_run(channel, handover));
 }
 
 /* Fork the worker and exit, so that the worker becomes the master's child (the master is a

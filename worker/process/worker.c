@@ -264,9 +264,21 @@ static void on_stats(uv_timer_t *timer)
     }
 }
 
-int worker_run(int channel)
+int worker_take_memory(int channel, struct handover **out)
+{
+    struct ipc_msg msg;
+    int rc = ipc_recv(channel, IPC_PH_FORKED, &msg);
+    if (rc != 1)
+        return rc == 0 ? -EPIPE : rc;
+    rc = handover_open(msg.fd, out);
+    ipc_msg_free(&msg);
+    return rc;
+}
+
+int worker_run(int channel, struct handover *handover)
 {
     struct worker w = {.channel = channel, .phase = IPC_PH_BOOT};
+    w.departures.handover = handover;
     (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0); /* before the pool starts */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     if (uv_loop_init(&w.loop) != 0) {

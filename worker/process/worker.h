@@ -2,12 +2,24 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include "common/handover.h"
+
 /**
  * Serve one camera until told to leave, or until the master is gone.
  *
- * @param channel  SOCK_SEQPACKET to the master.  Moved.
+ * @param channel   SOCK_SEQPACKET to the master.  Moved.
+ * @param handover  as worker_take_memory() made it.  Borrowed.
  * @return exit status of the process.
  */
-int worker_run(int channel);
+int worker_run(int channel, struct handover *handover);
+
+/**
+ * Map the memory that the channel's first message carries.  Call it before the sandbox is entered.
+ *
+ * @param channel  Borrowed.
+ * @param out      Caller owns; lives as long as the process.
+ * @return 0 or negative errno; -EPROTO: the master speaks another version.
+ */
+int worker_take_memory(int channel, struct handover **out);
 
 #endif /* WORKER_WORKER_H */

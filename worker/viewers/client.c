@@ -29,6 +29,7 @@ struct client {
     bool backlog; /* there is more to write: client_catch_up() writes it */
     bool websocket;
     struct websocket_parser parser;
+    bool resuming;              /* another worker answered it; it waits for client_start() */
     struct ipc_client *request; /* until the answer is given */
     struct flv_output output;
 };
@@ -52,7 +53,8 @@ static void close_now(struct client *c, const char *why)
     if (c->state != CLIENT_REFUSED) /* a refusal is logged already */
         log_info(&ctx, "viewer gone: %s; %.1f s, %llu bytes, %llu frames skipped", why,
                  (double)(clock_ms() - c->socket.opened_ms) / 1000,
-                 (unsigned long long)c->output.bytes, (unsigned long long)c->output.frames_skipped);
+                 (unsigned long long)(c->output.bytes_before + c->output.bytes),
+                 (unsigned long long)c->output.frames_skipped);
     c->state = CLIENT_CLOSED;
     client_socket_close(&c->socket, on_poll_closed);
 }
@@ -81,10 +83,21 @@ static void set_backlog(struct client *c)
     c->env->on_backlog(c->env->ctx);
 }
 
+/* Tell a successor how far the viewer has got, if it may go on from here. */
+static void mark_written(struct client *c)
+{
+    if (!flv_output_is_between_messages(&c->output))
+        return;
+    flv_output_record(&c->output, c->socket.slot);
+    handover_set(c->socket.slot, HANDOVER_WHOLE);
+}
+
 static void write_some(struct client *c)
 {
     uint64_t before = c->output.bytes;
+    handover_begin(c->socket.slot);
     enum flv_output_result result = flv_output_write(&c->output, c->socket.fd);
+    mark_written(c);
     if (c->output.bytes != before)
         c->socket.progress_ms = clock_ms();
     switch (result) {
@@ -109,13 +122,14 @@ static void write_some(struct client *c)
 
 void client_flush(struct client *client)
 {
-    if (client->state == CLIENT_STREAMING && !client->blocked && !client->backlog)
+    if (client->state == CLIENT_STREAMING && !client->resuming && !client->blocked &&
+        !client->backlog)
         write_some(client);
 }
 
 bool client_catch_up(struct client *client)
 {
-    if (client->state != CLIENT_STREAMING || !client->backlog)
+    if (client->state != CLIENT_STREAMING || client->resuming || !client->backlog)
         return false;
     client->backlog = false;
     write_some(client);
@@ -128,8 +142,10 @@ static void send_websocket_close(struct client *c, uint16_t code)
 {
     uint8_t frame[WEBSOCKET_CLOSE_FRAME_LEN];
     size_t len = websocket_close_frame(frame, code);
-    if (flv_output_is_between_messages(&c->output)) /* else it would break one */
-        (void)send(c->socket.fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!flv_output_is_between_messages(&c->output))
+        return; /* it would break one */
+    handover_begin(c->socket.slot);
+    (void)send(c->socket.fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
@@ -157,11 +173,13 @@ static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
 static void on_readable(struct client *c)
 {
     uint8_t data[4096];
+    handover_set_reading(c->socket.slot, c->websocket);
     ssize_t n = client_socket_recv(&c->socket, data, sizeof(data));
     if (n < 0)
         close_now(c, "closed by the viewer");
     else if (n > 0 && c->websocket && c->state == CLIENT_STREAMING)
         on_websocket_data(c, data, (size_t)n);
+    handover_set_reading(c->socket.slot, !websocket_is_between_messages(&c->parser));
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)
@@ -194,6 +212,8 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
     c->request = xcalloc(1, sizeof(*c->request));
     *c->request = *request;
     c->websocket = request->websocket != 0;
+    c->resuming = request->resumed != 0;
+    c->state = c->resuming ? CLIENT_STREAMING : CLIENT_WAITING;
     flv_output_init(&c->output, env->ring, env->limits, request);
     int lowat = NOTSENT_LOWAT_BYTES;
     (void)setsockopt(c->socket.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
@@ -229,11 +249,33 @@ static int append_answer(struct client *c, const struct codec_config *video)
     return len;
 }
 
+bool client_awaits_start(const struct client *client)
+{
+    return client->state == CLIENT_WAITING ||
+           (client->state == CLIENT_STREAMING && client->resuming);
+}
+
+static void resume(struct client *c, struct codec_config *video, struct codec_config *audio)
+{
+    free(c->request);
+    c->request = NULL;
+    if (!flv_output_resume(&c->output, c->socket.slot, clock_us(), video, audio)) {
+        client_close(c, "the camera has another codec, or other tracks, than before");
+        return;
+    }
+    c->resuming = false;
+    client_flush(c);
+}
+
 void client_start(struct client *client, struct codec_config *audio)
 {
     const struct frame *picture = frame_ring_newest_picture(client->env->ring);
-    if (client->state != CLIENT_WAITING || picture == NULL)
+    if (!client_awaits_start(client) || picture == NULL)
         return;
+    if (client->resuming) {
+        resume(client, picture->config, audio);
+        return;
+    }
     if (!flv_carries(picture->config->codec)) {
         client_fail(client, HTTP_ERROR_UNSUPPORTED_CODEC,
                     "FLV carries H.264, HEVC and AV1, and the camera sends another codec");

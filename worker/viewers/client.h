@@ -18,7 +18,8 @@
 
 enum client_state {
     CLIENT_WAITING,   /* nothing answered yet: the camera is connecting */
-    CLIENT_STREAMING, /* answered, gets frames */
+    CLIENT_STREAMING, /* answered, gets frames; if another worker answered it, from client_start()
+                       */
     CLIENT_REFUSED,   /* answered with an error, may still be reading it */
     CLIENT_CLOSED     /* its socket is closed; on_closed() follows */
 };
@@ -47,7 +48,8 @@ struct client_totals {
 };
 
 /**
- * Take over a viewer; it waits until client_start().
+ * Take over a viewer; it waits until client_start().  If its request is resumed, another worker has
+ * answered it, and its slot says how far it got.
  *
  * @param env      Borrowed; outlives the client.
  * @param fd       connected socket, non-blocking.  Moved.
@@ -59,9 +61,12 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
 /** Let a waiting viewer wait for another stream. @param env  as for client_open(). */
 void client_move(struct client *client, struct client_env *env);
 
+/** Does it wait for client_start()? */
+bool client_awaits_start(const struct client *client);
+
 /**
  * Answer a waiting viewer and begin with the frames it asked for, if the ring has them.  A viewer
- * of a codec that FLV does not carry is refused.
+ * of a codec that FLV does not carry is refused.  Go on with the answer that another worker began.
  *
  * @param audio  AAC configuration of the stream, or NULL.  Borrowed.
  */

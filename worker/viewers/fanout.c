@@ -149,9 +149,10 @@ static bool ready(const struct fanout *f)
 
 static void start_client(struct fanout *f, struct client *c)
 {
+    bool new = client_get_state(c) == CLIENT_WAITING;
     int64_t accepted_us = client_request(c)->accepted_us;
     client_start(c, f->audio);
-    if (client_get_state(c) == CLIENT_STREAMING)
+    if (new &&client_get_state(c) == CLIENT_STREAMING)
         histogram_add(&f->join, clock_us() - accepted_us);
 }
 
@@ -229,7 +230,7 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
         return;
     }
     for (size_t i = 0; video && i < fanout->clients.count; i++) {
-        if (client_get_state(fanout->clients.items[i]) == CLIENT_WAITING && fanout->has_tracks)
+        if (client_awaits_start(fanout->clients.items[i]) && fanout->has_tracks)
             start_client(fanout, fanout->clients.items[i]);
     }
     flush_all(fanout);

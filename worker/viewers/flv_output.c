@@ -10,6 +10,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+_Static_assert((int)TRACK_COUNT == (int)HANDOVER_TRACKS && (int)TRACK_VIDEO == (int)HANDOVER_VIDEO,
+               "slots number the tracks as frames do");
+
 /* Per write: at most this many frames; stop adding frames past this many bytes. */
 #define BATCH_FRAMES 16
 #define BATCH_BYTES ((size_t)64 * 1024)
@@ -45,10 +48,18 @@ static bool same_config(const struct codec_config *a, const struct codec_config 
                       memcmp(a->record, b->record, a->record_len) == 0);
 }
 
+static uint32_t fourcc(const struct codec_config *video)
+{
+    return video->codec == AV_CODEC_ID_HEVC ? 0x68766331u : 0x61766331u; /* hvc1, avc1 */
+}
+
 static void remember_config(struct flv_output *o, struct codec_config *config)
 {
     codec_config_unref(&o->config[config->track]);
     o->config[config->track] = codec_config_ref(config);
+    o->told[config->track] = handover_digest(config->record, config->record_len);
+    if (config->track == TRACK_VIDEO)
+        o->codec = fourcc(config);
 }
 
 /*
@@ -428,4 +439,44 @@ void flv_output_start(struct flv_output *output, const struct viewer_join *join,
     output->silent_frames = s.silent_frames;
     append_preamble(output, video, audio);
     output->started = true;
+}
+
+/* --- going on after another worker --------------------------------------------- */
+
+/* A sequence header that the viewer has is not repeated: mpegts.js would lose pictures there. */
+static void remember_if_told(struct flv_output *o, struct codec_config *config, uint64_t told)
+{
+    if (handover_digest(config->record, config->record_len) == told)
+        remember_config(o, config);
+}
+
+bool flv_output_resume(struct flv_output *output, const struct handover_slot *slot, int64_t now_us,
+                       struct codec_config *video, struct codec_config *audio)
+{
+    const struct viewer_join join = {.join = IPC_JOIN_LIVE, .now_us = now_us};
+    if (!output->want_audio)
+        audio = NULL;
+    if (!flv_carries(video->codec) || slot->codec != fourcc(video) ||
+        (slot->told[HANDOVER_AUDIO] != 0) != (audio != NULL))
+        return false;
+    struct viewer_start s = viewer_start_find(output->ring, &join, NULL);
+    output->joined_us = frame_ring_newest_arrival_us(output->ring);
+    output->at = (struct flv_output_position){s.cursor, s.wait_key, s.clock};
+    viewer_clock_resume(&output->at.clock, slot->last_ms);
+    output->bytes_before = slot->bytes;
+    memcpy(output->told, slot->told, sizeof(output->told));
+    output->codec = slot->codec;
+    remember_if_told(output, video, slot->told[HANDOVER_VIDEO]);
+    if (audio != NULL)
+        remember_if_told(output, audio, slot->told[HANDOVER_AUDIO]);
+    output->started = true;
+    return true;
+}
+
+void flv_output_record(const struct flv_output *output, struct handover_slot *slot)
+{
+    memcpy(slot->last_ms, output->at.clock.last_ms, sizeof(slot->last_ms));
+    memcpy(slot->told, output->told, sizeof(slot->told));
+    slot->bytes = output->bytes_before + output->bytes;
+    slot->codec = output->codec;
 }

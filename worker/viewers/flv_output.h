@@ -10,6 +10,7 @@
 #ifndef WORKER_FLV_OUTPUT_H
 #define WORKER_FLV_OUTPUT_H
 
+#include "common/handover.h"
 #include "common/ipc.h"
 #include "worker/media/frame_ring.h"
 #include "worker/viewers/flv.h"
@@ -55,8 +56,11 @@ struct flv_output {
     size_t head_len;
     size_t head_sent;
 
-    uint64_t bytes;          /* written */
-    uint64_t frames_skipped; /* because the viewer was too slow */
+    uint64_t told[TRACK_COUNT]; /* handover_digest() of the sequence headers; 0: no such track */
+    uint32_t codec;             /* of the video that the viewer was told of: FourCC */
+    uint64_t bytes_before;      /* written by the workers before this one */
+    uint64_t bytes;             /* written */
+    uint64_t frames_skipped;    /* because the viewer was too slow */
 };
 
 enum flv_output_result {
@@ -95,6 +99,20 @@ bool flv_output_is_between_messages(const struct flv_output *output);
  */
 void flv_output_start(struct flv_output *output, const struct viewer_join *join,
                       struct codec_config *video, struct codec_config *audio);
+
+/**
+ * Go on in the answer that another worker began: take a position in the ring so that the viewer's
+ * time goes on after its last tags.  Sequence headers follow only if they differ.
+ *
+ * @param slot    what the viewer got last.  Borrowed for the call.
+ * @param now_us, video, audio  as for flv_output_start().
+ * @return false: the viewer was told of another codec, or of other tracks: close.
+ */
+bool flv_output_resume(struct flv_output *output, const struct handover_slot *slot, int64_t now_us,
+                       struct codec_config *video, struct codec_config *audio);
+
+/** Write down what another worker needs to go on.  The connection is between two messages. */
+void flv_output_record(const struct flv_output *output, struct handover_slot *slot);
 
 /**
  * Write to fd, non-blocking, with one system call: all new frames, or the beginning of a backlog.

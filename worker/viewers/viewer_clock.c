@@ -33,6 +33,14 @@ void viewer_clock_start(struct viewer_clock *clock, int64_t start_us)
     viewer_clock_start_live(clock, start_us, start_us, 0, 0);
 }
 
+void viewer_clock_resume(struct viewer_clock *clock, const int64_t last_ms[TRACK_COUNT])
+{
+    clock->skipped_us = -(last_ms[TRACK_VIDEO] + SKIP_STEP_MS) * 1000;
+    clock->was_late = true;
+    for (int i = 0; i < TRACK_COUNT; i++)
+        clock->last_ms[i] = last_ms[i];
+}
+
 int64_t viewer_clock_level_us(const struct viewer_clock *clock)
 {
     return clock->lead_us + clock->level_us - clock->edge_us;

@@ -55,6 +55,14 @@ void viewer_clock_start(struct viewer_clock *clock, int64_t start_us);
 void viewer_clock_start_live(struct viewer_clock *clock, int64_t start_us, int64_t edge_us,
                              uint64_t cached, int64_t lead_us);
 
+/**
+ * Go on where another clock ended: what was at 0 comes right after its last picture.
+ *
+ * @param clock    just started.
+ * @param last_ms  the other clock's, for each track.
+ */
+void viewer_clock_resume(struct viewer_clock *clock, const int64_t last_ms[TRACK_COUNT]);
+
 /** @return the viewer's time from which pictures run at normal pace. */
 int64_t viewer_clock_level_us(const struct viewer_clock *clock);
 

@@ -263,3 +263,8 @@ size_t websocket_parse(struct websocket_parser *parser, const uint8_t *data, siz
     p->closed = event->kind == WEBSOCKET_EVENT_CLOSE || event->kind == WEBSOCKET_EVENT_ERROR;
     return n;
 }
+
+bool websocket_is_between_messages(const struct websocket_parser *parser)
+{
+    return parser->head_len == 0 && !parser->in_payload && !parser->in_message;
+}

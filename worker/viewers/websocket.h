@@ -98,4 +98,7 @@ size_t websocket_pong_frame(uint8_t buf[WEBSOCKET_PONG_FRAME_MAX], const uint8_t
 size_t websocket_parse(struct websocket_parser *parser, const uint8_t *data, size_t len,
                        struct websocket_event *event);
 
+/** May a fresh parser take over here: is no frame, and no message in fragments, half read? */
+bool websocket_is_between_messages(const struct websocket_parser *parser);
+
 #endif /* WORKER_WEBSOCKET_H */

@@ -1,0 +1,149 @@
+#include "master/camera_clients.h"
+
+#include "common/fd.h"
+#include "common/handover.h"
+#include "common/log.h"
+#include "master/visit.h"
+#include "master/worker_link.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+
+void camera_clients_init(struct camera_clients *all, struct client_share *viewers,
+                         camera_return_fn returned, void *ctx)
+{
+    struct rlimit limit = {.rlim_cur = 0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    *all = (struct camera_clients){.viewers = viewers, .returned = returned, .ctx = ctx};
+    /* Half is for connections (server.c), a quarter for channels, logs and spare ones. */
+    all->sockets_max = (size_t)limit.rlim_cur / 4;
+}
+
+/* --- coming and going ----------------------------------------------------- */
+
+static void forget_visit(struct camera_clients *all, struct guest *guest)
+{
+    if (guest->visit != NULL)
+        all->sockets--;
+    visit_free(&guest->visit);
+}
+
+bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_t ticket)
+{
+    struct guest guest;
+    if (!guest_list_remove(&cam->guests, ticket, &guest))
+        return false;
+    forget_visit(all, &guest);
+    if (guest_is_viewer(guest.kind))
+        client_share_give(all->viewers, &guest.client);
+    return true;
+}
+
+void camera_clients_drop(struct camera_clients *all, struct camera *cam)
+{
+    for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++)
+        (void)camera_clients_left(all, cam, ticket);
+    guest_list_clear(&cam->guests);
+}
+
+static void remember(struct camera_clients *all, struct guest *guest, const struct ipc_client *m,
+                     int fd)
+{
+    static struct log_limit limit;
+    unsigned suppressed;
+    if (all->sockets < all->sockets_max)
+        guest->visit = visit_new(m, fd);
+    if (guest->visit != NULL)
+        all->sockets++;
+    else if (log_limit_pass(&limit, 1, 60000, &suppressed))
+        log_warnx(NULL, "no descriptor to spare for a client: it ends with its worker (%u more)",
+                  suppressed);
+}
+
+int camera_clients_send(struct camera_clients *all, struct camera *cam,
+                        const struct camera_request *request, int *fd)
+{
+    struct ipc_client *m = request->message;
+    enum ipc_client_kind kind = (enum ipc_client_kind)m->kind;
+    m->ticket = guest_list_add(&cam->guests, request->client, request->from, kind);
+    if (guest_is_viewer(kind))
+        client_share_take(all->viewers, request->client);
+    struct handover_slot *slot = worker_slot(cam->worker, m->ticket);
+    if (slot != NULL) {
+        handover_reset(slot);
+        remember(all, guest_list_find(&cam->guests, m->ticket), m, *fd);
+    }
+    int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
+    if (rc == 0)
+        cam->clients_sent++;
+    else
+        (void)camera_clients_left(all, cam, m->ticket);
+    return rc;
+}
+
+/* --- from one worker to the next ------------------------------------------ */
+
+static void give_back(const struct camera_clients *all, const struct guest *guest)
+{
+    struct ipc_client m;
+    visit_request(guest->visit, &m);
+    const struct ipc_return back = {.conn_id = m.conn_id, .requests = m.requests};
+    int fd = visit_socket(guest->visit);
+    if (fd != -1)
+        all->returned(all->ctx, &back, &guest->from, &fd);
+    fd_close(&fd);
+}
+
+static enum visit_fate judge(struct camera *cam, const struct guest *guest, uint32_t ticket)
+{
+    return guest->visit != NULL ? visit_judge(guest->visit, worker_slot(cam->worker, ticket))
+                                : VISIT_ENDS;
+}
+
+void camera_clients_judge(struct camera_clients *all, struct camera *cam)
+{
+    struct log_context ctx = {.camera = cam->id};
+    uint32_t before = cam->guests.count;
+    for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
+        struct guest *guest = guest_list_find(&cam->guests, ticket);
+        enum visit_fate fate = guest != NULL ? judge(cam, guest, ticket) : VISIT_GOES_ON;
+        if (fate == VISIT_RETURNS)
+            give_back(all, guest);
+        if (fate != VISIT_GOES_ON)
+            (void)camera_clients_left(all, cam, ticket);
+    }
+    all->kept += cam->guests.count;
+    all->cut += before - cam->guests.count;
+    if (before > 0)
+        log_info(&ctx, "%u clients can go on with the camera's next worker, %u have ended",
+                 cam->guests.count, before - cam->guests.count);
+}
+
+static int give(struct camera *cam, const struct visit *visit, uint32_t ticket)
+{
+    struct ipc_client m;
+    struct handover_slot *slot = worker_slot(cam->worker, ticket);
+    int fd = slot != NULL ? visit_socket(visit) : -1;
+    if (fd == -1)
+        return -EMFILE;
+    visit_request(visit, &m);
+    m.ticket = ticket;
+    visit_fill_slot(visit, slot);
+    int rc = worker_send(cam->worker, IPC_CLIENT, &m, &fd);
+    fd_close(&fd);
+    return rc;
+}
+
+void camera_clients_give(struct camera_clients *all, struct camera *cam)
+{
+    for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
+        const struct guest *guest = guest_list_find(&cam->guests, ticket);
+        if (guest == NULL)
+            continue;
+        int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
+        if (rc == 0)
+            cam->clients_sent++;
+        else if (rc != -EPIPE) /* if it is dead already, we shall hear about that */
+            (void)camera_clients_left(all, cam, ticket);
+    }
+}

@@ -1,0 +1,59 @@
+/*
+ * The clients of a camera: they are given to its worker, and when that dies, to its next one.
+ * Master, loop thread.  camera_table.c decides when.
+ */
+#ifndef MASTER_CAMERA_CLIENTS_H
+#define MASTER_CAMERA_CLIENTS_H
+
+#include "common/ipc.h"
+#include "master/camera.h"
+#include "master/camera_admission.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A worker gives a connection back; the master knows where it came from.  *fd is Moved if it
+ * becomes -1. */
+typedef void (*camera_return_fn)(void *ctx, const struct ipc_return *connection,
+                                 const union address *from, int *fd);
+
+/* What the clients of all cameras share. */
+struct camera_clients {
+    struct client_share *viewers; /* Borrowed */
+    size_t sockets;               /* duplicates that we hold */
+    size_t sockets_max;           /* beyond this, a client ends with its worker */
+    camera_return_fn returned;
+    void *ctx;     /* passed to returned() */
+    uint64_t kept; /* clients of dead workers that the next one could take */
+    uint64_t cut;  /* and that were disconnected */
+};
+
+/** @param viewers  Borrowed. */
+void camera_clients_init(struct camera_clients *all, struct client_share *viewers,
+                         camera_return_fn returned, void *ctx);
+
+/**
+ * Give a client to the camera's worker.
+ *
+ * @param fd  Moved on success.
+ * @return 0 or negative errno, as worker_send(); then the client is not the camera's.
+ */
+int camera_clients_send(struct camera_clients *all, struct camera *cam,
+                        const struct camera_request *request, int *fd);
+
+/** A client has left. @return false: nobody has this ticket. */
+bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_t ticket);
+
+/** Forget all clients of a camera; those that no worker has are disconnected by that. */
+void camera_clients_drop(struct camera_clients *all, struct camera *cam);
+
+/**
+ * The camera's worker has ended, and cam->worker is still set: keep the clients that another one
+ * can go on with, disconnect the others.
+ */
+void camera_clients_judge(struct camera_clients *all, struct camera *cam);
+
+/** Give the clients that were kept to the camera's new worker. */
+void camera_clients_give(struct camera_clients *all, struct camera *cam);
+
+#endif /* MASTER_CAMERA_CLIENTS_H */

@@ -1,0 +1,197 @@
+"""A viewer's connection outlives its worker: the next one goes on in the same answer."""
+import os
+import signal
+import threading
+
+import pytest
+
+from conftest import QUICK
+from lib import processes
+from lib.flv import FlvReader
+from lib.http import connect, head_bytes, request, stream_target
+from lib.wait import wait_for
+from lib.websocket import BINARY, WebSocket
+
+QUIET = {"ASAN_OPTIONS": "handle_segv=0:handle_abort=0", "TSAN_OPTIONS": "handle_segv=0:handle_abort=0"}
+STEP_MAX_MS = 1000
+
+
+class WebSocketViewer:
+    """Reads in the background, as lib.http.Viewer does."""
+
+    def __init__(self, port, cam_url, **parameters):
+        self.flv, self.failure, self.closed_by_server = FlvReader(), None, False
+        self._socket = WebSocket(port, stream_target(cam_url, **parameters), timeout=60)
+        assert self._socket.status == 101
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            while not self._stopped:
+                kind, payload = self._socket.frame()
+                assert kind == BINARY, kind
+                self.flv.feed(payload)
+                assert self.flv.rest == 0, "a message ends within a tag"
+        except EOFError:
+            self.closed_by_server = True
+        except Exception as exception:
+            self.failure = None if self._stopped else exception
+
+    def check(self):
+        if self.failure is not None:
+            raise AssertionError(f"viewer: {self.failure!r}") from self.failure
+
+    def close(self):
+        self._stopped = True
+        self._thread.join()
+        self._socket.__exit__()
+        self.check()
+
+
+def audience(gateway, url):
+    """One viewer for each way to watch."""
+    return [gateway.view(url), gateway.view(url, need_audio="false"), gateway.view(url, join="gop"),
+            gateway.view(url, allow_h265="false"), WebSocketViewer(gateway.flv_port, url)]
+
+
+def still_there(viewers):
+    for viewer in viewers:
+        viewer.check()
+    return [viewer for viewer in viewers if not viewer.closed_by_server]
+
+
+def wait_more(viewers, count):
+    """Every one that is still there gets count more pictures. -> those"""
+    wanted = {id(viewer): len(viewer.flv.video) + count for viewer in viewers}
+
+    def served():
+        return all(len(viewer.flv.video) >= wanted[id(viewer)] for viewer in still_there(viewers))
+    wait_for(served, 60, lambda: f"{count} more pictures each: {[len(v.flv.video) for v in viewers]}")
+    return still_there(viewers)
+
+
+def assert_sound(viewer):
+    """One stream: no step back, no step of over a second, no sequence header twice, sound beside the picture."""
+    viewer.check()
+    flv = viewer.flv
+    flv.check()
+    assert len(flv.video_configs) == 1
+    for frames in (flv.video, flv.audio):
+        steps = [after.dts - before.dts for before, after in zip(frames, frames[1:])]
+        assert max(steps, default=0) <= STEP_MAX_MS, sorted(steps)[-3:]
+    if flv.has_audio:
+        assert abs(flv.audio[-1].dts - flv.video[-1].dts) < STEP_MAX_MS
+
+
+def the_worker(gateway, camera):
+    return wait_for(lambda: gateway.worker_of(camera.port), 30, "the camera's worker")[0]
+
+
+def end_worker(gateway, camera, how):
+    worker = the_worker(gateway, camera)
+    os.kill(worker, how)
+    wait_for(lambda: not processes.alive(worker), 40, "the worker to end")
+
+
+def metric(gateway, name):
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith("cam_httpflv_" + name))
+
+
+@pytest.fixture
+def patient(make_gateway):
+    return make_gateway(QUICK, env=QUIET)
+
+
+def test_viewers_outlive_their_workers(patient, make_camera):
+    """By any signal: SIGSTOP stands for a worker that hangs, which the master kills after ten seconds.
+    A worker writes to one viewer at a time, so its death can cut no more than one."""
+    camera = make_camera()
+    everybody = viewers = audience(patient, camera.url())
+    try:
+        assert wait_more(viewers, 25) == viewers
+        for how in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGSTOP):
+            end_worker(patient, camera, how)
+            left = wait_more(viewers, 50)
+            assert len(left) >= len(viewers) - 1, patient.log()[-3000:]
+            viewers = left
+        assert camera.plays == 5
+    finally:
+        for viewer in everybody:
+            viewer.close()
+    for viewer in everybody:
+        assert_sound(viewer)
+    assert metric(patient, "handovers_total") == 14 + len(viewers) + metric(patient, 'handovers_total{result="cut"}')
+
+
+def test_waiting_clients_are_answered_by_the_next_worker(patient, make_camera):
+    """A viewer, a snapshot and MJPEG: the camera sends nothing until the first worker has died."""
+    camera = make_camera(silent="play")
+    with patient.view(camera.url()) as viewer, \
+            connect(patient.snapshot_port) as snapshot, connect(patient.snapshot_port) as mjpeg:
+        snapshot.sendall(head_bytes(stream_target(camera.url(), path="/snapshot")))
+        mjpeg.sendall(head_bytes(stream_target(camera.url(), path="/mjpeg")))
+        wait_for(lambda: camera.plays, 30, "the camera to be asked")
+        wait_for(lambda: guests(patient) == 3, 30, "three clients at the worker")
+        camera.silent = None
+        end_worker(patient, camera, signal.SIGKILL)
+        viewer.wait_frames(10)
+        assert b" 200 " in snapshot.recv(64) and b" 200 " in mjpeg.recv(64)
+    assert viewer.status == 200
+
+
+def guests(gateway):
+    """How many clients the camera's worker has, as the kernel tells: each has a socket there and in the master."""
+    workers = gateway.busy_workers()
+    return len(processes.sockets(workers[0])) - 3 if workers else 0
+
+
+def read_parts(sock, count):
+    """So many pictures of MJPEG, to the end of the boundary after the last one."""
+    data, boundary = b"", b"--cam-httpflv-picture\r\n"
+    while data.count(boundary) <= count:
+        chunk = sock.recv(65536)
+        assert chunk, "MJPEG was closed"
+        data += chunk
+    assert data.endswith(boundary)
+    return data
+
+
+def test_pictures_go_on(patient, camera):
+    """MJPEG between two parts, and a connection that is kept between two requests."""
+    with connect(patient.snapshot_port, 60) as mjpeg, connect(patient.snapshot_port, 60) as kept:
+        mjpeg.sendall(head_bytes(stream_target(camera.url(), path="/mjpeg", fps=2)))
+        read_parts(mjpeg, 2)
+        ask = head_bytes(stream_target(camera.url(), path="/snapshot"), headers={"Connection": "keep-alive"})
+        answers = kept.makefile("rb")
+        assert read_snapshot(kept, answers, ask).startswith(b"\xff\xd8")
+        end_worker(patient, camera, signal.SIGKILL)  # within the second in which the worker keeps the connection
+        assert read_snapshot(kept, answers, ask).startswith(b"\xff\xd8")
+        assert b"HTTP/1.1" not in mjpeg.recv(1 << 20)
+
+
+def read_snapshot(sock, answers, ask):
+    sock.sendall(ask)
+    length, line = None, answers.readline()
+    assert b" 200 " in line, line
+    while line not in (b"\r\n", b""):
+        line = answers.readline()
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    return answers.read(length)
+
+
+def test_a_camera_that_kills_its_workers_loses_its_viewers(patient, make_camera):
+    """Quarantine ends the row of successors, and the log says so."""
+    camera = make_camera(silent="play")
+    with patient.view(camera.url()) as viewer:
+        for plays in (1, 2, 3):
+            wait_for(lambda n=plays: camera.plays == n, 30, f"worker {plays} to connect")
+            end_worker(patient, camera, signal.SIGKILL)
+        viewer.wait_closed()
+        assert viewer.status is None
+    assert "quarantined: its workers died 3 times in a row" in patient.log()
+    assert "1 clients are disconnected: the camera is quarantined" in patient.log()
+    assert metric(patient, 'handovers_total{result="cut"}') == 0
