@@ -135,6 +135,11 @@ struct ipc_drain {
     uint32_t grace_ms;
 };
 
+/* Leave the camera, then exit without ending any client: another worker goes on with them. */
+struct ipc_yield {
+    uint32_t grace_ms; /* how long writes that have begun may take */
+};
+
 /* Permission to exit: the answer to IDLE. */
 struct ipc_leave {
     uint32_t reserved;
@@ -268,7 +273,8 @@ enum ipc_no_audio {
     X(SETTINGS, settings, struct ipc_settings, 0, IPC_PH_RUN | IPC_PH_DRAIN)    \
     X(CLIENT,  client,  struct ipc_client,  1, IPC_PH_RUN | IPC_PH_DRAIN)        \
     X(LEAVE,   leave,   struct ipc_leave,   0, IPC_PH_BOOT | IPC_PH_RUN)         \
-    X(DRAIN,   drain,   struct ipc_drain,   0, IPC_PH_BOOT | IPC_PH_RUN)
+    X(DRAIN,   drain,   struct ipc_drain,   0, IPC_PH_BOOT | IPC_PH_RUN)         \
+    X(YIELD,   yield,   struct ipc_yield,   0, IPC_PH_RUN)
 
 #define IPC_FROM_WORKER(X)                                                       \
     X(READY,   ready,   struct ipc_ready,   0, IPC_PH_BOOT)                      \

@@ -40,6 +40,7 @@ struct camera {
     char shown[IPC_URL_MAX];    /* redacted URL */
     bool named; /* id is its name in the configuration file, even if it is requested by URL */
     bool always_on;
+    bool yielding;             /* its worker was told to make way for another one */
     bool stopped;              /* through the API: always_on waits for the next request */
     struct worker *worker;     /* NULL: none */
     uint64_t clients_sent;     /* clients handed to this worker */

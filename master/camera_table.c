@@ -174,6 +174,7 @@ static void detach(struct camera *cam)
 {
     camera_stats_add(&cam->table->gone.stats, &cam->stats);
     cam->worker = NULL;
+    cam->yielding = false;
     cam->table->admission.active--;
     cam->clients_sent = 0;
     end_connecting(cam);
@@ -307,8 +308,10 @@ static void on_gone(void *owner)
         return;
     }
     struct log_context ctx = log_ctx(cam);
-    count_death(cam);
-    log_errorx(&ctx, "the camera's worker died");
+    if (!cam->yielding) {
+        count_death(cam);
+        log_errorx(&ctx, "the camera's worker died");
+    }
     camera_clients_judge(&cam->table->clients, cam);
     detach(cam);
     if (camera_quarantine_ms(cam) > 0)
@@ -445,6 +448,30 @@ void camera_table_reload(struct camera_table *table)
     }
 }
 
+/* What was remembered against the camera no longer holds: an operator wants it. */
+static void forgive(struct camera *cam)
+{
+    cam->refused_until_ms = 0;
+    login_guard_forgive(&cam->table->admission.logins, &cam->url);
+    cam->crashes = 0;
+}
+
+int camera_table_restart(struct camera_table *table, const char *id)
+{
+    struct camera *cam = camera_set_find_id(&table->admission.cameras, id);
+    if (cam == NULL)
+        return -ENOENT;
+    int rc = cam->worker != NULL && !cam->yielding ? worker_yield(cam->worker) : 0;
+    if (rc == -EAGAIN)
+        return rc;
+    struct log_context ctx = log_ctx(cam);
+    log_info(&ctx, "its session is made anew by request");
+    cam->yielding = cam->worker != NULL;
+    cam->stopped = false;
+    forgive(cam);
+    return 0;
+}
+
 int camera_table_stop(struct camera_table *table, const char *id)
 {
     const struct ipc_drain drain = {.grace_ms = CAMERA_STOP_GRACE_MS};
@@ -457,9 +484,7 @@ int camera_table_stop(struct camera_table *table, const char *id)
     struct log_context ctx = log_ctx(cam);
     log_info(&ctx, "stopped by request");
     cam->stopped = true;
-    cam->refused_until_ms = 0;
-    login_guard_forgive(&table->admission.logins, &cam->url);
-    cam->crashes = 0;
+    forgive(cam);
     if (cam->worker != NULL && rc == 0)
         release(cam);
     camera_clients_drop(&table->clients, cam);

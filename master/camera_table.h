@@ -68,6 +68,12 @@ void camera_table_reload(struct camera_table *table);
  */
 int camera_table_stop(struct camera_table *table, const char *id);
 
+/**
+ * Make a stream's session with its camera anew: its worker makes way for another one, which goes on
+ * with the clients.  What was remembered against the camera is forgotten.  @return as above.
+ */
+int camera_table_restart(struct camera_table *table, const char *id);
+
 /** Tell all workers to end their clients and leave. */
 void camera_table_drain(struct camera_table *table, uint32_t grace_ms);
 

@@ -12,7 +12,7 @@
 #define POST BIT(REQUEST_POST)
 #define DELETE BIT(REQUEST_DELETE)
 
-enum match { MATCH_IS, MATCH_PREFIX, MATCH_SUFFIX, MATCH_FILE };
+enum match { MATCH_IS, MATCH_PREFIX, MATCH_SUFFIX, MATCH_RESTART, MATCH_FILE };
 
 struct endpoint {
     enum route_port port;
@@ -45,18 +45,25 @@ static bool has_prefix(const char *path, const char *prefix)
     return strncmp(path, prefix, strlen(prefix)) == 0;
 }
 
+static bool has_suffix(const char *path, const char *suffix)
+{
+    size_t path_len = strlen(path), len = strlen(suffix);
+    return path_len >= len && strcmp(path + path_len - len, suffix) == 0;
+}
+
 static bool fits(const struct endpoint *e, enum route_port port, const char *path)
 {
-    size_t path_len = strlen(path), len = strlen(e->path);
     if (e->port != port)
         return false;
     switch (e->match) {
     case MATCH_IS:
         return strcmp(path, e->path) == 0;
     case MATCH_PREFIX:
-        return has_prefix(path, e->path);
+        return has_prefix(path, e->path) && !has_suffix(path, ROUTE_API_RESTART_SUFFIX);
     case MATCH_SUFFIX:
-        return path_len >= len && strcmp(path + path_len - len, e->path) == 0;
+        return has_suffix(path, e->path);
+    case MATCH_RESTART:
+        return has_prefix(path, e->path) && has_suffix(path, ROUTE_API_RESTART_SUFFIX);
     case MATCH_FILE:
         return has_prefix(path, e->path) && pages_exists(path);
     }

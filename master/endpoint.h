@@ -26,15 +26,18 @@ enum route_kind {
     ROUTE_API_STREAM,    /* api_stream() for the ID after ROUTE_API_STREAM_PREFIX in the path */
     ROUTE_API_SIGNATURE, /* api_signature() for the camera that the query names */
     ROUTE_METRICS,       /* metrics_text() */
-    ROUTE_API_STOP       /* camera_table_stop() for the same ID */
+    ROUTE_API_STOP,      /* camera_table_stop() for the same ID */
+    ROUTE_API_RESTART    /* camera_table_restart() for the ID before ROUTE_API_RESTART_SUFFIX */
 };
 
 #define ROUTE_API_STREAM_PREFIX "/api/streams/"
+#define ROUTE_API_RESTART_SUFFIX "/restart"
 
 /* clang-format off */
 /*
  * X(port, match, path, kind, methods)
- * match: IS: the whole path; PREFIX or SUFFIX: its beginning or end; FILE: a file of the page below
+ * match: IS: the whole path; PREFIX or SUFFIX: its beginning or end; RESTART: the prefix, and
+ * ROUTE_API_RESTART_SUFFIX at the end, then PREFIX does not match; FILE: a file of the page below
  * that prefix.
  * methods: READ is GET and HEAD.  OPTIONS is answered everywhere (CORS preflight).
  * Rows may share a path: then the method decides.
@@ -52,7 +55,8 @@ enum route_kind {
     X(SNAPSHOT, IS,     "/api/signature",        API_SIGNATURE, READ)              \
     X(SNAPSHOT, IS,     "/api/streams",          API_STREAMS, READ)                \
     X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STREAM,  READ)                \
-    X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STOP,    DELETE)
+    X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STOP,    DELETE)              \
+    X(SNAPSHOT, RESTART, ROUTE_API_STREAM_PREFIX, API_RESTART, POST)
 /* clang-format on */
 
 /* Sizes of the two texts below, NUL included. */

@@ -238,14 +238,15 @@ static void expire_texts(struct server *server)
     text_cache_expire(&server->streams);
 }
 
-static void answer_stop(struct conn *c)
+static void answer_change(struct conn *c, const char *id,
+                          int (*change)(struct camera_table *table, const char *id))
 {
     const char *message;
     if (!access_allows_change(c->server->conf, &c->head.request, &message)) {
         conn_refuse(c, HTTP_ERROR_ORIGIN_NOT_ALLOWED, message);
         return;
     }
-    int rc = camera_table_stop(c->server->cameras, stream_id(c));
+    int rc = change(c->server->cameras, id);
     if (rc == 0)
         expire_texts(c->server);
     if (rc == -ENOENT)
@@ -255,6 +256,19 @@ static void answer_stop(struct conn *c)
                     "thousands of requests wait for this stream's worker; try again in a moment");
     else
         conn_answer(c, http_reply_head(conn_output(c), 204, c->head.request.origin, ""));
+}
+
+static void answer_restart(struct conn *c)
+{
+    char id[IPC_CAMERA_ID_MAX];
+    size_t len = strlen(stream_id(c)) - strlen(ROUTE_API_RESTART_SUFFIX);
+    if (len >= sizeof(id)) {
+        answer_no_stream(c);
+        return;
+    }
+    memcpy(id, stream_id(c), len);
+    id[len] = '\0';
+    answer_change(c, id, camera_table_restart);
 }
 
 /* --- admission ------------------------------------------------------------ */
@@ -342,7 +356,10 @@ static void answer_request(struct conn *c, struct route *r)
         answer_metrics(c);
         break;
     case ROUTE_API_STOP:
-        answer_stop(c);
+        answer_change(c, stream_id(c), camera_table_stop);
+        break;
+    case ROUTE_API_RESTART:
+        answer_restart(c);
         break;
     }
 }

@@ -17,6 +17,8 @@
 
 /* Messages read in one turn: a worker that never stops sending must not starve the others. */
 #define MESSAGES_AT_ONCE 64
+/* How long a worker that makes way may go on with writes that have begun. */
+#define WORKER_YIELD_MS 1000
 
 static const bool may_become[WORKER_STATE_COUNT][WORKER_STATE_COUNT] = {
     [WORKER_STARTING] = {[WORKER_SPARE] = true, [WORKER_BUSY] = true, [WORKER_ENDING] = true},
@@ -312,6 +314,8 @@ void worker_check(struct worker *w, int64_t now_ms)
     const char *lie = find_lie(w, now_ms);
     if (lie != NULL)
         kill_liar(w, lie);
+    else if (w->state == WORKER_BUSY && w->end_by.at_ms != 0 && now_ms > w->end_by.at_ms)
+        worker_kill(w, "did not make way when told to");
     else if (w->state != WORKER_ENDING && now_ms - w->heard.at_ms > WORKER_SILENCE_MS)
         worker_kill(w, "has been silent for 10 s");
 }
@@ -329,6 +333,15 @@ int worker_send(struct worker *worker, enum ipc_type type, const void *payload, 
     int rc = outbox_send(&worker->outbox, worker->channel, type, payload, fd);
     if (!waited && !outbox_is_empty(&worker->outbox))
         poll_channel(worker);
+    return rc;
+}
+
+int worker_yield(struct worker *worker)
+{
+    const struct ipc_yield yield = {.grace_ms = WORKER_YIELD_MS};
+    int rc = worker_send(worker, IPC_YIELD, &yield, NULL);
+    if (rc == 0 && worker->state == WORKER_BUSY)
+        set_time(&worker->end_by, clock_ms() + WORKER_END_MS);
     return rc;
 }
 

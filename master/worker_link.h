@@ -13,7 +13,8 @@
  *
  *   time without a message (STATS come every second)      WORKER_SILENCE_MS
  *   time without reading its messages (SIOCOUTQ)          WORKER_SILENCE_MS
- *   time to end, when told to or with a closed channel    WORKER_END_MS
+ *   time to end or make way, when told to                 WORKER_END_MS
+ *   time to end with a closed channel                     WORKER_END_MS
  *   messages a second                                     WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
  *
@@ -110,9 +111,9 @@ struct worker {
     int unread;               /* bytes in the channel at the last check */
     struct worker_time asked; /* when the nursery was asked for it */
     struct worker_time heard;
-    struct worker_time read; /* when it had last read something, or had nothing to read */
-    struct worker_time end_by;
-    int64_t waited_ms; /* for a processor, all its life, at the last check */
+    struct worker_time read;   /* when it had last read something, or had nothing to read */
+    struct worker_time end_by; /* also while it is BUSY and was told to make way; 0: no deadline */
+    int64_t waited_ms;         /* for a processor, all its life, at the last check */
     struct closing closing;
 };
 
@@ -120,6 +121,12 @@ struct worker {
 
 /** Send a message; it may wait in the worker's outbox. @return as outbox_send(). */
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd);
+
+/**
+ * Tell it to make way for another worker: it ends without ending its clients, and on_gone()
+ * follows; if it does not obey it is killed.  @return as worker_send().
+ */
+int worker_yield(struct worker *worker);
 
 /** The worker was told to end, within WORKER_END_MS: no more events come; do not use it again. */
 void worker_release(struct worker *worker);

@@ -1,4 +1,5 @@
 """A viewer's connection outlives its worker: the next one goes on in the same answer."""
+import json
 import os
 import signal
 import threading
@@ -195,3 +196,49 @@ def test_a_camera_that_kills_its_workers_loses_its_viewers(patient, make_camera)
     assert "quarantined: its workers died 3 times in a row" in patient.log()
     assert "1 clients are disconnected: the camera is quarantined" in patient.log()
     assert metric(patient, 'handovers_total{result="cut"}') == 0
+
+
+# --- by request ---------------------------------------------------------------------------------------------------------
+
+
+def restart(gateway, stream, headers=None):
+    return request(gateway.snapshot_port, f"/api/streams/{stream}/restart", "POST", headers)
+
+
+def the_stream(gateway):
+    stream, = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+    return stream
+
+
+def test_restart_keeps_the_viewers(patient, camera):
+    """The camera's session is another one, all viewers are the same, nobody counts it as a death."""
+    viewers = audience(patient, camera.url())
+    try:
+        wait_more(viewers, 25)
+        for sessions in (2, 3):
+            worker = the_worker(patient, camera)
+            assert restart(patient, the_stream(patient)["id"]).status == 204
+            wait_for(lambda: not processes.alive(worker), 20, "the worker to make way")
+            assert wait_more(viewers, 25) == viewers
+            assert camera.plays == sessions
+    finally:
+        for viewer in viewers:
+            viewer.close()
+    for viewer in viewers:
+        assert_sound(viewer)
+    assert metric(patient, "worker_restarts_total") == 0
+    assert metric(patient, 'handovers_total{result="kept"}') == 2 * len(viewers)
+
+
+def test_restart_of_what_is_not_there(patient, camera):
+    assert restart(patient, "nobody").code == "not_found"
+    assert restart(patient, "x" * 200).code == "not_found"
+    answer = request(patient.snapshot_port, "/api/streams/nobody/restart")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST, OPTIONS")
+    assert request(patient.snapshot_port, "/api/streams/nobody", "POST").status == 405
+    with patient.view(camera.url()) as viewer:
+        viewer.wait_frames(2)
+        stream = the_stream(patient)["id"]
+        assert restart(patient, stream, {"Origin": "http://elsewhere"}).code == "origin_not_allowed"
+        viewer.wait_more(5)
+    assert camera.plays == 1

@@ -26,6 +26,7 @@
 #define BACKOFF_JITTER 4      /* plus or minus a quarter */
 #define REFUSED_MS INT64_C(300000)
 #define TICK_MS 1000
+#define YIELD_POLL_MS 10
 /* How long after the source's own deadlines the loop gives up on the source's thread. */
 #define GRACE_MS 1000
 /* How long an unreachable camera without viewers is kept. */
@@ -62,6 +63,7 @@ struct stream {
     uint32_t pictures_rate;   /* pictures between the last two ticks */
     int64_t lost_ms;          /* since when playing viewers lack a picture; 0: they have one */
     int64_t refused_until_ms; /* no attempt before this: the camera rejected the password */
+    int64_t yield_by_ms;      /* 0: not yielding */
     int64_t wanted_ms;        /* when the camera last had a viewer, or was always on */
 
     uint64_t packets_lost; /* on connections that have ended */
@@ -156,6 +158,8 @@ static void connect_soon(struct stream *s)
 /* The source is closed: connect again, or become idle. */
 static void after_attempt(struct stream *s)
 {
+    if (s->yield_by_ms != 0)
+        return;
     if (s->closing.asked || is_refused(s)) {
         set_state(s, IPC_CAMERA_IDLE, is_refused(s) ? REFUSED_MS : 0);
     } else if (outputs_waiting(s->outputs) > 0) {
@@ -344,6 +348,8 @@ static void check_idle(struct stream *s)
 static void on_tick(uv_timer_t *timer)
 {
     struct stream *s = timer->data;
+    if (s->yield_by_ms != 0)
+        return;
     char text[SOURCE_DETAIL_MAX];
     bool waits = waits_for_picture(s);
     if (s->state == IPC_CAMERA_STREAMING && !s->source_closing && clients(s) == 0)
@@ -432,6 +438,21 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
         outputs_fail_waiting(stream->outputs, INT64_MAX, stream->error, stream->detail);
     else if (stream->source == NULL) /* idle, or waiting for the next attempt */
         connect_soon(stream);
+}
+
+static void on_yielding(uv_timer_t *timer)
+{
+    struct stream *s = timer->data;
+    if ((s->source == NULL && outputs_are_whole(s->outputs)) || clock_ms() > s->yield_by_ms)
+        s->events.on_yielded(s->events.ctx);
+}
+
+void stream_yield(struct stream *stream, uint32_t grace_ms)
+{
+    log_info(NULL, "making way for another worker");
+    stream->yield_by_ms = clock_ms() + grace_ms;
+    leave_camera(stream);
+    (void)uv_timer_start(&stream->retry, on_yielding, 0, YIELD_POLL_MS);
 }
 
 static void on_timer_closed(uv_handle_t *handle)

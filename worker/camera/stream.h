@@ -28,6 +28,8 @@ struct stream_events {
     void (*on_idle)(void *ctx);
     /* A connection returns to the master.  *fd is Moved if it becomes -1. */
     void (*on_return)(void *ctx, const struct ipc_return *connection, int *fd);
+    /* stream_yield() is done. */
+    void (*on_yielded)(void *ctx);
     void *ctx;
 };
 
@@ -45,6 +47,12 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
 
 /** Take new settings: limits apply at once, access from the next connection on. */
 void stream_set_settings(struct stream *stream, const struct ipc_settings *settings);
+
+/**
+ * Leave the camera for another worker, and take no client and no settings any more; then
+ * on_yielded() is called, when no client is within a write, or at the latest after grace_ms.
+ */
+void stream_yield(struct stream *stream, uint32_t grace_ms);
 
 /** Answer or end all viewers, leave the camera, free the stream; then closed() is called. */
 void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx);

@@ -568,6 +568,14 @@ size_t snapshot_unanswered(const struct snapshot *snapshot)
     return n;
 }
 
+bool snapshot_is_whole(const struct snapshot *snapshot)
+{
+    size_t i = 0;
+    while (i < snapshot->clients.count && snapshot_client_is_whole(snapshot->clients.items[i]))
+        i++;
+    return i == snapshot->clients.count;
+}
+
 size_t snapshot_streaming(const struct snapshot *snapshot)
 {
     size_t n = 0;

@@ -492,6 +492,11 @@ const struct ipc_client *snapshot_client_request(const struct snapshot_client *c
     return &client->request;
 }
 
+bool snapshot_client_is_whole(const struct snapshot_client *client)
+{
+    return client->socket.has_left || handover_get(client->socket.slot) != HANDOVER_WITHIN;
+}
+
 bool snapshot_client_is_kept(const struct snapshot_client *client)
 {
     return client->state == KEPT;

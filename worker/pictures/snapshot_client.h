@@ -108,6 +108,8 @@ void snapshot_client_give_back(struct snapshot_client *client);
 /** Enforce deadlines.  Call a few times a second. */
 void snapshot_client_check(struct snapshot_client *client, int64_t now_ms);
 
+/** Could another worker go on with it, if it is not closed? */
+bool snapshot_client_is_whole(const struct snapshot_client *client);
 /** Has it been answered, with more to come (MJPEG)? */
 bool snapshot_client_is_streaming(const struct snapshot_client *client);
 /** Is it an MJPEG client, answered or not? */

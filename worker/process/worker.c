@@ -40,6 +40,7 @@ struct worker {
     enum ipc_phase phase;
     struct stream *stream; /* NULL until assigned */
     bool leaving;
+    bool yielding;
     bool unreachable; /* the camera has been unreachable since it last streamed */
     uint64_t clients_seen;
     struct departures departures;
@@ -92,6 +93,8 @@ static void leave(struct worker *w)
         close_handles(w);
 }
 
+static void on_stats(uv_timer_t *timer);
+
 /* --- messages ------------------------------------------------------------- */
 
 #define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m, int *fd);
@@ -122,6 +125,15 @@ static void on_stream_return(void *ctx, const struct ipc_return *connection, int
         departures_add(&w->departures, connection->ticket); /* closed: the client connects again */
 }
 
+/* The master has descriptors of all clients: nothing is closed here. */
+static void on_stream_yielded(void *ctx)
+{
+    struct worker *w = ctx;
+    on_telling(&w->telling);
+    on_stats(&w->stats);
+    _exit(EXIT_SUCCESS); /* threads may run: no exit handlers */
+}
+
 static bool settings_ok(const struct ipc_settings *settings)
 {
     return settings->access.mode < IPC_ACCESS_MODE_COUNT && settings->log_level < LOG_LEVEL_COUNT &&
@@ -140,7 +152,8 @@ static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
     (void)snprintf(title, sizeof(title), "cam-httpflv: camera %s", m->camera_id);
     (void)uv_set_process_title(title);
     w->phase = IPC_PH_RUN;
-    const struct stream_events events = {on_stream_state, on_stream_idle, on_stream_return, w};
+    const struct stream_events events = {on_stream_state, on_stream_idle, on_stream_return,
+                                         on_stream_yielded, w};
     return stream_open(&w->loop, m, &events, &w->stream);
 }
 
@@ -154,6 +167,8 @@ static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
         m->rest_bytes > sizeof(m->bytes) - m->head_bytes)
         return -EPROTO;
     w->clients_seen++;
+    if (w->yielding)
+        return 0; /* its slot says that it is unanswered */
     if (!w->leaving)
         stream_add_client(w->stream, fd, m);
     else
@@ -167,7 +182,7 @@ static int on_settings(struct worker *w, const struct ipc_settings *m, int *fd)
     if (!settings_ok(m))
         return -EPROTO;
     log_set_level((enum log_level)m->log_level);
-    if (!w->leaving)
+    if (!w->leaving && !w->yielding)
         stream_set_settings(w->stream, m);
     return 0;
 }
@@ -177,6 +192,16 @@ static int on_leave(struct worker *w, const struct ipc_leave *m, int *fd)
     (void)m;
     (void)fd;
     leave(w);
+    return 0;
+}
+
+static int on_yield(struct worker *w, const struct ipc_yield *m, int *fd)
+{
+    (void)fd;
+    if (w->leaving || w->yielding)
+        return 0;
+    w->yielding = true;
+    stream_yield(w->stream, m->grace_ms);
     return 0;
 }
 

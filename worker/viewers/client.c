@@ -325,6 +325,11 @@ void client_check(struct client *client, int64_t now_ms)
         close_now(client, "took nothing for too long");
 }
 
+bool client_is_whole(const struct client *client)
+{
+    return client->socket.has_left || handover_get(client->socket.slot) != HANDOVER_WITHIN;
+}
+
 enum client_state client_get_state(const struct client *client)
 {
     return client->state;

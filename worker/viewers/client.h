@@ -87,6 +87,9 @@ void client_close(struct client *client, const char *why);
 /** Enforce deadlines.  Call about once a second. */
 void client_check(struct client *client, int64_t now_ms);
 
+/** Could another worker go on with it, if it is not closed? */
+bool client_is_whole(const struct client *client);
+
 enum client_state client_get_state(const struct client *client);
 const struct ipc_client *client_request(const struct client *client); /* NULL once streaming */
 int64_t client_opened_ms(const struct client *client);

@@ -272,6 +272,15 @@ static size_t count_state(const struct fanout *f, enum client_state state)
     return n;
 }
 
+bool fanout_is_whole(const struct fanout *fanout)
+{
+    for (size_t i = 0; i < fanout->clients.count; i++) {
+        if (!client_is_whole(fanout->clients.items[i]))
+            return false;
+    }
+    return true;
+}
+
 size_t fanout_waiting(const struct fanout *fanout)
 {
     return count_state(fanout, CLIENT_WAITING);

@@ -76,6 +76,9 @@ void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum h
 /** End the streams of all viewers that are playing. */
 void fanout_close_streaming(struct fanout *fanout, const char *why);
 
+/** Is no viewer within a write? */
+bool fanout_is_whole(const struct fanout *fanout);
+
 size_t fanout_waiting(const struct fanout *fanout);
 size_t fanout_streaming(const struct fanout *fanout);
 struct fanout_stats fanout_stats(const struct fanout *fanout);

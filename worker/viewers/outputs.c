@@ -289,6 +289,14 @@ void outputs_close_streaming(struct outputs *outputs, const char *why)
     snapshot_close_streaming(outputs->snapshot);
 }
 
+bool outputs_are_whole(const struct outputs *outputs)
+{
+    bool whole = snapshot_is_whole(outputs->snapshot);
+    for (size_t i = 0; i < outputs->count; i++)
+        whole = whole && fanout_is_whole(outputs->fanouts[i]);
+    return whole;
+}
+
 size_t outputs_waiting(const struct outputs *outputs)
 {
     if (outputs->closing.asked)
