@@ -86,7 +86,7 @@ struct ipc_settings {
 struct ipc_assign {
     struct ipc_settings settings;
     uint32_t transport; /* enum ipc_transport */
-    uint32_t reserved;
+    uint32_t connect;   /* 1: connect at once, although no client is there yet */
     char camera_id[IPC_CAMERA_ID_MAX];
     char url[IPC_URL_MAX]; /* normalised, credentials percent-encoded: never log it */
 };

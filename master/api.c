@@ -69,6 +69,15 @@ static json_t *next_try_json(const struct camera *cam)
     return cam->worker == NULL && wait_ms > 0 ? time_json(clock_ms() + wait_ms + 999) : json_null();
 }
 
+/* What keeps the viewers who asked by name with the name's former camera. */
+static json_t *moving_json(const struct camera *cam)
+{
+    if (!cam->moves)
+        return json_null();
+    return json_string(cam->move_error == HTTP_ERROR_NONE ? "waiting"
+                                                          : http_error_code(cam->move_error));
+}
+
 static json_t *stream_json(const struct camera *cam)
 {
     const struct ipc_stats *s = &cam->stats;
@@ -80,7 +89,7 @@ static json_t *stream_json(const struct camera *cam)
         error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
     return json_pack(
         "{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:i, s:o, "
-        "s:i, s:o}", /**/
+        "s:i, s:o, s:o}", /**/
         "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(), "camera_url",
         cam->shown, "cam_type", url_transport_name(cam->transport), "state",
         ipc_camera_state_name(state), "since", time_json(cam->state_since_ms), "video_codec",
@@ -89,7 +98,7 @@ static json_t *stream_json(const struct camera *cam)
         s->frame_rate_mhz / 1000.0, "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0),
         "viewers", (int)s->viewers, "last_error",
         error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)), "restarts",
-        (int)cam->state.restarts, "next_try", next_try_json(cam));
+        (int)cam->state.restarts, "next_try", next_try_json(cam), "moving", moving_json(cam));
 }
 
 /* @param json  Moved; NULL: out of memory. */

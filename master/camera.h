@@ -40,12 +40,15 @@ struct camera {
     char shown[IPC_URL_MAX];    /* redacted URL */
     bool named; /* id is its name in the configuration file, even if it is requested by URL */
     bool always_on;
-    bool yielding;             /* its worker was told to make way for another one */
-    bool stopped;              /* through the API: always_on waits for the next request */
-    struct worker *worker;     /* NULL: none */
-    uint64_t clients_sent;     /* clients handed to this worker */
-    struct guest_list guests;  /* the clients that have not left */
-    struct client_key starter; /* the client whose request started the worker */
+    bool moves;                 /* clients asked for it by a name that another camera has now */
+    enum http_error move_error; /* why that one does not take them yet */
+    int64_t gone_ms;            /* when its last worker ended */
+    bool yielding;              /* its worker was told to make way for another one */
+    bool stopped;               /* through the API: always_on waits for the next request */
+    struct worker *worker;      /* NULL: none */
+    uint64_t clients_sent;      /* clients handed to this worker */
+    struct guest_list guests;   /* the clients that have not left */
+    struct client_key starter;  /* the client whose request started the worker */
     bool logging_in; /* the camera has neither accepted nor rejected the password (login_guard.h) */
     bool connecting; /* not streaming yet: it counts in the starter's share */
     struct ipc_state state;

@@ -33,6 +33,7 @@ struct camera_request {
     enum ipc_transport transport;
     const struct client_key *client; /* who asks */
     const union address *from;       /* where its connection comes from: a proxy, perhaps */
+    const char *name;                /* by which it asked for the camera; "": by URL */
     struct ipc_client *message;      /* complete except ticket, which the camera table sets */
 };
 

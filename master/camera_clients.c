@@ -47,12 +47,12 @@ void camera_clients_drop(struct camera_clients *all, struct camera *cam)
 }
 
 static void remember(struct camera_clients *all, struct guest *guest, const struct ipc_client *m,
-                     int fd)
+                     const char *name, int fd)
 {
     static struct log_limit limit;
     unsigned suppressed;
     if (all->sockets < all->sockets_max)
-        guest->visit = visit_new(m, fd);
+        guest->visit = visit_new(m, name, fd);
     if (guest->visit != NULL)
         all->sockets++;
     else if (log_limit_pass(&limit, 1, 60000, &suppressed))
@@ -71,7 +71,7 @@ int camera_clients_send(struct camera_clients *all, struct camera *cam,
     struct handover_slot *slot = worker_slot(cam->worker, m->ticket);
     if (slot != NULL) {
         handover_reset(slot);
-        remember(all, guest_list_find(&cam->guests, m->ticket), m, *fd);
+        remember(all, guest_list_find(&cam->guests, m->ticket), m, request->name, *fd);
     }
     int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
     if (rc == 0)
@@ -103,20 +103,23 @@ static enum visit_fate judge(struct camera *cam, const struct guest *guest, uint
 void camera_clients_judge(struct camera_clients *all, struct camera *cam)
 {
     struct log_context ctx = {.camera = cam->id};
-    uint32_t before = cam->guests.count;
+    uint32_t before = cam->guests.count, returned = 0;
     for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
         struct guest *guest = guest_list_find(&cam->guests, ticket);
         enum visit_fate fate = guest != NULL ? judge(cam, guest, ticket) : VISIT_GOES_ON;
-        if (fate == VISIT_RETURNS)
+        if (fate == VISIT_RETURNS) {
             give_back(all, guest);
+            returned++;
+        }
         if (fate != VISIT_GOES_ON)
             (void)camera_clients_left(all, cam, ticket);
     }
-    all->kept += cam->guests.count;
-    all->cut += before - cam->guests.count;
+    uint32_t kept = cam->guests.count + returned;
+    all->kept += kept;
+    all->cut += before - kept;
     if (before > 0)
-        log_info(&ctx, "%u clients can go on with the camera's next worker, %u have ended",
-                 cam->guests.count, before - cam->guests.count);
+        log_info(&ctx, "%u of its clients go on with the next one, %u are disconnected", kept,
+                 before - kept);
 }
 
 static int give(struct camera *cam, const struct visit *visit, uint32_t ticket)
@@ -134,16 +137,32 @@ static int give(struct camera *cam, const struct visit *visit, uint32_t ticket)
     return rc;
 }
 
+static void give_or_end(struct camera_clients *all, struct camera *cam, uint32_t ticket)
+{
+    const struct guest *guest = guest_list_find(&cam->guests, ticket);
+    if (guest == NULL)
+        return;
+    int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
+    if (rc == 0)
+        cam->clients_sent++;
+    else if (rc != -EPIPE) /* if it is dead already, we shall hear about that */
+        (void)camera_clients_left(all, cam, ticket);
+}
+
 void camera_clients_give(struct camera_clients *all, struct camera *cam)
 {
-    for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
-        const struct guest *guest = guest_list_find(&cam->guests, ticket);
-        if (guest == NULL)
-            continue;
-        int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
-        if (rc == 0)
-            cam->clients_sent++;
-        else if (rc != -EPIPE) /* if it is dead already, we shall hear about that */
-            (void)camera_clients_left(all, cam, ticket);
-    }
+    for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++)
+        give_or_end(all, cam, ticket);
+}
+
+void camera_clients_move(struct camera_clients *all, struct camera *cam, uint32_t ticket,
+                         struct camera *target)
+{
+    struct guest guest;
+    if (!guest_list_remove(&cam->guests, ticket, &guest))
+        return;
+    uint32_t there = guest_list_add(&target->guests, &guest.client, &guest.from, guest.kind);
+    guest_list_find(&target->guests, there)->visit = guest.visit;
+    if (target->worker != NULL)
+        give_or_end(all, target, there);
 }

@@ -53,6 +53,11 @@ void camera_clients_drop(struct camera_clients *all, struct camera *cam);
  */
 void camera_clients_judge(struct camera_clients *all, struct camera *cam);
 
+/** Move a client, which no worker has, to another camera; if that has a worker, it gets the client.
+ */
+void camera_clients_move(struct camera_clients *all, struct camera *cam, uint32_t ticket,
+                         struct camera *target);
+
 /** Give the clients that were kept to the camera's new worker. */
 void camera_clients_give(struct camera_clients *all, struct camera *cam);
 

@@ -1,11 +1,11 @@
 #include "master/camera_table.h"
 
 #include "common/clock.h"
-#include "common/closing.h"
 #include "common/log.h"
 #include "common/url.h"
 #include "common/xalloc.h"
 #include "master/camera_settings.h"
+#include "master/camera_table_private.h"
 #include "master/stats_clamp.h"
 
 #include <assert.h>
@@ -15,23 +15,7 @@
 #include <string.h>
 
 #define TICK_MS 1000
-#define CRASH_FORGIVEN_MS 60000
 #define CAMERA_STOP_GRACE_MS 5000
-
-struct camera_table {
-    struct camera_clients clients;
-    uv_loop_t *loop;
-    struct camera_admission admission; /* holds the cameras */
-    struct workers *workers;
-    struct camera_totals gone; /* totals of workers that have ended */
-    uv_timer_t tick;
-    struct closing closing; /* the workers and the tick */
-};
-
-static struct log_context log_ctx(const struct camera *cam)
-{
-    return (struct log_context){.camera = cam->id};
-}
 
 /* --- remembering ---------------------------------------------------------- */
 
@@ -50,6 +34,12 @@ static bool worth_keeping(const struct camera *cam)
            (cam->crashes > 0 && now_ms - cam->crashed_ms < CRASH_FORGIVEN_MS);
 }
 
+void camera_table_release(struct camera *cam)
+{
+    if (!worth_keeping(cam))
+        forget(cam);
+}
+
 static void forget_oldest(struct camera_table *t)
 {
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
@@ -61,8 +51,8 @@ static void forget_oldest(struct camera_table *t)
     }
 }
 
-static struct camera *add(struct camera_table *t, const struct camera_url *url, const char *key,
-                          enum ipc_transport transport)
+struct camera *camera_table_add(struct camera_table *t, const struct camera_url *url,
+                                const char *key, enum ipc_transport transport)
 {
     if (t->admission.cameras.count - t->admission.active >= CAMERA_MEMORY_MAX)
         forget_oldest(t);
@@ -129,6 +119,7 @@ static void on_state(void *owner, const struct ipc_state *state)
     note_login(cam, state, was_connected);
     if (state->state == IPC_CAMERA_STREAMING)
         end_connecting(cam);
+    camera_succession_state(cam);
 }
 
 static void on_stats(void *owner, const struct ipc_stats *stats)
@@ -170,7 +161,7 @@ static bool on_left(void *owner, const struct ipc_left *left)
     return true;
 }
 
-static void detach(struct camera *cam)
+void camera_table_detach(struct camera *cam)
 {
     camera_stats_add(&cam->table->gone.stats, &cam->stats);
     cam->worker = NULL;
@@ -191,7 +182,7 @@ static void release(struct camera *cam)
 {
     worker_release(cam->worker);
     camera_clients_drop(&cam->table->clients, cam);
-    detach(cam);
+    camera_table_detach(cam);
 }
 
 /* Tell the worker to leave. @return 0, or negative errno: it cannot be told now. */
@@ -210,8 +201,7 @@ static void on_idle(void *owner, const struct ipc_idle *idle)
     struct camera *cam = owner;
     if (idle->clients_seen != cam->clients_sent || leave(cam) != 0)
         return; /* the worker asks again */
-    if (!worth_keeping(cam))
-        forget(cam);
+    camera_table_release(cam);
 }
 
 static bool on_return(void *owner, const struct ipc_return *connection, int *fd)
@@ -227,17 +217,14 @@ static bool on_return(void *owner, const struct ipc_return *connection, int *fd)
     return true;
 }
 
-static void on_gone(void *owner);
-
 static const struct worker_events worker_events = {.on_state = on_state,
                                                    .on_stats = on_stats,
                                                    .on_idle = on_idle,
                                                    .on_left = on_left,
                                                    .on_return = on_return,
-                                                   .on_gone = on_gone};
+                                                   .on_gone = camera_succession_gone};
 
-/* @return 0 or negative errno. */
-static int start_worker(struct camera *cam)
+int camera_table_start(struct camera *cam, bool connect)
 {
     struct worker *w = workers_take(cam->table->workers, cam, cam->id);
     if (w == NULL)
@@ -246,6 +233,7 @@ static int start_worker(struct camera *cam)
         .settings =
             camera_settings(cam, cam->table->admission.conf, &cam->table->admission.cameras),
         .transport = (uint32_t)cam->transport,
+        .connect = connect,
     };
     (void)snprintf(assign.camera_id, sizeof(assign.camera_id), "%s", cam->id);
     (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
@@ -257,69 +245,6 @@ static int start_worker(struct camera *cam)
     assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */
     camera_clients_give(&cam->table->clients, cam);
     return 0;
-}
-
-/* --- from one worker to the next ------------------------------------------ */
-
-/* Count a death, unless the worker had done its work for a while: then it begins a new row. */
-static void count_death(struct camera *cam)
-{
-    int64_t now_ms = clock_ms();
-    bool proven = cam->state.state == IPC_CAMERA_STREAMING &&
-                  now_ms - cam->state_since_ms >= CAMERA_PROVEN_MS;
-    int64_t since_ms = now_ms - cam->crashed_ms;
-    int64_t forgiven = since_ms / CAMERA_FORGIVE_ONE_MS;
-    cam->forgiven -= forgiven < cam->forgiven ? (unsigned)forgiven : cam->forgiven;
-    if (since_ms >= CRASH_FORGIVEN_MS || (proven && cam->forgiven++ < CAMERA_FORGIVEN_MAX))
-        cam->crashes = 0;
-    cam->crashes++;
-    cam->crashed_ms = now_ms;
-    cam->worker_deaths++;
-    cam->table->gone.worker_deaths++;
-}
-
-static void disconnect_clients(struct camera *cam, const char *why)
-{
-    struct log_context ctx = log_ctx(cam);
-    log_warnx(&ctx, "%u clients are disconnected: %s", cam->guests.count, why);
-    camera_clients_drop(&cam->table->clients, cam);
-}
-
-/* Start the next worker for the clients of the last one.  If it cannot be started now, the next
- * tick tries again. */
-static void succeed(struct camera *cam)
-{
-    if (cam->guests.count == 0)
-        return;
-    if (camera_quarantine_ms(cam) > 0)
-        disconnect_clients(cam, "the camera is quarantined");
-    else if (clock_ms() < cam->refused_until_ms)
-        disconnect_clients(cam, "the camera rejects the password");
-    else if (start_worker(cam) != 0 && clock_ms() - cam->crashed_ms > CAMERA_SUCCEED_MS)
-        disconnect_clients(cam, "no worker process can be started");
-}
-
-static void on_gone(void *owner)
-{
-    struct camera *cam = owner;
-    if (cam->table->closing.asked) {
-        camera_clients_drop(&cam->table->clients, cam);
-        detach(cam);
-        return;
-    }
-    struct log_context ctx = log_ctx(cam);
-    if (!cam->yielding) {
-        count_death(cam);
-        log_errorx(&ctx, "the camera's worker died");
-    }
-    camera_clients_judge(&cam->table->clients, cam);
-    detach(cam);
-    if (camera_quarantine_ms(cam) > 0)
-        log_warnx(&ctx, "quarantined: its workers died %u times in a row; the next try is in %d s",
-                  cam->crashes, (int)(camera_quarantine_ms(cam) / 1000));
-    succeed(cam);
-    if (!worth_keeping(cam))
-        forget(cam);
 }
 
 /* --- handing over --------------------------------------------------------- */
@@ -353,8 +278,7 @@ static enum http_error admit(struct camera_table *t, const struct camera *cam, c
     struct camera *unwanted = error == HTTP_ERROR_TOO_MANY_CAMERAS ? find_unwanted(t) : NULL;
     if (unwanted == NULL || leave(unwanted) != 0)
         return error;
-    if (!worth_keeping(unwanted))
-        forget(unwanted);
+    camera_table_release(unwanted);
     return camera_admission_start(a, request, named, workers_busy(t->workers), message);
 }
 
@@ -369,12 +293,11 @@ enum http_error camera_table_handover(struct camera_table *table,
     if (error != HTTP_ERROR_NONE)
         return error;
     if (cam == NULL)
-        cam = add(table, request->url, key, request->transport);
+        cam = camera_table_add(table, request->url, key, request->transport);
     cam->stopped = false;
     if (cam->worker == NULL) {
-        if (start_worker(cam) != 0) {
-            if (!worth_keeping(cam))
-                forget(cam);
+        if (camera_table_start(cam, false) != 0) {
+            camera_table_release(cam);
             *message = "no worker process can be started at the moment";
             return HTTP_ERROR_OVERLOADED;
         }
@@ -397,7 +320,8 @@ static void start_always_on(struct camera_table *t)
         if (cam->always_on && !cam->stopped && cam->worker == NULL &&
             camera_quarantine_ms(cam) == 0 && clock_ms() >= cam->refused_until_ms &&
             t->admission.active < t->admission.conf->server.max_cameras)
-            (void)start_worker(cam); /* if it cannot be started now, the next tick tries again */
+            (void)camera_table_start(
+                cam, false); /* if it cannot be started now, the next tick tries again */
     }
 }
 
@@ -409,10 +333,8 @@ static void on_tick(uv_timer_t *timer)
             forget(t->admission.cameras.list[i - 1]);
     }
     start_always_on(t);
-    for (size_t i = 0; i < t->admission.cameras.count; i++) {
-        if (t->admission.cameras.list[i]->worker == NULL)
-            succeed(t->admission.cameras.list[i]);
-    }
+    for (size_t i = 0; i < t->admission.cameras.count; i++)
+        camera_succession_start(t->admission.cameras.list[i]);
 }
 
 /* Add the cameras that stay connected without viewers. */
@@ -424,7 +346,7 @@ static void add_always_on(struct camera_table *t)
             continue;
         struct camera *cam = camera_set_find(&t->admission.cameras, c->key, c->transport);
         if (cam == NULL)
-            cam = add(t, &c->url, c->key, c->transport);
+            cam = camera_table_add(t, &c->url, c->key, c->transport);
         cam->always_on = true;
     }
 }
@@ -438,7 +360,7 @@ void camera_table_reload(struct camera_table *table)
     add_always_on(table);
     for (size_t i = 0; i < table->admission.cameras.count; i++) {
         struct camera *cam = table->admission.cameras.list[i];
-        struct log_context ctx = log_ctx(cam);
+        struct log_context ctx = camera_log(cam);
         if (cam->worker == NULL)
             continue;
         struct ipc_settings settings =
@@ -446,6 +368,7 @@ void camera_table_reload(struct camera_table *table)
         if (worker_send(cam->worker, IPC_SETTINGS, &settings, NULL) != 0)
             log_warnx(&ctx, "the worker cannot take the new settings; its next one has them");
     }
+    camera_succession_renamed(table);
 }
 
 /* What was remembered against the camera no longer holds: an operator wants it. */
@@ -461,12 +384,11 @@ int camera_table_restart(struct camera_table *table, const char *id)
     struct camera *cam = camera_set_find_id(&table->admission.cameras, id);
     if (cam == NULL)
         return -ENOENT;
-    int rc = cam->worker != NULL && !cam->yielding ? worker_yield(cam->worker) : 0;
+    int rc = camera_succession_yield(cam);
     if (rc == -EAGAIN)
         return rc;
-    struct log_context ctx = log_ctx(cam);
+    struct log_context ctx = camera_log(cam);
     log_info(&ctx, "its session is made anew by request");
-    cam->yielding = cam->worker != NULL;
     cam->stopped = false;
     forgive(cam);
     return 0;
@@ -481,15 +403,14 @@ int camera_table_stop(struct camera_table *table, const char *id)
     int rc = cam->worker != NULL ? worker_send(cam->worker, IPC_DRAIN, &drain, NULL) : 0;
     if (rc == -EAGAIN)
         return rc; /* its outbox is full; if it has died, the channel will say so */
-    struct log_context ctx = log_ctx(cam);
+    struct log_context ctx = camera_log(cam);
     log_info(&ctx, "stopped by request");
     cam->stopped = true;
     forgive(cam);
     if (cam->worker != NULL && rc == 0)
         release(cam);
     camera_clients_drop(&table->clients, cam);
-    if (!worth_keeping(cam))
-        forget(cam);
+    camera_table_release(cam);
     return 0;
 }
 

@@ -217,7 +217,8 @@ static void hand_over(struct conn *c, struct route *r)
     if (r->kind == ROUTE_SNAPSHOT && c->keep)
         hand_bytes_over(c, &r->client);
 
-    const struct camera_request request = {&r->url, r->transport, &c->asker, &c->from, &r->client};
+    const struct camera_request request = {&r->url,  r->transport,   &c->asker,
+                                           &c->from, r->camera_name, &r->client};
     enum http_error error = HTTP_ERROR_OVERLOADED;
     int fd = conn_detach(c);
     if (fd != -1)

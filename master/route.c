@@ -272,6 +272,7 @@ static int read_camera_name(const struct conf *conf, const struct query *q, stru
     out->url = camera->url;
     out->transport = camera->transport;
     (void)snprintf(out->camera_label, sizeof(out->camera_label), "%s", camera->name);
+    (void)snprintf(out->camera_name, sizeof(out->camera_name), "%s", camera->name);
     return 0;
 }
 

@@ -26,6 +26,7 @@ struct route {
     char message[ROUTE_MESSAGE_MAX]; /* for ROUTE_ERROR */
     char headers[ROUTE_HEADERS_MAX]; /* complete lines for the answer (Allow, preflight), or "" */
     char camera_label[IPC_URL_MAX];  /* redacted URL or configured name; "" unknown */
+    char camera_name[IPC_CAMERA_ID_MAX]; /* configured name, "" if the camera is asked for by URL */
 };
 
 /**

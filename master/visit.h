@@ -23,10 +23,11 @@ enum visit_fate {
 
 /**
  * @param request  copied.
+ * @param name     by which the client asked for the camera, or "".  Copied.
  * @param fd       the client's socket.  Borrowed: the visit has a duplicate.
  * @return NULL: no descriptor is left.  Caller owns; visit_free().
  */
-struct visit *visit_new(const struct ipc_client *request, int fd);
+struct visit *visit_new(const struct ipc_client *request, const char *name, int fd);
 
 /** Close the descriptor, which ends the connection if no worker has it, and clear *visit. */
 void visit_free(struct visit **visit);
@@ -37,6 +38,9 @@ void visit_free(struct visit **visit);
  * @param slot  NULL: the worker is not believed, or the client had none.  Borrowed.
  */
 enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slot);
+
+/** @return the name by which the client asked for the camera, or "".  Borrowed. */
+const char *visit_name(const struct visit *visit);
 
 /** Write the message for the next worker, but for its ticket. */
 void visit_request(const struct visit *visit, struct ipc_client *message);

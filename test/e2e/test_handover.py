@@ -3,13 +3,14 @@ import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
 from conftest import QUICK
-from lib import processes
+from lib import fake_rtsp, processes
 from lib.flv import FlvReader
-from lib.http import connect, head_bytes, request, stream_target
+from lib.http import Viewer, connect, head_bytes, request, stream_target
 from lib.wait import wait_for
 from lib.websocket import BINARY, WebSocket
 
@@ -20,9 +21,9 @@ STEP_MAX_MS = 1000
 class WebSocketViewer:
     """Reads in the background, as lib.http.Viewer does."""
 
-    def __init__(self, port, cam_url, **parameters):
+    def __init__(self, port, cam_url=None, target=None):
         self.flv, self.failure, self.closed_by_server = FlvReader(), None, False
-        self._socket = WebSocket(port, stream_target(cam_url, **parameters), timeout=60)
+        self._socket = WebSocket(port, target or stream_target(cam_url), timeout=60)
         assert self._socket.status == 101
         self._stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -78,7 +79,7 @@ def assert_sound(viewer):
     viewer.check()
     flv = viewer.flv
     flv.check()
-    assert len(flv.video_configs) == 1
+    assert len(flv.video_configs) == 1 and flv.video
     for frames in (flv.video, flv.audio):
         steps = [after.dts - before.dts for before, after in zip(frames, frames[1:])]
         assert max(steps, default=0) <= STEP_MAX_MS, sorted(steps)[-3:]
@@ -91,9 +92,16 @@ def the_worker(gateway, camera):
 
 
 def end_worker(gateway, camera, how):
+    """The camera pauses, so that the worker is not within a write when it ends."""
     worker = the_worker(gateway, camera)
+    camera.muted.set()
+    before = -1
+    while before != camera.frames_sent:
+        before = camera.frames_sent
+        time.sleep(0.2)
     os.kill(worker, how)
     wait_for(lambda: not processes.alive(worker), 40, "the worker to end")
+    camera.muted.clear()
 
 
 def metric(gateway, name):
@@ -107,24 +115,42 @@ def patient(make_gateway):
 
 
 def test_viewers_outlive_their_workers(patient, make_camera):
-    """By any signal: SIGSTOP stands for a worker that hangs, which the master kills after ten seconds.
-    A worker writes to one viewer at a time, so its death can cut no more than one."""
+    """By any signal: SIGSTOP stands for a worker that hangs, which the master kills after ten seconds."""
     camera = make_camera()
-    everybody = viewers = audience(patient, camera.url())
+    viewers = audience(patient, camera.url())
     try:
         assert wait_more(viewers, 25) == viewers
         for how in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGSTOP):
             end_worker(patient, camera, how)
-            left = wait_more(viewers, 50)
+            assert wait_more(viewers, 50) == viewers, patient.log()[-3000:]
+        assert camera.plays == 5
+    finally:
+        for viewer in viewers:
+            viewer.close()
+    for viewer in viewers:
+        assert_sound(viewer)
+    assert metric(patient, 'handovers_total{result="kept"}') == 4 * len(viewers)
+    assert metric(patient, 'handovers_total{result="cut"}') == 0
+
+
+def test_a_death_within_a_write_costs_one_viewer(patient, make_camera):
+    """A worker writes to one viewer at a time: each death, at any time, cuts no more."""
+    camera = make_camera()
+    everybody = viewers = [patient.view(camera.url()) for _ in range(10)]
+    try:
+        wait_more(viewers, 25)
+        for _ in range(4):
+            worker = the_worker(patient, camera)
+            os.kill(worker, signal.SIGKILL)
+            wait_for(lambda pid=worker: not processes.alive(pid), 40, "the worker to end")
+            left = wait_more(viewers, 30)
             assert len(left) >= len(viewers) - 1, patient.log()[-3000:]
             viewers = left
-        assert camera.plays == 5
     finally:
         for viewer in everybody:
             viewer.close()
     for viewer in everybody:
         assert_sound(viewer)
-    assert metric(patient, "handovers_total") == 14 + len(viewers) + metric(patient, 'handovers_total{result="cut"}')
 
 
 def test_waiting_clients_are_answered_by_the_next_worker(patient, make_camera):
@@ -135,18 +161,11 @@ def test_waiting_clients_are_answered_by_the_next_worker(patient, make_camera):
         snapshot.sendall(head_bytes(stream_target(camera.url(), path="/snapshot")))
         mjpeg.sendall(head_bytes(stream_target(camera.url(), path="/mjpeg")))
         wait_for(lambda: camera.plays, 30, "the camera to be asked")
-        wait_for(lambda: guests(patient) == 3, 30, "three clients at the worker")
         camera.silent = None
         end_worker(patient, camera, signal.SIGKILL)
         viewer.wait_frames(10)
         assert b" 200 " in snapshot.recv(64) and b" 200 " in mjpeg.recv(64)
     assert viewer.status == 200
-
-
-def guests(gateway):
-    """How many clients the camera's worker has, as the kernel tells: each has a socket there and in the master."""
-    workers = gateway.busy_workers()
-    return len(processes.sockets(workers[0])) - 3 if workers else 0
 
 
 def read_parts(sock, count):
@@ -242,3 +261,91 @@ def test_restart_of_what_is_not_there(patient, camera):
         assert restart(patient, stream, {"Origin": "http://elsewhere"}).code == "origin_not_allowed"
         viewer.wait_more(5)
     assert camera.plays == 1
+
+
+# --- another URL for a name ------------------------------------------------------------------------------------------------
+
+
+def named(url, **more):
+    return QUICK + "".join(f'[camera "{name}"]\nurl = {at}\n' for name, at in {"door": url, **more}.items())
+
+
+def by_name(gateway):
+    """One viewer for each way to watch, of cam=door."""
+    return [Viewer(gateway.flv_port, "/?cam=door"), Viewer(gateway.flv_port, "/?cam=door&audio=none"),
+            WebSocketViewer(gateway.flv_port, target="/?cam=door")]
+
+
+def test_a_name_with_another_url_takes_its_viewers_along(make_gateway, make_camera):
+    """Those who asked by name, in the same answers; those who asked for the old URL stay there."""
+    old, new = make_camera(), make_camera()
+    gateway = make_gateway(named(old.url()), env=QUIET)
+    movers, stayer = by_name(gateway), gateway.view(old.url())
+    try:
+        wait_more([*movers, stayer], 25)
+        gateway.reload(named(new.url()))
+        wait_for(lambda: viewers_of(gateway, "door") == len(movers), 30, "the viewers to move")
+        assert wait_more([*movers, stayer], 50) == [*movers, stayer]
+        assert (old.plays, new.plays) == (2, 1)  # the old one anew, for who stays
+    finally:
+        for viewer in [*movers, stayer]:
+            viewer.close()
+    for viewer in [*movers, stayer]:
+        assert_sound(viewer)
+
+
+def viewers_of(gateway, name):
+    return sum(s["viewers"] for s in json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+               if s["name"] == name)
+
+
+def test_a_new_url_that_fails_costs_nothing(make_gateway, make_camera):
+    """The old camera goes on, log and API say why; when the new one is there, a reload moves the viewers."""
+    old, new = make_camera(), make_camera()
+    new.close()
+    gateway = make_gateway(named(old.url()), env=QUIET)
+    movers = by_name(gateway)
+    try:
+        wait_more(movers, 25)
+        gateway.reload(named(new.url()))
+        wait_for(lambda: "the new URL fails (camera_unreachable)" in gateway.log(), 30, "the log to say so")
+        moving = [s["moving"] for s in json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+                  if s["viewers"] == len(movers)]
+        assert moving == ["camera_unreachable"]
+        assert wait_more(movers, 25) == movers
+        assert old.plays == 1
+        new.listen()
+        gateway.reload(named(new.url()))
+        wait_for(lambda: viewers_of(gateway, "door") == len(movers), 30, "the viewers to move")
+        assert wait_more(movers, 25) == movers
+    finally:
+        for viewer in movers:
+            viewer.close()
+    for viewer in movers:
+        assert_sound(viewer)
+
+
+def test_viewers_of_a_dead_address_are_helped_at_once(make_gateway, make_camera):
+    dead, new = make_camera(silent="accept"), make_camera()
+    gateway = make_gateway(named(dead.url()).replace("connect_timeout_ms = 4000", "connect_timeout_ms = 60000"),
+                           env=QUIET)
+    with Viewer(gateway.flv_port, "/?cam=door") as viewer:
+        wait_for(lambda: dead.connections, 30, "the dead camera to be tried")
+        gateway.reload(named(new.url()))
+        viewer.wait_frames(10)
+    assert viewer.status == 200
+
+
+def test_another_codec_ends_the_stream(make_gateway, make_camera):
+    """No player takes it within a connection: the next request gets it."""
+    old, new = make_camera(), make_camera(fake_rtsp.media("hevc"))
+    gateway = make_gateway(named(old.url()), env=QUIET)
+    with Viewer(gateway.flv_port, "/?cam=door") as viewer:
+        viewer.wait_frames(25)
+        gateway.reload(named(new.url()))
+        viewer.wait_closed()
+        viewer.flv.check()
+        assert viewer.flv.rest == 0
+    with Viewer(gateway.flv_port, "/?cam=door") as viewer:
+        viewer.wait_frames(5)
+        assert viewer.flv.video_configs[0].codec == "hevc"

@@ -43,6 +43,7 @@ struct stream {
     struct camera_url url;   /* secret */
     char shown[IPC_URL_MAX]; /* redacted */
     bool always_on;
+    bool expects_clients; /* of another camera, when this one streams */
 
     enum ipc_camera_state state;
     struct source *source; /* NULL: not connected */
@@ -332,7 +333,7 @@ static bool connecting_for_too_long(const struct stream *s)
 static void check_idle(struct stream *s)
 {
     int64_t now_ms = clock_ms();
-    if (clients(s) > 0 || s->always_on)
+    if (clients(s) > 0 || s->always_on || (s->expects_clients && is_connecting(s)))
         s->wanted_ms = now_ms;
     bool connected = s->state == IPC_CAMERA_STREAMING || s->state == IPC_CAMERA_CONNECTING;
     int64_t idle_ms = connected ? s->limits.idle_timeout_ms : FAILED_IDLE_MS;
@@ -409,7 +410,8 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->retry.data = s->tick.data = s;
     (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
     log_info(NULL, "camera %s", s->shown);
-    if (s->always_on)
+    s->expects_clients = assign->connect != 0;
+    if (s->always_on || s->expects_clients)
         connect_now(s);
     *out = s;
     return 0;

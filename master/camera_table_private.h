@@ -1,0 +1,65 @@
+/* What the files of the camera table share.  Master, loop thread. */
+#ifndef MASTER_CAMERA_TABLE_PRIVATE_H
+#define MASTER_CAMERA_TABLE_PRIVATE_H
+
+#include "common/closing.h"
+#include "common/log.h"
+#include "master/camera_table.h"
+
+#include <stdbool.h>
+
+#define CRASH_FORGIVEN_MS 60000
+
+struct camera_table {
+    struct camera_clients clients;
+    uv_loop_t *loop;
+    struct camera_admission admission; /* holds the cameras */
+    struct workers *workers;
+    struct camera_totals gone; /* totals of workers that have ended */
+    uv_timer_t tick;
+    struct closing closing; /* the workers and the tick */
+};
+
+static inline struct log_context camera_log(const struct camera *cam)
+{
+    return (struct log_context){.camera = cam->id};
+}
+
+/* --- camera_table.c --------------------------------------------------------- */
+
+/** Add a camera that the table does not have. @return never NULL; the table owns it. */
+struct camera *camera_table_add(struct camera_table *t, const struct camera_url *url,
+                                const char *key, enum ipc_transport transport);
+
+/** The camera may be forgotten now, if there is nothing to remember. */
+void camera_table_release(struct camera *cam);
+
+/** The camera has no worker any more. */
+void camera_table_detach(struct camera *cam);
+
+/**
+ * Start a worker, which gets the clients that the camera has.
+ *
+ * @param connect  connect even without clients.
+ * @return 0 or negative errno.
+ */
+int camera_table_start(struct camera *cam, bool connect);
+
+/* --- camera_succession.c: from one worker to the next ----------------------- */
+
+/** The camera's worker has ended without having been told to leave: struct worker_events. */
+void camera_succession_gone(void *owner);
+
+/** The camera may have clients without a worker: start one for them. */
+void camera_succession_start(struct camera *cam);
+
+/** Names may have other URLs now: move their clients, now or when the new camera streams. */
+void camera_succession_renamed(struct camera_table *t);
+
+/** The camera's worker has reported another state. */
+void camera_succession_state(struct camera *cam);
+
+/** Tell the camera's worker to make way. @return as worker_yield(). */
+int camera_succession_yield(struct camera *cam);
+
+#endif /* MASTER_CAMERA_TABLE_PRIVATE_H */
