@@ -408,6 +408,8 @@ def test_stopped_worker_is_replaced(gateway, camera):
         worker = gateway.worker_of(camera.port)[0]
         os.kill(worker, signal.SIGSTOP)
         wait_for(lambda: not processes.alive(worker), 60, "the hanging worker to be killed")
+        viewer.wait_more(25)
+    viewer.flv.check()
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)
 
