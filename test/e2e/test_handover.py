@@ -3,7 +3,6 @@ import json
 import os
 import signal
 import threading
-import time
 
 import pytest
 
@@ -92,16 +91,10 @@ def the_worker(gateway, camera):
 
 
 def end_worker(gateway, camera, how):
-    """The camera pauses, so that the worker is not within a write when it ends."""
     worker = the_worker(gateway, camera)
-    camera.muted.set()
-    before = -1
-    while before != camera.frames_sent:
-        before = camera.frames_sent
-        time.sleep(0.2)
-    os.kill(worker, how)
-    wait_for(lambda: not processes.alive(worker), 40, "the worker to end")
-    camera.muted.clear()
+    with camera.pause(worker):
+        os.kill(worker, how)
+        wait_for(lambda: not processes.alive(worker), 40, "the worker to end")
 
 
 def metric(gateway, name):

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import QUICK
 from lib import fake_rtsp, processes
-from lib.gateway import Gateway, binary
+from lib.gateway import Gateway, binary, remote_ports
 from lib.http import connect, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
@@ -184,7 +184,8 @@ def test_nursery_hangs(gateway, make_camera):
         nursery = gateway.nursery()
         os.kill(nursery, signal.SIGSTOP)
         os.kill(spare, signal.SIGKILL)
-        os.kill(worker, signal.SIGSTOP)
+        with old.pause(worker):
+            os.kill(worker, signal.SIGSTOP)
         wait_for(lambda: not processes.alive(nursery), 60, "the nursery to be killed")
         wait_for(lambda: not processes.alive(worker), 30, "the hanging worker to be killed")
         wait_for(lambda: gateway.nursery() not in (None, nursery), 30, "another nursery")
@@ -376,15 +377,17 @@ def test_descriptors_return(make_gateway, make_camera):
 
 
 def test_nothing_leaks_into_a_worker(gateway, make_camera):
-    """A worker holds no listener and no other camera's client."""
+    """A worker holds its own client, which the master has too, and no listener and no other camera's client."""
     one, two = make_camera(), make_camera()
     with gateway.view(one.url()) as a, gateway.view(two.url()) as b:
         a.wait_frames(5)
         b.wait_frames(5)
         master = set(processes.sockets(gateway.pid))
-        for pid in gateway.all_workers():
-            assert not master & set(processes.sockets(pid)), "a worker shares a socket with the master"
         first, second = (gateway.worker_of(c.port)[0] for c in (one, two))
+        for pid in gateway.all_workers():
+            shared = master & set(processes.sockets(pid))
+            assert len(shared) == (pid in (first, second)), f"a worker shares {shared} with the master"
+            assert not remote_ports(pid) - {a.local_port, b.local_port, one.port, two.port}
         assert not set(processes.sockets(first)) & set(processes.sockets(second))
         for pid in (gateway.nursery(), first, second):
             # Where passwords must not show: arguments, environment.
@@ -406,7 +409,8 @@ def test_stopped_worker_is_replaced(gateway, camera):
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)
         worker = gateway.worker_of(camera.port)[0]
-        os.kill(worker, signal.SIGSTOP)
+        with camera.pause(worker):
+            os.kill(worker, signal.SIGSTOP)
         wait_for(lambda: not processes.alive(worker), 60, "the hanging worker to be killed")
         viewer.wait_more(25)
     viewer.flv.check()
@@ -469,8 +473,9 @@ def test_log_whose_reader_is_gone(make_gateway, camera):
     second = wait_for(lambda: gateway.nursery() not in (None, first) and gateway.nursery(), 30, "another nursery")
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)
-        os.kill(gateway.worker_of(camera.port)[0], signal.SIGKILL)
-        viewer.wait_closed()
+        worker = gateway.worker_of(camera.port)[0]
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: not processes.alive(worker), 20, "the worker to die")
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)
     assert gateway.nursery() == second

@@ -4,6 +4,7 @@ The sample cameras show that good cameras work; this one refuses, rejects, falls
 back, and counts what the program asked of it.  RTP over the RTSP connection only.
 """
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -12,6 +13,7 @@ import subprocess
 import threading
 import time
 
+from . import processes
 from .listener import Listener
 
 FPS = 25
@@ -163,6 +165,20 @@ class FakeCamera(Listener):
     def url(self, path="/cam", user=None, password=None):
         login = "" if user is None else f"{user}:{password}@"
         return f"rtsp://{login}127.0.0.1:{self.port}{path}"
+
+    @contextlib.contextmanager
+    def pause(self, worker):
+        """No media meanwhile, and the gateway's worker sleeps: it is not within a write to anybody."""
+        self.muted.set()
+        sent, asleep = -1, 0
+        while asleep < 8:
+            time.sleep(0.05)
+            quiet = sent == self.frames_sent and processes.stat(worker)[0] == "S"
+            sent, asleep = self.frames_sent, asleep + 1 if quiet else 0
+        try:
+            yield
+        finally:
+            self.muted.clear()
 
     def logins(self):
         """Requests that carried credentials."""
