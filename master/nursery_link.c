@@ -33,6 +33,7 @@ struct nursery_link {
     uv_poll_t *poll; /* watches the channel */
     enum ipc_phase phase;
     int64_t started_ms;
+    int64_t warm_ms;
     struct log_source *log;
     uv_timer_t timer;       /* runs until the next start, or until the nursery is killed */
     struct closing closing; /* parts: process, channel, log, and last the timer */
@@ -131,6 +132,7 @@ static void on_nursery(struct nursery_link *link, const struct ipc_ready *m, int
 {
     (void)fd;
     link->phase = IPC_PH_RUN;
+    link->warm_ms = clock_ms();
     log_debug(NULL, "nursery %u is warm", m->pid);
 }
 
@@ -198,6 +200,11 @@ int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *chann
     if (link->channel == -1)
         return -ENOTCONN;
     return ipc_send(link->channel, IPC_SPAWN, &message, channel);
+}
+
+int64_t nursery_link_warm_ms(const struct nursery_link *link)
+{
+    return link->warm_ms;
 }
 
 bool nursery_link_is_warm(const struct nursery_link *link)

@@ -55,6 +55,9 @@ int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *chann
 /** Kill the nursery: on_died() follows, and another nursery starts. */
 void nursery_link_replace(struct nursery_link *link);
 
+/** @return when the nursery last reported that it is ready: clock_ms(). */
+int64_t nursery_link_warm_ms(const struct nursery_link *link);
+
 /** Does the nursery run, and has it reported that it is ready? */
 bool nursery_link_is_warm(const struct nursery_link *link);
 

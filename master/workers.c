@@ -389,10 +389,13 @@ static const struct nursery_link_events nursery_events = {on_spawned, on_failed,
 static bool nursery_is_overdue(const struct workers *ws, int64_t now_ms)
 {
     const struct worker *w;
+    if (!nursery_link_is_warm(ws->nursery) ||
+        now_ms - nursery_link_warm_ms(ws->nursery) <= WORKERS_ANNOUNCE_MS)
+        return false; /* what it was asked for while it was warming up comes now */
     LIST_FOREACH(w, &ws->list, link)
     {
         if (w->pid == 0 && !w->reaped && now_ms - w->asked.at_ms > WORKERS_ANNOUNCE_MS)
-            return nursery_link_is_warm(ws->nursery);
+            return true;
     }
     return false;
 }

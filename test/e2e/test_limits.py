@@ -185,7 +185,7 @@ def start_stream(gateway, lie, number):
     with connect(gateway.flv_port) as client:
         client.sendall(head_for(lie, number))
         wait_for(lambda: select.select([client], [], [], 0)[0]
-                 or list(streams(gateway).values()) == ["streaming"] * (len(before) + 1), 30,
+                 or [state for found, state in streams(gateway).items() if found not in before] == ["streaming"], 30,
                  lambda: streams(gateway), interval=0.002)
         if select.select([client], [], [], 0)[0]:
             return Answer(read_all(client))

@@ -561,6 +561,6 @@ def test_worker_that_outlived_its_nursery_dies_with_a_line(gateway, camera):
         os.kill(nursery, signal.SIGKILL)
         wait_for(lambda: gateway.nursery() not in (None, nursery), 30, "another nursery")
         os.kill(worker, signal.SIGSYS)
-        viewer.wait_closed()
+        wait_for(lambda: not processes.alive(worker), 30, "the worker to end")
     wait_for(lambda: f"(pid {worker}) was ended by its sandbox" in gateway.log(), 20, "its line")
     assert metric(gateway, 'worker_failures_total{reason="sandbox"}') == 1

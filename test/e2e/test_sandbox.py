@@ -78,7 +78,7 @@ def test_violation_is_logged_and_counted(gateway, camera):
         viewer.wait_frames(5)
         worker, = gateway.worker_of(camera.port)
         os.kill(worker, signal.SIGSYS)  # as the kernel does
-        viewer.wait_closed()
+        wait_for(lambda: not processes.alive(worker), 30, "the worker to end")
     wait_for(lambda: failures(gateway, "sandbox") == 1, 20, "the violation to be counted")
     assert failures(gateway, "signal") == 0
     assert f"(pid {worker}) was ended by its sandbox" in gateway.log()
