@@ -101,7 +101,6 @@ struct ipc_client {
     uint32_t audio;      /* 1: AAC, 0: no audio track */
     uint32_t allow_h265; /* 0: an HEVC camera is transcoded to H.264 for this viewer */
     uint32_t av1;        /* enum ipc_av1: what this viewer gets of an AV1 camera */
-    uint32_t reserved;
     uint32_t head;  /* 1: HEAD, headers only */
     uint32_t width; /* snapshot size in pixels; 0: the camera's */
     uint32_t height;
@@ -121,7 +120,6 @@ struct ipc_client {
     uint32_t rest_bytes; /* length of the pipelined bytes that follow the head */
     uint32_t ticket;     /* LEFT or RETURN carries it back; also the number of its slot */
     uint32_t resumed;    /* 1: the answer has begun: go on after what its slot says (handover.h) */
-    uint32_t reserved;
     char peer[IPC_PEER_MAX];
     char origin[IPC_HEADER_MAX];             /* Origin header to echo, or empty for `*` */
     char if_none_match[IPC_HEADER_MAX];      /* If-None-Match, or empty */

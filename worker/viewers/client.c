@@ -223,7 +223,7 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
 
 void client_move(struct client *client, struct client_env *env)
 {
-    assert(client->state == CLIENT_WAITING);
+    assert(client_awaits_start(client));
     client->env = env;
     flv_output_free(&client->output);
     flv_output_init(&client->output, env->ring, env->limits, client->request);

@@ -174,7 +174,7 @@ void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request
 static bool waits_and(struct client *c, bool (*wanted)(void *ctx, const struct ipc_client *request),
                       void *ctx)
 {
-    return client_get_state(c) == CLIENT_WAITING && wanted(ctx, client_request(c));
+    return client_awaits_start(c) && wanted(ctx, client_request(c));
 }
 
 bool fanout_any_waiting(const struct fanout *fanout,

@@ -50,7 +50,9 @@ static bool same_config(const struct codec_config *a, const struct codec_config 
 
 static uint32_t fourcc(const struct codec_config *video)
 {
-    return video->codec == AV_CODEC_ID_HEVC ? 0x68766331u : 0x61766331u; /* hvc1, avc1 */
+    return video->codec == AV_CODEC_ID_HEVC  ? 0x68766331u  /* hvc1 */
+           : video->codec == AV_CODEC_ID_AV1 ? 0x61763031u  /* av01 */
+                                             : 0x61766331u; /* avc1 */
 }
 
 static void remember_config(struct flv_output *o, struct codec_config *config)
