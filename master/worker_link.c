@@ -279,7 +279,8 @@ void worker_excuse(struct worker *w, int64_t ms)
     excuse(&w->asked, ms);
     excuse(&w->heard, ms);
     excuse(&w->read, ms);
-    excuse(&w->end_by, ms);
+    if (w->end_by.at_ms != 0)
+        excuse(&w->end_by, ms);
 }
 
 /* @return what it did that no worker of ours does, even when it hangs; NULL: nothing. */

@@ -120,6 +120,7 @@ static void announce(void)
 static int setup(void **state)
 {
     int channel;
+    struct handover *handover = NULL;
     rig = (struct rig){.log = -1};
     rig.env = (struct worker_env){.loop = &rig.loop,
                                   .events = &events,
@@ -127,10 +128,13 @@ static int setup(void **state)
                                   .on_ending = on_ending,
                                   .on_freed = on_freed,
                                   .table = &rig};
-    if (uv_loop_init(&rig.loop) != 0 || fd_seqpacket_pair(&channel, &rig.theirs) != 0)
+    int memory;
+    if (uv_loop_init(&rig.loop) != 0 || fd_seqpacket_pair(&channel, &rig.theirs) != 0 ||
+        handover_new(&handover, &memory) != 0)
         return -1;
+    fd_close(&memory);
     log_capture_begin(&captured);
-    rig.worker = worker_open(&rig.env, 7, &channel);
+    rig.worker = worker_open(&rig.env, 7, &channel, &handover);
     /* as in workers.c, which has the list */
     rig.worker->link.le_next = NULL;
     rig.worker->link.le_prev = &rig.worker;
@@ -244,8 +248,55 @@ static void test_dies(void **state)
     get_busy();
     fd_close(&rig.theirs);
     run();
+    assert_int_equal(rig.gone, 0); /* it may still write to its clients */
+    assert_non_null(worker_slot(rig.worker, 0));
+    (void)reap();
     assert_int_equal(rig.gone, 1);
-    assert_int_equal(rig.worker->owner == NULL, 1);
+}
+
+/* The kernel keeps it, and it may still write: then nothing of it is believed. */
+static void test_is_killed_and_does_not_end(void **state)
+{
+    get_busy();
+    worker_kill(rig.worker, "is in the way");
+    int64_t last_ms = rig.worker->end_by.at_ms;
+    worker_check(rig.worker, last_ms);
+    assert_int_equal(rig.gone, 0);
+    worker_check(rig.worker, last_ms + 1);
+    assert_int_equal(rig.gone, 1);
+    assert_null(worker_slot(rig.worker, 0));
+    assert_killed("is in the way");
+    assert_int_equal(rig.gone, 1);
+}
+
+/* It makes way, or is killed; time that it waits for a processor does not begin the deadline. */
+static void test_makes_way(void **state)
+{
+    get_busy();
+    worker_excuse(rig.worker, 10);
+    worker_check(rig.worker, clock_ms());
+    assert_false(rig.worker->killed);
+    assert_int_equal(worker_yield(rig.worker), 0);
+    int64_t last_ms = rig.worker->end_by.at_ms;
+    worker_check(rig.worker, last_ms);
+    assert_false(rig.worker->killed);
+    worker_check(rig.worker, last_ms + EXCUSED_MS);
+    assert_non_null(worker_slot(rig.worker, 0)); /* it is believed */
+    assert_killed("did not make way when told to");
+}
+
+/* What is sent to it before it is reaped is lost. */
+static void test_is_sent_a_message_at_its_end(void **state)
+{
+    const struct ipc_client client = {.kind = IPC_CLIENT_STREAM};
+    int ends[2];
+    get_busy();
+    fd_close(&rig.theirs);
+    run();
+    assert_int_equal(fd_seqpacket_pair(&ends[0], &ends[1]), 0);
+    assert_int_equal(worker_send(rig.worker, IPC_CLIENT, &client, &ends[0]), 0);
+    assert_int_equal(ends[0], -1);
+    fd_close(&ends[1]);
 }
 
 static void test_messages_before_its_end_count(void **state)
@@ -258,7 +309,7 @@ static void test_messages_before_its_end_count(void **state)
     fd_close(&rig.theirs); /* with a message unread: the kernel says ECONNRESET */
     run();
     assert_int_equal(rig.stats, 1);
-    assert_int_equal(rig.gone, 1);
+    assert_int_equal(rig.worker->state, WORKER_ENDING);
 }
 
 /* --- faults ----------------------------------------------------------------- */
@@ -277,8 +328,9 @@ static void test_state_that_is_none(void **state)
     const struct ipc_state none = {.state = IPC_CAMERA_STATE_COUNT};
     say(IPC_STATE, &none);
     assert_int_equal(rig.states, 0);
-    assert_int_equal(rig.gone, 1);
+    assert_null(worker_slot(rig.worker, 0)); /* it is not believed */
     assert_killed("broke the protocol of its channel");
+    assert_int_equal(rig.gone, 1);
 }
 
 static void test_error_that_is_none(void **state)
@@ -462,7 +514,7 @@ static void test_does_not_end_after_its_channel(void **state)
     get_busy();
     fd_close(&rig.theirs);
     run();
-    assert_int_equal(rig.gone, 1);
+    assert_int_equal(rig.gone, 0);
     int64_t last_ms = rig.worker->end_by.at_ms;
     worker_check(rig.worker, last_ms);
     assert_false(rig.worker->killed);
@@ -518,10 +570,11 @@ static int setup_unannounced(void **state)
     fd_close(&rig.log);
     run();
     int channel;
+    struct handover *handover = NULL;
     rig.freed = rig.ending = 0;
     if (fd_seqpacket_pair(&channel, &rig.theirs) != 0)
         return -1;
-    rig.worker = worker_open(&rig.env, 7, &channel);
+    rig.worker = worker_open(&rig.env, 7, &channel, &handover);
     rig.worker->link.le_prev = &rig.worker;
     return 0;
 }
@@ -554,6 +607,9 @@ int main(void)
         CASE(test_life),
         CASE(test_taken_before_it_is_ready),
         CASE(test_dies),
+        CASE(test_is_killed_and_does_not_end),
+        CASE(test_makes_way),
+        CASE(test_is_sent_a_message_at_its_end),
         CASE(test_messages_before_its_end_count),
         CASE(test_another_version),
         CASE(test_state_that_is_none),
