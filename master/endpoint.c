@@ -51,6 +51,13 @@ static bool has_suffix(const char *path, const char *suffix)
     return path_len >= len && strcmp(path + path_len - len, suffix) == 0;
 }
 
+/* A stream may be called "restart": its ID does not count. */
+static bool asks_for_restart(const struct endpoint *e, const char *path)
+{
+    return has_prefix(path, e->path) &&
+           has_suffix(path + strlen(e->path), ROUTE_API_RESTART_SUFFIX);
+}
+
 static bool fits(const struct endpoint *e, enum route_port port, const char *path)
 {
     if (e->port != port)
@@ -59,11 +66,11 @@ static bool fits(const struct endpoint *e, enum route_port port, const char *pat
     case MATCH_IS:
         return strcmp(path, e->path) == 0;
     case MATCH_PREFIX:
-        return has_prefix(path, e->path) && !has_suffix(path, ROUTE_API_RESTART_SUFFIX);
+        return has_prefix(path, e->path) && !asks_for_restart(e, path);
     case MATCH_SUFFIX:
         return has_suffix(path, e->path);
     case MATCH_RESTART:
-        return has_prefix(path, e->path) && has_suffix(path, ROUTE_API_RESTART_SUFFIX);
+        return asks_for_restart(e, path);
     case MATCH_FILE:
         return has_prefix(path, e->path) && pages_exists(path);
     }

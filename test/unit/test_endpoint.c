@@ -25,6 +25,9 @@ static void test_methods(void **state)
     assert_methods(ROUTE_PORT_SNAPSHOT, "/snapshot", "GET, HEAD, POST, OPTIONS");
     assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/x", "GET, HEAD, DELETE, OPTIONS");
     assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams", "GET, HEAD, OPTIONS");
+    assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/x/restart", "POST, OPTIONS");
+    assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/restart", "GET, HEAD, DELETE, OPTIONS");
+    assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/restart/restart", "POST, OPTIONS");
 }
 
 static void test_no_such_path(void **state)
@@ -58,6 +61,8 @@ static void test_kinds(void **state)
         {ROUTE_PORT_SNAPSHOT, "/api/streams", REQUEST_GET, ROUTE_API_STREAMS},
         {ROUTE_PORT_SNAPSHOT, "/api/streams/x", REQUEST_GET, ROUTE_API_STREAM},
         {ROUTE_PORT_SNAPSHOT, "/api/streams/x", REQUEST_DELETE, ROUTE_API_STOP},
+        {ROUTE_PORT_SNAPSHOT, "/api/streams/x/restart", REQUEST_POST, ROUTE_API_RESTART},
+        {ROUTE_PORT_SNAPSHOT, "/api/streams/restart", REQUEST_GET, ROUTE_API_STREAM},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(endpoint_kind(cases[i].port, cases[i].path, cases[i].method),
