@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+static void start_successor(struct camera *cam);
+
 /* --- which camera a client belongs to --------------------------------------- */
 
 /* @return the configured camera that a client asked for by name, if it is not this one any more. */
@@ -58,7 +60,7 @@ static void move_clients(struct camera *cam)
         struct camera *target = camera_of(cam->table, c);
         camera_clients_move(&cam->table->clients, cam, ticket, target);
         if (target->worker == NULL)
-            camera_succession_start(target);
+            start_successor(target);
         log_debug(&ctx, "a client moves to %s", target->id);
     }
     cam->moves = false;
@@ -90,8 +92,9 @@ static void disconnect_clients(struct camera *cam, const char *why)
     camera_clients_drop(&cam->table->clients, cam);
 }
 
-/* If no worker can be started now, the next tick tries again. */
-void camera_succession_start(struct camera *cam)
+/* The camera may have clients without a worker: start one for them.  If none can be started now,
+ * the next tick tries again. */
+static void start_successor(struct camera *cam)
 {
     if (cam->guests.count == 0 || cam->worker != NULL)
         return;
@@ -123,7 +126,7 @@ void camera_succession_gone(void *owner)
         log_warnx(&ctx, "quarantined: its workers died %u times in a row; the next try is in %d s",
                   cam->crashes, (int)(camera_quarantine_ms(cam) / 1000));
     move_clients(cam);
-    camera_succession_start(cam);
+    start_successor(cam);
     camera_table_release(cam);
 }
 
@@ -142,6 +145,14 @@ static bool streams(const struct camera *cam)
     return camera_state(cam) == IPC_CAMERA_STREAMING;
 }
 
+/* If the new camera cannot be connected now, the next tick tries again. */
+static void connect_target(struct camera *target)
+{
+    if (target->worker == NULL && camera_quarantine_ms(target) == 0 &&
+        clock_ms() >= target->refused_until_ms)
+        (void)camera_table_start(target, true);
+}
+
 static void prepare_move(struct camera *cam)
 {
     unsigned count;
@@ -158,8 +169,29 @@ static void prepare_move(struct camera *cam)
              streams(cam) && !streams(target) ? " when it streams" : "");
     if (!streams(cam) || streams(target))
         (void)camera_succession_yield(cam);
-    else if (target->worker == NULL && camera_table_start(target, true) != 0)
-        cam->move_error = HTTP_ERROR_OVERLOADED;
+    else
+        connect_target(target);
+}
+
+/* The new camera may have lost its worker before it streamed, the old one's may not have taken the
+ * message, the clients may have left. */
+static void go_on_moving(struct camera *cam)
+{
+    unsigned count;
+    const struct conf_camera *c = find_moves(cam, &count);
+    cam->moves = c != NULL;
+    struct camera *target = c != NULL ? camera_of(cam->table, c) : NULL;
+    if (target != NULL && streams(target))
+        (void)camera_succession_yield(cam);
+    else if (target != NULL && cam->move_error == HTTP_ERROR_NONE)
+        connect_target(target);
+}
+
+void camera_succession_tick(struct camera *cam)
+{
+    start_successor(cam);
+    if (cam->moves)
+        go_on_moving(cam);
 }
 
 void camera_succession_renamed(struct camera_table *t)
@@ -181,7 +213,7 @@ static void note_failure(struct camera *old, const struct camera *target)
 void camera_succession_state(struct camera *cam)
 {
     struct camera_table *t = cam->table;
-    bool failed = cam->state.error != HTTP_ERROR_NONE;
+    bool failed = cam->state.error != HTTP_ERROR_NONE && cam->state.state == IPC_CAMERA_BACKOFF;
     if (cam->moves && !streams(cam) && failed)
         (void)camera_succession_yield(cam); /* the old one has failed: no reason to wait */
     for (size_t i = 0; i < t->admission.cameras.count; i++) {

@@ -320,8 +320,7 @@ static void start_always_on(struct camera_table *t)
         if (cam->always_on && !cam->stopped && cam->worker == NULL &&
             camera_quarantine_ms(cam) == 0 && clock_ms() >= cam->refused_until_ms &&
             t->admission.active < t->admission.conf->server.max_cameras)
-            (void)camera_table_start(
-                cam, false); /* if it cannot be started now, the next tick tries again */
+            (void)camera_table_start(cam, false); /* if that fails, the next tick tries again */
     }
 }
 
@@ -334,7 +333,7 @@ static void on_tick(uv_timer_t *timer)
     }
     start_always_on(t);
     for (size_t i = 0; i < t->admission.cameras.count; i++)
-        camera_succession_start(t->admission.cameras.list[i]);
+        camera_succession_tick(t->admission.cameras.list[i]);
 }
 
 /* Add the cameras that stay connected without viewers. */

@@ -50,8 +50,8 @@ int camera_table_start(struct camera *cam, bool connect);
 /** The camera's worker has ended without having been told to leave: struct worker_events. */
 void camera_succession_gone(void *owner);
 
-/** The camera may have clients without a worker: start one for them. */
-void camera_succession_start(struct camera *cam);
+/** Once a second: go on with what could not be done at once. */
+void camera_succession_tick(struct camera *cam);
 
 /** Names may have other URLs now: move their clients, now or when the new camera streams. */
 void camera_succession_renamed(struct camera_table *t);

@@ -15,6 +15,7 @@ import time
 
 from . import processes
 from .listener import Listener
+from .wait import wait_for
 
 FPS = 25
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -169,13 +170,16 @@ class FakeCamera(Listener):
     @contextlib.contextmanager
     def pause(self, worker):
         """No media meanwhile, and the gateway's worker sleeps: it is not within a write to anybody."""
-        self.muted.set()
-        sent, asleep = -1, 0
-        while asleep < 8:
-            time.sleep(0.05)
+        sent = asleep = 0
+
+        def sleeps():
+            nonlocal sent, asleep
             quiet = sent == self.frames_sent and processes.stat(worker)[0] == "S"
             sent, asleep = self.frames_sent, asleep + 1 if quiet else 0
+            return asleep == 8
+        self.muted.set()
         try:
+            wait_for(sleeps, 30, f"process {worker} to sleep", interval=0.05)
             yield
         finally:
             self.muted.clear()

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import os
 import select
+import socket
 import struct
 
 from .http import connect, head_bytes, parse_head
@@ -35,6 +36,13 @@ class WebSocket:
 
     def __exit__(self, *_):
         self._sock.close()
+
+    def wake(self):
+        """End the connection, and with that a frame() of another thread."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the server has ended it
+            pass
 
     def waits_for_data(self, seconds):
         """Is there something to read within that time?"""
