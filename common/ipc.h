@@ -101,8 +101,8 @@ struct ipc_client {
     uint32_t audio;      /* 1: AAC, 0: no audio track */
     uint32_t allow_h265; /* 0: an HEVC camera is transcoded to H.264 for this viewer */
     uint32_t av1;        /* enum ipc_av1: what this viewer gets of an AV1 camera */
-    uint32_t head;  /* 1: HEAD, headers only */
-    uint32_t width; /* snapshot size in pixels; 0: the camera's */
+    uint32_t head;       /* 1: HEAD, headers only */
+    uint32_t width;      /* snapshot size in pixels; 0: the camera's */
     uint32_t height;
     uint32_t quality; /* JPEG, 1..100; 0: not asked for */
     uint32_t fps;     /* MJPEG frame rate */
@@ -272,7 +272,7 @@ enum ipc_no_audio {
     X(CLIENT,  client,  struct ipc_client,  1, IPC_PH_RUN | IPC_PH_DRAIN)        \
     X(LEAVE,   leave,   struct ipc_leave,   0, IPC_PH_BOOT | IPC_PH_RUN)         \
     X(DRAIN,   drain,   struct ipc_drain,   0, IPC_PH_BOOT | IPC_PH_RUN)         \
-    X(YIELD,   yield,   struct ipc_yield,   0, IPC_PH_RUN)
+    X(YIELD,   yield,   struct ipc_yield,   0, IPC_PH_RUN | IPC_PH_DRAIN)
 
 #define IPC_FROM_WORKER(X)                                                       \
     X(READY,   ready,   struct ipc_ready,   0, IPC_PH_BOOT)                      \
