@@ -80,9 +80,9 @@ void snapshot_close_streaming(struct snapshot *snapshot);
 
 /** Clients of both kinds that are not answered yet. */
 size_t snapshot_unanswered(const struct snapshot *snapshot);
-/** MJPEG clients that are answered. */
 /** Is no client within a write? */
 bool snapshot_is_whole(const struct snapshot *snapshot);
+/** MJPEG clients that are answered. */
 size_t snapshot_streaming(const struct snapshot *snapshot);
 /** Unanswered snapshot requests; MJPEG clients do not count. */
 size_t snapshot_requests(const struct snapshot *snapshot);

@@ -149,10 +149,10 @@ static bool ready(const struct fanout *f)
 
 static void start_client(struct fanout *f, struct client *c)
 {
-    bool new = client_get_state(c) == CLIENT_WAITING;
+    bool joins = client_get_state(c) == CLIENT_WAITING;
     int64_t accepted_us = client_request(c)->accepted_us;
     client_start(c, f->audio);
-    if (new &&client_get_state(c) == CLIENT_STREAMING)
+    if (joins && client_get_state(c) == CLIENT_STREAMING)
         histogram_add(&f->join, clock_us() - accepted_us);
 }
 
