@@ -170,7 +170,7 @@ def test_hoards_memory(gateway, camera):
 def test_says_nothing(gateway, camera):
     with Neighbour(gateway, camera):
         with ask(gateway, "silent"):
-            wait_for(lambda: len(gateway.busy_workers()) == 2, 20, "its worker")
+            wait_for(lambda: len(gateway.all_workers()) == 2, 20, "its worker")
         wait_for_line(gateway, "has been silent for 10 s: it is killed")
 
 
