@@ -1,6 +1,6 @@
 /*
- * Test help: small streams made with libavcodec's encoders, as frames of worker/media/frame.h.  Pictures
- * are painted by the test, so that it can tell which one it got back.
+ * Test help: small streams made with libavcodec's encoders, as frames of worker/media/frame.h.
+ * Pictures are painted by the test, so that it can tell which one it got back.
  */
 #ifndef TEST_UNIT_ENCODE_VIDEO_H
 #define TEST_UNIT_ENCODE_VIDEO_H
