@@ -20,6 +20,8 @@ struct log_queue {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool closing;
+    bool ended;     /* the thread has left the queue alone */
+    bool abandoned; /* the thread frees it */
     uint64_t dropped;
     uint64_t told; /* dropped lines that a notice has reported */
     bool broken;   /* the last write failed, and a notice would fail too */
@@ -92,6 +94,13 @@ static uint64_t write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
+static void destroy(struct log_queue *q)
+{
+    (void)pthread_cond_destroy(&q->changed);
+    (void)pthread_mutex_destroy(&q->mutex);
+    free(q);
+}
+
 static void *run(void *arg)
 {
     struct log_queue *q = arg;
@@ -113,7 +122,11 @@ static void *run(void *arg)
         q->dropped += lost;
         q->broken = lost > 0;
     }
+    q->ended = true;
+    bool abandoned = q->abandoned;
     (void)pthread_mutex_unlock(&q->mutex);
+    if (abandoned)
+        destroy(q);
     return NULL;
 }
 
@@ -162,6 +175,21 @@ uint64_t log_queue_dropped(struct log_queue *queue)
     return dropped;
 }
 
+/* Leave the queue to its thread.  @return false: the thread has ended meanwhile, and is joined. */
+static bool abandon(struct log_queue *q)
+{
+    pthread_t thread = q->thread;
+    (void)pthread_mutex_lock(&q->mutex);
+    bool ended = q->ended;
+    q->abandoned = !ended;
+    (void)pthread_mutex_unlock(&q->mutex);
+    if (ended)
+        (void)pthread_join(thread, NULL);
+    else
+        (void)pthread_detach(thread);
+    return !ended;
+}
+
 void log_queue_close(struct log_queue **queue, unsigned wait_ms)
 {
     struct log_queue *q = *queue;
@@ -178,9 +206,6 @@ void log_queue_close(struct log_queue **queue, unsigned wait_ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
-    if (pthread_timedjoin_np(q->thread, NULL, &until) != 0)
-        return;
-    (void)pthread_cond_destroy(&q->changed);
-    (void)pthread_mutex_destroy(&q->mutex);
-    free(q);
+    if (pthread_timedjoin_np(q->thread, NULL, &until) == 0 || !abandon(q))
+        destroy(q);
 }
