@@ -272,9 +272,12 @@ def judge_row(judge, loop_pictures, row, flvs):
 
 
 def audio_offsets_ms(flv, samples, counters):
-    """How much later than its picture each burst sounds."""
-    onsets = tone.find_bursts(samples, flv.audio_configs[0].rate)
-    heard = [flv.audio[0].dts + 1000 * onset for onset, _ in onsets]
+    """How much later than its picture each burst sounds, by the time stamp of the audio frame that it begins in."""
+    rate = flv.audio_configs[0].rate
+    heard = []
+    for onset, _ in tone.find_bursts(samples, rate):
+        frame, within = divmod(round(onset * rate), 1024)
+        heard.append(flv.audio[frame].dts + 1000 * within / rate)
     seen = [frame.pts for frame, counter in zip(flv.video, counters) if counter % (2 * FPS) == 0]
     inside = [t for t in seen if flv.audio[0].dts + 300 < t < flv.audio[-1].dts - 500]
     assert len(inside) >= 3 and len(heard) >= 3, (seen, heard)

@@ -37,6 +37,7 @@ struct camera {
     bool reports;
     int64_t apart_us;    /* the sound's stamps are so much too early, as only the reports tell */
     int64_t stall_us;    /* every 20 s nothing arrives for so long, then all at once */
+    int64_t begins_us;   /* what was sent before this arrives at once, first of all */
     int64_t frame_us;    /* 0: 40 ms */
     int64_t acquired_us; /* 0: ACQUIRED */
 };
@@ -111,6 +112,8 @@ static int64_t arrival_of(struct run *r, int64_t sent_us)
     if (r->camera->stall_us > 0 && sent_us > 10 * S && in_20 > 10 * S &&
         in_20 < 10 * S + r->camera->stall_us)
         arrival = sent_us - in_20 + 10 * S + r->camera->stall_us;
+    if (sent_us < r->camera->begins_us)
+        arrival = r->camera->begins_us;
     if (ARRIVAL + arrival > r->received_us)
         r->received_us = ARRIVAL + arrival;
     return r->received_us;
@@ -271,6 +274,22 @@ static void test_change(void **state)
     }
 }
 
+/* A start with packets that waited for the connection: both tracks are corrected at one speed. */
+static void test_late_start(void **state)
+{
+    static const struct camera cameras[] = {
+        {"160 ms at once", .begins_us = 160 * MS, .acquired_us = 1},
+        {"160 ms at once, reports", .begins_us = 160 * MS, .acquired_us = 1, .reports = true},
+    };
+    for (size_t i = 0; i < sizeof(cameras) / sizeof(cameras[0]); i++) {
+        struct verdict v = run(&cameras[i]);
+        print_row(&cameras[i], &v);
+        assert_true(v.sound <= 6);
+        assert_true(v.arrival <= 200);
+        assert_int_equal(v.skipped, 0);
+    }
+}
+
 /* Reports that tell of sound 300 ms too early are believed, whatever its arrival says. */
 static void test_reports_win(void **state)
 {
@@ -301,7 +320,7 @@ int main(void)
         cmocka_unit_test(test_video),         cmocka_unit_test(test_audio),
         cmocka_unit_test(test_both),          cmocka_unit_test(test_others),
         cmocka_unit_test(test_change),        cmocka_unit_test(test_reports_win),
-        cmocka_unit_test(test_stuck_reports),
+        cmocka_unit_test(test_stuck_reports), cmocka_unit_test(test_late_start),
     };
     return cmocka_run_group_tests_name("timeline drift", tests, NULL, NULL);
 }

@@ -405,6 +405,7 @@ static bool ask_peer(struct timeline *tl, const struct timeline_in *p, int64_t s
     const struct timeline_track *video = &tl->tracks[TRACK_VIDEO];
     if (p->track != TRACK_AUDIO || !video->mapped || timeline_steer_is_bursting(&video->steer))
         return false;
+    peer->correction = timeline_steer_correction(&video->steer);
     peer->certain = wanted_by_reports(audio, video, source_us, &peer->wanted_us);
     return peer->certain || wanted_by_stamps(audio, video, source_us, &peer->wanted_us);
 }

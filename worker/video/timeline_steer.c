@@ -104,6 +104,11 @@ double timeline_steer_clock(const struct timeline_steer *steer)
     return steer->clock_pace;
 }
 
+double timeline_steer_correction(const struct timeline_steer *steer)
+{
+    return steer->pace / steer->clock_pace - 1;
+}
+
 bool timeline_steer_is_settled(const struct timeline_steer *steer)
 {
     return steer->settled;
@@ -161,18 +166,20 @@ static double correction_alone(struct timeline_steer *s)
     return fmax(-CORRECTION_MAX, fmin(CORRECTION_MAX, (double)s->off_us / 1e6 / RESPONSE_S));
 }
 
-/* The same for where the other track wants it, until the two match exactly. */
-static double correction_in_step(struct timeline_steer *s, int64_t wanted_us)
+/* The same for where the other track wants it, until the two match exactly.  Both take the other
+ * track's own correction, else this one would lag behind it. */
+static double correction_in_step(struct timeline_steer *s, const struct timeline_steer_peer *peer)
 {
-    int64_t size_us = llabs(wanted_us);
+    int64_t size_us = llabs(peer->wanted_us);
     if (size_us <= STEP_SNAP_US)
-        s->anchor_out_us += wanted_us;
+        s->anchor_out_us += peer->wanted_us;
     s->correcting = size_us > STEP_US || (s->correcting && size_us > STEP_SNAP_US);
     if (!s->correcting)
-        return 0;
-    double speed = fmin(CORRECTION_MAX, fmax(STEP_SPEED, (double)size_us / 1e6 / RESPONSE_S));
+        return peer->correction;
+    double speed = fmax(STEP_SPEED, (double)size_us / 1e6 / RESPONSE_S);
     speed = fmin(speed, (double)size_us / CONTROL_US);
-    return wanted_us < 0 ? -speed : speed;
+    double correction = peer->correction + (peer->wanted_us < 0 ? -speed : speed);
+    return fmax(-CORRECTION_MAX, fmin(CORRECTION_MAX, correction));
 }
 
 static void control(struct timeline_steer *s, int64_t stamp_us,
@@ -187,7 +194,7 @@ static void control(struct timeline_steer *s, int64_t stamp_us,
         s->reference_us += s->off_us; /* the peer decides: accept this track's lateness */
         s->off_us = 0;
     }
-    double correction = peer == NULL ? correction_alone(s) : correction_in_step(s, peer->wanted_us);
+    double correction = peer == NULL ? correction_alone(s) : correction_in_step(s, peer);
     s->pace = s->clock_pace * (1 + correction);
 }
 

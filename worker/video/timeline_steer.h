@@ -21,6 +21,7 @@
 /* Where the other track wants this one. */
 struct timeline_steer_peer {
     int64_t wanted_us; /* how much later its output must be to keep step */
+    double correction; /* the other track's own correction, which this one joins */
     bool certain;      /* wanted_us counts even against this track's arrival */
 };
 
@@ -70,6 +71,9 @@ double timeline_steer_pace(const struct timeline_steer *steer);
 
 /** @return the same without the current correction: the error of the camera's clock. */
 double timeline_steer_clock(const struct timeline_steer *steer);
+
+/** @return the current correction, in output time per output time: about 0. */
+double timeline_steer_correction(const struct timeline_steer *steer);
 
 /** Is the track's usual lateness known? */
 bool timeline_steer_is_settled(const struct timeline_steer *steer);
