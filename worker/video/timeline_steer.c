@@ -173,8 +173,9 @@ static double correction_in_step(struct timeline_steer *s, const struct timeline
     int64_t size_us = llabs(peer->wanted_us);
     if (size_us <= STEP_SNAP_US)
         s->anchor_out_us += peer->wanted_us;
-    s->correcting = size_us > STEP_US || (s->correcting && size_us > STEP_SNAP_US);
-    if (!s->correcting)
+    bool moves = peer->correction != 0;
+    s->correcting = size_us > STEP_US || moves || (s->correcting && size_us > STEP_SNAP_US);
+    if (!s->correcting || size_us <= STEP_SNAP_US)
         return peer->correction;
     double speed = fmax(STEP_SPEED, (double)size_us / 1e6 / RESPONSE_S);
     speed = fmin(speed, (double)size_us / CONTROL_US);
