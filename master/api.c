@@ -1,26 +1,13 @@
 #include "master/api.h"
 
 #include "common/clock.h"
+#include "common/codec_name.h"
 #include "common/url.h"
 #include "common/url_redact.h"
 
 #include <jansson.h>
 #include <string.h>
 #include <time.h>
-
-/* Names of the cameras' codecs, by the FourCC in struct ipc_stats. */
-static const struct {
-    const char *fourcc;
-    const char *name;
-} codecs[] = {
-    {"avc1", "H.264"},  {"hvc1", "H.265"},       {"mjpg", "MJPEG"},
-    {"mp4v", "MPEG-4"}, {"h263", "H.263"},       {"FLV1", "Sorenson H.263"},
-    {"vp08", "VP8"},    {"vp09", "VP9"},         {"av01", "AV1"},
-    {"mp4a", "AAC"},    {"alaw", "G.711 A-law"}, {"ulaw", "G.711 µ-law"},
-    {"g722", "G.722"},  {"g726", "G.726"},       {"lpcm", "PCM"},
-    {"mp2 ", "MP2"},    {"mp3 ", "MP3"},         {"flac", "FLAC"},
-    {"ac3 ", "AC-3"},   {"eac3", "E-AC-3"},
-};
 
 /* A codec's name; its FourCC if the table has no name; null without a codec. */
 static json_t *codec_json(uint32_t fourcc)
@@ -29,10 +16,8 @@ static json_t *codec_json(uint32_t fourcc)
 
     if (fourcc == 0)
         return json_null();
-    for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
-        if (memcmp(text, codecs[i].fourcc, 4) == 0)
-            return json_string(codecs[i].name);
-    }
+    if (codec_name(fourcc) != NULL)
+        return json_string(codec_name(fourcc));
     for (size_t i = 3; i > 0 && text[i] == ' '; i--)
         text[i] = '\0';
     json_t *name = json_string(text);

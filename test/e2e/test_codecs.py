@@ -5,8 +5,10 @@ The cameras are GStreamer's RTSP server and nginx-rtmp with ffmpeg; each picture
 """
 import json
 import os
+import random
 import subprocess
 
+import numpy
 import pytest
 
 from conftest import QUICK
@@ -17,6 +19,7 @@ from lib.gst_server import GstServer
 from lib.http import stream_target
 from lib.nginx_rtmp import MODULE, NginxRtmp
 from lib.picture import decode_counters
+from lib.scripted_rtsp import Script, ScriptedCamera
 from lib.snapshot import MjpegViewer, ask, counter_of, counters_of_frames, jpeg_size, snapshot
 from lib.wait import wait_for
 
@@ -142,14 +145,71 @@ def test_udp(shared_gateway, server):
 
 # --- RTMP -----------------------------------------------------------------------------------------
 
+FLV_CODECS = {  # of ffmpeg: (options, name by the API)
+    "flv": (["-g", "25", "-q:v", "3"], "Sorenson H.263"),
+    "flashsv": (["-g", "25"], "Screen Video"),
+    "flashsv2": (["-g", "25"], "Screen Video 2"),
+}
+
+
 @needs_nginx
-def test_sorenson_h263(shared_gateway, frames, tmp_path):
-    """FLV's codec ID 2, through nginx-rtmp."""
+@pytest.mark.parametrize("encoder", FLV_CODECS)
+def test_old_codecs_of_flv(shared_gateway, frames, tmp_path, encoder):
+    """FLV's codec IDs 2, 3 and 6, through nginx-rtmp."""
+    options, name = FLV_CODECS[encoder]
     path = tmp_path / "camera.flv"
-    path.write_bytes(encode(frames, "-c:v", "flv", "-g", "25", "-q:v", "3", "-f", "flv"))
+    path.write_bytes(encode(frames, "-c:v", encoder, *options, "-f", "flv"))
     with NginxRtmp() as server:
         server.publish_file("camera", path)
-        assert_h264(shared_gateway, server.url("camera"), "Sorenson H.263", (640, 360))
+        assert_h264(shared_gateway, server.url("camera"), name, (640, 360))
+
+
+def flv_tag(timestamp, body):
+    head = b"\x09" + len(body).to_bytes(3, "big") + timestamp.to_bytes(3, "big") + bytes(4)
+    return head + body + (len(body) + 11).to_bytes(4, "big")
+
+
+def vp6_flv(seed, alpha):
+    """VP6 of 8 x 10 macroblocks, 2 columns and 10 rows cropped.  Nothing free encodes it, but its arithmetic coder
+    makes a picture of any bytes, another one of each seed."""
+    noise = random.Random(seed).randbytes(400) + bytes(8000)
+    file = b"FLV\1\1\0\0\0\x09" + bytes(4)
+    for i in range(200):
+        key = i % 25 == 0
+        if key:
+            picture = b"\x28\x46\x08\x0a\x08\x0a" + noise
+        else:
+            picture = b"\xa8" + bytes(2000)
+        head = b"\x2a" + (len(picture).to_bytes(3, "big") if alpha else b"")
+        kind = (0x10 if key else 0x20) | (5 if alpha else 4)
+        file += flv_tag(i * 40, bytes([kind]) + head + picture * (2 if alpha else 1))
+    return file
+
+
+def luma_of(data, form):
+    """The first picture, as ffmpeg decodes it."""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-f", form, "-i", "-", "-frames:v", "1", "-f", "rawvideo", "-pix_fmt",
+                          "yuv420p", "-"], input=data, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    return numpy.frombuffer(raw, numpy.uint8)[:158 * 118].astype(float)
+
+
+@pytest.mark.parametrize("alpha", [False, True], ids=["vp6f", "vp6a"])
+def test_vp6(shared_gateway, alpha):
+    """FLV's codec IDs 4 and 5: the picture that ffmpeg decodes of the camera's file."""
+    sent = vp6_flv(1, alpha)
+    with PlayingRtmp(sent) as camera:
+        url = f"rtmp://127.0.0.1:{camera.port}/live/camera"
+        with shared_gateway.view(url) as viewer:
+            viewer.wait_frames(30)
+            wait_for(lambda: stream_of(shared_gateway, url)["video_codec"] == "VP6", 30, "VP6 in the API")
+            answer = snapshot(shared_gateway, url)
+    flv = viewer.flv
+    flv.check()
+    assert answer.status == 200 and jpeg_size(answer.body) == (158, 118)
+    got = luma_of(flv.annex_b(), "h264")
+    right, other = luma_of(sent, "flv"), luma_of(vp6_flv(2, alpha), "flv")
+    assert got.size == right.size == 158 * 118
+    assert abs(got - right).mean() < abs(got - other).mean() / 10
 
 
 def ivf_frames(data):
@@ -162,9 +222,6 @@ def ivf_frames(data):
 
 def av1_flv(frames):
     """AV1 as Enhanced RTMP has it (FFmpeg 6.1 is the first that writes it) -> an FLV file."""
-    def tag(timestamp, body):
-        head = b"\x09" + len(body).to_bytes(3, "big") + timestamp.to_bytes(3, "big") + bytes(4)
-        return head + body + (len(body) + 11).to_bytes(4, "big")
     file = b"FLV\1\1\0\0\0\x09" + bytes(4)
     ivf = encode(frames, "-vf", "scale=320:180", "-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-b:v", "600k",
                  "-g", "25", "-lag-in-frames", "0", "-f", "ivf")
@@ -172,20 +229,23 @@ def av1_flv(frames):
         obus = [obu for obu in split_obus(data) if obu[0] >> 3 & 15 != 2]  # without temporal delimiters
         key = obus[0][0] >> 3 & 15 == 1
         if i == 0:  # profile 0, 8 bits, 4:2:0; the level stands in the sequence header's fourth byte
-            file += tag(0, b"\x90av01" + bytes([0x81, obus[0][5] >> 3, 0x0C, 0]) + obus[0])
-        file += tag(i * 40, (b"\x91" if key else b"\xa1") + b"av01" + b"".join(obus))
+            file += flv_tag(0, b"\x90av01" + bytes([0x81, obus[0][5] >> 3, 0x0C, 0]) + obus[0])
+        file += flv_tag(i * 40, (b"\x91" if key else b"\xa1") + b"av01" + b"".join(obus))
     return file
 
 
 def test_av1(shared_gateway, frames):
-    """As it is for who asks for that, as H.264 for others, at the same time."""
     with PlayingRtmp(av1_flv(frames)) as camera:
-        url = f"rtmp://127.0.0.1:{camera.port}/live/camera"
-        with shared_gateway.view(url) as other, shared_gateway.view(url, av1="enhanced", allow_h265="false") as asks:
-            other.wait_frames(30)
-            asks.wait_frames(30)
-            answer = snapshot(shared_gateway, url)
-            wait_for(lambda: stream_of(shared_gateway, url)["video_codec"] == "AV1", 30, "AV1 in the API")
+        assert_av1(shared_gateway, f"rtmp://127.0.0.1:{camera.port}/live/camera")
+
+
+def assert_av1(gateway, url):
+    """As it is for who asks for that, as H.264 for others, at the same time."""
+    with gateway.view(url) as other, gateway.view(url, av1="enhanced", allow_h265="false") as asks:
+        other.wait_frames(30)
+        asks.wait_frames(30)
+        answer = snapshot(gateway, url)
+        wait_for(lambda: stream_of(gateway, url)["video_codec"] == "AV1", 30, "AV1 in the API")
     counters = counters_of_frames(other.flv)
     assert_whole(counters)
     flv = asks.flv
@@ -196,6 +256,64 @@ def test_av1(shared_gateway, frames):
     assert_whole(counters)
     assert answer.status == 200 and answer.headers["x-snapshot-codec"] == "AV1"
     assert counter_of(answer) is not None
+
+
+class Av1Units:
+    """What ScriptedCamera sends: for each picture its OBUs, as AOM's RTP format wants them: without sizes and
+    temporal delimiters."""
+
+    def __init__(self, ivf):
+        self.units = [[self.without_size(obu) for obu in split_obus(data) if obu[0] >> 3 & 15 != 2]
+                      for data in ivf_frames(ivf)]
+
+    @staticmethod
+    def without_size(obu):
+        at = 1 + (obu[0] >> 2 & 1)
+        end = at + 1
+        while obu[end - 1] & 0x80:
+            end += 1
+        return bytes([obu[0] & ~2]) + obu[1:at] + obu[end:]
+
+
+def leb128(value):
+    low = b""
+    while value > 0x7F:
+        low, value = low + bytes([value & 0x7F | 0x80]), value >> 7
+    return low + bytes([value])
+
+
+class Av1Camera(Script):
+    """AOM's RTP Payload Format For AV1: several OBUs in a packet, and OBUs in several packets."""
+
+    speed, audio = 1, False
+
+    def video_sdp(self):
+        return ["m=video 0 RTP/AVP 96", "a=rtpmap:96 AV1/90000", "a=fmtp:96 profile=0;level-idx=5;tier=0", "a=control:trackID=1"]
+
+    def payloads(self, obus):
+        packets, body, head = [], b"", 8 if obus[0][0] >> 3 == 1 else 0  # N: a sequence header begins
+        for obu in obus:
+            while obu:
+                piece = obu[:self.mtu - len(body) - 3]
+                obu = obu[len(piece):]
+                body += leb128(len(piece)) + piece
+                if obu or len(body) > self.mtu - 8:  # Y: it goes on; then Z: it comes from before
+                    packets.append(bytes([head | (0x40 if obu else 0)]) + body)
+                    body, head = b"", 0x80 if obu else 0
+        return packets + ([bytes([head]) + body] if body else [])
+
+
+AV1_ENCODERS = {
+    "libaom-av1": ["-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0"],
+    "libsvtav1": ["-preset", "12", "-svtav1-params", "pred-struct=1"],
+}
+
+
+@pytest.mark.parametrize("encoder", AV1_ENCODERS)
+def test_av1_over_rtsp(shared_gateway, frames, encoder):
+    ivf = encode(frames, "-vf", "scale=320:180", "-c:v", encoder, *AV1_ENCODERS[encoder], "-b:v", "600k", "-g", "25", "-f", "ivf")
+    with ScriptedCamera(Av1Camera(Av1Units(ivf))) as camera:
+        assert_av1(shared_gateway, camera.url())
 
 
 # --- a camera's own JPEG --------------------------------------------------------------------------

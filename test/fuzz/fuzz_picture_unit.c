@@ -14,8 +14,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const enum AVCodecID codecs[] = {
-    AV_CODEC_ID_MJPEG, AV_CODEC_ID_MPEG4, AV_CODEC_ID_H263, AV_CODEC_ID_FLV1,
-    AV_CODEC_ID_VP8,   AV_CODEC_ID_VP9,   AV_CODEC_ID_AV1,
+    AV_CODEC_ID_MJPEG,    AV_CODEC_ID_MPEG4, AV_CODEC_ID_H263, AV_CODEC_ID_FLV1,
+    AV_CODEC_ID_VP8,      AV_CODEC_ID_VP9,   AV_CODEC_ID_AV1,  AV_CODEC_ID_FLASHSV,
+    AV_CODEC_ID_FLASHSV2, AV_CODEC_ID_VP6F,  AV_CODEC_ID_VP6A,
 };
 
 static void on_frame(void *ctx, struct frame *frame, int64_t pts, int64_t dts)
@@ -52,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct media_packet packet = {.track = TRACK_VIDEO,
                                             .form = MEDIA_RAW,
                                             .lost_before = lost,
+                                            .key = len % 2 == 0,
                                             .data = copy,
                                             .len = len,
                                             .pts = AV_NOPTS_VALUE,

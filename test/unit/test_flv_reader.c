@@ -235,7 +235,7 @@ static void test_errors(void **state)
     end(&rig, &f);
 
     put_header(&f, 1);
-    VIDEO(&f, 0, "\x14vp6");
+    VIDEO(&f, 0, "\x18no codec");
     assert_int_equal(feed(&rig, &f, 100), -ENOTSUP);
     end(&rig, &f);
     put_header(&f, 1);
@@ -304,6 +304,39 @@ static void test_other_codecs(void **state)
     assert_tracks(&rig.event[0], AV_CODEC_ID_FLV1, AV_CODEC_ID_NONE);
     assert_picture(&rig.event[2], 40, "\0\0\x84\2", 4);
     end(&rig, &f);
+}
+
+/* FLV's old codecs: the whole tag is a picture, and the container says which are key frames. */
+static void test_old_codecs(void **state)
+{
+    static const struct {
+        uint8_t id;
+        enum AVCodecID codec;
+    } ids[] = {{2, AV_CODEC_ID_FLV1},
+               {3, AV_CODEC_ID_FLASHSV},
+               {4, AV_CODEC_ID_VP6F},
+               {5, AV_CODEC_ID_VP6A},
+               {6, AV_CODEC_ID_FLASHSV2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        char key[] = "\x10picture", inter[] = "\x20other";
+        key[0] = (char)(key[0] | ids[i].id);
+        inter[0] = (char)(inter[0] | ids[i].id);
+        put_header(&f, 1);
+        put_metadata(&f, ids[i].id, 0);
+        put_tag(&f, 9, 0, key, sizeof(key) - 1);
+        put_tag(&f, 9, 40, inter, sizeof(inter) - 1);
+        assert_int_equal(feed(&rig, &f, 100), 0);
+        assert_int_equal(rig.count, 3);
+        assert_tracks(&rig.event[0], ids[i].codec, AV_CODEC_ID_NONE);
+        assert_picture(&rig.event[1], 0, "picture", 7);
+        assert_picture(&rig.event[2], 40, "other", 5);
+        assert_true(rig.event[1].packet.key);
+        assert_false(rig.event[2].packet.key);
+        end(&rig, &f);
+    }
 }
 
 static void test_garbage_between_tags(void **state)
@@ -385,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_new_sequence_header),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_other_codecs),
+        cmocka_unit_test(test_old_codecs),
         cmocka_unit_test(test_garbage_between_tags),
         cmocka_unit_test(test_wrong_previous_tag_sizes),
         cmocka_unit_test(test_parameter_sets_in_band_only),

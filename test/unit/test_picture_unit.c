@@ -44,6 +44,29 @@ static void take(AVCodecContext *enc, struct clip *c)
     av_packet_free(&pkt);
 }
 
+static bool is_screen_video(enum AVCodecID codec)
+{
+    return codec == AV_CODEC_ID_FLASHSV || codec == AV_CODEC_ID_FLASHSV2;
+}
+
+static enum AVPixelFormat format_of(enum AVCodecID codec)
+{
+    if (codec == AV_CODEC_ID_MJPEG)
+        return AV_PIX_FMT_YUVJ420P;
+    return is_screen_video(codec) ? AV_PIX_FMT_BGR24 : AV_PIX_FMT_YUV420P;
+}
+
+/* Another grey for each line and, in the upper quarter, for each picture: Screen Video of which
+ * everything changes is a key frame. */
+static void draw(AVFrame *f, int number)
+{
+    for (int p = 0; p < 3 && f->data[p] != NULL; p++)
+        for (int y = 0; y < (p == 0 ? f->height : f->height / 2); y++)
+            memset(f->data[p] + (ptrdiff_t)y * f->linesize[p],
+                   40 + y + (y < f->height / 4 ? number * 7 : 0),
+                   (size_t)(p == 0 ? f->linesize[p] : f->width / 2));
+}
+
 static bool encode(const struct kind *k, struct clip *c)
 {
     const AVCodec *codec = avcodec_find_encoder_by_name(k->encoder);
@@ -53,7 +76,7 @@ static bool encode(const struct kind *k, struct clip *c)
     AVCodecContext *enc = avcodec_alloc_context3(codec);
     enc->width = k->width;
     enc->height = k->height;
-    enc->pix_fmt = k->codec == AV_CODEC_ID_MJPEG ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P;
+    enc->pix_fmt = format_of(k->codec);
     enc->time_base = (AVRational){1, 25};
     enc->gop_size = GOP;
     enc->max_b_frames = k->b_frames;
@@ -79,10 +102,7 @@ static bool encode(const struct kind *k, struct clip *c)
         f->format = enc->pix_fmt;
         f->pts = i;
         assert_int_equal(av_frame_get_buffer(f, 0), 0);
-        for (int p = 0; p < 3; p++)
-            for (int y = 0; y < (p == 0 ? k->height : k->height / 2); y++)
-                memset(f->data[p] + (ptrdiff_t)y * f->linesize[p], 40 + y + i * 7,
-                       (size_t)(p == 0 ? k->width : k->width / 2));
+        draw(f, i);
         assert_int_equal(avcodec_send_frame(enc, f), 0);
         av_frame_unref(f);
         take(enc, c);
@@ -130,6 +150,7 @@ static bool push(struct picture_unit *pu, const AVPacket *pkt, bool lost)
 {
     const struct media_packet packet = {.track = TRACK_VIDEO,
                                         .form = MEDIA_RAW,
+                                        .key = (pkt->flags & AV_PKT_FLAG_KEY) != 0,
                                         .data = pkt->data,
                                         .len = (size_t)pkt->size,
                                         .pts = pkt->pts,
@@ -146,6 +167,8 @@ static const struct kind kinds[] = {
     {"h263", AV_CODEC_ID_H263, 176, 144, false, 0},
     {"h263p", AV_CODEC_ID_H263, 180, 132, false, 0},
     {"flv", AV_CODEC_ID_FLV1, 178, 130, false, 0},
+    {"flashsv", AV_CODEC_ID_FLASHSV, 178, 130, false, 0},
+    {"flashsv2", AV_CODEC_ID_FLASHSV2, 192, 128, false, 0},
     {"libvpx", AV_CODEC_ID_VP8, 178, 130, false, 0},
     {"libvpx-vp9", AV_CODEC_ID_VP9, 178, 130, false, 0},
     {"libaom-av1", AV_CODEC_ID_AV1, 178, 130, false, 0},
@@ -375,6 +398,53 @@ static void test_av1_sizes(void **state)
     }
 }
 
+/* The cropping before the frame is not the decoder's, but its extradata. */
+static void test_vp6(void **state)
+{
+    static const struct {
+        enum AVCodecID codec;
+        const char *data;
+        size_t len, skip;
+        bool key;
+        int width, height;
+    } good[] = {
+        /* cropping 2 x 10; quantizer 20, sub-version 8, 4 rows, 5 columns */
+        {AV_CODEC_ID_VP6F, "\x2a\x28\x46\x04\x05\x04\x05", 7, 1, true, 78, 54},
+        {AV_CODEC_ID_VP6F, "\x00\x28\x40\x12\x34\x04\x05\x04\x05", 9, 1, true, 80, 64},
+        {AV_CODEC_ID_VP6F, "\x00\x29\x46\x12\x34\x04\x05\x04\x05", 9, 1, true, 80, 64},
+        {AV_CODEC_ID_VP6F, "\x2a\xa8\x00", 3, 1, false, 0, 0},
+        {AV_CODEC_ID_VP6A, "\x2a\x00\x00\x09\x28\x46\x04\x05\x04\x05", 10, 1, true, 78, 54},
+    };
+    static const struct {
+        enum AVCodecID codec;
+        const char *data;
+        size_t len;
+    } bad[] = {
+        {AV_CODEC_ID_VP6F, "", 0},
+        {AV_CODEC_ID_VP6F, "\x2a\xa8", 2},
+        {AV_CODEC_ID_VP6F, "\x2a\x28\x46\x04", 4},
+        {AV_CODEC_ID_VP6F, "\x2a\x28\x46\x00\x05\x04\x05", 7},
+        {AV_CODEC_ID_VP6A, "\x2a\x00\x00\x09\x28", 5},
+        {AV_CODEC_ID_FLASHSV, "\x31\x40\x30", 3},
+        {AV_CODEC_ID_FLASHSV2, "\x31\x40\x30\x00", 4},
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct picture_header h;
+        const uint8_t *data = (const uint8_t *)good[i].data;
+        assert_true(picture_header_read(good[i].codec, data, good[i].len, &h));
+        assert_int_equal(h.key, good[i].key);
+        assert_int_equal(h.skip, good[i].skip);
+        assert_int_equal(h.width, good[i].width);
+        assert_int_equal(h.height, good[i].height);
+        assert_int_equal(h.config_len, good[i].key ? 1 : 0);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct picture_header h;
+        assert_false(
+            picture_header_read(bad[i].codec, (const uint8_t *)bad[i].data, bad[i].len, &h));
+    }
+}
+
 static void test_other_codecs(void **state)
 {
     const struct access_unit_events events = {on_frame, NULL};
@@ -393,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_configuration_is_bounded),
         cmocka_unit_test(test_av1_record),
         cmocka_unit_test(test_av1_sizes),
+        cmocka_unit_test(test_vp6),
         cmocka_unit_test(test_other_codecs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,6 +218,22 @@ static void test_slices_without_ends(void **state)
     assert_out("0000000165a1a2\n0000000165b1b2 last\n");
 }
 
+/* A unit above FRAME_MAX_BYTES is dropped as soon as it is too large; the next one says so. */
+static void test_too_large_unit(void **state)
+{
+    static uint8_t payload[60000] = {0x7c, 0x85};
+    struct rtp_packet packet = {
+        .payload_type = 99, .timestamp = 1000, .payload = payload, .payload_len = 60000};
+    open_h264();
+    for (size_t sent = 0; sent <= FRAME_MAX_BYTES; sent += sizeof(payload) - 2) {
+        rtp_depacketizer_push(dep, &packet, false, timestamp, 1);
+        payload[1] = 0x05;
+    }
+    push("7c45a1", true, false);
+    push("41b1", true, false);
+    assert_out("0000000141b1 last lost\n");
+}
+
 static void test_whole_unit_in_one_fragment(void **state)
 {
     open_h264();
@@ -387,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_end_on_every_fragment),
         cmocka_unit_test(test_no_end_ever),
         cmocka_unit_test(test_slices_without_ends),
+        cmocka_unit_test(test_too_large_unit),
         cmocka_unit_test(test_whole_unit_in_one_fragment),
         cmocka_unit_test(test_marker_on_every_packet),
         cmocka_unit_test(test_annex_b_in_rtp),

@@ -193,7 +193,7 @@ static bool has_no_end(struct ingest *in, const struct media_packet *packet)
     if (packet->pts != c->pts)
         *c = (struct coming){.pts = packet->pts, .since_us = packet->received_us};
     c->bytes += packet->len;
-    return c->bytes > ACCESS_UNIT_MAX_BYTES || packet->received_us - c->since_us > PICTURE_MAX_US;
+    return c->bytes > FRAME_MAX_BYTES || packet->received_us - c->since_us > PICTURE_MAX_US;
 }
 
 static bool push_video(struct ingest *in, const struct media_packet *packet)

@@ -1,6 +1,7 @@
 #include "worker/flv/flv_framing.h"
 
 #include "common/bytes.h"
+#include "worker/media/frame.h"
 
 #include <errno.h>
 #include <libavcodec/defs.h>
@@ -41,7 +42,7 @@ void flv_buffer_free(struct flv_buffer *buffer)
 static bool is_tag_header(const uint8_t *p)
 {
     struct flv_tag tag;
-    return flv_tag_read_header(p, &tag) && tag.len <= FLV_READER_TAG_MAX;
+    return flv_tag_read_header(p, &tag) && tag.len <= FRAME_MAX_BYTES;
 }
 
 /* E.2.  Returns 1 if done, 0 if more bytes are needed. */

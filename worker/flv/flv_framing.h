@@ -10,7 +10,6 @@
 
 #include "worker/flv/flv_tag.h"
 
-#define FLV_READER_TAG_MAX (8u << 20) /* a bigger tag counts as damaged */
 #define FLV_READER_SKIP_MAX (1u << 20)
 
 /* A buffer that grows. */

@@ -10,7 +10,7 @@
 
 /* E.4.3.1, E.4.2.1; Enhanced RTMP v2: SoundFormat 9 has a header of its own. */
 enum { FRAME_KEY = 1, FRAME_COMMAND = 5 };
-enum { VIDEO_SORENSON = 2, VIDEO_AVC = 7, VIDEO_HEVC = 12 };
+enum { VIDEO_AVC = 7, VIDEO_HEVC = 12 };
 enum { AVC_SEQUENCE_HEADER = 0, AVC_NALU = 1 };
 enum {
     SOUND_MP3 = 2,
@@ -111,6 +111,16 @@ static void read_ex_audio(const struct flv_tag *tag, struct flv_unit *unit)
     unit->len = ex.len;
 }
 
+/* Old codecs whose tags hold a whole picture each, without configuration. */
+static enum AVCodecID picture_codec(unsigned codec_id)
+{
+    static const enum AVCodecID codecs[] = {
+        [2] = AV_CODEC_ID_FLV1, [3] = AV_CODEC_ID_FLASHSV,  [4] = AV_CODEC_ID_VP6F,
+        [5] = AV_CODEC_ID_VP6A, [6] = AV_CODEC_ID_FLASHSV2,
+    };
+    return codec_id < sizeof(codecs) / sizeof(codecs[0]) ? codecs[codec_id] : AV_CODEC_ID_NONE;
+}
+
 /* E.4.3.1 VideoTagHeader. */
 static int read_video(const struct flv_tag *tag, struct flv_unit *unit)
 {
@@ -124,8 +134,8 @@ static int read_video(const struct flv_tag *tag, struct flv_unit *unit)
         return read_ex_video(tag, unit);
 
     unsigned codec_id = tag->data[0] & 0xf;
-    if (codec_id == VIDEO_SORENSON) {
-        unit->codec = AV_CODEC_ID_FLV1;
+    if (picture_codec(codec_id) != AV_CODEC_ID_NONE) {
+        unit->codec = picture_codec(codec_id);
         unit->data = tag->data + 1;
         unit->len = tag->len - 1;
         return 0;

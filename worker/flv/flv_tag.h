@@ -50,7 +50,7 @@ bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag);
 /**
  * Read the codec header of an audio or video tag; unit->data points into the tag.
  * @return 0, even if it holds nothing usable; -ENOTSUP for video that is not H.264, HEVC, AV1,
- *         VP9, VP8 or Sorenson H.263.
+ *         VP9, VP8, VP6, Screen Video or Sorenson H.263.
  */
 int flv_tag_read_unit(const struct flv_tag *tag, struct flv_unit *unit);
 

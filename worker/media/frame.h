@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A picture that is larger, or the part of it that came so far, is dropped. */
+#define FRAME_MAX_BYTES ((size_t)8 << 20)
+
 enum track { TRACK_VIDEO, TRACK_AUDIO, TRACK_COUNT };
 
 /*

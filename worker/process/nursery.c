@@ -69,14 +69,16 @@ static void warm_aac_encoder(void)
 static void warm_up(void)
 {
     static const enum AVCodecID decoders[] = {
-        AV_CODEC_ID_H264,         AV_CODEC_ID_HEVC,       AV_CODEC_ID_MJPEG,
-        AV_CODEC_ID_MPEG4,        AV_CODEC_ID_H263,       AV_CODEC_ID_FLV1,
-        AV_CODEC_ID_VP8,          AV_CODEC_ID_VP9,        AV_CODEC_ID_AV1,
-        AV_CODEC_ID_AAC,          AV_CODEC_ID_AAC_LATM,   AV_CODEC_ID_PCM_ALAW,
-        AV_CODEC_ID_PCM_MULAW,    AV_CODEC_ID_ADPCM_G722, AV_CODEC_ID_ADPCM_G726,
-        AV_CODEC_ID_ADPCM_G726LE, AV_CODEC_ID_OPUS,       AV_CODEC_ID_MP2,
-        AV_CODEC_ID_MP3,          AV_CODEC_ID_AC3,        AV_CODEC_ID_EAC3,
-        AV_CODEC_ID_FLAC,         AV_CODEC_ID_PCM_S16BE,  AV_CODEC_ID_PCM_S16LE,
+        AV_CODEC_ID_H264,       AV_CODEC_ID_HEVC,         AV_CODEC_ID_MJPEG,
+        AV_CODEC_ID_MPEG4,      AV_CODEC_ID_H263,         AV_CODEC_ID_FLV1,
+        AV_CODEC_ID_FLASHSV,    AV_CODEC_ID_FLASHSV2,     AV_CODEC_ID_VP6F,
+        AV_CODEC_ID_VP6A,       AV_CODEC_ID_VP8,          AV_CODEC_ID_VP9,
+        AV_CODEC_ID_AV1,        AV_CODEC_ID_AAC,          AV_CODEC_ID_AAC_LATM,
+        AV_CODEC_ID_PCM_ALAW,   AV_CODEC_ID_PCM_MULAW,    AV_CODEC_ID_ADPCM_G722,
+        AV_CODEC_ID_ADPCM_G726, AV_CODEC_ID_ADPCM_G726LE, AV_CODEC_ID_OPUS,
+        AV_CODEC_ID_MP2,        AV_CODEC_ID_MP3,          AV_CODEC_ID_AC3,
+        AV_CODEC_ID_EAC3,       AV_CODEC_ID_FLAC,         AV_CODEC_ID_PCM_S16BE,
+        AV_CODEC_ID_PCM_S16LE,
     };
     (void)avformat_network_init();
     for (size_t i = 0; i < sizeof(decoders) / sizeof(decoders[0]); i++)

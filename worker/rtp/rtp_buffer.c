@@ -1,5 +1,7 @@
 #include "worker/rtp/rtp_buffer.h"
 
+#include "worker/media/frame.h"
+
 #include <libavcodec/defs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,7 @@ static bool reserve(struct rtp_buffer *b, size_t need)
 
 bool rtp_buffer_append(struct rtp_buffer *buffer, const void *data, size_t len)
 {
-    if (len > RTP_BUFFER_MAX - buffer->len ||
+    if (len > FRAME_MAX_BYTES - buffer->len ||
         !reserve(buffer, buffer->len + len + AV_INPUT_BUFFER_PADDING_SIZE))
         return false;
     if (len > 0)

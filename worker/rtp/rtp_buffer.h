@@ -13,10 +13,8 @@ struct rtp_buffer {
     size_t room;
 };
 
-#define RTP_BUFFER_MAX ((size_t)8 << 20) /* as large as picture_unit takes a picture */
-
 /** Append; AV_INPUT_BUFFER_PADDING_SIZE zero bytes follow the contents.
- * @return false: no memory, or more than RTP_BUFFER_MAX; the contents are unchanged. */
+ * @return false: no memory, or more than FRAME_MAX_BYTES; the contents are unchanged. */
 bool rtp_buffer_append(struct rtp_buffer *buffer, const void *data, size_t len);
 
 /** Release the memory; the buffer is empty then. */

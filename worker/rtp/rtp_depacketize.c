@@ -3,6 +3,7 @@
 #include "common/bytes.h"
 #include "common/xalloc.h"
 #include "worker/rtp/rtp_aac.h"
+#include "worker/rtp/rtp_buffer.h"
 #include "worker/rtp/rtp_encoding.h"
 #include "worker/rtp/rtp_nal.h"
 #include "worker/rtp/rtp_picture.h"
@@ -42,9 +43,7 @@ struct rtp_depacketizer {
     bool aac;     /* frames are read here, if packets hold whole ones */
     struct rtp_nal_format format;
     struct fu_repair fu;
-    uint8_t *unit; /* a NAL unit with its fragments joined, or an AAC frame */
-    size_t unit_len;
-    size_t unit_room;
+    struct rtp_buffer unit; /* a NAL unit with its fragments joined, or an AAC frame */
     struct media_packet unit_packet;
 
     bool missed;       /* something is missing before the next packet with a payload */
@@ -197,7 +196,7 @@ void rtp_depacketizer_free(struct rtp_depacketizer **d)
     free_io(&p->io);
     av_packet_free(&p->pkt);
     free(p->packet);
-    free(p->unit);
+    rtp_buffer_free(&p->unit);
     free(p);
 }
 
@@ -217,35 +216,22 @@ static void emit(struct rtp_depacketizer *d, struct media_packet *packet)
 
 static void flush_unit(struct rtp_depacketizer *d, bool last)
 {
-    if (d->unit_len == 0)
+    if (d->unit.len == 0)
         return;
-    memset(d->unit + d->unit_len, 0, AV_INPUT_BUFFER_PADDING_SIZE);
     struct media_packet packet = d->unit_packet;
-    packet.data = d->unit;
-    packet.len = d->unit_len;
+    packet.data = d->unit.data;
+    packet.len = d->unit.len;
     packet.last = last;
-    d->unit_len = 0;
+    d->unit.len = 0;
     emit(d, &packet);
 }
 
 static void join(struct rtp_depacketizer *d, const uint8_t *data, size_t len)
 {
-    size_t need = d->unit_len + len + AV_INPUT_BUFFER_PADDING_SIZE;
-    if (need > d->unit_room) {
-        size_t room = d->unit_room != 0 ? d->unit_room : 32768;
-        while (room < need)
-            room *= 2;
-        uint8_t *unit = need <= RTP_NAL_MAX ? realloc(d->unit, room) : NULL;
-        if (unit == NULL) {
-            d->unit_len = 0;
-            d->lost = true;
-            return;
-        }
-        d->unit = unit;
-        d->unit_room = room;
-    }
-    memcpy(d->unit + d->unit_len, data, len);
-    d->unit_len += len;
+    if (rtp_buffer_append(&d->unit, data, len))
+        return;
+    d->unit.len = 0;
+    d->lost = true;
 }
 
 /* --- one packet --------------------------------------------------------- */
@@ -343,7 +329,7 @@ static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet
     if (!single) {
         push_libavformat(d, packet, like);
     } else if (kind == FU_CONTINUE) {
-        if (d->unit_len > 0)
+        if (d->unit.len > 0)
             join(d, part.data, part.len);
     } else if (kind == FU_NONE || part.len > 0) {
         d->unit_packet = *like;

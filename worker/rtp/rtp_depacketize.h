@@ -17,8 +17,6 @@
 #include "worker/rtp/rtp_receive.h"
 #include "worker/rtp/sdp.h"
 
-#define RTP_NAL_MAX ((size_t)16 << 20) /* bytes of a joined NAL unit; a larger one is dropped */
-
 struct rtp_depacketizer;
 
 /**

@@ -38,7 +38,6 @@
 #include "worker/video/nal_list.h"
 
 /* A unit that exceeds one of these is dropped, and the chain after it is damaged. */
-#define ACCESS_UNIT_MAX_BYTES NAL_LIST_MAX_BYTES
 #define ACCESS_UNIT_MAX_NALS NAL_LIST_MAX
 
 struct access_unit;

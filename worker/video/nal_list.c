@@ -1,5 +1,7 @@
 #include "worker/video/nal_list.h"
 
+#include "worker/media/frame.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +32,7 @@ struct nal nal_list_get(const struct nal_list *list, unsigned i)
 static bool reserve(struct nal_list *list, size_t len)
 {
     assert(list->base == list->buffer);
-    if (list->overflow || len > NAL_LIST_MAX_BYTES - list->used) {
+    if (list->overflow || len > FRAME_MAX_BYTES - list->used) {
         list->overflow = true;
         return false;
     }
@@ -93,7 +95,7 @@ void nal_list_refer(struct nal_list *list, const uint8_t *base, const struct nal
     assert(list->used == 0 && (list->count == 0 || list->base == base));
     list->base = base;
     size_t offset = (size_t)(nal->data - base);
-    if (offset + nal->len > NAL_LIST_MAX_BYTES)
+    if (offset + nal->len > FRAME_MAX_BYTES)
         list->overflow = true;
     else
         place(list, offset, nal->len);

@@ -10,7 +10,6 @@
 #include "worker/video/nal.h"
 
 /* A list that would exceed one of these sets overflow and is useless from then on. */
-#define NAL_LIST_MAX_BYTES (8u << 20)
 #define NAL_LIST_MAX 1024
 
 struct nal_place {

@@ -176,6 +176,53 @@ static bool read_sorenson(const uint8_t *p, size_t len, struct picture_header *h
     return !b.overrun;
 }
 
+/* --- Screen Video, VP6 (Adobe FLV 10.1 E.4.3) ------------------------------ */
+
+/* E.4.3.3, E.4.3.6: both versions begin alike. */
+static bool read_screen(const uint8_t *p, size_t len, struct picture_header *h)
+{
+    struct bits b = {.data = p, .len = len};
+    bits_skip(&b, 4);
+    h->width = (int)bits_read(&b, 12);
+    bits_skip(&b, 4);
+    h->height = (int)bits_read(&b, 12);
+    h->key_not_said = true;
+    return !b.overrun && h->width > 0 && h->height > 0;
+}
+
+/* The frame header of On2's VP6: sizes are in macroblocks.  FLV puts the cropping before it, which
+ * libavcodec takes as extradata. */
+static bool read_vp6(const uint8_t *p, size_t len, struct picture_header *h, size_t head)
+{
+    const uint8_t *frame = p + head;
+    h->skip = 1;
+    if (len < head + 2)
+        return false;
+    h->key = (frame[0] & 0x80) == 0;
+    if (!h->key)
+        return true;
+    bool has_offset = (frame[0] & 1) != 0 || (frame[1] & 6) == 0;
+    size_t at = has_offset ? 4 : 2;
+    if (len < head + at + 2)
+        return false;
+    h->height = 16 * frame[at] - (p[0] & 15);
+    h->width = 16 * frame[at + 1] - (p[0] >> 4);
+    h->config = p;
+    h->config_len = 1;
+    return h->width > 0 && h->height > 0;
+}
+
+static bool read_vp6f(const uint8_t *p, size_t len, struct picture_header *h)
+{
+    return read_vp6(p, len, h, 1);
+}
+
+/* E.4.3.5: the place of the alpha channel's picture comes first. */
+static bool read_vp6a(const uint8_t *p, size_t len, struct picture_header *h)
+{
+    return read_vp6(p, len, h, 4);
+}
+
 /* --- VP8, VP9 ------------------------------------------------------------- */
 
 /* RFC 6386 section 9.1. */
@@ -241,9 +288,11 @@ static const struct reader {
     enum AVCodecID codec;
     bool (*read)(const uint8_t *data, size_t len, struct picture_header *header);
 } readers[] = {
-    {AV_CODEC_ID_MJPEG, read_jpeg}, {AV_CODEC_ID_MPEG4, read_mpeg4},
-    {AV_CODEC_ID_H263, read_h263},  {AV_CODEC_ID_FLV1, read_sorenson},
-    {AV_CODEC_ID_VP8, read_vp8},    {AV_CODEC_ID_VP9, read_vp9},
+    {AV_CODEC_ID_MJPEG, read_jpeg},     {AV_CODEC_ID_MPEG4, read_mpeg4},
+    {AV_CODEC_ID_H263, read_h263},      {AV_CODEC_ID_FLV1, read_sorenson},
+    {AV_CODEC_ID_FLASHSV, read_screen}, {AV_CODEC_ID_FLASHSV2, read_screen},
+    {AV_CODEC_ID_VP6F, read_vp6f},      {AV_CODEC_ID_VP6A, read_vp6a},
+    {AV_CODEC_ID_VP8, read_vp8},        {AV_CODEC_ID_VP9, read_vp9},
     {AV_CODEC_ID_AV1, read_av1},
 };
 

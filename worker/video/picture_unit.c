@@ -132,15 +132,16 @@ static bool update_config(struct picture_unit *pu)
 
 /* --- pictures ------------------------------------------------------------- */
 
-static void emit(struct picture_unit *pu, const struct media_packet *packet, bool key)
+static void emit(struct picture_unit *pu, const struct media_packet *packet,
+                 const struct picture_header *h)
 {
-    struct frame *frame = frame_new(pu->config, packet->len);
+    struct frame *frame = frame_new(pu->config, packet->len - h->skip);
     if (frame == NULL) {
         pu->chain_damaged = true;
         return;
     }
-    memcpy(frame->data, packet->data, packet->len);
-    frame->key = key;
+    memcpy(frame->data, packet->data + h->skip, packet->len - h->skip);
+    frame->key = h->key;
     frame->damaged = pu->chain_damaged;
     frame->received_us = packet->received_us;
     frame->captured_us = packet->captured_us;
@@ -152,17 +153,18 @@ bool picture_unit_push(struct picture_unit *unit, const struct media_packet *pac
     struct picture_unit *pu = unit;
     struct picture_header h;
     pu->chain_damaged |= packet->lost_before;
-    if (packet->len > ACCESS_UNIT_MAX_BYTES ||
+    if (packet->len > FRAME_MAX_BYTES ||
         !picture_header_read(pu->codec, packet->data, packet->len, &h)) {
         pu->chain_damaged = true;
         return false;
     }
+    h.key |= h.key_not_said && packet->key;
     pu->reorders |= h.bidirectional;
     if (h.key && take_config(pu, &h)) {
         pu->started = update_config(pu);
         pu->chain_damaged = false;
     }
     if (pu->started)
-        emit(pu, packet, h.key);
+        emit(pu, packet, &h);
     return true;
 }
