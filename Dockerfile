@@ -1,5 +1,6 @@
 # docker build -t cam-httpflv . && docker run -p 8005:8005 -p 8006:8006 cam-httpflv
 # A configuration file: -v /etc/cam-httpflv.ini:/etc/cam-httpflv.ini:ro, readable for user 10001.
+# Cameras that requests save ([access] manage): -v cam-httpflv:/var/lib/cam-httpflv
 FROM debian:13-slim AS build
 RUN apt-get update -q && apt-get install -q -y --no-install-recommends \
         gcc make pkg-config libc6-dev libavformat-dev libavcodec-dev libavutil-dev \
@@ -21,10 +22,12 @@ RUN apt-get update -q && apt-get install -q -y --no-install-recommends \
         libseccomp2 libssl3t64 ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cam-httpflv \
-    && touch /etc/cam-httpflv.ini
+    && touch /etc/cam-httpflv.ini \
+    && install -d -m 0750 -o cam-httpflv -g cam-httpflv /var/lib/cam-httpflv
 COPY --from=build /out/usr/bin/cam-httpflv /usr/bin/
 COPY --from=build /out/usr/libexec/cam-httpflv /usr/libexec/cam-httpflv
 USER 10001
+VOLUME /var/lib/cam-httpflv
 EXPOSE 8005 8006
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \

@@ -23,6 +23,7 @@ static const struct {
 } reasons[] = {
     {101, "Switching Protocols"},
     {200, "OK"},
+    {201, "Created"},
     {204, "No Content"},
     {304, "Not Modified"},
     {400, "Bad Request"},
@@ -31,6 +32,8 @@ static const struct {
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {408, "Request Timeout"},
+    {409, "Conflict"},
+    {413, "Content Too Large"},
     {414, "URI Too Long"},
     {426, "Upgrade Required"},
     {431, "Request Header Fields Too Large"},
@@ -38,6 +41,7 @@ static const struct {
     {502, "Bad Gateway"},
     {503, "Service Unavailable"},
     {504, "Gateway Timeout"},
+    {507, "Insufficient Storage"},
 };
 
 /* Longest escaped camera and longest escaped message in an error body; longer ones are cut. */

@@ -18,10 +18,13 @@
     X(UNAUTHORIZED,        "unauthorized",         401)   \
     X(CAMERA_NOT_ALLOWED,  "camera_not_allowed",   403)   \
     X(ORIGIN_NOT_ALLOWED,  "origin_not_allowed",   403)   \
+    X(MANAGE_OFF,          "manage_off",           403)   \
     X(NOT_FOUND,           "not_found",            404)   \
     X(UNKNOWN_CAMERA,      "unknown_camera",       404)   \
     X(METHOD_NOT_ALLOWED,  "method_not_allowed",   405)   \
     X(REQUEST_TIMEOUT,     "request_timeout",      408)   \
+    X(CAMERA_IN_FILE,      "camera_in_file",       409)   \
+    X(BODY_TOO_LARGE,      "body_too_large",       413)   \
     X(URI_TOO_LONG,        "uri_too_long",         414)   \
     X(HEADER_TOO_LARGE,    "header_too_large",     431)   \
     X(CAMERA_UNREACHABLE,  "camera_unreachable",   502)   \
@@ -34,7 +37,8 @@
     X(CLIENT_SHARE,        "client_share",         503)   \
     X(OVERLOADED,          "overloaded",           503)   \
     X(DRAINING,            "draining",             503)   \
-    X(CAMERA_TIMEOUT,      "camera_timeout",       504)
+    X(CAMERA_TIMEOUT,      "camera_timeout",       504)   \
+    X(CANNOT_SAVE,         "cannot_save",          507)
 /* clang-format on */
 
 enum http_error {

@@ -105,20 +105,30 @@ static json_t *title_json(const char *title)
     return title[0] == '\0' ? json_null() : json_string(title);
 }
 
+static json_t *camera_json(const struct conf_camera *camera)
+{
+    char shown[IPC_URL_MAX];
+    (void)url_redact(&camera->url, shown);
+    return json_pack("{s:s, s:o, s:s, s:s, s:b, s:b}", "name", camera->name, "title",
+                     title_json(camera->title), "camera_url", shown, "cam_type",
+                     url_transport_name(camera->transport), "always_on", camera->always_on, "saved",
+                     camera->saved);
+}
+
 char *api_cameras(const struct conf *conf)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; list != NULL && i < conf->camera_count; i++) {
-        const struct conf_camera *c = &conf->cameras[i];
-        char shown[IPC_URL_MAX];
-        (void)url_redact(&c->url, shown);
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:o, s:s, s:s, s:b}", "name", c->name, "title",
-                            title_json(c->title), "camera_url", shown, "cam_type",
-                            url_transport_name(c->transport), "always_on", c->always_on));
-    }
-    return wrap("cameras", list);
+    for (size_t i = 0; list != NULL && i < conf->camera_count; i++)
+        (void)json_array_append_new(list, camera_json(&conf->cameras[i]));
+    return text_of(list == NULL
+                       ? NULL
+                       : json_pack("{s:o, s:b}", "cameras", list, "manage", conf->access.manage));
+}
+
+char *api_camera(const struct conf_camera *camera)
+{
+    return text_of(camera_json(camera));
 }
 
 char *api_streams(const struct camera_list *cameras)

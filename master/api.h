@@ -9,10 +9,14 @@
 #include "master/conf.h"
 
 /**
- * The named cameras: {"cameras":[{"name","title","camera_url","cam_type","always_on"}]}.
+ * The named cameras: {"cameras":[{"name","title","camera_url","cam_type","always_on","saved"}],
+ * "manage"}.
  * @return JSON text, NULL when out of memory.  Caller owns; free().
  */
 char *api_cameras(const struct conf *conf);
+
+/** One of them, without a list around it. @return as above. */
+char *api_camera(const struct conf_camera *camera);
 
 /**
  * The cameras that are served now or still remembered: {"streams":[{…}]}.

@@ -14,6 +14,13 @@ static struct ipc_limits limits_of(const struct conf *conf)
     };
 }
 
+/* The operator's own cameras may be anywhere.  A list holds for those that requests have saved. */
+static bool is_trusted(const struct conf *conf, const struct conf_camera *configured)
+{
+    return configured != NULL &&
+           !(configured->saved && conf->access.cameras.mode == IPC_ACCESS_LIST);
+}
+
 struct ipc_settings camera_settings(const struct camera *cam, const struct conf *conf,
                                     const struct camera_set *set)
 {
@@ -26,6 +33,6 @@ struct ipc_settings camera_settings(const struct camera *cam, const struct conf 
     };
     for (int i = 0; i < IPC_TRANSPORT_COUNT && settings.access.trusted == 0; i++)
         settings.access.trusted =
-            camera_set_configured(set, cam->key, (enum ipc_transport)i) != NULL;
+            is_trusted(conf, camera_set_configured(set, cam->key, (enum ipc_transport)i));
     return settings;
 }

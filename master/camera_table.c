@@ -350,12 +350,11 @@ static void add_always_on(struct camera_table *t)
     }
 }
 
-void camera_table_reload(struct camera_table *table)
+void camera_table_configure(struct camera_table *table)
 {
     camera_set_configure(&table->admission.cameras, table->admission.conf);
     for (size_t i = 0; i < table->admission.cameras.count; i++)
-        table->admission.cameras.list[i]->always_on = table->admission.cameras.list[i]->stopped =
-            false;
+        table->admission.cameras.list[i]->always_on = false;
     add_always_on(table);
     for (size_t i = 0; i < table->admission.cameras.count; i++) {
         struct camera *cam = table->admission.cameras.list[i];
@@ -368,6 +367,13 @@ void camera_table_reload(struct camera_table *table)
             log_warnx(&ctx, "the worker cannot take the new settings; its next one has them");
     }
     camera_succession_renamed(table);
+}
+
+void camera_table_reload(struct camera_table *table)
+{
+    for (size_t i = 0; i < table->admission.cameras.count; i++)
+        table->admission.cameras.list[i]->stopped = false;
+    camera_table_configure(table);
 }
 
 /* What was remembered against the camera no longer holds: an operator wants it. */

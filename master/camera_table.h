@@ -55,9 +55,12 @@ enum http_error camera_table_handover(struct camera_table *table,
 
 /**
  * Apply a reloaded configuration: update always_on, and send limits and access to all workers.
- * Viewers stay connected.
+ * Viewers stay connected; those of a name that has another URL move there.
  */
 void camera_table_reload(struct camera_table *table);
+
+/** The same when only the named cameras changed: an always_on one that was stopped stays so. */
+void camera_table_configure(struct camera_table *table);
 
 /**
  * End a stream: disconnect its viewers, let its worker leave, forget what was remembered.  The next

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void conf_free(struct conf *conf)
+void conf_clear_cameras(struct conf *conf)
 {
     for (size_t i = 0; i < conf->camera_count; i++)
         explicit_bzero(&conf->cameras[i], sizeof(conf->cameras[i])); /* passwords */
@@ -13,6 +13,11 @@ void conf_free(struct conf *conf)
     conf->cameras = NULL;
     conf->camera_count = 0;
     text_index_clear(&conf->names);
+}
+
+void conf_free(struct conf *conf)
+{
+    conf_clear_cameras(conf);
     explicit_bzero(&conf->access, sizeof(conf->access));
 }
 

@@ -18,7 +18,8 @@
 
 #define CONF_BIND_MAX 64 /* an IPv4 or IPv6 address, NUL included */
 #define CONF_CAMERAS_MAX 4096
-#define CONF_NAME_MAX 32 /* user or group name, NUL included */
+#define CONF_NAME_MAX 32  /* user or group name, NUL included */
+#define CONF_PATH_MAX 512 /* absolute path of a file, NUL included */
 #define CONF_PROXIES_MAX 512
 #define CONF_TITLE_MAX 128  /* bytes of a camera's title, NUL included */
 #define CONF_SECRET_MAX 129 /* token or key, NUL included */
@@ -98,7 +99,11 @@
     X(access, token,               SECRET,     "",         0, 64, RELOAD,                          \
       "requests need it, as ?token= or Authorization: Bearer; empty: no token")                    \
     X(access, signing_key,         SECRET,     "",         0, 128, RELOAD,                         \
-      "accept URLs signed with this key: ?expires=UNIX&signature=HEX")
+      "accept URLs signed with this key: ?expires=UNIX&signature=HEX")                             \
+    X(access, manage,              YES_NO,     "no",       0, 0, RELOAD,                           \
+      "requests with the token may save cameras and remove them; needs a token")                   \
+    X(access, manage_file,         PATH,       "/var/lib/cam-httpflv/cameras.ini", 0, 0, RELOAD,   \
+      "file for the cameras that requests save")
 
 #define CONF_OPTIONS(X)                                                                            \
     CONF_SERVER_OPTIONS(X) CONF_CAMERA_OPTIONS(X) CONF_VIEWER_OPTIONS(X) CONF_ACCESS_OPTIONS(X)
@@ -117,6 +122,7 @@
 #define CONF_MEMBER_YES_NO(key)     bool key;
 #define CONF_MEMBER_ADDRESS(key)    char key[CONF_BIND_MAX];
 #define CONF_MEMBER_NAME(key)       char key[CONF_NAME_MAX];
+#define CONF_MEMBER_PATH(key)       char key[CONF_PATH_MAX];
 #define CONF_MEMBER_PROXIES(key)    char key[CONF_PROXIES_MAX];
 #define CONF_MEMBER_SECRET(key)     char key[CONF_SECRET_MAX]; /* never shown */
 #define CONF_MEMBER_LOG_LEVEL(key)  enum log_level key;
@@ -135,6 +141,7 @@ struct conf_camera {
     char title[CONF_TITLE_MAX]; /* UTF-8; "": none */
     enum ipc_transport transport;
     bool always_on; /* stay connected without viewers */
+    bool saved;     /* from [access] manage_file; false: from the configuration file */
 };
 
 struct conf {
@@ -150,8 +157,9 @@ struct conf {
     struct {
         CONF_ACCESS_OPTIONS(CONF_MEMBER)
     } access;
-    struct conf_camera *cameras; /* in the order of the file */
+    struct conf_camera *cameras; /* in the order of the files, the configuration's first */
     size_t camera_count;
+    size_t hidden_count;     /* saved cameras whose names the configuration file has, too */
     struct text_index names; /* struct conf_camera by name */
     struct {
         const char *path; /* NULL: no file.  Borrowed from argv. */
@@ -165,6 +173,9 @@ const struct conf_camera *conf_find_camera(const struct conf *conf, const char *
 
 /** Does it hold a camera's password, a token or a key? */
 bool conf_has_secrets(const struct conf *conf);
+
+/** Wipe and free the cameras. */
+void conf_clear_cameras(struct conf *conf);
 
 /** Free the cameras and wipe the secrets. */
 void conf_free(struct conf *conf);

@@ -17,6 +17,16 @@ bool conf_advise_file(const struct conf *conf, struct conf_text *text)
     return text->len > 0;
 }
 
+bool conf_advise_saved(const struct conf *conf, struct conf_text *text)
+{
+    if (conf->hidden_count > 0)
+        conf_text_put(text,
+                      "%s: %zu of its cameras are not served, because the configuration file has "
+                      "cameras of the same names",
+                      conf->access.manage_file, conf->hidden_count);
+    return text->len > 0;
+}
+
 static bool is_loopback(const char *address)
 {
     struct in6_addr in6;

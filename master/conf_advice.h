@@ -18,6 +18,13 @@
 bool conf_advise_file(const struct conf *conf, struct conf_text *text);
 
 /**
+ * Are there saved cameras that are hidden, because the configuration file has their names?
+ *
+ * @return true: text holds a warning.
+ */
+bool conf_advise_saved(const struct conf *conf, struct conf_text *text);
+
+/**
  * Can anyone who reaches the server watch any camera that the server reaches?
  *
  * @param bind  where it listens: an address, or NULL for a Unix socket.

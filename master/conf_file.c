@@ -1,7 +1,7 @@
 #include "master/conf_file.h"
 
-#include "common/escape.h"
 #include "common/url_trim.h"
+#include "master/conf_camera.h"
 #include "master/conf_option.h"
 #include "master/conf_text.h"
 
@@ -27,6 +27,7 @@ struct reader {
     size_t left;
     unsigned line;
     char section[SECTION_MAX]; /* "server", or `camera "name"` */
+    bool cameras_alone;        /* other sections are refused */
     bool in_camera;            /* the last of conf->cameras is being read */
     bool has_url;
     unsigned section_line;
@@ -71,67 +72,19 @@ static int finish_camera(struct reader *r)
     return 0;
 }
 
-static bool camera_name_ok(const char *name)
-{
-    size_t len = strlen(name);
-    if (len == 0 || len >= IPC_CAMERA_ID_MAX)
-        return false;
-    for (const char *c = name; *c != '\0'; c++) {
-        bool alnum =
-            (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
-        if (!alnum && strchr("._-", *c) == NULL)
-            return false;
-    }
-    return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* that ending is cut off in requests */
-}
-
-/* Cameras move when their array grows, so rebuild the index of their names. */
-static void index_names(struct conf *conf)
-{
-    text_index_clear(&conf->names);
-    for (size_t i = 0; i < conf->camera_count; i++)
-        text_index_put(&conf->names, conf->cameras[i].name, &conf->cameras[i]);
-}
-
-/* Move the cameras to an array of twice the size.  The old one is wiped, which realloc() does not:
- * it holds passwords.  @return NULL: out of memory, nothing was moved. */
-static struct conf_camera *grow_cameras(struct conf_camera *cameras, size_t count)
-{
-    struct conf_camera *grown = calloc(count > 0 ? 2 * count : 1, sizeof(*grown));
-    if (grown == NULL)
-        return NULL;
-    if (count > 0) {
-        memcpy(grown, cameras, count * sizeof(*grown));
-        explicit_bzero(cameras, count * sizeof(*grown));
-    }
-    free(cameras);
-    return grown;
-}
-
 static int begin_camera(struct reader *r, const char *name)
 {
     struct conf *conf = r->conf;
-    if (!camera_name_ok(name))
-        return fail(r, r->line,
-                    "[%s] name: up to %d letters, digits, '.', '_' and '-', not ending in .flv, "
-                    "are accepted",
-                    r->section, IPC_CAMERA_ID_MAX - 1);
+    struct conf_camera camera = {.name = ""};
+    if (!conf_camera_name_ok(name))
+        return fail(r, r->line, "[%s] name: " CONF_CAMERA_NAME_ACCEPTED, r->section);
     if (conf_find_camera(conf, name) != NULL)
         return fail(r, r->line, "[%s] appears twice", r->section);
     if (conf->camera_count == CONF_CAMERAS_MAX)
         return fail(r, r->line, "up to %d cameras are accepted", CONF_CAMERAS_MAX);
-    if ((conf->camera_count & (conf->camera_count - 1)) == 0) { /* full */
-        struct conf_camera *grown = grow_cameras(conf->cameras, conf->camera_count);
-        if (grown == NULL)
-            return fail(r, r->line, "out of memory");
-        conf->cameras = grown;
-        index_names(conf);
-    }
-    conf->camera_count++;
-    struct conf_camera *camera = last_camera(r);
-    memset(camera, 0, sizeof(*camera));
-    memcpy(camera->name, name, strlen(name));
-    text_index_put(&conf->names, camera->name, camera);
+    memcpy(camera.name, name, strlen(name));
+    if (conf_camera_add(conf, &camera) == NULL)
+        return fail(r, r->line, "out of memory");
     r->in_camera = true;
     r->has_url = false;
     r->type[0] = '\0';
@@ -154,7 +107,7 @@ static int begin_section(struct reader *r, const char *line)
     memcpy(r->section, line + 1, len);
     r->section[len] = '\0';
 
-    if (conf_section_known(r->section))
+    if (!r->cameras_alone && conf_section_known(r->section))
         return 0;
     static const char camera[] = "camera \"";
     if (strncmp(r->section, camera, sizeof(camera) - 1) == 0 && r->section[len - 1] == '"' &&
@@ -166,6 +119,8 @@ static int begin_section(struct reader *r, const char *line)
     }
     char text[ACCEPTED_MAX] = "";
     struct conf_text accepted = {.buf = text, .size = sizeof(text)};
+    if (r->cameras_alone)
+        return fail(r, r->line, "[%s]: [camera \"name\"] is accepted in this file", r->section);
     conf_section_put_all(&accepted);
     return fail(r, r->line, "[%s]: %s and [camera \"name\"] are accepted", r->section, text);
 }
@@ -226,15 +181,9 @@ static int set_type(struct reader *r, const char *value)
 
 static int set_title(struct reader *r, const char *value)
 {
-    struct conf_camera *camera = last_camera(r);
-    char escaped[6 * CONF_TITLE_MAX];
-    size_t len = strlen(value);
-    /* escape_text() changes what is neither printable nor UTF-8 */
-    if (len >= sizeof(camera->title) || escape_text(escaped, sizeof(escaped), value, false) != len)
-        return fail(r, r->line, "[%s] title: up to %d bytes of UTF-8 text are accepted", r->section,
-                    CONF_TITLE_MAX - 1);
-    (void)snprintf(camera->title, sizeof(camera->title), "%s", value);
-    return 0;
+    if (conf_camera_set_title(last_camera(r), value))
+        return 0;
+    return fail(r, r->line, "[%s] title: " CONF_CAMERA_TITLE_ACCEPTED, r->section);
 }
 
 static int set_always_on(struct reader *r, const char *value)
@@ -295,18 +244,12 @@ static int on_key(void *opaque, const char *inih_section, const char *key, const
     return r->error == 0;
 }
 
-int conf_read(struct conf *conf, const char *name, const char *bytes, size_t len, char *text,
-              size_t textlen)
+static int read_all(struct reader r)
 {
-    struct reader r = {.conf = conf,
-                       .name = name,
-                       .next = bytes,
-                       .left = len,
-                       .text = {.buf = text, .size = textlen}};
     ini_max_line = LINE_MAX_BYTES;
     ini_allow_multiline = false; /* an indented key is a key */
     ini_stop_on_first_error = true;
-    text[0] = '\0';
+    r.text.buf[0] = '\0';
     int bad_line = ini_parse_stream(read_line, &r, on_key, &r);
     if (r.error == 0 && bad_line > 0)
         (void)fail(&r, (unsigned)bad_line, "key = value is accepted");
@@ -315,4 +258,25 @@ int conf_read(struct conf *conf, const char *name, const char *bytes, size_t len
     if (r.error == 0)
         (void)finish_camera(&r);
     return r.error;
+}
+
+int conf_read(struct conf *conf, const char *name, const char *bytes, size_t len, char *text,
+              size_t textlen)
+{
+    return read_all((struct reader){.conf = conf,
+                                    .name = name,
+                                    .next = bytes,
+                                    .left = len,
+                                    .text = {.buf = text, .size = textlen}});
+}
+
+int conf_read_cameras(struct conf *conf, const char *name, const char *bytes, size_t len,
+                      char *text, size_t textlen)
+{
+    return read_all((struct reader){.conf = conf,
+                                    .name = name,
+                                    .next = bytes,
+                                    .left = len,
+                                    .cameras_alone = true,
+                                    .text = {.buf = text, .size = textlen}});
 }

@@ -19,4 +19,8 @@
 int conf_read(struct conf *conf, const char *name, const char *bytes, size_t len, char *text,
               size_t textlen);
 
+/** The same for a file that may only have [camera "name"] sections.  conf may be zeroed. */
+int conf_read_cameras(struct conf *conf, const char *name, const char *bytes, size_t len,
+                      char *text, size_t textlen);
+
 #endif /* MASTER_CONF_FILE_H */

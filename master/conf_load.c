@@ -1,6 +1,8 @@
 #include "master/conf_load.h"
 
 #include "common/version.h"
+#include "master/camera_file.h"
+#include "master/conf_camera.h"
 #include "master/conf_file.h"
 #include "master/conf_option.h"
 
@@ -177,6 +179,26 @@ static int load_flags(struct conf *conf, const struct arguments *args, struct co
     return 0;
 }
 
+/* --- saved cameras -------------------------------------------------------- */
+
+static int load_saved(struct conf *conf, struct conf_text *text)
+{
+    struct conf saved;
+    if (!conf->access.manage)
+        return 0;
+    if (conf->access.token[0] == '\0') {
+        conf_text_put(text, "[access] manage = yes: [access] token is needed with it");
+        return -EINVAL;
+    }
+    int rc = camera_file_read(conf->access.manage_file, &saved, text);
+    if (rc == 0 && conf_camera_set_saved(conf, &saved) != 0) {
+        conf_text_put(text, "%s: out of memory", conf->access.manage_file);
+        rc = -ENOMEM;
+    }
+    conf_clear_cameras(&saved);
+    return rc;
+}
+
 /* --- texts ---------------------------------------------------------------- */
 
 static void write_flags(struct conf_text *text)
@@ -258,6 +280,8 @@ int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t
             rc = load_environment(conf, &out);
         if (rc == 0)
             rc = load_flags(conf, &args, &out);
+        if (rc == 0)
+            rc = load_saved(conf, &out);
     }
     if (rc != 0) {
         conf_free(conf);

@@ -1,6 +1,7 @@
 /*
- * Configuration: defaults < file < environment < flags.  Master, before the loop and on SIGHUP.
- * Reads one file and the environment; changes nothing outside struct conf.
+ * Configuration: defaults < file < environment < flags; then the saved cameras, if [access] manage
+ * lets requests save some.  Master, before the loop and on SIGHUP.  Reads these files and the
+ * environment; changes nothing outside struct conf.
  */
 #ifndef MASTER_CONF_LOAD_H
 #define MASTER_CONF_LOAD_H

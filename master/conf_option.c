@@ -1,6 +1,7 @@
 #include "master/conf_option.h"
 
 #include "common/camera_access.h"
+#include "common/escape.h"
 #include "master/forwarded.h"
 
 #include <arpa/inet.h>
@@ -255,6 +256,23 @@ static void accept_cameras(const struct conf_option *option, struct conf_text *t
     conf_text_put(text, "%s are accepted", CAMERA_ACCESS_ACCEPTED);
 }
 
+static bool parse_path(const struct conf_option *option, const char *value, void *member)
+{
+    char escaped[6 * CONF_PATH_MAX];
+    size_t len = strlen(value);
+    /* escape_text() changes what is neither printable nor UTF-8 */
+    if (value[0] != '/' || value[len - 1] == '/' || len >= option->size ||
+        escape_text(escaped, sizeof(escaped), value, false) != len)
+        return false;
+    return set_text(option, value, member);
+}
+
+static void accept_path(const struct conf_option *option, struct conf_text *text)
+{
+    conf_text_put(text, "the absolute path of a file, up to %zu bytes, is accepted",
+                  option->size - 1);
+}
+
 static bool parse_proxies(const struct conf_option *option, const char *value, void *member)
 {
     (void)option;
@@ -280,6 +298,7 @@ static const struct {
     [CONF_YES_NO] = {parse_yes_no, write_yes_no, accept_yes_no},
     [CONF_ADDRESS] = {parse_address, write_text, accept_address},
     [CONF_NAME] = {parse_name, write_text, accept_name},
+    [CONF_PATH] = {parse_path, write_text, accept_path},
     [CONF_PROXIES] = {parse_proxies, write_text, accept_proxies},
     [CONF_SECRET] = {parse_secret, write_secret, accept_secret},
     [CONF_LOG_LEVEL] = {parse_log_level, write_log_level, accept_log_level},

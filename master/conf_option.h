@@ -18,6 +18,7 @@ enum conf_option_type {
     CONF_YES_NO,
     CONF_ADDRESS,
     CONF_NAME,
+    CONF_PATH,
     CONF_PROXIES,
     CONF_SECRET,
     CONF_LOG_LEVEL,

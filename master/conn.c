@@ -54,6 +54,8 @@ static void on_handle_closed(uv_handle_t *handle)
     free(c->output);
     free(c->rest);
     free_proxy(&c->proxy);
+    if (c->on_end != NULL)
+        c->on_end(c);
     free(c);
     server->allocated_conns--;
     give_memory_back(server);
@@ -116,6 +118,7 @@ char *conn_output(struct conn *c)
 void conn_answer_with(struct conn *c, size_t len, const void *body, size_t body_len)
 {
     c->answered = true;
+    c->waiting = false;
     if (c->keep) {
         len = http_reply_keep(c->output, len);
         (void)uv_read_stop((uv_stream_t *)&c->tcp);
@@ -303,6 +306,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         start_head_deadline(c);
     if (c->proxy != NULL)
         feed_proxy(c, buf->base, (size_t)nread);
+    else if (c->on_input != NULL)
+        c->on_input(c, buf->base, (size_t)nread);
     else
         feed_head(c, buf->base, (size_t)nread);
 }

@@ -47,7 +47,10 @@ struct conn {
     uv_timer_t deadline;
     uv_write_t write;
     uv_shutdown_t shutdown;
-    bool answered;            /* an answer is being written: input is discarded */
+    bool answered;        /* an answer is being written: input is discarded */
+    bool waiting;         /* conn_wait(), conn_body.h */
+    enum http_error late; /* while waiting: what to answer after CONN_WAIT_MS, and why */
+    const char *late_message;
     bool half_open;           /* the peer sends no more: close when the answer is written */
     bool proxied;             /* it comes from a trusted proxy */
     struct conn_proxy *proxy; /* what has arrived of its PROXY header; NULL: none is awaited */
@@ -71,6 +74,9 @@ struct conn {
     uint32_t requests; /* so far */
     const char *input; /* during on_request: the bytes after the head.  Borrowed. */
     size_t input_len;
+    struct conn_body *body; /* conn_body.h, or NULL; with it the next two */
+    void (*on_input)(struct conn *conn, const char *data, size_t len); /* instead of a head */
+    void (*on_end)(struct conn *conn);                                 /* before it is freed */
     size_t head_len;          /* length of the head, directly before input; 0: it came in pieces */
     struct shared_text *text; /* the answer's body, or NULL.  Shared: the connection's reference */
 };

@@ -10,9 +10,10 @@
 #define BIT(method) (1u << (method))
 #define READ (BIT(REQUEST_GET) | BIT(REQUEST_HEAD))
 #define POST BIT(REQUEST_POST)
+#define PUT BIT(REQUEST_PUT)
 #define DELETE BIT(REQUEST_DELETE)
 
-enum match { MATCH_IS, MATCH_PREFIX, MATCH_SUFFIX, MATCH_RESTART, MATCH_FILE };
+enum match { MATCH_IS, MATCH_PREFIX, MATCH_SUFFIX, MATCH_NAMED, MATCH_RESTART, MATCH_FILE };
 
 struct endpoint {
     enum route_port port;
@@ -36,8 +37,8 @@ static const struct {
     enum request_method method;
     const char *name;
 } methods_shown[] = {
-    {REQUEST_GET, "GET"},       {REQUEST_HEAD, "HEAD"},       {REQUEST_POST, "POST"},
-    {REQUEST_DELETE, "DELETE"}, {REQUEST_OPTIONS, "OPTIONS"},
+    {REQUEST_GET, "GET"}, {REQUEST_HEAD, "HEAD"},     {REQUEST_POST, "POST"},
+    {REQUEST_PUT, "PUT"}, {REQUEST_DELETE, "DELETE"}, {REQUEST_OPTIONS, "OPTIONS"},
 };
 
 static bool has_prefix(const char *path, const char *prefix)
@@ -67,6 +68,8 @@ static bool fits(const struct endpoint *e, enum route_port port, const char *pat
         return strcmp(path, e->path) == 0;
     case MATCH_PREFIX:
         return has_prefix(path, e->path) && !asks_for_restart(e, path);
+    case MATCH_NAMED:
+        return has_prefix(path, e->path);
     case MATCH_SUFFIX:
         return has_suffix(path, e->path);
     case MATCH_RESTART:
@@ -129,7 +132,9 @@ void endpoint_list_paths(enum route_port port, char out[ENDPOINT_PATHS_MAX])
         left--;
         n += (size_t)snprintf(out + n, ENDPOINT_PATHS_MAX - n, "%s%s%s%s",
                               e->match == MATCH_SUFFIX ? "*" : "", e->path,
-                              e->match == MATCH_PREFIX ? "ID" : "",
+                              e->match == MATCH_PREFIX  ? "ID"
+                              : e->match == MATCH_NAMED ? "NAME"
+                                                        : "",
                               left == 0   ? ""
                               : left == 1 ? " and "
                                           : ", ");

@@ -24,19 +24,23 @@ enum route_kind {
     ROUTE_API_CAMERAS,   /* api_cameras() */
     ROUTE_API_STREAMS,   /* api_streams(), api_streams_of() when the query names a camera */
     ROUTE_API_STREAM,    /* api_stream() for the ID after ROUTE_API_STREAM_PREFIX in the path */
+    ROUTE_API_SAVE,      /* manage_save() for the name after ROUTE_API_CAMERA_PREFIX in the path */
+    ROUTE_API_REMOVE,    /* manage_remove() for the same name */
     ROUTE_API_SIGNATURE, /* api_signature() for the camera that the query names */
     ROUTE_METRICS,       /* metrics_text() */
     ROUTE_API_STOP,      /* camera_table_stop() for the same ID */
     ROUTE_API_RESTART    /* camera_table_restart() for the ID before ROUTE_API_RESTART_SUFFIX */
 };
 
+#define ROUTE_API_CAMERA_PREFIX "/api/cameras/"
 #define ROUTE_API_STREAM_PREFIX "/api/streams/"
 #define ROUTE_API_RESTART_SUFFIX "/restart"
 
 /* clang-format off */
 /*
  * X(port, match, path, kind, methods)
- * match: IS: the whole path; PREFIX or SUFFIX: its beginning or end; RESTART: the prefix, and
+ * match: IS: the whole path; PREFIX or SUFFIX: its beginning or end; NAMED: as PREFIX, a name
+ * follows; RESTART: the prefix, and
  * ROUTE_API_RESTART_SUFFIX at the end, then PREFIX does not match; FILE: a file of the page below
  * that prefix.
  * methods: READ is GET and HEAD.  OPTIONS is answered everywhere (CORS preflight).
@@ -52,6 +56,8 @@ enum route_kind {
     X(SNAPSHOT, IS,     "/healthz",              HEALTHZ,     READ)                \
     X(SNAPSHOT, IS,     "/metrics",              METRICS,     READ)                \
     X(SNAPSHOT, IS,     "/api/cameras",          API_CAMERAS, READ)                \
+    X(SNAPSHOT, NAMED,  ROUTE_API_CAMERA_PREFIX, API_SAVE,    PUT)                 \
+    X(SNAPSHOT, NAMED,  ROUTE_API_CAMERA_PREFIX, API_REMOVE,  DELETE)              \
     X(SNAPSHOT, IS,     "/api/signature",        API_SIGNATURE, READ)              \
     X(SNAPSHOT, IS,     "/api/streams",          API_STREAMS, READ)                \
     X(SNAPSHOT, PREFIX, ROUTE_API_STREAM_PREFIX, API_STREAM,  READ)                \
@@ -61,7 +67,7 @@ enum route_kind {
 
 /* Sizes of the two texts below, NUL included. */
 #define ENDPOINT_METHODS_MAX 64
-#define ENDPOINT_PATHS_MAX 192
+#define ENDPOINT_PATHS_MAX 256
 
 /**
  * @param path  the request's path.  Borrowed.

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "master/address.h"
+#include "master/camera_file.h"
 #include "master/conf_advice.h"
 
 #include <arpa/inet.h>
@@ -23,6 +24,17 @@ void greeting_log_advice(const struct conf *conf)
     struct conf_text text = {.buf = buf, .size = sizeof(buf)};
     if (conf_advise_file(conf, &text))
         log_warnx(NULL, "%s", buf);
+    conf_text_cut(&text, 0);
+    if (conf_advise_saved(conf, &text))
+        log_warnx(NULL, "%s", buf);
+}
+
+void greeting_log_folder(const struct conf *conf)
+{
+    int rc = conf->access.manage ? camera_file_check(conf->access.manage_file) : 0;
+    if (rc != 0)
+        log_warnx(NULL, "no camera can be saved in the folder of %s: %s", conf->access.manage_file,
+                  strerror(-rc));
 }
 
 /* --- the address ---------------------------------------------------------- */

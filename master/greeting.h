@@ -35,4 +35,7 @@ void greeting_log_address(const struct conf *conf, const struct sockaddr *stream
 void greeting_format_url(const struct sockaddr *listening, const struct sockaddr *outside,
                          char *out);
 
+/** Warn if requests may save cameras, but the server cannot write their file. */
+void greeting_log_folder(const struct conf *conf);
+
 #endif /* MASTER_GREETING_H */

@@ -119,6 +119,8 @@ static enum request_method map_method(unsigned method)
         return REQUEST_HEAD;
     case HTTP_POST:
         return REQUEST_POST;
+    case HTTP_PUT:
+        return REQUEST_PUT;
     case HTTP_DELETE:
         return REQUEST_DELETE;
     case HTTP_OPTIONS:
@@ -175,14 +177,15 @@ static int on_headers_complete(llhttp_t *parser)
     }
     split_target(request);
     request->method = map_method(parser->method);
-    bool body =
-        (parser->flags & (F_CHUNKED | F_TRANSFER_ENCODING)) != 0 || parser->content_length != 0;
+    request->in_chunks = (parser->flags & (F_CHUNKED | F_TRANSFER_ENCODING)) != 0;
+    request->body_len = parser->content_length;
+    bool body = request->in_chunks || request->body_len != 0;
     request->keep = parser->http_minor == 1 && (parser->flags & F_CONNECTION_CLOSE) == 0 && !body;
     request->upgrade_websocket = request->method == REQUEST_GET &&
                                  (parser->flags & F_CONNECTION_UPGRADE) != 0 &&
                                  list_has(request->upgrade, "websocket");
     head->complete = true;
-    return 2; /* no body, whatever the headers say: the parser stops here */
+    return 2; /* no body, as far as the parser is concerned: it stops here */
 }
 
 static llhttp_settings_t settings = {

@@ -1,6 +1,6 @@
 /*
  * Bytes of a request head -> struct http_request.  Master, loop thread; pure, no I/O.  RFC 9112 as
- * llhttp reads it, with limits; it never reads or awaits a body.  Besides:
+ * llhttp reads it, with limits; the body is left to the caller.  Besides:
  *
  * - A line that ends without CR, and a header that continues in the next line (obs-fold), are
  *   errors (RFC 9112 sections 2.2 and 5.2): a proxy may read them in another way.
@@ -15,6 +15,7 @@
 #include <llhttp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define HTTP_TARGET_MAX 8192 /* bytes of the request target; beyond: 414 */
 #define HTTP_HEAD_MAX 16384  /* bytes of the whole head; beyond: 431 */
@@ -27,6 +28,7 @@ enum request_method {
     REQUEST_GET,
     REQUEST_HEAD,
     REQUEST_POST,
+    REQUEST_PUT,
     REQUEST_DELETE,
     REQUEST_OPTIONS,
     REQUEST_OTHER
@@ -43,6 +45,7 @@ enum request_method {
     X(forwarded_for,        "X-Forwarded-For",                HTTP_FORWARDED_MAX) \
     X(accept,               "Accept",                         HTTP_ACCEPT_MAX)    \
     X(sec_fetch_mode,       "Sec-Fetch-Mode",                 IPC_HEADER_MAX)     \
+    X(expect,               "Expect",                         IPC_HEADER_MAX)     \
     X(accept_encoding,      "Accept-Encoding",                IPC_HEADER_MAX)     \
     X(upgrade,              "Upgrade",                        IPC_HEADER_MAX)     \
     X(websocket_key,        "Sec-WebSocket-Key",              IPC_HEADER_MAX)     \
@@ -58,6 +61,8 @@ struct http_request {
     enum request_method method;
     bool upgrade_websocket;           /* Upgrade: websocket and Connection: upgrade, RFC 6455 */
     bool keep;                        /* HTTP/1.1 without `Connection: close`, and no body */
+    bool in_chunks;                   /* the body comes in chunks (RFC 9112 section 7.1) */
+    uint64_t body_len;                /* Content-Length, 0 without one */
     bool has_origin;                  /* true even when the value is too long for origin */
     const char *path;                 /* into target: from `/`; "*" for OPTIONS * */
     const char *query;                /* into target: after the first `?`, with any `#`; or "" */

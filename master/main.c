@@ -20,6 +20,9 @@ static void print_advice(const struct conf *conf)
     if (conf_advise_file(conf, &text))
         (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
     conf_text_cut(&text, 0);
+    if (conf_advise_saved(conf, &text))
+        (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
+    conf_text_cut(&text, 0);
     if (conf_advise_access(conf, conf->server.bind, &text))
         (void)fprintf(stderr, "cam-httpflv: warning: %s\n", buf);
 }

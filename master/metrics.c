@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "common/xalloc.h"
+#include "master/camera_store.h"
 #include "master/process_info.h"
 #include "master/server_shared.h"
 
@@ -266,6 +267,16 @@ static void put_totals(FILE *out, const struct camera_totals *totals)
     put_handovers(out, totals);
 }
 
+static void put_changes(FILE *out, const struct camera_store *store)
+{
+    head(out, "changed_cameras_total", "counter", "Cameras that requests saved or removed.");
+    (void)fprintf(out,
+                  PREFIX "changed_cameras_total{result=\"saved\"} %" PRIu64 "\n" PREFIX
+                         "changed_cameras_total{result=\"removed\"} %" PRIu64 "\n" PREFIX
+                         "changed_cameras_total{result=\"failed\"} %" PRIu64 "\n",
+                  store->saved, store->removed, store->failed);
+}
+
 static void put_server(FILE *out, const struct server *server)
 {
     head(out, "build_info", "gauge", "The version that runs.");
@@ -286,6 +297,7 @@ static void put_server(FILE *out, const struct server *server)
            "Log lines of the master that stderr did not take.", log_dropped());
     single(out, "resident_memory_bytes", "gauge", "Resident memory of the master.",
            process_resident_bytes(getpid()));
+    put_changes(out, server->store);
     put_by_error(out, "refused_requests_total", "code",
                  "Requests that the master answered with an error.", server->refused);
 }

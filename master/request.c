@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "master/access.h"
 #include "master/api.h"
+#include "master/manage.h"
 #include "master/metrics.h"
 #include "master/pages.h"
 #include "master/route.h"
@@ -340,6 +341,12 @@ static void answer_request(struct conn *c, struct route *r)
         break;
     case ROUTE_PAGE:
         answer_page(c);
+        break;
+    case ROUTE_API_SAVE:
+        manage_save(c);
+        break;
+    case ROUTE_API_REMOVE:
+        manage_remove(c);
         break;
     case ROUTE_API_CAMERAS:
         answer_json(c, api_cameras(c->server->conf));

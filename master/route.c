@@ -289,8 +289,10 @@ static int read_camera(const struct conf *conf, const struct query *q, struct ro
                     "percent-encode the URL");
     int rc = url ? read_camera_url(q, out) : read_camera_name(conf, q, out);
     const struct ipc_access *access = &conf->access.cameras;
-    if (rc == 0 && url && !camera_access_host(access, "", out->url.host))
-        return fail(out, HTTP_ERROR_CAMERA_NOT_ALLOWED, "cam_url: %s",
+    bool saved = name && rc == 0 && conf_find_camera(conf, out->camera_name)->saved;
+    bool limited = url || (saved && access->mode == IPC_ACCESS_LIST);
+    if (rc == 0 && limited && !camera_access_host(access, "", out->url.host))
+        return fail(out, HTTP_ERROR_CAMERA_NOT_ALLOWED, "%s: %s", url ? "cam_url" : "cam",
                     access->mode == IPC_ACCESS_NAMED
                         ? "this server serves only the cameras of its configuration: cam=NAME"
                         : "this server does not serve cameras of this host");

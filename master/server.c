@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/sandbox_kernel.h"
+#include "master/camera_store.h"
 #include "master/conf_load.h"
 #include "master/conf_option.h"
 #include "master/conn.h"
@@ -30,6 +31,7 @@ struct run {
     char *const *argv;
     uv_loop_t loop;
     struct service service;
+    struct camera_store store;
     uv_signal_t sighup;
     uv_signal_t sigterm;
     uv_signal_t sigint;
@@ -144,6 +146,7 @@ static void reload(struct run *r)
     explicit_bzero(&fresh, sizeof(fresh));
     log_open(r->conf->server.log_level, r->conf->server.log_format);
     greeting_log_advice(r->conf);
+    greeting_log_folder(r->conf);
     camera_table_reload(r->server.cameras);
     log_info(NULL, "reload: the configuration was read again; named cameras: %zu",
              r->conf->camera_count);
@@ -237,6 +240,7 @@ static int start(struct run *r)
         change_identity(r) != 0)
         goto fail;
     greet(r);
+    greeting_log_folder(r->conf);
     rc = camera_table_open(&r->loop, r->conf, on_returned, server, &server->cameras);
     if (rc != 0) {
         log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
@@ -266,6 +270,8 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     greeting_log_advice(conf);
     raise_descriptor_limit(&r.server);
     TAILQ_INIT(&r.server.open_conns);
+    camera_store_init(&r.store, &r.server, conf);
+    r.server.store = &r.store;
     if (uv_loop_init(&r.loop) != 0) {
         log_error(NULL, "cannot make an event loop");
         log_end_queue();

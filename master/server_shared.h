@@ -22,6 +22,7 @@
 #define SERVER_MAX_TEXT_BYTES (32u << 20)
 
 TAILQ_HEAD(conn_list, conn);
+struct camera_store;
 
 struct server {
     uv_loop_t *loop;
@@ -46,6 +47,7 @@ struct server {
     uint64_t refused[HTTP_ERROR_COUNT]; /* requests that the master answered with an error */
     struct refusal_log refusal_log;
     struct rate_limit rate_limit;
+    struct camera_store *store;
 };
 
 #endif /* MASTER_SERVER_SHARED_H */

@@ -13,15 +13,19 @@ from lib.http import request
 
 with open(os.path.join(ROOT, "docs", "api.yaml"), encoding="utf-8") as openapi:
     API = yaml.safe_load(openapi)
-METHODS = ("get", "post", "delete")
+METHODS = ("get", "post", "put", "delete")  # in this order: what is deleted was put
+TOKEN = {"Authorization": "Bearer openapi-token"}
+BODY = b'{"camera_url": "rtsp://admin:secret@192.0.2.1/", "cam_type": "rtsp-udp", "title": "x", "always_on": false}'
 OPERATIONS = [(path, method) for path, item in API["paths"].items() for method in METHODS if method in item]
 
 
 @pytest.fixture(scope="module")
 def gateway(h264_camera, tmp_path_factory):
-    config = f'{QUICK}[camera "door"]\nurl = {h264_camera.url("/door")}\nalways_on = yes\n'
-    with Gateway(tmp_path_factory.mktemp("gateway"), config) as one:
-        assert request(one.snapshot_port, "/snapshot?cam=door").status == 200
+    folder = tmp_path_factory.mktemp("gateway")
+    config = (f'{QUICK}[access]\ntoken = openapi-token\nmanage = yes\nmanage_file = {folder}/cameras.ini\n'
+              f'[camera "door"]\nurl = {h264_camera.url("/door")}\nalways_on = yes\n')
+    with Gateway(folder, config) as one:
+        assert request(one.snapshot_port, "/snapshot?cam=door", headers=TOKEN).status == 200
         yield one
 
 
@@ -63,21 +67,23 @@ def port_of(gateway, path):
 
 @pytest.mark.parametrize("path, method", OPERATIONS)
 def test_good_answers(gateway, path, method):
-    target = path.format(name="live", file="mpegts.js", id="door")
+    target = path.format(name="live", file="mpegts.js", id="door", camera="gate")
     if "cam" in str(API["paths"][path][method].get("parameters")):
         target += "?cam=door"
     endless = path in ("/", "/{name}.flv", "/mjpeg")
-    answer = request(port_of(gateway, path), target, "HEAD" if endless else method.upper())
-    assert answer.status in (200, 204), answer.body
+    answer = request(port_of(gateway, path), target, "HEAD" if endless else method.upper(), TOKEN,
+                     body=BODY if method == "put" else None)
+    assert answer.status in (200, 201, 204), answer.body
     check(path, method, answer)
 
 
 @pytest.mark.parametrize("path, method", OPERATIONS)
 def test_errors(gateway, path, method):
-    target = path.format(name="live", file="none", id="nothing")
+    target = path.format(name="live", file="none", id="nothing", camera="nothing")
     wrong = {"/healthz": None, "/metrics": None, "/api/cameras": None, "/play": None, "/assets/{file}": ""}
     query = wrong.get(path, "?cam=nobody")
-    answer = request(port_of(gateway, path), target + (query or ""), method.upper() if query is not None else "PUT")
+    answer = request(port_of(gateway, path), target + (query or ""), method.upper() if query is not None else "PUT",
+                     TOKEN)
     assert answer.status >= 400
     if answer.status == 405:  # of no described method
         method = "get"
@@ -85,7 +91,7 @@ def test_errors(gateway, path, method):
 
 
 def test_a_description_that_is_wrong_is_found(gateway):
-    answer = request(gateway.snapshot_port, "/api/cameras")
+    answer = request(gateway.snapshot_port, "/api/cameras", headers=TOKEN)
     broken = answer.body.replace(b'"always_on"', b'"always"')
     assert broken != answer.body
     answer.body = broken

@@ -433,6 +433,25 @@ def test_token(make_gateway):
     assert status("") == 200
 
 
+@changes("access.manage", "access.manage_file")
+def test_saved_cameras(make_gateway, tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.ini").write_text(f'[camera "{name}"]\nurl = rtsp://10.0.0.9/\n')
+    gateway = make_gateway(config(access__token="tok"))
+
+    def cameras():
+        answer = request(gateway.snapshot_port, "/api/cameras", headers={"Authorization": "Bearer tok"})
+        return [camera["name"] for camera in json.loads(answer.body)["cameras"]]
+    assert cameras() == []
+    for name in ("one", "other"):
+        gateway.reload(config(access__token="tok", access__manage="yes", access__manage_file=tmp_path / f"{name}.ini"))
+        assert cameras() == [name]
+    gateway.reload(config(access__manage="yes"), word="token is needed with it")
+    assert cameras() == ["other"]
+    gateway.reload(config(access__token="tok"))
+    assert cameras() == []
+
+
 @changes("server.max_cameras", "access.cameras")
 def test_reload_applies_limits_and_viewers_stay(make_gateway, make_camera):
     gateway = make_gateway(QUICK)

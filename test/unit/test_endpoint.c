@@ -25,6 +25,9 @@ static void test_methods(void **state)
     assert_methods(ROUTE_PORT_SNAPSHOT, "/snapshot", "GET, HEAD, POST, OPTIONS");
     assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/x", "GET, HEAD, DELETE, OPTIONS");
     assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams", "GET, HEAD, OPTIONS");
+    assert_methods(ROUTE_PORT_SNAPSHOT, "/api/cameras", "GET, HEAD, OPTIONS");
+    assert_methods(ROUTE_PORT_SNAPSHOT, "/api/cameras/x", "PUT, DELETE, OPTIONS");
+    assert_methods(ROUTE_PORT_SNAPSHOT, "/api/cameras/restart", "PUT, DELETE, OPTIONS");
     assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/x/restart", "POST, OPTIONS");
     assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/restart", "GET, HEAD, DELETE, OPTIONS");
     assert_methods(ROUTE_PORT_SNAPSHOT, "/api/streams/restart/restart", "POST, OPTIONS");
@@ -58,6 +61,8 @@ static void test_kinds(void **state)
         {ROUTE_PORT_SNAPSHOT, "/healthz", REQUEST_HEAD, ROUTE_HEALTHZ},
         {ROUTE_PORT_SNAPSHOT, "/metrics", REQUEST_GET, ROUTE_METRICS},
         {ROUTE_PORT_SNAPSHOT, "/api/cameras", REQUEST_GET, ROUTE_API_CAMERAS},
+        {ROUTE_PORT_SNAPSHOT, "/api/cameras/x", REQUEST_PUT, ROUTE_API_SAVE},
+        {ROUTE_PORT_SNAPSHOT, "/api/cameras/x", REQUEST_DELETE, ROUTE_API_REMOVE},
         {ROUTE_PORT_SNAPSHOT, "/api/streams", REQUEST_GET, ROUTE_API_STREAMS},
         {ROUTE_PORT_SNAPSHOT, "/api/streams/x", REQUEST_GET, ROUTE_API_STREAM},
         {ROUTE_PORT_SNAPSHOT, "/api/streams/x", REQUEST_DELETE, ROUTE_API_STOP},
@@ -76,6 +81,7 @@ static void test_list_of_paths(void **state)
     assert_string_equal(text, "/, *.flv and /play");
     endpoint_list_paths(ROUTE_PORT_SNAPSHOT, text);
     assert_string_equal(text, "/snapshot, /mjpeg, /healthz, /metrics, /api/cameras, "
+                              "/api/cameras/NAME, "
                               "/api/signature, /api/streams and /api/streams/ID");
 }
 

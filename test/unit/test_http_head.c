@@ -107,7 +107,7 @@ static void test_methods(void **state)
         const char *text;
         enum request_method method;
     } methods[] = {{"GET", REQUEST_GET},       {"HEAD", REQUEST_HEAD},       {"POST", REQUEST_POST},
-                   {"DELETE", REQUEST_DELETE}, {"OPTIONS", REQUEST_OPTIONS}, {"PUT", REQUEST_OTHER},
+                   {"DELETE", REQUEST_DELETE}, {"OPTIONS", REQUEST_OPTIONS}, {"PUT", REQUEST_PUT},
                    {"PATCH", REQUEST_OTHER}};
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         char text[128];

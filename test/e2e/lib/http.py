@@ -90,9 +90,11 @@ def exchange(port, data, timeout=30, source=None):
         return read_all(sock)
 
 
-def request(port, target, method="GET", headers=None, timeout=30, source=None):
-    """One request whose answer ends (errors, HEAD, OPTIONS): an Answer."""
-    return Answer(exchange(port, head_bytes(target, method, headers), timeout, source))
+def request(port, target, method="GET", headers=None, timeout=30, source=None, body=None):
+    """One request whose answer ends (errors, HEAD, OPTIONS): an Answer.  body: bytes, sent with their length."""
+    if body is not None:
+        headers = {"Content-Length": str(len(body)), **(headers or {})}
+    return Answer(exchange(port, head_bytes(target, method, headers) + (body or b""), timeout, source))
 
 
 class Viewer:

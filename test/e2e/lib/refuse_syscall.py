@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""refuse_syscall.py NUMBER COMMAND…: run COMMAND where system call NUMBER fails with EPERM.
+"""refuse_syscall.py [--kill] NUMBER COMMAND…: run COMMAND where system call NUMBER fails with EPERM, or kills the
+process that makes it.
 
 As a service manager's filter does (systemd's SystemCallFilter=).  The filter is inherited by all children.
 """
@@ -10,15 +11,15 @@ import sys
 
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2  # prctl(2)
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06                        # linux/bpf_common.h
-ALLOW, ERRNO = 0x7FFF0000, 0x00050000                                 # linux/seccomp.h
+ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x80000000               # linux/seccomp.h
 EPERM = 1
 
 
-def refuse(number):
+def refuse(number, answer):
     program = b"".join(struct.pack("=HBBI", *instruction) for instruction in (
         (LOAD, 0, 0, 0),  # seccomp_data.nr
         (JUMP_IF_EQUAL, 0, 1, number),
-        (RETURN, 0, 0, ERRNO | EPERM),
+        (RETURN, 0, 0, answer),
         (RETURN, 0, 0, ALLOW)))
     code = ctypes.create_string_buffer(program, len(program))
 
@@ -33,5 +34,8 @@ def refuse(number):
 
 
 if __name__ == "__main__":
-    refuse(int(sys.argv[1]))
-    os.execvp(sys.argv[2], sys.argv[2:])
+    arguments = sys.argv[1:]
+    kill = arguments[0] == "--kill"
+    number, *command = arguments[kill:]
+    refuse(int(number), KILL if kill else ERRNO | EPERM)
+    os.execvp(command[0], command)

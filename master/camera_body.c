@@ -1,0 +1,211 @@
+#include "master/camera_body.h"
+
+#include "common/camera_access.h"
+#include "common/url_trim.h"
+#include "master/conf_camera.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMBERS_ACCEPTED "camera_url, cam_type, title and always_on are accepted"
+
+struct body {
+    const char *name;
+    const struct ipc_access *access;
+    struct conf_camera *camera;
+    struct camera_fault *fault;
+};
+
+static int fail(struct body *b, enum http_error error, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(struct body *b, enum http_error error, const char *fmt, ...)
+{
+    va_list args;
+    b->fault->error = error;
+    va_start(args, fmt);
+    (void)vsnprintf(b->fault->message, sizeof(b->fault->message), fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+/* @return the member's text; "" if it is absent or null; NULL: it is no text. */
+static const char *text_of(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return value == NULL || json_is_null(value) ? "" : json_string_value(value);
+}
+
+/* --- members ---------------------------------------------------------------- */
+
+static int read_url(struct body *b, const json_t *object)
+{
+    const char *reason;
+    const char *text = text_of(object, "camera_url");
+    if (text == NULL || text[0] == '\0')
+        return fail(b, HTTP_ERROR_BAD_CAMERA_URL,
+                    "camera_url: the camera's URL is needed, as a string");
+    if (strstr(text, "***") != NULL)
+        return fail(b, HTTP_ERROR_BAD_CAMERA_URL,
+                    "camera_url: *** stands for what the server does not show; the whole URL is "
+                    "needed");
+    struct span url = url_trim((struct span){text, strlen(text)}, false);
+    int rc = url_parse(&b->camera->url, url.at, url.len, &reason);
+    if (rc == -EPROTONOSUPPORT)
+        return fail(b, HTTP_ERROR_UNSUPPORTED_SCHEME, "camera_url: %s", reason);
+    if (rc != 0)
+        return fail(b, HTTP_ERROR_BAD_CAMERA_URL, "camera_url: %s", reason);
+    if (b->access->mode == IPC_ACCESS_LIST &&
+        !camera_access_host(b->access, "", b->camera->url.host))
+        return fail(b, HTTP_ERROR_CAMERA_NOT_ALLOWED,
+                    "camera_url: this server does not serve cameras of this host ([access] "
+                    "cameras)");
+    (void)url_format(&b->camera->url, b->camera->key);
+    b->camera->transport = url_default_transport(b->camera->url.scheme);
+    return 0;
+}
+
+static int read_type(struct body *b, const json_t *object)
+{
+    const char *type = text_of(object, "cam_type");
+    bool usual = type != NULL &&
+                 (type[0] == '\0' || strcmp(type, url_transport_name(b->camera->transport)) == 0);
+    if (usual || (type != NULL &&
+                  url_transport_parse(type, b->camera->url.scheme, &b->camera->transport) == 0))
+        return 0;
+    return fail(b, HTTP_ERROR_BAD_PARAMETER, "cam_type: " URL_TRANSPORTS_ACCEPTED);
+}
+
+/* In the file, a `;` after a space begins a comment. */
+static bool has_comment(const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == ';' && (c == text || isspace((unsigned char)c[-1])))
+            return true;
+    }
+    return false;
+}
+
+static int read_title(struct body *b, const json_t *object)
+{
+    const char *text = text_of(object, "title");
+    struct span title = {.at = text};
+    char trimmed[CONF_TITLE_MAX] = "";
+    if (text != NULL)
+        title = url_trim_space((struct span){text, strlen(text)}, false);
+    bool ok = text != NULL && title.len < sizeof(trimmed);
+    if (ok)
+        memcpy(trimmed, title.at, title.len);
+    if (ok && !has_comment(trimmed) && conf_camera_set_title(b->camera, trimmed))
+        return 0;
+    return fail(b, HTTP_ERROR_BAD_PARAMETER,
+                "title: " CONF_CAMERA_TITLE_ACCEPTED ", without a ';' after a space");
+}
+
+static int read_always_on(struct body *b, const json_t *object)
+{
+    const json_t *value = json_object_get(object, "always_on");
+    if (value != NULL && !json_is_null(value) && !json_is_boolean(value))
+        return fail(b, HTTP_ERROR_BAD_PARAMETER, "always_on: true or false is accepted");
+    b->camera->always_on = json_is_true(value);
+    return 0;
+}
+
+/* What GET shows besides may be sent back, unless it contradicts. */
+static int read_name(struct body *b, const json_t *object)
+{
+    const char *name = text_of(object, "name");
+    if (name != NULL && (name[0] == '\0' || strcmp(name, b->name) == 0))
+        return 0;
+    return fail(b, HTTP_ERROR_BAD_PARAMETER, "name: the name in the path counts; leave it out");
+}
+
+static int read_saved(struct body *b, const json_t *object)
+{
+    const json_t *value = json_object_get(object, "saved");
+    if (value == NULL || json_is_true(value))
+        return 0;
+    return fail(b, HTTP_ERROR_BAD_PARAMETER, "saved: true is accepted; leave it out");
+}
+
+/* The URL comes first: what fits the others depends on it. */
+static const struct {
+    const char *key;
+    int (*read)(struct body *b, const json_t *object);
+} members[] = {
+    {"camera_url", read_url},      {"cam_type", read_type}, {"title", read_title},
+    {"always_on", read_always_on}, {"name", read_name},     {"saved", read_saved},
+};
+
+#define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))
+
+/* --- all of it -------------------------------------------------------------- */
+
+static bool is_known(const char *key)
+{
+    size_t i = 0;
+    while (i < MEMBER_COUNT && strcmp(key, members[i].key) != 0)
+        i++;
+    return i < MEMBER_COUNT;
+}
+
+/* May an answer repeat it?  Not what may be a URL in the wrong place. */
+static bool is_word(const char *key)
+{
+    size_t len = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+    return key[len] == '\0' && len > 0 && len <= 20;
+}
+
+static int read_object(struct body *b, json_t *object)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value)
+    {
+        if (!is_known(key))
+            return fail(b, HTTP_ERROR_BAD_PARAMETER, "%s: unknown; " MEMBERS_ACCEPTED,
+                        is_word(key) ? key : "a member");
+    }
+    int rc = 0;
+    b->camera->saved = true;
+    for (size_t i = 0; i < MEMBER_COUNT && rc == 0; i++)
+        rc = members[i].read(b, object);
+    return rc;
+}
+
+/* What jansson frees held a camera's password. */
+static void wipe_and_free(void *memory)
+{
+    if (memory != NULL)
+        explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+int camera_body_read(const char *name, const char *body, size_t len,
+                     const struct ipc_access *access, struct conf_camera *camera,
+                     struct camera_fault *fault)
+{
+    struct body b = {name, access, camera, fault};
+    json_error_t error;
+    memset(camera, 0, sizeof(*camera));
+    (void)snprintf(camera->name, sizeof(camera->name), "%s", name);
+    json_set_alloc_funcs(malloc, wipe_and_free);
+    json_t *object = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
+    /* jansson's own text may quote the URL */
+    int rc = json_is_object(object)
+                 ? read_object(&b, object)
+                 : fail(&b, HTTP_ERROR_BAD_REQUEST,
+                        "the body has to be a JSON object in UTF-8, like {\"camera_url\": "
+                        "\"rtsp://…\"}; " MEMBERS_ACCEPTED);
+    json_decref(object);
+    explicit_bzero(&error, sizeof(error));
+    if (rc != 0)
+        explicit_bzero(camera, sizeof(*camera));
+    return rc;
+}

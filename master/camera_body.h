@@ -1,0 +1,35 @@
+/*
+ * The JSON body of PUT /api/cameras/NAME -> struct conf_camera.  Master, loop thread; pure.  What
+ * it accepts can be written to the file of saved cameras and is read from there as the same.
+ */
+#ifndef MASTER_CAMERA_BODY_H
+#define MASTER_CAMERA_BODY_H
+
+#include "common/http_reply.h"
+#include "master/conf.h"
+
+#include <stddef.h>
+
+#define CAMERA_BODY_MAX 16384 /* bytes; a URL of 2047 bytes, each escaped, fits */
+#define CAMERA_BODY_MESSAGE_MAX 256
+
+/* Why a body is refused.  The message holds no part of the camera's URL. */
+struct camera_fault {
+    enum http_error error;
+    char message[CAMERA_BODY_MESSAGE_MAX];
+};
+
+/**
+ * Read the body: an object with camera_url and, where wanted, cam_type, title and always_on, as
+ * GET /api/cameras shows them.  null is as good as absent.
+ *
+ * @param name    conf_camera_name_ok().
+ * @param access  which cameras may be named; with a list, the host has to be in it.  Borrowed.
+ * @param camera  filled on success.
+ * @return 0, or -EINVAL with fault filled.
+ */
+int camera_body_read(const char *name, const char *body, size_t len,
+                     const struct ipc_access *access, struct conf_camera *camera,
+                     struct camera_fault *fault);
+
+#endif /* MASTER_CAMERA_BODY_H */

@@ -1,0 +1,61 @@
+/*
+ * Saves and removes cameras at the wish of requests ([access] manage): changes the file
+ * (camera_file.h), then the configuration in force, as a reload would.  Master, loop thread; the
+ * disk is left to a thread of libuv's pool.
+ *
+ * Changes are made one after the other, each to the file as it is by then.  The operator's
+ * configuration file is never written, and its cameras are never changed.
+ */
+#ifndef MASTER_CAMERA_STORE_H
+#define MASTER_CAMERA_STORE_H
+
+#include "common/http_reply.h"
+#include "master/conf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#define CAMERA_STORE_QUEUE_MAX 64 /* changes that wait; beyond: 503 */
+#define CAMERA_STORE_MESSAGE_MAX 1024
+
+struct server;
+struct camera_store_change;
+TAILQ_HEAD(camera_store_queue, camera_store_change);
+
+/* Zeroed, then camera_store_init(). */
+struct camera_store {
+    struct server *server;
+    struct conf *conf;               /* the server's, writable */
+    struct camera_store_queue queue; /* the first is being made */
+    size_t queued;
+    uint64_t saved, removed, failed; /* changes so far, for metrics */
+};
+
+/* What became of a change. */
+struct camera_store_result {
+    enum http_error error;            /* HTTP_ERROR_NONE: it was made */
+    const char *message;              /* with an error */
+    const struct conf_camera *camera; /* saved, or the name of the removed one */
+    bool replaced;                    /* the camera was there before */
+    bool removed;
+};
+
+typedef void (*camera_store_fn)(struct server *server, uint64_t conn_id,
+                                const struct camera_store_result *result);
+
+void camera_store_init(struct camera_store *store, struct server *server, struct conf *conf);
+
+/**
+ * Save a camera under its name, or remove the one of that name.
+ *
+ * @param camera   copied; to remove one, only its name counts.
+ * @param peer     who wants it, for the log.
+ * @param done     called once with conn_id, perhaps before this returns; never while the server is
+ *                 draining.
+ * @return false: too many changes wait; done is not called.
+ */
+bool camera_store_change(struct camera_store *store, const struct conf_camera *camera, bool remove,
+                         const char *peer, uint64_t conn_id, camera_store_fn done);
+
+#endif /* MASTER_CAMERA_STORE_H */

@@ -1,0 +1,111 @@
+#include "master/conf_camera.h"
+
+#include "common/escape.h"
+#include "common/url_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(IPC_CAMERA_ID_MAX == 64, "CONF_CAMERA_NAME_ACCEPTED says 63");
+_Static_assert(CONF_TITLE_MAX == 128, "CONF_CAMERA_TITLE_ACCEPTED says 127");
+
+bool conf_camera_name_ok(const char *name)
+{
+    size_t len = strlen(name);
+    if (len == 0 || len >= IPC_CAMERA_ID_MAX)
+        return false;
+    for (const char *c = name; *c != '\0'; c++) {
+        if (!char_is_alnum(*c) && strchr("._-", *c) == NULL)
+            return false;
+    }
+    return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* that ending is cut off in requests */
+}
+
+bool conf_camera_set_title(struct conf_camera *camera, const char *title)
+{
+    char escaped[6 * CONF_TITLE_MAX];
+    size_t len = strlen(title);
+    /* escape_text() changes what is neither printable nor UTF-8 */
+    if (len >= sizeof(camera->title) || escape_text(escaped, sizeof(escaped), title, false) != len)
+        return false;
+    memset(camera->title, 0, sizeof(camera->title));
+    memcpy(camera->title, title, len);
+    return true;
+}
+
+/* Cameras move when their array grows, so rebuild the index of their names. */
+static void index_names(struct conf *conf)
+{
+    text_index_clear(&conf->names);
+    for (size_t i = 0; i < conf->camera_count; i++)
+        text_index_put(&conf->names, conf->cameras[i].name, &conf->cameras[i]);
+}
+
+/* Move the cameras to an array of twice the size.  The old one is wiped, which realloc() does not:
+ * it holds passwords.  @return NULL: out of memory, nothing was moved. */
+static struct conf_camera *grow_cameras(struct conf_camera *cameras, size_t count)
+{
+    struct conf_camera *grown = calloc(count > 0 ? 2 * count : 1, sizeof(*grown));
+    if (grown == NULL)
+        return NULL;
+    if (count > 0) {
+        memcpy(grown, cameras, count * sizeof(*grown));
+        explicit_bzero(cameras, count * sizeof(*grown));
+    }
+    free(cameras);
+    return grown;
+}
+
+struct conf_camera *conf_camera_add(struct conf *conf, const struct conf_camera *camera)
+{
+    if ((conf->camera_count & (conf->camera_count - 1)) == 0) { /* full */
+        struct conf_camera *grown = grow_cameras(conf->cameras, conf->camera_count);
+        if (grown == NULL)
+            return NULL;
+        conf->cameras = grown;
+        index_names(conf);
+    }
+    struct conf_camera *added = &conf->cameras[conf->camera_count++];
+    *added = *camera;
+    text_index_put(&conf->names, added->name, added);
+    return added;
+}
+
+/* Add the cameras of one kind whose names are free.  @return 0 or -ENOMEM. */
+static int add_all(struct conf *out, const struct conf *from, bool saved)
+{
+    for (size_t i = 0; i < from->camera_count; i++) {
+        const struct conf_camera *camera = &from->cameras[i];
+        if (!saved && camera->saved)
+            continue;
+        if (conf_find_camera(out, camera->name) != NULL) {
+            out->hidden_count++;
+            continue;
+        }
+        struct conf_camera *added = conf_camera_add(out, camera);
+        if (added == NULL)
+            return -ENOMEM;
+        added->saved = saved;
+    }
+    return 0;
+}
+
+int conf_camera_set_saved(struct conf *conf, const struct conf *saved)
+{
+    struct conf all = {.camera_count = 0};
+    int rc = add_all(&all, conf, false);
+    if (rc == 0)
+        rc = add_all(&all, saved, true);
+    if (rc != 0) {
+        conf_clear_cameras(&all);
+        return rc;
+    }
+    conf_clear_cameras(conf);
+    conf->cameras = all.cameras;
+    conf->camera_count = all.camera_count;
+    conf->names = all.names;
+    conf->hidden_count = all.hidden_count;
+    return 0;
+}
