@@ -9,20 +9,47 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
+/* Connections accepted in one turn of the loop.  libuv accepts until none is left, so whoever
+ * connects without end would keep everybody else's requests from being read. */
+#define ACCEPTS_PER_TURN 16
+
 struct listener {
     uv_tcp_t tcp;
+    uv_prepare_t turn;
+    unsigned open_handles;
     struct server *server;
     enum route_port kind;
+    unsigned accepted; /* in this turn */
+    bool postponed;    /* one more waits for the next turn; libuv accepts no others until then */
 };
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct listener *l = handle->data;
+    if (--l->open_handles == 0)
+        free(l);
+}
+
+static void close_handles(struct listener *l)
+{
+    uv_close((uv_handle_t *)&l->tcp, on_closed);
+    uv_close((uv_handle_t *)&l->turn, on_closed);
+}
+
+static void on_turn(uv_prepare_t *turn)
+{
+    struct listener *l = turn->data;
+    l->accepted = l->postponed;
+    if (l->postponed) {
+        l->postponed = false;
+        conn_accept(l->server, l->kind, (uv_stream_t *)&l->tcp, request_answer);
+    }
 }
 
 static void on_connection(uv_stream_t *stream, int status)
@@ -36,7 +63,9 @@ static void on_connection(uv_stream_t *stream, int status)
                       suppressed);
         return;
     }
-    conn_accept(l->server, l->kind, stream, request_answer);
+    l->postponed = l->accepted++ >= ACCEPTS_PER_TURN;
+    if (!l->postponed)
+        conn_accept(l->server, l->kind, stream, request_answer);
 }
 
 void listener_get_address(const struct listener *listener, struct sockaddr_storage *out)
@@ -85,7 +114,10 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
         free(l);
         return rc;
     }
-    l->tcp.data = l;
+    (void)uv_prepare_init(server->loop, &l->turn);
+    (void)uv_prepare_start(&l->turn, on_turn);
+    l->tcp.data = l->turn.data = l;
+    l->open_handles = 2;
     rc = fd == -1 ? bind_to(&l->tcp, address, port) : uv_tcp_open(&l->tcp, fd);
     if (rc == 0)
         fd = -1; /* the handle owns it now */
@@ -93,7 +125,7 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
         rc = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
     if (rc != 0) {
         fd_close(&fd);
-        uv_close((uv_handle_t *)&l->tcp, on_closed);
+        close_handles(l);
         return rc;
     }
     note_address(l);
@@ -104,6 +136,6 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
 void listener_close(struct listener **listener)
 {
     if (*listener != NULL)
-        uv_close((uv_handle_t *)&(*listener)->tcp, on_closed);
+        close_handles(*listener);
     *listener = NULL;
 }

@@ -4,6 +4,7 @@
 #include "common/memory_guard.h"
 #include "master/conf_advice.h"
 #include "master/conf_load.h"
+#include "master/priority.h"
 #include "master/server.h"
 
 #include <errno.h>
@@ -64,6 +65,7 @@ int main(int argc, char **argv)
     log_set_process("master");
     if (guarded != 0)
         log_warnx(NULL, "cannot forbid core dumps: %s", strerrordesc_np(-guarded));
+    priority_raise();
     int status = server_run(&conf, argc, argv);
     conf_free(&conf);
     return status;

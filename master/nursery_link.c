@@ -202,6 +202,11 @@ int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *chann
     return ipc_send(link->channel, IPC_SPAWN, &message, channel);
 }
 
+bool nursery_link_is_open(const struct nursery_link *link)
+{
+    return link->channel != -1;
+}
+
 int64_t nursery_link_warm_ms(const struct nursery_link *link)
 {
     return link->warm_ms;

@@ -52,6 +52,9 @@ void nursery_link_close(struct nursery_link *link);
  */
 int nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
 
+/** Can it be asked? */
+bool nursery_link_is_open(const struct nursery_link *link);
+
 /** Kill the nursery: on_died() follows, and another nursery starts. */
 void nursery_link_replace(struct nursery_link *link);
 

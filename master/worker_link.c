@@ -47,6 +47,7 @@ static void release(struct worker *w)
     struct worker_env *env = w->env;
     if (!closing_release(&w->closing))
         return;
+    fd_close(&w->unforked);
     handover_free(&w->handover);
     LIST_REMOVE(w, link);
     env->counts[w->state]--;
@@ -386,18 +387,24 @@ void worker_announce(struct worker *w, pid_t pid, int *log)
         (void)kill(pid, SIGKILL);
 }
 
-struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel,
+void worker_asked(struct worker *w)
+{
+    set_time(&w->asked, clock_ms());
+    w->heard = w->read = w->asked;
+}
+
+struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel, int *theirs,
                            struct handover **handover)
 {
     struct worker *w = xcalloc(1, sizeof(*w));
     w->env = env;
     w->id = id;
     w->channel = fd_take(channel);
+    w->unforked = fd_take(theirs);
     w->handover = *handover;
     *handover = NULL;
     w->phase = IPC_PH_BOOT;
-    set_time(&w->asked, clock_ms());
-    w->heard = w->read = w->asked;
+    worker_asked(w);
     if (uv_poll_init(env->loop, &w->poll, w->channel) != 0)
         abort(); /* a fresh socket: this fails only by our own mistake */
     w->poll.data = w;

@@ -100,6 +100,8 @@ struct worker {
     void *owner;                    /* only while BUSY, and after that until it is reaped */
     char camera[IPC_CAMERA_ID_MAX]; /* the owner's camera, for the log; kept after that owner */
     int channel;
+    int unforked; /* the worker's end of the channel, until the nursery is asked for it; -1: it was
+                   */
     uv_poll_t poll;
     struct handover *handover; /* where it marks how far its clients got; NULL: not believed */
     struct outbox outbox;      /* what the channel has no room for */
@@ -145,9 +147,16 @@ pid_t worker_pid(const struct worker *worker);
 /** It had no processor for so long: move its times, each as far as WORKER_EXCUSED_MAX_MS allows. */
 void worker_excuse(struct worker *w, int64_t ms);
 
-/** Make the worker that the nursery was asked for.  @param channel, handover  Moved. */
-struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel,
+/**
+ * Make a worker whose process is yet to be forked: what it is sent waits in the channel.
+ *
+ * @param channel, theirs, handover  our end, its end, the memory that both share.  Moved.
+ */
+struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel, int *theirs,
                            struct handover **handover);
+
+/** The nursery was asked for its process: its times begin now. */
+void worker_asked(struct worker *w);
 
 /** Its process runs.  @param log  the pipe of its log.  Moved. */
 void worker_announce(struct worker *w, pid_t pid, int *log);

@@ -21,6 +21,10 @@
 #define TICK_MS 1000
 #define WHY_MAX 160
 #define HANDLES 2 /* tick and sigchld */
+/* Workers that begin at a time: as many as one nursery keeps busy.  More would only take the
+ * processor from the master, from cameras that stream and from each other. */
+#define STARTS_AT_ONCE 4
+#define START_MS 500 /* one that takes longer does not hold up the others */
 
 LIST_HEAD(worker_list, worker);
 
@@ -41,6 +45,7 @@ struct workers {
 };
 
 static void on_handle_closed(uv_handle_t *handle);
+static void start_waiting(struct workers *ws);
 
 /* The handles close last: they reap workers, and kill those that do not end. */
 static void close_handles_when_alone(struct workers *ws)
@@ -96,6 +101,7 @@ static void on_worker_ready(void *table)
 {
     struct workers *ws = table;
     ws->failing_ms = 0;
+    start_waiting(ws);
 }
 
 static void on_worker_ending(void *table, const struct worker *w)
@@ -124,7 +130,58 @@ static int send_memory(int channel, struct handover **handover)
     return rc;
 }
 
-/* Ask the nursery for one more. @return NULL if that is impossible now. */
+static bool waits_for_start(const struct worker *w)
+{
+    return w->unforked != -1 && !w->reaped;
+}
+
+/* How many have been asked for and do not run yet. */
+static size_t count_starts(const struct workers *ws)
+{
+    const struct worker *w;
+    int64_t since_ms = clock_ms() - START_MS;
+    size_t n = 0;
+    LIST_FOREACH(w, &ws->list, link)
+    {
+        n += w->unforked == -1 && !w->reaped && w->phase == IPC_PH_BOOT &&
+             w->state != WORKER_ENDING && w->asked.at_ms > since_ms;
+    }
+    return n;
+}
+
+static struct worker *find_first_waiting(const struct workers *ws)
+{
+    struct worker *first = NULL;
+    struct worker *w;
+    LIST_FOREACH(w, &ws->list, link)
+    {
+        if (waits_for_start(w))
+            first = w; /* the newest is at the head */
+    }
+    return first;
+}
+
+/* Ask the nursery for the workers that wait, in order, STARTS_AT_ONCE at a time. */
+static void start_waiting(struct workers *ws)
+{
+    size_t starts = count_starts(ws);
+    struct worker *w;
+    while (starts < STARTS_AT_ONCE && (w = find_first_waiting(ws)) != NULL) {
+        int rc = w->state == WORKER_ENDING ? -ECANCELED
+                                           : nursery_link_spawn(ws->nursery, w->id, &w->unforked);
+        fd_close(&w->unforked);
+        if (rc == 0) {
+            worker_asked(w);
+            starts++;
+            continue;
+        }
+        if (rc != -ECANCELED)
+            cannot_start(ws, "cannot ask for a worker: %s", strerrordesc_np(-rc));
+        worker_fail(w);
+    }
+}
+
+/* One more, which starts in its turn. @return NULL if that is impossible now. */
 static struct worker *spawn_worker(struct workers *ws)
 {
     int ours = -1;
@@ -132,11 +189,11 @@ static struct worker *spawn_worker(struct workers *ws)
     if (ws->closing.asked)
         return NULL;
     struct handover *handover = NULL;
-    int rc = fd_seqpacket_pair(&ours, &theirs);
+    int rc = nursery_link_is_open(ws->nursery) ? 0 : -ENOTCONN;
+    if (rc == 0)
+        rc = fd_seqpacket_pair(&ours, &theirs);
     if (rc == 0)
         rc = send_memory(ours, &handover);
-    if (rc == 0)
-        rc = nursery_link_spawn(ws->nursery, ws->next_id, &theirs);
     if (rc != 0) {
         if (rc == -ENOTCONN)
             cannot_start(ws, "%s", nursery_link_trouble(ws->nursery));
@@ -147,7 +204,7 @@ static struct worker *spawn_worker(struct workers *ws)
         handover_free(&handover);
         return NULL;
     }
-    struct worker *w = worker_open(&ws->env, ws->next_id++, &ours, &handover);
+    struct worker *w = worker_open(&ws->env, ws->next_id++, &ours, &theirs, &handover);
     LIST_INSERT_HEAD(&ws->list, w, link);
     closing_hold(&ws->closing);
     return w;
@@ -175,6 +232,7 @@ static void fill_spares(struct workers *ws)
         wanted = ws->env.counts[WORKER_SPARE] + 1;
     while (count_spares(ws) < wanted && spawn_worker(ws) != NULL) {
     }
+    start_waiting(ws);
 }
 
 /* After a reload asked for fewer, the surplus ones end as their channels close. */
@@ -197,8 +255,9 @@ struct worker *workers_take(struct workers *workers, void *owner, const char *ca
     struct worker *w;
     LIST_FOREACH(w, &workers->list, link)
     {
-        if (w->state == WORKER_SPARE || (w->state == WORKER_STARTING && chosen == NULL))
-            chosen = w; /* prefer one that is ready */
+        bool better = w->state == WORKER_SPARE || chosen == NULL || chosen->state != WORKER_SPARE;
+        if (better && (w->state == WORKER_SPARE || w->state == WORKER_STARTING))
+            chosen = w; /* one that is ready, or else the one whose turn comes first */
     }
     /* Better no worker than one that dies with its client. */
     if ((chosen == NULL || chosen->state == WORKER_STARTING) &&
@@ -324,6 +383,7 @@ static void reap(struct workers *ws)
             reap_worker(ws, w);
     }
     reap_strangers(ws);
+    start_waiting(ws);
 }
 
 /* --- what the nursery says ------------------------------------------------- */
@@ -394,7 +454,8 @@ static bool nursery_is_overdue(const struct workers *ws, int64_t now_ms)
         return false; /* what it was asked for while it was warming up comes now */
     LIST_FOREACH(w, &ws->list, link)
     {
-        if (w->pid == 0 && !w->reaped && now_ms - w->asked.at_ms > WORKERS_ANNOUNCE_MS)
+        if (w->pid == 0 && !w->reaped && !waits_for_start(w) &&
+            now_ms - w->asked.at_ms > WORKERS_ANNOUNCE_MS)
             return true;
     }
     return false;

@@ -8,9 +8,11 @@ RTSP rows of the sample cameras over TCP and over UDP.
 """
 import argparse
 import contextlib
+import multiprocessing
 import os
 import random
 import re
+import selectors
 import statistics
 import subprocess
 import tempfile
@@ -23,7 +25,7 @@ from lib import processes
 from lib.cameras import SampleCameras
 from lib.fake_rtsp import FPS, media
 from lib.gateway import Gateway, build_dir
-from lib.http import request, stream_target
+from lib.http import connect, head_bytes, request, stream_target
 from lib.scripted_rtsp import Script, ScriptedCamera
 from lib.wait import wait_for
 
@@ -150,6 +152,78 @@ def cameras_text(r):
         f"Master and nursery: {r['others_cores']:.4f} core."])
 
 
+# --- a wall that comes back after a power cut --------------------------------------------------------
+
+WALL_CONFIG = "[server]\nmax_cameras = 1000\nclient_share = 100\n"
+
+
+def ask_for_all(gateway, urls, timeout=120):
+    """One viewer for each URL, all at the same moment; answers are read as they come.
+    -> ms until the first bytes of each, and the open sockets."""
+    selector, times, sockets = selectors.DefaultSelector(), [], []
+    heads = [head_bytes(stream_target(url, join="key")) for url in urls]
+    begun = time.monotonic()
+    for head in heads:
+        sock = connect(gateway.flv_port)
+        sock.sendall(head)
+        sockets.append(sock)
+        selector.register(sock, selectors.EVENT_READ)
+    while len(times) < len(urls) and time.monotonic() - begun < timeout:
+        for key, _ in selector.select(1):
+            answer = key.fileobj.recv(64)
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+            times.append((time.monotonic() - begun) * 1000)
+            selector.unregister(key.fileobj)
+    assert len(times) == len(urls), f"{len(times)} of {len(urls)} viewers got bytes"
+    return times, sockets
+
+
+def drain(sockets, ended):
+    """Read what comes to these viewers until `ended`, in a process that does nothing else."""
+    selector = selectors.DefaultSelector()
+    for sock in sockets:
+        selector.register(sock, selectors.EVENT_READ)
+    while not ended.is_set():
+        time.sleep(0.02)
+        for key, _ in selector.select(0.5):
+            key.fileobj.recv(1 << 20)
+
+
+def bench_wall(directory, count, seconds):
+    """So many cameras, asked for in the same moment; gateway and cameras have one core each."""
+    os.sched_setaffinity(0, {0})
+    with SampleCameras(sizes=("720p",)) as cameras:
+        urls = [cameras.rtsp_url(ROW, number=i) for i in range(count)]
+        with Gateway(directory, WALL_CONFIG, log_level="info", prefix=("taskset", "-c", "1")) as gateway:
+            wait_for(lambda: len(gateway.all_workers()) == 2, 30, "two spare workers")
+            time.sleep(1)
+            times, sockets = ask_for_all(gateway, urls)
+            pids = [gateway.pid, gateway.nursery(), *gateway.worker_of(cameras.rtsp_port)]
+            spent = sum(map(processes.cpu_seconds, pids))
+            ended = multiprocessing.Event()
+            reader = multiprocessing.Process(target=drain, args=(sockets, ended), daemon=True)
+            reader.start()
+            time.sleep(5)
+            begun, cpu = time.monotonic(), sum(map(processes.cpu_seconds, pids))
+            time.sleep(seconds)
+            cores = (sum(map(processes.cpu_seconds, pids)) - cpu) / (time.monotonic() - begun)
+            memory = sum(map(processes.pss_bytes, pids))
+            ended.set()
+            reader.join()
+            for sock in sockets:
+                sock.close()
+    return {"cameras": count, "median_ms": statistics.median(times), "p90_ms": quantile(times, 0.9),
+            "worst_ms": max(times), "spent_s": spent, "cores": cores, "memory_mb": memory / 1e6}
+
+
+def wall_text(r):
+    return "\n".join([f"## {r['cameras']} cameras ({ROW}) asked for at once, one core", "", table(
+        ("first bytes, median ms", "p90 ms", "worst ms", "processor time by then, s", "then, with a viewer each: cores",
+         "memory, MB"),
+        [(f"{r['median_ms']:.0f}", f"{r['p90_ms']:.0f}", f"{r['worst_ms']:.0f}", f"{r['spent_s']:.2f}",
+          f"{r['cores']:.2f}", f"{r['memory_mb']:.0f}")])])
+
+
 # --- networks that lose and reorder ---------------------------------------------------------------
 
 class RealTime(Script):
@@ -235,11 +309,12 @@ def bench_rows():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=("delay", "handshake", "cameras", "loss", "rows"))
+    parser.add_argument("--only", choices=("delay", "handshake", "cameras", "wall", "loss", "rows"))
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--viewers", default="1,100")
     parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--cameras", type=int, default=64)
+    parser.add_argument("--wall", type=int, default=256, help="wall: so many cameras")
     options = parser.parse_args()
     if options.only == "rows":
         bench_rows()
@@ -253,7 +328,8 @@ def main():
         counts = [int(n) for n in options.viewers.split(",")]
         parts = {"delay": (lambda: bench_delay(directory, options.seconds, counts), delay_text),
                  "handshake": (lambda: bench_handshake(directory, options.starts), handshake_text),
-                 "cameras": (lambda: bench_cameras(directory, options.cameras, options.seconds), cameras_text)}
+                 "cameras": (lambda: bench_cameras(directory, options.cameras, options.seconds), cameras_text),
+                 "wall": (lambda: bench_wall(directory, options.wall, options.seconds), wall_text)}
         for name, (measure, text) in parts.items():
             if options.only in (None, name):
                 result = measure()

@@ -85,6 +85,43 @@ def test_ten_viewers_of_a_sample_camera(gateway, sample_cameras):
         viewer.flv.check()
 
 
+def test_more_cameras_than_workers_start_at_a_time(make_gateway, ten_cameras):
+    gateway = make_gateway("[server]\nspare_workers = 0\n")
+    viewers = [gateway.view(camera.url()) for camera in ten_cameras]
+    for viewer in viewers:
+        viewer.wait_frames(5)
+    assert len(gateway.busy_workers()) == CAMERAS
+    for viewer in viewers:
+        viewer.close()
+
+
+def test_workers_that_wait_for_their_start_when_the_nursery_dies(make_gateway, ten_cameras):
+    gateway = make_gateway("[server]\nspare_workers = 0\n")
+    nursery = gateway.nursery()
+    os.kill(nursery, signal.SIGSTOP)
+    asked = [connect(gateway.flv_port) for _ in ten_cameras]
+    for sock, camera in zip(asked, ten_cameras):
+        sock.sendall(head_bytes(stream_target(camera.url())))
+    wait_for(lambda: request(gateway.snapshot_port, "/api/streams").body.count(b'"camera_url"') == CAMERAS, 30,
+             "the master to know all cameras")
+    os.kill(nursery, signal.SIGKILL)
+    for sock in asked:
+        assert sock.recv(13) in (b"HTTP/1.1 200 ", b"HTTP/1.1 503 ")
+        sock.close()
+    wait_for(lambda: gateway.nursery() not in (None, nursery), 30, "another nursery")
+    with gateway.view(ten_cameras[0].url()) as viewer:
+        viewer.wait_frames(5)
+
+
+def test_the_master_alone_is_raised(gateway):
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    wait_for(gateway.all_workers, 30, "a spare worker")
+    for pid in (gateway.nursery(), *gateway.all_workers()):
+        assert os.getpriority(os.PRIO_PROCESS, pid) == own
+    raised = own == 0 and os.geteuid() == 0
+    assert os.getpriority(os.PRIO_PROCESS, gateway.pid) == (-10 if raised else own)
+
+
 def test_same_camera_written_differently_is_one_camera(gateway, camera):
     with gateway.view(f"rtsp://127.0.0.1:{camera.port}/cam") as a, \
             gateway.view(f"RTSP://127.0.0.1:{camera.port}/cam", raw=True) as b, \

@@ -134,7 +134,8 @@ static int setup(void **state)
         return -1;
     fd_close(&memory);
     log_capture_begin(&captured);
-    rig.worker = worker_open(&rig.env, 7, &channel, &handover);
+    int theirs = -1; /* the nursery was asked */
+    rig.worker = worker_open(&rig.env, 7, &channel, &theirs, &handover);
     /* as in workers.c, which has the list */
     rig.worker->link.le_next = NULL;
     rig.worker->link.le_prev = &rig.worker;
@@ -574,7 +575,7 @@ static int setup_unannounced(void **state)
     rig.freed = rig.ending = 0;
     if (fd_seqpacket_pair(&channel, &rig.theirs) != 0)
         return -1;
-    rig.worker = worker_open(&rig.env, 7, &channel, &handover);
+    rig.worker = worker_open(&rig.env, 7, &channel, &rig.theirs, &handover);
     rig.worker->link.le_prev = &rig.worker;
     return 0;
 }
@@ -588,6 +589,20 @@ static void test_no_process(void **state)
     rig.worker = NULL;
     assert_int_equal(rig.ending, 1);
     assert_int_equal(rig.freed, 1);
+}
+
+/* Its turn may come late: its times begin when the nursery is asked. */
+static void test_times_begin_when_it_is_asked_for(void **state)
+{
+    rig.worker->asked.at_ms -= 10 * WORKER_SILENCE_MS;
+    rig.worker->heard = rig.worker->read = rig.worker->asked;
+    assert_int_equal(rig.theirs, -1); /* moved */
+    rig.theirs = fd_take(&rig.worker->unforked);
+    worker_asked(rig.worker);
+    announce();
+    worker_check(rig.worker, clock_ms());
+    assert_false(rig.worker->killed);
+    assert_int_equal(reap(), SIGTERM);
 }
 
 static void test_killed_before_it_is_announced(void **state)
@@ -631,6 +646,8 @@ int main(void)
         CASE(test_does_not_end_after_its_channel),
         CASE(test_threads_without_end),
         cmocka_unit_test_setup_teardown(test_no_process, setup_unannounced, teardown),
+        cmocka_unit_test_setup_teardown(test_times_begin_when_it_is_asked_for, setup_unannounced,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_killed_before_it_is_announced, setup_unannounced,
                                         teardown),
     };

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -212,6 +213,8 @@ int nursery_run(int channel, enum sandbox_mode sandbox)
 {
     struct nursery n = {.channel = channel, .master = getppid(), .sandbox = sandbox};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getpriority(PRIO_PROCESS, 0) < 0) /* that is the master's alone */
+        (void)setpriority(PRIO_PROCESS, 0, 0);
     av_util_log_open();
     warm_up();
     if (sandbox_prepare(sandbox) != 0)

@@ -41,6 +41,12 @@ def stat(pid):
     return fields[0], int(fields[1])
 
 
+def started(pid):
+    """Clock ticks since boot; infinity when there is no such process."""
+    text = _read(pid, "stat").decode(errors="replace")
+    return int(text.rpartition(")")[2].split()[19]) if text else float("inf")
+
+
 def alive(pid):
     """Running: neither gone nor a zombie."""
     found = stat(pid)
