@@ -3,13 +3,11 @@
 
 #include "common/clock.h"
 #include "common/closing.h"
-#include "common/histogram.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/http/client_set.h"
-#include "worker/pictures/camera_jpeg.h"
-#include "worker/pictures/picture_feed.h"
 #include "worker/pictures/snapshot_client.h"
+#include "worker/pictures/snapshot_lane.h"
 #include "worker/pictures/snapshot_pace.h"
 #include "worker/pictures/snapshot_required.h"
 
@@ -23,26 +21,19 @@
 /* When the worker stops, answers under way have this long to finish. */
 #define CLOSE_MS 2000
 
-/* The pictures of one kind. */
-struct lane {
-    struct snapshot *snapshot;
-    struct picture_feed *feed; /* NULL once closed */
-    struct rendered_set made;  /* JPEGs of the picture given out now */
-};
-
 struct snapshot {
     struct snapshot_client_env env;
     const struct frame_ring *ring;
     struct client_set clients;
     uv_timer_t check;
 
-    struct lane lanes[IPC_PICTURE_COUNT];
+    struct snapshot_lane lanes[IPC_PICTURE_COUNT];
 
     uv_work_t work;
     bool rendering;
-    struct lane *lane;        /* the lane of the job under way, or of the last one */
-    bool drop_render;         /* drop the job's result: the camera has gone meanwhile */
-    struct render_job render; /* belongs to the pool thread while rendering */
+    struct snapshot_lane *lane; /* the lane of the job under way, or of the last one */
+    bool drop_render;           /* drop the job's result: the camera has gone meanwhile */
+    struct render_job render;   /* belongs to the pool thread while rendering */
 
     struct snapshot_pace pace;
     struct snapshot_stats stats;
@@ -145,9 +136,13 @@ struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
                                           .ctx = s};
     s->ring = ring;
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++) {
-        struct lane *lane = &s->lanes[kind];
-        lane->snapshot = s;
-        lane->feed = picture_feed_new(loop, ring, (enum ipc_picture)kind, on_decoded, lane);
+        struct snapshot_lane *lane = &s->lanes[kind];
+        *lane = (struct snapshot_lane){.kind = (enum ipc_picture)kind,
+                                       .ring = ring,
+                                       .clients = &s->clients,
+                                       .stats = &s->stats,
+                                       .owner = s};
+        lane->feed = picture_feed_new(loop, ring, lane->kind, on_decoded, lane);
         closing_hold(&s->closing); /* the feed */
     }
     s->work.data = s;
@@ -158,9 +153,9 @@ struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
 
 static void on_feed_closed(void *ctx)
 {
-    struct lane *lane = ctx;
+    struct snapshot_lane *lane = ctx;
     lane->feed = NULL;
-    release_part(lane->snapshot);
+    release_part(lane->owner);
 }
 
 void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *ctx)
@@ -177,97 +172,10 @@ void snapshot_close(struct snapshot *snapshot, void (*closed)(void *ctx), void *
 
 /* --- rendering ------------------------------------------------------------ */
 
-/* May this older picture go to a client whose patience has run out? */
-static bool is_second_best(const struct lane *lane, const struct snapshot_picture *picture)
-{
-    struct picture_feed_newest newest;
-    return picture_feed_get(lane->feed, &newest) && newest.stamp.seq == picture->stamp.seq &&
-           clock_us() - picture->stamp.received_us <= SNAPSHOT_OLD_MAX_MS * INT64_C(1000);
-}
-
-/* The form due to a client of this lane, or NULL. */
-static const struct picture_form *due_in_lane(const struct lane *lane,
-                                              const struct snapshot_client *client, uint64_t *seq)
-{
-    bool here = &lane->snapshot->lanes[snapshot_client_kind(client)] == lane;
-    return here ? snapshot_client_due(client, seq) : NULL;
-}
-
-/* The same, if the picture of the set is new enough for the client. */
-static const struct picture_form *due_form(const struct lane *lane,
-                                           const struct snapshot_client *client,
-                                           const struct rendered_set *set)
-{
-    uint64_t seq;
-    const struct picture_form *form = due_in_lane(lane, client, &seq);
-    if (form == NULL || snapshot_client_knows(client, &set->picture))
-        return NULL;
-    if (seq <= set->newest_until)
-        return form;
-    bool accepts_older = snapshot_client_accepts_older(client, clock_ms());
-    return accepts_older && is_second_best(lane, &set->picture) ? form : NULL;
-}
-
-/* Answer every client for whom this picture is recent enough. */
-static void answer(struct lane *lane)
-{
-    struct snapshot *s = lane->snapshot;
-    for (size_t i = 0; i < s->clients.count; i++) {
-        struct snapshot_client *client = s->clients.items[i];
-        const struct picture_form *form = due_form(lane, client, &lane->made);
-        const struct rendered *r = form != NULL ? rendered_set_find(&lane->made, form) : NULL;
-        if (r == NULL || r->jpeg == NULL)
-            continue;
-        if (snapshot_client_is_unanswered(client))
-            histogram_add(&s->stats.times, (clock_ms() - snapshot_client_opened_ms(client)) * 1000);
-        snapshot_client_answer(client, &lane->made.picture, r->jpeg);
-    }
-}
-
 static void run_render(uv_work_t *work)
 {
     struct snapshot *s = work->data;
     render_job_run(&s->render);
-}
-
-/* Take the job's JPEGs; keep earlier ones of the same picture while there is room. */
-static void take_rendered(struct snapshot *s)
-{
-    struct rendered_set *made = &s->render.set;
-    struct rendered_set *kept = &s->lane->made;
-    for (size_t i = 0; i < made->count; i++)
-        s->stats.pictures += made->items[i].jpeg != NULL;
-    if (made->picture.stamp.seq == kept->picture.stamp.seq) {
-        for (size_t i = 0; i < kept->count && made->count < SNAPSHOT_FORMS_MAX; i++) {
-            struct rendered *old = &kept->items[i];
-            if (rendered_set_find(made, &old->form) == NULL) {
-                made->items[made->count++] = *old;
-                old->jpeg = NULL;
-            }
-        }
-    }
-    rendered_set_clear(kept);
-    *kept = *made;
-    memset(made, 0, sizeof(*made));
-}
-
-/* Refuse the clients whose form could not be made; other forms may have been.  An answered MJPEG
- * client is closed, or its form would be tried again at once, for ever. */
-static void fail_unserved(struct snapshot *s)
-{
-    struct rendered_set *set = &s->render.set;
-    for (size_t i = 0; i < s->clients.count; i++) {
-        struct snapshot_client *client = s->clients.items[i];
-        const struct picture_form *form = due_form(s->lane, client, set);
-        const struct rendered *r = form != NULL ? rendered_set_find(set, form) : NULL;
-        if (r == NULL || r->jpeg != NULL)
-            continue;
-        struct render_failure f = render_failure(r->error, &set->picture);
-        if (snapshot_client_is_streaming(client))
-            snapshot_client_end(client, f.text);
-        else
-            snapshot_client_fail(client, f.error, f.text);
-    }
 }
 
 static void on_rendered(uv_work_t *work, int status)
@@ -280,62 +188,18 @@ static void on_rendered(uv_work_t *work, int status)
         s->drop_render = false;
         render_job_reset(&s->render);
     } else {
-        av_frame_unref(s->render.frame);
-        fail_unserved(s);
-        take_rendered(s);
-        answer(s->lane);
+        snapshot_lane_finish_job(s->lane, &s->render);
     }
     pump(s);
     release_part(s);
 }
 
-/* List the due forms that this picture answers.  Forms that do not fit are left for the next job:
- * SNAPSHOT_FORMS_MAX does not bound MJPEG clients. */
-static void list_forms(struct lane *lane)
-{
-    struct snapshot *s = lane->snapshot;
-    struct rendered_set *set = &s->render.set;
-    for (size_t i = 0; i < s->clients.count && set->count < SNAPSHOT_FORMS_MAX; i++) {
-        const struct picture_form *form = due_form(lane, s->clients.items[i], set);
-        if (form != NULL && rendered_set_find(set, form) == NULL)
-            set->items[set->count++] = (struct rendered){.form = *form};
-    }
-}
-
-static struct snapshot_picture describe(const struct picture_stamp *stamp, int width, int height)
-{
-    int64_t age_us = clock_us() - stamp->received_us;
-    bool by_camera = stamp->captured_us != 0;
-    return (struct snapshot_picture){.stamp = *stamp,
-                                     .width = width,
-                                     .height = height,
-                                     .taken_us =
-                                         by_camera ? stamp->captured_us : clock_unix_us() - age_us};
-}
-
 /* Make the due forms of the newest picture, for the clients for whom it is recent enough. */
-static void render(struct lane *lane)
+static void render(struct snapshot_lane *lane)
 {
-    struct snapshot *s = lane->snapshot;
-    struct picture_feed_newest newest;
-    if (s->rendering || !picture_feed_get(lane->feed, &newest))
+    struct snapshot *s = lane->owner;
+    if (s->rendering || !snapshot_lane_begin_job(lane, &s->render))
         return;
-    bool same = lane->made.count > 0 && lane->made.picture.stamp.seq == newest.stamp.seq;
-    if (same) {
-        lane->made.newest_until = newest.until;
-        answer(lane);
-    }
-    s->render.set.picture =
-        same ? lane->made.picture
-             : describe(&newest.stamp, newest.frame->width, newest.frame->height);
-    s->render.set.newest_until = newest.until;
-    list_forms(lane);
-    if (s->render.set.count == 0)
-        return;
-    if (s->render.frame == NULL)
-        s->render.frame = av_frame_alloc();
-    if (s->render.frame == NULL || av_frame_ref(s->render.frame, newest.frame) < 0)
-        abort(); /* only counts references: small */
     s->lane = lane;
     s->rendering = true;
     closing_hold(&s->closing);
@@ -343,53 +207,12 @@ static void render(struct lane *lane)
         abort(); /* it refuses only a missing function */
 }
 
-/* --- a JPEG camera -------------------------------------------------------- */
-
-/* The form of pictures as the camera sends them. */
-static const struct picture_form own_form;
-
-/* Is a picture due to a client of this lane: of this form, or (NULL) of any? */
-static bool is_due(const struct lane *lane, const struct picture_form *wanted)
-{
-    const struct client_set *clients = &lane->snapshot->clients;
-    uint64_t seq;
-    for (size_t i = 0; i < clients->count; i++) {
-        const struct picture_form *form = due_in_lane(lane, clients->items[i], &seq);
-        if (form != NULL && (wanted == NULL || memcmp(form, wanted, sizeof(*form)) == 0))
-            return true;
-    }
-    return false;
-}
-
-/* Clients who ask for no form get the camera's own JPEG: take that of the newest frame. */
-static void take_own(struct lane *lane)
-{
-    struct snapshot *s = lane->snapshot;
-    struct rendered_set *made = &lane->made;
-    uint64_t seq = frame_ring_head(s->ring);
-    const struct frame *f = snapshot_frame_before(s->ring, &seq);
-    if (f == NULL || f->config->codec != AV_CODEC_ID_MJPEG || !is_due(lane, &own_form))
-        return;
-    if (made->count == 0 || made->picture.stamp.seq != seq) {
-        rendered_set_clear(made);
-        const struct picture_stamp stamp = picture_stamp_of(f, seq);
-        made->picture = describe(&stamp, f->config->width, f->config->height);
-    }
-    made->newest_until = frame_ring_head(s->ring);
-    if (rendered_set_find(made, &own_form) != NULL || made->count == SNAPSHOT_FORMS_MAX)
-        return;
-    struct jpeg *jpeg = camera_jpeg_make(f, made->picture.taken_us);
-    if (jpeg != NULL)
-        made->items[made->count++] = (struct rendered){.form = own_form, .jpeg = jpeg};
-    s->stats.pictures += jpeg != NULL;
-}
-
 /* --- when to work --------------------------------------------------------- */
 
 /* Will the new frames have to be decoded anyway? */
-static bool should_decode_ahead(const struct lane *lane)
+static bool should_decode_ahead(const struct snapshot_lane *lane)
 {
-    const struct snapshot *s = lane->snapshot;
+    const struct snapshot *s = lane->owner;
     return lane == &s->lanes[IPC_PICTURE_NEWEST] && picture_feed_holds_memory(lane->feed) &&
            picture_feed_backlog(lane->feed) >= AHEAD_FRAMES &&
            snapshot_pace_is_fast(&s->pace, clock_us());
@@ -406,20 +229,20 @@ static void report_error(struct snapshot *s, int error)
 /* A job of the feed is done: the clients that waited for it can be served. */
 static void on_decoded(void *ctx)
 {
-    struct lane *lane = ctx;
-    report_error(lane->snapshot, picture_feed_error(lane->feed));
+    struct snapshot_lane *lane = ctx;
+    report_error(lane->owner, picture_feed_error(lane->feed));
     render(lane);
-    pump(lane->snapshot);
+    pump(lane->owner);
 }
 
 /*
- * If no JPEG made so far answers a request, serve it from the newest frame: decode new frames
- * first, then render.  Do nothing while a picture is being made.
+ * If no JPEG made so far answers a request, make one of the picture that is decoded already, if
+ * that is new enough; else decode new frames first.  Do nothing while a picture is being made.
  */
-static void pump_lane(struct lane *lane)
+static void pump_lane(struct snapshot_lane *lane)
 {
-    bool due = is_due(lane, NULL) && !lane->snapshot->rendering;
-    if (due && !picture_feed_update(lane->feed))
+    bool due = snapshot_lane_is_due(lane, NULL) && !lane->owner->rendering;
+    if (due && (snapshot_lane_has_due(lane) || !picture_feed_update(lane->feed)))
         render(lane);
     else if (!due && should_decode_ahead(lane))
         (void)picture_feed_update(lane->feed);
@@ -432,8 +255,8 @@ static void pump(struct snapshot *s)
         return;
     int first = s->lane == &s->lanes[IPC_PICTURE_NEWEST] ? IPC_PICTURE_KEY : IPC_PICTURE_NEWEST;
     for (int i = 0; i < IPC_PICTURE_COUNT; i++) {
-        take_own(&s->lanes[i]);
-        answer(&s->lanes[i]);
+        snapshot_lane_take_own(&s->lanes[i]);
+        snapshot_lane_answer(&s->lanes[i]);
     }
     for (int i = 0; i < IPC_PICTURE_COUNT; i++)
         pump_lane(&s->lanes[(first + i) % IPC_PICTURE_COUNT]);
