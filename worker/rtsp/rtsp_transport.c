@@ -292,13 +292,24 @@ void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, 
 
 void rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy)
 {
-    if (transport->link != NULL)
+    if (transport->udp != NULL)
+        rtsp_udp_set_lazy(transport->udp, lazy);
+    else if (transport->link != NULL)
         rtsp_link_set_lazy(transport->link, lazy);
+}
+
+int64_t rtsp_transport_gather_us(const struct rtsp_transport *transport)
+{
+    if (transport->udp == NULL)
+        return INT64_MAX;
+    return rtsp_udp_can_wait(transport->udp) ? RTSP_UDP_GATHER_MS * INT64_C(1000) : 0;
 }
 
 void rtsp_transport_gather(struct rtsp_transport *transport)
 {
-    if (transport->link != NULL)
+    if (transport->udp != NULL)
+        rtsp_udp_gather(transport->udp);
+    else if (transport->link != NULL)
         rtsp_link_gather(transport->link);
 }
 

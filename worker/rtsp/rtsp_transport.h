@@ -69,10 +69,15 @@ void rtsp_transport_expect(struct rtsp_transport *transport, const struct rtsp_t
 void rtsp_transport_send_rtcp(struct rtsp_transport *transport, enum track track,
                               const uint8_t *data, size_t len);
 
-/** As rtsp_link_set_lazy(), for the connection's bytes. */
+/** If lazy, media wait in the sockets until rtsp_transport_gather(); on a connection, many bytes
+ * are reported even so.  This saves wake-ups. */
 void rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy);
 
-/** As rtsp_link_gather(). */
+/** The longest time between two calls of rtsp_transport_gather() that loses nothing; INT64_MAX:
+ * any; 0: media must not wait. */
+int64_t rtsp_transport_gather_us(const struct rtsp_transport *transport);
+
+/** Report what has arrived while lazy. */
 void rtsp_transport_gather(struct rtsp_transport *transport);
 
 /** No event comes after this.  closed() is called once all is freed, never during the call. */

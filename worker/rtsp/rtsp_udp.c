@@ -13,12 +13,20 @@
 #define UDP_BUFFER_BYTES 4194304 /* a 4K key frame arrives as one burst */
 #define UDP_PAIR_TRIES 32
 #define DATAGRAM_MAX 65536
+/* What the kernel counts for a datagram in a socket's buffer: pages of 2 KB and its own struct. */
+#define CHARGE_UNIT_BYTES 2048
+#define CHARGE_STRUCT_BYTES 256
+#define WINDOW_MS RTSP_UDP_GATHER_MS
 
 struct udp_port {
     uv_udp_t handle;
     struct rtsp_udp *udp;
     enum track track;
     bool open;
+    size_t capacity; /* of the socket's buffer, as the kernel counts it */
+    size_t charge;   /* of what arrived in the present window of time */
+    size_t charge_max;
+    uint64_t window_ms;             /* when that began */
     struct sockaddr_storage peer;   /* where we send: the camera's address, with its port */
     struct sockaddr_storage source; /* the sender that the camera names; ss_family 0: none */
 };
@@ -86,16 +94,79 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init((char *)p->udp->datagram, DATAGRAM_MAX);
 }
 
+/* How much comes within the time that datagrams would have to wait? */
+static void count_datagram(struct udp_port *p, size_t len)
+{
+    uint64_t now_ms = uv_now(p->udp->loop);
+    if (now_ms - p->window_ms >= WINDOW_MS) {
+        p->window_ms = now_ms;
+        p->charge = 0;
+    }
+    p->charge +=
+        CHARGE_STRUCT_BYTES + (len + CHARGE_UNIT_BYTES - 1) / CHARGE_UNIT_BYTES * CHARGE_UNIT_BYTES;
+    if (p->charge > p->charge_max)
+        p->charge_max = p->charge;
+}
+
+static void take(struct udp_port *p, const uint8_t *data, size_t len, const struct sockaddr *from)
+{
+    struct rtsp_udp *u = p->udp;
+    count_datagram(p, len);
+    /* Anybody can send to a port: accept only the camera and the source that it names. */
+    if (same_host(from, &u->peer) || same_host(from, &p->source))
+        u->events.on_datagram(u->events.ctx, p->track, data, len);
+}
+
 static void on_receive(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
                        const struct sockaddr *from, unsigned flags)
 {
-    const struct udp_port *p = handle->data;
+    struct udp_port *p = handle->data;
+    if (n > 0 && from != NULL && (flags & UV_UDP_PARTIAL) == 0 && !p->udp->closing.asked)
+        take(p, (const uint8_t *)buf->base, (size_t)n, from);
+}
+
+/* --- lazy reading ------------------------------------------------------- */
+
+bool rtsp_udp_can_wait(const struct rtsp_udp *udp)
+{
+    for (int i = 0; i < TRACK_COUNT * 2; i++) {
+        const struct udp_port *p = &udp->ports[i / 2][i % 2];
+        if (p->open && 2 * p->charge_max > p->capacity)
+            return false;
+    }
+    return true;
+}
+
+void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy)
+{
+    for (int i = 0; i < TRACK_COUNT * 2; i++) {
+        struct udp_port *p = &udp->ports[i / 2][i % 2];
+        if (p->open && lazy)
+            (void)uv_udp_recv_stop(&p->handle);
+        else if (p->open)
+            (void)uv_udp_recv_start(&p->handle, on_alloc, on_receive);
+    }
+}
+
+static void gather_port(struct udp_port *p)
+{
     struct rtsp_udp *u = p->udp;
-    if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 || u->closing.asked)
-        return;
-    /* Anybody can send to a port: accept only the camera and the source that it names. */
-    if (same_host(from, &u->peer) || same_host(from, &p->source))
-        u->events.on_datagram(u->events.ctx, p->track, (const uint8_t *)buf->base, (size_t)n);
+    struct sockaddr_storage from;
+    uv_os_fd_t fd;
+    ssize_t n = 1;
+    while (n >= 0 && p->open && uv_fileno((const uv_handle_t *)&p->handle, &fd) == 0) {
+        socklen_t from_len = sizeof(from);
+        n = recvfrom(fd, u->datagram, DATAGRAM_MAX, MSG_DONTWAIT, (struct sockaddr *)&from,
+                     &from_len);
+        if (n > 0)
+            take(p, u->datagram, (size_t)n, (const struct sockaddr *)&from);
+    }
+}
+
+void rtsp_udp_gather(struct rtsp_udp *udp)
+{
+    for (int i = 0; i < TRACK_COUNT * 2; i++)
+        gather_port(&udp->ports[i / 2][i % 2]);
 }
 
 /* --- ports -------------------------------------------------------------- */
@@ -135,6 +206,10 @@ static bool start_port(struct rtsp_udp *u, enum track track, int which, int fd)
     p->open = true;
     p->handle.data = p;
     closing_hold(&u->closing);
+    int capacity = 0;
+    socklen_t len = sizeof(capacity);
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &capacity, &len) == 0 && capacity > 0)
+        p->capacity = (size_t)capacity;
     if (uv_udp_open(&p->handle, fd) != 0) {
         (void)close(fd);
         return false;

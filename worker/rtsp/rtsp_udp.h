@@ -14,6 +14,9 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+/* If lazy: time between two calls of rtsp_udp_gather(). */
+#define RTSP_UDP_GATHER_MS 100
+
 struct rtsp_udp_events {
     /* An RTP or RTCP datagram from the camera.  Borrowed for the call. */
     void (*on_datagram)(void *ctx, enum track track, const uint8_t *data, size_t len);
@@ -59,6 +62,18 @@ void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
 
 /** Send RTCP to the camera's RTCP port, if that is known. */
 void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *data, size_t len);
+
+/**
+ * Would the sockets' buffers hold twice the most that has come within RTSP_UDP_GATHER_MS?  Then
+ * datagrams may wait, and rtsp_udp_set_lazy() loses none.
+ */
+bool rtsp_udp_can_wait(const struct rtsp_udp *udp);
+
+/** If lazy, datagrams wait in the sockets until rtsp_udp_gather().  This saves wake-ups. */
+void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy);
+
+/** Report the datagrams that have come. */
+void rtsp_udp_gather(struct rtsp_udp *udp);
 
 /** No event comes after this.  closed() is called once all is freed, never during the call. */
 void rtsp_udp_close(struct rtsp_udp *udp, void (*closed)(void *ctx), void *ctx);

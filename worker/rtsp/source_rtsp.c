@@ -5,7 +5,9 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/rtsp/rtsp_first_request.h"
+#include "worker/rtsp/rtsp_lazy.h"
 #include "worker/rtsp/rtsp_media.h"
+#include "worker/rtsp/rtsp_no_audio.h"
 #include "worker/rtsp/rtsp_patience.h"
 #include "worker/rtsp/rtsp_session.h"
 #include "worker/rtsp/rtsp_transport.h"
@@ -29,13 +31,13 @@ struct connection {
     bool playing;              /* the tracks are set up, PLAY is being sent */
     int64_t udp_silence_by_us; /* when to give up datagrams if none has come */
     int64_t report_at_us;
-    int64_t gather_at_us; /* lazy: when to read next; INT64_MAX: not lazy */
+    struct rtsp_lazy lazy;
 };
 
 static const struct connection no_connection = {
     .udp_silence_by_us = INT64_MAX,
     .report_at_us = INT64_MAX,
-    .gather_at_us = INT64_MAX,
+    .lazy = {.at_us = INT64_MAX},
 };
 
 struct source_rtsp {
@@ -216,32 +218,6 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
     pump(s);
 }
 
-static const char *no_audio_text(enum ipc_no_audio why)
-{
-    switch (why) {
-    case IPC_NO_AUDIO_ENCRYPTED:
-        return "it is encrypted (SRTP)";
-    case IPC_NO_AUDIO_REFUSED:
-        return "the camera refuses to set it up";
-    case IPC_NO_AUDIO_NOT_ASKED_FOR:
-        return "no UDP ports are free for it, or its address is too long";
-    default:
-        return "its codec is not supported";
-    }
-}
-
-/* Tell the log and the sink why sound that the camera offers is left out. */
-static void tell_no_audio(const struct source_rtsp *s)
-{
-    enum ipc_no_audio why = rtsp_session_no_audio(s->conn.session);
-    if (why == IPC_NO_AUDIO_NONE && !rtsp_media_has(&s->conn.media, TRACK_AUDIO))
-        why = IPC_NO_AUDIO_UNSUPPORTED_CODEC;
-    if (why == IPC_NO_AUDIO_NONE || why == IPC_NO_AUDIO_NOT_ANNOUNCED)
-        return;
-    log_warnx(NULL, "rtsp: sound is left out: %s", no_audio_text(why));
-    s->sink.on_no_audio(s->sink.ctx, why);
-}
-
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
 {
     struct source_rtsp *s = ctx;
@@ -264,7 +240,7 @@ static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_t
         c->udp_silence_by_us = now_us + (half_us < UDP_SILENCE_US ? half_us : UDP_SILENCE_US);
     rc = rtsp_media_announce(&c->media, &s->sink);
     if (rc == 0)
-        tell_no_audio(s);
+        rtsp_no_audio_tell(c->session, &c->media, &s->sink);
     return rc;
 }
 
@@ -464,7 +440,7 @@ static int64_t next_deadline(const struct source_rtsp *s)
                               s->conn.report_at_us,
                               s->teardown_by_us,
                               media_deadline(s),
-                              s->conn.gather_at_us,
+                              s->conn.lazy.at_us,
                               s->conn.session != NULL ? rtsp_session_deadline(s->conn.session)
                                                       : INT64_MAX};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
@@ -475,17 +451,20 @@ static int64_t next_deadline(const struct source_rtsp *s)
 /* Read what has arrived while lazy. */
 static void gather(struct source_rtsp *s)
 {
-    if (s->conn.gather_at_us == INT64_MAX || s->ended || s->closing.asked)
+    struct connection *c = &s->conn;
+    if (!rtsp_lazy_is_on(&c->lazy) || s->ended || s->closing.asked)
         return;
-    s->conn.gather_at_us = clock_awake_us() + rtsp_patience_gather_us(&s->patience);
-    rtsp_transport_gather(s->conn.transport);
+    rtsp_lazy_reading(&c->lazy, c->transport, &s->patience);
+    rtsp_transport_gather(c->transport);
+    if (rtsp_lazy_is_on(&c->lazy) && !s->ended && !s->closing.asked) /* else it is another one */
+        rtsp_lazy_check(&c->lazy, c->transport, source_rtsp_packets_lost(s));
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct source_rtsp *s = timer->data;
     s->timer_at_us = INT64_MAX;
-    if (s->conn.gather_at_us <= clock_awake_us())
+    if (s->conn.lazy.at_us <= clock_awake_us())
         gather(s);
     pump(s);
 }
@@ -505,13 +484,14 @@ void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy)
 {
     struct source_rtsp *s = source;
     struct connection *c = &s->conn;
-    /* A UDP socket's buffer is too small to let datagrams wait. */
-    if (lazy == (c->gather_at_us != INT64_MAX) || !c->playing || rtsp_way_is_datagrams(s->way))
+    if (lazy == rtsp_lazy_is_on(&c->lazy) || !c->playing)
         return;
-    rtsp_transport_set_lazy(c->transport, lazy);
-    if (!lazy)
+    if (lazy)
+        rtsp_lazy_begin(&c->lazy, c->transport, &s->patience, source_rtsp_packets_lost(s));
+    else
         gather(s);
-    c->gather_at_us = lazy ? clock_awake_us() + rtsp_patience_gather_us(&s->patience) : INT64_MAX;
+    if (!lazy && rtsp_lazy_is_on(&c->lazy))
+        rtsp_lazy_end(&c->lazy, c->transport);
     if (!uv_is_closing((uv_handle_t *)&s->timer))
         arm_timer(s);
 }

@@ -1,0 +1,40 @@
+#include "worker/rtsp/rtsp_lazy.h"
+
+#include "common/clock.h"
+
+bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy)
+{
+    return lazy->at_us != INT64_MAX;
+}
+
+void rtsp_lazy_reading(struct rtsp_lazy *lazy, const struct rtsp_transport *transport,
+                       const struct rtsp_patience *patience)
+{
+    int64_t most_us = rtsp_transport_gather_us(transport);
+    int64_t wanted_us = rtsp_patience_gather_us(patience);
+    lazy->at_us = clock_awake_us() + (wanted_us < most_us ? wanted_us : most_us);
+}
+
+void rtsp_lazy_begin(struct rtsp_lazy *lazy, struct rtsp_transport *transport,
+                     const struct rtsp_patience *patience, uint64_t lost)
+{
+    if (lazy->loses || rtsp_transport_gather_us(transport) == 0)
+        return;
+    lazy->lost = lost;
+    rtsp_lazy_reading(lazy, transport, patience);
+    rtsp_transport_set_lazy(transport, true);
+}
+
+void rtsp_lazy_check(struct rtsp_lazy *lazy, struct rtsp_transport *transport, uint64_t lost)
+{
+    int64_t most_us = rtsp_transport_gather_us(transport);
+    lazy->loses = most_us != INT64_MAX && lost > lazy->lost;
+    if (lazy->loses || most_us == 0)
+        rtsp_lazy_end(lazy, transport);
+}
+
+void rtsp_lazy_end(struct rtsp_lazy *lazy, struct rtsp_transport *transport)
+{
+    lazy->at_us = INT64_MAX;
+    rtsp_transport_set_lazy(transport, false);
+}

@@ -1,0 +1,35 @@
+/*
+ * Reads a camera that nobody watches seldom: media wait in the sockets meanwhile.  Datagrams only
+ * as far as the sockets hold them, and never again on a connection that lost some by it.  Worker,
+ * loop thread.
+ */
+#ifndef WORKER_RTSP_LAZY_H
+#define WORKER_RTSP_LAZY_H
+
+#include "worker/rtsp/rtsp_patience.h"
+#include "worker/rtsp/rtsp_transport.h"
+
+/* At first {.at_us = INT64_MAX}. */
+struct rtsp_lazy {
+    int64_t at_us; /* when to read next, by clock_awake_us(); INT64_MAX: not lazy */
+    uint64_t lost; /* packets lost before it became lazy */
+    bool loses;    /* datagrams were lost while it was lazy */
+};
+
+bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy);
+
+/** Become lazy, if nothing is lost by it.  @param lost  packets lost so far. */
+void rtsp_lazy_begin(struct rtsp_lazy *lazy, struct rtsp_transport *transport,
+                     const struct rtsp_patience *patience, uint64_t lost);
+
+/** Set when to read next: now it is read. */
+void rtsp_lazy_reading(struct rtsp_lazy *lazy, const struct rtsp_transport *transport,
+                       const struct rtsp_patience *patience);
+
+/** It was read: become eager if datagrams were lost, or no longer fit. */
+void rtsp_lazy_check(struct rtsp_lazy *lazy, struct rtsp_transport *transport, uint64_t lost);
+
+/** Become eager. */
+void rtsp_lazy_end(struct rtsp_lazy *lazy, struct rtsp_transport *transport);
+
+#endif /* WORKER_RTSP_LAZY_H */
