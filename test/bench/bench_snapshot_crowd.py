@@ -6,6 +6,7 @@ cold:    100 cameras of 720p that nobody watches, one snapshot of each, all at t
 quality: size and PSNR of one picture, by libjpeg-turbo and by stb_image_write.
 """
 import argparse
+import collections
 import os
 import statistics
 import subprocess
@@ -29,12 +30,15 @@ PICTURES = 20  # of each quality
 
 
 def ask_at_once(gateway, urls, **parameters):
-    """One snapshot of each URL, all at the same moment -> answers."""
+    """One snapshot of each URL, all at the same moment -> answers; an exception is one, too."""
     answers, start = [], threading.Barrier(len(urls))
 
     def run(url):
         start.wait()
-        answers.append(snapshot(gateway, url, **parameters))
+        try:
+            answers.append(snapshot(gateway, url, **parameters))
+        except (AssertionError, OSError) as e:
+            answers.append(e)
     threads = [threading.Thread(target=run, args=(url,)) for url in urls]
     for thread in threads:
         thread.start()
@@ -43,8 +47,22 @@ def ask_at_once(gateway, urls, **parameters):
     return answers
 
 
+def outcome(answer):
+    """In a word."""
+    if isinstance(answer, Exception):
+        return repr(answer)
+    return "200" if answer.status == 200 else f"{answer.status} {answer.code}"
+
+
 def took_ms(answers):
-    return [(a.answered - a.asked) * 1000 for a in answers if a.status == 200]
+    return [(a.answered - a.asked) * 1000 for a in answers if outcome(a) == "200"]
+
+
+def failures(answers):
+    """How often each outcome but a picture."""
+    counts = collections.Counter(map(outcome, answers))
+    del counts["200"]
+    return ", ".join(f"{n} x {what}" for what, n in counts.items()) or "none"
 
 
 def bench_crowd(directory, count, seconds):
@@ -64,7 +82,7 @@ def bench_crowd(directory, count, seconds):
             cores = (sum(map(processes.cpu_seconds, pids)) - cpu) / (time.monotonic() - begun)
     times = [took_ms(answers) for answers in rounds]
     return {"cameras": count, "cores": cores, "median_ms": statistics.median(sum(times, [])),
-            "worst_ms": max(sum(times, [])), "failed": count * seconds - sum(map(len, times))}
+            "worst_ms": max(sum(times, [])), "failed": failures(sum(rounds, []))}
 
 
 def crowd_text(r):
@@ -80,7 +98,7 @@ def bench_cold(directory, count, prefix):
             answers = ask_at_once(gateway, urls)
     times = took_ms(answers)
     return {"cameras": count, "prefix": " ".join(prefix), "median_ms": statistics.median(times),
-            "p90_ms": quantile(times, 0.9), "worst_ms": max(times), "failed": count - len(times)}
+            "p90_ms": quantile(times, 0.9), "worst_ms": max(times), "failed": failures(answers)}
 
 
 def cold_text(r):
