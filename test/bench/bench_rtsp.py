@@ -159,8 +159,8 @@ WALL_CONFIG = "[server]\nmax_cameras = 1000\nclient_share = 100\n"
 
 def ask_for_all(gateway, urls, timeout=120):
     """One viewer for each URL, all at the same moment; answers are read as they come.
-    -> ms until the first bytes of each, and the open sockets."""
-    selector, times, sockets = selectors.DefaultSelector(), [], []
+    -> ms until the first bytes of each, the open sockets, and how many were refused."""
+    selector, times, sockets, refused = selectors.DefaultSelector(), [], [], 0
     heads = [head_bytes(stream_target(url, join="key")) for url in urls]
     begun = time.monotonic()
     for head in heads:
@@ -168,14 +168,14 @@ def ask_for_all(gateway, urls, timeout=120):
         sock.sendall(head)
         sockets.append(sock)
         selector.register(sock, selectors.EVENT_READ)
-    while len(times) < len(urls) and time.monotonic() - begun < timeout:
+    while len(times) + refused < len(urls) and time.monotonic() - begun < timeout:
         for key, _ in selector.select(1):
-            answer = key.fileobj.recv(64)
-            assert answer.startswith(b"HTTP/1.1 200 "), answer
-            times.append((time.monotonic() - begun) * 1000)
+            if key.fileobj.recv(64).startswith(b"HTTP/1.1 200 "):
+                times.append((time.monotonic() - begun) * 1000)
+            else:
+                refused += 1
             selector.unregister(key.fileobj)
-    assert len(times) == len(urls), f"{len(times)} of {len(urls)} viewers got bytes"
-    return times, sockets
+    return times, sockets, len(urls) - len(times)
 
 
 def drain(sockets, ended):
@@ -197,7 +197,7 @@ def bench_wall(directory, count, seconds):
         with Gateway(directory, WALL_CONFIG, log_level="info", prefix=("taskset", "-c", "1")) as gateway:
             wait_for(lambda: len(gateway.all_workers()) == 2, 30, "two spare workers")
             time.sleep(1)
-            times, sockets = ask_for_all(gateway, urls)
+            times, sockets, failed = ask_for_all(gateway, urls)
             pids = [gateway.pid, gateway.nursery(), *gateway.worker_of(cameras.rtsp_port)]
             spent = sum(map(processes.cpu_seconds, pids))
             ended = multiprocessing.Event()
@@ -213,14 +213,14 @@ def bench_wall(directory, count, seconds):
             for sock in sockets:
                 sock.close()
     return {"cameras": count, "median_ms": statistics.median(times), "p90_ms": quantile(times, 0.9),
-            "worst_ms": max(times), "spent_s": spent, "cores": cores, "memory_mb": memory / 1e6}
+            "worst_ms": max(times), "failed": failed, "spent_s": spent, "cores": cores, "memory_mb": memory / 1e6}
 
 
 def wall_text(r):
     return "\n".join([f"## {r['cameras']} cameras ({ROW}) asked for at once, one core", "", table(
-        ("first bytes, median ms", "p90 ms", "worst ms", "processor time by then, s", "then, with a viewer each: cores",
-         "memory, MB"),
-        [(f"{r['median_ms']:.0f}", f"{r['p90_ms']:.0f}", f"{r['worst_ms']:.0f}", f"{r['spent_s']:.2f}",
+        ("first bytes, median ms", "p90 ms", "worst ms", "failed", "processor time by then, s",
+         "then, with a viewer each: cores", "memory, MB"),
+        [(f"{r['median_ms']:.0f}", f"{r['p90_ms']:.0f}", f"{r['worst_ms']:.0f}", r["failed"], f"{r['spent_s']:.2f}",
           f"{r['cores']:.2f}", f"{r['memory_mb']:.0f}")])])
 
 

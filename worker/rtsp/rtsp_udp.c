@@ -151,7 +151,7 @@ void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy)
 static void gather_port(struct udp_port *p)
 {
     struct rtsp_udp *u = p->udp;
-    struct sockaddr_storage from;
+    struct sockaddr_storage from = {0};
     uv_os_fd_t fd;
     ssize_t n = 1;
     while (n >= 0 && p->open && uv_fileno((const uv_handle_t *)&p->handle, &fd) == 0) {
