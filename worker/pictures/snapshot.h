@@ -27,21 +27,14 @@
 #include "common/ipc.h"
 #include "worker/http/client_return.h"
 #include "worker/media/frame_ring.h"
+#include "worker/pictures/snapshot_stats.h"
 
 #include <uv.h>
 
 #define SNAPSHOT_CLIENTS_MAX 512
 #define SNAPSHOT_KEEP_MS 10000
-#define SNAPSHOT_OLD_MAX_MS 10000
 
 struct snapshot;
-
-struct snapshot_stats {
-    uint64_t bytes_out;
-    uint64_t pictures;          /* JPEGs made */
-    uint64_t decoded;           /* frames given to the decoder */
-    struct ipc_histogram times; /* time from a request to its first picture */
-};
 
 /**
  * @param ring    the stream puts its frames here.  Borrowed until snapshot_close().

@@ -28,6 +28,8 @@
 #define SNAPSHOT_KEPT_MS 1000
 /* After this a client accepts an older picture: cameras send a key frame every second or two. */
 #define SNAPSHOT_PATIENCE_MS 2000
+/* But none older than this. */
+#define SNAPSHOT_OLD_MAX_MS 10000
 
 struct snapshot_client;
 

@@ -10,10 +10,12 @@
 #include "worker/http/client_set.h"
 #include "worker/media/frame_ring.h"
 #include "worker/pictures/picture_feed.h"
-#include "worker/pictures/snapshot.h"
 #include "worker/pictures/snapshot_render.h"
+#include "worker/pictures/snapshot_stats.h"
 
 #include <stdbool.h>
+
+struct snapshot;
 
 struct snapshot_lane {
     enum ipc_picture kind;
