@@ -35,11 +35,13 @@ struct camera {
     double drift[TRACK_COUNT];
     double change; /* from the middle on, the picture's drift is this; 0: it stays */
     bool reports;
-    int64_t apart_us;    /* the sound's stamps are so much too early, as only the reports tell */
-    int64_t stall_us;    /* every 20 s nothing arrives for so long, then all at once */
-    int64_t begins_us;   /* what was sent before this arrives at once, first of all */
-    int64_t frame_us;    /* 0: 40 ms */
-    int64_t acquired_us; /* 0: ACQUIRED */
+    int64_t apart_us;       /* the sound's stamps are so much too early, as only the reports tell */
+    int64_t stall_us;       /* every 20 s nothing arrives for so long, then all at once */
+    int64_t begins_us;      /* what was sent before this arrives at once, first of all */
+    int64_t frame_us;       /* 0: 40 ms */
+    int64_t acquired_us;    /* 0: ACQUIRED */
+    double hz[TRACK_COUNT]; /* the stamps count at this rate; 0: at the one that is announced */
+    double hz_change;       /* from the middle on, the picture's do at this rate */
 };
 
 /* Largest distances, in ms. */
@@ -50,6 +52,7 @@ struct verdict {
     double step;      /* by which an output step is longer or shorter than real time */
     int skipped;      /* packets left out or pushed together */
     bool exact;       /* every step of the output was the stamps' own */
+    double pace;      /* of the newest packet of sound: how much longer than by its samples it is */
 };
 
 static uint32_t random_state;
@@ -87,6 +90,8 @@ static void judge(struct run *r, enum track track, int64_t sent_us, int64_t stam
     int64_t acquired_us = r->camera->acquired_us > 0 ? r->camera->acquired_us : ACQUIRED;
     bool acquired = sent_us >= acquired_us;
     v->skipped += out->history || out->jumped || (r->seen[track] && step <= MS);
+    if (track == TRACK_AUDIO)
+        v->pace = out->pace;
     r->delay_ms[track] = (double)(out->pts_us - ARRIVAL - sent_us) / 1000;
     if (r->seen[track]) {
         v->step = larger(v->step, (double)(step - (sent_us - r->real_us[track])) / 1000);
@@ -119,6 +124,20 @@ static int64_t arrival_of(struct run *r, int64_t sent_us)
     return r->received_us;
 }
 
+/* Stamps that count at another rate than is announced, in 32 bits. */
+static void set_stamp(const struct run *r, const struct clock *c, struct timeline_in *in)
+{
+    static const double announced[] = {90000, 8000};
+    double hz = r->camera->hz[in->track];
+    if (in->track == TRACK_VIDEO && r->camera->hz_change > 0 && c->sent_us > SECONDS / 2 * S)
+        hz = r->camera->hz_change;
+    if (hz <= 0)
+        return;
+    double ticks = floor((double)c->stamp_us * hz / 1e6);
+    in->pts_us = llrint(fmod(ticks, 4294967296.0) * 1e6 / announced[in->track]);
+    in->wrap_us = llrint(4294967296.0 * 1e6 / announced[in->track]);
+}
+
 static void send_packet(struct run *r, enum track track)
 {
     struct clock *c = &r->clocks[track];
@@ -131,6 +150,7 @@ static void send_packet(struct run *r, enum track track)
         .duration_us = c->interval_us,
         .received_us = arrival_of(r, c->sent_us),
     };
+    set_stamp(r, c, &in);
     if (r->camera->reports && c->sent_us >= c->report_us) {
         timeline_report(&r->timeline, track, in.pts_us, 1000 * S + c->sent_us, in.received_us);
         c->report_us += REPORT_EVERY;
@@ -274,6 +294,30 @@ static void test_change(void **state)
     }
 }
 
+/* Stamps in milliseconds and other units: each track's alone, and the picture's from the middle on.
+ * The sound is not stretched. */
+static void test_units(void **state)
+{
+    static const double rates[] = {1, 25, 30, 90, 100, 1e3, 8e3, 1e4, 48e3, 90e3, 180e3, 1e6};
+    int failures = 0;
+    for (size_t i = 0; i < 3 * sizeof(rates) / sizeof(rates[0]); i++) {
+        char name[32];
+        double hz = rates[i / 3];
+        struct camera c = {name, .acquired_us = 12 * S};
+        (void)snprintf(name, sizeof(name), "%s, %.0f Hz", i % 3 == 2 ? "change" : "", hz);
+        *(i % 3 == 2 ? &c.hz_change : &c.hz[i % 3]) = hz;
+        struct verdict v = run(&c);
+        bool changes = i % 3 == 2, is_drift = !changes && hz > 5e3 && hz < 12e3;
+        double limit = changes ? 700 : 80; /* while the change is not known yet */
+        bool good = v.sound <= limit && v.arrival <= limit && (is_drift || fabs(v.pace - 1) < 0.01);
+        print_row(&c, &v);
+        if (!good)
+            print_message("  ^ too much, or sound at a pace of %.3f\n", v.pace);
+        failures += !good;
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* A start with packets that waited for the connection: both tracks are corrected at one speed. */
 static void test_late_start(void **state)
 {
@@ -321,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_both),          cmocka_unit_test(test_others),
         cmocka_unit_test(test_change),        cmocka_unit_test(test_reports_win),
         cmocka_unit_test(test_stuck_reports), cmocka_unit_test(test_late_start),
+        cmocka_unit_test(test_units),
     };
     return cmocka_run_group_tests_name("timeline drift", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "worker/video/arrival_line.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ static void forget(struct arrival_line *line, int points)
 void arrival_line_add(struct arrival_line *line, int64_t stamp_us, int64_t received_us)
 {
     struct arrival_point p = {received_us, received_us - stamp_us};
+    line->newest_us = received_us;
     if (line->count > 0) {
         struct arrival_point *last = &line->points[line->count - 1];
         if (last->at_us / ARRIVAL_LINE_SLOT_US == received_us / ARRIVAL_LINE_SLOT_US) {
@@ -136,16 +138,24 @@ int64_t arrival_line_level(const struct arrival_line *line)
     return level_us;
 }
 
-bool arrival_line_fit(struct arrival_line *line, struct arrival_fit *fit)
+/* The clock has changed its pace: forget the points before that. */
+static void forget_old_pace(struct arrival_line *line)
 {
     static const int tails[] = {TAIL_POINTS, 2 * TAIL_POINTS, 4 * TAIL_POINTS};
-    if (!fit_points(line->points, line->count, fit))
-        return false;
     for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
         if (!leaves(line, tails[i]))
             continue;
         forget(line, line->count - tails[i]);
-        return fit_points(line->points, line->count, fit);
+        return;
     }
+}
+
+bool arrival_line_fit(struct arrival_line *line, struct arrival_fit *fit)
+{
+    forget_old_pace(line);
+    if (!fit_points(line->points, line->count, fit))
+        return false;
+    const struct arrival_point *last = &line->points[line->count - 1];
+    fit->late_us += llrint(fit->slope * (double)(line->newest_us - last->at_us));
     return true;
 }

@@ -24,6 +24,7 @@ struct arrival_point {
 struct arrival_line {
     struct arrival_point points[ARRIVAL_LINE_POINTS];
     int count;
+    int64_t newest_us; /* arrival of the newest packet, which may be no point */
 };
 
 struct arrival_fit {

@@ -75,14 +75,16 @@
 #define BACK_US 80000                    /* a smaller step back is jitter */
 #define BACK_PACKETS 3                   /* a larger one is observed for this many packets */
 #define RATE_STEP 1.04 /* factor by which each packet moves the estimated rate of the stamps */
-#define RATE_MAX 20.0
-#define RATE_NEAR 1.6        /* a rate nearer to 1 is left to the pace */
-#define FALLING_MAX 6        /* stamps that fall more often than this in a row are ignored */
-#define BACK_LEARN 2         /* after this many lasting steps the next one is believed at once */
-#define PEER_NEAR_US 80000   /* a step this near to the other track's counts as the same step */
-#define APART_US 30000       /* tracks that differ by more: their clocks do not keep step */
-#define APART_PACE 0.02      /* the same for their paces */
-#define ONE_REPORT_PACE 0.01 /* a clock whose pace is wrong by more needs a second report */
+#define RATE_MAX 1e4
+#define RATE_NEAR 1.6         /* a rate nearer to 1 is left to the pace */
+#define RATE_COARSE (1 / 30.) /* such stamps are some ticks apart: their steps are uneven */
+#define STRETCH_MAX 2.2       /* no clock is that wrong: the stamps' unit is another one */
+#define FALLING_MAX 6         /* stamps that fall more often than this in a row are ignored */
+#define BACK_LEARN 2          /* after this many lasting steps the next one is believed at once */
+#define PEER_NEAR_US 80000    /* a step this near to the other track's counts as the same step */
+#define APART_US 30000        /* tracks that differ by more: their clocks do not keep step */
+#define APART_PACE 0.02       /* the same for their paces */
+#define ONE_REPORT_PACE 0.01  /* a clock whose pace is wrong by more needs a second report */
 #define RELATION_MAX_US 10000000 /* audio and video further apart than this: a clock is wrong */
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
@@ -503,20 +505,29 @@ static void leave_out(struct timeline *tl, const struct timeline_in *p, int64_t 
  * Do sound's stamps advance by its packets' durations?  Some cameras count at another rate than
  * they announce (90 kHz for 8).  Lost packets and pauses must not count, so each packet moves the
  * estimate by one small step, up or down.
- * @return time by stamps per duration; 1 while the estimate is near 1.
+ * @return time by stamps per duration; 1 while the estimate is near 1; 0 if this packet does not
+ *         tell: its step is unusual, or the stamps are too coarse.
  */
 static double stamp_rate(struct timeline_track *t, const struct timeline_in *p, int64_t source_us)
 {
-    double ratio =
-        t->lasted_us > 0 ? (double)(source_us - t->last_source_us) / (double)t->lasted_us : t->rate;
     if (p->track != TRACK_AUDIO || !t->mapped || t->lasted_us <= 0)
         return 1;
+    double ratio = (double)(source_us - t->last_source_us) / (double)t->lasted_us;
     t->rate *= ratio > t->rate ? RATE_STEP : 1 / RATE_STEP;
     t->rate = fmax(1 / RATE_MAX, fmin(RATE_MAX, t->rate));
     if (t->rate > 1 / RATE_NEAR && t->rate < RATE_NEAR)
         return 1;
-    bool usual = ratio < t->rate * RATE_STEP * RATE_STEP && ratio > t->rate / RATE_STEP / RATE_STEP;
-    return usual ? ratio : t->rate;
+    bool usual = t->rate > RATE_COARSE && ratio < t->rate * RATE_STEP * RATE_STEP &&
+                 ratio > t->rate / RATE_STEP / RATE_STEP;
+    return usual ? ratio : 0;
+}
+
+/* What timeline_out calls pace.  Sound whose stamps count an unknown unit is not stretched. */
+static double pace_of(const struct timeline_track *t, enum track track, double rate)
+{
+    double pace = t->mapped ? timeline_steer_pace(&t->steer) * rate : 1;
+    double most = rate == 1 ? STRETCH_MAX : RATE_NEAR;
+    return track == TRACK_VIDEO || (pace < most && pace > 1 / most) ? pace : 1;
 }
 
 /* Place a packet with a usable time stamp. */
@@ -540,7 +551,7 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
     if (!is_ahead_of_its_turn(t, p, source_us + t->offset_us))
         out->history = timeline_steer_take(&t->steer, source_us + t->offset_us, p->received_us,
                                            asked ? &peer : NULL);
-    out->pace = timeline_steer_pace(&t->steer) * rate;
+    out->pace = pace_of(t, p->track, rate);
     int64_t key = key_with(t, source_us, t->offset_us);
     t->lead_us = key - p->received_us;
     return key;
@@ -558,7 +569,7 @@ void timeline_map(struct timeline *timeline, const struct timeline_in *in, struc
     }
     int64_t key;
 
-    *out = (struct timeline_out){.pace = t->mapped ? timeline_steer_pace(&t->steer) : 1};
+    *out = (struct timeline_out){.pace = pace_of(t, p.track, 1)};
     if (usable)
         key = map_stamp(timeline, &p, source, out);
     else

@@ -21,7 +21,7 @@
 #define STEP_US 5000     /* the smaller deadband between the two tracks */
 #define STEP_SPEED 0.005 /* least speed of a correction between them */
 #define STEP_SNAP_US 20  /* a rest this small is corrected at once */
-#define PACE_MAX 16.0
+#define PACE_MAX 1e4
 #define STAMP_SPAN_MAX 1e15 /* us: keeps products in range */
 
 static int64_t scale(int64_t span_us, double pace)
@@ -147,7 +147,7 @@ static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_
     bool burst = fit.slope < BURST_SLOPE && s->newest_us - s->fast_since_us < BURST_MAX_US;
     int64_t arrival_us = stamp_us + arrival_line_level(&s->line); /* by the earliest packets */
     if (fit.is_clock && !burst) {
-        s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(fit.slope, 0.99))));
+        s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(fit.slope, 1 - 1e-5))));
         arrival_us = s->newest_us + scale(stamp_us + fit.late_us - s->newest_us, s->clock_pace);
         if (!s->settled)
             s->reference_us = s->start_late_us;
