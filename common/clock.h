@@ -21,4 +21,8 @@ int64_t clock_ms(void);
 /** The time of day: microseconds of UNIX time.  May jump when somebody sets the clock. */
 int64_t clock_unix_us(void);
 
+/** The time of day at a moment of clock_us().  The same for the same moment each time, unless
+ * somebody has set the clock in between. */
+int64_t clock_unix_of_us(int64_t at_us);
+
 #endif /* COMMON_CLOCK_H */

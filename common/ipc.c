@@ -29,6 +29,7 @@ static const char *const camera_states[] = {
 #undef X
         [IPC_CAMERA_STATE_COUNT] = "stopped",
     [IPC_CAMERA_QUARANTINED] = "quarantined",
+    [IPC_CAMERA_UNWATCHED] = "unwatched",
 };
 
 const char *ipc_camera_state_name(enum ipc_camera_state state)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 14u
+#define IPC_VERSION 15u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -120,6 +120,7 @@ struct ipc_client {
     uint32_t rest_bytes; /* length of the pipelined bytes that follow the head */
     uint32_t ticket;     /* LEFT or RETURN carries it back; also the number of its slot */
     uint32_t resumed;    /* 1: the answer has begun: go on after what its slot says (handover.h) */
+    char camera[IPC_CAMERA_ID_MAX]; /* name by which the client asked for the camera; "": by URL */
     char peer[IPC_PEER_MAX];
     char origin[IPC_HEADER_MAX];             /* Origin header to echo, or empty for `*` */
     char if_none_match[IPC_HEADER_MAX];      /* If-None-Match, or empty */
@@ -176,6 +177,7 @@ struct ipc_stats {
     uint64_t transcoder_late;      /* frames decoded too late to be encoded */
     struct ipc_histogram join;     /* from accepting a viewer to its first picture */
     struct ipc_histogram snapshot; /* from receiving a request to answering it with a picture */
+    int64_t picture_us;            /* clock_us() when the newest picture came; 0: none has come */
     uint32_t viewers;              /* stream and MJPEG viewers; snapshot requests do not count */
     uint32_t video_codec;          /* FourCC, big endian, video_codec_fourcc(): 'avc1'; 0 unknown */
     uint32_t audio_codec;          /* FourCC of the camera's audio, audio_format_fourcc(); 0 none */
@@ -243,6 +245,7 @@ enum ipc_camera_state {
 #undef X
         IPC_CAMERA_STATE_COUNT, /* also: the camera has no worker ("stopped") */
     IPC_CAMERA_QUARANTINED,     /* no worker, because its workers died; only the master says so */
+    IPC_CAMERA_UNWATCHED,       /* configured, and nobody asks for it; only the master says so */
     IPC_CAMERA_SHOWN_COUNT
 };
 

@@ -6,6 +6,7 @@
 #include "common/url_redact.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,14 +37,15 @@ static json_t *no_audio_json(uint32_t why)
                                                                  : json_string(words[why]);
 }
 
-/* RFC 3339, from a time of clock_ms(). */
-static json_t *time_json(int64_t at_ms)
+/* RFC 3339, of a moment of clock_us(); null for 0. */
+static json_t *time_json(int64_t at_us)
 {
     char text[32];
     struct tm tm;
-    time_t at = time(NULL) - (time_t)((clock_ms() - at_ms) / 1000);
+    time_t at = (time_t)(clock_unix_of_us(at_us) / 1000000);
 
-    if (gmtime_r(&at, &tm) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    if (at_us == 0 || gmtime_r(&at, &tm) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         return json_null();
     return json_string(text);
 }
@@ -51,7 +53,18 @@ static json_t *time_json(int64_t at_ms)
 static json_t *next_try_json(const struct camera *cam)
 {
     int64_t wait_ms = camera_quarantine_ms(cam);
-    return cam->worker == NULL && wait_ms > 0 ? time_json(clock_ms() + wait_ms + 999) : json_null();
+    return cam->worker == NULL && wait_ms > 0 ? time_json(clock_us() + (wait_ms + 999) * 1000)
+                                              : json_null();
+}
+
+static json_t *error_json(enum http_error error)
+{
+    return error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error));
+}
+
+static json_t *text_json(const char *text)
+{
+    return text[0] == '\0' ? json_null() : json_string(text);
 }
 
 /* What keeps the viewers who asked by name with the name's former camera. */
@@ -63,27 +76,65 @@ static json_t *moving_json(const struct camera *cam)
                                                           : http_error_code(cam->move_error));
 }
 
-static json_t *stream_json(const struct camera *cam)
+/* What all lists say of a camera. @param c  NULL: it has no name. */
+static json_t *health_json(const struct conf_camera *c, const struct camera *cam)
+{
+    const struct camera_health *h = &cam->health;
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:i}", /**/
+                     "title", text_json(c != NULL ? c->title : ""), "group",
+                     text_json(c != NULL ? c->group : ""), "state",
+                     ipc_camera_state_name(camera_state(cam)), "since",
+                     time_json(cam->state_since_us), "reason", error_json(h->reason), "down_since",
+                     time_json(h->down_since_us), "last_frame_at", time_json(h->last_frame_us),
+                     "viewers", (int)cam->stats.viewers);
+}
+
+/* One object of two. @param part  likewise Moved. */
+static json_t *with(json_t *part, json_t *object)
+{
+    if (object == NULL || part == NULL || json_object_update(object, part) != 0) {
+        json_decref(object);
+        object = NULL;
+    }
+    json_decref(part);
+    return object;
+}
+
+static json_t *stream_json(const struct conf *conf, const struct camera *cam)
 {
     const struct ipc_stats *s = &cam->stats;
-    enum ipc_camera_state state = camera_state(cam);
+    const struct conf_camera *c = cam->named ? conf_find_camera(conf, cam->id) : NULL;
     enum http_error error = (enum http_error)cam->state.error;
-    bool streaming = state == IPC_CAMERA_STREAMING;
+    bool streaming = camera_state(cam) == IPC_CAMERA_STREAMING;
 
     if (error == HTTP_ERROR_NONE && clock_ms() < cam->refused_until_ms)
         error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
-    return json_pack(
-        "{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:i, s:o, "
-        "s:i, s:o, s:o}", /**/
-        "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(), "camera_url",
-        cam->shown, "cam_type", url_transport_name(cam->transport), "state",
-        ipc_camera_state_name(state), "since", time_json(cam->state_since_ms), "video_codec",
-        codec_json(s->video_codec), "audio_codec", codec_json(s->audio_codec), "no_audio",
-        no_audio_json(s->no_audio), "width", (int)s->width, "height", (int)s->height, "frame_rate",
-        s->frame_rate_mhz / 1000.0, "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0),
-        "viewers", (int)s->viewers, "last_error",
-        error == HTTP_ERROR_NONE ? json_null() : json_string(http_error_code(error)), "restarts",
-        (int)cam->state.restarts, "next_try", next_try_json(cam), "moving", moving_json(cam));
+    return with(
+        health_json(c, cam),
+        json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:o, s:i, s:o, s:o}",
+                  "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(),
+                  "camera_url", cam->shown, "cam_type", url_transport_name(cam->transport),
+                  "video_codec", codec_json(s->video_codec), "audio_codec",
+                  codec_json(s->audio_codec), "no_audio", no_audio_json(s->no_audio), "width",
+                  (int)s->width, "height", (int)s->height, "frame_rate", s->frame_rate_mhz / 1000.0,
+                  "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0), "last_error",
+                  error_json(error), "restarts", (int)cam->state.restarts, "next_try",
+                  next_try_json(cam), "moving", moving_json(cam)));
+}
+
+/* A configured camera that the server does not remember: nobody has asked for it. */
+static struct camera unwatched(const struct conf_camera *c)
+{
+    struct camera cam = {.transport = c->transport, .named = true};
+    (void)snprintf(cam.id, sizeof(cam.id), "%s", c->name);
+    (void)url_redact(&c->url, cam.shown);
+    return cam;
+}
+
+static json_t *unwatched_json(const struct conf *conf, const struct conf_camera *c)
+{
+    const struct camera cam = unwatched(c);
+    return stream_json(conf, &cam);
 }
 
 /* @param json  Moved; NULL: out of memory. */
@@ -100,60 +151,67 @@ static char *wrap(const char *name, json_t *list)
     return text_of(list == NULL ? NULL : json_pack("{s:o}", name, list));
 }
 
-static json_t *title_json(const char *title)
+static json_t *camera_json(const struct camera_set *set, const struct conf_camera *c)
 {
-    return title[0] == '\0' ? json_null() : json_string(title);
+    const struct camera nobody = unwatched(c);
+    const struct camera *known = camera_set_find(set, c->key, c->transport);
+    return with(health_json(c, known != NULL ? known : &nobody),
+                json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", c->name, "camera_url", nobody.shown,
+                          "cam_type", url_transport_name(c->transport), "always_on", c->always_on,
+                          "saved", c->saved));
 }
 
-static json_t *camera_json(const struct conf_camera *camera)
-{
-    char shown[IPC_URL_MAX];
-    (void)url_redact(&camera->url, shown);
-    return json_pack("{s:s, s:o, s:s, s:s, s:b, s:b}", "name", camera->name, "title",
-                     title_json(camera->title), "camera_url", shown, "cam_type",
-                     url_transport_name(camera->transport), "always_on", camera->always_on, "saved",
-                     camera->saved);
-}
-
-char *api_cameras(const struct conf *conf)
+char *api_cameras(const struct conf *conf, const struct camera_set *set)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; list != NULL && i < conf->camera_count; i++)
-        (void)json_array_append_new(list, camera_json(&conf->cameras[i]));
+        (void)json_array_append_new(list, camera_json(set, &conf->cameras[i]));
     return text_of(list == NULL
                        ? NULL
                        : json_pack("{s:o, s:b}", "cameras", list, "manage", conf->access.manage));
 }
 
-char *api_camera(const struct conf_camera *camera)
+char *api_camera(const struct camera_set *set, const struct conf_camera *camera)
 {
-    return text_of(camera_json(camera));
+    return text_of(camera_json(set, camera));
 }
 
-char *api_streams(const struct camera_list *cameras)
+char *api_streams(const struct conf *conf, const struct camera_set *set)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; list != NULL && i < cameras->count; i++)
-        (void)json_array_append_new(list, stream_json(cameras->items[i]));
+    for (size_t i = 0; list != NULL && i < set->count; i++)
+        (void)json_array_append_new(list, stream_json(conf, set->list[i]));
+    for (size_t i = 0; list != NULL && i < conf->camera_count; i++) {
+        if (camera_set_lacks(set, &conf->cameras[i]))
+            (void)json_array_append_new(list, unwatched_json(conf, &conf->cameras[i]));
+    }
     return wrap("streams", list);
 }
 
-char *api_streams_of(const char *label, const char *title, const struct camera *cam)
+char *api_streams_of(const struct conf *conf, const char *label, const struct conf_camera *c,
+                     const struct camera *cam)
 {
     json_t *list = json_array();
 
     if (list != NULL && cam != NULL)
-        (void)json_array_append_new(list, stream_json(cam));
+        (void)json_array_append_new(list, stream_json(conf, cam));
+    else if (list != NULL && c != NULL)
+        (void)json_array_append_new(list, unwatched_json(conf, c));
     return text_of(list == NULL ? NULL
                                 : json_pack("{s:s, s:o, s:o}", "camera", label, "title",
-                                            title_json(title), "streams", list));
+                                            text_json(c != NULL ? c->title : ""), "streams", list));
 }
 
-char *api_stream(const struct camera *cam)
+char *api_stream(const struct conf *conf, const struct camera *cam)
 {
-    return text_of(stream_json(cam));
+    return text_of(stream_json(conf, cam));
+}
+
+char *api_stream_unwatched(const struct conf *conf, const struct conf_camera *c)
+{
+    return text_of(unwatched_json(conf, c));
 }
 
 char *api_signature(const char *label, int64_t expires_s, const char *signature)

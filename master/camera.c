@@ -22,10 +22,17 @@ int64_t camera_quarantine_ms(const struct camera *cam)
     return left_ms > 0 ? left_ms : 0;
 }
 
+static enum ipc_camera_state state_without_worker(const struct camera *cam)
+{
+    if (camera_quarantine_ms(cam) > 0)
+        return IPC_CAMERA_QUARANTINED;
+    return cam->named && !cam->always_on ? IPC_CAMERA_UNWATCHED : IPC_CAMERA_STATE_COUNT;
+}
+
 enum ipc_camera_state camera_state(const struct camera *cam)
 {
     if (cam->worker == NULL)
-        return camera_quarantine_ms(cam) > 0 ? IPC_CAMERA_QUARANTINED : IPC_CAMERA_STATE_COUNT;
+        return state_without_worker(cam);
     bool known = cam->state.state < IPC_CAMERA_STATE_COUNT;
     return known ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
 }
@@ -123,6 +130,12 @@ struct camera *camera_set_find(const struct camera_set *set, const char *key,
     return (struct camera *)(uintptr_t)text_index_find(&set->keys[transport], key);
 }
 
+bool camera_set_lacks(const struct camera_set *set, const struct conf_camera *c)
+{
+    return camera_set_find(set, c->key, c->transport) == NULL &&
+           camera_set_configured(set, c->key, c->transport) == c;
+}
+
 struct camera *camera_set_find_id(const struct camera_set *set, const char *id)
 {
     return (struct camera *)(uintptr_t)text_index_find(&set->ids, id);
@@ -151,6 +164,7 @@ struct camera *camera_set_add(struct camera_set *set, const struct camera_url *u
     text_index_put(&set->keys[transport], cam->key, cam);
     give_id(set, cam);
     cam->state_since_ms = clock_ms();
+    cam->state_since_us = clock_us();
     append(set, cam);
     return cam;
 }

@@ -11,6 +11,7 @@
 #include "common/http_reply.h"
 #include "common/ipc.h"
 #include "common/url.h"
+#include "master/camera_health.h"
 #include "master/conf.h"
 #include "master/guest_list.h"
 #include "master/text_index.h"
@@ -53,9 +54,11 @@ struct camera {
     bool connecting; /* not streaming yet: it counts in the starter's share */
     struct ipc_state state;
     struct ipc_stats stats;
-    int64_t stats_ms;      /* when stats arrived; 0: never */
-    uint64_t bit_rate_bps; /* from the camera, between the last two reports */
-    int64_t state_since_ms;
+    int64_t stats_ms;       /* when stats arrived; 0: never */
+    uint64_t bit_rate_bps;  /* from the camera, between the last two reports */
+    int64_t state_since_ms; /* clock_ms() */
+    int64_t state_since_us; /* clock_us() */
+    struct camera_health health;
     int64_t refused_until_ms; /* it rejected the password: no new attempt before this time */
     unsigned crashes;         /* in a row */
     unsigned forgiven;        /* deaths that began a new row lately */
@@ -64,8 +67,8 @@ struct camera {
     uint32_t reconnects[HTTP_ERROR_COUNT]; /* connections that failed or were lost, by reason */
 };
 
-/** @return the state that its worker reported last; without a worker, QUARANTINED or STATE_COUNT
- * (stopped). */
+/** @return the state that its worker reported last; without a worker, QUARANTINED, UNWATCHED (a
+ * named camera that is not always on) or STATE_COUNT (stopped). */
 enum ipc_camera_state camera_state(const struct camera *cam);
 
 /**
@@ -107,6 +110,9 @@ void camera_set_configure(struct camera_set *set, const struct conf *conf);
  * none. */
 const struct conf_camera *camera_set_configured(const struct camera_set *set, const char *key,
                                                 enum ipc_transport transport);
+
+/** Is this a configured camera, by its first name, that the set does not have? */
+bool camera_set_lacks(const struct camera_set *set, const struct conf_camera *c);
 
 /** @param key  as url_format() writes it. @return the camera, or NULL. */
 struct camera *camera_set_find(const struct camera_set *set, const char *key,

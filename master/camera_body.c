@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMBERS_ACCEPTED "camera_url, cam_type, title and always_on are accepted"
+#define MEMBERS_ACCEPTED "camera_url, cam_type, title, group and always_on are accepted"
 
 struct body {
     const char *name;
@@ -92,20 +92,31 @@ static bool has_comment(const char *text)
     return false;
 }
 
-static int read_title(struct body *b, const json_t *object)
+/* @param out  CONF_TITLE_MAX bytes. */
+static int read_text(struct body *b, const json_t *object, const char *key, char *out)
 {
-    const char *text = text_of(object, "title");
-    struct span title = {.at = text};
+    const char *text = text_of(object, key);
+    struct span given = {.at = text};
     char trimmed[CONF_TITLE_MAX] = "";
     if (text != NULL)
-        title = url_trim_space((struct span){text, strlen(text)}, false);
-    bool ok = text != NULL && title.len < sizeof(trimmed);
+        given = url_trim_space((struct span){text, strlen(text)}, false);
+    bool ok = text != NULL && given.len < sizeof(trimmed);
     if (ok)
-        memcpy(trimmed, title.at, title.len);
-    if (ok && !has_comment(trimmed) && conf_camera_set_title(b->camera, trimmed))
+        memcpy(trimmed, given.at, given.len);
+    if (ok && !has_comment(trimmed) && conf_camera_set_text(out, trimmed))
         return 0;
     return fail(b, HTTP_ERROR_BAD_PARAMETER,
-                "title: " CONF_CAMERA_TITLE_ACCEPTED ", without a ';' after a space");
+                "%s: " CONF_CAMERA_TITLE_ACCEPTED ", without a ';' after a space", key);
+}
+
+static int read_title(struct body *b, const json_t *object)
+{
+    return read_text(b, object, "title", b->camera->title);
+}
+
+static int read_group(struct body *b, const json_t *object)
+{
+    return read_text(b, object, "group", b->camera->group);
 }
 
 static int read_always_on(struct body *b, const json_t *object)
@@ -134,13 +145,24 @@ static int read_saved(struct body *b, const json_t *object)
     return fail(b, HTTP_ERROR_BAD_PARAMETER, "saved: true is accepted; leave it out");
 }
 
+/* How the camera is, is nothing that a request decides. */
+static int pass_over(struct body *b, const json_t *object)
+{
+    (void)b;
+    (void)object;
+    return 0;
+}
+
 /* The URL comes first: what fits the others depends on it. */
 static const struct {
     const char *key;
     int (*read)(struct body *b, const json_t *object);
 } members[] = {
-    {"camera_url", read_url},      {"cam_type", read_type}, {"title", read_title},
-    {"always_on", read_always_on}, {"name", read_name},     {"saved", read_saved},
+    {"camera_url", read_url}, {"cam_type", read_type},       {"title", read_title},
+    {"group", read_group},    {"always_on", read_always_on}, {"name", read_name},
+    {"saved", read_saved},    {"state", pass_over},          {"since", pass_over},
+    {"reason", pass_over},    {"down_since", pass_over},     {"last_frame_at", pass_over},
+    {"viewers", pass_over},
 };
 
 #define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))

@@ -7,6 +7,7 @@
 #include "master/worker_link.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
 void camera_clients_init(struct camera_clients *all, struct client_share *viewers,
@@ -47,12 +48,12 @@ void camera_clients_drop(struct camera_clients *all, struct camera *cam)
 }
 
 static void remember(struct camera_clients *all, struct guest *guest, const struct ipc_client *m,
-                     const char *name, int fd)
+                     int fd)
 {
     static struct log_limit limit;
     unsigned suppressed;
     if (all->sockets < all->sockets_max)
-        guest->visit = visit_new(m, name, fd);
+        guest->visit = visit_new(m, fd);
     if (guest->visit != NULL)
         all->sockets++;
     else if (log_limit_pass(&limit, 1, 60000, &suppressed))
@@ -65,13 +66,14 @@ int camera_clients_send(struct camera_clients *all, struct camera *cam,
 {
     struct ipc_client *m = request->message;
     enum ipc_client_kind kind = (enum ipc_client_kind)m->kind;
+    (void)snprintf(m->camera, sizeof(m->camera), "%s", request->name);
     m->ticket = guest_list_add(&cam->guests, request->client, request->from, kind);
     if (guest_is_viewer(kind))
         client_share_take(all->viewers, request->client);
     struct handover_slot *slot = worker_slot(cam->worker, m->ticket);
     if (slot != NULL) {
         handover_reset(slot);
-        remember(all, guest_list_find(&cam->guests, m->ticket), m, request->name, *fd);
+        remember(all, guest_list_find(&cam->guests, m->ticket), m, *fd);
     }
     int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
     if (rc == 0)

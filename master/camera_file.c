@@ -76,6 +76,8 @@ static void put_camera(FILE *out, const struct conf_camera *camera)
         (void)fprintf(out, "type = %s\n", url_transport_name(camera->transport));
     if (camera->title[0] != '\0')
         (void)fprintf(out, "title = %s\n", camera->title);
+    if (camera->group[0] != '\0')
+        (void)fprintf(out, "group = %s\n", camera->group);
     if (camera->always_on)
         (void)fprintf(out, "always_on = yes\n");
 }

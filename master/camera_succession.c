@@ -123,6 +123,8 @@ void camera_succession_gone(void *owner)
     camera_clients_judge(&cam->table->clients, cam);
     camera_table_detach(cam);
     if (camera_quarantine_ms(cam) > 0)
+        camera_health_on_quarantine(&cam->health, clock_us());
+    if (camera_quarantine_ms(cam) > 0)
         log_warnx(&ctx, "quarantined: its workers died %u times in a row; the next try is in %d s",
                   cam->crashes, (int)(camera_quarantine_ms(cam) / 1000));
     move_clients(cam);

@@ -30,7 +30,7 @@ static bool worth_keeping(const struct camera *cam)
 {
     int64_t now_ms = clock_ms();
     return cam->worker != NULL || cam->guests.count > 0 || cam->always_on ||
-           now_ms < cam->refused_until_ms ||
+           now_ms < cam->refused_until_ms || (cam->named && camera_health_is_known(&cam->health)) ||
            (cam->crashes > 0 && now_ms - cam->crashed_ms < CRASH_FORGIVEN_MS);
 }
 
@@ -40,22 +40,33 @@ void camera_table_release(struct camera *cam)
         forget(cam);
 }
 
-static void forget_oldest(struct camera_table *t)
+/* Named cameras do not count: there are no more of them than the configuration has. */
+static bool is_only_remembered(const struct camera *cam)
 {
-    for (size_t i = 0; i < t->admission.cameras.count; i++) {
-        struct camera *cam = t->admission.cameras.list[i];
-        if (cam->worker == NULL && !cam->always_on && cam->guests.count == 0) {
-            forget(cam);
-            return;
-        }
+    return cam->worker == NULL && !cam->named && cam->guests.count == 0;
+}
+
+/* Forget the oldest camera that is only remembered, if they are too many. */
+static void make_room(struct camera_table *t)
+{
+    struct camera *oldest = NULL;
+    size_t count = 0;
+    for (size_t i = t->admission.cameras.count; i > 0; i--) {
+        struct camera *cam = t->admission.cameras.list[i - 1];
+        if (!is_only_remembered(cam))
+            continue;
+        oldest = cam;
+        count++;
     }
+    if (count >= CAMERA_MEMORY_MAX)
+        forget(oldest);
 }
 
 struct camera *camera_table_add(struct camera_table *t, const struct camera_url *url,
                                 const char *key, enum ipc_transport transport)
 {
     if (t->admission.cameras.count - t->admission.active >= CAMERA_MEMORY_MAX)
-        forget_oldest(t);
+        make_room(t);
     struct camera *cam = camera_set_add(&t->admission.cameras, url, key, transport);
     cam->table = t;
     return cam;
@@ -103,6 +114,12 @@ static void note_login(struct camera *cam, const struct ipc_state *state, bool w
     end_login(cam);
 }
 
+static void begin_state(struct camera *cam)
+{
+    cam->state_since_ms = clock_ms();
+    cam->state_since_us = clock_us();
+}
+
 static void on_state(void *owner, const struct ipc_state *state)
 {
     struct camera *cam = owner;
@@ -114,8 +131,9 @@ static void on_state(void *owner, const struct ipc_state *state)
         cam->table->gone.reconnects[state->error]++;
     }
     if (state->state != cam->state.state)
-        cam->state_since_ms = clock_ms();
+        begin_state(cam);
     cam->state = *state;
+    camera_health_on_state(&cam->health, state, clock_us());
     note_login(cam, state, was_connected);
     if (state->state == IPC_CAMERA_STREAMING)
         end_connecting(cam);
@@ -133,6 +151,7 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
         cam->bit_rate_bps = (said.bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)elapsed_ms;
     cam->stats = said;
     cam->stats_ms = now_ms;
+    camera_health_on_picture(&cam->health, said.picture_us, clock_us());
     if (cam->stats.viewers > cam->guests.viewers)
         cam->stats.viewers = cam->guests.viewers; /* it cannot have more than it was given */
 }
@@ -174,7 +193,7 @@ void camera_table_detach(struct camera *cam)
     memset(&cam->stats, 0, sizeof(cam->stats));
     cam->stats_ms = 0;
     cam->bit_rate_bps = 0;
-    cam->state_since_ms = clock_ms();
+    begin_state(cam);
 }
 
 /* The worker was told to end: this camera's next client gets another worker. */
@@ -382,13 +401,29 @@ static void forgive(struct camera *cam)
     cam->refused_until_ms = 0;
     login_guard_forgive(&cam->table->admission.logins, &cam->url);
     cam->crashes = 0;
+    camera_health_forgive(&cam->health);
+}
+
+/* A camera may have several names: its ID is the first. */
+static struct camera *find_id(const struct camera_table *table, const char *id)
+{
+    const struct camera_set *set = &table->admission.cameras;
+    const struct conf_camera *c = conf_find_camera(table->admission.conf, id);
+    struct camera *cam = camera_set_find_id(set, id);
+    return cam == NULL && c != NULL ? camera_set_find(set, c->key, c->transport) : cam;
+}
+
+/* There is nothing to end at a named camera that nobody watches. */
+static int absence(const struct camera_table *table, const char *id)
+{
+    return conf_find_camera(table->admission.conf, id) != NULL ? 0 : -ENOENT;
 }
 
 int camera_table_restart(struct camera_table *table, const char *id)
 {
-    struct camera *cam = camera_set_find_id(&table->admission.cameras, id);
+    struct camera *cam = find_id(table, id);
     if (cam == NULL)
-        return -ENOENT;
+        return absence(table, id);
     int rc = camera_succession_yield(cam);
     if (rc == -EAGAIN)
         return rc;
@@ -402,9 +437,9 @@ int camera_table_restart(struct camera_table *table, const char *id)
 int camera_table_stop(struct camera_table *table, const char *id)
 {
     const struct ipc_drain drain = {.grace_ms = CAMERA_STOP_GRACE_MS};
-    struct camera *cam = camera_set_find_id(&table->admission.cameras, id);
+    struct camera *cam = find_id(table, id);
     if (cam == NULL)
-        return -ENOENT;
+        return absence(table, id);
     int rc = cam->worker != NULL ? worker_send(cam->worker, IPC_DRAIN, &drain, NULL) : 0;
     if (rc == -EAGAIN)
         return rc; /* its outbox is full; if it has died, the channel will say so */
@@ -502,6 +537,11 @@ bool camera_table_has_nursery(const struct camera_table *table)
     return workers_have_nursery(table->workers);
 }
 
+const struct camera_set *camera_table_set(const struct camera_table *table)
+{
+    return &table->admission.cameras;
+}
+
 struct camera_list camera_table_list(const struct camera_table *table)
 {
     return (struct camera_list){(const struct camera *const *)table->admission.cameras.list,
@@ -518,5 +558,5 @@ const struct camera *camera_table_find(const struct camera_table *table,
 
 const struct camera *camera_table_find_id(const struct camera_table *table, const char *id)
 {
-    return camera_set_find_id(&table->admission.cameras, id);
+    return find_id(table, id);
 }

@@ -89,7 +89,10 @@ const char *camera_table_health(const struct camera_table *table);
 /** As workers_have_nursery(). */
 bool camera_table_has_nursery(const struct camera_table *table);
 
-/** All cameras, for the API and metrics. */
+/** All cameras, for the API.  Borrowed. */
+const struct camera_set *camera_table_set(const struct camera_table *table);
+
+/** The same as a list, for metrics. */
 struct camera_list camera_table_list(const struct camera_table *table);
 
 /** @return the camera with this URL, or with this name or stream ID; NULL: not known.  Borrowed. */

@@ -21,7 +21,7 @@
 #define CONF_NAME_MAX 32  /* user or group name, NUL included */
 #define CONF_PATH_MAX 512 /* absolute path of a file, NUL included */
 #define CONF_PROXIES_MAX 512
-#define CONF_TITLE_MAX 128  /* bytes of a camera's title, NUL included */
+#define CONF_TITLE_MAX 128  /* bytes of a camera's title or group, NUL included */
 #define CONF_SECRET_MAX 129 /* token or key, NUL included */
 
 /* clang-format off */
@@ -114,6 +114,7 @@
     X(type,      "TRANSPORT", "rtsp-tcp, rtsp-udp, rtsp-http, rtsp-multicast or rtmp; by default, " \
                               "the URL decides")                                                  \
     X(title,     "",          "what the page calls the camera, in any script; by default its name")   \
+    X(group,     "",          "group of the page that the camera belongs to, in any script")          \
     X(always_on, "no",        "yes: stay connected without viewers")
 
 /* The member of struct conf for each type of option. */
@@ -139,6 +140,7 @@ struct conf_camera {
     struct camera_url url;
     char key[IPC_URL_MAX];      /* url_format() of url: secret */
     char title[CONF_TITLE_MAX]; /* UTF-8; "": none */
+    char group[CONF_TITLE_MAX]; /* likewise */
     enum ipc_transport transport;
     bool always_on; /* stay connected without viewers */
     bool saved;     /* from [access] manage_file; false: from the configuration file */

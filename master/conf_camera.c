@@ -23,15 +23,15 @@ bool conf_camera_name_ok(const char *name)
     return len < 4 || strcmp(name + len - 4, ".flv") != 0; /* that ending is cut off in requests */
 }
 
-bool conf_camera_set_title(struct conf_camera *camera, const char *title)
+bool conf_camera_set_text(char out[CONF_TITLE_MAX], const char *text)
 {
     char escaped[6 * CONF_TITLE_MAX];
-    size_t len = strlen(title);
+    size_t len = strlen(text);
     /* escape_text() changes what is neither printable nor UTF-8 */
-    if (len >= sizeof(camera->title) || escape_text(escaped, sizeof(escaped), title, false) != len)
+    if (len >= CONF_TITLE_MAX || escape_text(escaped, sizeof(escaped), text, false) != len)
         return false;
-    memset(camera->title, 0, sizeof(camera->title));
-    memcpy(camera->title, title, len);
+    memset(out, 0, CONF_TITLE_MAX);
+    memcpy(out, text, len);
     return true;
 }
 

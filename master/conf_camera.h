@@ -16,8 +16,8 @@
 
 bool conf_camera_name_ok(const char *name);
 
-/** @return false: the title is not accepted, and camera is unchanged. */
-bool conf_camera_set_title(struct conf_camera *camera, const char *title);
+/** Set a title or group. @return false: the text is not accepted, and out is unchanged. */
+bool conf_camera_set_text(char out[CONF_TITLE_MAX], const char *text);
 
 /**
  * Append a camera.  conf->cameras moves.

@@ -179,11 +179,22 @@ static int set_type(struct reader *r, const char *value)
     return 0;
 }
 
+/* @param out  CONF_TITLE_MAX bytes. */
+static int set_text(struct reader *r, const char *key, const char *value, char *out)
+{
+    if (conf_camera_set_text(out, value))
+        return 0;
+    return fail(r, r->line, "[%s] %s: " CONF_CAMERA_TITLE_ACCEPTED, r->section, key);
+}
+
 static int set_title(struct reader *r, const char *value)
 {
-    if (conf_camera_set_title(last_camera(r), value))
-        return 0;
-    return fail(r, r->line, "[%s] title: " CONF_CAMERA_TITLE_ACCEPTED, r->section);
+    return set_text(r, "title", value, last_camera(r)->title);
+}
+
+static int set_group(struct reader *r, const char *value)
+{
+    return set_text(r, "group", value, last_camera(r)->group);
 }
 
 static int set_always_on(struct reader *r, const char *value)

@@ -1,5 +1,6 @@
 #include "master/metrics.h"
 
+#include "common/clock.h"
 #include "common/histogram.h"
 #include "common/log.h"
 #include "common/version.h"
@@ -124,6 +125,15 @@ static void put_histogram(FILE *out, const char *name, const char *camera,
 
 /* --- for each camera ------------------------------------------------------ */
 
+/* Does it have series of its own?  Cameras that are only remembered have nothing to show, and
+ * anyone can make the server remember a thousand. */
+static bool is_shown(const struct camera *cam)
+{
+    enum ipc_camera_state state = camera_state(cam);
+    return cam->worker != NULL || state == IPC_CAMERA_QUARANTINED ||
+           (cam->named && state != IPC_CAMERA_UNWATCHED);
+}
+
 static void put_camera_states(FILE *out, const struct camera_list *cameras)
 {
     head(out, "camera_state", "gauge", "1 for the state that the camera is in.");
@@ -144,6 +154,35 @@ static void put_camera_quarantines(FILE *out, const struct camera_list *cameras)
             (void)fprintf(out, PREFIX "camera_next_try_seconds{camera=\"%s\"} %.3f\n",
                           cameras->items[i]->id,
                           (double)camera_quarantine_ms(cameras->items[i]) / 1000);
+    }
+}
+
+/* Named cameras keep theirs while nobody watches them. */
+static void put_last_frames(FILE *out, const struct camera_list *cameras)
+{
+    head(out, "camera_last_frame_timestamp_seconds", "gauge",
+         "When the newest picture came from the camera, UNIX time.");
+    for (size_t i = 0; i < cameras->count; i++) {
+        const struct camera *cam = cameras->items[i];
+        if (cam->health.last_frame_us != 0 && (cam->named || is_shown(cam)))
+            (void)fprintf(out, PREFIX "camera_last_frame_timestamp_seconds{camera=\"%s\"} %.3f\n",
+                          cam->id, (double)clock_unix_of_us(cam->health.last_frame_us) / 1e6);
+    }
+}
+
+static void put_camera_downs(FILE *out, const struct camera_list *cameras)
+{
+    head(out, "camera_down_since_timestamp_seconds", "gauge",
+         "Since when the camera cannot be had, UNIX time; absent while it can, and while nobody "
+         "wants it.");
+    for (size_t i = 0; i < cameras->count; i++) {
+        const struct camera *cam = cameras->items[i];
+        if (cam->health.down_since_us != 0)
+            (void)fprintf(out,
+                          PREFIX "camera_down_since_timestamp_seconds{camera=\"%s\",reason=\"%s\"}"
+                                 " %.3f\n",
+                          cam->id, http_error_code(cam->health.reason),
+                          (double)clock_unix_of_us(cam->health.down_since_us) / 1e6);
     }
 }
 
@@ -202,6 +241,7 @@ static void put_cameras(FILE *out, const struct camera_list *cameras)
     }
     put_camera_reconnects(out, cameras);
     put_camera_quarantines(out, cameras);
+    put_camera_downs(out, cameras);
     put_camera_processes(out, cameras);
 }
 
@@ -216,15 +256,25 @@ static void put_by_error(FILE *out, const char *name, const char *label, const c
                       http_error_code((enum http_error)e), counts[e]);
 }
 
-static void put_camera_counts(FILE *out, const struct camera_list *cameras)
+/* @param unwatched  how many configured cameras are not in the list. */
+static void put_camera_counts(FILE *out, const struct camera_list *cameras, size_t unwatched)
 {
-    uint64_t counts[STATES] = {0};
+    uint64_t counts[STATES] = {[IPC_CAMERA_UNWATCHED] = unwatched};
     for (size_t i = 0; i < cameras->count; i++)
         counts[camera_state(cameras->items[i])]++;
     head(out, "cameras", "gauge", "Cameras by state.");
     for (int s = 0; s < STATES; s++)
         (void)fprintf(out, PREFIX "cameras{state=\"%s\"} %" PRIu64 "\n",
                       ipc_camera_state_name((enum ipc_camera_state)s), counts[s]);
+}
+
+static size_t count_unwatched(const struct server *server)
+{
+    const struct camera_set *set = camera_table_set(server->cameras);
+    size_t count = 0;
+    for (size_t i = 0; i < server->conf->camera_count; i++)
+        count += camera_set_lacks(set, &server->conf->cameras[i]);
+    return count;
 }
 
 static void put_worker_failures(FILE *out, const uint64_t counts[WORKER_FAILURE_COUNT])
@@ -302,14 +352,13 @@ static void put_server(FILE *out, const struct server *server)
                  "Requests that the master answered with an error.", server->refused);
 }
 
-/* The cameras with series of their own.  Cameras that are only remembered have nothing to show, and
- * anyone can make the server remember a thousand. */
+/* The cameras with series of their own. */
 static struct camera_list list_shown(const struct camera_list *cameras, const struct camera **room)
 {
     struct camera_list shown = {.items = room};
     for (size_t i = 0; i < cameras->count; i++) {
         const struct camera *cam = cameras->items[i];
-        if (cam->worker != NULL || cam->named || camera_state(cam) == IPC_CAMERA_QUARANTINED)
+        if (is_shown(cam))
             room[shown.count++] = cam;
     }
     return shown;
@@ -325,11 +374,12 @@ char *metrics_text(const struct server *server)
     const struct camera_list cameras = camera_table_list(server->cameras);
     const struct camera_totals totals = camera_table_totals(server->cameras);
     put_server(out, server);
-    put_camera_counts(out, &cameras);
+    put_camera_counts(out, &cameras, count_unwatched(server));
     put_totals(out, &totals);
     const struct camera **room = xcalloc(cameras.count + 1, sizeof(const struct camera *));
     const struct camera_list shown = list_shown(&cameras, room);
     put_cameras(out, &shown);
+    put_last_frames(out, &cameras);
     free(room);
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {

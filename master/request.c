@@ -107,8 +107,12 @@ static void answer_json(struct conn *c, char *json)
 
 static char *make_streams(const struct server *server)
 {
-    const struct camera_list cameras = camera_table_list(server->cameras);
-    return api_streams(&cameras);
+    return api_streams(server->conf, camera_table_set(server->cameras));
+}
+
+static char *make_cameras(const struct server *server)
+{
+    return api_cameras(server->conf, camera_table_set(server->cameras));
 }
 
 /* The processor time of this thread alone. */
@@ -140,11 +144,17 @@ static void answer_metrics(struct conn *c)
     answer_cached(c, &c->server->metrics, "text/plain; version=0.0.4; charset=utf-8", metrics_text);
 }
 
-/* The title of a configured camera, or "". */
-static const char *title_of(const struct conf *conf, const char *name)
+/* The camera that a request is about, in the configuration. @return NULL: it is not there. */
+static const struct conf_camera *configured(const struct server *server, const struct route *r)
 {
-    const struct conf_camera *camera = conf_find_camera(conf, name);
-    return camera == NULL ? "" : camera->title;
+    char key[IPC_URL_MAX];
+    (void)url_format(&r->url, key);
+    const struct conf_camera *c =
+        r->camera_name[0] != '\0'
+            ? conf_find_camera(server->conf, r->camera_name)
+            : camera_set_configured(camera_table_set(server->cameras), key, r->transport);
+    explicit_bzero(key, sizeof(key));
+    return c;
 }
 
 /* Answer with all streams, or with that of the camera that the query names. */
@@ -154,7 +164,7 @@ static void answer_streams(struct conn *c, const struct route *r)
     if (r->camera_label[0] == '\0')
         answer_cached(c, &c->server->streams, "application/json", make_streams);
     else
-        answer_json(c, api_streams_of(r->camera_label, title_of(c->server->conf, r->camera_label),
+        answer_json(c, api_streams_of(c->server->conf, r->camera_label, configured(c->server, r),
                                       camera_table_find(table, &r->url, r->transport)));
 }
 
@@ -181,11 +191,15 @@ static void answer_no_stream(struct conn *c)
 
 static void answer_one_stream(struct conn *c)
 {
+    const struct conf *conf = c->server->conf;
     const struct camera *cam = camera_table_find_id(c->server->cameras, stream_id(c));
-    if (cam == NULL)
-        answer_no_stream(c);
+    const struct conf_camera *named = conf_find_camera(conf, stream_id(c));
+    if (cam != NULL)
+        answer_json(c, api_stream(conf, cam));
+    else if (named != NULL)
+        answer_json(c, api_stream_unwatched(conf, named));
     else
-        answer_json(c, api_stream(cam));
+        answer_no_stream(c);
 }
 
 /* --- cameras -------------------------------------------------------------- */
@@ -233,11 +247,11 @@ static void hand_over(struct conn *c, struct route *r)
     conn_read_on(c);
 }
 
-/* Who has stopped a stream finds it stopped in the next answer. */
-static void expire_texts(struct server *server)
+void request_expire_texts(struct server *server)
 {
     text_cache_expire(&server->metrics);
     text_cache_expire(&server->streams);
+    text_cache_expire(&server->list);
 }
 
 static void answer_change(struct conn *c, const char *id,
@@ -250,7 +264,7 @@ static void answer_change(struct conn *c, const char *id,
     }
     int rc = change(c->server->cameras, id);
     if (rc == 0)
-        expire_texts(c->server);
+        request_expire_texts(c->server);
     if (rc == -ENOENT)
         answer_no_stream(c);
     else if (rc != 0)
@@ -349,7 +363,7 @@ static void answer_request(struct conn *c, struct route *r)
         manage_remove(c);
         break;
     case ROUTE_API_CAMERAS:
-        answer_json(c, api_cameras(c->server->conf));
+        answer_cached(c, &c->server->list, "application/json", make_cameras);
         break;
     case ROUTE_API_STREAMS:
         answer_streams(c, r);

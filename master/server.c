@@ -148,6 +148,7 @@ static void reload(struct run *r)
     greeting_log_advice(r->conf);
     greeting_log_folder(r->conf);
     camera_table_reload(r->server.cameras);
+    request_expire_texts(&r->server);
     log_info(NULL, "reload: the configuration was read again; named cameras: %zu",
              r->conf->camera_count);
 }
@@ -290,6 +291,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     (void)uv_run(&r.loop, UV_RUN_DEFAULT);
     text_cache_clear(&r.server.metrics);
     text_cache_clear(&r.server.streams);
+    text_cache_clear(&r.server.list);
     client_share_clear(&r.server.conn_share);
     refusal_log_flush(&r.server.refusal_log, "refused");
     (void)uv_loop_close(&r.loop);

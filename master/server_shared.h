@@ -40,8 +40,9 @@ struct server {
     char input[4096];       /* what a connection has just read */
     struct text_cache metrics;
     struct text_cache streams;
-    size_t text_bytes;     /* total length of the texts that answers hold */
-    uint64_t next_conn_id; /* the last connection's ID, for logs: counts all accepted */
+    struct text_cache list; /* of the named cameras */
+    size_t text_bytes;      /* total length of the texts that answers hold */
+    uint64_t next_conn_id;  /* the last connection's ID, for logs: counts all accepted */
     bool draining;
     int64_t started_s;                  /* UNIX time */
     uint64_t refused[HTTP_ERROR_COUNT]; /* requests that the master answered with an error */

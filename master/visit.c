@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,7 +15,6 @@ struct visit {
     int fd;
     bool resumed;              /* a worker began the answer, as far as the record says */
     struct handover_slot last; /* of the worker that ended */
-    char name[IPC_CAMERA_ID_MAX];
     size_t len;
     unsigned char request[]; /* the used part of a struct ipc_client */
 };
@@ -26,7 +24,7 @@ static int duplicate(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-struct visit *visit_new(const struct ipc_client *request, const char *name, int fd)
+struct visit *visit_new(const struct ipc_client *request, int fd)
 {
     int ours = duplicate(fd);
     if (ours == -1)
@@ -36,7 +34,6 @@ struct visit *visit_new(const struct ipc_client *request, const char *name, int 
     struct visit *v = xcalloc(1, sizeof(*v) + len);
     v->fd = ours;
     v->len = len;
-    (void)snprintf(v->name, sizeof(v->name), "%s", name);
     memcpy(v->request, request, len);
     return v;
 }
@@ -96,7 +93,7 @@ enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slo
 
 const char *visit_name(const struct visit *visit)
 {
-    return visit->name;
+    return (const char *)visit->request + offsetof(struct ipc_client, camera);
 }
 
 void visit_request(const struct visit *visit, struct ipc_client *message)

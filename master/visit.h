@@ -23,11 +23,10 @@ enum visit_fate {
 
 /**
  * @param request  copied.
- * @param name     by which the client asked for the camera, or "".  Copied.
  * @param fd       the client's socket.  Borrowed: the visit has a duplicate.
  * @return NULL: no descriptor is left.  Caller owns; visit_free().
  */
-struct visit *visit_new(const struct ipc_client *request, const char *name, int fd);
+struct visit *visit_new(const struct ipc_client *request, int fd);
 
 /** Close the descriptor, which ends the connection if no worker has it, and clear *visit. */
 void visit_free(struct visit **visit);

@@ -17,19 +17,24 @@
 #include <cmocka.h>
 
 static struct conf conf;
+static struct camera_set set;
 
 static int setup(void **state)
 {
     static const char text[] =
         "[camera \"gate\"]\nurl = rtsp://admin:hunter2@10.0.0.9/s\n"
-        "always_on = yes\n[camera \"yard\"]\nurl = rtmp://10.0.0.8/live/x\ntitle = 后院\n";
+        "always_on = yes\n[camera \"yard\"]\nurl = rtmp://10.0.0.8/live/x\ntitle = 后院\n"
+        "group = Garden\n[camera \"yard-again\"]\nurl = rtmp://10.0.0.8/live/x\n";
     char error[512];
     conf_option_set_defaults(&conf);
-    return conf_read(&conf, "test", text, sizeof(text) - 1, error, sizeof(error));
+    int rc = conf_read(&conf, "test", text, sizeof(text) - 1, error, sizeof(error));
+    camera_set_configure(&set, &conf);
+    return rc;
 }
 
 static int teardown(void **state)
 {
+    camera_set_clear(&set);
     conf_free(&conf);
     return 0;
 }
@@ -49,61 +54,83 @@ static void assert_text(const char *want, const json_t *object, const char *name
     assert_string_equal(want, json_string_value(json_object_get(object, name)));
 }
 
-static void test_cameras(void **state)
+static struct camera *add(const char *text)
 {
-    json_t *top = take(api_cameras(&conf));
+    struct camera_url url;
+    char key[IPC_URL_MAX];
+    const char *reason;
+    assert_int_equal(0, url_parse(&url, text, strlen(text), &reason));
+    (void)url_format(&url, key);
+    return camera_set_add(&set, &url, key, url_default_transport(url.scheme));
+}
+
+static void fill(struct camera *cam, const char *id)
+{
+    memset(cam, 0, sizeof(*cam));
+    (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
+    (void)snprintf(cam->shown, sizeof(cam->shown), "rtsp://***@10.0.0.9/s");
+}
+
+static void assert_null_member(const json_t *object, const char *name)
+{
+    assert_true(json_is_null(json_object_get(object, name)));
+}
+
+/* Nobody has asked for them. */
+static void test_unwatched(void **state)
+{
+    json_t *top = take(api_cameras(&conf, &set));
     json_t *list = json_object_get(top, "cameras");
-    assert_int_equal(2, json_array_size(list));
+    assert_int_equal(3, json_array_size(list));
     json_t *gate = json_array_get(list, 0), *yard = json_array_get(list, 1);
     assert_text("gate", gate, "name");
     assert_text("rtsp://***@10.0.0.9/s", gate, "camera_url");
     assert_text("rtsp-tcp", gate, "cam_type");
-    assert_true(json_is_null(json_object_get(gate, "title")));
-    assert_text("后院", yard, "title");
+    assert_null_member(gate, "title");
+    assert_null_member(gate, "group");
     assert_true(json_is_true(json_object_get(gate, "always_on")));
+    assert_text("后院", yard, "title");
+    assert_text("Garden", yard, "group");
     assert_text("rtmp://10.0.0.8/live/x", yard, "camera_url");
     assert_true(json_is_false(json_object_get(yard, "always_on")));
+    assert_text("unwatched", yard, "state");
+    assert_null_member(yard, "since");
+    assert_null_member(yard, "reason");
+    assert_null_member(yard, "down_since");
+    assert_null_member(yard, "last_frame_at");
     json_decref(top);
-}
 
-static void fill(struct camera *cam, const char *id, const char *key)
-{
-    memset(cam, 0, sizeof(*cam));
-    (void)snprintf(cam->id, sizeof(cam->id), "%s", id);
-    (void)snprintf(cam->key, sizeof(cam->key), "%s", key);
-    (void)snprintf(cam->shown, sizeof(cam->shown), "rtsp://***@10.0.0.9/s");
-    cam->state_since_ms = clock_ms() - 60000;
+    top = take(api_streams(&conf, &set));
+    list = json_object_get(top, "streams");
+    assert_int_equal(2, json_array_size(list)); /* yard once, by its first name */
+    assert_text("yard", json_array_get(list, 1), "id");
+    assert_text("yard", json_array_get(list, 1), "name");
+    assert_text("unwatched", json_array_get(list, 1), "state");
+    json_decref(top);
 }
 
 static void test_streams(void **state)
 {
-    struct camera named, other;
-    const struct camera *items[] = {&named, &other};
-    struct camera_list list = {items, 0};
+    struct camera *named = add("rtsp://admin:hunter2@10.0.0.9/s"),
+                  *other = add("rtsp://10.0.0.7/s");
 
-    json_t *top = take(api_streams(&list));
-    assert_int_equal(0, json_array_size(json_object_get(top, "streams")));
-    json_decref(top);
+    named->worker = (struct worker *)(uintptr_t)8; /* only compared with NULL */
+    named->state.state = IPC_CAMERA_STREAMING;
+    named->state.restarts = 3;
+    named->stats.video_codec = 0x68766331;
+    named->stats.audio_codec = 0x6d703461;
+    named->stats.no_audio = IPC_NO_AUDIO_ENCRYPTED;
+    named->stats.width = 1280;
+    named->stats.height = 720;
+    named->stats.frame_rate_mhz = 12500;
+    named->stats.viewers = 7;
+    named->bit_rate_bps = 4000000;
+    other->refused_until_ms = clock_ms() + 60000;
 
-    fill(&named, "gate", "rtsp://admin:hunter2@10.0.0.9/s");
-    named.worker = (struct worker *)(uintptr_t)8; /* only compared with NULL */
-    named.state.state = IPC_CAMERA_STREAMING;
-    named.named = true;
-    named.state.restarts = 3;
-    named.stats.video_codec = 0x68766331;
-    named.stats.audio_codec = 0x6d703461;
-    named.stats.no_audio = IPC_NO_AUDIO_ENCRYPTED;
-    named.stats.width = 1280;
-    named.stats.height = 720;
-    named.stats.frame_rate_mhz = 12500;
-    named.stats.viewers = 7;
-    named.bit_rate_bps = 4000000;
-    fill(&other, "0123456789abcdef", "rtsp://10.0.0.7/s");
-    other.refused_until_ms = clock_ms() + 60000;
-    list.count = 2;
-
-    top = take(api_streams(&list));
-    json_t *one = json_array_get(json_object_get(top, "streams"), 0);
+    json_t *top = take(api_streams(&conf, &set));
+    json_t *list = json_object_get(top, "streams");
+    assert_int_equal(3, json_array_size(list));
+    json_t *one = json_array_get(list, 0);
     assert_text("gate", one, "id");
     assert_text("gate", one, "name");
     assert_text("streaming", one, "state");
@@ -116,30 +143,99 @@ static void test_streams(void **state)
     assert_int_equal(7, json_integer_value(json_object_get(one, "viewers")));
     assert_int_equal(3, json_integer_value(json_object_get(one, "restarts")));
     assert_true(json_real_value(json_object_get(one, "frame_rate")) == 12.5);
-    assert_true(json_is_null(json_object_get(one, "last_error")));
+    assert_null_member(one, "last_error");
     assert_int_equal(20, json_string_length(json_object_get(one, "since")));
 
-    json_t *two = json_array_get(json_object_get(top, "streams"), 1);
-    assert_true(json_is_null(json_object_get(two, "name")));
-    assert_true(json_is_null(json_object_get(two, "video_codec")));
-    assert_true(json_is_null(json_object_get(two, "no_audio")));
+    json_t *two = json_array_get(list, 1);
+    assert_null_member(two, "name");
+    assert_null_member(two, "video_codec");
+    assert_null_member(two, "no_audio");
     assert_text("stopped", two, "state");
     assert_text("camera_unauthorized", two, "last_error");
+    assert_text("yard", json_array_get(list, 2), "id");
     json_decref(top);
 
-    top = take(api_stream(&other));
-    assert_text("0123456789abcdef", top, "id");
+    top = take(api_stream(&conf, other));
+    assert_string_equal(other->id, json_string_value(json_object_get(top, "id")));
     json_decref(top);
 
-    top = take(api_streams_of("gate", "大门", &named));
-    assert_text("gate", top, "camera");
-    assert_text("大门", top, "title");
-    assert_text("gate", json_array_get(json_object_get(top, "streams"), 0), "id");
+    camera_set_remove(&set, other);
+    camera_set_remove(&set, named);
+}
+
+static void test_one_camera(void **state)
+{
+    const struct conf_camera *yard = conf_find_camera(&conf, "yard-again");
+    struct camera *cam = add("rtmp://10.0.0.8/live/x");
+    json_t *top = take(api_streams_of(&conf, "yard-again", yard, cam));
+    assert_text("yard-again", top, "camera");
+    assert_null_member(top, "title");
+    assert_text("yard", json_array_get(json_object_get(top, "streams"), 0), "id");
     json_decref(top);
-    top = take(api_streams_of("rtsp://h/x", "", NULL));
-    assert_true(json_is_null(json_object_get(top, "title")));
+    top = take(api_streams_of(&conf, "yard", conf_find_camera(&conf, "yard"), NULL));
+    assert_text("后院", top, "title");
+    assert_text("unwatched", json_array_get(json_object_get(top, "streams"), 0), "state");
+    json_decref(top);
+    top = take(api_streams_of(&conf, "rtsp://h/x", NULL, NULL));
+    assert_null_member(top, "title");
     assert_int_equal(0, json_array_size(json_object_get(top, "streams")));
     json_decref(top);
+    camera_set_remove(&set, cam);
+}
+
+/* A camera that is down: since when, why, and when it last sent a picture. */
+static void test_down(void **state)
+{
+    const struct ipc_state streaming = {.state = IPC_CAMERA_STREAMING};
+    const struct ipc_state lost = {.state = IPC_CAMERA_BACKOFF,
+                                   .error = HTTP_ERROR_CAMERA_UNREACHABLE};
+    const struct ipc_state again = {.state = IPC_CAMERA_CONNECTING,
+                                    .error = HTTP_ERROR_CAMERA_UNREACHABLE};
+    const struct ipc_state timeout = {.state = IPC_CAMERA_BACKOFF,
+                                      .error = HTTP_ERROR_CAMERA_TIMEOUT};
+    struct camera *cam = add("rtmp://10.0.0.8/live/x");
+    int64_t now_us = clock_us();
+    camera_health_on_state(&cam->health, &streaming, now_us - 300000000);
+    camera_health_on_picture(&cam->health, now_us - 200000000, now_us - 199000000);
+    camera_health_on_state(&cam->health, &lost, now_us - 190000000);
+    camera_health_on_state(&cam->health, &again, now_us - 180000000);
+    camera_health_on_state(&cam->health, &timeout, now_us - 170000000);
+    camera_health_on_picture(&cam->health, 0, now_us); /* its next worker has seen none */
+    assert_int_equal(cam->health.down_since_us, now_us - 190000000);
+    assert_int_equal(cam->health.last_frame_us, now_us - 200000000);
+
+    json_t *top = take(api_cameras(&conf, &set));
+    for (size_t i = 1; i < 3; i++) { /* by either name */
+        json_t *one = json_array_get(json_object_get(top, "cameras"), i);
+        assert_text("unwatched", one, "state"); /* it has no worker */
+        assert_text("camera_timeout", one, "reason");
+        assert_int_equal(20, json_string_length(json_object_get(one, "down_since")));
+        assert_int_equal(20, json_string_length(json_object_get(one, "last_frame_at")));
+    }
+    json_t *then = json_incref(
+        json_object_get(json_array_get(json_object_get(top, "cameras"), 1), "down_since"));
+    json_decref(top);
+    for (int i = 0; i < 50; i++) { /* the same moment each time */
+        top = take(api_stream(&conf, cam));
+        assert_string_equal(json_string_value(then),
+                            json_string_value(json_object_get(top, "down_since")));
+        json_decref(top);
+    }
+    json_decref(then);
+
+    camera_health_on_picture(&cam->health, now_us + 9000000, now_us); /* a lie */
+    assert_int_equal(cam->health.last_frame_us, now_us);
+    camera_health_on_quarantine(&cam->health, now_us);
+    assert_int_equal(cam->health.reason, HTTP_ERROR_CAMERA_TIMEOUT);
+    camera_health_on_state(&cam->health, &streaming, now_us);
+    assert_int_equal(cam->health.down_since_us, 0);
+    assert_int_equal(cam->health.reason, HTTP_ERROR_NONE);
+    camera_health_on_quarantine(&cam->health, now_us);
+    assert_int_equal(cam->health.reason, HTTP_ERROR_OVERLOADED);
+    assert_int_equal(cam->health.down_since_us, now_us);
+    camera_health_forgive(&cam->health);
+    assert_true(camera_health_is_known(&cam->health));
+    camera_set_remove(&set, cam);
 }
 
 /* What the API calls a camera's sound. */
@@ -171,10 +267,10 @@ static void test_audio_codecs(void **state)
 {
     struct camera camera;
     (void)state;
-    fill(&camera, "gate", "rtsp://10.0.0.9/s");
+    fill(&camera, "0123456789abcdef");
     for (size_t i = 0; i < audio_names_count; i++) {
         camera.stats.audio_codec = audio_format_fourcc(audio_names[i].codec);
-        json_t *top = take(api_stream(&camera));
+        json_t *top = take(api_stream(&conf, &camera));
         assert_text(audio_names[i].name, top, "audio_codec");
         json_decref(top);
     }
@@ -209,10 +305,9 @@ static void test_every_audio_codec_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cameras),
-        cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_audio_codecs),
-        cmocka_unit_test(test_every_audio_codec_has_a_name),
+        cmocka_unit_test(test_unwatched),    cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_one_camera),   cmocka_unit_test(test_down),
+        cmocka_unit_test(test_audio_codecs), cmocka_unit_test(test_every_audio_codec_has_a_name),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -67,7 +67,10 @@ static void test_least(void **state)
 static void test_as_shown(void **state)
 {
     read_ok("{\"name\": \"gate\", \"title\": null, \"camera_url\": \"http://h/x.flv\", "
-            "\"cam_type\": \"http-flv\", \"always_on\": false, \"saved\": true}");
+            "\"cam_type\": \"http-flv\", \"always_on\": false, \"saved\": true, "
+            "\"group\": \"Gate\", \"state\": \"backoff\", \"since\": null, \"reason\": null, "
+            "\"down_since\": null, \"last_frame_at\": \"2026-11-27T11:40:55Z\", \"viewers\": 3}");
+    assert_string_equal(camera.group, "Gate");
     read_fails("{\"camera_url\": \"rtsp://***@h/\"}", HTTP_ERROR_BAD_CAMERA_URL, "*** stands for");
     read_fails("{\"camera_url\": \"rtsp://h/\", \"name\": \"other\"}", HTTP_ERROR_BAD_PARAMETER,
                "name: ");
@@ -112,7 +115,7 @@ static void test_other_members(void **state)
     read_fails("{\"camera_url\": \"rtsp://h/\", \"always_on\": \"yes\"}", HTTP_ERROR_BAD_PARAMETER,
                "always_on: true or false");
     read_fails("{\"camera_url\": \"rtsp://h/\", \"url\": 1}", HTTP_ERROR_BAD_PARAMETER,
-               "url: unknown; camera_url, cam_type, title and always_on");
+               "url: unknown; camera_url, cam_type, title, group and always_on");
     /* what may be a URL in the wrong place is not repeated */
     read_fails("{\"rtsp://u:secret@h/\": 1}", HTTP_ERROR_BAD_PARAMETER, "a member: unknown");
 }

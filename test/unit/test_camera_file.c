@@ -80,9 +80,9 @@ static void test_write_and_read(void **state)
 {
     struct conf saved, again;
     size_t len = 0;
-    read_cameras(&saved,
-                 "[camera \"a\"]\nurl = rtsp://u:p%40ss%231@h/x\ntype = rtsp-udp\n"
-                 "title = 大门; \"x\"\nalways_on = yes\n[camera \"b\"]\nurl = http://h/b.flv\n");
+    read_cameras(&saved, "[camera \"a\"]\nurl = rtsp://u:p%40ss%231@h/x\ntype = rtsp-udp\n"
+                         "title = 大门; \"x\"\ngroup = Gate, left\nalways_on = yes\n[camera "
+                         "\"b\"]\nurl = http://h/b.flv\n");
     char *bytes = camera_file_format(&saved, &len);
     mode_t mask = umask(0077);
     assert_int_equal(camera_file_write(path, bytes, len, &step), 0);

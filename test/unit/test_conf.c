@@ -99,6 +99,7 @@ static void test_file(void **state)
             "[camera \"gate.2_x\"]\n"
             "always_on = yes\n"
             "title = 大门\n"
+            "group = Gate, ground floor\n"
             "type = rtsp-udp\n"
             "url = \"rtsp://10.0.0.8/s.flv%20\"\n"
             "[camera]\n"
@@ -126,6 +127,7 @@ static void test_file(void **state)
     assert_string_equal(camera->title, "");
     camera = conf_find_camera(&conf, "gate.2_x");
     assert_string_equal(camera->title, "大门");
+    assert_string_equal(camera->group, "Gate, ground floor");
     assert_non_null(camera);
     assert_int_equal(camera->transport, IPC_TRANSPORT_RTSP_UDP);
     assert_true(camera->always_on);
@@ -222,9 +224,12 @@ static void test_camera_errors(void **state)
                "cams.ini:3: [camera \"a\"] always_on: yes or no is accepted");
     read_fails("[camera \"a\"]\nurl = rtsp://h/s\ntitle = \xff\n",
                "cams.ini:3: [camera \"a\"] title: up to 127 bytes of UTF-8 text are accepted");
-    read_fails("[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
-               "cams.ini:3: [camera \"a\"] password: unknown key; url, type, title, always_on are "
-               "accepted");
+    read_fails("[camera \"a\"]\nurl = rtsp://h/s\ngroup = a\x1b[0m\n",
+               "cams.ini:3: [camera \"a\"] group: up to 127 bytes of UTF-8 text are accepted");
+    read_fails(
+        "[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
+        "cams.ini:3: [camera \"a\"] password: unknown key; url, type, title, group, always_on are "
+        "accepted");
 }
 
 static void test_long_lines(void **state)

@@ -102,7 +102,7 @@ static enum visit_fate fate(enum ipc_client_kind kind, uint32_t mark, bool here)
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     const struct ipc_client request = {.kind = (uint32_t)kind, .keep = 1};
-    struct visit *v = visit_new(&request, "", ends[0]);
+    struct visit *v = visit_new(&request, ends[0]);
     assert_non_null(v);
     if (!here)
         fd_close(&ends[1]);
@@ -147,7 +147,7 @@ static void test_a_visit_goes_on_twice(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     struct ipc_client request = {.kind = IPC_CLIENT_STREAM, .conn_id = 9, .head_bytes = 3};
     memcpy(request.bytes, "abcdef", 6);
-    struct visit *v = visit_new(&request, "", ends[0]);
+    struct visit *v = visit_new(&request, ends[0]);
     struct handover_slot slot = {0}, next = whole(1, 1);
     assert_int_equal(visit_judge(v, &slot), VISIT_GOES_ON);
     visit_fill_slot(v, &next);
@@ -182,7 +182,7 @@ static void test_no_slot_no_belief(void **state)
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     const struct ipc_client request = {.kind = IPC_CLIENT_STREAM};
-    struct visit *v = visit_new(&request, "", ends[0]);
+    struct visit *v = visit_new(&request, ends[0]);
     assert_int_equal(visit_judge(v, NULL), VISIT_ENDS);
     visit_free(&v);
     fd_close(&ends[0]);

@@ -71,6 +71,7 @@ struct stream {
     uint64_t frames_refused;
     uint64_t frames_in;
     uint64_t frames_damaged;
+    int64_t picture_us; /* clock_us() when the newest picture came; 0: none has come */
     int64_t key_dts_us; /* the newest key frame's; INT64_MIN: none */
     uint32_t key_frame_interval_ms;
     struct codec_config *video; /* the newest; we hold a reference */
@@ -257,6 +258,7 @@ static void on_source_frame(void *ctx, struct frame *frame)
     struct stream *s = ctx;
     s->frames_in++;
     if (frame->track == TRACK_VIDEO) {
+        s->picture_us = clock_us();
         s->frames_damaged += frame->damaged;
         if (frame->config != s->video) {
             codec_config_unref(&s->video);
@@ -498,6 +500,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .key_frame_interval_ms = stream->key_frame_interval_ms,
         .viewers = (uint32_t)(clients(stream) - outputs_snapshots(stream->outputs)),
         .audio_codec = audio_format_fourcc(stream->audio_codec),
+        .picture_us = stream->picture_us,
         .no_audio = stream->state == IPC_CAMERA_STREAMING ? ingest_no_audio(stream->ingest) : 0,
     };
     if (stream->source != NULL && !stream->source_closing) {

@@ -192,6 +192,9 @@ static bool is_refused(const struct flv_source *s, int averror, char *detail, si
      * NetStream.Play.StreamNotFound, and AVERROR_UNKNOWN for `_error`; it only logs their text. */
     if (averror == -1 || averror == AVERROR_UNKNOWN) {
         const char *said = strstr(s->log, server_error);
+        /* Its words may hold the stream's name, and a camera of the configuration keeps its URL. */
+        if (s->params->access.trusted != 0)
+            said = NULL;
         (void)snprintf(detail, detail_size, "the server refuses to play this stream%s%.100s",
                        said != NULL ? ": " : "", said != NULL ? said + strlen(server_error) : "");
         return true;

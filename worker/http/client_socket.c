@@ -125,3 +125,10 @@ struct log_context client_socket_log(const struct client_socket *socket)
 {
     return (struct log_context){.client = socket->label};
 }
+
+size_t client_socket_error(char *buf, const struct ipc_client *request, enum http_error error,
+                           const char *shown, const char *message)
+{
+    const char *camera = request->camera[0] != '\0' ? request->camera : shown;
+    return http_reply_error(buf, error, request->origin, camera, message, (int)request->head);
+}

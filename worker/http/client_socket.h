@@ -9,6 +9,7 @@
 #define WORKER_CLIENT_SOCKET_H
 
 #include "common/handover.h"
+#include "common/http_reply.h"
 #include "common/ipc.h"
 #include "common/log.h"
 
@@ -70,6 +71,16 @@ bool client_socket_throw_away(struct client_socket *socket);
 
 /** Has it lingered long enough? */
 bool client_socket_is_spent(const struct client_socket *socket, int64_t now_ms);
+
+/**
+ * Write a complete error answer.  It calls the camera as the request does: by name or by URL.
+ *
+ * @param buf    HTTP_REPLY_MAX bytes.  Caller owns.
+ * @param shown  the camera's redacted URL.
+ * @return bytes written.
+ */
+size_t client_socket_error(char *buf, const struct ipc_client *request, enum http_error error,
+                           const char *shown, const char *message);
 
 /** The client's name in log lines.  Borrows the label. */
 struct log_context client_socket_log(const struct client_socket *socket);

@@ -375,8 +375,7 @@ void snapshot_client_fail(struct snapshot_client *client, enum http_error error,
     if (c->state != UNANSWERED || c->head_len > 0)
         return;
     c->due = false;
-    c->head_len = http_reply_error(c->head, error, c->request.origin, c->env->camera, message,
-                                   (int)c->request.head);
+    c->head_len = client_socket_error(c->head, &c->request, error, c->env->camera, message);
     if (c->request.keep != 0)
         c->head_len = http_reply_keep(c->head, c->head_len);
     c->good = false;

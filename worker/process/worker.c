@@ -159,7 +159,8 @@ static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
 
 static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
 {
-    if (!ipc_string_ok(m->peer, sizeof(m->peer)) || !ipc_string_ok(m->origin, sizeof(m->origin)) ||
+    if (!ipc_string_ok(m->camera, sizeof(m->camera)) || !ipc_string_ok(m->peer, sizeof(m->peer)) ||
+        !ipc_string_ok(m->origin, sizeof(m->origin)) ||
         !ipc_string_ok(m->if_none_match, sizeof(m->if_none_match)) ||
         !ipc_string_ok(m->websocket_key, sizeof(m->websocket_key)) ||
         !ipc_string_ok(m->websocket_protocol, sizeof(m->websocket_protocol)) ||

@@ -300,8 +300,7 @@ void client_fail(struct client *client, enum http_error error, const char *messa
     if (client->state != CLIENT_WAITING)
         return;
     char buf[HTTP_REPLY_MAX];
-    size_t len = http_reply_error(buf, error, client->request->origin, client->env->camera, message,
-                                  (int)client->request->head);
+    size_t len = client_socket_error(buf, client->request, error, client->env->camera, message);
     (void)send(client->socket.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* there is room */
     struct log_context ctx = client_socket_log(&client->socket);
     refusal_log_write(&client->env->refusals, &ctx, "viewer refused", error, message);

@@ -1,0 +1,134 @@
+"""What a control room asks the server: how every camera is, since when, why, and the last picture's time; alerts."""
+import datetime
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from conftest import QUICK
+from lib import fake_rtsp
+from lib.fake_rtsp import FakeCamera
+from lib.gateway import ROOT, free_port
+from lib.http import Viewer, request
+from lib.wait import wait_for
+
+
+def api(gateway, path):
+    answer = request(gateway.snapshot_port, path)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def cameras(gateway):
+    return {camera["name"]: camera for camera in api(gateway, "/api/cameras")["cameras"]}
+
+
+def streams(gateway):
+    return {stream["id"]: stream for stream in api(gateway, "/api/streams")["streams"]}
+
+
+def series(gateway, name, camera):
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    found = re.search(rf'^cam_httpflv_{name}{{camera="{camera}".*}} (\S+)$', text, re.M)
+    return found and float(found.group(1))
+
+
+def unix(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def watch(gateway, name):
+    return Viewer(gateway.flv_port, f"/?cam={name}")
+
+
+def test_a_camera_that_nobody_watches_is_listed(make_gateway, camera):
+    gateway = make_gateway(QUICK + f'[camera "yard"]\nurl = {camera.url()}\ntitle = 后院\ngroup = Garden\n'
+                           f'[camera "gate"]\nurl = {camera.url("/gate")}\n')
+    for listed in (cameras(gateway), streams(gateway)):
+        assert list(listed) == ["yard", "gate"]
+        assert all(one["state"] == "unwatched" and one["last_frame_at"] is None for one in listed.values())
+        assert (listed["yard"]["title"], listed["yard"]["group"]) == ("后院", "Garden")
+    assert api(gateway, "/api/streams/gate")["state"] == "unwatched"
+    assert api(gateway, "/api/streams?cam=gate")["streams"][0]["state"] == "unwatched"
+    assert request(gateway.snapshot_port, "/api/streams/gate", "DELETE").status == 204
+    assert request(gateway.snapshot_port, "/api/streams/nobody", "DELETE").status == 404
+    with watch(gateway, "yard") as viewer:
+        viewer.wait_frames(3)
+        assert streams(gateway)["yard"]["state"] == cameras(gateway)["yard"]["state"] == "streaming"
+        wait_for(lambda: cameras(gateway)["yard"]["viewers"] == 1, 20, "the viewer to be counted")
+        assert cameras(gateway)["gate"]["state"] == "unwatched"
+        seen = time.time()
+    wait_for(lambda: cameras(gateway)["yard"]["state"] == "unwatched", 30, "the camera to be left")
+    yard = cameras(gateway)["yard"]
+    assert yard["down_since"] is yard["reason"] is None
+    assert seen - 2 < unix(yard["last_frame_at"]) <= time.time()  # it is remembered
+    assert series(gateway, "camera_last_frame_timestamp_seconds", "yard") > seen - 2
+    assert series(gateway, "camera_viewers", "yard") is None  # its other series have ended
+    gateway.reload(QUICK + f'[camera "shed"]\nurl = {camera.url()}\n')  # another name of the same camera
+    assert list(cameras(gateway)) == list(streams(gateway)) == ["shed"]
+    assert cameras(gateway)["shed"]["last_frame_at"] == yard["last_frame_at"]
+    gateway.reload(QUICK)
+    wait_for(lambda: streams(gateway) == {}, 20, "the camera to be forgotten")
+
+
+def test_down_since_and_the_last_picture_hold_through_all_attempts(make_gateway):
+    with FakeCamera(fake_rtsp.media()) as camera:
+        port = camera.port
+        gateway = make_gateway(QUICK + f'[camera "yard"]\nurl = {camera.url()}\nalways_on = yes\n')
+        wait_for(lambda: streams(gateway)["yard"]["state"] == "streaming", 30, "pictures")
+        assert streams(gateway)["yard"]["down_since"] is None
+        assert series(gateway, "camera_down_since_timestamp_seconds", "yard") is None
+        before = time.time()
+    gone = time.time()
+    down = wait_for(lambda: (one := streams(gateway)["yard"])["down_since"] and one, 20, "it to be called down")
+    assert down["reason"] == "camera_unreachable" and before - 1 <= unix(down["down_since"]) <= gone + 20
+    last = unix(streams(gateway)["yard"]["last_frame_at"])
+    assert before - 2 <= last <= gone + 1
+    seen = set()
+
+    def attempts():
+        for one in (streams(gateway)["yard"], cameras(gateway)["yard"]):
+            assert (one["down_since"], one["reason"]) == (down["down_since"], down["reason"])
+            assert last <= unix(one["last_frame_at"]) <= gone + 1
+            seen.add(one["since"])
+        return len(seen) >= 3
+    wait_for(attempts, 60, "several attempts")
+    assert series(gateway, "camera_down_since_timestamp_seconds", "yard") == pytest.approx(
+        unix(down["down_since"]), abs=1.01)
+    with FakeCamera(fake_rtsp.media(), port=port):
+        wait_for(lambda: streams(gateway)["yard"]["down_since"] is None, 60, "it to be back")
+        one = streams(gateway)["yard"]
+        assert (one["state"], one["reason"]) == ("streaming", None) and unix(one["last_frame_at"]) > last
+        assert series(gateway, "camera_down_since_timestamp_seconds", "yard") is None
+
+
+def test_errors_of_a_named_camera_never_carry_its_url(make_gateway, make_camera):
+    locked = make_camera(user="admin", password="right-1")
+    port = free_port()
+    gateway = make_gateway(QUICK + f'[camera "gone"]\nurl = rtsp://127.0.0.1:{port}/hidden-path\n'
+                           f'[camera "rtmp"]\nurl = rtmp://127.0.0.1:{port}/app/hidden-path\n'
+                           f'[camera "locked"]\nurl = {locked.url("/hidden-path", "admin", "wrong-1")}\n'
+                           "[access]\ncameras = named\n", secrets=["wrong-1"])
+    for name in ("gone", "rtmp", "locked", "locked"):  # the last one is answered from memory
+        for flv, path in ((True, "/"), (True, "/x.flv"), (False, "/snapshot"), (False, "/mjpeg")):
+            answer = request(gateway.flv_port if flv else gateway.snapshot_port, f"{path}?cam={name}")
+            assert answer.status == 502 and answer.error["camera"] == name
+            for secret in (b"127.0.0.1", b"hidden-path", str(port).encode(), str(locked.port).encode()):
+                assert secret not in answer.body, answer.body
+    with_url = make_gateway(QUICK).get(f"rtsp://127.0.0.1:{port}/cam")
+    assert with_url.error["camera"] == f"rtsp://127.0.0.1:{port}/cam"  # who knows it gets it back
+
+
+def test_alert_rules():
+    """docs/alerts.yaml: each alert fires when it should, says what it should, and is quiet otherwise."""
+    rules = os.path.join(ROOT, "docs", "alerts.yaml")
+    tests = os.path.join(ROOT, "test", "e2e", "alerts_test.yaml")
+    for command in (["check", "rules", rules], ["test", "rules", tests]):
+        done = subprocess.run(["promtool", *command], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    with open(rules, encoding="utf-8") as file, open(tests, encoding="utf-8") as checked:
+        assert set(re.findall(r"alert: (\w+)", file.read())) == set(re.findall(
+            r"alertname: (\w+)\n\s*exp_alerts", checked.read()))
