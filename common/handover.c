@@ -124,8 +124,7 @@ void handover_copy(struct handover_slot *to, const struct handover_slot *from)
 
 bool handover_may_go_on(const struct handover_slot *slot)
 {
-    if (handover_get(slot) != HANDOVER_WHOLE ||
-        atomic_load_explicit(&slot->reading, memory_order_relaxed) != 0)
+    if (handover_get(slot) != HANDOVER_WHOLE || handover_is_reading(slot))
         return false;
     for (int i = 0; i < HANDOVER_TRACKS; i++) {
         if (slot->last_ms[i] < -1 || slot->last_ms[i] > HANDOVER_TIME_MAX_MS)

@@ -111,4 +111,9 @@ static inline void handover_set_reading(struct handover_slot *slot, bool reading
     atomic_signal_fence(memory_order_seq_cst);
 }
 
+static inline bool handover_is_reading(const struct handover_slot *slot)
+{
+    return atomic_load_explicit(&slot->reading, memory_order_relaxed) != 0;
+}
+
 #endif /* COMMON_HANDOVER_H */

@@ -45,7 +45,7 @@ static const struct {
 };
 
 /* Longest escaped camera and longest escaped message in an error body; longer ones are cut. */
-#define JSON_TEXT_MAX 2400
+#define JSON_TEXT_MAX ((HTTP_ERROR_JSON_MAX - 128) / 2)
 #define RETRY_AFTER_S 5
 
 const char *http_error_code(enum http_error error)
@@ -96,30 +96,35 @@ size_t http_reply_keep(char *buf, size_t len)
     return len - (sizeof(line) - 1);
 }
 
+size_t http_error_json(char *buf, enum http_error error, const char *camera, const char *message)
+{
+    char text[JSON_TEXT_MAX];
+    size_t size = HTTP_ERROR_JSON_MAX;
+
+    (void)escape_text(text, sizeof(text), message, true);
+    size_t len = (size_t)snprintf(buf, size, "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"",
+                                  http_error_code(error), text);
+    if (camera != NULL && camera[0] != '\0') {
+        (void)escape_text(text, sizeof(text), camera, true);
+        len += (size_t)snprintf(buf + len, size - len, ",\"camera\":\"%s\"", text);
+    }
+    return len + (size_t)snprintf(buf + len, size - len, "}}\n");
+}
+
 size_t http_reply_error_with(char *buf, enum http_error error, const char *origin,
                              const char *headers, const char *camera, const char *message, int head)
 {
-    char body[2 * JSON_TEXT_MAX + 128];
-    char text[JSON_TEXT_MAX];
+    char body[HTTP_ERROR_JSON_MAX];
     char all[1024];
     int status = http_error_status(error);
-
-    (void)escape_text(text, sizeof(text), message, true);
-    int body_len = snprintf(body, sizeof(body), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"",
-                            http_error_code(error), text);
-    if (camera != NULL && camera[0] != '\0') {
-        (void)escape_text(text, sizeof(text), camera, true);
-        body_len +=
-            snprintf(body + body_len, sizeof(body) - (size_t)body_len, ",\"camera\":\"%s\"", text);
-    }
-    body_len += snprintf(body + body_len, sizeof(body) - (size_t)body_len, "}}\n");
+    size_t body_len = http_error_json(body, error, camera, message);
 
     char retry_after[32] = "";
     if (status == 503)
         (void)snprintf(retry_after, sizeof(retry_after), "Retry-After: %d\r\n", RETRY_AFTER_S);
     int n = snprintf(all, sizeof(all),
                      "Content-Type: application/json\r\n"
-                     "Content-Length: %d\r\n"
+                     "Content-Length: %zu\r\n"
                      "Cache-Control: no-store\r\n"
                      "%s%s",
                      body_len, retry_after, headers);
@@ -127,9 +132,9 @@ size_t http_reply_error_with(char *buf, enum http_error error, const char *origi
     size_t len = http_reply_head(buf, status, origin, all);
     if (head)
         return len;
-    assert(len + (size_t)body_len <= HTTP_REPLY_MAX);
-    memcpy(buf + len, body, (size_t)body_len);
-    return len + (size_t)body_len;
+    assert(len + body_len <= HTTP_REPLY_MAX);
+    memcpy(buf + len, body, body_len);
+    return len + body_len;
 }
 
 size_t http_reply_error(char *buf, enum http_error error, const char *origin, const char *camera,

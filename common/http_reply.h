@@ -52,6 +52,8 @@ enum http_error {
 /* The largest head or complete error answer that the functions below write. */
 #define HTTP_REPLY_MAX 8192
 
+#define HTTP_ERROR_JSON_MAX 4928 /* the largest error body */
+
 /** @return the code of the JSON body ("camera_timeout"), or the HTTP status. */
 const char *http_error_code(enum http_error error);
 int http_error_status(enum http_error error);
@@ -78,6 +80,14 @@ size_t http_reply_head(char *buf, int status, const char *origin, const char *he
  * @return the new length.
  */
 size_t http_reply_keep(char *buf, size_t len);
+
+/**
+ * Write an error body: {"error":{"code","message","camera"}} and a newline.
+ *
+ * @param buf  HTTP_ERROR_JSON_MAX bytes.  Caller owns.
+ * @return bytes written, without the NUL.  Other parameters as for http_reply_error().
+ */
+size_t http_error_json(char *buf, enum http_error error, const char *camera, const char *message);
 
 /**
  * Write a complete error answer: JSON body {"error":{"code","message","camera"}}, and Retry-After

@@ -112,9 +112,9 @@ struct ipc_client {
     uint32_t crop_y;
     uint32_t crop_width; /* 0: not cropped */
     uint32_t crop_height;
-    uint32_t websocket; /* 1: answer the WebSocket handshake and send WebSocket frames (RFC 6455) */
-    uint32_t keep;      /* 1: keep the connection after a snapshot (RFC 9112 section 9.3) */
-    uint32_t requests;  /* requests on this connection so far, including this one */
+    uint32_t websocket;  /* 1: a WebSocket, RFC 6455, whose handshake is done */
+    uint32_t keep;       /* 1: keep the connection after a snapshot (RFC 9112 section 9.3) */
+    uint32_t requests;   /* requests on this connection so far, including this one */
     uint32_t head_bytes; /* length of the request head at the start of bytes; 0: the worker may not
                             answer a repeat of this request itself */
     uint32_t rest_bytes; /* length of the pipelined bytes that follow the head */
@@ -122,10 +122,8 @@ struct ipc_client {
     uint32_t resumed;    /* 1: the answer has begun: go on after what its slot says (handover.h) */
     char camera[IPC_CAMERA_ID_MAX]; /* name by which the client asked for the camera; "": by URL */
     char peer[IPC_PEER_MAX];
-    char origin[IPC_HEADER_MAX];             /* Origin header to echo, or empty for `*` */
-    char if_none_match[IPC_HEADER_MAX];      /* If-None-Match, or empty */
-    char websocket_key[IPC_HEADER_MAX];      /* Sec-WebSocket-Key, or empty */
-    char websocket_protocol[IPC_HEADER_MAX]; /* the subprotocol to echo, or empty */
+    char origin[IPC_HEADER_MAX];        /* Origin header to echo, or empty for `*` */
+    char if_none_match[IPC_HEADER_MAX]; /* If-None-Match, or empty */
     char bytes[IPC_BYTES_MAX];
 };
 

@@ -2,11 +2,14 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/websocket_close.h"
 #include "common/xalloc.h"
 #include "master/forwarded.h"
 #include "master/proxy_header.h"
 #include "master/server_shared.h"
+#include "master/websocket_handshake.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -137,14 +140,39 @@ void conn_answer(struct conn *c, size_t len)
     conn_answer_with(c, len, NULL, 0);
 }
 
+bool conn_accept_websocket(struct conn *c)
+{
+    size_t len = websocket_handshake(conn_output(c), &c->head.request);
+    uv_buf_t buf = uv_buf_init(c->output, (unsigned)len);
+    c->accepted = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) == (int)len;
+    if (!c->accepted)
+        conn_close(c); /* a fresh connection has room: it is lost */
+    return c->accepted;
+}
+
+/* @return the length of the answer in conn_output(). */
+static size_t refuse_websocket(struct conn *c, enum http_error error, const char *camera,
+                               const char *message)
+{
+    uint8_t told[WEBSOCKET_ERROR_MAX];
+    char *out = conn_output(c);
+    size_t head = c->accepted ? 0 : websocket_handshake(out, &c->head.request);
+    size_t len = websocket_error(told, error, camera, message);
+    assert(head + len <= HTTP_REPLY_MAX);
+    memcpy(out + head, told, len);
+    return head + len;
+}
+
 void conn_answer_error(struct conn *c, enum http_error error, const char *headers,
                        const char *camera, const char *message)
 {
     struct log_context ctx = {.client = c->peer};
     refusal_log_write(&c->server->refusal_log, &ctx, "refused", error, message);
     c->server->refused[error]++;
-    conn_answer(c, http_reply_error_with(conn_output(c), error, c->head.request.origin, headers,
-                                         camera, message, c->head.request.method == REQUEST_HEAD));
+    conn_answer(c, c->websocket ? refuse_websocket(c, error, camera, message)
+                                : http_reply_error_with(
+                                      conn_output(c), error, c->head.request.origin, headers,
+                                      camera, message, c->head.request.method == REQUEST_HEAD));
 }
 
 void conn_refuse(struct conn *c, enum http_error error, const char *message)

@@ -51,6 +51,8 @@ struct conn {
     bool waiting;         /* conn_wait(), conn_body.h */
     enum http_error late; /* while waiting: what to answer after CONN_WAIT_MS, and why */
     const char *late_message;
+    bool websocket;           /* the request is a right handshake: errors come in a close frame */
+    bool accepted;            /* and it is answered */
     bool half_open;           /* the peer sends no more: close when the answer is written */
     bool proxied;             /* it comes from a trusted proxy */
     struct conn_proxy *proxy; /* what has arrived of its PROXY header; NULL: none is awaited */
@@ -103,7 +105,11 @@ void conn_answer(struct conn *conn, size_t len);
 /** The same, with a body that lives as long as the connection.  Borrowed. */
 void conn_answer_with(struct conn *conn, size_t len, const void *body, size_t body_len);
 
-/** Answer with an error; log and count it.  Parameters as for http_reply_error_with(). */
+/** Answer the handshake of a WebSocket. @return false: the connection is lost, and closed. */
+bool conn_accept_websocket(struct conn *conn);
+
+/** Answer with an error, a WebSocket in the close frame; log and count it.  Parameters as for
+ * http_reply_error_with(). */
 void conn_answer_error(struct conn *conn, enum http_error error, const char *headers,
                        const char *camera, const char *message);
 

@@ -226,6 +226,8 @@ static void hand_bytes_over(const struct conn *c, struct ipc_client *client)
 static void hand_over(struct conn *c, struct route *r)
 {
     const char *message = "no descriptor left";
+    if (c->websocket && !conn_accept_websocket(c))
+        return;
     r->client.conn_id = c->id;
     r->client.accepted_us = c->accepted_us;
     (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);
@@ -390,6 +392,7 @@ void request_answer(struct conn *c)
 {
     struct route *r = xcalloc(1, sizeof(*r));
     (void)route_request(c->server->conf, c->port, &c->head.request, r);
+    c->websocket = r->client.websocket != 0;
     if (admit(c, r))
         answer_request(c, r);
     explicit_bzero(r, sizeof(*r)); /* a camera's password */

@@ -5,6 +5,7 @@
 #include "master/access.h"
 #include "master/players.h"
 #include "master/query.h"
+#include "master/websocket_handshake.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -303,32 +304,16 @@ static int read_camera(const struct conf *conf, const struct query *q, struct ro
     return 0;
 }
 
-/* RFC 6455 section 4.2.1: 16 bytes in base64. */
-static bool websocket_key_ok(const char *key)
-{
-    return strlen(key) == 24 && strcmp(key + 22, "==") == 0 &&
-           strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == 22;
-}
-
+/* With the handshake right, all other errors are told in the close frame. */
 static int read_websocket(const struct http_request *request, struct route *out)
 {
-    struct ipc_client *client = &out->client;
-    if (strcmp(request->websocket_version, "13") != 0) {
-        (void)snprintf(out->headers, sizeof(out->headers), "Sec-WebSocket-Version: 13\r\n");
-        return fail(out, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Version: 13 is accepted");
-    }
-    if (!websocket_key_ok(request->websocket_key))
-        return fail(out, HTTP_ERROR_BAD_REQUEST,
-                    "Sec-WebSocket-Key: 16 bytes in base64 are accepted");
-    client->websocket = 1;
-    memcpy(client->websocket_key, request->websocket_key, sizeof(client->websocket_key));
-
-    /* Section 4.2.2: choose one of those offered; the stream does not depend on it. */
-    const char *offered = request->websocket_protocol + strspn(request->websocket_protocol, ", \t");
-    memcpy(client->websocket_protocol, offered, strcspn(offered, ", \t"));
-    if (!is_token_list(client->websocket_protocol, ""))
-        return fail(out, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Protocol: tokens are accepted");
-    return 0;
+    const char *fault = websocket_handshake_fault(request);
+    out->client.websocket = fault == NULL;
+    if (fault == NULL)
+        return 0;
+    /* RFC 6455 section 4.4 */
+    (void)snprintf(out->headers, sizeof(out->headers), "Sec-WebSocket-Version: 13\r\n");
+    return fail(out, HTTP_ERROR_BAD_REQUEST, "%s", fault);
 }
 
 bool route_needs_camera(enum route_kind kind)
@@ -352,9 +337,6 @@ static void fill_client(struct ipc_client *client, const struct http_request *re
     client->fps = FPS_DEFAULT;
     _Static_assert(sizeof(client->origin) == sizeof(request->origin), "copied whole");
     _Static_assert(sizeof(client->if_none_match) == sizeof(request->if_none_match), "copied whole");
-    _Static_assert(sizeof(client->websocket_key) == sizeof(request->websocket_key), "copied whole");
-    _Static_assert(sizeof(client->websocket_protocol) == sizeof(request->websocket_protocol),
-                   "a part of it is copied");
     memcpy(client->origin, request->origin, sizeof(client->origin));
     memcpy(client->if_none_match, request->if_none_match, sizeof(client->if_none_match));
 }
@@ -425,7 +407,11 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
                         enum route_kind kind, struct route *out)
 {
     struct query q;
-    int rc = read_query(request, &q, out);
+    bool upgrades =
+        kind == ROUTE_STREAM && request->method == REQUEST_GET && request->upgrade_websocket;
+    int rc = upgrades ? read_websocket(request, out) : 0;
+    if (rc == 0)
+        rc = read_query(request, &q, out);
     if (rc != 0)
         return rc;
     if (wants_page(request, &q)) {
@@ -439,8 +425,6 @@ static int route_camera(const struct conf *conf, const struct http_request *requ
                                   : read_picture_options(&q, kind, out);
     if (rc == 0 && kind == ROUTE_SNAPSHOT)
         rc = read_snapshot_options(request, &q, out);
-    if (rc == 0 && kind == ROUTE_STREAM && request->upgrade_websocket)
-        rc = read_websocket(request, out);
     if (rc == 0)
         out->kind = kind;
     return rc;

@@ -74,7 +74,8 @@ enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slo
     bool snapshot = message.kind == IPC_CLIENT_SNAPSHOT;
     switch (handover_get(slot)) {
     case HANDOVER_UNANSWERED:
-        return visit->resumed ? VISIT_ENDS : VISIT_GOES_ON;
+        /* of a WebSocket that waits, the handshake was answered, and frames are read */
+        return visit->resumed || handover_is_reading(slot) ? VISIT_ENDS : VISIT_GOES_ON;
     case HANDOVER_AGAIN:
         forget_rest(visit);
         return snapshot ? VISIT_GOES_ON : VISIT_ENDS;

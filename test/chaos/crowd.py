@@ -165,7 +165,7 @@ class Player(Visitor):
         with WebSocket(self.town.flv_port, self.target(), timeout=30) as sock:
             if sock.status != 101:
                 return
-            flv = self.begin()
+            flv = None
             while not self.stopping.is_set():
                 if not sock.waits_for_data(1):
                     continue
@@ -173,6 +173,7 @@ class Player(Visitor):
                 if kind == CLOSE:
                     return
                 if kind == BINARY:
+                    flv = flv or self.begin()
                     self.take(flv, payload)
 
     def take(self, flv, chunk):

@@ -124,6 +124,19 @@ def patient(make_gateway):
     return make_gateway(QUICK, env=QUIET)
 
 
+def test_websocket_that_waits_outlives_its_worker(patient, make_camera):
+    """Its handshake was answered before, and is not answered again."""
+    camera = make_camera()
+    camera.muted.set()
+    with watching(lambda: WebSocketViewer(patient.flv_port, camera.url())) as viewers:
+        wait_for(lambda: camera.plays == 1, 30, "the camera to be connected")
+        before = the_worker(patient, camera)
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: camera.plays == 2, 30, "the next worker")
+        camera.muted.clear()
+        assert len(wait_more(viewers, 3)) == 1
+
+
 def test_viewers_outlive_their_workers(patient, make_camera):
     """By any signal; test_processes has one that hangs."""
     camera = make_camera()

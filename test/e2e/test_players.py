@@ -118,6 +118,23 @@ def test_join_live_is_at_the_live_edge(shared_gateway, long_gop_camera, browser,
         assert page.errors() == [] and page.sound_bytes() > 1000  # silence has 4 a frame
 
 
+@needs_browser
+@pytest.mark.parametrize("library", ["mpegts.js", "flv.js"])
+def test_websocket_error_in_the_browser(shared_gateway, browser, library):
+    """Players of other people's pages learn that there is no stream, and a page that looks, why."""
+    if library_missing(library):
+        pytest.skip(library_missing(library))
+    url = f"ws://127.0.0.1:{shared_gateway.flv_port}/?cam=nobody"
+    with PlayerPage(browser, library) as page:
+        page.play(url)
+        wait_for(page.errors, 30, "the player to notice")
+        told = browser.driver.execute_async_script("""
+            const [url, done] = arguments, socket = new WebSocket(url);
+            socket.onclose = ({code, reason, wasClean}) => done([code, JSON.parse(reason).error.code, wasClean]);
+            """, url)
+        assert told == [4404, "unknown_camera", True]
+
+
 def test_ffplay_takes_compressed_time(shared_gateway, long_gop_camera):
     """It plays on at normal pace, sound and picture together."""
     wait_for_old_gop(long_gop_camera)

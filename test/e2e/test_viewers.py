@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import struct
+import unittest.mock
 
 import pytest
 
@@ -14,7 +15,7 @@ from lib import fake_rtsp, ffmpeg, processes
 from lib.flv import FlvReader
 from lib.http import SlowReader, connect, head_bytes, request, stream_target
 from lib.wait import wait_for
-from lib.websocket import BINARY, CLOSE, PING, PONG, WebSocket
+from lib.websocket import BINARY, CLOSE, PING, PONG, TEXT, WebSocket
 
 HOUR = 3600
 
@@ -311,11 +312,78 @@ def test_websocket_protocol_errors_close_with_their_code(shared_gateway, make_ca
             assert struct.unpack(">H", ws.wait_for(CLOSE)[:2])[0] == code
 
 
-def test_websocket_to_a_camera_that_fails_gets_a_status(shared_gateway, make_camera):
+def closed_with(ws, streamed=False):
+    """The code and the error of the close frame; the connection ends with it.  A text message has told the whole error
+    before, if no stream had begun."""
+    whole = None if streamed else json.loads(ws.wait_for(TEXT))["error"]
+    payload = ws.wait_for(CLOSE)
+    with pytest.raises(EOFError):
+        ws.frame()
+    error = json.loads(payload[2:])["error"]
+    assert whole is None or (whole["code"], whole["message"][:60]) == (error["code"], error["message"][:60])
+    return struct.unpack(">H", payload[:2])[0], error
+
+
+def test_websocket_is_told_the_error_in_its_close_frame(shared_gateway, make_camera):
+    """Whether the master knows it or the worker finds it out: browsers tell pages nothing of a refused handshake."""
     camera = make_camera()
     camera.close()
-    with WebSocket(shared_gateway.flv_port, ws_target(camera)) as ws:
-        assert ws.status == 502
+    locked = make_camera(user="admin", password="right-1")
+    for target, status, code in ((ws_target(camera), 502, "camera_unreachable"),
+                                 (ws_target(locked), 502, "camera_unauthorized"),
+                                 (ws_target(locked), 502, "camera_unauthorized"),  # from memory
+                                 ("/?cam=nobody", 404, "unknown_camera"),
+                                 ("/x.flv", 400, "missing_camera"),
+                                 (ws_target(camera, join="never"), 400, "bad_parameter"),
+                                 ("/?cam_url=ftp://h/x", 400, "unsupported_scheme")):
+        with WebSocket(shared_gateway.flv_port, target) as ws:
+            assert ws.status == 101, target
+            told, error = closed_with(ws)
+            assert (told, error["code"]) == (4000 + status, code) and error["message"], target
+            ws.send(CLOSE, struct.pack(">H", told))  # as browsers answer
+    for headers in ({"Sec-WebSocket-Version": "8"}, {"Sec-WebSocket-Key": "short"}):
+        with WebSocket(shared_gateway.flv_port, "/?cam=nobody", headers) as ws:
+            assert ws.status == 400  # it is no WebSocket
+            assert ws.headers["sec-websocket-version"] == "13"
+
+
+def test_websocket_without_the_token_and_without_a_place(make_gateway, camera):
+    gateway = make_gateway("[server]\nmax_viewers = 1\n[access]\ntoken = tok\n" + QUICK)
+    with WebSocket(gateway.flv_port, ws_target(camera)) as ws:
+        assert closed_with(ws)[0] == 4401
+    with WebSocket(gateway.flv_port, ws_target(camera, token="tok")) as ws:
+        ws.wait_for(BINARY)
+        with WebSocket(gateway.flv_port, ws_target(camera, token="tok")) as other:
+            assert closed_with(other) == (4503, {"code": "too_many_viewers", "message": unittest.mock.ANY})
+        os.kill(gateway.pid, signal.SIGTERM)
+        assert struct.unpack(">H", ws.wait_for(CLOSE)[:2])[0] == 1001
+
+
+def test_websocket_that_waits_for_its_camera(make_gateway, make_camera):
+    """It is accepted at once, answers pings, may leave, and learns in its close frame that nothing came."""
+    silent = make_camera(silent="accept")
+    gateway = make_gateway(QUICK)
+    with WebSocket(gateway.flv_port, ws_target(silent)) as ws, WebSocket(gateway.flv_port, ws_target(silent)) as other:
+        assert ws.status == other.status == 101
+        for text in (b"", b"ping", b"x" * 125):
+            ws.send(PING, text)
+            assert ws.wait_for(PONG) == text
+        other.send(CLOSE, struct.pack(">H", 1000))
+        assert struct.unpack(">H", other.wait_for(CLOSE)[:2])[0] == 1000
+        with pytest.raises(EOFError):
+            other.frame()
+        told, error = closed_with(ws)
+        assert (told, error["code"]) == (4504, "camera_timeout")
+
+
+def test_websocket_is_told_why_its_stream_ends(make_gateway, make_camera):
+    camera = make_camera()
+    gateway = make_gateway(QUICK.replace("reconnect_window_ms = 20000", "reconnect_window_ms = 1000"))
+    with WebSocket(gateway.flv_port, ws_target(camera)) as ws:
+        ws.wait_for(BINARY)
+        camera.close()
+        told, error = closed_with(ws, streamed=True)
+        assert (told, error["code"]) == (4502, "camera_unreachable")
 
 
 # --- H.264 for those who cannot play HEVC ---------------------------------------------------------------

@@ -97,7 +97,7 @@ static void test_what_may_go_on(void **state)
 /* --- visits --------------------------------------------------------------- */
 
 /* @return what becomes of a client of this kind whose slot has this mark. */
-static enum visit_fate fate(enum ipc_client_kind kind, uint32_t mark, bool here)
+static enum visit_fate fate_of(enum ipc_client_kind kind, uint32_t mark, bool here, bool reading)
 {
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
@@ -108,12 +108,18 @@ static enum visit_fate fate(enum ipc_client_kind kind, uint32_t mark, bool here)
         fd_close(&ends[1]);
     struct handover_slot slot = whole(5, 5);
     atomic_store(&slot.mark, mark);
+    handover_set_reading(&slot, reading);
     enum visit_fate f = visit_judge(v, &slot);
     visit_free(&v);
     assert_null(v);
     fd_close(&ends[0]);
     fd_close(&ends[1]);
     return f;
+}
+
+static enum visit_fate fate(enum ipc_client_kind kind, uint32_t mark, bool here)
+{
+    return fate_of(kind, mark, here, false);
 }
 
 static void test_what_becomes_of_clients(void **state)
@@ -137,6 +143,14 @@ static void test_what_becomes_of_clients(void **state)
         assert_int_equal(fate(IPC_CLIENT_SNAPSHOT, rows[i].mark, true), rows[i].snapshot);
         assert_int_equal(fate(IPC_CLIENT_STREAM, rows[i].mark, false), VISIT_ENDS);
     }
+}
+
+/* A WebSocket that waits for its camera may be within a frame of its own. */
+static void test_within_a_frame(void **state)
+{
+    (void)state;
+    assert_int_equal(fate_of(IPC_CLIENT_STREAM, HANDOVER_UNANSWERED, true, true), VISIT_ENDS);
+    assert_int_equal(fate_of(IPC_CLIENT_STREAM, HANDOVER_WHOLE, true, true), VISIT_ENDS);
 }
 
 /* What the next worker gets, and the one after it if that has written nothing. */
@@ -192,13 +206,10 @@ static void test_no_slot_no_belief(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_both_sides_see_the_same),
-        cmocka_unit_test(test_its_size_is_sealed),
-        cmocka_unit_test(test_other_memory_is_refused),
-        cmocka_unit_test(test_what_may_go_on),
-        cmocka_unit_test(test_what_becomes_of_clients),
-        cmocka_unit_test(test_a_visit_goes_on_twice),
-        cmocka_unit_test(test_no_slot_no_belief),
+        cmocka_unit_test(test_both_sides_see_the_same), cmocka_unit_test(test_its_size_is_sealed),
+        cmocka_unit_test(test_other_memory_is_refused), cmocka_unit_test(test_what_may_go_on),
+        cmocka_unit_test(test_what_becomes_of_clients), cmocka_unit_test(test_within_a_frame),
+        cmocka_unit_test(test_a_visit_goes_on_twice),   cmocka_unit_test(test_no_slot_no_belief),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,10 @@
-/* worker/websocket: exact bytes both ways, and every way a client may be wrong. */
+/* worker/websocket, common/websocket_close: exact bytes both ways, and every way a client may be
+ * wrong. */
 #include "worker/viewers/websocket.h"
 
 #include "common/http_reply.h"
 
-#include <errno.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,64 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static void test_accept(void **state)
-{
-    char accept[WEBSOCKET_ACCEPT_MAX];
-
-    /* RFC 6455 section 1.3. */
-    assert_int_equal(0, websocket_accept("dGhlIHNhbXBsZSBub25jZQ==", accept));
-    assert_string_equal("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", accept);
-
-    static const char *const bad[] = {
-        "",
-        "dGhlIHNhbXBsZSBub25jZQ=",
-        "dGhlIHNhbXBsZSBub25jZQ===",
-        "dGhlIHNhbXBsZSBub25jZQAA",
-        "dGhlIHNhbXBsZSBub25j====",
-        "dGhlIHNhbXBsZSBub25jZQ==dGhlIHNhbXBsZSBub25jZQ==",
-        "dGhlIHNhbXBs-SBub25jZQ==",
-        "dGhlIHNhbXBs\r\nub25jZQ==",
-        "                        ",
-    };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(-EINVAL, websocket_accept(bad[i], accept));
-}
-
-static void check_handshake(const char *protocol, const char *origin, const char *middle)
-{
-    char buf[HTTP_REPLY_MAX], want[1024];
-    int n = websocket_handshake(buf, "dGhlIHNhbXBsZSBub25jZQ==", protocol, origin);
-    assert_true(n > 0);
-    buf[n] = '\0';
-    (void)snprintf(want, sizeof(want),
-                   "HTTP/1.1 101 Switching Protocols\r\n"
-                   "Upgrade: websocket\r\n"
-                   "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-                   "%s"
-                   "Cross-Origin-Resource-Policy: cross-origin\r\n"
-                   "Connection: Upgrade\r\n\r\n",
-                   middle);
-    assert_string_equal(want, buf);
-}
-
-static void test_handshake(void **state)
-{
-    char buf[HTTP_REPLY_MAX];
-
-    check_handshake(NULL, NULL, "Access-Control-Allow-Origin: *\r\n");
-    check_handshake("", "", "Access-Control-Allow-Origin: *\r\n");
-    check_handshake("flv", "https://a.example",
-                    "Sec-WebSocket-Protocol: flv\r\n"
-                    "Access-Control-Allow-Origin: https://a.example\r\nVary: Origin\r\n");
-    check_handshake("one, two", NULL,
-                    "Sec-WebSocket-Protocol: one\r\nAccess-Control-Allow-Origin: *\r\n");
-    /* A subprotocol may not end a line of the answer. */
-    check_handshake("\r\nX: 1", NULL, "Access-Control-Allow-Origin: *\r\n");
-    check_handshake("a\r\nX: 1", NULL,
-                    "Sec-WebSocket-Protocol: a\r\nAccess-Control-Allow-Origin: *\r\n");
-    assert_int_equal(-EINVAL, websocket_handshake(buf, "", NULL, NULL));
-}
 
 static void check_header(uint64_t len, const char *bytes, size_t n)
 {
@@ -89,7 +32,7 @@ static void test_binary_header(void **state)
 
 static void test_control_frames(void **state)
 {
-    uint8_t close[WEBSOCKET_CLOSE_FRAME_LEN], pong[WEBSOCKET_PONG_FRAME_MAX], payload[125];
+    uint8_t close[WEBSOCKET_CLOSE_MAX], pong[WEBSOCKET_PONG_FRAME_MAX], payload[125];
 
     assert_int_equal(4, websocket_close_frame(close, WEBSOCKET_GOING_AWAY));
     assert_memory_equal("\x88\x02\x03\xe9", close, 4);
@@ -103,6 +46,69 @@ static void test_control_frames(void **state)
     memset(payload, 7, sizeof(payload));
     assert_int_equal(127, websocket_pong_frame(pong, payload, sizeof(payload)));
     assert_memory_equal("\x8a\x7d\x07", pong, 3);
+}
+
+/* The reason is JSON whatever the message is, and fits. */
+static void check_error(enum http_error error, const char *message, uint16_t code, const char *want)
+{
+    uint8_t frame[WEBSOCKET_CLOSE_MAX];
+    size_t len = websocket_close_error(frame, error, message);
+    assert_true(len >= 4 && len <= sizeof(frame));
+    assert_int_equal(frame[0], 0x88);
+    assert_int_equal(frame[1], len - 2);
+    assert_int_equal(frame[2] << 8 | frame[3], code);
+    json_t *top = json_loadb((const char *)frame + 4, len - 4, 0, NULL);
+    assert_non_null(top);
+    json_t *told = json_object_get(top, "error");
+    assert_string_equal(http_error_code(error), json_string_value(json_object_get(told, "code")));
+    assert_string_equal(want, json_string_value(json_object_get(told, "message")));
+    json_decref(top);
+}
+
+static void test_close_that_tells_an_error(void **state)
+{
+    char longest[200], cut[200];
+    check_error(HTTP_ERROR_CAMERA_UNREACHABLE, "Connection refused", 4502, "Connection refused");
+    check_error(HTTP_ERROR_UNAUTHORIZED, "a \"token\"\r\n\x01", 4401, "a \"token\"\r\n\x01");
+    check_error(HTTP_ERROR_MISSING_CAMERA, "", 4400, "");
+    check_error(HTTP_ERROR_CAMERA_TIMEOUT, "\xff", 4504, "\xef\xbf\xbd");
+    memset(longest, 'x', sizeof(longest));
+    longest[sizeof(longest) - 1] = '\0';
+    for (int e = HTTP_ERROR_NONE + 1; e < HTTP_ERROR_COUNT; e++) {
+        size_t room = 123 - strlen("{'error':{'code':'','message':''}}") -
+                      strlen(http_error_code((enum http_error)e));
+        (void)snprintf(cut, sizeof(cut), "%.*s", (int)room, longest);
+        check_error((enum http_error)e, longest,
+                    (uint16_t)(4000 + http_error_status((enum http_error)e)), cut);
+    }
+    /* a character is not cut */
+    for (size_t i = 0; i + 3 < sizeof(longest); i += 3)
+        memcpy(longest + i, "大", 3);
+    longest[198] = '\0';
+    (void)snprintf(cut, sizeof(cut), "%.*s", 69, longest); /* 72 would be one byte too many */
+    check_error(HTTP_ERROR_CAMERA_UNREACHABLE, longest, 4502, cut);
+}
+
+static void test_error_before_a_stream(void **state)
+{
+    static uint8_t buf[WEBSOCKET_ERROR_MAX];
+    static char camera[3000], message[3000];
+    size_t n = websocket_error(buf, HTTP_ERROR_UNKNOWN_CAMERA, "x", "y");
+    static const char want[] = "\x81\x3f{\"error\":{\"code\":\"unknown_camera\",\"message\":\"y\","
+                               "\"camera\":\"x\"}}\n\x88";
+    assert_memory_equal(buf, want, sizeof(want) - 1);
+    assert_true(n > sizeof(want));
+    memset(camera, '"', sizeof(camera) - 1);
+    memset(message, 1, sizeof(message) - 1);
+    n = websocket_error(buf, HTTP_ERROR_CAMERA_UNAUTHORIZED, camera, message);
+    assert_int_equal(buf[1], 126);
+    size_t len = (size_t)buf[2] << 8 | buf[3];
+    assert_true(len > 4000 && len < HTTP_ERROR_JSON_MAX);
+    json_t *top = json_loadb((const char *)buf + 4, len, 0, NULL);
+    assert_non_null(top);
+    json_decref(top);
+    assert_int_equal(buf[4 + len], 0x88);
+    assert_int_equal(n, 4 + len + 2 + buf[5 + len]);
 }
 
 /* --- the parser ---------------------------------------------------------- */
@@ -330,10 +336,14 @@ static void test_parse_too_big(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accept),          cmocka_unit_test(test_handshake),
-        cmocka_unit_test(test_binary_header),   cmocka_unit_test(test_control_frames),
-        cmocka_unit_test(test_parse_good),      cmocka_unit_test(test_parse_close_codes),
-        cmocka_unit_test(test_parse_malformed), cmocka_unit_test(test_parse_too_big),
+        cmocka_unit_test(test_close_that_tells_an_error),
+        cmocka_unit_test(test_error_before_a_stream),
+        cmocka_unit_test(test_binary_header),
+        cmocka_unit_test(test_control_frames),
+        cmocka_unit_test(test_parse_good),
+        cmocka_unit_test(test_parse_close_codes),
+        cmocka_unit_test(test_parse_malformed),
+        cmocka_unit_test(test_parse_too_big),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,7 +218,7 @@ static void attempt_failed(struct stream *s, enum http_error error, const char *
               http_error_code(error), detail);
     if (error == HTTP_ERROR_CAMERA_UNAUTHORIZED) {
         s->refused_until_ms = clock_ms() + REFUSED_MS;
-        outputs_close_streaming(s->outputs, "the camera rejects the password");
+        outputs_close_streaming(s->outputs, error, "the camera rejects the password");
     }
     set_state(s, IPC_CAMERA_BACKOFF, 0);
     outputs_fail_waiting(s->outputs, INT64_MAX, error, detail);
@@ -360,7 +360,7 @@ static void on_tick(uv_timer_t *timer)
     if (!waits && connecting_for_too_long(s))
         attempt_failed(s, HTTP_ERROR_CAMERA_TIMEOUT, "no answer within the time for connecting");
     if (s->lost_ms != 0 && clock_ms() - s->lost_ms > s->limits.reconnect_window_ms)
-        outputs_close_streaming(s->outputs, "the camera did not come back");
+        outputs_close_streaming(s->outputs, s->error, "the camera did not come back");
     outputs_fail_waiting(
         s->outputs, clock_ms() - s->limits.connect_timeout_ms - GRACE_MS, HTTP_ERROR_CAMERA_TIMEOUT,
         waits ? missing(s, text, sizeof(text)) : "no picture within the time for connecting");

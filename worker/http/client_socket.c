@@ -126,9 +126,14 @@ struct log_context client_socket_log(const struct client_socket *socket)
     return (struct log_context){.client = socket->label};
 }
 
+const char *client_socket_camera(const struct ipc_client *request, const char *shown)
+{
+    return request->camera[0] != '\0' ? request->camera : shown;
+}
+
 size_t client_socket_error(char *buf, const struct ipc_client *request, enum http_error error,
                            const char *shown, const char *message)
 {
-    const char *camera = request->camera[0] != '\0' ? request->camera : shown;
-    return http_reply_error(buf, error, request->origin, camera, message, (int)request->head);
+    return http_reply_error(buf, error, request->origin, client_socket_camera(request, shown),
+                            message, (int)request->head);
 }

@@ -72,6 +72,9 @@ bool client_socket_throw_away(struct client_socket *socket);
 /** Has it lingered long enough? */
 bool client_socket_is_spent(const struct client_socket *socket, int64_t now_ms);
 
+/** What an answer calls the camera: the name by which the request asks for it, or `shown`. */
+const char *client_socket_camera(const struct ipc_client *request, const char *shown);
+
 /**
  * Write a complete error answer.  It calls the camera as the request does: by name or by URL.
  *

@@ -162,8 +162,6 @@ static int on_client(struct worker *w, const struct ipc_client *m, int *fd)
     if (!ipc_string_ok(m->camera, sizeof(m->camera)) || !ipc_string_ok(m->peer, sizeof(m->peer)) ||
         !ipc_string_ok(m->origin, sizeof(m->origin)) ||
         !ipc_string_ok(m->if_none_match, sizeof(m->if_none_match)) ||
-        !ipc_string_ok(m->websocket_key, sizeof(m->websocket_key)) ||
-        !ipc_string_ok(m->websocket_protocol, sizeof(m->websocket_protocol)) ||
         m->picture >= IPC_PICTURE_COUNT || m->head_bytes > sizeof(m->bytes) ||
         m->rest_bytes > sizeof(m->bytes) - m->head_bytes)
         return -EPROTO;

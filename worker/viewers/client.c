@@ -138,28 +138,52 @@ bool client_catch_up(struct client *client)
 
 /* --- input ---------------------------------------------------------------- */
 
-static void send_websocket_close(struct client *c, uint16_t code)
+static void send_last(struct client *c, const uint8_t *frame, size_t len)
 {
-    uint8_t frame[WEBSOCKET_CLOSE_FRAME_LEN];
-    size_t len = websocket_close_frame(frame, code);
     if (!flv_output_is_between_messages(&c->output))
         return; /* it would break one */
     handover_begin(c->socket.slot);
     (void)send(c->socket.fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void send_websocket_close(struct client *c, uint16_t code)
+{
+    uint8_t frame[WEBSOCKET_CLOSE_MAX];
+    send_last(c, frame, websocket_close_frame(frame, code));
+}
+
+static void send_websocket_error(struct client *c, enum http_error error, const char *message)
+{
+    uint8_t told[WEBSOCKET_ERROR_MAX];
+    const char *camera = client_socket_camera(c->request, c->env->camera);
+    send_last(c, told, websocket_error(told, error, camera, message));
+}
+
+/* A viewer that waits gets it at once: nothing else was sent since the handshake.  One that does
+ * not read its pongs gets no more of them. */
+static void send_pong(struct client *c, const struct websocket_event *ping)
+{
+    uint8_t pong[WEBSOCKET_PONG_FRAME_MAX];
+    size_t len = websocket_pong_frame(pong, ping->payload, ping->payload_len);
+    if (c->state == CLIENT_WAITING) {
+        ssize_t n = send(c->socket.fd, pong, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0 && (size_t)n < len)
+            close_now(c, "does not read");
+    } else if (flv_output_pending(&c->output) < PENDING_MAX) {
+        flv_output_append(&c->output, pong, len);
+        client_flush(c);
+    }
+}
+
 static void on_websocket_data(struct client *c, const uint8_t *data, size_t len)
 {
     struct websocket_event ev;
-    while (len > 0 && c->state == CLIENT_STREAMING) {
+    while (len > 0 && c->state != CLIENT_CLOSED) {
         size_t used = websocket_parse(&c->parser, data, len, &ev);
         data += used;
         len -= used;
-        if (ev.kind == WEBSOCKET_EVENT_PING && flv_output_pending(&c->output) < PENDING_MAX) {
-            uint8_t pong[WEBSOCKET_PONG_FRAME_MAX];
-            size_t pong_len = websocket_pong_frame(pong, ev.payload, ev.payload_len);
-            flv_output_append(&c->output, pong, pong_len);
-            client_flush(c);
+        if (ev.kind == WEBSOCKET_EVENT_PING) {
+            send_pong(c, &ev);
         } else if (ev.kind == WEBSOCKET_EVENT_CLOSE || ev.kind == WEBSOCKET_EVENT_ERROR) {
             send_websocket_close(c, ev.code);
             close_now(c, ev.kind == WEBSOCKET_EVENT_CLOSE ? "closed by the viewer"
@@ -177,7 +201,7 @@ static void on_readable(struct client *c)
     ssize_t n = client_socket_recv(&c->socket, data, sizeof(data));
     if (n < 0)
         close_now(c, "closed by the viewer");
-    else if (n > 0 && c->websocket && c->state == CLIENT_STREAMING)
+    else if (n > 0 && c->websocket)
         on_websocket_data(c, data, (size_t)n);
     handover_set_reading(c->socket.slot, !websocket_is_between_messages(&c->parser));
 }
@@ -229,24 +253,19 @@ void client_move(struct client *client, struct client_env *env)
     flv_output_init(&client->output, env->ring, env->limits, client->request);
 }
 
-static int append_answer(struct client *c, const struct codec_config *video)
+/* A WebSocket's was the handshake. */
+static void append_answer(struct client *c, const struct codec_config *video)
 {
     char buf[HTTP_REPLY_MAX], headers[256];
-    int len;
+    if (c->websocket)
+        return;
     (void)snprintf(headers, sizeof(headers),
                    "Content-Type: video/x-flv\r\n"
                    "Cache-Control: no-store\r\n"
                    "X-Video-Codec: %s\r\n"
                    "Access-Control-Expose-Headers: X-Video-Codec\r\n",
                    video_codec_name(video->codec));
-    if (c->websocket)
-        len = websocket_handshake(buf, c->request->websocket_key, c->request->websocket_protocol,
-                                  c->request->origin);
-    else
-        len = (int)http_reply_head(buf, 200, c->request->origin, headers);
-    if (len > 0)
-        flv_output_append(&c->output, buf, (size_t)len);
-    return len;
+    flv_output_append(&c->output, buf, http_reply_head(buf, 200, c->request->origin, headers));
 }
 
 bool client_awaits_start(const struct client *client)
@@ -281,10 +300,7 @@ void client_start(struct client *client, struct codec_config *audio)
                     "FLV carries H.264, HEVC and AV1, and the camera sends another codec");
         return;
     }
-    if (append_answer(client, picture->config) < 0) {
-        client_fail(client, HTTP_ERROR_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in Base64");
-        return;
-    }
+    append_answer(client, picture->config);
     struct viewer_join join = {.join = (enum ipc_join)client->request->join,
                                .now_us = clock_us(),
                                .sound_held_us = client->env->sound_held_us};
@@ -295,17 +311,33 @@ void client_start(struct client *client, struct codec_config *audio)
     client_flush(client);
 }
 
+static void send_error(struct client *c, enum http_error error, const char *message)
+{
+    char buf[HTTP_REPLY_MAX];
+    size_t len = client_socket_error(buf, c->request, error, c->env->camera, message);
+    (void)send(c->socket.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* there is room */
+}
+
 void client_fail(struct client *client, enum http_error error, const char *message)
 {
     if (client->state != CLIENT_WAITING)
         return;
-    char buf[HTTP_REPLY_MAX];
-    size_t len = client_socket_error(buf, client->request, error, client->env->camera, message);
-    (void)send(client->socket.fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* there is room */
+    if (client->websocket)
+        send_websocket_error(client, error, message);
+    else
+        send_error(client, error, message);
     struct log_context ctx = client_socket_log(&client->socket);
     refusal_log_write(&client->env->refusals, &ctx, "viewer refused", error, message);
     client->state = CLIENT_REFUSED;
     client_socket_linger(&client->socket);
+}
+
+void client_end(struct client *client, enum http_error error, const char *why)
+{
+    uint8_t frame[WEBSOCKET_CLOSE_MAX];
+    if (client->websocket && client->state == CLIENT_STREAMING)
+        send_last(client, frame, websocket_close_error(frame, error, why));
+    close_now(client, why);
 }
 
 void client_close(struct client *client, const char *why)

@@ -78,8 +78,11 @@ void client_flush(struct client *client);
 /** Write a part of the viewer's backlog. @return false: it has none to write now. */
 bool client_catch_up(struct client *client);
 
-/** Answer a waiting viewer with an error, then close. */
+/** Answer a waiting viewer with an error, in the close frame if it is a WebSocket, then close. */
 void client_fail(struct client *client, enum http_error error, const char *message);
+
+/** Close a viewer that is playing, because of an error; a WebSocket is told it. */
+void client_end(struct client *client, enum http_error error, const char *why);
 
 /** Close; a WebSocket viewer gets a close frame first, if possible.  why is for the log. */
 void client_close(struct client *client, const char *why);

@@ -203,7 +203,7 @@ void fanout_move_waiting(struct fanout *from, struct fanout *to,
 void fanout_set_tracks(struct fanout *fanout, struct codec_config *audio)
 {
     if (fanout->has_tracks && (audio == NULL) != (fanout->audio == NULL))
-        fanout_close_streaming(fanout, "the camera's tracks changed");
+        fanout_close_streaming(fanout, HTTP_ERROR_NONE, "the camera's tracks changed");
     codec_config_unref(&fanout->audio);
     fanout->audio = audio != NULL ? codec_config_ref(audio) : NULL;
     fanout->has_tracks = true;
@@ -256,11 +256,16 @@ void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum h
     }
 }
 
-void fanout_close_streaming(struct fanout *fanout, const char *why)
+void fanout_close_streaming(struct fanout *fanout, enum http_error error, const char *why)
 {
     for (size_t i = 0; i < fanout->clients.count; i++) {
-        if (client_get_state(fanout->clients.items[i]) == CLIENT_STREAMING)
-            client_close(fanout->clients.items[i], why);
+        struct client *client = fanout->clients.items[i];
+        if (client_get_state(client) != CLIENT_STREAMING)
+            continue;
+        if (error == HTTP_ERROR_NONE)
+            client_close(client, why);
+        else
+            client_end(client, error, why);
     }
 }
 

@@ -73,8 +73,9 @@ const struct frame_ring *fanout_ring(const struct fanout *fanout);
 void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
                          const char *message);
 
-/** End the streams of all viewers that are playing. */
-void fanout_close_streaming(struct fanout *fanout, const char *why);
+/** End the streams of all viewers that are playing.  WebSockets are told the error, unless it is
+ * NONE. */
+void fanout_close_streaming(struct fanout *fanout, enum http_error error, const char *why);
 
 /** Is no viewer within a write? */
 bool fanout_is_whole(const struct fanout *fanout);

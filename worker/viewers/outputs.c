@@ -267,7 +267,8 @@ void outputs_limits_changed(struct outputs *outputs)
 {
     if (outputs->rendition != NULL && is_forbidden(outputs)) {
         log_info(NULL, "transcoding is not allowed any more");
-        fanout_close_streaming(outputs->fanouts[OUTPUT_H264], "transcoding is not allowed");
+        fanout_close_streaming(outputs->fanouts[OUTPUT_H264], HTTP_ERROR_UNSUPPORTED_CODEC,
+                               "transcoding is not allowed");
         stop_rendition(outputs, NULL, NULL);
     }
     for (size_t i = 0; i < outputs->count; i++)
@@ -282,10 +283,10 @@ void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enu
     snapshot_fail_unanswered(outputs->snapshot, opened_before_ms, error, message);
 }
 
-void outputs_close_streaming(struct outputs *outputs, const char *why)
+void outputs_close_streaming(struct outputs *outputs, enum http_error error, const char *why)
 {
     for (size_t i = 0; i < outputs->count; i++)
-        fanout_close_streaming(outputs->fanouts[i], why);
+        fanout_close_streaming(outputs->fanouts[i], error, why);
     snapshot_close_streaming(outputs->snapshot);
 }
 

@@ -34,7 +34,7 @@ void outputs_push(struct outputs *outputs, struct frame *frame);
 void outputs_disconnected(struct outputs *outputs);
 void outputs_fail_waiting(struct outputs *outputs, int64_t opened_before_ms, enum http_error error,
                           const char *message);
-void outputs_close_streaming(struct outputs *outputs, const char *why);
+void outputs_close_streaming(struct outputs *outputs, enum http_error error, const char *why);
 /** Is no client within a write? */
 bool outputs_are_whole(const struct outputs *outputs);
 size_t outputs_waiting(const struct outputs *outputs);

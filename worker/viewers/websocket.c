@@ -1,19 +1,9 @@
 #include "worker/viewers/websocket.h"
 
 #include "common/bytes.h"
-#include "common/http_reply.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <libavutil/base64.h>
-#include <libavutil/mem.h>
-#include <libavutil/sha.h>
-#include <stdio.h>
 #include <string.h>
-
-#define KEY_LEN 24 /* 16 bytes in Base64 */
-#define SHA1_LEN 20
-#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 #define FIN 0x80
 #define RSV 0x70
@@ -21,56 +11,6 @@
 #define IS_CONTROL 0x08
 
 enum opcode { OP_CONTINUATION, OP_TEXT, OP_BINARY, OP_CLOSE = 8, OP_PING, OP_PONG };
-
-int websocket_accept(const char *key, char accept[WEBSOCKET_ACCEPT_MAX])
-{
-    uint8_t nonce[16], digest[SHA1_LEN];
-
-    /* av_base64_decode() accepts some characters outside the alphabet of RFC 4648 section 4. */
-    if (strlen(key) != KEY_LEN || strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                              "0123456789+/") != KEY_LEN - 2)
-        return -EINVAL;
-    if (av_base64_decode(nonce, key, sizeof(nonce)) != (int)sizeof(nonce))
-        return -EINVAL;
-
-    struct AVSHA *sha = av_sha_alloc();
-    if (sha == NULL)
-        return -ENOMEM;
-    (void)av_sha_init(sha, 160);
-    av_sha_update(sha, (const uint8_t *)key, KEY_LEN);
-    av_sha_update(sha, (const uint8_t *)GUID, sizeof(GUID) - 1);
-    av_sha_final(sha, digest);
-    av_free(sha);
-    (void)av_base64_encode(accept, WEBSOCKET_ACCEPT_MAX, digest, SHA1_LEN);
-    return 0;
-}
-
-/* The length of a token, RFC 9110 section 5.6.2. */
-static size_t token_len(const char *s)
-{
-    return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                     "!#$%&'*+-.^_`|~");
-}
-
-int websocket_handshake(char *buf, const char *key, const char *protocol, const char *origin)
-{
-    char accept[WEBSOCKET_ACCEPT_MAX];
-    int rc = websocket_accept(key, accept);
-    if (rc != 0)
-        return rc;
-
-    char headers[512];
-    int protocol_len = protocol == NULL ? 0 : (int)token_len(protocol);
-    int len = snprintf(headers, sizeof(headers),
-                       "Upgrade: websocket\r\n"
-                       "Sec-WebSocket-Accept: %s\r\n"
-                       "%s%.*s%s",
-                       accept, protocol_len > 0 ? "Sec-WebSocket-Protocol: " : "", protocol_len,
-                       protocol_len > 0 ? protocol : "", protocol_len > 0 ? "\r\n" : "");
-    if (len >= (int)sizeof(headers))
-        return -EINVAL;
-    return (int)http_reply_head(buf, 101, origin, headers);
-}
 
 size_t websocket_binary_header(uint8_t buf[WEBSOCKET_HEADER_MAX], uint64_t payload_len)
 {
@@ -87,18 +27,6 @@ size_t websocket_binary_header(uint8_t buf[WEBSOCKET_HEADER_MAX], uint64_t paylo
     buf[1] = 127;
     bytes_put64(buf + 2, payload_len);
     return 10;
-}
-
-size_t websocket_close_frame(uint8_t buf[WEBSOCKET_CLOSE_FRAME_LEN], uint16_t code)
-{
-    buf[0] = FIN | OP_CLOSE;
-    if (code == WEBSOCKET_NO_STATUS) {
-        buf[1] = 0;
-        return 2;
-    }
-    buf[1] = 2;
-    bytes_put16(buf + 2, code);
-    return WEBSOCKET_CLOSE_FRAME_LEN;
 }
 
 size_t websocket_pong_frame(uint8_t buf[WEBSOCKET_PONG_FRAME_MAX], const uint8_t *payload,

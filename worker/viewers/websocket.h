@@ -1,32 +1,20 @@
 /*
- * The server side of WebSocket, RFC 6455: handshake answer, frame headers, and a parser for what
- * clients send.  Worker, loop thread.  Pure: no I/O, no state but the parser's.
+ * The server side of WebSocket, RFC 6455: frame headers, and a parser for what clients send.  The
+ * master has done the handshake.  Worker, loop thread.  Pure: no I/O, no state but the parser's.
  * Clients of this server have nothing to say, so their messages are counted and thrown away.
  */
 #ifndef WORKER_WEBSOCKET_H
 #define WORKER_WEBSOCKET_H
 
+#include "common/websocket_close.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define WEBSOCKET_ACCEPT_MAX 29    /* Sec-WebSocket-Accept, NUL included */
 #define WEBSOCKET_HEADER_MAX 10    /* header of a WebSocket frame from this server (unmasked) */
-#define WEBSOCKET_CONTROL_MAX 125  /* payload of a control frame, RFC 6455 section 5.5 */
 #define WEBSOCKET_MESSAGE_MAX 4096 /* a longer message from a client is answered with 1009 */
-#define WEBSOCKET_CLOSE_FRAME_LEN 4
 #define WEBSOCKET_PONG_FRAME_MAX (2 + WEBSOCKET_CONTROL_MAX)
-
-/* Section 7.4.1 and the IANA registry. */
-enum websocket_code {
-    WEBSOCKET_NORMAL = 1000,
-    WEBSOCKET_GOING_AWAY = 1001,
-    WEBSOCKET_PROTOCOL_ERROR = 1002,
-    WEBSOCKET_NO_STATUS = 1005, /* never on the wire: the peer's close had no code */
-    WEBSOCKET_TOO_BIG = 1009,
-    WEBSOCKET_INTERNAL_ERROR = 1011,
-    WEBSOCKET_TRY_AGAIN_LATER = 1013,
-};
 
 enum websocket_event_kind {
     WEBSOCKET_EVENT_NONE,  /* everything was consumed, nothing to do */
@@ -57,33 +45,10 @@ struct websocket_parser {
 };
 
 /**
- * Compute Sec-WebSocket-Accept from a key, section 4.2.2.
- *
- * @param key  Sec-WebSocket-Key: 16 bytes in Base64.
- * @return 0; -EINVAL if the key is invalid (answer 400); -ENOMEM.
- */
-int websocket_accept(const char *key, char accept[WEBSOCKET_ACCEPT_MAX]);
-
-/**
- * Write the complete `101 Switching Protocols` head, with CORS headers.
- *
- * @param buf      HTTP_REPLY_MAX bytes.  Caller owns.
- * @param protocol the request's Sec-WebSocket-Protocol: its first entry is echoed; NULL or "": the
- *                 request has none.
- * @param origin   as in http_reply_head().
- * @return bytes written, without a NUL; errors as for websocket_accept(), -EINVAL also if protocol
- *         is too long.
- */
-int websocket_handshake(char *buf, const char *key, const char *protocol, const char *origin);
-
-/**
  * Write the header of an unfragmented binary message of payload_len bytes, section 5.2.
  * @return 2, 4 or 10 bytes written.
  */
 size_t websocket_binary_header(uint8_t buf[WEBSOCKET_HEADER_MAX], uint64_t payload_len);
-
-/** Write a close frame without a reason; WEBSOCKET_NO_STATUS: without a code. @return bytes. */
-size_t websocket_close_frame(uint8_t buf[WEBSOCKET_CLOSE_FRAME_LEN], uint16_t code);
 
 /** Write the answer to a ping.  payload_len: 0..125. @return bytes written. */
 size_t websocket_pong_frame(uint8_t buf[WEBSOCKET_PONG_FRAME_MAX], const uint8_t *payload,

@@ -8,7 +8,7 @@ import struct
 
 from .http import connect, head_bytes, parse_head
 
-BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
