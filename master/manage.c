@@ -6,7 +6,6 @@
 #include "master/camera_store.h"
 #include "master/conf_camera.h"
 #include "master/conn_body.h"
-#include "master/request.h"
 #include "master/server_shared.h"
 
 #include <stdio.h>
@@ -81,7 +80,7 @@ static void on_changed(struct server *server, uint64_t conn_id,
                        const struct camera_store_result *result)
 {
     struct conn *c = conn_wait_find(server, conn_id);
-    request_expire_texts(server);
+    server_expire_texts(server);
     if (c == NULL)
         return; /* it has left, or was answered for being late */
     if (result->error != HTTP_ERROR_NONE)

@@ -249,13 +249,6 @@ static void hand_over(struct conn *c, struct route *r)
     conn_read_on(c);
 }
 
-void request_expire_texts(struct server *server)
-{
-    text_cache_expire(&server->metrics);
-    text_cache_expire(&server->streams);
-    text_cache_expire(&server->list);
-}
-
 static void answer_change(struct conn *c, const char *id,
                           int (*change)(struct camera_table *table, const char *id))
 {
@@ -266,7 +259,7 @@ static void answer_change(struct conn *c, const char *id,
     }
     int rc = change(c->server->cameras, id);
     if (rc == 0)
-        request_expire_texts(c->server);
+        server_expire_texts(c->server);
     if (rc == -ENOENT)
         answer_no_stream(c);
     else if (rc != 0)

@@ -10,7 +10,4 @@
 /** Answer the request in conn->head, or hand the connection over. */
 void request_answer(struct conn *conn);
 
-/** What is known of the cameras has changed by a request or a reload: the next answers say so. */
-void request_expire_texts(struct server *server);
-
 #endif /* MASTER_REQUEST_H */

@@ -148,7 +148,7 @@ static void reload(struct run *r)
     greeting_log_advice(r->conf);
     greeting_log_folder(r->conf);
     camera_table_reload(r->server.cameras);
-    request_expire_texts(&r->server);
+    server_expire_texts(&r->server);
     log_info(NULL, "reload: the configuration was read again; named cameras: %zu",
              r->conf->camera_count);
 }

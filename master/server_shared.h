@@ -51,4 +51,12 @@ struct server {
     struct camera_store *store;
 };
 
+/** What is known of the cameras has changed by a request or a reload: the next answers say so. */
+static inline void server_expire_texts(struct server *server)
+{
+    text_cache_expire(&server->metrics);
+    text_cache_expire(&server->streams);
+    text_cache_expire(&server->list);
+}
+
 #endif /* MASTER_SERVER_SHARED_H */
