@@ -22,6 +22,7 @@ static _Atomic(enum log_level) max_level = LOG_LEVEL_INFO;
 static _Atomic(enum log_format) line_format = LOG_FORMAT_TEXT;
 static char process_name[LOG_NAME_MAX];
 static struct log_queue *queue;        /* NULL: lines are written at once */
+static uint64_t others_dropped;        /* by other processes, as they told */
 static bool to_master;                 /* stderr is a pipe to the master */
 static atomic_uint_fast64_t unwritten; /* records for which the pipe had no room */
 
@@ -168,8 +169,7 @@ static void send_record(enum log_level level, const char *client, const char *te
     uint_fast64_t missing = atomic_exchange(&unwritten, 0);
     if (missing > 0) {
         char notice[64];
-        (void)snprintf(notice, sizeof(notice), "%" PRIuFAST64 " log lines were dropped here",
-                       missing);
+        (void)snprintf(notice, sizeof(notice), "%" PRIuFAST64 LOG_RECORD_DROPPED, missing);
         if (!write_record(LOG_LEVEL_WARN, NULL, notice)) {
             atomic_fetch_add(&unwritten, missing + 1);
             return;
@@ -207,7 +207,12 @@ void log_end_queue(void)
 
 uint64_t log_dropped(void)
 {
-    return queue != NULL ? log_queue_dropped(queue) : 0;
+    return others_dropped + (queue != NULL ? log_queue_dropped(queue) : 0);
+}
+
+void log_add_dropped(uint64_t lines)
+{
+    others_dropped += lines;
 }
 
 void log_send_to_master(void)

@@ -38,8 +38,12 @@ void log_start_queue(void);
 /** Write the queued lines, for at most LOG_END_MS.  Master, after its loop; log nothing later. */
 void log_end_queue(void);
 
-/** @return how many lines this process's queue has dropped since it started. */
+/** @return how many lines were dropped since this process started: by its queue, and those that it
+ * was told of.  Loop thread. */
 uint64_t log_dropped(void);
+
+/** Another process has dropped lines.  Master, loop thread. */
+void log_add_dropped(uint64_t lines);
 
 /** Write records for the master: stderr is a non-blocking pipe to it.  Nursery, at its start. */
 void log_send_to_master(void);

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RS '\x1e'
@@ -16,6 +17,14 @@ size_t log_record_make(char out[LOG_RECORD_MAX], enum log_level level, const cha
     int n = snprintf(out, LOG_RECORD_MAX, "%c%d%.*s%c%s", RS, (int)level, CLIENT_MAX,
                      client != NULL ? client : "", US, text);
     return n < LOG_RECORD_MAX ? (size_t)n + 1 : LOG_RECORD_MAX;
+}
+
+uint64_t log_record_dropped(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 18 || strcmp(text + digits, LOG_RECORD_DROPPED) != 0)
+        return 0;
+    return strtoull(text, NULL, 10);
 }
 
 static void give_text(struct log_record_reader *r, const struct log_record_events *events)

@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define LOG_RECORD_MAX 1280 /* longer records are cut */
 
@@ -26,6 +27,12 @@
  */
 size_t log_record_make(char out[LOG_RECORD_MAX], enum log_level level, const char *client,
                        const char *text);
+
+/** @return how many lines a record's text reports as dropped: 0 for any other text. */
+uint64_t log_record_dropped(const char *text);
+
+/* What such a text says after the number. */
+#define LOG_RECORD_DROPPED " log lines were dropped here"
 
 /* Starts zeroed.  Members are private. */
 struct log_record_reader {

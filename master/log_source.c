@@ -16,6 +16,7 @@
 #define READ_BYTES 4096
 #define LINE_COST 96 /* bytes that the master adds to a line */
 #define LAST_READS 32
+#define DROPPED_MAX 1000000 /* lines that one record may report: a compromised worker could lie */
 #define TELL_MS 60000
 
 struct log_source {
@@ -43,6 +44,8 @@ static void on_record(void *ctx, enum log_level level, const char *client, const
 {
     struct log_source *s = ctx;
     s->allowance -= LINE_COST;
+    uint64_t dropped = log_record_dropped(text);
+    log_add_dropped(dropped < DROPPED_MAX ? dropped : DROPPED_MAX);
     if (!log_enabled(level))
         return; /* its process was started when log_level was more verbose */
     struct log_origin from = origin_of(s);

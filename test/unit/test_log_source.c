@@ -120,6 +120,20 @@ static void test_no_forged_lines(void **state)
     assert_true(count("forged") > 0);
 }
 
+/* The pipe was full for a while: the worker tells how many lines that cost. */
+static void test_dropped_lines_are_counted(void **state)
+{
+    uint64_t before = log_dropped();
+    put_record(LOG_LEVEL_WARN, NULL, "17" LOG_RECORD_DROPPED);
+    assert_int_equal(log_dropped() - before, 17);
+    put_record(LOG_LEVEL_INFO, NULL, "17 apples");
+    put_record(LOG_LEVEL_INFO, NULL, LOG_RECORD_DROPPED);
+    put_record(LOG_LEVEL_INFO, NULL, "99999999999999999999" LOG_RECORD_DROPPED);
+    assert_int_equal(log_dropped() - before, 17);
+    put_record(LOG_LEVEL_INFO, NULL, "999999999999999999" LOG_RECORD_DROPPED); /* a lie */
+    assert_int_equal(log_dropped() - before, 17 + 1000000);
+}
+
 /* Write until the pipe is full. @return bytes that the master has taken meanwhile. */
 static size_t flood(void)
 {
@@ -197,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_lines_of_its_process_and_camera, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_forged_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dropped_lines_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_more_than_its_share, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_its_last_words, setup, teardown),

@@ -124,6 +124,7 @@ static void test_camera_urls(void **state)
         {"/?cam_url=%22rtsp://u:p@h/s%22", "rtsp://u:p@h/s"},
         {"/?cam_url=\"rtsp://h/s\"&audio=none", "rtsp://h/s"},
         {"/?cam_url='rtsp://h/s'%20&t=1", "rtsp://h/s"},
+        {"/?cam_url=rtsp://h/s%20", "rtsp://h/s"},
         {"/?cam_url=%27rtsp://h/s%27", "rtsp://h/s"},
         {"/?cam_url=rtsp://h/s?name=%27a%27", "rtsp://h/s?name=%27a%27"},
         {"/?cam_url=rtsp://h/s?name=%22a%22", "rtsp://h/s?name=%22a%22"},

@@ -133,7 +133,7 @@ static enum http_error run(const char *scheme, uint16_t port, struct seen *seen,
     "\0\100\34\0\0\0\0\0\0\0\0\11\0\0\0\63"
 #define CONFIG "\11\0\0\14\0\0\0\0\0\0\0\x17\0\0\0\0\1\x42\0\x1e\xff\xe0\0\0\0\0\x17"
 #define FRAME(ts) "\11\0\0\13\0" ts "\0\0\0\0\x17\1\0\0\0\0\0\0\2\x65\x88\0\0\0\x16"
-#define VP6 "\11\0\0\2\0\0\0\0\0\0\0\x14\0\0\0\0\15"
+#define UNKNOWN "\11\0\0\2\0\0\0\0\0\0\0\x1e\0\0\0\0\15"
 #define SOUND(ts) "\10\0\0\3" ts "\0\0\0\0\x72\xd5\xd5\0\0\0\16"
 
 #define SERVER(text)                              \
@@ -161,7 +161,7 @@ static void test_outcomes(void **state)
                 "Content-Length: 0\r\n\r\n"),
          HTTP_ERROR_CAMERA_UNREACHABLE},
         {SERVER(OK "<!DOCTYPE html><title>Camera</title>"), HTTP_ERROR_CAMERA_NO_VIDEO},
-        {SERVER(OK FLV_HEADER VP6), HTTP_ERROR_UNSUPPORTED_CODEC},
+        {SERVER(OK FLV_HEADER UNKNOWN), HTTP_ERROR_UNSUPPORTED_CODEC},
         {SERVER(OK FLV_HEADER SOUND("\0\0\0") SOUND("\0\x10\0")), HTTP_ERROR_CAMERA_NO_VIDEO},
         {SERVER(OK FLV_HEADER CONFIG FRAME("\0\0")), HTTP_ERROR_CAMERA_UNREACHABLE},
     };

@@ -319,6 +319,7 @@ enum http_error source_flv_run(const struct source_params *params,
         return forbidden(detail, detail_size);
     s.reader = flv_reader_new(sink);
     av_util_log_capture(s.log, sizeof(s.log));
+    av_util_log_hide(params->url);
     int rc = open_url(&s);
     if (rc >= 0)
         error = read_stream(&s, detail, detail_size);
@@ -332,6 +333,7 @@ enum http_error source_flv_run(const struct source_params *params,
     s.leave_by_us = clock_awake_us() + LEAVE_US;
     (void)avio_closep(&s.io);
     av_util_log_capture(NULL, 0);
+    av_util_log_hide(NULL);
     address_guard_leave();
     flv_reader_free(&s.reader);
     return is_stopped(&s) ? HTTP_ERROR_NONE : error;

@@ -8,8 +8,90 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SECRET_MIN 3 /* a shorter one is a part of too many words */
+#define SECRET_MAX (3 * URL_CREDENTIAL_MAX)
+#define SECRET_FORMS 5
+
 /* libav's lines may quote URLs with passwords, and cameras make it complain often.  They go to the
- * debug log only, and everything that looks like a URL's credentials is masked. */
+ * debug log only.  Everything that looks like a URL's credentials is masked, and the camera's own
+ * password wherever it stands. */
+static _Thread_local char secrets[SECRET_FORMS][SECRET_MAX];
+
+static void cover(char *at, size_t len)
+{
+    size_t rest = strlen(at + len);
+    memcpy(at, "***", 3);
+    memmove(at + 3, at + len, rest + 1);
+}
+
+/* At the end of a text that was cut there may be the beginning of a secret. */
+static void cover_beginning(char *text, const char *secret, size_t len)
+{
+    size_t text_len = strlen(text);
+    for (size_t n = len - 1; n >= SECRET_MIN; n--) {
+        if (n <= text_len && memcmp(text + text_len - n, secret, n) == 0) {
+            cover(text + text_len - n, n);
+            return;
+        }
+    }
+}
+
+static void redact_secrets(char *text, bool cut)
+{
+    for (size_t i = 0; i < SECRET_FORMS; i++) {
+        size_t len = strlen(secrets[i]);
+        if (len < SECRET_MIN)
+            continue;
+        for (char *p = text; (p = strstr(p, secrets[i])) != NULL; p += 3)
+            cover(p, len);
+        if (cut)
+            cover_beginning(text, secrets[i], len);
+    }
+}
+
+/* The password in a URL that is as long without user name and password as bare.  @param size  of
+ * out. */
+static void take_password(const char *url, const char *bare, char *out, size_t size)
+{
+    const char *from = strstr(url, "://");
+    size_t len = strlen(url) - strlen(bare);
+    if (from == NULL || len <= 1)
+        return;
+    const char *colon = memchr(from + 3, ':', len - 1);
+    if (colon != NULL)
+        (void)snprintf(out, size, "%.*s", (int)(from + 3 + len - 1 - (colon + 1)), colon + 1);
+}
+
+/* Who splits the URL at the wrong `@` takes this for the host. */
+static void take_tail(const char *password, char out[SECRET_MAX])
+{
+    const char *at = strchr(password, '@');
+    if (at != NULL)
+        (void)snprintf(out, SECRET_MAX, "%s", at + 1);
+}
+
+void av_util_log_hide(const struct camera_url *url)
+{
+    char whole[IPC_URL_MAX], bare[IPC_URL_MAX];
+    explicit_bzero(secrets, sizeof(secrets));
+    if (url == NULL || url->password[0] == '\0')
+        return;
+    struct camera_url plain = *url;
+    plain.has_user = 0;
+    memset(plain.user, 0, sizeof(plain.user));
+    memset(plain.password, 0, sizeof(plain.password));
+    (void)snprintf(secrets[0], SECRET_MAX, "%s", url->password);
+    (void)url_format(url, whole);
+    (void)url_format(&plain, bare);
+    take_password(whole, bare, secrets[1], SECRET_MAX);
+    (void)url_format_libav(url, whole);
+    (void)url_format_libav(&plain, bare);
+    take_password(whole, bare, secrets[2], SECRET_MAX);
+    take_tail(secrets[0], secrets[3]);
+    take_tail(secrets[2], secrets[4]);
+    explicit_bzero(whole, sizeof(whole));
+}
+
 static void redact_credentials(char *text)
 {
     char *p = text;
@@ -43,6 +125,8 @@ static void on_av_log(void *avcl, int level, const char *fmt, va_list ap)
     int n = av_log_format_line2(avcl, level, fmt, ap, text, sizeof(text), &print_prefix);
     if (n <= 0)
         return;
+    bool cut = (size_t)n >= sizeof(text);
+    redact_secrets(text, cut); /* first: a password may hold a newline or a space */
     text[strcspn(text, "\r\n")] = '\0';
     redact_credentials(text);
     if (captured) {

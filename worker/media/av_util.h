@@ -3,6 +3,7 @@
 #define WORKER_AV_UTIL_H
 
 #include "common/http_reply.h"
+#include "common/url.h"
 
 #include <libavutil/pixfmt.h>
 #include <stddef.h>
@@ -22,6 +23,15 @@ void av_util_log_open(void);
  * @param text  Borrowed until the next call; stays "" while there is no error line.
  */
 void av_util_log_capture(char *text, size_t size);
+
+/**
+ * Mask this camera's password in all that libav logs on this thread, in whatever form libav gets
+ * it, also where the text around it is no URL.  Passwords of one or two characters are masked in
+ * URLs only.
+ *
+ * @param url  copied; NULL: none any more.
+ */
+void av_util_log_hide(const struct camera_url *url);
 
 /**
  * What an AVERROR from opening or reading a camera means to a viewer.
