@@ -343,10 +343,9 @@ static void put_server(FILE *out, const struct server *server)
            server->evicted_conns);
     single(out, "nursery_up", "gauge", "1 while workers can be forked.",
            camera_table_has_nursery(server->cameras));
-    single(
-        out, "dropped_log_lines_total", "counter",
-        "Log lines that were not written: stderr did not take them, or their worker had its share.",
-        log_dropped());
+    single(out, "dropped_log_lines_total", "counter",
+           "Log lines that stderr did not take, or that were beyond their worker's share.",
+           log_dropped());
     single(out, "resident_memory_bytes", "gauge", "Resident memory of the master.",
            process_resident_bytes(getpid()));
     put_changes(out, server->store);
