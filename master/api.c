@@ -4,6 +4,7 @@
 #include "common/codec_name.h"
 #include "common/url.h"
 #include "common/url_redact.h"
+#include "master/conf_camera.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -76,13 +77,11 @@ static json_t *moving_json(const struct camera *cam)
                                                           : http_error_code(cam->move_error));
 }
 
-/* What all lists say of a camera. @param c  NULL: it has no name. */
-static json_t *health_json(const struct conf_camera *c, const struct camera *cam)
+/* How a camera is. */
+static json_t *state_json(const struct camera *cam)
 {
     const struct camera_health *h = &cam->health;
-    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:i}", /**/
-                     "title", text_json(c != NULL ? c->title : ""), "group",
-                     text_json(c != NULL ? c->group : ""), "state",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:i}", "state",
                      ipc_camera_state_name(camera_state(cam)), "since",
                      time_json(cam->state_since_us), "reason", error_json(h->reason), "down_since",
                      time_json(h->down_since_us), "last_frame_at", time_json(h->last_frame_us),
@@ -100,6 +99,21 @@ static json_t *with(json_t *part, json_t *object)
     return object;
 }
 
+/* What all lists say of a camera. @param c  NULL: it has no name. */
+static json_t *health_json(const struct conf_camera *c, const struct camera *cam)
+{
+    return with(state_json(cam),
+                json_pack("{s:o, s:o}", "title", text_json(c != NULL ? c->title : ""), "group",
+                          text_json(c != NULL ? c->group : "")));
+}
+
+/* The name of the camera whose sub-stream this is, or null. */
+static json_t *sub_of_json(const struct conf *conf, const struct conf_camera *c)
+{
+    const struct conf_camera *whole = c != NULL ? conf_camera_main(conf, c) : NULL;
+    return whole != NULL ? json_string(whole->name) : json_null();
+}
+
 static json_t *stream_json(const struct conf *conf, const struct camera *cam)
 {
     const struct ipc_stats *s = &cam->stats;
@@ -111,15 +125,16 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
         error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
     return with(
         health_json(c, cam),
-        json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:o, s:i, s:o, s:o}",
-                  "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(),
-                  "camera_url", cam->shown, "cam_type", url_transport_name(cam->transport),
-                  "video_codec", codec_json(s->video_codec), "audio_codec",
-                  codec_json(s->audio_codec), "no_audio", no_audio_json(s->no_audio), "width",
-                  (int)s->width, "height", (int)s->height, "frame_rate", s->frame_rate_mhz / 1000.0,
-                  "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0), "last_error",
-                  error_json(error), "restarts", (int)cam->state.restarts, "next_try",
-                  next_try_json(cam), "moving", moving_json(cam)));
+        json_pack(
+            "{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:o, s:i, s:o, s:o}",
+            "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(), "sub_of",
+            sub_of_json(conf, c), "camera_url", cam->shown, "cam_type",
+            url_transport_name(cam->transport), "video_codec", codec_json(s->video_codec),
+            "audio_codec", codec_json(s->audio_codec), "no_audio", no_audio_json(s->no_audio),
+            "width", (int)s->width, "height", (int)s->height, "frame_rate",
+            s->frame_rate_mhz / 1000.0, "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0),
+            "last_error", error_json(error), "restarts", (int)cam->state.restarts, "next_try",
+            next_try_json(cam), "moving", moving_json(cam)));
 }
 
 /* A configured camera that the server does not remember: nobody has asked for it. */
@@ -151,14 +166,29 @@ static char *wrap(const char *name, json_t *list)
     return text_of(list == NULL ? NULL : json_pack("{s:o}", name, list));
 }
 
-static json_t *camera_json(const struct camera_set *set, const struct conf_camera *c)
+/* A camera's sub-stream; null without one. */
+static json_t *sub_json(const struct conf *conf, const struct camera_set *set,
+                        const struct conf_camera *c)
+{
+    const struct conf_camera *sub = conf_camera_sub(conf, c);
+    if (sub == NULL)
+        return json_null();
+    const struct camera nobody = unwatched(sub);
+    const struct camera *known = camera_set_find(set, sub->key, sub->transport);
+    return with(state_json(known != NULL ? known : &nobody),
+                json_pack("{s:s, s:s}", "camera_url", nobody.shown, "cam_type",
+                          url_transport_name(sub->transport)));
+}
+
+static json_t *camera_json(const struct conf *conf, const struct camera_set *set,
+                           const struct conf_camera *c)
 {
     const struct camera nobody = unwatched(c);
     const struct camera *known = camera_set_find(set, c->key, c->transport);
     return with(health_json(c, known != NULL ? known : &nobody),
-                json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", c->name, "camera_url", nobody.shown,
-                          "cam_type", url_transport_name(c->transport), "always_on", c->always_on,
-                          "saved", c->saved));
+                json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "name", c->name, "camera_url",
+                          nobody.shown, "cam_type", url_transport_name(c->transport), "always_on",
+                          c->always_on, "saved", c->saved, "sub", sub_json(conf, set, c)));
 }
 
 char *api_cameras(const struct conf *conf, const struct camera_set *set)
@@ -166,15 +196,16 @@ char *api_cameras(const struct conf *conf, const struct camera_set *set)
     json_t *list = json_array();
 
     for (size_t i = 0; list != NULL && i < conf->camera_count; i++)
-        (void)json_array_append_new(list, camera_json(set, &conf->cameras[i]));
+        (void)json_array_append_new(list, camera_json(conf, set, &conf->cameras[i]));
     return text_of(list == NULL
                        ? NULL
                        : json_pack("{s:o, s:b}", "cameras", list, "manage", conf->access.manage));
 }
 
-char *api_camera(const struct camera_set *set, const struct conf_camera *camera)
+char *api_camera(const struct conf *conf, const struct camera_set *set,
+                 const struct conf_camera *camera)
 {
-    return text_of(camera_json(set, camera));
+    return text_of(camera_json(conf, set, camera));
 }
 
 char *api_streams(const struct conf *conf, const struct camera_set *set)

@@ -22,7 +22,8 @@
 char *api_cameras(const struct conf *conf, const struct camera_set *set);
 
 /** One of them, without a list around it. @return as above. */
-char *api_camera(const struct camera_set *set, const struct conf_camera *camera);
+char *api_camera(const struct conf *conf, const struct camera_set *set,
+                 const struct conf_camera *camera);
 
 /**
  * The cameras that are served now or still remembered, then the other named ones:

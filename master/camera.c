@@ -93,15 +93,23 @@ static bool has_right_id(const struct camera_set *set, const struct conf *conf,
     return c != NULL && c->transport == cam->transport && strcmp(c->key, cam->key) == 0;
 }
 
+/* The first with a URL counts. */
+static void index_configured(struct camera_set *set, const struct conf_camera *cameras,
+                             size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct conf_camera *c = &cameras[i];
+        if (camera_set_configured(set, c->key, c->transport) == NULL)
+            text_index_put(&set->configured[c->transport], c->key, c);
+    }
+}
+
 void camera_set_configure(struct camera_set *set, const struct conf *conf)
 {
     for (size_t i = 0; i < IPC_TRANSPORT_COUNT; i++)
         text_index_clear(&set->configured[i]);
-    for (size_t i = 0; i < conf->camera_count; i++) {
-        const struct conf_camera *c = &conf->cameras[i];
-        if (camera_set_configured(set, c->key, c->transport) == NULL)
-            text_index_put(&set->configured[c->transport], c->key, c);
-    }
+    index_configured(set, conf->cameras, conf->camera_count);
+    index_configured(set, conf->subs, conf->sub_count);
     /* Remove all wrong names first: two cameras may have swapped theirs. */
     for (size_t i = 0; i < set->count; i++) {
         struct camera *cam = set->list[i];

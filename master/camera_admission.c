@@ -43,13 +43,20 @@ static enum http_error may_take_pictures(const struct camera_admission *a, const
     return HTTP_ERROR_CLIENT_SHARE;
 }
 
+/* Is it a camera of the configuration, not a sub-stream, that has its worker? */
+static bool holds_place(const struct camera_admission *a, const struct camera *cam)
+{
+    const struct conf_camera *c = cam->named ? conf_find_camera(a->conf, cam->id) : NULL;
+    return cam->worker != NULL && c != NULL && !c->is_sub;
+}
+
 /* Places kept for cameras of the configuration: one for each without a worker, at most half. */
 static size_t places_kept(const struct camera_admission *a)
 {
     size_t half = a->conf->server.max_cameras / 2;
     size_t absent = a->conf->camera_count;
     for (size_t i = 0; i < a->cameras.count; i++)
-        absent -= a->cameras.list[i]->named && a->cameras.list[i]->worker != NULL && absent > 0;
+        absent -= holds_place(a, a->cameras.list[i]) && absent > 0;
     return absent < half ? absent : half;
 }
 

@@ -145,6 +145,16 @@ static int read_saved(struct body *b, const json_t *object)
     return fail(b, HTTP_ERROR_BAD_PARAMETER, "saved: true is accepted; leave it out");
 }
 
+/* A sub-stream's URL is known to the configuration file alone. */
+static int read_sub(struct body *b, const json_t *object)
+{
+    const json_t *value = json_object_get(object, "sub");
+    if (value == NULL || json_is_null(value))
+        return 0;
+    return fail(b, HTTP_ERROR_BAD_PARAMETER,
+                "sub: null is accepted; the configuration file can give a camera a sub-stream");
+}
+
 /* How the camera is, is nothing that a request decides. */
 static int pass_over(struct body *b, const json_t *object)
 {
@@ -158,11 +168,13 @@ static const struct {
     const char *key;
     int (*read)(struct body *b, const json_t *object);
 } members[] = {
-    {"camera_url", read_url}, {"cam_type", read_type},       {"title", read_title},
-    {"group", read_group},    {"always_on", read_always_on}, {"name", read_name},
-    {"saved", read_saved},    {"state", pass_over},          {"since", pass_over},
-    {"reason", pass_over},    {"down_since", pass_over},     {"last_frame_at", pass_over},
-    {"viewers", pass_over},
+    {"camera_url", read_url},      {"cam_type", read_type},
+    {"title", read_title},         {"group", read_group},
+    {"always_on", read_always_on}, {"name", read_name},
+    {"saved", read_saved},         {"state", pass_over},
+    {"since", pass_over},          {"reason", pass_over},
+    {"down_since", pass_over},     {"last_frame_at", pass_over},
+    {"viewers", pass_over},        {"sub", read_sub},
 };
 
 #define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))

@@ -69,11 +69,24 @@ int camera_file_read(const char *path, struct conf *saved, struct conf_text *tex
 
 /* --- writing ---------------------------------------------------------------- */
 
+static void put_sub(FILE *out, const struct conf_camera *camera)
+{
+    struct camera_url url;
+    const char *reason;
+    (void)url_parse(&url, camera->sub_key, strlen(camera->sub_key), &reason);
+    (void)fprintf(out, "sub = %s\n", camera->sub_key);
+    if (camera->sub_transport != url_default_transport(url.scheme))
+        (void)fprintf(out, "sub_type = %s\n", url_transport_name(camera->sub_transport));
+    explicit_bzero(&url, sizeof(url)); /* a password */
+}
+
 static void put_camera(FILE *out, const struct conf_camera *camera)
 {
     (void)fprintf(out, "\n[camera \"%s\"]\nurl = %s\n", camera->name, camera->key);
     if (camera->transport != url_default_transport(camera->url.scheme))
         (void)fprintf(out, "type = %s\n", url_transport_name(camera->transport));
+    if (camera->sub_key[0] != '\0')
+        put_sub(out, camera);
     if (camera->title[0] != '\0')
         (void)fprintf(out, "title = %s\n", camera->title);
     if (camera->group[0] != '\0')
@@ -85,7 +98,7 @@ static void put_camera(FILE *out, const struct conf_camera *camera)
 char *camera_file_format(const struct conf *saved, size_t *len)
 {
     static const char head[] = "; Cameras that requests have saved (PUT /api/cameras/NAME).\n";
-    size_t room = sizeof(head) + saved->camera_count * (IPC_URL_MAX + 512);
+    size_t room = sizeof(head) + saved->camera_count * (2 * IPC_URL_MAX + 1024);
     char *text = malloc(room);
     FILE *out = text != NULL ? fmemopen(text, room, "w") : NULL;
     if (out == NULL) {

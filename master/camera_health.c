@@ -4,6 +4,7 @@ static void fail(struct camera_health *health, enum http_error reason, int64_t n
 {
     if (health->down_since_us == 0)
         health->down_since_us = now_us;
+    health->failed_us = now_us;
     health->reason = reason;
 }
 
@@ -34,7 +35,7 @@ void camera_health_on_quarantine(struct camera_health *health, int64_t now_us)
 
 void camera_health_forgive(struct camera_health *health)
 {
-    health->down_since_us = 0;
+    health->down_since_us = health->failed_us = 0;
     health->reason = HTTP_ERROR_NONE;
 }
 

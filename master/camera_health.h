@@ -15,6 +15,7 @@
 struct camera_health {
     int64_t last_frame_us;  /* when the newest picture came; 0: none has come */
     int64_t down_since_us;  /* the first failure since it last streamed; 0: none */
+    int64_t failed_us;      /* the newest failure; 0: none since then */
     enum http_error reason; /* of the newest failure; NONE while down_since_us is 0 */
 };
 

@@ -125,8 +125,7 @@ static void apply(struct camera_store_change *change)
         return;
     }
     camera_table_configure(server->cameras);
-    text_cache_expire(&server->metrics);
-    text_cache_expire(&server->streams);
+    server_expire_texts(server);
 }
 
 /* --- the file ------------------------------------------------------------------ */

@@ -113,6 +113,8 @@
     X(url,       "URL",       "the camera's, with user name and password; viewers ask for ?cam=NAME") \
     X(type,      "TRANSPORT", "rtsp-tcp, rtsp-udp, rtsp-http, rtsp-multicast or rtmp; by default, " \
                               "the URL decides")                                                  \
+    X(sub,       "",          "URL of the camera's smaller stream; viewers ask for ?cam=NAME&stream=sub") \
+    X(sub_type,  "TRANSPORT", "transport of the sub-stream, as type")                                 \
     X(title,     "",          "what the page calls the camera, in any script; by default its name")   \
     X(group,     "",          "group of the page that the camera belongs to, in any script")          \
     X(always_on, "no",        "yes: stay connected without viewers")
@@ -134,7 +136,12 @@
 #define CONF_MEMBER(section, key, type, initial, min, max, change, help) CONF_MEMBER_##type(key)
 /* clang-format on */
 
-/* A [camera "name"] section. */
+/* The names of sub-streams end in it.  No name in the file can hold a colon. */
+#define CONF_SUB_SUFFIX ":sub"
+/* The longest name of a camera that has one. */
+#define CONF_SUB_NAME_MAX ((int)(IPC_CAMERA_ID_MAX - sizeof(CONF_SUB_SUFFIX)))
+
+/* A [camera "name"] section, or its sub-stream, which is a camera of its own. */
 struct conf_camera {
     char name[IPC_CAMERA_ID_MAX]; /* letters, digits, `.`, `_`, `-` */
     struct camera_url url;
@@ -142,6 +149,9 @@ struct conf_camera {
     char title[CONF_TITLE_MAX]; /* UTF-8; "": none */
     char group[CONF_TITLE_MAX]; /* likewise */
     enum ipc_transport transport;
+    char sub_key[IPC_URL_MAX]; /* likewise of its sub-stream; "": none.  Secret */
+    enum ipc_transport sub_transport;
+    bool is_sub;    /* it is the sub-stream of another one */
     bool always_on; /* stay connected without viewers */
     bool saved;     /* from [access] manage_file; false: from the configuration file */
 };
@@ -161,8 +171,10 @@ struct conf {
     } access;
     struct conf_camera *cameras; /* in the order of the files, the configuration's first */
     size_t camera_count;
+    struct conf_camera *subs; /* the sub-streams of cameras (conf_camera.h) */
+    size_t sub_count;
     size_t hidden_count;     /* saved cameras whose names the configuration file has, too */
-    struct text_index names; /* struct conf_camera by name */
+    struct text_index names; /* struct conf_camera by name, sub-streams too */
     struct {
         const char *path; /* NULL: no file.  Borrowed from argv. */
         uint32_t mode;    /* its permission bits */

@@ -3,6 +3,7 @@
 #include "common/escape.h"
 #include "common/url_text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,72 @@ struct conf_camera *conf_camera_add(struct conf *conf, const struct conf_camera 
     return added;
 }
 
+/* --- sub-streams -------------------------------------------------------------- */
+
+static void make_sub(const struct conf_camera *c, struct conf_camera *out)
+{
+    const char *reason;
+    (void)snprintf(out->name, sizeof(out->name), "%.*s" CONF_SUB_SUFFIX, CONF_SUB_NAME_MAX,
+                   c->name);
+    memcpy(out->key, c->sub_key, sizeof(out->key));
+    int rc = url_parse(&out->url, out->key, strlen(out->key), &reason);
+    assert(rc == 0); /* url_format() wrote it */
+    memcpy(out->title, c->title, sizeof(out->title));
+    memcpy(out->group, c->group, sizeof(out->group));
+    out->transport = c->sub_transport;
+    out->saved = c->saved;
+    out->is_sub = true;
+}
+
+static void forget_subs(struct conf *conf)
+{
+    for (size_t i = 0; i < conf->sub_count; i++) {
+        text_index_remove(&conf->names, conf->subs[i].name, &conf->subs[i]);
+        explicit_bzero(&conf->subs[i], sizeof(conf->subs[i])); /* a password */
+    }
+    free(conf->subs);
+    conf->subs = NULL;
+    conf->sub_count = 0;
+}
+
+int conf_camera_make_subs(struct conf *conf)
+{
+    size_t count = 0;
+    forget_subs(conf);
+    for (size_t i = 0; i < conf->camera_count; i++)
+        count += conf->cameras[i].sub_key[0] != '\0';
+    conf->subs = count > 0 ? calloc(count, sizeof(*conf->subs)) : NULL;
+    if (count > 0 && conf->subs == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < conf->camera_count; i++) {
+        if (conf->cameras[i].sub_key[0] == '\0')
+            continue;
+        struct conf_camera *made = &conf->subs[conf->sub_count++];
+        make_sub(&conf->cameras[i], made);
+        text_index_put(&conf->names, made->name, made);
+    }
+    return 0;
+}
+
+const struct conf_camera *conf_camera_sub(const struct conf *conf, const struct conf_camera *c)
+{
+    char name[IPC_CAMERA_ID_MAX + sizeof(CONF_SUB_SUFFIX)];
+    (void)snprintf(name, sizeof(name), "%s" CONF_SUB_SUFFIX, c->name);
+    return c->is_sub || c->sub_key[0] == '\0' ? NULL : conf_find_camera(conf, name);
+}
+
+const struct conf_camera *conf_camera_main(const struct conf *conf, const struct conf_camera *sub)
+{
+    char name[IPC_CAMERA_ID_MAX];
+    if (!sub->is_sub)
+        return NULL;
+    (void)snprintf(name, sizeof(name), "%.*s", (int)(strlen(sub->name) - strlen(CONF_SUB_SUFFIX)),
+                   sub->name);
+    return conf_find_camera(conf, name);
+}
+
+/* --- saved cameras ------------------------------------------------------------ */
+
 /* Add the cameras of one kind whose names are free.  @return 0 or -ENOMEM. */
 static int add_all(struct conf *out, const struct conf *from, bool saved)
 {
@@ -98,6 +165,8 @@ int conf_camera_set_saved(struct conf *conf, const struct conf *saved)
     int rc = add_all(&all, conf, false);
     if (rc == 0)
         rc = add_all(&all, saved, true);
+    if (rc == 0)
+        rc = conf_camera_make_subs(&all);
     if (rc != 0) {
         conf_clear_cameras(&all);
         return rc;
@@ -105,6 +174,8 @@ int conf_camera_set_saved(struct conf *conf, const struct conf *saved)
     conf_clear_cameras(conf);
     conf->cameras = all.cameras;
     conf->camera_count = all.camera_count;
+    conf->subs = all.subs;
+    conf->sub_count = all.sub_count;
     conf->names = all.names;
     conf->hidden_count = all.hidden_count;
     return 0;

@@ -27,6 +27,18 @@ bool conf_camera_set_text(char out[CONF_TITLE_MAX], const char *text);
 struct conf_camera *conf_camera_add(struct conf *conf, const struct conf_camera *camera);
 
 /**
+ * Make the sub-streams of all cameras: conf->subs, found by name, too.  Call it again when cameras
+ * have been added.
+ *
+ * @return 0, or -ENOMEM: conf has none.
+ */
+int conf_camera_make_subs(struct conf *conf);
+
+/** @return the camera's sub-stream, or the camera of a sub-stream; NULL: it has none.  Borrowed. */
+const struct conf_camera *conf_camera_sub(const struct conf *conf, const struct conf_camera *c);
+const struct conf_camera *conf_camera_main(const struct conf *conf, const struct conf_camera *sub);
+
+/**
  * Put the saved cameras ([access] manage_file) in the place of those that conf has.  A saved camera
  * with the name of one of the configuration file stays hidden: the operator's counts.
  *

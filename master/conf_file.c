@@ -33,6 +33,10 @@ struct reader {
     unsigned section_line;
     unsigned type_line;
     char type[16];
+    unsigned sub_line; /* 0: there is none */
+    unsigned sub_type_line;
+    char sub_type[16];
+    struct camera_url sub;
     int error;
     struct conf_text text;
 };
@@ -56,6 +60,24 @@ static struct conf_camera *last_camera(struct reader *r)
     return &r->conf->cameras[r->conf->camera_count - 1];
 }
 
+static int finish_sub(struct reader *r, struct conf_camera *camera)
+{
+    if (r->sub_line == 0 && r->sub_type[0] != '\0')
+        return fail(r, r->sub_type_line, "[%s] sub_type: sub = URL is needed with it", r->section);
+    if (r->sub_line == 0)
+        return 0;
+    if (strlen(camera->name) > (size_t)CONF_SUB_NAME_MAX)
+        return fail(r, r->sub_line, "[%s] sub: names of up to %d characters can have one",
+                    r->section, CONF_SUB_NAME_MAX);
+    camera->sub_transport = url_default_transport(r->sub.scheme);
+    if (r->sub_type[0] != '\0' &&
+        url_transport_parse(r->sub_type, r->sub.scheme, &camera->sub_transport) != 0)
+        return fail(r, r->sub_type_line, "[%s] sub_type: " URL_TRANSPORTS_ACCEPTED, r->section);
+    (void)url_format(&r->sub, camera->sub_key);
+    explicit_bzero(&r->sub, sizeof(r->sub)); /* a password */
+    return 0;
+}
+
 /* Check what only a complete [camera "name"] section can show. */
 static int finish_camera(struct reader *r)
 {
@@ -69,7 +91,7 @@ static int finish_camera(struct reader *r)
     if (r->type[0] != '\0' &&
         url_transport_parse(r->type, camera->url.scheme, &camera->transport) != 0)
         return fail(r, r->type_line, "[%s] type: " URL_TRANSPORTS_ACCEPTED, r->section);
-    return 0;
+    return finish_sub(r, camera);
 }
 
 static int begin_camera(struct reader *r, const char *name)
@@ -87,7 +109,8 @@ static int begin_camera(struct reader *r, const char *name)
         return fail(r, r->line, "out of memory");
     r->in_camera = true;
     r->has_url = false;
-    r->type[0] = '\0';
+    r->type[0] = r->sub_type[0] = '\0';
+    r->sub_line = 0;
     r->section_line = r->line;
     return 0;
 }
@@ -176,6 +199,24 @@ static int set_type(struct reader *r, const char *value)
     r->type_line = r->line;
     /* too long is as wrong as unknown, and finish_camera() refuses both */
     (void)snprintf(r->type, sizeof(r->type), "%s", value[0] != '\0' ? value : "-");
+    return 0;
+}
+
+/* An empty value is none: the example file has it. */
+static int set_sub(struct reader *r, const char *value)
+{
+    const char *reason;
+    struct span url = url_trim((struct span){value, strlen(value)}, false);
+    r->sub_line = url.len > 0 ? r->line : 0;
+    if (url.len > 0 && url_parse(&r->sub, url.at, url.len, &reason) != 0)
+        return fail(r, r->line, "[%s] sub: %s", r->section, reason);
+    return 0;
+}
+
+static int set_sub_type(struct reader *r, const char *value)
+{
+    r->sub_type_line = r->line;
+    (void)snprintf(r->sub_type, sizeof(r->sub_type), "%s", value);
     return 0;
 }
 
@@ -268,6 +309,9 @@ static int read_all(struct reader r)
         (void)fail(&r, r.line, "out of memory");
     if (r.error == 0)
         (void)finish_camera(&r);
+    if (r.error == 0 && conf_camera_make_subs(r.conf) != 0)
+        (void)fail(&r, r.line, "out of memory");
+    explicit_bzero(&r.sub, sizeof(r.sub)); /* a password */
     return r.error;
 }
 

@@ -61,7 +61,7 @@ static bool may_change(struct conn *c, char name[IPC_CAMERA_ID_MAX])
 static void answer_saved(struct conn *c, const struct camera_store_result *result)
 {
     char headers[128];
-    char *json = api_camera(camera_table_set(c->server->cameras), result->camera);
+    char *json = api_camera(c->server->conf, camera_table_set(c->server->cameras), result->camera);
     if (json == NULL) {
         conn_refuse(c, HTTP_ERROR_OVERLOADED, "out of memory: the camera is saved");
         return;
@@ -80,7 +80,6 @@ static void on_changed(struct server *server, uint64_t conn_id,
                        const struct camera_store_result *result)
 {
     struct conn *c = conn_wait_find(server, conn_id);
-    server_expire_texts(server);
     if (c == NULL)
         return; /* it has left, or was answered for being late */
     if (result->error != HTTP_ERROR_NONE)

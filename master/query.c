@@ -145,6 +145,8 @@ static int take_trailing(struct query *q, struct span *url, enum query_param *ba
         if (pair.len == url->len)
             return 0;
         enum query_param param = match_pair(pair, &value);
+        if (param == QUERY_STREAM)
+            return 0; /* the camera's own, as in `channel=1&stream=0` */
         struct span before = {url->at, url->len - pair.len - 1};
         if (param == QUERY_COUNT && !is_cache_buster(before, pair))
             return 0;

@@ -16,6 +16,7 @@
     X(CAM_URL,    "cam_url")     \
     X(CAM,        "cam")         \
     X(CAM_TYPE,   "cam_type")    \
+    X(STREAM,     "stream")      \
     X(ALLOW_H265, "allow_h265")  \
     X(HEVC,       "hevc")        \
     X(AV1,        "av1")         \
@@ -55,6 +56,7 @@ struct query {
  *
  * A cam_url that holds `://` unencoded is raw: it is taken literally, `+`, `&` and `#` included, up
  * to the end of the query or to the pairs at its end that are known or against caches (`&_=123`).
+ * `stream` is not among them: cameras have it in their URLs, and only named ones have sub-streams.
  * A final `.flv`, which some players need, is cut off the last value, but not off an http(s)
  * cam_url, whose own path may end in it.  White space around the query, and white space and quotes
  * around cam_url and cam, were pasted along: they are cut off (url_trim.h).

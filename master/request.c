@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "master/access.h"
 #include "master/api.h"
+#include "master/conf_camera.h"
 #include "master/manage.h"
 #include "master/metrics.h"
 #include "master/pages.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#define SUB_RETRY_US INT64_C(60000000)   /* for how long stream=auto avoids one that failed */
 #define SIGNATURE_S (INT64_C(24) * 3600) /* for how long a signature of /api/signature is good */
 
 /* --- answers without a body of their own ---------------------------------- */
@@ -222,12 +224,26 @@ static void hand_bytes_over(const struct conn *c, struct ipc_client *client)
     memcpy(client->bytes, c->input - head, head + rest);
 }
 
+/* stream=auto: has the sub-stream failed lately?  After a while, somebody tries it again. */
+static void prefer_what_works(const struct server *server, struct route *r)
+{
+    const struct conf_camera *sub =
+        r->may_be_main ? conf_find_camera(server->conf, r->camera_name) : NULL;
+    const struct camera *cam =
+        sub != NULL ? camera_set_find(camera_table_set(server->cameras), sub->key, r->transport)
+                    : NULL;
+    if (cam != NULL && cam->health.failed_us != 0 &&
+        clock_us() - cam->health.failed_us < SUB_RETRY_US)
+        route_set_camera(r, conf_camera_main(server->conf, sub));
+}
+
 /* The worker gets a duplicate of the descriptor; closing ours leaves the connection to it. */
 static void hand_over(struct conn *c, struct route *r)
 {
     const char *message = "no descriptor left";
     if (c->websocket && !conn_accept_websocket(c))
         return;
+    prefer_what_works(c->server, r);
     r->client.conn_id = c->id;
     r->client.accepted_us = c->accepted_us;
     (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);

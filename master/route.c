@@ -3,6 +3,7 @@
 #include "common/camera_access.h"
 #include "common/url_redact.h"
 #include "master/access.h"
+#include "master/conf_camera.h"
 #include "master/players.h"
 #include "master/query.h"
 #include "master/websocket_handshake.h"
@@ -32,6 +33,9 @@ static const char *const av1_words[] = {
 static const char *const audio_words[] = {"none", "aac", NULL};
 static const char *const picture_words[] = {
     [IPC_PICTURE_NEWEST] = "newest", [IPC_PICTURE_KEY] = "key", NULL};
+enum stream_choice { STREAM_MAIN, STREAM_SUB, STREAM_AUTO };
+static const char *const stream_words[] = {
+    [STREAM_MAIN] = "main", [STREAM_SUB] = "sub", [STREAM_AUTO] = "auto", NULL};
 static const char *const join_words[] = {
     [IPC_JOIN_LIVE] = "live", [IPC_JOIN_GOP] = "gop", [IPC_JOIN_KEY] = "key", NULL};
 
@@ -265,15 +269,40 @@ static int read_camera_url(const struct query *q, struct route *out)
     return 0;
 }
 
+void route_set_camera(struct route *route, const struct conf_camera *camera)
+{
+    route->url = camera->url;
+    route->transport = camera->transport;
+    (void)snprintf(route->camera_label, sizeof(route->camera_label), "%s", camera->name);
+    (void)snprintf(route->camera_name, sizeof(route->camera_name), "%s", camera->name);
+}
+
 static int read_camera_name(const struct conf *conf, const struct query *q, struct route *out)
 {
     const struct conf_camera *camera = conf_find_camera(conf, q->value[QUERY_CAM]);
-    if (camera == NULL)
+    if (camera == NULL || camera->is_sub)
         return fail(out, HTTP_ERROR_UNKNOWN_CAMERA, "cam: no camera of this name is configured");
-    out->url = camera->url;
-    out->transport = camera->transport;
-    (void)snprintf(out->camera_label, sizeof(out->camera_label), "%s", camera->name);
-    (void)snprintf(out->camera_name, sizeof(out->camera_name), "%s", camera->name);
+    route_set_camera(out, camera);
+    return 0;
+}
+
+/* Which of a named camera's streams? */
+static int read_stream(const struct conf *conf, const struct query *q, struct route *out)
+{
+    uint32_t stream = STREAM_MAIN;
+    int rc = read_word(q, QUERY_STREAM, stream_words, &stream, out);
+    if (rc != 0 || stream == STREAM_MAIN)
+        return rc;
+    const struct conf_camera *camera =
+        out->camera_name[0] != '\0' ? conf_find_camera(conf, out->camera_name) : NULL;
+    const struct conf_camera *sub = camera != NULL ? conf_camera_sub(conf, camera) : NULL;
+    if (sub == NULL && stream == STREAM_SUB)
+        return fail(out, HTTP_ERROR_BAD_PARAMETER,
+                    "stream: this camera has no sub-stream (sub = URL in the configuration); main "
+                    "or auto is accepted");
+    if (sub != NULL)
+        route_set_camera(out, sub);
+    out->may_be_main = sub != NULL && stream == STREAM_AUTO;
     return 0;
 }
 
@@ -289,6 +318,8 @@ static int read_camera(const struct conf *conf, const struct query *q, struct ro
                     "cam: not accepted together with cam_url; if it is part of the camera's URL, "
                     "percent-encode the URL");
     int rc = url ? read_camera_url(q, out) : read_camera_name(conf, q, out);
+    if (rc == 0)
+        rc = read_stream(conf, q, out);
     const struct ipc_access *access = &conf->access.cameras;
     bool saved = name && rc == 0 && conf_find_camera(conf, out->camera_name)->saved;
     bool limited = url || (saved && access->mode == IPC_ACCESS_LIST);

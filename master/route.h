@@ -26,7 +26,9 @@ struct route {
     char message[ROUTE_MESSAGE_MAX]; /* for ROUTE_ERROR */
     char headers[ROUTE_HEADERS_MAX]; /* complete lines for the answer (Allow, preflight), or "" */
     char camera_label[IPC_URL_MAX];  /* redacted URL or configured name; "" unknown */
-    char camera_name[IPC_CAMERA_ID_MAX]; /* configured name, "" if the camera is asked for by URL */
+    char camera_name[IPC_CAMERA_ID_MAX]; /* configured name, "" if the camera is asked for by URL;
+                                            of a sub-stream with CONF_SUB_SUFFIX */
+    bool may_be_main; /* it is a sub-stream, and the main stream would do (stream=auto) */
 };
 
 /**
@@ -39,6 +41,9 @@ struct route {
  */
 int route_request(const struct conf *conf, enum route_port port, const struct http_request *request,
                   struct route *out);
+
+/** Let it be about this camera of the configuration. */
+void route_set_camera(struct route *route, const struct conf_camera *camera);
 
 /** Does a camera's worker answer this kind? */
 bool route_needs_camera(enum route_kind kind);

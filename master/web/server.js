@@ -23,7 +23,7 @@ export function keepToken(value) {
 }
 
 const SERVER_PAIRS = (
-  'cam cam_type allow_h265 hevc av1 audio join token expires signature width height quality fps picture crop after'
+  'cam cam_type stream allow_h265 hevc av1 audio join token expires signature width height quality fps picture crop after'
 ).split(' ');
 
 // What `/play` is asked for, not the server.
@@ -51,7 +51,9 @@ export function takePairs(query, names) {
   const head = raw ? query.slice(0, raw.index).split('&') : query.split('&');
   const url = raw ? query.slice(raw.index).replace(/^&/, '').split('&') : [];
   const tail = [];
-  const known = (pair) => [...SERVER_PAIRS, ...PAGE_PAIRS].includes(nameOf(pair));
+  // A camera's own URL may have a `stream`; only named cameras have sub-streams.
+  const known = (pair) =>
+    nameOf(pair) !== 'stream' && [...SERVER_PAIRS, ...PAGE_PAIRS].includes(nameOf(pair));
   while (url.length > 1 && (known(url.at(-1)) || isCacheBuster(url.at(-1), url.slice(0, -1))))
     tail.unshift(url.pop());
   const values = {};

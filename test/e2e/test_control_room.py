@@ -12,7 +12,7 @@ from conftest import QUICK
 from lib import fake_rtsp
 from lib.fake_rtsp import FakeCamera
 from lib.gateway import ROOT, free_port
-from lib.http import Viewer, request
+from lib.http import Viewer, connect, head_bytes, request
 from lib.wait import wait_for
 
 
@@ -132,3 +132,79 @@ def test_alert_rules():
     with open(rules, encoding="utf-8") as file, open(tests, encoding="utf-8") as checked:
         assert set(re.findall(r"alert: (\w+)", file.read())) == set(re.findall(
             r"alertname: (\w+)\n\s*exp_alerts", checked.read()))
+
+
+# --- sub-streams ----------------------------------------------------------------------------------------
+
+def size_of(gateway, target):
+    answer = request(gateway.snapshot_port, target, timeout=60)
+    assert answer.status == 200, answer.body
+    return answer.headers["x-snapshot-source-size"]
+
+
+def read_until(sock, word):
+    data = b""
+    while word not in data:
+        chunk = sock.recv(65536)
+        assert chunk, data[:400]
+        data += chunk
+    return True
+
+
+def width(viewer):
+    viewer.wait_frames(3)
+    return viewer.flv.metadata["width"]
+
+
+def test_sub_stream(make_gateway, make_camera):
+    """The main stream and the sub-stream of one camera, each with its own worker, session and password."""
+    main = make_camera(fake_rtsp.media(size="640x360"))
+    small = make_camera(fake_rtsp.media(size="320x180"), user="admin", password="right-1")
+    text = (QUICK + '[access]\ncameras = named\nsigning_key = key\ntoken = tok\n'
+            f'[camera "gate"]\nurl = {main.url()}\nsub = {small.url("/small", "admin", "right-1")}\n'
+            f'[camera "yard"]\nurl = {main.url("/yard")}\n')
+    gateway = make_gateway(text, secrets=["right-1"])
+
+    def stream(parameters):
+        return Viewer(gateway.flv_port, f"/?token=tok&cam={parameters}")
+    with stream("gate") as whole, stream("gate&stream=sub") as sub, stream("gate&stream=auto") as auto:
+        assert (width(whole), width(sub), width(auto)) == (640, 320, 320)
+        assert main.plays == small.plays == 1
+        listed = api(gateway, "/api/streams?token=tok")["streams"]
+        assert {one["id"]: one["sub_of"] for one in listed} == {"gate": None, "gate:sub": "gate", "yard": None}
+        one = api(gateway, "/api/cameras?token=tok")["cameras"][0]
+        assert (one["state"], one["sub"]["state"]) == ("streaming", "streaming")
+        assert one["sub"]["camera_url"] == f"rtsp://***@127.0.0.1:{small.port}/small"
+        wait_for(lambda: api(gateway, "/api/streams/gate:sub?token=tok")["width"] == 320, 20, "its report")
+        assert api(gateway, "/api/streams?token=tok&cam=gate&stream=sub")["streams"][0]["id"] == "gate:sub"
+        assert size_of(gateway, "/snapshot?token=tok&cam=gate&stream=sub") == "320x180"
+        with connect(gateway.snapshot_port, 60) as sock:
+            sock.sendall(head_bytes("/mjpeg?token=tok&cam=gate&stream=sub"))
+            assert read_until(sock, b"X-Snapshot-Source-Size: 320x180")
+        assert size_of(gateway, "/snapshot?token=tok&cam=gate") == "640x360"
+        key = api(gateway, "/api/signature?token=tok&cam=gate")
+        signed = f"expires={key['expires']}&signature={key['signature']}"
+        assert size_of(gateway, f"/snapshot?cam=gate&stream=sub&{signed}") == "320x180"
+        assert request(gateway.flv_port, f"/?cam=yard&{signed}").status == 401
+        gateway.reload(text.replace("/small", "/other"))  # another URL: its viewers move, the main stream's stay
+        wait_for(lambda: small.plays == 2, 30, "the new URL")
+        before = len(sub.flv.video)
+        wait_for(lambda: len(sub.flv.video) > before + 5, 30, "more pictures")
+        assert request(gateway.snapshot_port, "/api/streams/gate:sub?token=tok", "DELETE").status == 204
+        wait_for(lambda: sub.closed_by_server and auto.closed_by_server, 20, "its viewers to be disconnected")
+        whole.wait_more(5)
+    answer = request(gateway.flv_port, "/?token=tok&cam=yard&stream=sub")
+    assert (answer.status, answer.code) == (400, "bad_parameter")
+
+
+def test_sub_stream_that_fails(make_gateway, make_camera):
+    """stream=sub says so, stream=auto takes the main stream."""
+    camera = make_camera(fake_rtsp.media(size="640x360"))
+    gateway = make_gateway(QUICK + f'[camera "gate"]\nurl = {camera.url()}\nsub = rtsp://127.0.0.1:{free_port()}/s\n')
+    answer = request(gateway.flv_port, "/?cam=gate&stream=sub")
+    assert (answer.status, answer.code, answer.error["camera"]) == (502, "camera_unreachable", "gate:sub")
+    sub = cameras(gateway)["gate"]["sub"]
+    assert sub["reason"] == "camera_unreachable" and sub["down_since"]
+    with Viewer(gateway.flv_port, "/?cam=gate&stream=auto") as viewer:
+        assert width(viewer) == 640
+    assert cameras(gateway)["gate"]["reason"] is None

@@ -24,7 +24,8 @@ static int setup(void **state)
     static const char text[] =
         "[camera \"gate\"]\nurl = rtsp://admin:hunter2@10.0.0.9/s\n"
         "always_on = yes\n[camera \"yard\"]\nurl = rtmp://10.0.0.8/live/x\ntitle = 后院\n"
-        "group = Garden\n[camera \"yard-again\"]\nurl = rtmp://10.0.0.8/live/x\n";
+        "group = Garden\nsub = rtsp://u:hunter2@10.0.0.8/small\n[camera \"yard-again\"]\nurl = "
+        "rtmp://10.0.0.8/live/x\n";
     char error[512];
     conf_option_set_defaults(&conf);
     int rc = conf_read(&conf, "test", text, sizeof(text) - 1, error, sizeof(error));
@@ -183,6 +184,39 @@ static void test_one_camera(void **state)
     camera_set_remove(&set, cam);
 }
 
+static void test_sub_stream(void **state)
+{
+    json_t *top = take(api_cameras(&conf, &set));
+    json_t *list = json_object_get(top, "cameras");
+    assert_int_equal(3, json_array_size(list));
+    assert_null_member(json_array_get(list, 0), "sub");
+    json_t *sub = json_object_get(json_array_get(list, 1), "sub");
+    assert_text("rtsp://***@10.0.0.8/small", sub, "camera_url");
+    assert_text("rtsp-tcp", sub, "cam_type");
+    assert_text("unwatched", sub, "state");
+    json_decref(top);
+    top = take(api_streams(&conf, &set));
+    assert_int_equal(2, json_array_size(json_object_get(top, "streams"))); /* it is no camera */
+    json_decref(top);
+
+    struct camera *cam = add("rtsp://u:hunter2@10.0.0.8/small");
+    cam->worker = (struct worker *)(uintptr_t)8; /* only compared with NULL */
+    cam->state.state = IPC_CAMERA_STREAMING;
+    top = take(api_streams(&conf, &set));
+    json_t *one = json_array_get(json_object_get(top, "streams"), 0);
+    assert_text("yard:sub", one, "id");
+    assert_text("yard:sub", one, "name");
+    assert_text("yard", one, "sub_of");
+    assert_text("后院", one, "title");
+    assert_null_member(json_array_get(json_object_get(top, "streams"), 1), "sub_of");
+    json_decref(top);
+    top = take(api_cameras(&conf, &set));
+    sub = json_object_get(json_array_get(json_object_get(top, "cameras"), 1), "sub");
+    assert_text("streaming", sub, "state");
+    json_decref(top);
+    camera_set_remove(&set, cam);
+}
+
 /* A camera that is down: since when, why, and when it last sent a picture. */
 static void test_down(void **state)
 {
@@ -305,9 +339,13 @@ static void test_every_audio_codec_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unwatched),    cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_one_camera),   cmocka_unit_test(test_down),
-        cmocka_unit_test(test_audio_codecs), cmocka_unit_test(test_every_audio_codec_has_a_name),
+        cmocka_unit_test(test_unwatched),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_one_camera),
+        cmocka_unit_test(test_sub_stream),
+        cmocka_unit_test(test_down),
+        cmocka_unit_test(test_audio_codecs),
+        cmocka_unit_test(test_every_audio_codec_has_a_name),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

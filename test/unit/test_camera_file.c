@@ -82,7 +82,9 @@ static void test_write_and_read(void **state)
     size_t len = 0;
     read_cameras(&saved, "[camera \"a\"]\nurl = rtsp://u:p%40ss%231@h/x\ntype = rtsp-udp\n"
                          "title = 大门; \"x\"\ngroup = Gate, left\nalways_on = yes\n[camera "
-                         "\"b\"]\nurl = http://h/b.flv\n");
+                         "\"b\"]\nurl = http://h/b.flv\n"
+                         "sub = rtsp://u:p%40@h/sub\nsub_type = rtsp-udp\n[camera \"c\"]\n"
+                         "url = rtsp://h/c\nsub = http://h/c.flv\n");
     char *bytes = camera_file_format(&saved, &len);
     mode_t mask = umask(0077);
     assert_int_equal(camera_file_write(path, bytes, len, &step), 0);
@@ -93,8 +95,9 @@ static void test_write_and_read(void **state)
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0640);
     assert_int_equal(read_saved(&again), 0);
-    assert_int_equal(again.camera_count, 2);
-    for (size_t i = 0; i < 2; i++)
+    assert_int_equal(again.camera_count, 3);
+    assert_int_equal(again.sub_count, 2);
+    for (size_t i = 0; i < 3; i++)
         assert_memory_equal(&again.cameras[i], &saved.cameras[i], sizeof(saved.cameras[i]));
     conf_clear_cameras(&saved);
     conf_clear_cameras(&again);

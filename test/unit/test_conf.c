@@ -1,4 +1,5 @@
 /* master/conf, conf_file, conf_option: what configures the program, and what is refused. */
+#include "master/conf_camera.h"
 #include "master/conf_file.h"
 #include "master/conf_load.h"
 #include "master/conf_option.h"
@@ -226,10 +227,55 @@ static void test_camera_errors(void **state)
                "cams.ini:3: [camera \"a\"] title: up to 127 bytes of UTF-8 text are accepted");
     read_fails("[camera \"a\"]\nurl = rtsp://h/s\ngroup = a\x1b[0m\n",
                "cams.ini:3: [camera \"a\"] group: up to 127 bytes of UTF-8 text are accepted");
+    read_fails("[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
+               "cams.ini:3: [camera \"a\"] password: unknown key; url, type, sub, sub_type, title, "
+               "group, always_on are "
+               "accepted");
+}
+
+static void test_sub_streams(void **state)
+{
+    read_ok("[camera \"gate\"]\nsub_type = rtsp-udp\nsub = rtsp://admin:s3cret@10.0.0.9/sub\n"
+            "url = rtsp://10.0.0.9/main\ntitle = Gate\ngroup = Front\nalways_on = yes\n"
+            "[camera \"yard\"]\nurl = rtsp://10.0.0.8/\nsub =\nsub_type =\n");
+    const struct conf_camera *gate = conf_find_camera(&conf, "gate");
+    const struct conf_camera *sub = conf_find_camera(&conf, "gate:sub");
+    assert_int_equal(conf.camera_count, 2);
+    assert_int_equal(conf.sub_count, 1);
+    assert_ptr_equal(conf_camera_sub(&conf, gate), sub);
+    assert_ptr_equal(conf_camera_main(&conf, sub), gate);
+    assert_null(conf_camera_main(&conf, gate));
+    assert_null(conf_camera_sub(&conf, sub));
+    assert_null(conf_camera_sub(&conf, conf_find_camera(&conf, "yard")));
+    assert_string_equal(sub->url.password, "s3cret");
+    assert_string_equal(sub->key, "rtsp://admin:s3cret@10.0.0.9/sub");
+    assert_int_equal(sub->transport, IPC_TRANSPORT_RTSP_UDP);
+    assert_int_equal(gate->transport, IPC_TRANSPORT_RTSP_TCP);
+    assert_string_equal(sub->title, "Gate");
+    assert_string_equal(sub->group, "Front");
+    assert_false(sub->always_on);
+    assert_true(conf_has_secrets(&conf)); /* the sub-stream's password */
+    struct conf none = {.camera_count = 0};
+    assert_int_equal(conf_camera_set_saved(&conf, &none), 0); /* the list is made anew */
+    assert_ptr_equal(conf_camera_main(&conf, conf_find_camera(&conf, "gate:sub")),
+                     conf_find_camera(&conf, "gate"));
+    conf_free(&conf);
+    assert_int_equal(conf.sub_count, 0);
+
+    read_fails("[camera \"a\"]\nurl = rtsp://h/s\nsub = ftp://h/\n",
+               "cams.ini:3: [camera \"a\"] sub: scheme: rtsp, rtsps, rtsph, rtmp, rtmps, http and "
+               "https are accepted");
+    read_fails("[camera \"a\"]\nurl = rtsp://h/s\nsub_type = rtmp\nsub = rtsp://h/\n",
+               "cams.ini:3: [camera \"a\"] sub_type: " URL_TRANSPORTS_ACCEPTED);
+    read_fails("[camera \"a\"]\nurl = rtsp://h/s\nsub_type = rtsp-tcp\n",
+               "cams.ini:3: [camera \"a\"] sub_type: sub = URL is needed with it");
     read_fails(
-        "[camera \"a\"]\nurl = rtsp://h/s\npassword = x\n",
-        "cams.ini:3: [camera \"a\"] password: unknown key; url, type, title, group, always_on are "
-        "accepted");
+        "[camera \"a23456789b23456789c23456789d23456789e23456789f23456789g23456\"]\n"
+        "url = rtsp://h/s\nsub = rtsp://h/\n",
+        "cams.ini:3: [camera \"a23456789b23456789c23456789d23456789e23456789f23456789g23456\"] "
+        "sub: names of up to 59 characters can have one");
+    read_fails("[camera \"a:sub\"]\nurl = rtsp://h/s\n",
+               "cams.ini:1: [camera \"a:sub\"] name: " CONF_CAMERA_NAME_ACCEPTED);
 }
 
 static void test_long_lines(void **state)
@@ -427,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_file_errors),
         cmocka_unit_test(test_camera_errors),
+        cmocka_unit_test(test_sub_streams),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_many_cameras),
         cmocka_unit_test(test_order),

@@ -21,7 +21,9 @@ static const char ini[] = "[camera \"front-door\"]\n"
                           "url = rtsp://admin:secret@10.0.0.9/stream1\n"
                           "type = rtsp-udp\n"
                           "[camera \"gate\"]\n"
-                          "url = rtmp://10.0.0.8/live/gate\n";
+                          "url = rtmp://10.0.0.8/live/gate\n"
+                          "sub = rtsp://u:s3cret@10.0.0.8/gate-small\n"
+                          "sub_type = rtsp-udp\n";
 
 static int setup(void **state)
 {
@@ -334,6 +336,47 @@ static void test_hevc_by_player(void **state)
     conf.camera.transcode = TRANSCODE_AUTO;
 }
 
+/* Which of a named camera's streams; `stream` in a camera's URL is the camera's own. */
+static void test_streams_of_a_camera(void **state)
+{
+    assert_int_equal(get("/?cam=gate&stream=sub"), 0);
+    assert_string_equal(out.url.path, "/gate-small");
+    assert_string_equal(out.url.password, "s3cret");
+    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_UDP);
+    assert_string_equal(out.camera_name, "gate:sub");
+    assert_string_equal(out.camera_label, "gate:sub");
+    assert_false(out.may_be_main);
+    assert_int_equal(get_snapshot("/snapshot?cam=gate&stream=auto&width=320"), 0);
+    assert_string_equal(out.camera_name, "gate:sub");
+    assert_true(out.may_be_main);
+    static const char *const mains[] = {"/?cam=gate", "/?cam=gate&stream=main",
+                                        "/?cam=front-door&stream=auto", "/?cam=front-door"};
+    for (size_t i = 0; i < sizeof(mains) / sizeof(mains[0]); i++) {
+        assert_int_equal(get(mains[i]), 0);
+        assert_null(strchr(out.camera_name, ':'));
+        assert_false(out.may_be_main);
+    }
+    assert_int_equal(get("/?cam=gate&stream=sub&cam_type=rtsp-tcp"), 0);
+    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_TCP);
+
+    get("/?cam=front-door&stream=sub");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "stream: this camera has no sub-stream");
+    get("/?cam_url=rtsp%3A%2F%2Fh%2Fs&stream=sub");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "stream: this camera has no sub-stream");
+    get("/?cam=gate&stream=2");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "stream: main, sub or auto is accepted");
+    get("/?cam=gate:sub"); /* only as the parameter says */
+    assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam: ");
+
+    assert_int_equal(get("/?cam_url=rtsp://h/user=admin&channel=1&stream=0.sdp"), 0);
+    assert_string_equal(out.url.path, "/user=admin&channel=1&stream=0.sdp");
+    assert_int_equal(get("/?cam_url=rtsp://h/x?channel=1&stream=sub&audio=none"), 0);
+    assert_string_equal(out.url.path, "/x?channel=1&stream=sub");
+    assert_int_equal(out.client.audio, 0);
+    assert_int_equal(get("/?stream=main&cam_url=rtsp://h/x?stream=0"), 0);
+    assert_string_equal(out.url.path, "/x?stream=0");
+}
+
 static void test_websocket(void **state)
 {
     static const char target[] = "/?cam=gate";
@@ -571,11 +614,12 @@ static void test_preflight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_camera_urls),      cmocka_unit_test(test_camera_errors),
-        cmocka_unit_test(test_named_camera),     cmocka_unit_test(test_stream_options),
-        cmocka_unit_test(test_hevc_by_player),   cmocka_unit_test(test_websocket),
-        cmocka_unit_test(test_snapshot_options), cmocka_unit_test(test_paths_and_methods),
-        cmocka_unit_test(test_waiting_and_crop), cmocka_unit_test(test_preflight),
+        cmocka_unit_test(test_camera_urls),         cmocka_unit_test(test_camera_errors),
+        cmocka_unit_test(test_named_camera),        cmocka_unit_test(test_stream_options),
+        cmocka_unit_test(test_streams_of_a_camera), cmocka_unit_test(test_hevc_by_player),
+        cmocka_unit_test(test_websocket),           cmocka_unit_test(test_snapshot_options),
+        cmocka_unit_test(test_paths_and_methods),   cmocka_unit_test(test_waiting_and_crop),
+        cmocka_unit_test(test_preflight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
