@@ -103,7 +103,7 @@ struct ipc_client {
     uint32_t av1;        /* enum ipc_av1: what this viewer gets of an AV1 camera */
     uint32_t head;       /* 1: HEAD, headers only */
     uint32_t width;      /* snapshot size in pixels; 0: the camera's */
-    uint32_t height;
+    uint32_t height;     /* likewise; of a stream: lines that are enough if it is transcoded */
     uint32_t quality; /* JPEG, 1..100; 0: not asked for */
     uint32_t fps;     /* MJPEG frame rate */
     uint32_t picture; /* enum ipc_picture */

@@ -236,6 +236,8 @@ static int read_stream_options(const struct conf *conf, const struct http_reques
         rc = read_word(q, QUERY_AUDIO, audio_words, &out->client.audio, out);
     if (rc == 0)
         rc = read_word(q, QUERY_JOIN, join_words, &out->client.join, out);
+    if (rc == 0)
+        rc = read_number(q, QUERY_HEIGHT, SIZE_MIN, SIZE_MAX_PIXELS, &out->client.height, out);
     return rc;
 }
 

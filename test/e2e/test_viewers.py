@@ -410,6 +410,46 @@ def test_hevc_camera_as_h264(shared_gateway, make_camera):
     assert camera.plays == 1
 
 
+def transcoders(gateway):
+    """Lines of the transcoders started so far."""
+    return [int(lines) for lines in re.findall(r"transcoding to H.264 of up to (\d+) lines", gateway.log())]
+
+
+def test_transcoded_at_the_size_that_is_looked_at(gateway, make_camera):
+    """One transcoder for each class of sizes that somebody wants, shared; none makes the picture larger."""
+    camera = make_camera(fake_rtsp.media("hevc", size="1280x720"))
+    want = {"16": (640, 360), "360": (640, 360), "361": (960, 540), "720": (1280, 720), "1080": (1280, 720),
+            "7680": (1280, 720), None: (1280, 720)}
+    with contextlib.ExitStack() as stack:
+        for height, size in want.items():
+            asked = {} if height is None else {"height": height}
+            viewer = stack.enter_context(gateway.view(camera.url(), allow_h265="false", **asked))
+            viewer.wait_frames(3)
+            viewer.flv.check()
+            assert (viewer.flv.metadata["width"], viewer.flv.metadata["height"]) == size, height
+        original = stack.enter_context(gateway.view(camera.url(), height="360"))  # it is not transcoded
+        original.wait_frames(3)
+        assert original.headers["x-video-codec"] == "H.265" and original.flv.metadata["height"] == 720
+        assert sorted(transcoders(gateway)) == [360, 540, 720]
+    assert camera.plays == 1
+
+
+def test_small_cameras_are_transcoded_once(gateway, make_camera):
+    """Whatever size is asked for, also by those who come before the camera's size is known."""
+    camera = make_camera(fake_rtsp.media("hevc", size="320x180"))
+    camera.muted.set()
+    with contextlib.ExitStack() as stack:
+        viewers = [stack.enter_context(gateway.view(camera.url(), allow_h265="false", height=height))
+                   for height in ("360", "720", "1080")]
+        wait_for(lambda: camera.plays == 1, 30, "the camera to be connected")
+        camera.muted.clear()
+        viewers.append(stack.enter_context(gateway.view(camera.url(), allow_h265="false")))
+        for viewer in viewers:
+            viewer.wait_frames(3)
+            assert viewer.flv.metadata["height"] == 180
+        assert transcoders(gateway) == [360]
+
+
 def test_transcoder_that_lacks_memory_is_tried_again(make_gateway, make_camera):
     """A shortage is answered with 503 and ends; only a libavcodec without the codecs says 502 for ever."""
     gateway = make_gateway("[server]\nsandbox = off\n" + QUICK)  # or its memory has limits that only it may change

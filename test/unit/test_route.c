@@ -337,6 +337,16 @@ static void test_hevc_by_player(void **state)
 }
 
 /* Which of a named camera's streams; `stream` in a camera's URL is the camera's own. */
+static void test_height_of_a_stream(void **state)
+{
+    assert_int_equal(get("/?cam=gate&height=360"), 0);
+    assert_int_equal(out.client.height, 360);
+    assert_int_equal(get("/?cam=gate"), 0);
+    assert_int_equal(out.client.height, 0);
+    get("/?cam=gate&height=15");
+    assert_error(HTTP_ERROR_BAD_PARAMETER, "height: a number from 16 to 7680");
+}
+
 static void test_streams_of_a_camera(void **state)
 {
     assert_int_equal(get("/?cam=gate&stream=sub"), 0);
@@ -614,12 +624,12 @@ static void test_preflight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_camera_urls),         cmocka_unit_test(test_camera_errors),
-        cmocka_unit_test(test_named_camera),        cmocka_unit_test(test_stream_options),
-        cmocka_unit_test(test_streams_of_a_camera), cmocka_unit_test(test_hevc_by_player),
-        cmocka_unit_test(test_websocket),           cmocka_unit_test(test_snapshot_options),
-        cmocka_unit_test(test_paths_and_methods),   cmocka_unit_test(test_waiting_and_crop),
-        cmocka_unit_test(test_preflight),
+        cmocka_unit_test(test_camera_urls),        cmocka_unit_test(test_camera_errors),
+        cmocka_unit_test(test_named_camera),       cmocka_unit_test(test_stream_options),
+        cmocka_unit_test(test_height_of_a_stream), cmocka_unit_test(test_streams_of_a_camera),
+        cmocka_unit_test(test_hevc_by_player),     cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_snapshot_options),   cmocka_unit_test(test_paths_and_methods),
+        cmocka_unit_test(test_waiting_and_crop),   cmocka_unit_test(test_preflight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

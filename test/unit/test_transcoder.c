@@ -14,12 +14,17 @@ static bool always(void *ctx, int64_t pts_us)
     return true;
 }
 
-static struct transcoder *open_transcoder(struct judge *j)
+static struct transcoder *open_for(int lines_max, struct judge *j)
 {
     struct transcoder_sink sink = {.on_frame = judge_and_free, .wanted = always, .ctx = j};
-    struct transcoder *t = transcoder_new(2000000, &sink);
+    struct transcoder *t = transcoder_new(lines_max, 2000000, &sink);
     assert_non_null(t);
     return t;
+}
+
+static struct transcoder *open_transcoder(struct judge *j)
+{
+    return open_for(1080, j);
 }
 
 static void test_pictures_and_times(void **state)
@@ -67,8 +72,8 @@ static void test_key_on_request(void **state)
     encoded_free(&clip);
 }
 
-static void check_size(int width, int height, enum AVPixelFormat format, int out_width,
-                       int out_height)
+static void check_lines(int lines_max, int width, int height, enum AVPixelFormat format,
+                        int out_width, int out_height)
 {
     struct movie m = {width, height, format, 4, 4, 0};
     static struct encoded clip;
@@ -76,7 +81,7 @@ static void check_size(int width, int height, enum AVPixelFormat format, int out
 
     make_clip(&m, &clip);
     judge_open(&j, &m, out_width, out_height);
-    struct transcoder *t = open_transcoder(&j);
+    struct transcoder *t = open_for(lines_max, &j);
     for (int i = 0; i < clip.count; i++)
         assert_int_equal(0, transcoder_push(t, clip.frames[i]));
     assert_int_equal(4, j.count);
@@ -84,6 +89,23 @@ static void check_size(int width, int height, enum AVPixelFormat format, int out
     transcoder_free(t);
     judge_close(&j);
     encoded_free(&clip);
+}
+
+static void check_size(int width, int height, enum AVPixelFormat format, int out_width,
+                       int out_height)
+{
+    check_lines(1080, width, height, format, out_width, out_height);
+}
+
+/* Smaller for whoever looks at a small picture, never larger than the camera's. */
+static void test_lines(void **state)
+{
+    check_lines(720, 2560, 1440, AV_PIX_FMT_YUV420P, 1280, 720);
+    check_lines(540, 1280, 720, AV_PIX_FMT_YUV420P, 960, 540);
+    check_lines(360, 1280, 720, AV_PIX_FMT_YUV420P10, 640, 360);
+    check_lines(360, 720, 1280, AV_PIX_FMT_YUV420P, 360, 640);
+    check_lines(360, 640, 480, AV_PIX_FMT_YUV420P, 480, 360);
+    check_lines(720, 320, 192, AV_PIX_FMT_YUV420P, 320, 192);
 }
 
 static void test_sizes_and_depths(void **state)
@@ -151,8 +173,11 @@ static void test_damage_waits_for_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pictures_and_times),   cmocka_unit_test(test_key_on_request),
-        cmocka_unit_test(test_sizes_and_depths),     cmocka_unit_test(test_size_changes),
+        cmocka_unit_test(test_pictures_and_times),
+        cmocka_unit_test(test_key_on_request),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_sizes_and_depths),
+        cmocka_unit_test(test_size_changes),
         cmocka_unit_test(test_damage_waits_for_key),
     };
     av_log_set_level(AV_LOG_ERROR);

@@ -181,7 +181,7 @@ static void on_async(uv_async_t *async)
     }
 }
 
-int rendition_open(uv_loop_t *loop, enum AVCodecID codec,
+int rendition_open(uv_loop_t *loop, enum AVCodecID codec, int lines_max,
                    void (*emit)(void *ctx, struct frame *frame), void *ctx, struct rendition **out)
 {
     int rc = transcoder_available(codec);
@@ -203,7 +203,7 @@ int rendition_open(uv_loop_t *loop, enum AVCodecID codec,
     if (rc != 0)
         goto no_cond;
     rc = -ENOMEM;
-    r->transcoder = transcoder_new(RENDITION_KEY_INTERVAL_US, &sink);
+    r->transcoder = transcoder_new(lines_max, RENDITION_KEY_INTERVAL_US, &sink);
     if (r->transcoder == NULL)
         goto no_transcoder;
     rc = uv_async_init(loop, &r->async, on_async);

@@ -4,9 +4,9 @@
  * the loop thread, and none waits for the encoder.  Open it when the first such viewer comes, close
  * it when the last one goes.
  *
- * Pictures keep their pts; there are no B-frames, so dts equals pts.  The output is at most 1080p
- * (1920 by 1080, or 1080 by 1920), 8-bit 4:2:0, with a key frame at least every 2 s and parameter
- * sets in every key frame.
+ * Pictures keep their pts; there are no B-frames, so dts equals pts.  The output is at most as
+ * large as the rendition is opened for, 8-bit 4:2:0, with a key frame at least every 2 s and
+ * parameter sets in every key frame.
  *
  * The rendition leaves out pictures rather than fall behind: pictures far behind the newest frame
  * are decoded but not encoded (so a GOP pushed at once gives the newest picture soon), and when
@@ -39,6 +39,7 @@ struct rendition_stats {
 /**
  * Start the thread.
  *
+ * @param lines_max  as for transcoder_new().
  * @param emit  called on the loop thread with each H.264 frame.  The frame is Borrowed: take a
  *              reference to keep it.  Its received_us is when it was encoded.
  *              Never called after rendition_close().
@@ -46,7 +47,7 @@ struct rendition_stats {
  * @return 0; -ENOTSUP if this libavcodec has no decoder of the codec or no libx264; other negative
  *         errno.
  */
-int rendition_open(uv_loop_t *loop, enum AVCodecID codec,
+int rendition_open(uv_loop_t *loop, enum AVCodecID codec, int lines_max,
                    void (*emit)(void *ctx, struct frame *frame), void *ctx, struct rendition **out);
 
 /**

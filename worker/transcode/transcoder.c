@@ -17,13 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LONG_SIDE_MAX 1920
-#define SHORT_SIDE_MAX 1080
 #define THREADS_MAX 4
+/* Pictures of up to so many lines are encoded by one thread: more cost more than they bring. */
+#define ONE_THREAD_LINES 540
 #define NAL_LENGTH_SIZE 4
 
 struct transcoder {
     struct transcoder_sink sink;
+    int lines_max;
     int64_t key_interval_us;
 
     struct codec_config *in; /* Shared: what the decoder was opened with */
@@ -61,12 +62,14 @@ int transcoder_available(enum AVCodecID codec)
     return ok ? 0 : -ENOTSUP;
 }
 
-struct transcoder *transcoder_new(int64_t key_interval_us, const struct transcoder_sink *sink)
+struct transcoder *transcoder_new(int lines_max, int64_t key_interval_us,
+                                  const struct transcoder_sink *sink)
 {
     struct transcoder *t = calloc(1, sizeof(*t));
     if (t == NULL)
         return NULL;
     t->sink = *sink;
+    t->lines_max = lines_max;
     t->key_interval_us = key_interval_us;
     t->await_key = true;
     t->last_pts_us = AV_NOPTS_VALUE;
@@ -160,23 +163,33 @@ static int emit_coded(struct transcoder *t)
 
 /* --- encoder --------------------------------------------------------------- */
 
-/* Fit into 1080p, landscape or portrait; keep the aspect ratio; make both sides even. */
-static void fit_size(int width, int height, int *out_width, int *out_height)
+/* Fit into a 16:9 picture of so many lines, landscape or portrait; keep the aspect ratio; make both
+ * sides even. */
+static void fit_size(int lines_max, int width, int height, int *out_width, int *out_height)
 {
+    int long_side_max = lines_max * 16 / 9;
     int long_side = width > height ? width : height;
     int short_side = width > height ? height : width;
     double scale = 1;
 
-    if (long_side > LONG_SIDE_MAX)
-        scale = (double)LONG_SIDE_MAX / long_side;
-    if (short_side * scale > SHORT_SIDE_MAX)
-        scale = (double)SHORT_SIDE_MAX / short_side;
+    if (long_side > long_side_max)
+        scale = (double)long_side_max / long_side;
+    if (short_side * scale > lines_max)
+        scale = (double)lines_max / short_side;
     *out_width = (int)(width * scale + 0.5) & ~1;
     *out_height = (int)(height * scale + 0.5) & ~1;
     if (*out_width < 2)
         *out_width = 2;
     if (*out_height < 2)
         *out_height = 2;
+}
+
+/* bit/s */
+static int64_t max_rate(int pixels)
+{
+    if (pixels > 1280 * 720)
+        return 8000000;
+    return pixels > 640 * 360 ? 4000000 : 2000000;
 }
 
 static int open_encoder(struct transcoder *t, const AVFrame *picture, int width, int height)
@@ -204,8 +217,8 @@ static int open_encoder(struct transcoder *t, const AVFrame *picture, int width,
         enc->framerate = (AVRational){t->in->frame_rate_num, t->in->frame_rate_den};
     enc->gop_size = 10000; /* key frames are requested by time, below */
     enc->max_b_frames = 0;
-    enc->thread_count = thread_count();
-    enc->rc_max_rate = width * height > 1280 * 720 ? 8000000 : 4000000;
+    enc->thread_count = t->lines_max <= ONE_THREAD_LINES ? 1 : thread_count();
+    enc->rc_max_rate = max_rate(width * height);
     enc->rc_buffer_size = (int)enc->rc_max_rate;
     av_dict_set(&options, "preset", "veryfast", 0);
     av_dict_set(&options, "tune", "zerolatency", 0);
@@ -284,7 +297,7 @@ static int encode_picture(struct transcoder *t, AVFrame *picture)
 
     if (pts_us == AV_NOPTS_VALUE || (t->last_pts_us != AV_NOPTS_VALUE && pts_us <= t->last_pts_us))
         return 0;
-    fit_size(picture->width, picture->height, &width, &height);
+    fit_size(t->lines_max, picture->width, picture->height, &width, &height);
     if (!encoder_fits(t->enc, picture, width, height)) {
         int rc = open_encoder(t, picture, width, height);
         if (rc != 0)

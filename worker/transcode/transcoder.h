@@ -24,12 +24,18 @@ struct transcoder_sink {
 /** @return 0 if this libavcodec has a decoder of the codec, and the encoder; else -ENOTSUP. */
 int transcoder_available(enum AVCodecID codec);
 
+/* The sizes of transcoded pictures: the lines of a landscape picture, at most. */
+#define TRANSCODER_LINES_MAX 1080
+
 /**
+ * @param lines_max        the longest short side of a picture; the long side is 16/9 of that, at
+ *                         most.  Pictures are never made larger.
  * @param key_interval_us  longest time between two key frames.
  * @param sink  copied.
  * @return NULL when out of memory.  Caller owns; transcoder_free().
  */
-struct transcoder *transcoder_new(int64_t key_interval_us, const struct transcoder_sink *sink);
+struct transcoder *transcoder_new(int lines_max, int64_t key_interval_us,
+                                  const struct transcoder_sink *sink);
 
 /** Make the next encoded picture a key frame. */
 void transcoder_request_key(struct transcoder *t);
