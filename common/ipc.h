@@ -104,11 +104,11 @@ struct ipc_client {
     uint32_t head;       /* 1: HEAD, headers only */
     uint32_t width;      /* snapshot size in pixels; 0: the camera's */
     uint32_t height;     /* likewise; of a stream: lines that are enough if it is transcoded */
-    uint32_t quality; /* JPEG, 1..100; 0: not asked for */
-    uint32_t fps;     /* MJPEG frame rate */
-    uint32_t picture; /* enum ipc_picture */
-    uint32_t wait_ms; /* longest wait for a picture newer than if_none_match; 0: do not wait */
-    uint32_t crop_x;  /* crop rectangle in the camera's picture, pixels */
+    uint32_t quality;    /* JPEG, 1..100; 0: not asked for */
+    uint32_t fps;        /* MJPEG frame rate */
+    uint32_t picture;    /* enum ipc_picture */
+    uint32_t wait_ms;    /* longest wait for a picture newer than if_none_match; 0: do not wait */
+    uint32_t crop_x;     /* crop rectangle in the camera's picture, pixels */
     uint32_t crop_y;
     uint32_t crop_width; /* 0: not cropped */
     uint32_t crop_height;

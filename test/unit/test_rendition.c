@@ -37,7 +37,8 @@ static void viewer_open(struct viewer *v, const struct movie *m)
     judge_open(&v->judge, m, m->width, m->height);
     assert_int_equal(0, uv_loop_init(&v->loop));
     assert_int_equal(0, uv_timer_init(&v->loop, &v->deadline));
-    assert_int_equal(0, rendition_open(&v->loop, AV_CODEC_ID_HEVC, 1080, on_emit, v, &v->rendition));
+    assert_int_equal(0,
+                     rendition_open(&v->loop, AV_CODEC_ID_HEVC, 1080, on_emit, v, &v->rendition));
 }
 
 static void viewer_wait(struct viewer *v, int64_t pts_us)
