@@ -3,10 +3,10 @@
  *
  * Frames follow each other sample-exactly from a start time.  Deviating camera time stamps move
  * that start time slowly, so their jitter and rounding (RTMP counts milliseconds) do not reach
- * players, which handle gaps and overlaps between audio frames badly.  When a time stamp is HARD_US
- * or more away, frames are repeated or dropped: at once if the time stamps step (packets were
- * lost), else once a second, because the clock is too wrong to follow.  Gaps of more than
- * REPEAT_MAX frames are filled with silence.
+ * players, which handle gaps and overlaps between audio frames badly.  When time stamps are most of
+ * a frame away on average, the clock is too wrong to follow: once a second a frame is repeated or
+ * dropped, or as many as are needed.  When they step by HARD_US or more (packets were lost), that
+ * is done at once.  Gaps of more than REPEAT_MAX frames are filled with silence.
  */
 #include "worker/audio/audio_passthrough.h"
 
@@ -24,6 +24,7 @@
 #define GAP_MAX_US 5000000
 #define FOLLOW_US 500000     /* time constant for following an error ... */
 #define FOLLOW_SHARE 64      /* ... but move at most 1/FOLLOW_SHARE of a frame per frame */
+#define FILTER_US 500000     /* time constant of the average error */
 #define ADJUST_US 1000000    /* least time between two adjustments for a wrong clock ... */
 #define ADJUST_MAX_US 150000 /* ... unless the error is at least this large */
 #define REPEAT_MAX 2
@@ -38,6 +39,7 @@ struct audio_passthrough {
     double pace;         /* see audio_set_pace() */
     int64_t last_pts_us; /* time stamp of the newest frame received */
     int64_t adjusted_us; /* time stamp at which frames were last repeated or dropped */
+    double error_us;     /* how late the time stamps are, on average */
     int64_t drop;        /* frames still to be dropped */
     struct frame *last;  /* the last frame sent; one reference */
     audio_emit_fn *emit;
@@ -151,16 +153,12 @@ static int fill(struct audio_passthrough *p, int64_t error_us, bool stepped, int
     return rc;
 }
 
-/* A frame's time stamp is HARD_US or more away: repeat or drop frames, now or later. */
-static int adjust(struct audio_passthrough *p, int64_t error_us, int64_t pts_us,
+/* Repeat frames, or note how many to drop. */
+static int adjust(struct audio_passthrough *p, int64_t error_us, bool stepped, int64_t pts_us,
                   int64_t received_us)
 {
-    int64_t expected_us = p->last_pts_us + llrint((double)frames_us(p, 1) * p->pace);
-    bool stepped = llabs(pts_us - expected_us) >= HARD_US;
-    bool due = pts_us - p->adjusted_us >= ADJUST_US || llabs(error_us) >= ADJUST_MAX_US;
-    if (!stepped && !due)
-        return 0;
     p->adjusted_us = pts_us;
+    p->error_us = 0;
     if (error_us < 0)
         p->drop = (-error_us + frames_us(p, 1) / 2) / frames_us(p, 1);
     else if (error_us >= GAP_MAX_US)
@@ -168,6 +166,22 @@ static int adjust(struct audio_passthrough *p, int64_t error_us, int64_t pts_us,
     else
         return fill(p, error_us, stepped, received_us);
     return 0;
+}
+
+/* Compare a frame's time stamp with its place, and adjust that if need be. */
+static int keep_up(struct audio_passthrough *p, int64_t error_us, int64_t pts_us,
+                   int64_t received_us)
+{
+    int64_t frame_us = frames_us(p, 1), near_us = frame_us * 3 / 4;
+    int64_t expected_us = p->last_pts_us + llrint((double)frame_us * p->pace);
+    bool hard = llabs(error_us) >= FFMAX(HARD_US, near_us);
+    bool stepped = hard && llabs(pts_us - expected_us) >= HARD_US;
+    p->error_us += ((double)error_us - p->error_us) * fmin(1, (double)frame_us / FILTER_US);
+    if (stepped || llabs(error_us) >= ADJUST_MAX_US)
+        return adjust(p, error_us, stepped, pts_us, received_us);
+    if (pts_us - p->adjusted_us < ADJUST_US || (!hard && fabs(p->error_us) < (double)near_us))
+        return 0;
+    return adjust(p, hard ? error_us : llrint(p->error_us), false, pts_us, received_us);
 }
 
 static int64_t follow(const struct audio_passthrough *p, int64_t error_us)
@@ -187,10 +201,7 @@ static int place_frame(struct audio_passthrough *p, const uint8_t *data, size_t 
     p->started = true;
 
     int64_t error = pts_us - audio_passthrough_end_us(p);
-    int64_t hard = FFMAX(HARD_US, frames_us(p, 1) * 3 / 4);
-    int rc = 0;
-    if (p->drop == 0 && llabs(error) >= hard)
-        rc = adjust(p, error, pts_us, received_us);
+    int rc = p->drop == 0 ? keep_up(p, error, pts_us, received_us) : 0;
     p->last_pts_us = pts_us;
     if (p->drop > 0 && error < 0) { /* another frame has its place */
         p->drop--;
