@@ -37,6 +37,7 @@ struct camera {
     bool reports;
     int64_t apart_us;       /* the sound's stamps are so much too early, as only the reports tell */
     int64_t stall_us;       /* every 20 s nothing arrives for so long, then all at once */
+    int64_t late_us;        /* every minute, for ten seconds, packets are late by so much */
     int64_t begins_us;      /* what was sent before this arrives at once, first of all */
     int64_t frame_us;       /* 0: 40 ms */
     int64_t acquired_us;    /* 0: ACQUIRED */
@@ -117,6 +118,8 @@ static int64_t arrival_of(struct run *r, int64_t sent_us)
     if (r->camera->stall_us > 0 && sent_us > 10 * S && in_20 > 10 * S &&
         in_20 < 10 * S + r->camera->stall_us)
         arrival = sent_us - in_20 + 10 * S + r->camera->stall_us;
+    if (sent_us % (60 * S) >= 30 * S && sent_us % (60 * S) < 40 * S)
+        arrival += r->camera->late_us;
     if (sent_us < r->camera->begins_us)
         arrival = r->camera->begins_us;
     if (ARRIVAL + arrival > r->received_us)
@@ -277,6 +280,22 @@ static void test_others(void **state)
     }
 }
 
+/* The way from the camera is longer for ten seconds: no change of its clock.  The output follows,
+ * and comes back without leaving anything out. */
+static void test_late(void **state)
+{
+    static const int64_t late_ms[] = {50, 100, 200, 300, 400, 500};
+    for (size_t i = 0; i < sizeof(late_ms) / sizeof(late_ms[0]); i++) {
+        struct camera c = {"late for ten seconds", .late_us = late_ms[i] * MS};
+        struct verdict v = run(&c);
+        print_row(&c, &v);
+        assert_true(v.sound <= 30);
+        assert_true(v.arrival <= (double)late_ms[i] + 30);
+        assert_true(fabs(v.step) <= 15);
+        assert_int_equal(v.skipped, 0);
+    }
+}
+
 /* The picture's pace changes while it plays: an encoder that does not keep up. */
 static void test_change(void **state)
 {
@@ -361,11 +380,11 @@ static void test_reports_win(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_video),         cmocka_unit_test(test_audio),
-        cmocka_unit_test(test_both),          cmocka_unit_test(test_others),
-        cmocka_unit_test(test_change),        cmocka_unit_test(test_reports_win),
-        cmocka_unit_test(test_stuck_reports), cmocka_unit_test(test_late_start),
-        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_video),       cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_both),        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_late),        cmocka_unit_test(test_change),
+        cmocka_unit_test(test_reports_win), cmocka_unit_test(test_stuck_reports),
+        cmocka_unit_test(test_late_start),  cmocka_unit_test(test_units),
     };
     return cmocka_run_group_tests_name("timeline drift", tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 #define CLOCK_MIN_US 80000 /* least gain over a short span that shows a wrong clock, if steady */
 #define CLOCK_MIN_LONG_US 25000 /* the same over a long span */
 #define LONG_SPAN_US 3000000
-#define STRAIGHT 4         /* a gain counts if it is at least this many times the mean height */
+#define STRAIGHT 8         /* a gain counts if it is at least this many times the mean height */
 #define BENT 2             /* ... and this many times the envelope's bend */
 #define LEAVES_AT_US 60000 /* points that leave the line begin at most this far from it */
 

@@ -8,6 +8,7 @@
 #define SETTLE_POINTS 8       /* ... and at least this many points */
 #define SETTLE_FALL_US 100000 /* how much earlier than the first packet others may be */
 #define AHEAD_US 180000       /* a packet ahead by more is history, or its stamp stepped */
+#define MOVED_MAX_US 800000   /* ... unless the output was made that much later meanwhile */
 #define AHEAD_BURST_US 10000  /* the same while a burst lasts */
 #define BURST_US 200000       /* a burst is over when no packet was early for this long */
 #define BURST_SLOPE (-0.6)    /* a clock this fast counts as a burst ... */
@@ -183,10 +184,20 @@ static double correction_in_step(struct timeline_steer *s, const struct timeline
     return fmax(-CORRECTION_MAX, fmin(CORRECTION_MAX, correction));
 }
 
+/* When packets that were late for a while are in time again, they are ahead by what the output was
+ * made later. */
+static void note_move(struct timeline_steer *s, int64_t out_us)
+{
+    double passed_us = fmin((double)(out_us - s->anchor_out_us), CORRECTED_US);
+    s->moved_us += llrint(passed_us * (1 - s->clock_pace / s->pace));
+    s->moved_us = s->moved_us < 0 ? 0 : s->moved_us > MOVED_MAX_US ? MOVED_MAX_US : s->moved_us;
+}
+
 static void control(struct timeline_steer *s, int64_t stamp_us,
                     const struct timeline_steer_peer *peer)
 {
     int64_t out_us = timeline_steer_out(s, stamp_us);
+    note_move(s, out_us);
     anchor(s, stamp_us, out_us);
     s->pace_before = s->pace;
     s->control_us = s->newest_us + CONTROL_US;
@@ -216,6 +227,7 @@ static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t receive
     }
     s->history_us = received_us + BURST_US;
     s->correcting = false;
+    s->moved_us = 0;
     if (received_us >= s->control_us) {
         s->control_us = received_us + CONTROL_US;
         (void)off_by_arrival(s, stamp_us, received_us);
@@ -230,7 +242,7 @@ static int64_t ahead_max_us(const struct timeline_steer *s)
 {
     if (timeline_steer_is_bursting(s))
         return AHEAD_BURST_US;
-    return s->correcting ? AHEAD_US + SETTLE_FALL_US : AHEAD_US;
+    return AHEAD_US + s->moved_us + (s->correcting ? SETTLE_FALL_US : 0);
 }
 
 bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t received_us,

@@ -38,6 +38,7 @@ struct timeline_steer {
     double pace;           /* ... at this pace for CORRECTED_US, ... */
     double clock_pace;     /* ... and then at this one */
     double pace_before;    /* pace for stamps before the anchor */
+    int64_t moved_us;      /* how much later corrections have made the output */
     int64_t off_us;        /* how much later the output should be, by arrival */
     int64_t control_us;    /* arrival at which the pace may change again */
     int64_t history_us;    /* arrival until which packets may be history */
