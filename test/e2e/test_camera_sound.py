@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from lib.fake_rtmp import MEDIA_STREAM, PlayingRtmp, flv_tags, message
-from lib.http import encode, request
+from lib.http import encode, request, stream_target
 from lib.scripted_rtsp import Script, ScriptedCamera
 from lib.sliced import flv_file, flv_tag, sliced_media
 from lib.sound import (AAC_CONFIG, AAC_HEAD, FRAME, RATE, TONE_HZ, aac_frames, assert_tone_in, camera_with, encode_adts, flv_with,
@@ -166,9 +166,12 @@ class AggregatingRtmp(PlayingRtmp):
 
     libavformat waits for one message of another type first."""
 
+    first = True  # it comes
+
     def play(self, peer):
         metadata, *tags = flv_tags(self.flv)
-        peer.sendall(message(metadata[0], metadata[2], 0, MEDIA_STREAM, 1))
+        if self.first:
+            peer.sendall(message(metadata[0], metadata[2], 0, MEDIA_STREAM, 1))
         for at in range(0, len(tags), 10):
             some = tags[at:at + 10]
             self.wait_until(some[0][1])
@@ -179,6 +182,18 @@ class AggregatingRtmp(PlayingRtmp):
 def test_aggregates_over_rtmp(shared_gateway, adts):
     with camera_with(aac_frames(adts), AAC_CONFIG, AAC_HEAD, 0, on_meta_data(10), AggregatingRtmp) as camera:
         assert_tone(shared_gateway, rtmp_url(camera))
+
+
+class AggregatesAlone(AggregatingRtmp):
+    first = False
+
+
+def test_aggregates_alone_over_rtmp(make_gateway, adts):
+    gateway = make_gateway("[camera]\nconnect_timeout_ms = 2000\n")
+    with camera_with(aac_frames(adts), AAC_CONFIG, AAC_HEAD, 0, on_meta_data(10), AggregatesAlone) as camera:
+        answer = request(gateway.flv_port, stream_target(rtmp_url(camera)))
+    assert answer.status == 504
+    assert b"no audio, video or onMetaData message within 2000 ms" in answer.body
 
 
 def test_aggregates_over_http(shared_gateway, adts):

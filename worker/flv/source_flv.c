@@ -271,7 +271,9 @@ static enum http_error timeout_error(const struct flv_source *s, char *detail, s
     if (is_audio_only(s))
         return reader_error(-ENODATA, detail, detail_size);
     if (s->io == NULL)
-        (void)snprintf(detail, detail_size, "no stream within %u ms", timeout_ms(s));
+        (void)snprintf(detail, detail_size, "no %s within %u ms",
+                       is_rtmp(s->params) ? "audio, video or onMetaData message" : "stream",
+                       timeout_ms(s));
     else
         (void)snprintf(detail, detail_size, "no media for too long");
     return HTTP_ERROR_CAMERA_TIMEOUT;
