@@ -137,8 +137,10 @@ static inline struct answer *ask(struct bench *b, const struct ipc_client *reque
 
 static inline void take(struct answer *a)
 {
-    ssize_t n;
-    while (!a->ended && (n = read(a->fd, a->data + a->len, sizeof(a->data) - 1 - a->len)) >= 0) {
+    while (!a->ended && a->len < sizeof(a->data) - 1) {
+        ssize_t n = read(a->fd, a->data + a->len, sizeof(a->data) - 1 - a->len);
+        if (n < 0)
+            return;
         a->ended = n == 0;
         a->len += (size_t)n;
     }
