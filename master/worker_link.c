@@ -175,14 +175,24 @@ static int on_left(struct worker *w, const struct ipc_left *m, int *fd)
     (void)fd;
     if (m->count > IPC_LEFT_MAX)
         return -EPROTO;
-    return w->owner == NULL || w->env->events->on_left(w->owner, m) ? 0 : -EPROTO;
+    if (w->owner == NULL)
+        return 0;
+    if (!w->env->events->on_left(w->owner, m))
+        return -EPROTO;
+    w->messages -= m->count > 0;
+    return 0;
 }
 
 static int on_return(struct worker *w, const struct ipc_return *m, int *fd)
 {
     if (m->len > sizeof(m->bytes))
         return -EPROTO;
-    return w->owner == NULL || w->env->events->on_return(w->owner, m, fd) ? 0 : -EPROTO;
+    if (w->owner == NULL)
+        return 0;
+    if (!w->env->events->on_return(w->owner, m, fd))
+        return -EPROTO;
+    w->messages--;
+    return 0;
 }
 
 static int dispatch(struct worker *w, struct ipc_msg *msg)

@@ -15,13 +15,15 @@
  *   time without reading its messages (SIOCOUTQ)          WORKER_SILENCE_MS
  *   time to end or make way, when told to                 WORKER_END_MS
  *   time to end with a closed channel                     WORKER_END_MS
- *   messages a second                                     WORKER_MESSAGES_MAX
+ *   messages a second, besides those about clients        WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
  *
  * Time that it waits for a processor does not count, up to WORKER_EXCUSED_MAX_MS for each of the
  * times above: on a machine that is overloaded, killing workers makes more work.  A worker can wait
  * on purpose, so nothing but what such a time is about gives it a new minute: messages do not let
  * it leave later.
+ *
+ * LEFT and RETURN are not counted: each uses up tickets, and who comes decides how many there are.
  *
  * Its process is the master's child (nursery.c), so its pid cannot be reused before it is reaped.
  *

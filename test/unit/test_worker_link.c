@@ -414,6 +414,21 @@ static void test_messages_without_end(void **state)
     assert_killed("sends messages without end");
 }
 
+/* A client that polls quickly is no reason to kill its camera's worker. */
+static void test_as_many_departures_as_clients(void **state)
+{
+    const struct ipc_left one = {.count = 1}, none = {0};
+    get_busy();
+    for (unsigned i = 0; i < WORKER_MESSAGES_MAX + 1; i++) {
+        say(IPC_LEFT, &one);
+        return_connection(0);
+    }
+    assert_false(rig.worker->killed);
+    for (unsigned i = 0; i < WORKER_MESSAGES_MAX + 1 && !rig.worker->killed; i++)
+        say(IPC_LEFT, &none);
+    assert_killed("sends messages without end");
+}
+
 static void test_silence(void **state)
 {
     get_busy();
@@ -636,6 +651,7 @@ int main(void)
         CASE(test_more_bytes_than_fit),
         CASE(test_connection_of_nobody),
         CASE(test_messages_without_end),
+        CASE(test_as_many_departures_as_clients),
         CASE(test_silence),
         CASE(test_spare_one_is_silent),
         CASE(test_excused),
