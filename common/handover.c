@@ -27,6 +27,7 @@ _Static_assert(offsetof(struct layout, slots) == sizeof(struct handover_slot), "
 
 struct handover {
     struct layout *memory;
+    int fd; /* -1: not kept */
 };
 
 static int map(int fd, struct handover **out)
@@ -36,7 +37,15 @@ static int map(int fd, struct handover **out)
         return -errno;
     *out = xcalloc(1, sizeof(**out));
     (*out)->memory = memory;
+    (*out)->fd = -1;
     return 0;
+}
+
+/* The master keeps it for the program that takes its place. */
+static int keep_descriptor(struct handover *handover, int fd)
+{
+    handover->fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return handover->fd == -1 ? -errno : 0;
 }
 
 static int make_memory(void)
@@ -63,6 +72,8 @@ int handover_new(struct handover **out, int *fd)
     int rc = set_size(memory);
     if (rc == 0)
         rc = map(memory, out);
+    if (rc == 0 && (rc = keep_descriptor(*out, memory)) != 0)
+        handover_free(out);
     if (rc != 0) {
         fd_close(&memory);
         return rc;
@@ -90,11 +101,25 @@ int handover_open(int fd, struct handover **out)
     return -EPROTO;
 }
 
+int handover_adopt(int *fd, struct handover **out)
+{
+    int rc = handover_open(*fd, out);
+    if (rc == 0)
+        (*out)->fd = fd_take(fd);
+    return rc;
+}
+
+int handover_descriptor(const struct handover *handover)
+{
+    return handover != NULL ? handover->fd : -1;
+}
+
 void handover_free(struct handover **handover)
 {
     if (*handover == NULL)
         return;
     (void)munmap((*handover)->memory, sizeof(struct layout));
+    fd_close(&(*handover)->fd);
     free(*handover);
     *handover = NULL;
 }

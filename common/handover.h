@@ -68,6 +68,12 @@ int handover_new(struct handover **out, int *fd);
  */
 int handover_open(int fd, struct handover **out);
 
+/** The same, for a master that takes another one's place: the descriptor is Moved on success. */
+int handover_adopt(int *fd, struct handover **out);
+
+/** @return the memory's descriptor, which a master's mapping keeps; -1: none.  Borrowed. */
+int handover_descriptor(const struct handover *handover);
+
 /** Unmap it, and clear *handover.  NULL is fine. */
 void handover_free(struct handover **handover);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define ROOM_MIN 8
+#define GUEST_TICKET_MAX (1u << 24)
 
 bool guest_is_viewer(enum ipc_client_kind kind)
 {
@@ -26,20 +27,44 @@ static void grow(struct guest_list *list)
     list->room = room;
 }
 
-uint32_t guest_list_add(struct guest_list *list, const struct client_key *client,
-                        const union address *from, enum ipc_client_kind kind)
+/* @param free  the link to a free ticket, which the guest gets. */
+static uint32_t seat(struct guest_list *list, uint32_t *free, const struct client_key *client,
+                     const union address *from, enum ipc_client_kind kind)
 {
-    if (list->first_free == list->room)
-        grow(list);
-    uint32_t ticket = list->first_free;
+    uint32_t ticket = *free;
     struct guest *guest = &list->guests[ticket];
-    list->first_free = guest->next_free;
+    *free = guest->next_free;
     *guest = (struct guest){.client = *client, .from = *from, .kind = kind, .here = true};
     list->count++;
     list->viewers += guest_is_viewer(kind);
     if (takes_pictures(kind))
         client_share_take(&list->pictures, client);
     return ticket;
+}
+
+uint32_t guest_list_add(struct guest_list *list, const struct client_key *client,
+                        const union address *from, enum ipc_client_kind kind)
+{
+    if (list->first_free == list->room)
+        grow(list);
+    return seat(list, &list->first_free, client, from, kind);
+}
+
+struct guest *guest_list_put(struct guest_list *list, uint32_t ticket,
+                             const struct client_key *client, const union address *from,
+                             enum ipc_client_kind kind)
+{
+    if (ticket >= GUEST_TICKET_MAX)
+        return NULL;
+    while (ticket >= list->room)
+        grow(list);
+    uint32_t *free = &list->first_free;
+    while (*free != ticket && *free < list->room) /* tickets come in order: it is near */
+        free = &list->guests[*free].next_free;
+    if (*free != ticket)
+        return NULL;
+    (void)seat(list, free, client, from, kind);
+    return &list->guests[ticket];
 }
 
 bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *guest)

@@ -40,6 +40,12 @@ struct guest_list { /* zeroed at first; private, but the counts may be read */
 uint32_t guest_list_add(struct guest_list *list, const struct client_key *client,
                         const union address *from, enum ipc_client_kind kind);
 
+/** The same with a ticket that the guest has already, from another program.
+ * @return NULL: somebody has it, or it is too high.  Borrowed until the list changes. */
+struct guest *guest_list_put(struct guest_list *list, uint32_t ticket,
+                             const struct client_key *client, const union address *from,
+                             enum ipc_client_kind kind);
+
 /**
  * A guest has left.
  * @param guest  set to the guest that left.

@@ -228,3 +228,70 @@ void login_guard_clear(struct login_guard *guard)
         forget(guard, guard->count - 1);
     text_index_clear(&guard->index);
 }
+
+/* --- for the next program ---------------------------------------------------- */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+struct login_record {
+    int64_t rejected_ms;
+    int64_t used_ms;
+    uint32_t rejections;
+    uint32_t reserved;
+    struct {
+        uint64_t hash;
+        int64_t refused_until_ms;
+        uint32_t accepted;
+        uint32_t reserved;
+    } passwords[LOGIN_PASSWORDS];
+};
+#pragma GCC diagnostic pop
+
+static void save(const struct login *login, struct takeover_writer *w)
+{
+    struct login_record r = {.rejected_ms = login->rejected_ms,
+                             .used_ms = login->used_ms,
+                             .rejections = login->rejections};
+    for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
+        r.passwords[i].hash = login->passwords[i].hash;
+        r.passwords[i].refused_until_ms = login->passwords[i].refused_until_ms;
+        r.passwords[i].accepted = login->passwords[i].accepted;
+    }
+    takeover_put(w, TAKEOVER_LOGIN, &r, sizeof(r), login->who, strlen(login->who));
+}
+
+void login_guard_save(const struct login_guard *guard, struct takeover_writer *w)
+{
+    takeover_put(w, TAKEOVER_LOGIN_SEED, &guard->seed, sizeof(guard->seed), NULL, 0);
+    for (size_t i = 0; i < guard->count; i++)
+        save(guard->logins[i], w);
+}
+
+static void restore(struct login_guard *guard, const struct takeover_record *record)
+{
+    struct login_record r;
+    if (guard->count == LOGIN_MAX || record->tail_len == 0 || record->tail_len >= WHO_MAX)
+        return;
+    takeover_get(record, &r, sizeof(r));
+    struct login *login = xcalloc(1, sizeof(*login));
+    memcpy(login->who, record->tail, record->tail_len);
+    login->rejections = r.rejections;
+    login->rejected_ms = r.rejected_ms;
+    login->used_ms = r.used_ms;
+    for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
+        login->passwords[i] =
+            (struct password){.hash = r.passwords[i].hash,
+                              .accepted = r.passwords[i].accepted != 0,
+                              .refused_until_ms = r.passwords[i].refused_until_ms};
+    }
+    guard->logins[guard->count++] = login;
+    text_index_put(&guard->index, login->who, login);
+}
+
+void login_guard_restore(struct login_guard *guard, const struct takeover_record *record)
+{
+    if (record->type == TAKEOVER_LOGIN_SEED)
+        takeover_get(record, &guard->seed, sizeof(guard->seed));
+    else if (record->type == TAKEOVER_LOGIN)
+        restore(guard, record);
+}

@@ -13,6 +13,7 @@
 #define MASTER_LOGIN_GUARD_H
 
 #include "common/url.h"
+#include "master/takeover.h"
 #include "master/text_index.h"
 
 #include <stddef.h>
@@ -57,5 +58,11 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
 void login_guard_forgive(struct login_guard *guard, const struct camera_url *url);
 
 void login_guard_clear(struct login_guard *guard);
+
+/** For the program that takes this one's place: all but which passwords are being tried. */
+void login_guard_save(const struct login_guard *guard, struct takeover_writer *w);
+
+/** Take in a record of login_guard_save().  The seed's comes first; others are ignored. */
+void login_guard_restore(struct login_guard *guard, const struct takeover_record *record);
 
 #endif /* MASTER_LOGIN_GUARD_H */

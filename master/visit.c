@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/xalloc.h"
+#include "master/client_fields.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,18 +25,22 @@ static int duplicate(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-struct visit *visit_new(const struct ipc_client *request, int fd)
+/* @param fd  Moved. */
+static struct visit *make(const struct ipc_client *request, int fd)
 {
-    int ours = duplicate(fd);
-    if (ours == -1)
-        return NULL;
     size_t len =
         offsetof(struct ipc_client, bytes) + (size_t)request->head_bytes + request->rest_bytes;
     struct visit *v = xcalloc(1, sizeof(*v) + len);
-    v->fd = ours;
+    v->fd = fd;
     v->len = len;
     memcpy(v->request, request, len);
     return v;
+}
+
+struct visit *visit_new(const struct ipc_client *request, int fd)
+{
+    int ours = duplicate(fd);
+    return ours != -1 ? make(request, ours) : NULL;
 }
 
 void visit_free(struct visit **visit)
@@ -47,11 +52,10 @@ void visit_free(struct visit **visit)
     *visit = NULL;
 }
 
-/* Has the client neither closed nor gone?  Nobody else looks while it has no worker. */
-static bool is_connected(int fd)
+bool visit_is_connected(const struct visit *visit)
 {
     char byte;
-    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = recv(visit->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n > 0 || (n == -1 && (errno == EAGAIN || errno == EINTR));
 }
 
@@ -68,7 +72,7 @@ static void forget_rest(struct visit *v)
 enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slot)
 {
     struct ipc_client message;
-    if (slot == NULL || !is_connected(visit->fd))
+    if (slot == NULL || !visit_is_connected(visit))
         return VISIT_ENDS;
     visit_request(visit, &message);
     bool snapshot = message.kind == IPC_CLIENT_SNAPSHOT;
@@ -115,4 +119,48 @@ void visit_fill_slot(const struct visit *visit, struct handover_slot *slot)
 int visit_socket(const struct visit *visit)
 {
     return duplicate(visit->fd);
+}
+
+size_t visit_save(const struct visit *visit, struct takeover_writer *w, struct visit_record *record,
+                  uint8_t *fields)
+{
+    struct ipc_client message;
+    visit_request(visit, &message);
+    *record = (struct visit_record){.fd = takeover_pass(w, visit->fd),
+                                    .resumed = visit->resumed,
+                                    .bytes = visit->last.bytes,
+                                    .codec = visit->last.codec};
+    for (int i = 0; i < HANDOVER_TRACKS; i++) {
+        record->last_ms[i] = visit->last.last_ms[i];
+        record->told[i] = visit->last.told[i];
+    }
+    size_t len = client_fields_write(&message, fields);
+    explicit_bzero(&message, sizeof(message));
+    return len;
+}
+
+static void restore_slot(const struct visit_record *record, struct handover_slot *slot)
+{
+    for (int i = 0; i < HANDOVER_TRACKS; i++) {
+        slot->last_ms[i] = record->last_ms[i];
+        slot->told[i] = record->told[i];
+    }
+    slot->bytes = record->bytes;
+    slot->codec = record->codec;
+    handover_set(slot, HANDOVER_WHOLE);
+}
+
+struct visit *visit_restore(const struct visit_record *record, const uint8_t *fields, size_t len,
+                            int *fd)
+{
+    struct ipc_client message;
+    if (!client_fields_read(fields, len, &message) ||
+        !ipc_string_ok(message.camera, sizeof(message.camera)))
+        return NULL;
+    struct visit *v = make(&message, fd_take(fd));
+    v->resumed = record->resumed != 0;
+    if (v->resumed)
+        restore_slot(record, &v->last);
+    explicit_bzero(&message, sizeof(message));
+    return v;
 }

@@ -9,7 +9,9 @@
 
 #include "common/handover.h"
 #include "common/ipc.h"
+#include "master/takeover.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct visit;
@@ -38,6 +40,9 @@ void visit_free(struct visit **visit);
  */
 enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slot);
 
+/** Has the client neither closed nor gone?  While it has no worker, nobody else looks. */
+bool visit_is_connected(const struct visit *visit);
+
 /** @return the name by which the client asked for the camera, or "".  Borrowed. */
 const char *visit_name(const struct visit *visit);
 
@@ -49,5 +54,32 @@ void visit_fill_slot(const struct visit *visit, struct handover_slot *slot);
 
 /** @return a duplicate of the client's socket, or -1.  Caller owns. */
 int visit_socket(const struct visit *visit);
+
+/* --- for the program that takes this one's place ----------------------------- */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+/* A visit without its request, which is the record's tail (client_fields.h). */
+struct visit_record {
+    int32_t fd;
+    uint32_t resumed;
+    int64_t last_ms[HANDOVER_TRACKS]; /* these four as in struct handover_slot */
+    uint64_t told[HANDOVER_TRACKS];
+    uint64_t bytes;
+    uint32_t codec;
+    uint32_t reserved;
+};
+#pragma GCC diagnostic pop
+
+/**
+ * @param w       the visit's descriptor survives.
+ * @param fields  CLIENT_FIELDS_MAX bytes: the request. @return how many were written.
+ */
+size_t visit_save(const struct visit *visit, struct takeover_writer *w, struct visit_record *record,
+                  uint8_t *fields);
+
+/** @param fd  Moved on success. @return NULL: the record is not one.  Caller owns; visit_free(). */
+struct visit *visit_restore(const struct visit_record *record, const uint8_t *fields, size_t len,
+                            int *fd);
 
 #endif /* MASTER_VISIT_H */

@@ -66,12 +66,39 @@ static void test_many(void **state)
     guest_list_clear(&list);
 }
 
+/* Guests of another program's worker keep their tickets. */
+static void test_tickets_from_before(void **state)
+{
+    struct guest_list list = {0};
+    struct guest guest;
+    static const uint32_t tickets[] = {2, 7, 8, 40, 3};
+    for (size_t i = 0; i < sizeof(tickets) / sizeof(tickets[0]); i++)
+        assert_non_null(guest_list_put(&list, tickets[i], &one, &from, IPC_CLIENT_STREAM));
+    assert_null(guest_list_put(&list, 7, &one, &from, IPC_CLIENT_STREAM)); /* twice */
+    assert_null(guest_list_put(&list, UINT32_MAX, &one, &from, IPC_CLIENT_STREAM));
+    assert_int_equal(list.viewers, 5);
+    bool seen[256] = {false};
+    for (int i = 0; i < 200; i++) {
+        uint32_t ticket = guest_list_add(&list, &one, &from, IPC_CLIENT_SNAPSHOT);
+        assert_true(ticket < 256 && !seen[ticket]);
+        seen[ticket] = true;
+    }
+    for (size_t i = 0; i < sizeof(tickets) / sizeof(tickets[0]); i++) {
+        assert_false(seen[tickets[i]]);
+        assert_true(guest_list_remove(&list, tickets[i], &guest));
+        assert_int_equal(guest.kind, IPC_CLIENT_STREAM);
+    }
+    assert_int_equal(list.count, 200);
+    guest_list_clear(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_wrong_tickets),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_tickets_from_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,32 @@ static void test_both_sides_see_the_same(void **state)
     fd_close(&fd);
 }
 
+static void test_another_master_adopts_it(void **state)
+{
+    (void)state;
+    struct handover *old = NULL, *next = NULL, *worker = NULL;
+    int fd = -1;
+    assert_int_equal(handover_new(&old, &fd), 0);
+    assert_int_equal(handover_open(fd, &worker), 0);
+    assert_int_equal(handover_descriptor(worker), -1); /* it needs none */
+    assert_int_equal(handover_descriptor(NULL), -1);
+    fd_close(&fd);
+    fd = dup(handover_descriptor(old));
+    handover_free(&old);
+    assert_int_equal(handover_adopt(&fd, &next), 0);
+    assert_int_equal(fd, -1);
+    handover_set(handover_slot(worker, 9), HANDOVER_KEPT);
+    assert_int_equal(handover_get(handover_slot(next, 9)), HANDOVER_KEPT);
+    handover_free(&worker);
+    int kept = handover_descriptor(next);
+    handover_free(&next);
+    assert_int_equal(fcntl(kept, F_GETFD), -1);
+    fd = memfd_create("other", MFD_CLOEXEC);
+    assert_int_equal(handover_adopt(&fd, &next), -EPROTO);
+    assert_true(fd > 0); /* still the caller's */
+    fd_close(&fd);
+}
+
 static void test_its_size_is_sealed(void **state)
 {
     (void)state;
@@ -203,13 +229,41 @@ static void test_no_slot_no_belief(void **state)
     fd_close(&ends[1]);
 }
 
+/* Its worker has ended, and no other has it yet. */
+static void test_a_client_that_goes_meanwhile(void **state)
+{
+    (void)state;
+    struct ipc_client request = {.kind = IPC_CLIENT_STREAM};
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    struct visit *v = visit_new(&request, ends[0]);
+    fd_close(&ends[0]);
+    assert_true(visit_is_connected(v));
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    assert_true(visit_is_connected(v));
+    assert_true(visit_is_connected(v)); /* the byte is still there */
+    fd_close(&ends[1]);
+    int fd = visit_socket(v);
+    char byte;
+    assert_int_equal(read(fd, &byte, 1), 1);
+    assert_false(visit_is_connected(v));
+    fd_close(&fd);
+    visit_free(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_both_sides_see_the_same), cmocka_unit_test(test_its_size_is_sealed),
-        cmocka_unit_test(test_other_memory_is_refused), cmocka_unit_test(test_what_may_go_on),
-        cmocka_unit_test(test_what_becomes_of_clients), cmocka_unit_test(test_within_a_frame),
-        cmocka_unit_test(test_a_visit_goes_on_twice),   cmocka_unit_test(test_no_slot_no_belief),
+        cmocka_unit_test(test_both_sides_see_the_same),
+        cmocka_unit_test(test_another_master_adopts_it),
+        cmocka_unit_test(test_its_size_is_sealed),
+        cmocka_unit_test(test_other_memory_is_refused),
+        cmocka_unit_test(test_what_may_go_on),
+        cmocka_unit_test(test_what_becomes_of_clients),
+        cmocka_unit_test(test_within_a_frame),
+        cmocka_unit_test(test_a_visit_goes_on_twice),
+        cmocka_unit_test(test_no_slot_no_belief),
+        cmocka_unit_test(test_a_client_that_goes_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
