@@ -177,6 +177,14 @@ struct camera *camera_set_add(struct camera_set *set, const struct camera_url *u
     return cam;
 }
 
+void camera_set_keep_id(struct camera_set *set, struct camera *cam, const char *id)
+{
+    if (cam->named || id[0] == '\0' || text_index_find(&set->ids, id) != NULL)
+        return;
+    text_index_remove(&set->ids, cam->id, cam);
+    set_id(set, cam, id, false);
+}
+
 void camera_set_remove(struct camera_set *set, struct camera *cam)
 {
     size_t i = 0;

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct worker;
 
@@ -46,6 +47,11 @@ struct camera {
     int64_t gone_ms;            /* when its last worker ended */
     bool yielding;              /* its worker was told to make way for another one */
     bool stopped;               /* through the API: always_on waits for the next request */
+    struct camera *heir;        /* this one only holds the last program's worker; NULL: it is
+                                   in the set, as any camera */
+    unsigned predecessors;      /* cameras whose heir this is */
+    bool heir_failed;           /* its heir's first attempt did not stream */
+    LIST_ENTRY(camera) link;    /* in the table's predecessors */
     struct worker *worker;      /* NULL: none */
     uint64_t clients_sent;      /* clients handed to this worker */
     struct guest_list guests;   /* the clients that have not left */
@@ -128,6 +134,9 @@ struct camera *camera_set_find_id(const struct camera_set *set, const char *id);
  */
 struct camera *camera_set_add(struct camera_set *set, const struct camera_url *url, const char *key,
                               enum ipc_transport transport);
+
+/** Give an unnamed camera the stream ID that it had before, if that is free. */
+void camera_set_keep_id(struct camera_set *set, struct camera *cam, const char *id);
 
 /** Forget a camera and free it. */
 void camera_set_remove(struct camera_set *set, struct camera *cam);

@@ -40,11 +40,28 @@ bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_
     return true;
 }
 
+void camera_clients_drop_gone(struct camera_clients *all, struct camera *cam)
+{
+    for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
+        const struct guest *guest = guest_list_find(&cam->guests, ticket);
+        if (guest != NULL && guest->visit != NULL && !visit_is_connected(guest->visit))
+            (void)camera_clients_left(all, cam, ticket);
+    }
+}
+
 void camera_clients_drop(struct camera_clients *all, struct camera *cam)
 {
     for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++)
         (void)camera_clients_left(all, cam, ticket);
     guest_list_clear(&cam->guests);
+}
+
+void camera_clients_remember(struct camera_clients *all, struct guest *guest, struct visit *visit)
+{
+    guest->visit = visit;
+    all->sockets += visit != NULL;
+    if (guest_is_viewer(guest->kind))
+        client_share_take(all->viewers, &guest->client);
 }
 
 static void remember(struct camera_clients *all, struct guest *guest, const struct ipc_client *m,

@@ -41,8 +41,14 @@ void camera_clients_init(struct camera_clients *all, struct client_share *viewer
 int camera_clients_send(struct camera_clients *all, struct camera *cam,
                         const struct camera_request *request, int *fd);
 
+/** A guest was taken over from another program, with its visit or NULL.  Moved. */
+void camera_clients_remember(struct camera_clients *all, struct guest *guest, struct visit *visit);
+
 /** A client has left. @return false: nobody has this ticket. */
 bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_t ticket);
+
+/** The camera has no worker: forget the clients that have gone meanwhile. */
+void camera_clients_drop_gone(struct camera_clients *all, struct camera *cam);
 
 /** Forget all clients of a camera; those that no worker has are disconnected by that. */
 void camera_clients_drop(struct camera_clients *all, struct camera *cam);

@@ -50,14 +50,22 @@ static struct camera *camera_of(struct camera_table *t, const struct conf_camera
     return cam != NULL ? cam : camera_table_add(t, &c->url, c->key, c->transport);
 }
 
+/* @return NULL: the client stays. */
+static struct camera *target_of(const struct camera *cam, uint32_t ticket)
+{
+    const struct conf_camera *c = moves_to(cam, ticket);
+    if (c != NULL)
+        return camera_of(cam->table, c);
+    return guest_list_find(&cam->guests, ticket) != NULL ? cam->heir : NULL;
+}
+
 static void move_clients(struct camera *cam)
 {
     const struct log_context ctx = camera_log(cam);
     for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
-        const struct conf_camera *c = moves_to(cam, ticket);
-        if (c == NULL)
+        struct camera *target = target_of(cam, ticket);
+        if (target == NULL)
             continue;
-        struct camera *target = camera_of(cam->table, c);
         camera_clients_move(&cam->table->clients, cam, ticket, target);
         if (target->worker == NULL)
             start_successor(target);
@@ -112,11 +120,13 @@ void camera_succession_gone(void *owner)
     if (cam->table->closing.asked) {
         camera_clients_drop(&cam->table->clients, cam);
         camera_table_detach(cam);
+        if (cam->heir != NULL)
+            camera_predecessor_free(cam);
         return;
     }
     const struct log_context ctx = camera_log(cam);
     if (!cam->yielding) {
-        count_death(cam);
+        count_death(cam->heir != NULL ? cam->heir : cam);
         log_errorx(&ctx, "the camera's worker died");
     }
     cam->gone_ms = clock_ms();
@@ -191,6 +201,8 @@ static void go_on_moving(struct camera *cam)
 
 void camera_succession_tick(struct camera *cam)
 {
+    if (cam->worker == NULL)
+        camera_clients_drop_gone(&cam->table->clients, cam);
     start_successor(cam);
     if (cam->moves)
         go_on_moving(cam);
@@ -215,6 +227,9 @@ static void note_failure(struct camera *old, const struct camera *target)
 void camera_succession_state(struct camera *cam)
 {
     struct camera_table *t = cam->table;
+    if (cam->heir != NULL)
+        return;
+    camera_predecessor_heir_state(cam);
     bool failed = cam->state.error != HTTP_ERROR_NONE && cam->state.state == IPC_CAMERA_BACKOFF;
     if (cam->moves && !streams(cam) && failed)
         (void)camera_succession_yield(cam); /* the old one has failed: no reason to wait */

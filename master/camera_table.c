@@ -30,20 +30,23 @@ static bool worth_keeping(const struct camera *cam)
 {
     int64_t now_ms = clock_ms();
     return cam->worker != NULL || cam->guests.count > 0 || cam->always_on ||
-           now_ms < cam->refused_until_ms || (cam->named && camera_health_is_known(&cam->health)) ||
+           cam->predecessors > 0 || now_ms < cam->refused_until_ms ||
+           (cam->named && camera_health_is_known(&cam->health)) ||
            (cam->crashes > 0 && now_ms - cam->crashed_ms < CRASH_FORGIVEN_MS);
 }
 
 void camera_table_release(struct camera *cam)
 {
-    if (!worth_keeping(cam))
+    if (cam->heir != NULL && cam->worker == NULL)
+        camera_predecessor_free(cam);
+    else if (cam->heir == NULL && !worth_keeping(cam))
         forget(cam);
 }
 
 /* Named cameras do not count: there are no more of them than the configuration has. */
 static bool is_only_remembered(const struct camera *cam)
 {
-    return cam->worker == NULL && !cam->named && cam->guests.count == 0;
+    return cam->worker == NULL && !cam->named && cam->guests.count == 0 && cam->predecessors == 0;
 }
 
 /* Forget the oldest camera that is only remembered, if they are too many. */
@@ -163,6 +166,12 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
         camera_stats_add(&totals.stats, &table->admission.cameras.list[i]->stats);
         totals.stats.viewers += table->admission.cameras.list[i]->stats.viewers;
     }
+    const struct camera *past;
+    LIST_FOREACH(past, &table->predecessors, link)
+    {
+        camera_stats_add(&totals.stats, &past->stats);
+        totals.stats.viewers += past->stats.viewers;
+    }
     totals.clients_kept = table->clients.kept;
     totals.clients_cut = table->clients.cut;
     memcpy(totals.worker_failures, workers_failures(table->workers),
@@ -204,11 +213,19 @@ static void release(struct camera *cam)
     camera_table_detach(cam);
 }
 
-/* Tell the worker to leave. @return 0, or negative errno: it cannot be told now. */
-static int leave(struct camera *cam)
+int camera_table_leave(struct camera *cam)
 {
     const struct ipc_leave nothing = {0};
     int rc = worker_send(cam->worker, IPC_LEAVE, &nothing, NULL);
+    if (rc == 0)
+        release(cam);
+    return rc;
+}
+
+int camera_table_end(struct camera *cam, uint32_t grace_ms)
+{
+    const struct ipc_drain drain = {.grace_ms = grace_ms};
+    int rc = worker_send(cam->worker, IPC_DRAIN, &drain, NULL);
     if (rc == 0)
         release(cam);
     return rc;
@@ -218,7 +235,7 @@ static int leave(struct camera *cam)
 static void on_idle(void *owner, const struct ipc_idle *idle)
 {
     struct camera *cam = owner;
-    if (idle->clients_seen != cam->clients_sent || leave(cam) != 0)
+    if (idle->clients_seen != cam->clients_sent || camera_table_leave(cam) != 0)
         return; /* the worker asks again */
     camera_table_release(cam);
 }
@@ -245,7 +262,7 @@ static const struct worker_events worker_events = {.on_state = on_state,
 
 int camera_table_start(struct camera *cam, bool connect)
 {
-    struct worker *w = workers_take(cam->table->workers, cam, cam->id);
+    struct worker *w = cam->table->paused ? NULL : workers_take(cam->table->workers, cam, cam->id);
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
@@ -295,7 +312,7 @@ static enum http_error admit(struct camera_table *t, const struct camera *cam, c
         return error;
     error = camera_admission_start(a, request, named, workers_busy(t->workers), message);
     struct camera *unwanted = error == HTTP_ERROR_TOO_MANY_CAMERAS ? find_unwanted(t) : NULL;
-    if (unwanted == NULL || leave(unwanted) != 0)
+    if (unwanted == NULL || camera_table_leave(unwanted) != 0)
         return error;
     camera_table_release(unwanted);
     return camera_admission_start(a, request, named, workers_busy(t->workers), message);
@@ -353,6 +370,7 @@ static void on_tick(uv_timer_t *timer)
     start_always_on(t);
     for (size_t i = 0; i < t->admission.cameras.count; i++)
         camera_succession_tick(t->admission.cameras.list[i]);
+    camera_predecessor_tick(t);
 }
 
 /* Add the cameras that stay connected without viewers. */
@@ -436,19 +454,17 @@ int camera_table_restart(struct camera_table *table, const char *id)
 
 int camera_table_stop(struct camera_table *table, const char *id)
 {
-    const struct ipc_drain drain = {.grace_ms = CAMERA_STOP_GRACE_MS};
-    struct camera *cam = find_id(table, id);
+    struct camera *cam = camera_set_find_id(&table->admission.cameras, id);
     if (cam == NULL)
-        return absence(table, id);
-    int rc = cam->worker != NULL ? worker_send(cam->worker, IPC_DRAIN, &drain, NULL) : 0;
+        return -ENOENT;
+    int rc = cam->worker != NULL ? camera_table_end(cam, CAMERA_STOP_GRACE_MS) : 0;
     if (rc == -EAGAIN)
         return rc; /* its outbox is full; if it has died, the channel will say so */
+    camera_predecessor_end(table, cam, CAMERA_STOP_GRACE_MS);
     struct log_context ctx = camera_log(cam);
     log_info(&ctx, "stopped by request");
     cam->stopped = true;
     forgive(cam);
-    if (cam->worker != NULL && rc == 0)
-        release(cam);
     camera_clients_drop(&table->clients, cam);
     camera_table_release(cam);
     return 0;
@@ -485,6 +501,8 @@ static void on_part_closed(struct camera_table *t)
         return;
     for (size_t i = 0; i < t->admission.cameras.count; i++)
         camera_clients_drop(&t->clients, t->admission.cameras.list[i]);
+    while (!LIST_EMPTY(&t->predecessors))
+        camera_predecessor_free(LIST_FIRST(&t->predecessors));
     camera_set_clear(&t->admission.cameras);
     client_share_clear(&t->admission.viewers);
     client_share_clear(&t->admission.connecting);
@@ -511,13 +529,13 @@ void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), v
 
 void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
 {
-    const struct ipc_drain drain = {.grace_ms = grace_ms};
     (void)uv_timer_stop(&table->tick);
+    camera_predecessor_end(table, NULL, grace_ms);
     for (size_t i = 0; i < table->admission.cameras.count; i++) {
         struct camera *cam = table->admission.cameras.list[i];
-        if (cam->worker != NULL && worker_send(cam->worker, IPC_DRAIN, &drain, NULL) == 0)
-            release(cam);
-        else if (cam->worker == NULL)
+        if (cam->worker != NULL)
+            (void)camera_table_end(cam, grace_ms);
+        else
             camera_clients_drop(&table->clients, cam);
     }
 }

@@ -13,6 +13,7 @@
 #include "master/camera_admission.h"
 #include "master/camera_clients.h"
 #include "master/conf.h"
+#include "master/takeover.h"
 #include "master/workers.h"
 
 /* How many cameras without a worker are remembered; beyond this the oldest is forgotten. */
@@ -101,5 +102,46 @@ const struct camera *camera_table_find(const struct camera_table *table,
 const struct camera *camera_table_find_id(const struct camera_table *table, const char *id);
 
 struct camera_totals camera_table_totals(const struct camera_table *table);
+
+/* --- camera_takeover.c: another program takes this one's place ----------------- */
+
+/**
+ * Start no worker until camera_table_resume().  Call it again until it is done.
+ *
+ * @param live  the other program can take the workers as they are; false: they are told to make
+ *              way.
+ * @return true: no worker is just beginning or ending; without live, none has a camera.
+ */
+bool camera_table_settle(struct camera_table *table, bool live);
+
+/** Are workers of the last program left? */
+bool camera_table_is_taking_over(const struct camera_table *table);
+
+/** Go on: the clients without a worker get one. */
+void camera_table_resume(struct camera_table *table);
+
+/** As workers_expect_child(). */
+void camera_table_expect_child(struct camera_table *table, pid_t pid);
+
+/** Write down all cameras and clients, when camera_table_settle() is done. */
+void camera_table_save(struct camera_table *table, struct takeover_writer *w);
+
+/**
+ * Take in a TAKEOVER_CAMERA.  Its clients follow, then camera_table_resume().
+ * @return the camera, borrowed; NULL: the record is not one.
+ */
+struct camera *camera_table_restore(struct camera_table *table,
+                                    const struct takeover_record *record);
+
+/** Take in a TAKEOVER_WORKER of that camera, or NULL. @return whose clients follow, or NULL. */
+struct camera *camera_table_restore_worker(struct camera *cam, const struct takeover_record *record,
+                                           struct takeover *takeover);
+
+/** Take in a TAKEOVER_GUEST of that camera, or NULL. @return false: the client is disconnected. */
+bool camera_table_restore_guest(struct camera_table *table, struct camera *cam,
+                                const struct takeover_record *record, struct takeover *takeover);
+
+/** Take in what the last program knew about passwords: login_guard_restore(). */
+void camera_table_restore_login(struct camera_table *table, const struct takeover_record *record);
 
 #endif /* MASTER_CAMERA_TABLE_H */

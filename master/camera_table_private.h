@@ -15,9 +15,11 @@ struct camera_table {
     uv_loop_t *loop;
     struct camera_admission admission; /* holds the cameras */
     struct workers *workers;
-    struct camera_totals gone; /* totals of workers that have ended */
+    struct camera_totals gone;        /* totals of workers that have ended */
+    LIST_HEAD(, camera) predecessors; /* with workers of the last program (camera_predecessor.c) */
     uv_timer_t tick;
     struct closing closing; /* the workers and the tick */
+    bool paused;            /* no worker is started: another program takes this one's place */
 };
 
 static inline struct log_context camera_log(const struct camera *cam)
@@ -36,6 +38,12 @@ void camera_table_release(struct camera *cam);
 
 /** The camera has no worker any more. */
 void camera_table_detach(struct camera *cam);
+
+/** Tell the camera's worker to leave. @return 0, or negative errno: it cannot be told now. */
+int camera_table_leave(struct camera *cam);
+
+/** Tell the camera's worker to end its clients and leave. @return the same. */
+int camera_table_end(struct camera *cam, uint32_t grace_ms);
 
 /**
  * Start a worker, which gets the clients that the camera has.
@@ -61,5 +69,25 @@ void camera_succession_state(struct camera *cam);
 
 /** Tell the camera's worker to make way. @return as worker_yield(). */
 int camera_succession_yield(struct camera *cam);
+
+/* --- camera_predecessor.c: workers of the last program --------------------------- */
+
+/**
+ * Take in a TAKEOVER_WORKER of that camera, or NULL.
+ * @return its predecessor, whose clients follow; NULL: they are lost.
+ */
+struct camera *camera_predecessor_new(struct camera *heir, const struct takeover_record *record,
+                                      struct takeover *takeover);
+
+/** Forget one that has no worker. */
+void camera_predecessor_free(struct camera *past);
+
+/** Once a second, and when the heir has reported another state: is it time to make way? */
+void camera_predecessor_step(struct camera *past);
+void camera_predecessor_heir_state(const struct camera *heir);
+void camera_predecessor_tick(struct camera_table *t);
+
+/** End the clients of the predecessors of this camera; NULL: of all. */
+void camera_predecessor_end(struct camera_table *t, const struct camera *heir, uint32_t grace_ms);
 
 #endif /* MASTER_CAMERA_TABLE_PRIVATE_H */

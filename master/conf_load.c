@@ -95,6 +95,7 @@ static int load_environment(struct conf *conf, struct conf_text *text)
 /* --- flags ---------------------------------------------------------------- */
 
 #define FLAG_CONFIG 0 /* the index of --config */
+#define FLAG_CHECK_UPGRADE 6
 
 static const struct {
     const char *flag;
@@ -109,6 +110,8 @@ static const struct {
     {"--snapshot-port", "N", "snapshot_port", CONF_RUN, NULL},
     {"--log-level", "LEVEL", "log_level", CONF_RUN, NULL},
     {"--check-config", NULL, NULL, CONF_CHECKED, "print the configuration in force and exit"},
+    {"--check-upgrade", "VERSION", NULL, CONF_UPGRADE,
+     "for SIGUSR2: can this program take over from a running one?"},
     {"--version", NULL, NULL, CONF_VERSION, "print the version and exit"},
     {"--help", NULL, NULL, CONF_HELP, "print this and exit"},
 };
@@ -273,7 +276,7 @@ int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t
     conf_option_set_defaults(conf);
 
     int rc = parse_arguments(&args, argc, argv, &out);
-    if (rc == 0 && args.result <= CONF_CHECKED) {
+    if (rc == 0 && args.result <= CONF_UPGRADE) {
         if (args.value[FLAG_CONFIG] != NULL)
             rc = load_file(conf, args.value[FLAG_CONFIG], &out);
         if (rc == 0)
@@ -289,6 +292,8 @@ int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t
     }
     if (args.result == CONF_HELP)
         write_help(&out);
+    else if (args.result == CONF_UPGRADE)
+        conf_text_put(&out, "%s", args.value[FLAG_CHECK_UPGRADE]);
     else if (args.result == CONF_VERSION)
         conf_text_put(&out, "cam-httpflv %s", CAM_HTTPFLV_VERSION);
     else if (args.result == CONF_CHECKED)

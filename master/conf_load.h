@@ -13,7 +13,13 @@
 #define CONF_TEXT_MAX 16384 /* error, help or version text of conf_load() */
 
 /* Positive: print the text on stdout and exit 0.  If several were requested, the greatest wins. */
-enum conf_result { CONF_RUN = 0, CONF_CHECKED = 1, CONF_VERSION = 2, CONF_HELP = 3 };
+enum conf_result {
+    CONF_RUN = 0,
+    CONF_CHECKED = 1,
+    CONF_UPGRADE = 2, /* call upgrade_check() with the text instead of printing it */
+    CONF_VERSION = 3,
+    CONF_HELP = 4
+};
 
 /**
  * Fill conf from everything that configures the program.

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/websocket_close.h"
 #include "common/xalloc.h"
+#include "master/conn_private.h"
 #include "master/forwarded.h"
 #include "master/proxy_header.h"
 #include "master/server_shared.h"
@@ -21,12 +22,6 @@
 /* Once seven eighths of the connections at a peak are gone, their memory is returned to the system,
  * because glibc would keep it; but only if the peak was at least this high. */
 #define TRIM_FROM_CONNS 128
-
-/* A PROXY header that is arriving, and what follows it in the same read. */
-struct conn_proxy {
-    size_t len;
-    char bytes[PROXY_HEADER_MAX + sizeof(((struct server *)NULL)->input)];
-};
 
 /* --- end ------------------------------------------------------------------ */
 
@@ -273,13 +268,12 @@ static void feed_head(struct conn *c, const char *data, size_t len)
 
 static void on_head_deadline(uv_timer_t *timer);
 
-static void start_head_deadline(struct conn *c)
+void conn_start_head_deadline(struct conn *c)
 {
     c->head_by_ms = clock_ms() + CONN_HEAD_MS;
     (void)uv_timer_start(&c->deadline, on_head_deadline, CONN_HEAD_MS, 0);
 }
 
-static void set_from(struct conn *c, const union address *from);
 static void keep_share(struct server *server, const struct client_key *client);
 
 /* From now on the connection counts as that client's, as if that had just connected.  It has its
@@ -289,7 +283,7 @@ static void change_from(struct conn *c, const union address *from)
     struct server *server = c->server;
     TAILQ_REMOVE(&server->open_conns, c, link);
     client_share_give(&server->conn_share, &c->client);
-    set_from(c, from);
+    conn_set_from(c, from);
     keep_share(server, &c->client);
     TAILQ_INSERT_TAIL(&server->open_conns, c, link);
     client_share_take(&server->conn_share, &c->client);
@@ -331,7 +325,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     if (nread == 0 || c->answered)
         return;
     if (c->requests > 0 && c->head.head_bytes == 0) /* it was idle */
-        start_head_deadline(c);
+        conn_start_head_deadline(c);
     if (c->proxy != NULL)
         feed_proxy(c, buf->base, (size_t)nread);
     else if (c->on_input != NULL)
@@ -364,13 +358,32 @@ static void on_idle_deadline(uv_timer_t *timer)
     conn_close(timer->data);
 }
 
+/* Keep what has arrived of the next request; read no more. */
+void conn_park(struct conn *c, const char *data, size_t len)
+{
+    c->answered = c->keep = false;
+    c->parked = true;
+    http_head_init(&c->head);
+    (void)uv_read_stop((uv_stream_t *)&c->tcp);
+    (void)uv_timer_stop(&c->deadline);
+    if (len == 0)
+        return;
+    c->rest = xcalloc(1, len);
+    c->rest_len = len;
+    memcpy(c->rest, data, len);
+}
+
 /* Begin the next request with bytes that have already arrived. */
 static void begin(struct conn *c, const char *data, size_t len)
 {
+    if (c->server->paused) {
+        conn_park(c, data, len);
+        return;
+    }
     c->answered = c->keep = false;
     http_head_init(&c->head);
     if (len > 0) {
-        start_head_deadline(c);
+        conn_start_head_deadline(c);
         feed_head(c, data, len);
     } else {
         (void)uv_timer_start(&c->deadline, on_idle_deadline, CONN_IDLE_MS, 0);
@@ -378,19 +391,24 @@ static void begin(struct conn *c, const char *data, size_t len)
     conn_read_on(c);
 }
 
-/* The answer is written.  The bytes after the request are the next one (pipelining). */
-static void next_request(struct conn *c)
+void conn_begin(struct conn *c)
 {
     char *rest = c->rest;
     size_t rest_len = c->rest_len;
     c->rest = NULL;
     c->rest_len = 0;
-    shared_text_unref(c->text);
-    c->text = NULL;
     begin(c, rest, rest_len);
     if (rest != NULL)
         explicit_bzero(rest, rest_len); /* a camera's password */
     free(rest);
+}
+
+/* The answer is written.  The bytes after the request are the next one (pipelining). */
+static void next_request(struct conn *c)
+{
+    shared_text_unref(c->text);
+    c->text = NULL;
+    conn_begin(c);
 }
 
 /* --- accepting ------------------------------------------------------------ */
@@ -414,7 +432,7 @@ static bool is_listed(const struct conn *c, const char *proxies)
     return forwarded_trusts(proxies, address);
 }
 
-static void set_from(struct conn *c, const union address *from)
+void conn_set_from(struct conn *c, const union address *from)
 {
     c->from = *from;
     set_asker(c);
@@ -425,7 +443,7 @@ static void set_from(struct conn *c, const union address *from)
 }
 
 /* Whoever is behind such a proxy counts, not the proxy. */
-static void await_proxy_header(struct conn *c)
+void conn_await_proxy_header(struct conn *c)
 {
     if (!is_listed(c, c->server->conf->server.proxy_protocol))
         return;
@@ -474,8 +492,8 @@ static void make_room(struct server *server, const struct client_key *client)
         keep_share(server, client);
 }
 
-static struct conn *conn_new(struct server *server, enum route_port port, uint64_t id,
-                             void (*on_request)(struct conn *conn))
+struct conn *conn_new(struct server *server, enum route_port port, uint64_t id,
+                      void (*on_request)(struct conn *conn))
 {
     struct conn *c = xcalloc(1, sizeof(*c));
     c->server = server;
@@ -493,7 +511,7 @@ static struct conn *conn_new(struct server *server, enum route_port port, uint64
 
 /* Add a connection to the server's list.  @param rc  0: it has its socket. @return false: closed
  * again. */
-static bool join(struct conn *c, int rc)
+bool conn_join(struct conn *c, int rc)
 {
     struct server *server = c->server;
     make_room(server, &c->client);
@@ -513,12 +531,12 @@ void conn_accept(struct server *server, enum route_port port, uv_stream_t *liste
     struct conn *c = conn_new(server, port, ++server->next_conn_id, on_request);
     int rc = uv_accept(listening, (uv_stream_t *)&c->tcp);
     union address from = peer_of(c);
-    set_from(c, &from);
-    await_proxy_header(c);
-    if (!join(c, rc))
+    conn_set_from(c, &from);
+    conn_await_proxy_header(c);
+    if (!conn_join(c, rc))
         return;
     (void)uv_tcp_nodelay(&c->tcp, 1);
-    start_head_deadline(c);
+    conn_start_head_deadline(c);
     conn_read_on(c);
 }
 
@@ -542,7 +560,7 @@ void conn_adopt(struct server *server, const struct ipc_return *connection,
     if (rc == 0)
         *fd = -1;
     c->requests = connection->requests;
-    set_from(c, from);
-    if (join(c, rc))
+    conn_set_from(c, from);
+    if (conn_join(c, rc))
         begin(c, connection->bytes, connection->len);
 }

@@ -27,6 +27,7 @@
 #include "master/endpoint.h"
 #include "master/http_head.h"
 #include "master/shared_text.h"
+#include "master/takeover.h"
 
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -56,6 +57,7 @@ struct conn {
     bool half_open;           /* the peer sends no more: close when the answer is written */
     bool proxied;             /* it comes from a trusted proxy */
     struct conn_proxy *proxy; /* what has arrived of its PROXY header; NULL: none is awaited */
+    bool parked;              /* between two requests, and not read: server->paused */
     int open_handles;
     int64_t head_by_ms; /* the deadline for the request's head */
     char *output;       /* HTTP_REPLY_MAX bytes, or NULL */
@@ -125,6 +127,28 @@ void conn_read_on(struct conn *conn);
 
 /** Close at once; do not use the connection again. */
 void conn_close(struct conn *conn);
+
+/* --- another program takes this one's place ------------------------------------ */
+
+/** Begin no more requests: connections between two requests are parked, others when they get there.
+ */
+void conn_pause_all(struct server *server);
+
+/** @return how many are not parked yet. */
+size_t conn_count_unparked(const struct server *server);
+
+/** Close those whose request is still arriving: it has taken too long. */
+void conn_close_arriving(struct server *server);
+
+/** Go on with what is parked. */
+void conn_resume_all(struct server *server);
+
+/** Write down the parked connections; the others end with this program. */
+void conn_save_all(struct server *server, struct takeover_writer *w);
+
+/** Take in a TAKEOVER_CONNECTION. @return false: it is closed. */
+bool conn_restore(struct server *server, const struct takeover_record *record,
+                  struct takeover *takeover, void (*on_request)(struct conn *conn));
 
 /**
  * The server ends: close the connections that are not being answered.

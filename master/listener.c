@@ -9,9 +9,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
@@ -131,6 +133,19 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
     note_address(l);
     *out = l;
     return 0;
+}
+
+int listener_pause(struct listener **listener)
+{
+    uv_os_fd_t fd;
+    if (*listener == NULL || uv_fileno((const uv_handle_t *)&(*listener)->tcp, &fd) != 0)
+        return -1;
+    int kept = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (kept == -1)
+        return -1;
+    on_turn(&(*listener)->turn); /* libuv holds a connection that waits for the next turn */
+    listener_close(listener);
+    return kept;
 }
 
 void listener_close(struct listener **listener)

@@ -31,6 +31,10 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
 /** Where it listens.  For a Unix socket only the family is set: AF_UNIX. */
 void listener_get_address(const struct listener *listener, struct sockaddr_storage *out);
 
+/** Stop accepting, free: new connections wait in the kernel. @return the socket, for
+ * listener_open(), which the caller owns; -1: no descriptor is left, and it goes on accepting. */
+int listener_pause(struct listener **listener);
+
 /** Stop accepting, free.  *listener may be NULL. */
 void listener_close(struct listener **listener);
 

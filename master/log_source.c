@@ -103,6 +103,11 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         pause_reading(s);
 }
 
+int log_source_descriptor(const struct log_source *source)
+{
+    return source->fd;
+}
+
 void log_source_tick(struct log_source *source)
 {
     source->allowance += LOG_SOURCE_RATE;

@@ -38,6 +38,9 @@ struct log_source *log_source_open(uv_loop_t *loop, int *fd, const char *process
 /** Log all further lines under this camera.  Copied. */
 void log_source_set_camera(struct log_source *source, const char *camera);
 
+/** @return the pipe.  Borrowed. */
+int log_source_descriptor(const struct log_source *source);
+
 /** Call it once a second: the process may write another LOG_SOURCE_RATE bytes. */
 void log_source_tick(struct log_source *source);
 

@@ -6,6 +6,7 @@
 #include "master/conf_load.h"
 #include "master/priority.h"
 #include "master/server.h"
+#include "master/upgrade.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,7 @@ int main(int argc, char **argv)
     }
     if (rc == CONF_CHECKED)
         print_advice(&conf);
-    if (rc != CONF_RUN) {
+    if (rc != CONF_RUN && rc != CONF_UPGRADE) {
         (void)puts(text);
         conf_free(&conf);
         return EXIT_SUCCESS;
@@ -65,8 +66,9 @@ int main(int argc, char **argv)
     log_set_process("master");
     if (guarded != 0)
         log_warnx(NULL, "cannot forbid core dumps: %s", strerrordesc_np(-guarded));
-    priority_raise();
-    int status = server_run(&conf, argc, argv);
+    if (rc != CONF_UPGRADE)
+        priority_raise();
+    int status = rc == CONF_UPGRADE ? upgrade_check(&conf, text) : server_run(&conf, argc, argv);
     conf_free(&conf);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "master/log_source.h"
+#include "master/process_path.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 #define NURSERY_FD 3
@@ -241,27 +241,11 @@ pid_t nursery_link_pid(const struct nursery_link *link)
 
 /* --- its start ------------------------------------------------------------ */
 
-/* The path of this program; without /proc, the path by which it was started. */
-static int find_self(char out[PATH_MAX])
-{
-    size_t len = PATH_MAX;
-    if (uv_exepath(out, &len) == 0)
-        return 0;
-    const char *started_as =
-        (const char *)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
-    if (started_as != NULL && realpath(started_as, out) != NULL)
-        return 0;
-    log_errorx(NULL, "cannot find the folder of this program: is /proc mounted?");
-    return -ENOENT;
-}
-
-/* Find the worker's program: beside this one, as in the build tree, or where `make install` puts
- * it. */
-static int find_program(char *out, size_t size)
+int nursery_link_find_program(char *out, size_t size)
 {
     static const char *const places[] = {"/" PROGRAM, "/../libexec/cam-httpflv/" PROGRAM};
     char self[PATH_MAX];
-    int rc = find_self(self);
+    int rc = process_path_self(self, sizeof(self));
     if (rc != 0)
         return rc;
     *strrchr(self, '/') = '\0';
@@ -387,7 +371,7 @@ int nursery_link_open(uv_loop_t *loop, const struct conf *conf,
     link->timer.data = link;
     closing_hold(&link->closing);
     *out = link;
-    int rc = find_program(link->program, sizeof(link->program));
+    int rc = nursery_link_find_program(link->program, sizeof(link->program));
     return rc != 0 ? rc : start(link);
 }
 

@@ -71,6 +71,10 @@ const char *nursery_link_trouble(const struct nursery_link *link);
  * time. */
 void nursery_link_tick(struct nursery_link *link);
 
+/** Find the worker's program: beside this one, as in the build tree, or where `make install` puts
+ * it.  @return 0 or negative errno. */
+int nursery_link_find_program(char *out, size_t size);
+
 /** The nursery's process, which only libuv may reap; 0: none. */
 pid_t nursery_link_pid(const struct nursery_link *link);
 

@@ -2,7 +2,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/sandbox_kernel.h"
 #include "master/camera_store.h"
 #include "master/conf_load.h"
 #include "master/conf_option.h"
@@ -11,8 +10,10 @@
 #include "master/identity.h"
 #include "master/listener.h"
 #include "master/request.h"
+#include "master/sandbox_check.h"
 #include "master/server_shared.h"
 #include "master/service.h"
+#include "master/upgrade.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -35,6 +36,9 @@ struct run {
     uv_signal_t sighup;
     uv_signal_t sigterm;
     uv_signal_t sigint;
+    uv_signal_t sigusr2;
+    struct upgrade upgrade;
+    struct takeover *takeover; /* what the last program in this process had; NULL: none */
     uv_timer_t drain;
     int64_t drain_until_ms;
     uv_timer_t status;
@@ -64,6 +68,8 @@ static void on_cameras_closed(void *ctx)
     uv_close((uv_handle_t *)&r->sighup, NULL);
     uv_close((uv_handle_t *)&r->sigterm, NULL);
     uv_close((uv_handle_t *)&r->sigint, NULL);
+    uv_close((uv_handle_t *)&r->sigusr2, NULL);
+    upgrade_close(&r->upgrade);
     uv_close((uv_handle_t *)&r->drain, NULL);
     uv_close((uv_handle_t *)&r->status, NULL);
     service_close(&r->service);
@@ -93,6 +99,7 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
     struct run *r = handle->data;
     if (r->server.draining)
         return;
+    upgrade_cancel(&r->upgrade);
     log_info(NULL, "signal %d: draining", signum);
     r->server.draining = true;
     service_notify_stopping(&r->service);
@@ -164,6 +171,35 @@ static void on_reload_signal(uv_signal_t *handle, int signum)
     service_notify_ready(&r->service);
 }
 
+/* --- another program takes over -------------------------------------------- */
+
+static void on_upgrade_signal(uv_signal_t *handle, int signum)
+{
+    struct run *r = handle->data;
+    (void)signum;
+    if (!r->server.draining)
+        upgrade_start(&r->upgrade);
+}
+
+static struct takeover *open_takeover(void)
+{
+    struct takeover *t;
+    enum takeover_news news = takeover_open(&t);
+    if (news == TAKEOVER_UNKNOWN)
+        log_errorx(NULL, "upgrade: the last program hands over in a version that this one does not "
+                         "know: its clients are disconnected");
+    else if (news == TAKEOVER_BROKEN)
+        log_errorx(NULL, "upgrade: " TAKEOVER_VARIABLE " does not name what a program handed over");
+    return t;
+}
+
+static void take_in(struct run *r)
+{
+    if (r->takeover != NULL)
+        upgrade_restore(&r->server, r->takeover);
+    takeover_close(&r->takeover);
+}
+
 static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_signal, int signum)
 {
     (void)uv_signal_init(&r->loop, handle);
@@ -173,11 +209,18 @@ static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_sig
 
 /* --- starting ------------------------------------------------------------- */
 
+/* The last program's socket, or systemd's. @return -1: neither. */
+static int take_socket(struct run *r, enum route_port kind)
+{
+    int fd = r->takeover != NULL ? takeover_listener(r->takeover, kind) : -1;
+    return fd != -1 ? fd : service_take_socket(&r->service, kind);
+}
+
 static int listen_on(struct run *r, enum route_port kind, uint32_t port)
 {
     const char *address = r->server.conf->server.bind;
-    int rc = listener_open(&r->server, kind, address, (uint16_t)port,
-                           service_take_socket(&r->service, kind), &r->server.listeners[kind]);
+    int rc = listener_open(&r->server, kind, address, (uint16_t)port, take_socket(r, kind),
+                           &r->server.listeners[kind]);
     if (rc != 0)
         log_errorx(NULL, "cannot listen on %s port %u: %s", address, port, uv_strerror(rc));
     return rc;
@@ -194,19 +237,6 @@ static int change_identity(struct run *r)
     else if (rc == 1)
         log_warnx(NULL, "SIGHUP will change nothing: as user %s, %s", r->conf->server.user, text);
     return rc < 0 ? rc : 0;
-}
-
-/* No worker would run: better to fail now than at every request for a camera. */
-static int check_sandbox(const struct conf *conf)
-{
-    if (conf->server.sandbox != SANDBOX_REQUIRE)
-        return 0;
-    const char *lacks =
-        sandbox_kernel_lacks(sandbox_kernel_has_seccomp(), sandbox_kernel_landlock_abi() > 0);
-    if (lacks == NULL)
-        return 0;
-    log_errorx(NULL, "[server] sandbox = require: this kernel has %s; `on` goes on without", lacks);
-    return -ENOSYS;
 }
 
 static void greet(const struct run *r)
@@ -235,7 +265,7 @@ static int start(struct run *r)
         log_errorx(NULL, "systemd has to hand over two stream sockets: streams, then snapshots");
         goto fail;
     }
-    if (check_sandbox(r->conf) != 0 ||
+    if (sandbox_check(r->conf) != 0 ||
         listen_on(r, ROUTE_PORT_STREAM, r->conf->server.flv_port) != 0 ||
         listen_on(r, ROUTE_PORT_SNAPSHOT, r->conf->server.snapshot_port) != 0 ||
         change_identity(r) != 0)
@@ -247,11 +277,13 @@ static int start(struct run *r)
         log_errorx(NULL, "cannot start cam-httpflv-worker: %s", uv_strerror(rc));
         goto fail;
     }
+    take_in(r);
     service_notify_ready(&r->service);
     service_notify_status(&r->service, "cameras can be watched");
     (void)uv_timer_start(&r->status, on_status, STATUS_MS, STATUS_MS);
     return EXIT_SUCCESS;
 fail:
+    takeover_close(&r->takeover);
     listener_close(&server->listeners[ROUTE_PORT_STREAM]);
     on_cameras_closed(r);
     return EXIT_FAILURE;
@@ -266,6 +298,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     r.argv = argv;
     r.server.started_s = (int64_t)time(NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe, too */
+    r.takeover = open_takeover();
     log_start_queue();
     greeting_log_program(conf);
     greeting_log_advice(conf);
@@ -275,6 +308,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     r.server.store = &r.store;
     if (uv_loop_init(&r.loop) != 0) {
         log_error(NULL, "cannot make an event loop");
+        takeover_close(&r.takeover);
         log_end_queue();
         return EXIT_FAILURE;
     }
@@ -286,6 +320,9 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     watch_signal(&r, &r.sighup, on_reload_signal, SIGHUP);
     watch_signal(&r, &r.sigterm, on_stop_signal, SIGTERM);
     watch_signal(&r, &r.sigint, on_stop_signal, SIGINT);
+    watch_signal(&r, &r.sigusr2, on_upgrade_signal, SIGUSR2);
+    upgrade_open(&r.upgrade, &r.server, &r.service, argv);
+    upgrade_unblock_signals();
 
     int status = start(&r);
     (void)uv_run(&r.loop, UV_RUN_DEFAULT);

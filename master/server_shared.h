@@ -44,7 +44,8 @@ struct server {
     size_t text_bytes;      /* total length of the texts that answers hold */
     uint64_t next_conn_id;  /* the last connection's ID, for logs: counts all accepted */
     bool draining;
-    int64_t started_s;                  /* UNIX time */
+    bool paused;       /* another program takes this one's place: no request is begun (conn.h) */
+    int64_t started_s; /* UNIX time */
     uint64_t refused[HTTP_ERROR_COUNT]; /* requests that the master answered with an error */
     struct refusal_log refusal_log;
     struct rate_limit rate_limit;

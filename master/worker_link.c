@@ -425,3 +425,67 @@ struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel, in
     poll_channel(w);
     return w;
 }
+
+/* --- from one program to the next ------------------------------------------- */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+struct worker_record {
+    int32_t pid;
+    int32_t channel;
+    int32_t memory;
+    int32_t log;
+    uint32_t id;
+    uint32_t ipc_version;
+    uint32_t handover_version;
+    uint32_t reserved;
+};
+#pragma GCC diagnostic pop
+
+bool worker_is_settled(const struct worker *w)
+{
+    if (w->state != WORKER_BUSY)
+        return w->state == WORKER_SPARE || w->state == WORKER_STARTING;
+    return w->phase == IPC_PH_RUN && w->pid > 0 && w->log != NULL && w->handover != NULL &&
+           w->end_by.at_ms == 0 && outbox_is_empty(&w->outbox);
+}
+
+void worker_save(const struct worker *w, struct takeover_writer *writer)
+{
+    const struct worker_record r = {
+        .pid = w->pid,
+        .channel = takeover_pass(writer, w->channel),
+        .memory = takeover_pass(writer, handover_descriptor(w->handover)),
+        .log = takeover_pass(writer, log_source_descriptor(w->log)),
+        .id = w->id,
+        .ipc_version = IPC_VERSION,
+        .handover_version = HANDOVER_VERSION,
+    };
+    takeover_put(writer, TAKEOVER_WORKER, &r, sizeof(r), NULL, 0);
+}
+
+struct worker *worker_restore(struct worker_env *env, const struct takeover_record *record,
+                              struct takeover *takeover)
+{
+    struct worker_record r;
+    struct handover *handover = NULL;
+    struct worker *w = NULL;
+    takeover_get(record, &r, sizeof(r));
+    int channel = takeover_claim(takeover, r.channel);
+    int memory = takeover_claim(takeover, r.memory);
+    int log = takeover_claim(takeover, r.log);
+    bool known = r.ipc_version == IPC_VERSION && r.handover_version == HANDOVER_VERSION;
+    if (known && r.pid > 1 && channel != -1 && log != -1 && memory != -1 &&
+        handover_adopt(&memory, &handover) == 0) {
+        int theirs = -1; /* it has it */
+        w = worker_open(env, r.id, &channel, &theirs, &handover);
+        w->phase = IPC_PH_RUN;
+        worker_announce(w, r.pid, &log);
+    } else if (r.pid > 1) {
+        (void)kill(r.pid, SIGKILL); /* our child, not reaped yet */
+    }
+    fd_close(&channel);
+    fd_close(&memory);
+    fd_close(&log);
+    return w;
+}

@@ -38,6 +38,7 @@
 #include "common/ipc.h"
 #include "master/log_source.h"
 #include "master/outbox.h"
+#include "master/takeover.h"
 
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -168,6 +169,19 @@ void worker_fail(struct worker *w);
 
 /** Its process was reaped. */
 void worker_ended(struct worker *w);
+
+/** Is it known, has it read all that was sent, and may it go on for another program? */
+bool worker_is_settled(const struct worker *w);
+
+/** For the program that takes this one's place: a BUSY worker with its camera. */
+void worker_save(const struct worker *w, struct takeover_writer *writer);
+
+/**
+ * Take in a TAKEOVER_WORKER: it is not the owner's yet, worker_take().
+ * @return NULL: it speaks another version of the messages, or is gone; then it is killed.
+ */
+struct worker *worker_restore(struct worker_env *env, const struct takeover_record *record,
+                              struct takeover *takeover);
 
 /** Give a STARTING or SPARE worker an owner, who gets its events from now on.  @param camera  for
  * the log. */

@@ -7,6 +7,7 @@
 #include "common/xalloc.h"
 #include "master/nursery_link.h"
 #include "master/process_info.h"
+#include "master/workers_private.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,30 +20,11 @@
 #include <sys/wait.h>
 
 #define TICK_MS 1000
-#define WHY_MAX 160
 #define HANDLES 2 /* tick and sigchld */
 /* Workers that begin at a time: as many as one nursery keeps busy.  More would only take the
  * processor from the master, from cameras that stream and from each other. */
 #define STARTS_AT_ONCE 4
 #define START_MS 500 /* one that takes longer does not hold up the others */
-
-LIST_HEAD(worker_list, worker);
-
-struct workers {
-    const struct conf *conf;
-    struct worker_env env;
-    struct nursery_link *nursery;
-    int64_t nursery_waited_ms; /* for a processor, at the last tick */
-    struct worker_list list;
-    int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
-    int64_t failing_ms;   /* since when no worker could be started; 0: they can */
-    char why[WHY_MAX];
-    uint32_t next_id;
-    uint64_t failures[WORKER_FAILURE_COUNT];
-    uv_timer_t tick;
-    uv_signal_t sigchld;
-    struct closing closing;
-};
 
 static void on_handle_closed(uv_handle_t *handle);
 static void start_waiting(struct workers *ws);
@@ -361,7 +343,7 @@ static void reap_strangers(struct workers *ws)
     while (!waits_for_pid(ws)) {
         siginfo_t info = {.si_pid = 0};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0 ||
-            info.si_pid == nursery_link_pid(ws->nursery))
+            info.si_pid == nursery_link_pid(ws->nursery) || info.si_pid == ws->expected)
             return;
         struct worker *w = find_process(ws, info.si_pid);
         if (w != NULL) {

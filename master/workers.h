@@ -11,6 +11,7 @@
 #define MASTER_WORKERS_H
 
 #include "master/conf.h"
+#include "master/takeover.h"
 #include "master/worker_link.h"
 
 #include <uv.h>
@@ -57,6 +58,23 @@ bool workers_have_nursery(const struct workers *workers);
 
 /** @return why no worker has started for WORKERS_PATIENCE_MS; NULL: workers start.  Borrowed. */
 const char *workers_health(const struct workers *workers);
+
+/** This child is libuv's, not a stranger to be reaped; 0: there is none. */
+void workers_expect_child(struct workers *workers, pid_t pid);
+
+/** Could another program take all workers with a camera as they are? */
+bool workers_are_settled(const struct workers *workers);
+
+/**
+ * Take in a TAKEOVER_WORKER, which serves the owner from now on.
+ * @return NULL: it could not be taken, and is killed.
+ */
+struct worker *workers_restore(struct workers *workers, const struct takeover_record *record,
+                               struct takeover *takeover, void *owner, const char *camera);
+
+/** Tell the program that takes this one's place which children it has to end: those without a
+ * camera, but for workers whose process is not known yet, which end when their channels close. */
+void workers_save(const struct workers *workers, struct takeover_writer *w);
 
 /**
  * Take a worker that has no camera yet: a spare one, or one that is still being forked.

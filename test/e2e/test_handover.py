@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -36,7 +37,7 @@ class WebSocketViewer:
             while not self._stopped:
                 kind, payload = self._socket.frame()
                 assert kind == BINARY, kind
-                self.flv.feed(payload)
+                self.flv.feed(payload, time.monotonic())
                 assert self.flv.rest == 0, "a message ends within a tag"
         except EOFError:
             self.closed_by_server = not self._stopped

@@ -384,8 +384,9 @@ static void flag_fails(const char *flag, const char *expected)
 
 static void test_flags(void **state)
 {
-    static const char all[] = " unknown option; --config, --bind, --flv-port, --snapshot-port, "
-                              "--log-level, --check-config, --version, --help are accepted";
+    static const char all[] =
+        " unknown option; --config, --bind, --flv-port, --snapshot-port, "
+        "--log-level, --check-config, --check-upgrade, --version, --help are accepted";
     static const char *const unknown[] = {"--port", "-h", "cams.ini", "--help=1", "--flv-por", ""};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         char expected[256];

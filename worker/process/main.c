@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 static int usage(void)
@@ -23,6 +24,10 @@ int main(int argc, char **argv)
     enum log_level level;
     enum sandbox_mode sandbox;
     char *end;
+    if (argc == 2 && strcmp(argv[1], "--check") == 0) {
+        log_open(LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
+        return nursery_check();
+    }
     if (argc != 4 || log_level_parse(argv[2], &level) != 0 ||
         sandbox_mode_parse(argv[3], &sandbox) != 0)
         return usage();

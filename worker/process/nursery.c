@@ -26,6 +26,7 @@
 #include <uv.h>
 
 #define ADOPTION_MS 2000
+#define CHECK_S 60
 #define ADOPTION_POLL_US 100
 
 struct nursery {
@@ -207,6 +208,14 @@ static int receive(struct nursery *n)
     if (rc == -ECONNRESET)
         return 0; /* the master ended and left messages unread */
     return rc == -EAGAIN ? 1 : rc;
+}
+
+int nursery_check(void)
+{
+    (void)alarm(CHECK_S); /* whoever asked may have been killed */
+    av_util_log_open();
+    warm_up();
+    return EXIT_SUCCESS;
 }
 
 int nursery_run(int channel, enum sandbox_mode sandbox)

@@ -17,4 +17,8 @@
  */
 int nursery_run(int channel, enum sandbox_mode sandbox);
 
+/** Do all that a nursery does before it serves, and end: can this program run here?
+ * @return exit status of the process. */
+int nursery_check(void);
+
 #endif /* WORKER_NURSERY_H */

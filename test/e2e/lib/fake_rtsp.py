@@ -156,6 +156,7 @@ class FakeCamera(Listener):
         self.paths, self.silent = paths, silent
         self.requests = []  # (method, path, headers)
         self.plays = 0  # PLAY answered with 200 so far
+        self.alone, self.playing, self.refused = False, 0, 0  # alone: one session at a time, others get 453
         self.stamp = self.wall = None
         self.frames_sent = self.sounds_sent = 0
         self.late_s = 0  # by how much anything was sent too late, at worst, though the peer took it
@@ -216,15 +217,18 @@ class _Session:
     def __init__(self, camera, sock):
         self.camera, self.sock = camera, sock
         self.ended = threading.Event()
-        self.channels = {}
+        self.channels, self.plays = {}, 0
         self.nonce = os.urandom(8).hex()
         self.write_lock = threading.Lock()
         self.report_due = {"video": 0, "audio": 0}
 
     def run(self):
-        for message in read_messages(self.sock):
-            if isinstance(message, str) and not self.answer(message.split("\r\n")):
-                return
+        try:
+            for message in read_messages(self.sock):
+                if isinstance(message, str) and not self.answer(message.split("\r\n")):
+                    return
+        finally:
+            self.camera.playing -= self.plays
 
     def answer(self, lines):
         method, uri = lines[0].split(" ")[:2]
@@ -256,8 +260,13 @@ class _Session:
             self.channels[path.rstrip("/").rsplit("/", 1)[-1]] = channel
             self.reply(headers, 200, [f"Transport: RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}",
                                       "Session: 1;timeout=60"])
+        elif method == "PLAY" and camera.alone and camera.playing:
+            camera.refused += 1
+            self.reply(headers, 453)
         elif method == "PLAY":
             camera.plays += 1
+            camera.playing += 1
+            self.plays += 1
             self.reply(headers, 200, ["Session: 1", "Range: npt=0.000-"])
             if camera.silent != "play":
                 threading.Thread(target=self.send_media, daemon=True).start()
@@ -281,7 +290,7 @@ class _Session:
             f"{first}:{self.nonce}:{second}")
 
     def reply(self, headers, status, extra=(), body=""):
-        reason = {200: "OK", 401: "Unauthorized", 404: "Not Found", 461: "Unsupported Transport"}[status]
+        reason = {200: "OK", 401: "Unauthorized", 404: "Not Found", 453: "Not Enough Bandwidth", 461: "Unsupported Transport"}[status]
         lines = [f"RTSP/1.0 {status} {reason}", f"CSeq: {headers.get('cseq', '0')}", *extra]
         if body:
             lines.append(f"Content-Length: {len(body)}")

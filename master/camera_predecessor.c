@@ -1,0 +1,140 @@
+/*
+ * Workers that the last program started, and that still serve their cameras: each belongs to a
+ * camera of its own, the predecessor of the one in the set, its heir.  Master, loop thread.
+ *
+ * The heir's worker connects first, where the camera allows two sessions, and the predecessor's
+ * makes way when it streams.  If the camera refuses, the predecessor's leaves first: the gap is a
+ * reconnect.  Its clients move to the heir when its process has ended (camera_succession.c).
+ */
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "master/camera_table_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Heirs that connect at the same time: each needs a worker beside the old one. */
+#define HEIRS_AT_ONCE 8
+
+struct camera *camera_predecessor_new(struct camera *heir, const struct takeover_record *record,
+                                      struct takeover *takeover)
+{
+    struct camera_table *t = heir->table;
+    struct camera *past = xcalloc(1, sizeof(*past));
+    past->table = t;
+    past->heir = heir;
+    past->url = heir->url;
+    past->transport = heir->transport;
+    past->named = heir->named;
+    memcpy(past->key, heir->key, sizeof(past->key));
+    memcpy(past->id, heir->id, sizeof(past->id));
+    memcpy(past->shown, heir->shown, sizeof(past->shown));
+    past->state_since_ms = clock_ms();
+    past->state.state = IPC_CAMERA_STREAMING; /* it reports changes alone */
+    LIST_INSERT_HEAD(&t->predecessors, past, link);
+    heir->predecessors++;
+    past->worker = workers_restore(t->workers, record, takeover, past, past->id);
+    if (past->worker == NULL) {
+        camera_predecessor_free(past);
+        return NULL;
+    }
+    t->admission.active++;
+    return past;
+}
+
+void camera_predecessor_free(struct camera *past)
+{
+    struct camera *heir = past->heir;
+    camera_clients_drop(&past->table->clients, past);
+    LIST_REMOVE(past, link);
+    heir->predecessors--;
+    explicit_bzero(past, sizeof(*past)); /* a password */
+    free(past);
+}
+
+static bool streams(const struct camera *cam)
+{
+    return camera_state(cam) == IPC_CAMERA_STREAMING;
+}
+
+static unsigned connecting_heirs(const struct camera_table *t)
+{
+    const struct camera *past;
+    unsigned n = 0;
+    LIST_FOREACH(past, &t->predecessors, link)
+    {
+        n += past->heir->worker != NULL && !streams(past->heir);
+    }
+    return n;
+}
+
+/* If the heir cannot be connected now, the next tick tries again. */
+static void connect_heir(struct camera *heir)
+{
+    if (heir->worker == NULL && camera_quarantine_ms(heir) == 0 &&
+        connecting_heirs(heir->table) < HEIRS_AT_ONCE)
+        (void)camera_table_start(heir, true);
+}
+
+/* Its worker may wait seconds for its next attempt: another one begins at once. */
+static void note_failure(struct camera *past)
+{
+    const struct log_context ctx = camera_log(past);
+    if (!past->heir_failed)
+        log_info(&ctx, "upgrade: no second session with the camera (%s): the old one ends first",
+                 http_error_code((enum http_error)past->heir->state.error));
+    past->heir_failed = true;
+    (void)camera_succession_yield(past->heir);
+}
+
+void camera_predecessor_step(struct camera *past)
+{
+    struct camera *heir = past->heir;
+    bool failed = heir->worker != NULL && heir->state.state == IPC_CAMERA_BACKOFF &&
+                  heir->state.error != HTTP_ERROR_NONE;
+    if (past->worker == NULL)
+        return;
+    if (past->guests.count == 0)
+        (void)camera_table_leave(past); /* the caller frees it */
+    else if (streams(heir) || (past->heir_failed && !heir->yielding))
+        (void)camera_succession_yield(past);
+    else if (failed && heir->state.error != HTTP_ERROR_CAMERA_UNAUTHORIZED)
+        note_failure(past); /* a refused password would cost all clients: they stay */
+    else if (!past->heir_failed)
+        connect_heir(heir);
+}
+
+void camera_predecessor_heir_state(const struct camera *heir)
+{
+    struct camera *past;
+    LIST_FOREACH(past, &heir->table->predecessors, link)
+    {
+        if (past->heir == heir && past->guests.count > 0)
+            camera_predecessor_step(past);
+    }
+}
+
+void camera_predecessor_tick(struct camera_table *t)
+{
+    struct camera *next;
+    for (struct camera *past = LIST_FIRST(&t->predecessors); past != NULL; past = next) {
+        next = LIST_NEXT(past, link);
+        camera_predecessor_step(past);
+        camera_table_release(past);
+    }
+}
+
+void camera_predecessor_end(struct camera_table *t, const struct camera *heir, uint32_t grace_ms)
+{
+    struct camera *next;
+    for (struct camera *past = LIST_FIRST(&t->predecessors); past != NULL; past = next) {
+        next = LIST_NEXT(past, link);
+        if (heir != NULL && past->heir != heir)
+            continue;
+        if (past->worker != NULL)
+            (void)camera_table_end(past, grace_ms);
+        camera_table_release(past);
+    }
+}

@@ -1,0 +1,34 @@
+/* What workers.c and workers_takeover.c share.  Master, loop thread. */
+#ifndef MASTER_WORKERS_PRIVATE_H
+#define MASTER_WORKERS_PRIVATE_H
+
+#include "common/closing.h"
+#include "master/nursery_link.h"
+#include "master/workers.h"
+
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#define WHY_MAX 160
+
+LIST_HEAD(worker_list, worker);
+
+struct workers {
+    const struct conf *conf;
+    struct worker_env env;
+    struct nursery_link *nursery;
+    int64_t nursery_waited_ms; /* for a processor, at the last tick */
+    struct worker_list list;
+    int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
+    int64_t failing_ms;   /* since when no worker could be started; 0: they can */
+    char why[WHY_MAX];
+    uint32_t next_id;
+    pid_t expected; /* a child of somebody else's, 0: none */
+    uint64_t failures[WORKER_FAILURE_COUNT];
+    uv_timer_t tick;
+    uv_signal_t sigchld;
+    struct closing closing;
+};
+
+#endif /* MASTER_WORKERS_PRIVATE_H */
