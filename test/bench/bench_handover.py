@@ -95,7 +95,9 @@ class Audience:
             return 0
         result = subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-f", "flv", "-i", "pipe:0", "-f", "null", "-"],
                                 input=bytes(first.data), capture_output=True, timeout=300, check=False)
-        return len(result.stderr.splitlines())
+        lines = result.stderr.decode(errors="replace").splitlines()
+        print(f"{self.name}: {len(lines)} complaints of the decoder", *lines[:5], sep="\n  ", flush=True)
+        return len(lines)
 
     def close(self):
         for viewer in self.viewers:
