@@ -13,7 +13,7 @@ export function askToken(then) {
   byId('token-error').textContent = needsToken() ? text('token_wrong') : '';
   byId('token-form').onsubmit = () => {
     keepToken(byId('token').value.trim());
-    then();
+    setTimeout(then); // when the dialog is closed
   };
   dialog.showModal();
 }

@@ -1,6 +1,8 @@
 // One camera, full window.  What follows `?` in the address goes to the server as it is.
 
+import { conditionOfView, lastPictureOf } from './condition.js';
 import { askToken, showKeys } from './dialogs.js';
+import { neighboursOf } from './neighbours.js';
 import {
   PAGE_PAIRS,
   isSigned,
@@ -15,6 +17,7 @@ import {
   takePairs,
   wordsOf,
 } from './server.js';
+import { durationText, sinceText } from './since.js';
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
 import { language, text, translatePage } from './text.js';
@@ -23,6 +26,7 @@ import { Zoom } from './zoom.js';
 
 const STATS_MS = 1000;
 const GRACE_MS = 2000;
+const POLL_MS = 1000; // while there is no picture, or the server's figures are shown
 
 const byId = (id) => document.getElementById(id);
 const video = byId('video');
@@ -37,34 +41,72 @@ const zoom = new Zoom(
   [video, document.getElementById('still')],
 );
 const still = new Still(byId('still'), byId('still-time'));
+// The dashboard's address that one came from, the part after `#`.
+const from = new URLSearchParams(location.hash.slice(1)).get('from') ?? '';
 let graceTimer = 0;
 let label = provisionalLabel(query);
+let server; // the camera's stream in the last answer of the server, if any
+let condition = { state: 'idle', words: '', since: null, code: '' };
+let pollTimer = 0;
+let neighbours = null; // { previous, next }: queries of cameras
 
 function showLabel() {
   document.title = `${label} · CAM-HTTPFLV`;
   byId('name').textContent = label;
 }
 
-// What the server calls the camera, and its stream while there is one.
+// What the server calls the camera, and how it is.
+async function poll() {
+  clearTimeout(pollTimer);
+  if (!document.hidden) await ask();
+  pollWhileNeeded();
+}
+
+// A player that plays knows all that it shows, but for the server's figures.
+function pollWhileNeeded() {
+  clearTimeout(pollTimer);
+  if (condition.state !== 'live' || !byId('stats').hidden) pollTimer = setTimeout(poll, POLL_MS);
+}
+
 async function ask() {
   const answer = await loadStream(query);
   if (answer !== null && answer.label !== label) {
     ({ label } = answer);
     showLabel();
   }
-  return answer?.stream;
+  server = answer?.stream;
+  if (server?.state === 'streaming') stream.onServerStreams();
+  showState();
 }
 
 function showState() {
-  const { state, code } = stream;
-  const words = state === 'idle' ? text('paused') : stream.text;
+  const before = condition.state;
+  condition = conditionOfView(stream, server);
+  const { state, code, words } = condition;
   if (state === 'live') still.hide();
+  else if (state === 'retrying') {
+    if (before === 'live') still.keep(video, stream.pictureTime);
+    still.setTime(lastPictureOf(server));
+  }
   document.body.dataset.state = state;
   document.body.dataset.code = code;
   byId('state').textContent = byId('why').textContent = words;
-  byId('retry').hidden = state !== 'retrying';
-  if (state === 'retrying' && code === 'unauthorized' && !isSigned(query))
+  byId('retry').hidden = stream.state !== 'retrying';
+  showNote();
+  if (stream.state === 'retrying' && stream.code === 'unauthorized' && !isSigned(query))
     askToken(() => stream.retryNow());
+}
+
+// Since when the camera is down, or that this computer is too slow.
+function showNote() {
+  const { tooSlow, frameRate, arriving, delay } = stream.stats();
+  const slow = text('too_slow', {
+    shown: Math.round(frameRate),
+    arriving: Math.round(arriving),
+    delay: durationText(delay),
+  });
+  document.body.dataset.slow = String(tooSlow);
+  byId('since').textContent = condition.since ? sinceText(condition.since) : tooSlow ? slow : '';
 }
 
 function showSound() {
@@ -86,13 +128,13 @@ function toggleStats() {
   const stats = byId('stats');
   stats.hidden = !stats.hidden;
   byId('stats-button').setAttribute('aria-pressed', String(!stats.hidden));
+  poll();
   showStats();
 }
 
-async function showStats() {
+function showStats() {
   if (byId('stats').hidden || document.hidden) return;
   const s = stream.stats();
-  const server = await ask();
   const set = (id, words) => {
     byId(id).textContent = words || '–';
   };
@@ -167,7 +209,22 @@ async function copy(input) {
   byId('note').textContent = text('copied');
 }
 
+// To the camera before or after this one, with the same options.
+function go(to) {
+  if (!neighbours?.[to]) return;
+  const own = PAGE_PAIRS.filter((name) => options[name] !== undefined);
+  const pairs = own.map((name) => `${name}=${encodeURIComponent(options[name])}`);
+  location.replace(playUrl([neighbours[to], ...pairs].join('&'), from));
+}
+
+async function findNeighbours() {
+  if (window.parent !== window || isSigned(query)) return;
+  neighbours = await neighboursOf(query, from);
+  for (const to of ['previous', 'next']) byId(to).hidden = !neighbours?.[to];
+}
+
 const KEYS = [
+  ['← →', 'key_other'],
   ['m', 'key_m'],
   ['f', 'key_f'],
   ['i', 'key_i'],
@@ -176,6 +233,10 @@ const KEYS = [
   ['?', 'key_help'],
 ];
 const ACTIONS = {
+  ArrowLeft: () => go('previous'),
+  ArrowRight: () => go('next'),
+  PageUp: () => go('previous'),
+  PageDown: () => go('next'),
   m: toggleSound,
   f: toggleFullScreen,
   i: toggleStats,
@@ -217,7 +278,7 @@ function dress() {
   body.dataset.controls = CONTROLS.includes(options.controls) ? options.controls : 'bar';
   body.dataset.fit = FITS.includes(options.fit) ? options.fit : 'contain';
   body.dataset.framed = String(window.parent !== window);
-  byId('back').href = `./#${new URLSearchParams(location.hash.slice(1)).get('from') ?? ''}`;
+  byId('back').href = `./#${from}`;
   video.muted = !withSound;
   showSound();
 }
@@ -228,6 +289,8 @@ function listen() {
   byId('full').addEventListener('click', toggleFullScreen);
   byId('stats-button').addEventListener('click', toggleStats);
   byId('snapshot').addEventListener('click', saveSnapshot);
+  byId('previous').addEventListener('click', () => go('previous'));
+  byId('next').addEventListener('click', () => go('next'));
   byId('retry').addEventListener('click', () => stream.retryNow());
   byId('links-button').addEventListener('click', () => {
     fillLinks();
@@ -241,9 +304,16 @@ function listen() {
   window.addEventListener('pagehide', pause);
   window.addEventListener('pageshow', onVisibility);
   window.addEventListener('online', () => stream.retryNow());
-  stream.addEventListener('state', showState);
+  stream.addEventListener('state', () => {
+    showState();
+    pollWhileNeeded();
+  });
+  stream.addEventListener('quiet', poll);
   stream.addEventListener('closing', () => still.keep(video, stream.pictureTime));
-  setInterval(showStats, STATS_MS);
+  setInterval(() => {
+    showNote();
+    showStats();
+  }, STATS_MS);
 }
 
 async function start() {
@@ -254,7 +324,8 @@ async function start() {
   mpegts.LoggingControl.enableAll = false;
   onVisibility();
   await loadConfig().catch(() => {});
-  ask();
+  poll();
+  findNeighbours();
 }
 
 start();

@@ -42,11 +42,21 @@ function isCacheBuster(pair, before) {
 
 const nameOf = (pair) => pair.split('=', 1)[0];
 
+// Players append `.flv`, after a cache buster too; the server takes it off the last pair, as here.
+function withoutSuffix(query) {
+  const pairs = query.split('&');
+  const last = pairs.pop();
+  const bare = last.replace(/\.flv$/, '');
+  const known = [...SERVER_PAIRS, ...PAGE_PAIRS].includes(nameOf(bare));
+  return bare !== last && (known || isCacheBuster(bare, pairs)) ? query.slice(0, -4) : query;
+}
+
 // Take pairs off a query.  A raw camera URL, as people paste it, may have pairs of its own: of
 // what follows it only the end is looked at, as the server does.
 // @param names  some of SERVER_PAIRS and PAGE_PAIRS
 // -> { rest, values }
-export function takePairs(query, names) {
+export function takePairs(asked, names) {
+  const query = withoutSuffix(asked);
   const raw = /(?:^|&)cam_url=[^&]*:\/\//.exec(query);
   const head = raw ? query.slice(0, raw.index).split('&') : query.split('&');
   const url = raw ? query.slice(raw.index).replace(/^&/, '').split('&') : [];
@@ -134,7 +144,7 @@ export function provisionalLabel(query) {
 }
 
 // The part of a query that names the camera: without what is said about the stream.
-function cameraPart(query) {
+export function cameraPart(query) {
   return takePairs(query, ['allow_h265', 'hevc', 'av1', 'audio', 'join']).rest;
 }
 
@@ -249,12 +259,30 @@ export async function loadCameras() {
   return (await getOperations(`api/cameras${tokenQuery()}`)).cameras;
 }
 
+// The streams that the server has.  Throws a ServerError when the server does not say.
 export async function loadStreams() {
-  try {
-    return (await getOperations(`api/streams${tokenQuery()}`)).streams;
-  } catch {
-    return [];
-  }
+  return (await getOperations(`api/streams${tokenQuery()}`)).streams;
+}
+
+// Make the session with a camera anew.  Throws a ServerError when the server refuses.
+export async function restartStream(id) {
+  const url = `${operationsUrl()}api/streams/${encodeURIComponent(id)}/restart${tokenQuery()}`;
+  const reply = await fetch(url, { method: 'POST' }).catch(() => null);
+  if (reply === null) throw new ServerError('unreachable', '');
+  if (!reply.ok) throw await errorOf(reply);
+}
+
+let answering = null; // the question that serverAnswers() asks now
+
+// Is the server there at all?  Asked once for all who want to know at the same time.
+export function serverAnswers() {
+  answering ??= getJson(new URL('assets/config.json', base).href)
+    .then(() => true)
+    .catch(({ code }) => code !== 'unreachable')
+    .finally(() => {
+      answering = null;
+    });
+  return answering;
 }
 
 // What to put behind a link that is given to others: a signature, never the token.
@@ -289,7 +317,14 @@ export async function loadStream(query) {
   }
 }
 
-// Why does a stream not play?  Asks for it over plain HTTP.  Resolves to null when the server plays it now.
+// What a refusal of the server means for this camera.
+export function reasonOf(query, { code, message }) {
+  const refused = code === 'unauthorized' && isSigned(query);
+  return { code, text: wordsOf(refused ? 'link_refused' : code, message) };
+}
+
+// Why does a stream not play?  Asks for it over plain HTTP, which may take as long as the camera
+// does.  Resolves to null when the server plays it now.
 export async function explain(query, signal) {
   const cancel = new AbortController();
   const abort = () => cancel.abort();
@@ -298,9 +333,7 @@ export async function explain(query, signal) {
   try {
     const reply = await fetch(streamUrl(query), { cache: 'no-store', signal: cancel.signal });
     if (reply.ok) return null;
-    const { code, message } = await errorOf(reply);
-    const refused = code === 'unauthorized' && isSigned(query);
-    return { code, text: wordsOf(refused ? 'link_refused' : code, message) };
+    return reasonOf(query, await errorOf(reply));
   } catch {
     return { code: 'unreachable', text: wordsOf('unreachable') };
   } finally {
@@ -308,4 +341,25 @@ export async function explain(query, signal) {
     signal.removeEventListener('abort', abort);
     abort();
   }
+}
+
+// --- the page's own files ------------------------------------------------------------------------
+
+// What this page was made of.
+export function loadedFiles() {
+  const entries = performance.getEntriesByType('resource').map(({ name }) => name.split(/[?#]/)[0]);
+  const own = entries.filter((name) => /\/assets\/[^/]+\.(js|css)$/.test(name));
+  return [base.href, ...new Set(own)].sort();
+}
+
+// Their versions, as one text.  Null when the server does not give all of them.
+export async function versionOf(files) {
+  const tags = [];
+  for (const file of files) {
+    const options = { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(5000) };
+    const reply = await fetch(file, options).catch(() => null);
+    if (!reply?.ok) return null;
+    tags.push(reply.headers.get('ETag'));
+  }
+  return tags.join();
 }

@@ -3,14 +3,13 @@
 // A stream that ends leaves its last picture here.  When somebody looks (again), one snapshot of the
 // server is shown until the stream is there.  Nothing is asked for while nobody looks.
 
-import { language, text } from './text.js';
+import { Gate } from './gate.js';
+import { timeText } from './since.js';
+import { text } from './text.js';
 
 const SOON_MS = 3000; // the picture kept is still good enough
-
-function timeText(at) {
-  const today = at.toDateString() === new Date().toDateString();
-  return today ? at.toLocaleTimeString(language) : at.toLocaleString(language);
-}
+const WAIT_MS = 5000; // for one snapshot
+const snapshots = new Gate(2); // a silent camera's takes long, and the API is on the same port
 
 export class Still {
   #canvas;
@@ -35,6 +34,18 @@ export class Still {
     this.#canvas.hidden = this.#label.hidden = true;
   }
 
+  // The server knows a picture's time, and there is no picture to show.
+  // @param at  a Date or null
+  setTime(at) {
+    if (this.#at === 0 && at !== null) this.#setLabel(at);
+  }
+
+  #setLabel(at) {
+    this.#label.dateTime = at.toISOString();
+    this.#label.textContent = text('picture_of', { time: timeText(at) });
+    this.#label.hidden = false;
+  }
+
   cancel() {
     this.#cancel.abort();
   }
@@ -47,7 +58,7 @@ export class Still {
     this.#cancel = new AbortController();
     const { signal } = this.#cancel;
     try {
-      const reply = await fetch(await url, { cache: 'no-store', signal });
+      const reply = await snapshots.run(async () => this.#fetch(await url, signal), signal);
       if (!reply.ok) return;
       const at = Date.now() - Number(reply.headers.get('X-Snapshot-Age-Ms') ?? 0);
       const picture = await createImageBitmap(await reply.blob());
@@ -58,13 +69,19 @@ export class Still {
     }
   }
 
+  #fetch(url, signal) {
+    return fetch(url, {
+      cache: 'no-store',
+      signal: AbortSignal.any?.([signal, AbortSignal.timeout(WAIT_MS)]) ?? signal,
+    });
+  }
+
   #draw(picture, width, height, at) {
     this.#canvas.width = width;
     this.#canvas.height = height;
     this.#canvas.getContext('2d').drawImage(picture, 0, 0, width, height);
     this.#at = at;
-    this.#label.dateTime = new Date(at).toISOString();
-    this.#label.textContent = text('picture_of', { time: timeText(new Date(at)) });
-    this.#canvas.hidden = this.#label.hidden = false;
+    this.#setLabel(new Date(at));
+    this.#canvas.hidden = false;
   }
 }

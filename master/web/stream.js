@@ -2,14 +2,25 @@
 //
 // States: idle -> connecting -> live <-> silent; any of them -> retrying -> connecting.
 
-import { explain, playsHevc, streamUrl, wordsOf } from './server.js';
+import { Gate } from './gate.js';
+import { PictureRate } from './rate.js';
+import { explain, playsHevc, reasonOf, serverAnswers, streamUrl, wordsOf } from './server.js';
+import { PictureCounter, socketLoader } from './socket.js';
 import { text } from './text.js';
 
-const RETRY_MS = [1000, 2000, 4000, 8000, 15000, 30000];
+const RETRY_MS = [1000, 2000, 4000, 4000, 8000, 15000];
 const TICK_MS = 500;
 const STEADY_MS = 10000; // live for so long: the next failure starts again with the first wait
-const SILENT_MS = 3000; // no new picture: say so
+const QUIET_MS = 1000; // no new picture: ask the server how the camera is
+const SILENT_MS = 2500; // no new picture: say so
 const DEAD_MS = 75000; // longer than the server keeps a viewer without its camera
+const BROKEN_MS = 10000; // no picture for so long though the server has some: the connection is dead
+
+// A browser has six connections to a host.  Streams that WebSockets cannot carry, and questions
+// about them, leave some for the rest.
+const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
+const httpStreams = new Gate(3);
+const questions = new Gate(2);
 
 // Seconds between what is shown and the newest that has arrived.
 const EDGE = { jump: 2.0, faster: 1.0, fast: 0.5, enough: 0.25, target: 0.2 };
@@ -41,13 +52,13 @@ export class CameraStream extends EventTarget {
   #stop = new AbortController();
   #h264Only = !playsHevc();
   #overHttp = false;
+  #counter = new PictureCounter();
+  #rate = new PictureRate();
+  #quiet = false;
   #liveAt = 0;
   #jumpedAt = -Infinity;
   #pictureAt = 0;
   #total = 0; // pictures decoded
-  #frames = 0; // of them before #framesAt
-  #framesAt = 0;
-  #frameRate = 0;
   #bitRate = 0;
   #media = null;
   state = 'idle';
@@ -92,6 +103,24 @@ export class CameraStream extends EventTarget {
     }
   }
 
+  // Milliseconds since the last new picture.
+  get quietMs() {
+    return performance.now() - this.#pictureAt;
+  }
+
+  // The server has pictures of this camera: a failure of the camera, or of the network, is over.
+  onServerStreams() {
+    if (this.#player !== null && this.quietMs > BROKEN_MS) this.#onEnd('ended');
+    if (/^(camera_|ended|unreachable|draining)/.test(this.code)) this.retryNow();
+  }
+
+  // The server answers again.  What waits for an answer over the old network may wait for long.
+  onServerReturn() {
+    if (this.state !== 'connecting' && this.state !== 'retrying') return;
+    this.#close();
+    this.#connect();
+  }
+
   // Do not wait for the next attempt: the network or the person is back.
   retryNow() {
     if (this.state !== 'retrying') return;
@@ -105,7 +134,9 @@ export class CameraStream extends EventTarget {
       audioCodec: this.#media?.audioCodec ?? '',
       width: this.#video.videoWidth,
       height: this.#video.videoHeight,
-      frameRate: this.#frameRate,
+      frameRate: this.#rate.shown,
+      arriving: this.#rate.arriving,
+      tooSlow: this.state === 'live' && this.#rate.tooSlow,
       bitRate: this.#bitRate,
       delay: this.#lag(),
       dropped: this.#video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
@@ -126,30 +157,86 @@ export class CameraStream extends EventTarget {
     );
   }
 
-  // The camera is asked for over HTTP first, because only HTTP says why there is no stream, and
-  // because a browser opens one WebSocket to a host at a time (RFC 6455 section 4.1): one to a
-  // camera that takes long to answer would hold up those of all others.
-  async #connect() {
+  // The server takes a WebSocket at once, and says in its close frame why a camera does not play.
+  // So nothing waits for a camera: a browser has six connections to a host, and opens one WebSocket
+  // to it at a time (RFC 6455 section 4.1).
+  #connect() {
     const again = this.#failure && text('trying_again', { reason: this.#failure });
     this.#set('connecting', again || text('connecting'));
     this.#stop = new AbortController();
     const { signal } = this.#stop;
-    const reason = await explain(this.#fullQuery(), signal);
+    this.#liveAt = 0;
+    this.#pictureAt = performance.now();
+    if (this.#overHttp) this.#connectOverHttp(signal);
+    else this.#play(signal);
+  }
+
+  // Only HTTP says why there is no stream.  It keeps a connection of the browser until the stream ends.
+  #connectOverHttp(signal) {
+    const untilEnd = () =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+        this.#play(signal);
+      });
+    httpStreams
+      .run(async () => {
+        const reason = await explain(this.#fullQuery(), signal);
+        if (signal.aborted) return;
+        if (reason === null) await untilEnd();
+        else this.#retry(reason);
+      }, signal)
+      .catch(() => {});
+  }
+
+  // The handshake failed, and browsers do not say why.
+  async #askWhy(signal) {
+    const ask = async () =>
+      (await serverAnswers()) ? explain(this.#fullQuery(), signal) : UNREACHABLE;
+    const reason = await questions.run(ask, signal).catch(() => null);
     if (signal.aborted) return;
-    if (reason === null) this.#play();
+    this.#close();
+    // HTTP plays and WebSocket does not: something in between does not let it through.
+    if (reason === null) this.#overHttp = true;
+    if (reason === null) this.#connect();
     else this.#retry(reason);
   }
 
-  #play() {
-    this.#liveAt = 0;
+  #onSocketClose({ opened, error }, signal) {
+    if (signal.aborted) return;
+    if (error !== null) this.#onRefusal(error);
+    else if (opened) this.#onEnd('ended');
+    else this.#askWhy(signal);
+  }
+
+  #onRefusal(error) {
+    this.#forgetRetries();
+    this.#close();
+    this.#retry(reasonOf(this.#query, error));
+  }
+
+  #forgetRetries() {
+    if (this.#liveAt !== 0 && performance.now() - this.#liveAt > STEADY_MS) this.#retries = 0;
+  }
+
+  #loaderConfig(signal) {
+    if (this.#overHttp) return PLAYER_CONFIG;
+    const onClose = (end) => this.#onSocketClose(end, signal);
+    return { ...PLAYER_CONFIG, customLoader: socketLoader(this.#counter, onClose) };
+  }
+
+  #play(signal) {
     this.#pictureAt = performance.now();
     this.#media = null;
-    this.#total = this.#frames = 0;
+    this.#total = 0;
+    this.#counter = new PictureCounter();
     const url = streamUrl(this.#fullQuery(), { webSocket: !this.#overHttp });
-    const player = mpegts.createPlayer({ type: 'flv', isLive: true, url }, PLAYER_CONFIG);
+    const source = { type: 'flv', isLive: true, url };
+    const player = mpegts.createPlayer(source, this.#loaderConfig(signal));
     this.#player = player;
-    player.on(mpegts.Events.ERROR, (type) => this.#onFailure(type));
-    player.on(mpegts.Events.LOADING_COMPLETE, () => this.#onFailure('ended'));
+    player.on(mpegts.Events.ERROR, (type) =>
+      this.#onEnd(type === mpegts.ErrorTypes.MEDIA_ERROR ? 'player' : 'ended'),
+    );
+    player.on(mpegts.Events.LOADING_COMPLETE, () => this.#onEnd('ended'));
     player.on(mpegts.Events.MEDIA_INFO, (info) => {
       this.#media = info;
     });
@@ -166,6 +253,9 @@ export class CameraStream extends EventTarget {
       }
     });
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#video.requestVideoFrameCallback?.(() => {
+      if (this.#player === player) this.#tick();
+    });
   }
 
   #close() {
@@ -181,21 +271,16 @@ export class CameraStream extends EventTarget {
     }
   }
 
-  #onFailure(type) {
+  // @param code  'ended', or 'player': the browser cannot play it
+  #onEnd(code) {
     if (this.#player === null) return;
     const wasLive = this.#liveAt !== 0;
-    let code = 'ended';
-    if (wasLive && performance.now() - this.#liveAt > STEADY_MS) this.#retries = 0;
+    this.#forgetRetries();
     this.#close();
-    this.#bitRate = this.#frameRate = 0;
-    if (type === mpegts.ErrorTypes.MEDIA_ERROR) {
-      // It said that it plays HEVC, and does not.
-      if (!wasLive) this.#h264Only = true;
-      code = 'player';
-    } else if (!wasLive && this.#retries > 0) {
-      // HTTP plays and WebSocket does not: something in between does not let it through.
-      this.#overHttp = !this.#overHttp;
-    }
+    // It said that it plays HEVC, and does not.
+    if (code === 'player' && !wasLive) this.#h264Only = true;
+    // Over HTTP it plays no better: try WebSocket again.
+    if (code === 'ended' && !wasLive && this.#retries > 0) this.#overHttp = false;
     this.#retry({ code, text: wordsOf(code) });
   }
 
@@ -203,6 +288,7 @@ export class CameraStream extends EventTarget {
     const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)];
     const spread = wait * (0.9 + 0.2 * Math.random()); // sixteen tiles need not knock at once
     this.#failure = reason;
+    this.#bitRate = 0;
     this.#set('retrying', reason, code);
     this.#retryTimer = setTimeout(() => this.#connect(), spread);
   }
@@ -214,11 +300,15 @@ export class CameraStream extends EventTarget {
 
   #tick() {
     const now = performance.now();
-    this.#countFrames(now);
+    this.#countPictures(now);
     if (this.#liveAt !== 0) this.#keepToEdge(now);
     const quiet = now - this.#pictureAt;
+    if (quiet > QUIET_MS !== this.#quiet) {
+      this.#quiet = quiet > QUIET_MS;
+      if (this.#liveAt !== 0) this.dispatchEvent(new Event('quiet'));
+    }
     if (quiet > DEAD_MS) {
-      this.#onFailure('ended');
+      this.#onEnd('ended');
     } else if (this.state === 'live' && quiet > SILENT_MS) {
       this.#set('silent', text('silent'));
     } else if (this.state === 'silent' && quiet < SILENT_MS) {
@@ -226,24 +316,23 @@ export class CameraStream extends EventTarget {
     }
   }
 
-  #countFrames(now) {
-    const total = this.#video.getVideoPlaybackQuality?.().totalVideoFrames ?? 0;
-    if (total < this.#total) this.#total = this.#frames = 0; // a new source starts from 0
+  #countPictures(now) {
+    const quality = this.#video.getVideoPlaybackQuality?.();
+    const total = quality?.totalVideoFrames ?? 0;
+    const shown = total - (quality?.droppedVideoFrames ?? 0);
+    if (total < this.#total) this.#total = 0; // a new source starts from 0
     if (total > this.#total) {
       this.#total = total;
       this.#pictureAt = now;
       if (this.#liveAt === 0 && this.#video.videoWidth > 0) {
-        this.#liveAt = this.#framesAt = now;
-        this.#frames = total;
+        this.#liveAt = now;
+        this.#rate.reset(now, { shown, arrived: this.#counter.pictures });
         this.#failure = '';
         this.#set('live', text('live'));
       }
     }
-    if (this.#liveAt !== 0 && now - this.#framesAt >= 2000) {
-      this.#frameRate = ((total - this.#frames) * 1000) / (now - this.#framesAt);
-      this.#frames = total;
-      this.#framesAt = now;
-    }
+    const counted = { shown, arrived: this.#counter.pictures };
+    if (this.#liveAt !== 0) this.#rate.update(now, counted, this.#lag());
   }
 
   #keepToEdge(now) {

@@ -1,6 +1,8 @@
 // One place of the grid: a camera's live picture, or the still of it while nobody looks.
 
+import { conditionOfView, lastPictureOf } from './condition.js';
 import { loadStream, provisionalLabel, queryOf, snapshotUrl } from './server.js';
+import { durationText, sinceText } from './since.js';
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
 import { text } from './text.js';
@@ -30,8 +32,10 @@ export class Tile {
   #graceTimer = 0;
   #zoom;
   #streamId; // in /api/streams; undefined until the server has said it
+  #server; // its stream in the last answer of the server, if any
+  #condition = { state: 'idle', words: '', since: null, code: '' };
 
-  constructor(template, camera, { onRemove, onChange, title }) {
+  constructor(template, camera, { onRemove, onChange }) {
     this.camera = camera;
     this.query = queryOf(camera);
     this.element = template.content.firstElementChild.cloneNode(true);
@@ -41,6 +45,10 @@ export class Tile {
     this.#stream = new CameraStream(this.#video, this.query);
     this.#stream.addEventListener('state', () => this.#showState());
     this.#stream.addEventListener('closing', () => this.#keepPicture());
+    this.#stream.addEventListener('quiet', () => {
+      this.#showState();
+      this.#dispatch('tilequiet');
+    });
     this.element.tile = this;
     this.#zoom = new Zoom(
       this.element,
@@ -55,11 +63,16 @@ export class Tile {
     this.#template('change').hidden = camera.camUrl === undefined;
     this.#template('retry').addEventListener('click', () => this.#stream.retryNow());
     this.#streamId = camera.cam; // a name is the ID, unless cam_type asks for another transport
-    this.#setLabel(title ?? provisionalLabel(this.query));
+    this.#setLabel(provisionalLabel(this.query));
   }
 
   get state() {
-    return this.#stream.state;
+    return this.#condition.state;
+  }
+
+  // What the server's list says of this camera, undefined when it is not in the list.
+  setNamed(named) {
+    if (named !== undefined) this.#setLabel(named.title ?? named.name);
   }
 
   setInSight(inSight) {
@@ -82,7 +95,7 @@ export class Tile {
   }
 
   toggleFullScreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
+    if (document.fullscreenElement === this.element) document.exitFullscreen();
     else this.element.requestFullscreen?.().catch(() => {});
   }
 
@@ -100,14 +113,28 @@ export class Tile {
   // Where the camera is opened alone.
   setLink(url) {
     this.#template('open').href = url;
+    this.#template('open').target = `camera ${this.query}`; // one tab for each camera
   }
 
   retryNow() {
     this.#stream.retryNow();
   }
 
-  isIn(streams) {
-    return this.#find(streams) !== undefined;
+  // The server answers again.
+  onServerReturn() {
+    this.#stream.onServerReturn();
+  }
+
+  // What the server says of its streams.  A camera that is back is shown at once.
+  onStreams(streams) {
+    this.#server = streams.find((s) => s.id === this.#streamId);
+    if (this.#server?.state === 'streaming') this.#stream.onServerStreams();
+    this.#showState();
+  }
+
+  // Only the server knows which of its streams a URL is.
+  get isUnknown() {
+    return this.camera.camUrl !== undefined && this.#server === undefined && this.state !== 'idle';
   }
 
   // Ask the server what it calls this camera, and which of its streams is this one.
@@ -116,10 +143,6 @@ export class Tile {
     if (answer === null) return;
     this.#streamId = answer.stream?.id ?? this.#streamId;
     this.#setLabel(answer.label);
-  }
-
-  #find(streams) {
-    return streams.find((s) => s.id === this.#streamId);
   }
 
   #setLabel(label) {
@@ -139,10 +162,12 @@ export class Tile {
       );
   }
 
-  showStats(streams) {
+  showStats() {
     const stats = this.#stream.stats();
-    const server = this.#find(streams);
+    const server = this.#server;
     const live = this.state === 'live';
+    this.#showSince();
+    this.#showSlowness(stats);
     const set = (name, words) => {
       this.#template(name).textContent = words || '–';
     };
@@ -152,6 +177,23 @@ export class Tile {
     set('bits', live && stats.bitRate ? bitRateText(stats.bitRate) : '');
     set('delay', live ? `${stats.delay.toFixed(1)} s` : '');
     set('viewers', server === undefined ? '' : String(server.viewers));
+  }
+
+  // Since when the camera is down: 'since 11:40:55 (2 min)'.
+  #showSince() {
+    const { since } = this.#condition;
+    this.#template('since').textContent = since === null ? '' : sinceText(since);
+  }
+
+  // This computer is too slow for all that it shows.
+  #showSlowness({ tooSlow, frameRate, arriving, delay }) {
+    const slow = text('too_slow', {
+      shown: Math.round(frameRate),
+      arriving: Math.round(arriving),
+      delay: durationText(delay),
+    });
+    this.#template('note').textContent = tooSlow ? slow : '';
+    this.element.dataset.slow = String(tooSlow);
   }
 
   #codecText(played, sent) {
@@ -189,14 +231,27 @@ export class Tile {
   }
 
   #showState() {
-    const { state } = this.#stream;
-    const words = state === 'idle' ? text('paused') : this.#stream.text;
+    const before = this.#condition.state;
+    this.#condition = conditionOfView(this.#stream, this.#server);
+    const { state, words, code } = this.#condition;
     if (state === 'live') this.#still.hide();
+    else if (state === 'retrying' && before === 'live') this.#keepPicture();
+    this.#showLastPicture();
     this.element.dataset.state = state;
-    this.element.dataset.code = this.#stream.code;
+    this.element.dataset.code = code;
     this.#template('state').textContent = words;
     this.#template('retry').hidden = state !== 'retrying';
     this.element.setAttribute('aria-label', `${this.label}: ${words}`);
-    this.element.dispatchEvent(new CustomEvent('tilestate', { bubbles: true }));
+    this.#showSince();
+    this.#dispatch('tilestate');
+  }
+
+  // When nothing is shown in the video's place, the server may know when the last picture came.
+  #showLastPicture() {
+    if (this.#condition.state === 'retrying') this.#still.setTime(lastPictureOf(this.#server));
+  }
+
+  #dispatch(name) {
+    this.element.dispatchEvent(new CustomEvent(name, { bubbles: true }));
   }
 }

@@ -158,9 +158,9 @@ def test_from_the_token_to_a_signed_player(gateway, browser):
 
 
 def test_raw_url_with_pairs_of_its_own(gateway, browser, camera):
-    """The camera's pairs stay its own, whatever their names; the token goes, whatever follows it."""
+    """The camera's pairs stay its own, whatever their names; the token goes, whatever follows it, a player's `.flv` too."""
     raw = f"cam_url={camera.url('/yard')}?x=1&audio=9&signature=theirs&cam=1&t=90"
-    browser.open(f"http://127.0.0.1:{gateway.flv_port}/play?{raw}&token={TOKEN}&av1=enhanced&t=1700000000&muted=0&_=1")
+    browser.open(f"http://127.0.0.1:{gateway.flv_port}/play?{raw}&token={TOKEN}&av1=enhanced&t=1700000000&muted=0&_=1.flv")
     wait_states(browser, "body", ["live"])
     assert browser.run("return location.search") == f"?{raw}&av1=enhanced&t=1700000000&muted=0&_=1"
     wait_for(lambda: browser.find("#name").text.startswith("127.0.0.1"), 30, lambda: browser.find("#name").text)

@@ -1,0 +1,46 @@
+// Tiles change places: by drag, and by keys.
+
+const DRAGGED = 'application/x-cam-httpflv-place';
+
+// @param grid    whose children are the places
+// @param onSwap  (from, to): two indexes of places
+export function letDrag(grid, onSwap) {
+  const placeOf = (target) => target.closest?.('#grid > *') ?? null;
+  const indexOf = (element) => [...grid.children].indexOf(element);
+  const mark = (element) => {
+    for (const other of grid.children) other.dataset.drop = String(other === element);
+  };
+  grid.addEventListener('dragstart', (event) => {
+    const element = placeOf(event.target);
+    if (!element?.tile || document.fullscreenElement === element) return event.preventDefault();
+    event.dataTransfer.setData(DRAGGED, String(indexOf(element)));
+    event.dataTransfer.effectAllowed = 'move';
+    return undefined;
+  });
+  grid.addEventListener('dragover', (event) => {
+    const element = placeOf(event.target);
+    if (element === null || !event.dataTransfer.types.includes(DRAGGED)) return;
+    event.preventDefault();
+    mark(element);
+  });
+  grid.addEventListener('drop', (event) => {
+    const element = placeOf(event.target);
+    mark(null);
+    if (element === null || !event.dataTransfer.types.includes(DRAGGED)) return;
+    event.preventDefault();
+    const from = Number(event.dataTransfer.getData(DRAGGED));
+    if (from !== indexOf(element)) onSwap(from, indexOf(element));
+  });
+  grid.addEventListener('dragend', () => mark(null));
+}
+
+// The place that an arrow leads to from another one.  -1 and 1: beyond the first and the last one,
+// or beyond the edge that the arrow points to.
+// -> { index } or { turn }
+export function neighbour(grid, from, key) {
+  const columns = window.getComputedStyle(grid).gridTemplateColumns.split(' ').length;
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
+  const index = from + step;
+  if (index < 0) return { turn: -1 };
+  return index < grid.children.length ? { index } : { turn: 1 };
+}

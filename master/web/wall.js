@@ -1,0 +1,96 @@
+// The page on a wall, where nobody has a mouse: it fills the screen, keeps it awake, turns its pages.
+
+import { loadedFiles, versionOf } from './server.js';
+
+const VERSION_MS = 10 * 60 * 1000;
+
+export function toggleFullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen?.().catch(() => {});
+}
+
+// Browsers allow it on pages that came by HTTPS or from this computer.
+let awake = null;
+async function keepAwake() {
+  if (document.hidden || awake !== null) return;
+  try {
+    awake = await navigator.wakeLock.request('screen');
+    awake.addEventListener('release', () => {
+      awake = null;
+    });
+  } catch {
+    awake = null; // not allowed here, or the battery is low
+  }
+}
+
+// Another version of the page is on the server, after an upgrade: take it, when all of it is there.
+let version = null;
+async function takeNewVersion() {
+  const now = await versionOf(loadedFiles());
+  if (now === null) return;
+  if (version !== null && now !== version) location.reload();
+  version = now;
+}
+
+export class Wall {
+  #on = false;
+  #timer = 0;
+
+  set(on) {
+    if (on === this.#on) return;
+    this.#on = on;
+    document.documentElement.dataset.kiosk = String(on);
+    clearInterval(this.#timer);
+    if (on) {
+      keepAwake();
+      takeNewVersion();
+      this.#timer = setInterval(takeNewVersion, VERSION_MS);
+    } else awake?.release();
+  }
+
+  // The page is seen again: browsers took the screen's lock when it was hidden.
+  onVisible() {
+    if (this.#on) keepAwake();
+  }
+
+  // The server answers again: it may be another version.
+  onReturn() {
+    if (this.#on) takeNewVersion();
+  }
+
+  // Browsers fill the screen only after somebody touched the page.
+  onTouch() {
+    if (this.#on && !document.fullscreenElement) toggleFullScreen();
+  }
+}
+
+// Browsers tell of a pointer that rests too, when something else comes under it.
+function moved({ type, movementX, movementY }) {
+  return type !== 'pointermove' || movementX !== 0 || movementY !== 0;
+}
+
+// Turns pages, but not while somebody is there.
+export class Cycle {
+  #seconds = 0;
+  #at = 0;
+
+  // @param mayTurn  () => may the page be turned now?
+  constructor(turn, mayTurn) {
+    for (const name of ['pointermove', 'pointerdown', 'keydown', 'wheel'])
+      window.addEventListener(name, (event) => moved(event) && this.#wait(), { passive: true });
+    setInterval(() => {
+      if (this.#seconds === 0 || performance.now() - this.#at < this.#seconds * 1000) return;
+      this.#wait();
+      if (mayTurn()) turn();
+    }, 250);
+  }
+
+  set(seconds) {
+    if (seconds !== this.#seconds) this.#wait();
+    this.#seconds = seconds;
+  }
+
+  #wait() {
+    this.#at = performance.now();
+  }
+}

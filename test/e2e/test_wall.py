@@ -1,0 +1,273 @@
+"""The dashboard with forty cameras, of which 13 are silent, one rejects the password and two die."""
+import re
+import time
+
+import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from lib import wall as lib_wall
+from lib.gateway import Gateway
+from lib.http import Viewer
+from lib.ports import free_port
+from lib.wait import wait_for
+
+browser_module = pytest.importorskip("lib.browser", reason="selenium is not installed")
+pytestmark = pytest.mark.skipif(browser_module.browser_missing() is not None, reason=str(browser_module.browser_missing()))
+
+# Silent cameras stay silent for longer than a test lasts: who waits for one of them waits in vain.
+PATIENT = """
+[camera]
+connect_timeout_ms = 60000
+stall_timeout_ms = 10000
+idle_timeout_ms = 1000
+reconnect_window_ms = 60000
+"""
+SINCE = r"^since \d{1,2}:\d\d:\d\d [AP]M \(\d+ (s|min)\)$"
+
+
+@pytest.fixture(scope="module")
+def wall():
+    with lib_wall.Wall() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def gateway(wall, tmp_path_factory):
+    with Gateway(tmp_path_factory.mktemp("wall"), wall.config(PATIENT), secrets=["wrong-secret"]) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_module.Browser() as one:
+        lib_wall.record(one)
+        yield one
+
+
+def show(gateway, browser, address=""):
+    browser.open(f"http://127.0.0.1:{gateway.flv_port}/{address}")
+
+
+def labels(browser):
+    return browser.run("return [...document.querySelectorAll('#grid > *')].map((e) => e.tile?.label ?? null)")
+
+
+def part(browser, label, name):
+    return browser.run("return [...document.querySelectorAll('.tile')].find((t) => t.tile.label === arguments[0])"
+                       ".querySelector(`[data-part=${arguments[1]}]`).textContent", label, name)
+
+
+def text(browser, selector):
+    return browser.run("return document.querySelector(arguments[0]).textContent", selector)
+
+
+def wait_text(browser, selector, wanted):
+    wait_for(lambda: re.search(wanted, text(browser, selector)), 30, lambda: f"{wanted}: {text(browser, selector)}")
+
+
+def press(browser, *keys):
+    browser.driver.switch_to.active_element.send_keys(*keys)
+
+
+def test_silent_cameras_hold_nobody_up(gateway, browser, wall):
+    """The good ones play while the silent ones, more than a browser has connections, have said nothing yet."""
+    good = wall.good[:4]
+    show(gateway, browser, "#layout=25&" + "&".join(f"cam={name}" for name in [*wall.silent, "locked", *good]))
+    lib_wall.wait_states(browser, {**dict.fromkeys(good, "live"), **dict.fromkeys(wall.silent, "connecting"),
+                                   "locked": "retrying"})
+    assert part(browser, "locked", "state") == "The camera rejects the password"
+    assert browser.console(loads=True) == []
+
+
+def test_dead_is_called_dead(gateway, browser, wall):
+    show(gateway, browser, "#layout=4&cam=dying-1&cam=dying-2&cam=good-01")
+    lib_wall.wait_states(browser, {"dying-1": "live", "dying-2": "live", "good-01": "live"})
+    for camera in wall.dying:
+        camera.close()
+    try:
+        lib_wall.wait_states(browser, {"dying-1": "retrying", "dying-2": "retrying"})
+        assert part(browser, "dying-1", "state") == "The camera cannot be reached"
+        wait_for(lambda: re.match(SINCE, part(browser, "dying-1", "since")), 30,
+                 lambda: part(browser, "dying-1", "since"))
+        assert part(browser, "dying-1", "still-time").startswith("Picture of ")
+        assert browser.canvas_spread(".tile canvas") > 10, "the last picture stays"
+        assert browser.run("return getComputedStyle(document.querySelector('.tile canvas')).opacity") == "0.45"
+        wait_text(browser, "#down", r"down$")
+        assert "down" in browser.run("return document.title")
+        assert lib_wall.states(browser)["good-01"] == "live"
+    finally:
+        for camera in wall.dying:
+            camera.listen()
+    lib_wall.wait_states(browser, {"dying-1": "live", "dying-2": "live"}, deadline=90)
+    assert part(browser, "dying-1", "since") == ""
+    assert browser.console() == []
+
+
+def test_a_camera_that_falls_silent(gateway, browser, wall):
+    """The server does not give it up yet."""
+    show(gateway, browser, "#layout=1&cam=dying-2")
+    lib_wall.wait_states(browser, {"dying-2": "live"})
+    wall.dying[1].muted.set()
+    try:
+        lib_wall.wait_states(browser, {"dying-2": "silent"})
+        assert part(browser, "dying-2", "state") == "No picture from the camera, waiting for it"
+        assert browser.run("return getComputedStyle(document.querySelector('.tile video')).opacity") == "0.45"
+    finally:
+        wall.dying[1].muted.clear()
+    lib_wall.wait_states(browser, {"dying-2": "live"}, deadline=90)
+
+
+def test_a_camera_is_shown_as_soon_as_the_server_has_it(gateway, browser, wall):
+    """A tile that waits for its next attempt does not wait when the server streams the camera for somebody else."""
+    wall.dying[0].close()
+    try:
+        show(gateway, browser, "#layout=1&cam=dying-1")
+        # Attempts come at random times, which are no whole numbers: from now on there are none.
+        browser.run("const real = setTimeout; window.setTimeout = (call, ms = 0, ...rest) => "
+                    "Number.isInteger(ms) ? real(call, ms, ...rest) : 0;")
+        lib_wall.wait_states(browser, {"dying-1": "retrying"})
+        time.sleep(3)  # the attempt that was under way is over
+    finally:
+        wall.dying[0].listen()
+    with Viewer(gateway.flv_port, "/?cam=dying-1"):
+        lib_wall.wait_states(browser, {"dying-1": "live"})
+
+
+def test_pages_groups_and_layouts(gateway, browser, wall):
+    show(gateway, browser)
+    wait_text(browser, "#page", "^1–16 of 40$")
+    assert labels(browser)[:13] == wall.silent
+    press(browser, Keys.PAGE_DOWN)
+    wait_text(browser, "#page", "^17–32 of 40$")
+    assert browser.run("return location.hash") == "#page=2"
+    assert labels(browser) == wall.good[:16]
+    browser.find("#next").click()
+    wait_text(browser, "#page", "^33–40 of 40$")
+    assert labels(browser) == [*wall.good[16:], *[None] * 8]
+    assert browser.run("return document.querySelector('#next').disabled")
+
+    browser.run("const s = document.querySelector('#group'); s.value = 'Yard'; s.dispatchEvent(new Event('change'))")
+    assert browser.run("return location.hash") == "#group=Yard"
+    assert labels(browser) == ["locked", "dying-1", "dying-2", None]
+    assert browser.run("return document.querySelector('#pages').hidden")
+
+    show(gateway, browser, "#" + "&".join(f"cam={name}" for name in wall.good[:5]))
+    wait_for(lambda: browser.run("return document.querySelector('#grid').dataset.layout") == "6", 30, "2 × 3")
+    columns = "return getComputedStyle(document.querySelector('#grid')).gridTemplateColumns.split(' ').length"
+    assert browser.run(columns) == 3
+    browser.run("document.querySelector('.tile').focus()")
+    press(browser, "5")
+    assert browser.run("return location.hash").startswith("#layout=1%2B5&cam=good-01")
+    sizes = browser.run("return [...document.querySelectorAll('.tile')].map((t) => t.clientWidth)")
+    assert sizes[0] > 1.8 * sizes[1] and len(set(sizes[1:])) == 1
+    lib_wall.wait_states(browser, dict.fromkeys(wall.good[:5], "live"))
+    assert browser.console() == []
+
+
+def test_tiles_change_places(gateway, browser, wall):
+    show(gateway, browser, "#layout=4&cam=good-01&cam=good-02&cam=good-03")
+    lib_wall.wait_states(browser, dict.fromkeys(wall.good[:3], "live"))
+    browser.run("document.querySelector('.tile').focus()")
+    press(browser, Keys.SHIFT + Keys.ARROW_RIGHT)
+    assert labels(browser) == ["good-02", "good-01", "good-03", None]
+    assert browser.run("return document.activeElement.tile.label") == "good-01"
+    press(browser, Keys.SHIFT + Keys.ARROW_DOWN)
+    assert labels(browser) == ["good-02", None, "good-03", "good-01"]
+    assert browser.run("return location.hash") == "#layout=4&cam=good-02&cam=&cam=good-03&cam=good-01"
+    tiles = browser.driver.find_elements("css selector", ".tile")
+    ActionChains(browser.driver).drag_and_drop(tiles[0], tiles[1]).perform()
+    wait_for(lambda: labels(browser) == ["good-03", None, "good-02", "good-01"], 30, lambda: labels(browser))
+    lib_wall.wait_states(browser, dict.fromkeys(wall.good[:3], "live"))
+    # The server's list with an order of its own: what the server gets later follows.
+    show(gateway, browser, "#group=Yard&all=1&cam=dying-2")
+    wait_for(lambda: labels(browser) == ["dying-2", "locked", "dying-1", None], 30, lambda: labels(browser))
+
+
+def test_find_and_status(gateway, browser, wall):
+    show(gateway, browser, "#layout=4&cam=good-01&cam=good-02&cam=locked")
+    lib_wall.wait_states(browser, {"good-01": "live", "good-02": "live", "locked": "retrying"})
+    browser.run("document.querySelector('.tile').focus()")
+    press(browser, "/")
+    wait_text(browser, "#find-count", "^40 cameras$")
+    press(browser, "gate 07")
+    wait_text(browser, "#find-count", "^1 cameras$")
+    press(browser, Keys.ENTER)
+    wait_for(lambda: labels(browser)[:2] == ["good-07", "good-02"], 30, lambda: labels(browser))
+
+    press(browser, "t")
+    wait_for(lambda: browser.run("return document.querySelectorAll('#status-rows tr').length") == 40, 30, "forty rows")
+    assert browser.run("return location.hash").endswith("&status=1&cam=good-07&cam=good-02&cam=locked")
+
+    def row(name):
+        return browser.run("return Object.fromEntries([...[...document.querySelectorAll('#status-rows tr')].find((r) => "
+                           "r.querySelector('th').textContent === arguments[0]).querySelectorAll('[data-part]')]"
+                           ".map((e) => [e.dataset.part, e.textContent]))", name)
+    wait_for(lambda: row("good-02")["codec"].startswith("H.264"), 30, lambda: row("good-02"))
+    assert row("good-02")["size"] == "320 × 180"
+    wait_for(lambda: row("good-02")["last"] != "–", 30, lambda: row("good-02"))
+    wait_for(lambda: row("locked")["state"] == "Down", 30, lambda: row("locked"))
+    assert row("locked")["reason"] == "The camera rejects the password"
+    browser.find("#status-filter").send_keys("down rejects")
+    wait_text(browser, "#status-count", "^1 cameras$")
+    browser.find("#status-rows button").click()
+    wait_text(browser, "#status-note", r"\[access\] token")
+    # A refusal is an answer that is not 2xx; nothing else is to be heard.
+    assert browser.console() == []
+
+
+def test_next_and_previous(gateway, browser, wall):
+    show(gateway, browser, "#layout=1&group=Gate")
+    wait_text(browser, "#page", "^1–1 of 24$")
+    press(browser, Keys.ARROW_RIGHT)
+    wait_for(lambda: labels(browser) == ["good-02"], 30, lambda: labels(browser))
+    browser.driver.get(browser.run("return document.querySelector('[data-part=open]').href"))
+    wait_for(lambda: browser.run("return document.body.dataset.state") == "live", 60, "the player")
+    browser.wait("!document.querySelector('#next').hidden", 30, "the way to the next camera")
+    browser.find("#next").click()
+    wait_for(lambda: text(browser, "#name") == "good-03", 30, lambda: text(browser, "#name"))
+    browser.wait("!document.querySelector('#next').hidden", 30, "the way to the next camera")
+    press(browser, Keys.ARROW_LEFT)
+    wait_for(lambda: text(browser, "#name") == "good-02", 30, lambda: text(browser, "#name"))
+    assert browser.run("return document.querySelector('#back').href").endswith("/#layout=1&group=Gate&page=2")
+
+
+def test_kiosk_and_cycle(gateway, browser, wall):
+    show(gateway, browser, "#layout=4&group=Gate&cycle=3&kiosk=1")
+    history = browser.run("return history.length")
+    wait_for(lambda: labels(browser) == wall.good[4:8], 60, "the second page")
+    lib_wall.wait_states(browser, dict.fromkeys(wall.good[8:12], "live"))
+    assert not browser.find(".bar").is_displayed()
+    assert browser.run("return getComputedStyle(document.querySelector('.tile')).cursor") == "none"
+    assert browser.run("return document.querySelector('#grid').getBoundingClientRect().bottom <= innerHeight + 1")
+    assert browser.run("return history.length") == history, "turning pages leaves none"
+    assert browser.console() == []
+
+
+def test_the_list_follows_a_reload(gateway, browser, wall):
+    """A wall that runs for weeks shows what was added, without a reload of the page."""
+    show(gateway, browser, "#group=Yard")
+    wait_for(lambda: labels(browser) == ["locked", "dying-1", "dying-2", None], 30, lambda: labels(browser))
+    added = f'[camera "new"]\nurl = {wall.camera.url("/new")}\ngroup = Yard\ntitle = 新\n'
+    gateway.reload(wall.config(PATIENT) + added)
+    wait_for(lambda: labels(browser) == ["locked", "dying-1", "dying-2", "新"], 60, lambda: labels(browser))
+    lib_wall.wait_states(browser, {"新": "live"})
+    gateway.reload(wall.config(PATIENT))
+    wait_for(lambda: labels(browser) == ["locked", "dying-1", "dying-2", None], 60, lambda: labels(browser))
+
+
+def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
+    ports = (free_port(), free_port())
+    config = (f"[server]\nbind = 127.0.0.1\nflv_port = {ports[0]}\nsnapshot_port = {ports[1]}\n"
+              f"{wall.config(PATIENT)}")
+    with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]) as first:
+        show(first, browser, "#layout=4&kiosk=1&group=Gate")
+        lib_wall.wait_states(browser, dict.fromkeys(wall.good[:4], "live"))
+        browser.run("window.kept = true")
+    wait_for(lambda: "live" not in lib_wall.states(browser).values(), 60, "the end of all streams")
+    wait_text(browser, "#notice", "cannot be reached")
+    with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]):
+        lib_wall.wait_states(browser, dict.fromkeys(wall.good[:4], "live"))
+        browser.wait("document.querySelector('#notice').hidden", 30, "the end of the notice")
+        assert browser.run("return window.kept"), "the page was not loaded again"
+        browser.driver.get("about:blank")
