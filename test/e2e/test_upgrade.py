@@ -229,6 +229,8 @@ def test_a_configuration_that_the_new_program_refuses(make_gateway, camera, inst
         viewer.wait_frames(10)
         with open(gateway.config_path, "a", encoding="utf-8") as file:
             file.write("[nonsense]\n")
+        for pid in processes.children(gateway.pid):  # systemctl kill sends it to all, unless told otherwise
+            os.kill(pid, signal.SIGUSR2)
         upgrade(gateway, GOES_ON)
         assert "[nonsense]" in gateway.log()
         viewer.wait_more(10)

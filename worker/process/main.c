@@ -40,6 +40,7 @@ int main(int argc, char **argv)
     /* Terminals and systemd send these to every process, but only the master acts on them. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN); /* the master may be gone when we write */
     (void)uv_set_process_title("cam-httpflv: nursery");
     return nursery_run((int)channel, sandbox);
