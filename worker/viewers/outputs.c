@@ -79,16 +79,16 @@ void outputs_check(struct outputs *outputs)
 
 /* --- which output is a viewer's ---------------------------------------------- */
 
-/* The smallest output with as many lines as asked for, or as the camera has: none is made larger,
- * so a bigger one would be the same again. */
+/* The smallest output with as many lines as asked for.  Those that would not make the camera's
+ * picture smaller are one, the biggest: the camera may come back with more lines. */
 static enum output h264_of(const struct outputs *o, const struct ipc_client *request)
 {
     int wanted = request->height != 0 ? (int)request->height : lines_of[OUTPUT_H264_1080];
-    int most = o->lines != 0 && o->lines < wanted ? o->lines : wanted;
     int which = OUTPUT_H264_360;
-    while (which < OUTPUT_H264_1080 && lines_of[which] < most)
+    while (which < OUTPUT_H264_1080 && lines_of[which] < wanted)
         which++;
-    return (enum output)which;
+    bool smaller = o->lines == 0 || lines_of[which] < o->lines;
+    return smaller ? (enum output)which : OUTPUT_H264_1080;
 }
 
 static bool wants_h264(enum AVCodecID codec, const struct ipc_client *request)
