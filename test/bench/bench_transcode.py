@@ -1,21 +1,25 @@
 #!/usr/bin/python3
 """What transcoding an HEVC camera to each size costs, beside ffmpeg: the same pictures, decoded, scaled and encoded
-by x264's veryfast, one thread each.  Processor time, so other work on the machine disturbs it little.
+by x264's veryfast, one thread each.  A machine with other work makes the transcoder leave pictures out: the last
+column tells how many.
 
     bench_transcode.py [--row 1080p-H265-AAC] [--seconds 20]
 """
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import tempfile
+import time
 
 from measure import table, write  # first: it leads to lib
 
 from lib import processes
 from lib.cameras import SampleCameras
 from lib.gateway import Gateway
+from lib.http import request
 from lib.wait import wait_for
 
 LINES = (360, 540, 720, 1080)
@@ -45,12 +49,21 @@ def reference(path, frames, lines, fps):
     return (children_seconds() - before) / frames * fps
 
 
+def left_out(gateway):
+    """Pictures that transcoders have left out so far, because the machine had no time for them."""
+    text = request(gateway.snapshot_port, "/metrics").body.decode()
+    return sum(float(n) for n in re.findall(r"^cam_httpflv_transcoder_\w+_frames_total (\S+)$", text, re.M))
+
+
 def of_worker(gateway, pid, seconds, viewer):
-    """The worker's core while the viewer watches, by the pictures that it got."""
+    """The worker's core while the viewer watches, and how many pictures were left out meanwhile."""
     viewer.wait_frames(50)
-    start, shown = processes.cpu_seconds(pid), len(viewer.flv.video)
-    wait_for(lambda: len(viewer.flv.video) >= shown + 25 * seconds, 20 * seconds, "pictures")
-    return (processes.cpu_seconds(pid) - start) / (len(viewer.flv.video) - shown) * 25
+    time.sleep(2)  # what came before the first key frame is over, and told
+    start, began, left = processes.cpu_seconds(pid), time.monotonic(), left_out(gateway)
+    time.sleep(seconds)
+    core = (processes.cpu_seconds(pid) - start) / (time.monotonic() - began)
+    time.sleep(1.1)  # workers report once a second
+    return core, left_out(gateway) - left
 
 
 def main():
@@ -66,17 +79,17 @@ def main():
         with gateway.view(url) as untouched:
             untouched.wait_frames(50)
             pid = wait_for(lambda: gateway.busy_workers(), 30, "the worker")[0]
-            idle = of_worker(gateway, pid, args.seconds, untouched)
+            idle, _ = of_worker(gateway, pid, args.seconds, untouched)
             for lines in LINES:
                 with gateway.view(url, allow_h265="false", height=str(lines)) as viewer:
-                    ours = of_worker(gateway, pid, args.seconds, viewer) - idle
+                    core, left = of_worker(gateway, pid, args.seconds, viewer)
                     size = viewer.flv.metadata
                 wait_for(lambda: gateway.log().count("nobody needs the transcoder") > len(rows), 30, "it to end")
                 theirs = reference(path, frames, lines, 25)
-                rows.append([f"{size['width']:.0f} × {size['height']:.0f}", f"{ours:.2f}", f"{theirs:.2f}",
-                             f"{ours / theirs:.2f}"])
+                rows.append([f"{size['width']:.0f} × {size['height']:.0f}", f"{core - idle:.2f}", f"{theirs:.2f}",
+                             f"{(core - idle) / theirs:.2f}", f"{left:.0f}"])
                 print(rows[-1], flush=True)
-    write("transcode", rows, table(["size", "core", "ffmpeg", "ratio"], rows))
+    write("transcode", rows, table(["size", "core", "ffmpeg", "ratio", "left out"], rows))
 
 
 if __name__ == "__main__":
