@@ -4,7 +4,7 @@
 FROM debian:13-slim AS build
 RUN apt-get update -q && apt-get install -q -y --no-install-recommends \
         gcc make pkg-config libc6-dev libavformat-dev libavcodec-dev libavutil-dev \
-        libswresample-dev libswscale-dev libuv1-dev libturbojpeg0-dev libstb-dev \
+        libswresample-dev libswscale-dev libuv1-dev libjpeg62-turbo-dev libstb-dev \
         libllhttp-dev libinih-dev libjansson-dev libsystemd-dev libseccomp-dev libssl-dev npm ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
@@ -18,7 +18,7 @@ RUN make -j"$(nproc)" && make install DESTDIR=/out PREFIX=/usr
 
 FROM debian:13-slim
 RUN apt-get update -q && apt-get install -q -y --no-install-recommends \
-        libavformat61 libswscale8 libturbojpeg0 libuv1t64 libllhttp9.2 libinih1 libjansson4 libsystemd0 \
+        libavformat61 libswscale8 libjpeg62-turbo libuv1t64 libllhttp9.2 libinih1 libjansson4 libsystemd0 \
         libseccomp2 libssl3t64 ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cam-httpflv \

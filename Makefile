@@ -95,8 +95,8 @@ endif
 MASTER_LIBS := $(UV_LIBS) $(LLHTTP_LIBS) -linih -ljansson -lcrypto -lsystemd
 WORKER_LIBS := $(UV_LIBS) $(AV_LIBS) -lssl -lcrypto -lseccomp -lm
 # How pictures become JPEG: turbo (libjpeg-turbo) or stb (stb_image_write).
-JPEG ?= $(if $(shell $(PKG_CONFIG) --exists libturbojpeg && echo yes),turbo,stb)
-JPEG_LIBS_turbo = $(shell $(PKG_CONFIG) --libs libturbojpeg)
+JPEG ?= $(if $(shell $(PKG_CONFIG) --exists libjpeg && echo yes),turbo,stb)
+JPEG_LIBS_turbo = $(shell $(PKG_CONFIG) --libs libjpeg)
 ifeq ($(filter $(JPEG),turbo stb),)
 $(error JPEG=$(JPEG) is not one of turbo stb)
 endif
@@ -328,7 +328,7 @@ lint: headers web-dev
 
 # Tools of the benchmark: measured beside the program, not part of it.
 $(O)/bench/avdelay: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS)
-$(O)/bench/snapshot_reference: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS) $(JPEG_LIBS_turbo)
+$(O)/bench/snapshot_reference: BENCH_FLAGS := $(AV_CFLAGS) $(AV_LIBS) -lturbojpeg
 $(O)/bench/flvload: $(wildcard test/bench/flvload/*.[ch] test/bench/*.h)
 $(BENCH_FILE): $(O)/bench/%: test/bench/%.c $(wildcard test/bench/*.h)
 $(BENCH_BIN): $(O)/.flags

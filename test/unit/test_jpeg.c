@@ -2,6 +2,7 @@
 #include "worker/pictures/jpeg.h"
 
 #include "test/unit/read_jpeg.h"
+#include "test/unit/rgb_source.h"
 #include "worker/pictures/exif.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ static void test_sizes_and_qualities(void **state)
     static const uint32_t qualities[] = {1, 50, 85, 91, 100};
     for (size_t i = 0; i < 5; i++) {
         struct jpeg *jpeg;
-        assert_int_equal(jpeg_encode(rgb, W, H, qualities[i], 0, &jpeg), 0);
+        assert_int_equal(encode_rgb(rgb, W, H, qualities[i], 0, &jpeg), 0);
         assert_true(jpeg->len > last);
         last = jpeg->len;
         free(read_jpeg(jpeg, W, H));
@@ -31,11 +32,11 @@ static void test_sizes_and_qualities(void **state)
         jpeg_unref(&second);
     }
     struct jpeg *none = NULL;
-    assert_int_equal(jpeg_encode(rgb, 0, H, 85, 0, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, W, JPEG_SIDE_MAX + 1, 85, 0, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, W, H, 0, 0, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, W, H, 101, 0, &none), -EINVAL);
-    assert_int_equal(jpeg_encode(rgb, 1, 1, 85, 0, &none), 0);
+    assert_int_equal(encode_rgb(rgb, 0, H, 85, 0, &none), -EINVAL);
+    assert_int_equal(encode_rgb(rgb, W, JPEG_SIDE_MAX + 1, 85, 0, &none), -EINVAL);
+    assert_int_equal(encode_rgb(rgb, W, H, 0, 0, &none), -EINVAL);
+    assert_int_equal(encode_rgb(rgb, W, H, 101, 0, &none), -EINVAL);
+    assert_int_equal(encode_rgb(rgb, 1, 1, 85, 0, &none), 0);
     jpeg_unref(&none);
     jpeg_unref(&none);
 }
@@ -78,8 +79,8 @@ static void test_picture_comes_back(void **state)
         paint(rgb, w, h);
         for (size_t q = 0; q < 4; q++) {
             struct jpeg *jpeg;
-            assert_int_equal(
-                jpeg_encode(rgb, (uint32_t)w, (uint32_t)h, limits[q].quality, 0, &jpeg), 0);
+            assert_int_equal(encode_rgb(rgb, (uint32_t)w, (uint32_t)h, limits[q].quality, 0, &jpeg),
+                             0);
             uint8_t *back = read_jpeg(jpeg, w, h);
             double db = psnr(rgb, back, len);
             if (db < limits[q].db)
@@ -97,7 +98,7 @@ static void test_exif(void **state)
     uint8_t rgb[16 * 16 * 3] = {0};
     struct jpeg *jpeg;
     /* 2026-11-27 12:34:56.789 */
-    assert_int_equal(jpeg_encode(rgb, 16, 16, 85, INT64_C(1795782896789012), &jpeg), 0);
+    assert_int_equal(encode_rgb(rgb, 16, 16, 85, INT64_C(1795782896789012), &jpeg), 0);
     assert_memory_equal(jpeg->data, "\xff\xd8\xff\xe1", 4);
     size_t segment = (size_t)jpeg->data[4] << 8 | jpeg->data[5];
     assert_int_equal(jpeg->data[4 + segment], 0xff); /* the next marker follows */

@@ -4,6 +4,7 @@
 
 #include "test/unit/encode_video.h"
 #include "test/unit/read_jpeg.h"
+#include "test/unit/rgb_source.h"
 #include "worker/pictures/jpeg.h"
 #include "worker/pictures/picture_decoder.h"
 
@@ -95,6 +96,26 @@ static void check_bars(const uint8_t *rgb, int width, int height, const char *wh
 
 static const struct picture_crop whole = {.width = 0};
 
+/* @param rgb  set to width * height * 3 bytes; Borrowed until the next call. */
+static int scale(struct picture_scaler *s, const AVFrame *picture, const struct picture_crop *crop,
+                 uint32_t width, uint32_t height, const uint8_t **rgb)
+{
+    static uint8_t all[1280 * 720 * 3];
+    struct jpeg_source source;
+    size_t stride;
+    assert_true((size_t)width * height * 3 <= sizeof(all));
+    int rc = picture_scaler_begin(s, picture, crop, width, height, &source);
+    for (uint32_t y = 0; rc == 0 && y < height; y += JPEG_ROWS) {
+        const uint8_t *rows = source.rows(source.ctx, y, &stride);
+        assert_non_null(rows);
+        for (uint32_t i = 0; i < JPEG_ROWS && y + i < height; i++)
+            memcpy(all + (size_t)(y + i) * width * 3, rows + i * stride, (size_t)width * 3);
+    }
+    picture_scaler_end(s);
+    *rgb = all;
+    return rc;
+}
+
 static void check_colours(const struct video_spec *spec, const char *what)
 {
     struct encoded e;
@@ -112,10 +133,10 @@ static void check_colours(const struct video_spec *spec, const char *what)
     for (int i = 0; i < 2; i++) { /* as it is, and half as large */
         int w = spec->width / widths[i], h = spec->height / widths[i];
         const uint8_t *rgb;
-        assert_int_equal(picture_scaler_rgb(s, p.frame, &whole, (uint32_t)w, (uint32_t)h, &rgb), 0);
+        assert_int_equal(scale(s, p.frame, &whole, (uint32_t)w, (uint32_t)h, &rgb), 0);
         check_bars(rgb, w, h, what);
         struct jpeg *jpeg;
-        assert_int_equal(jpeg_encode(rgb, (uint32_t)w, (uint32_t)h, 85, 0, &jpeg), 0);
+        assert_int_equal(encode_rgb(rgb, (uint32_t)w, (uint32_t)h, 85, 0, &jpeg), 0);
         uint8_t *back = read_jpeg(jpeg, w, h);
         check_bars(back, w, h, what);
         free(back);
@@ -168,7 +189,7 @@ static void test_odd_widths(void **state)
         for (int p = 0; p < 3; p++)
             memset(f->data[p], p == 0 ? 180 : 128, (size_t)f->linesize[p] * (p == 0 ? 20 : 10));
         const uint8_t *rgb;
-        assert_int_equal(picture_scaler_rgb(s, f, &whole, (uint32_t)w, 20, &rgb), 0);
+        assert_int_equal(scale(s, f, &whole, (uint32_t)w, 20, &rgb), 0);
         for (int i = 0; i < w * 20 * 3; i++)
             assert_in_range(rgb[i], 189, 193);
         av_frame_free(&f);
@@ -195,12 +216,12 @@ static void test_crop(void **state)
                                                                : p == 1 ? 90 + x / 16
                                                                         : 170);
     const uint8_t *rgb;
-    assert_int_equal(picture_scaler_rgb(s, f, &whole, W, H, &rgb), 0);
+    assert_int_equal(scale(s, f, &whole, W, H, &rgb), 0);
     uint8_t *all = malloc((size_t)W * H * 3);
     memcpy(all, rgb, (size_t)W * H * 3);
     for (uint32_t i = 0; i < 40; i++) {
         const struct picture_crop crop = {i * 17, i * 7, 300 + i, 200 + i * 3};
-        assert_int_equal(picture_scaler_rgb(s, f, &crop, crop.width, crop.height, &rgb), 0);
+        assert_int_equal(scale(s, f, &crop, crop.width, crop.height, &rgb), 0);
         for (uint32_t y = 0; y < crop.height; y++)
             for (uint32_t x = 0; x < crop.width * 3; x++)
                 assert_in_range(rgb[y * crop.width * 3 + x] + 4 -
@@ -209,7 +230,7 @@ static void test_crop(void **state)
     }
     struct picture_crop edge = {W - 16, H - 16, 16, 16};
     assert_true(picture_crop_fits(&edge, W, H));
-    assert_int_equal(picture_scaler_rgb(s, f, &edge, 8, 8, &rgb), 0);
+    assert_int_equal(scale(s, f, &edge, 8, 8, &rgb), 0);
     edge.x++;
     assert_false(picture_crop_fits(&edge, W, H));
     edge = (struct picture_crop){UINT32_MAX, 0, 16, 16};

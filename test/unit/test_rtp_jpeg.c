@@ -1,6 +1,7 @@
 /* worker/rtp/rtp_jpeg: a JPEG becomes RTP payloads here, and must be the same picture again. */
 #include "test/unit/picture_track.h"
 #include "test/unit/read_jpeg.h"
+#include "test/unit/rgb_source.h"
 
 #define WIDTH 64
 #define HEIGHT 48
@@ -21,7 +22,7 @@ static struct source source_make(uint32_t quality)
     uint8_t rgb[WIDTH * HEIGHT * 3];
     for (size_t i = 0; i < sizeof(rgb); i++)
         rgb[i] = (uint8_t)(i * i / 97 + i % 3 * 40);
-    assert_int_equal(jpeg_encode(rgb, WIDTH, HEIGHT, quality, 0, &s.jpeg), 0);
+    assert_int_equal(encode_rgb(rgb, WIDTH, HEIGHT, quality, 0, &s.jpeg), 0);
     const uint8_t *p = s.jpeg->data + 2;
     size_t tables = 0;
     for (;; p += 2 + (p[2] << 8 | p[3])) {

@@ -39,7 +39,7 @@ static void put_exif(struct jpeg *jpeg, const uint8_t *exif, size_t exif_len)
     memcpy(jpeg->data + SOI_BYTES, exif, exif_len);
 }
 
-int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,
+int jpeg_encode(const struct jpeg_source *source, uint32_t width, uint32_t height, uint32_t quality,
                 int64_t taken_us, struct jpeg **jpeg)
 {
     if (width == 0 || height == 0 || width > JPEG_SIDE_MAX || height > JPEG_SIDE_MAX)
@@ -60,7 +60,7 @@ int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t qu
     o.jpeg->width = width;
     o.jpeg->height = height;
     o.jpeg->len = exif_len;
-    rc = jpeg_compress(rgb, width, height, quality, &o);
+    rc = jpeg_compress(source, width, height, quality, &o);
     if (rc == 0) {
         put_exif(o.jpeg, exif, exif_len);
         rc = set_capacity(&o, o.jpeg->len); /* give back what was not needed */

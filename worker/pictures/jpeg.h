@@ -23,17 +23,28 @@ struct jpeg {
     uint8_t data[];
 };
 
+#define JPEG_ROWS 16 /* rows of one band */
+
+/* Where the picture comes from, a band at a time: so nobody has to hold all of it. */
+struct jpeg_source {
+    /* Give the rows from y on, JPEG_ROWS of them, or as many as are left, of RGB (3 bytes a pixel).
+     * Called once for each band, from top to bottom.  @return the first row, *stride bytes before
+     * the next; Borrowed until the next call.  NULL: it cannot be given. */
+    const uint8_t *(*rows)(void *ctx, uint32_t y, size_t *stride);
+    void *ctx;
+};
+
 /**
  * Encode a picture.
  *
- * @param rgb            width * height * 3 bytes, rows without padding.  Borrowed.
+ * @param source         Borrowed for the call.
  * @param width,height   1..JPEG_SIDE_MAX.
  * @param quality        1..100; above 90 chroma is not subsampled, else 4:2:0.
  * @param taken_us       when it was taken, UNIX time, for EXIF (exif.h); 0: unknown, no EXIF.
  * @param jpeg           set on success, one reference.  Caller owns; jpeg_unref().
- * @return 0; -EINVAL a parameter out of range; -ENOMEM.
+ * @return 0; -EINVAL a parameter out of range; -ENOMEM; -ENOTSUP the source gave no rows.
  */
-int jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,
+int jpeg_encode(const struct jpeg_source *source, uint32_t width, uint32_t height, uint32_t quality,
                 int64_t taken_us, struct jpeg **jpeg);
 
 struct jpeg *jpeg_ref(struct jpeg *jpeg);

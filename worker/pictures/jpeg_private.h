@@ -19,9 +19,9 @@ int jpeg_output_reserve(struct jpeg_output *output, size_t len);
 
 /**
  * Append a JPEG, from its SOI marker to its EOI marker.  Parameters as for jpeg_encode(), checked.
- * @return 0; -ENOMEM; -EINVAL.
+ * @return 0; -ENOMEM; -EINVAL; -ENOTSUP.
  */
-int jpeg_compress(const uint8_t *rgb, uint32_t width, uint32_t height, uint32_t quality,
-                  struct jpeg_output *output);
+int jpeg_compress(const struct jpeg_source *source, uint32_t width, uint32_t height,
+                  uint32_t quality, struct jpeg_output *output);
 
 #endif /* WORKER_JPEG_PRIVATE_H */

@@ -29,6 +29,7 @@ struct picture_scaler {
     bool full_range;
     uint32_t width;
     uint32_t height;
+    bool in_bands;
 };
 
 struct picture_scaler *picture_scaler_new(void)
@@ -128,8 +129,11 @@ static int make_context(struct picture_scaler *s)
     int flags = has_fast_path(s)
                     ? SWS_POINT
                     : SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | (same_size ? SWS_POINT : SWS_AREA);
-    s->sws = sws_getContext(s->source_width, s->source_height, format, (int)s->width,
-                            (int)s->height, AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
+    s->in_bands = has_fast_path(s) && s->height % 2 == 0;
+    int from_height = s->in_bands ? JPEG_ROWS : s->source_height;
+    int to_height = s->in_bands ? JPEG_ROWS : (int)s->height;
+    s->sws = sws_getContext(s->source_width, from_height, format, (int)s->width, to_height,
+                            AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
     if (s->sws == NULL)
         return -ENOMEM;
     if ((av_pix_fmt_desc_get(format)->flags & AV_PIX_FMT_FLAG_RGB) != 0)
@@ -207,35 +211,53 @@ static int set_view(struct picture_scaler *s, const AVFrame *picture,
     return av_frame_apply_cropping(s->view, AV_FRAME_CROP_UNALIGNED) < 0 ? -ENOTSUP : 0;
 }
 
-static int convert(struct picture_scaler *s, const AVFrame *picture, uint32_t width,
-                   uint32_t height, const uint8_t **rgb)
+static size_t stride_of(const struct picture_scaler *s)
 {
-    size_t row = (size_t)width * RGB_BYTES;
-    size_t stride = (size_t)((width + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN) * RGB_BYTES;
-    int rc = set_up(s, picture, width, height);
-    if (rc == 0)
-        rc = reserve(s, stride, height);
-    if (rc != 0)
-        return rc;
-    uint8_t *const planes[4] = {s->rgb};
-    const int strides[4] = {(int)stride};
-    if (sws_scale(s->sws, (const uint8_t *const *)picture->data, picture->linesize, 0,
-                  picture->height, planes, strides) != (int)height)
-        return -ENOTSUP;
-    for (uint32_t y = 1; stride != row && y < height; y++)
-        memmove(s->rgb + y * row, s->rgb + y * stride, row);
-    *rgb = s->rgb;
-    return 0;
+    return (size_t)((s->width + ROW_ALIGN - 1) / ROW_ALIGN * ROW_ALIGN) * RGB_BYTES;
 }
 
-int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture,
-                       const struct picture_crop *crop, uint32_t width, uint32_t height,
-                       const uint8_t **rgb)
+/* Convert so many rows of the view, from y on. */
+static bool convert(struct picture_scaler *s, uint32_t y, uint32_t height)
 {
+    const AVFrame *v = s->view;
+    bool chroma_halved = s->source_format == AV_PIX_FMT_YUV420P;
+    const uint8_t *from[4] = {0};
+    for (int i = 0; i < 4 && v->data[i] != NULL; i++)
+        from[i] = v->data[i] + (ptrdiff_t)(i == 0 || !chroma_halved ? y : y / 2) * v->linesize[i];
+    uint8_t *const to[4] = {s->rgb};
+    const int strides[4] = {(int)stride_of(s)};
+    int from_height = s->in_bands ? (int)height : v->height;
+    return sws_scale(s->sws, from, v->linesize, 0, from_height, to, strides) == (int)height;
+}
+
+static const uint8_t *on_rows(void *ctx, uint32_t y, size_t *stride)
+{
+    struct picture_scaler *s = ctx;
+    uint32_t left = s->height - y;
+    *stride = stride_of(s);
+    if (!s->in_bands) /* all of it is there */
+        return s->rgb + y * *stride;
+    return convert(s, y, left < JPEG_ROWS ? left : JPEG_ROWS) ? s->rgb : NULL;
+}
+
+int picture_scaler_begin(struct picture_scaler *scaler, const AVFrame *picture,
+                         const struct picture_crop *crop, uint32_t width, uint32_t height,
+                         struct jpeg_source *rows)
+{
+    struct picture_scaler *s = scaler;
     assert(picture_crop_fits(crop, picture->width, picture->height));
-    int rc = set_view(scaler, picture, crop);
+    int rc = set_view(s, picture, crop);
     if (rc == 0)
-        rc = convert(scaler, scaler->view, width, height, rgb);
-    av_frame_unref(scaler->view);
+        rc = set_up(s, s->view, width, height);
+    if (rc == 0)
+        rc = reserve(s, stride_of(s), s->in_bands ? JPEG_ROWS : height);
+    if (rc == 0 && !s->in_bands && !convert(s, 0, height))
+        rc = -ENOTSUP;
+    *rows = (struct jpeg_source){on_rows, s};
     return rc;
+}
+
+void picture_scaler_end(struct picture_scaler *scaler)
+{
+    av_frame_unref(scaler->view);
 }

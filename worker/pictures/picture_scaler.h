@@ -10,6 +10,8 @@
 #ifndef WORKER_PICTURE_SCALER_H
 #define WORKER_PICTURE_SCALER_H
 
+#include "worker/pictures/jpeg.h"
+
 #include <libavutil/frame.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,16 +42,21 @@ void picture_scaler_fit(int source_width, int source_height, uint32_t *width, ui
 bool picture_crop_fits(const struct picture_crop *crop, int width, int height);
 
 /**
- * Cut out, convert and scale.
+ * Cut out, convert and scale.  Where neither the size nor the pixel format forbids it, bands of
+ * JPEG_ROWS rows are converted one by one, so that the whole result never exists.
  *
+ * @param picture  one more reference is held until picture_scaler_end().
  * @param crop  lies within the picture.  If chroma is subsampled, pixels at its edges may have the
  *              colour of the pixel to the left or above.
  * @param width,height  the result's size, pixels.
- * @param rgb  set to width * height * 3 bytes, rows without padding.  Borrowed until the next call.
+ * @param rows  the result, until picture_scaler_end().
  * @return 0; -ENOTSUP a pixel format that cannot be converted; -ENOMEM.
  */
-int picture_scaler_rgb(struct picture_scaler *scaler, const AVFrame *picture,
-                       const struct picture_crop *crop, uint32_t width, uint32_t height,
-                       const uint8_t **rgb);
+int picture_scaler_begin(struct picture_scaler *scaler, const AVFrame *picture,
+                         const struct picture_crop *crop, uint32_t width, uint32_t height,
+                         struct jpeg_source *rows);
+
+/** Let go of the picture. */
+void picture_scaler_end(struct picture_scaler *scaler);
 
 #endif /* WORKER_PICTURE_SCALER_H */

@@ -3,12 +3,10 @@
 
 #include "common/clock.h"
 #include "common/closing.h"
-#include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/http/client_set.h"
 #include "worker/pictures/snapshot_client.h"
 #include "worker/pictures/snapshot_lane.h"
-#include "worker/pictures/snapshot_pace.h"
 #include "worker/pictures/snapshot_required.h"
 
 #include <assert.h>
@@ -18,6 +16,7 @@
 #define CHECK_INTERVAL_MS 250
 /* At least this many new frames make a job when nobody waits. */
 #define AHEAD_FRAMES 2
+#define AHEAD_FRAMES_RENDERING 8
 /* When the worker stops, answers under way have this long to finish. */
 #define CLOSE_MS 2000
 
@@ -35,7 +34,6 @@ struct snapshot {
     bool drop_render;           /* drop the job's result: the camera has gone meanwhile */
     struct render_job render;   /* belongs to the pool thread while rendering */
 
-    struct snapshot_pace pace;
     struct snapshot_stats stats;
     struct closing closing; /* parts: clients, the feeds, the job under way */
     int64_t close_ms;       /* answers that are not sent by then are lost */
@@ -87,14 +85,18 @@ static void forget_rendered(struct snapshot *s)
 static bool holds_memory(const struct snapshot *s)
 {
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
-        if (s->lanes[kind].made.count > 0 || picture_feed_holds_memory(s->lanes[kind].feed))
+        if (snapshot_lane_holds_memory(&s->lanes[kind]))
             return true;
     return false;
 }
 
-static bool has_clients(const struct snapshot *s)
+/* Give back what nobody has asked for lately. */
+static void give_memory_back(struct snapshot *s)
 {
-    return snapshot_unanswered(s) > 0 || snapshot_streaming(s) > 0;
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+        snapshot_lane_check(&s->lanes[kind], clock_us());
+    if (!holds_memory(s) && !s->rendering)
+        render_job_reset(&s->render);
 }
 
 static void on_check(uv_timer_t *timer)
@@ -106,20 +108,12 @@ static void on_check(uv_timer_t *timer)
         if (s->closing.asked && now_ms > s->close_ms)
             snapshot_client_close(s->clients.items[i]);
     }
-    if (has_clients(s))
-        snapshot_pace_touch(&s->pace, clock_us());
     if (s->closing.asked)
         return;
     pump(s); /* a client may have run out of patience */
-    bool kept = holds_memory(s);
-    if (kept && snapshot_pace_idle_us(&s->pace, clock_us()) > SNAPSHOT_KEEP_MS * INT64_C(1000)) {
-        log_debug(NULL, "nobody asks for pictures: memory given back");
-        forget_rendered(s);
-        for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
-            picture_feed_forget(s->lanes[kind].feed);
-    } else if (!kept && s->clients.count == 0) {
+    give_memory_back(s);
+    if (!holds_memory(s) && s->clients.count == 0)
         (void)uv_timer_stop(timer);
-    }
 }
 
 struct snapshot *snapshot_new(uv_loop_t *loop, const struct frame_ring *ring,
@@ -209,13 +203,14 @@ static void render(struct snapshot_lane *lane)
 
 /* --- when to work --------------------------------------------------------- */
 
-/* Will the new frames have to be decoded anyway? */
+/* Will the new frames have to be decoded anyway?  While a picture is rendered they wait, if they
+ * are few: another picture beside the newest, that one and the next takes megabytes. */
 static bool should_decode_ahead(const struct snapshot_lane *lane)
 {
-    const struct snapshot *s = lane->owner;
-    return lane == &s->lanes[IPC_PICTURE_NEWEST] && picture_feed_holds_memory(lane->feed) &&
-           picture_feed_backlog(lane->feed) >= AHEAD_FRAMES &&
-           snapshot_pace_is_fast(&s->pace, clock_us());
+    size_t least = lane->owner->rendering ? AHEAD_FRAMES_RENDERING : AHEAD_FRAMES;
+    return lane->kind == IPC_PICTURE_NEWEST && picture_feed_holds_memory(lane->feed) &&
+           picture_feed_backlog(lane->feed) >= least &&
+           snapshot_pace_is_fast(&lane->pace, clock_us());
 }
 
 static void report_error(struct snapshot *s, int error)
@@ -268,9 +263,9 @@ static uint64_t required_seq(const struct snapshot *s, enum ipc_picture kind)
     return snapshot_required_seq(s->ring, kind, has_chain);
 }
 
-static void note_request(struct snapshot *s)
+static void note_request(struct snapshot *s, enum ipc_picture kind)
 {
-    snapshot_pace_request(&s->pace, clock_us());
+    snapshot_pace_request(&s->lanes[kind].pace, clock_us());
     if (!uv_is_active((uv_handle_t *)&s->check))
         (void)uv_timer_start(&s->check, on_check, CHECK_INTERVAL_MS, CHECK_INTERVAL_MS);
 }
@@ -279,8 +274,8 @@ void snapshot_on_frame(struct snapshot *snapshot)
 {
     struct snapshot *s = snapshot;
     const struct frame *newest = frame_ring_newest_picture(s->ring);
-    if (newest != NULL)
-        snapshot_pace_frame(&s->pace, newest->dts_us, newest->key);
+    for (int kind = 0; newest != NULL && kind < IPC_PICTURE_COUNT; kind++)
+        snapshot_pace_frame(&s->lanes[kind].pace, newest->dts_us, newest->key);
     uint64_t seqs[IPC_PICTURE_COUNT];
     int64_t now_us = clock_us();
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
@@ -289,7 +284,7 @@ void snapshot_on_frame(struct snapshot *snapshot)
         struct snapshot_client *client = s->clients.items[i];
         if (snapshot_client_is_streaming(client) &&
             snapshot_client_on_frame(client, seqs[snapshot_client_kind(client)], now_us))
-            note_request(s);
+            note_request(s, snapshot_client_kind(client));
     }
     pump(s);
 }
@@ -303,10 +298,11 @@ void snapshot_give_back(struct snapshot *snapshot)
 void snapshot_on_disconnect(struct snapshot *snapshot)
 {
     snapshot_give_back(snapshot);
-    snapshot_pace_disconnect(&snapshot->pace);
     forget_rendered(snapshot);
-    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++)
+    for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++) {
+        snapshot_pace_disconnect(&snapshot->lanes[kind].pace);
         picture_feed_disconnect(snapshot->lanes[kind].feed);
+    }
 }
 
 /* --- clients -------------------------------------------------------------- */
@@ -336,7 +332,7 @@ static void on_again(void *ctx, struct snapshot_client *client)
 {
     struct snapshot *s = ctx;
     snapshot_client_require(client, seq_for(s, snapshot_client_request(client)));
-    note_request(s);
+    note_request(s, snapshot_client_kind(client));
     pump(s);
 }
 
@@ -357,7 +353,7 @@ void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *r
     struct snapshot_client *c = snapshot_client_open(&s->env, fd, request, seq_for(s, request));
     client_set_add(&s->clients, c);
     closing_hold(&s->closing);
-    note_request(s);
+    note_request(s, snapshot_client_kind(c));
     if (full)
         snapshot_client_fail(c, HTTP_ERROR_OVERLOADED, "too many snapshots at a time");
     if (count_busy(s) > (size_t)2 * SNAPSHOT_CLIENTS_MAX)

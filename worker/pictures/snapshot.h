@@ -15,7 +15,8 @@
  *   otherwise requests wait for the next good one.  A request that has waited for
  *   SNAPSHOT_PATIENCE_MS gets the last good picture, if that is at most SNAPSHOT_OLD_MAX_MS old:
  *   over a network that loses packets the next key frame is often damaged too.
- * - Decoder and pictures (tens of megabytes) are freed after SNAPSHOT_KEEP_MS without requests.
+ * - Decoder and pictures of a kind (tens of megabytes) are freed after SNAPSHOT_KEEP_MS without
+ *   requests for that kind.
  *
  * Bounds: SNAPSHOT_CLIENTS_MAX clients, SNAPSHOT_FORMS_MAX forms due at a time (beyond either: 503
  * overloaded); a request that waits longer than connecting may take gets 504.
@@ -32,7 +33,6 @@
 #include <uv.h>
 
 #define SNAPSHOT_CLIENTS_MAX 512
-#define SNAPSHOT_KEEP_MS 10000
 
 struct snapshot;
 

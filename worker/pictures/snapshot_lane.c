@@ -3,12 +3,43 @@
 
 #include "common/clock.h"
 #include "common/histogram.h"
+#include "common/log.h"
 #include "worker/pictures/camera_jpeg.h"
 #include "worker/pictures/snapshot_client.h"
 #include "worker/pictures/snapshot_required.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* --- memory ---------------------------------------------------------------- */
+
+bool snapshot_lane_holds_memory(const struct snapshot_lane *lane)
+{
+    return lane->made.count > 0 || picture_feed_holds_memory(lane->feed);
+}
+
+static bool has_clients(const struct snapshot_lane *lane)
+{
+    for (size_t i = 0; i < lane->clients->count; i++) {
+        const struct snapshot_client *client = lane->clients->items[i];
+        if (snapshot_client_kind(client) == lane->kind &&
+            (snapshot_client_is_unanswered(client) || snapshot_client_is_streaming(client)))
+            return true;
+    }
+    return false;
+}
+
+void snapshot_lane_check(struct snapshot_lane *lane, int64_t now_us)
+{
+    if (has_clients(lane))
+        snapshot_pace_touch(&lane->pace, now_us);
+    if (!snapshot_lane_holds_memory(lane) ||
+        snapshot_pace_idle_us(&lane->pace, now_us) <= SNAPSHOT_KEEP_MS * INT64_C(1000))
+        return;
+    log_debug(NULL, "nobody asks for pictures: memory given back");
+    rendered_set_clear(&lane->made);
+    picture_feed_forget(lane->feed);
+}
 
 /* --- to whom a picture is due ---------------------------------------------- */
 

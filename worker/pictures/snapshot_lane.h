@@ -10,10 +10,13 @@
 #include "worker/http/client_set.h"
 #include "worker/media/frame_ring.h"
 #include "worker/pictures/picture_feed.h"
+#include "worker/pictures/snapshot_pace.h"
 #include "worker/pictures/snapshot_render.h"
 #include "worker/pictures/snapshot_stats.h"
 
 #include <stdbool.h>
+
+#define SNAPSHOT_KEEP_MS 10000
 
 struct snapshot;
 
@@ -25,7 +28,13 @@ struct snapshot_lane {
     struct snapshot *owner;
     struct picture_feed *feed; /* NULL once closed */
     struct rendered_set made;  /* JPEGs of the picture given out now */
+    struct snapshot_pace pace;
 };
+
+bool snapshot_lane_holds_memory(const struct snapshot_lane *lane);
+
+/** Call a few times a second: gives memory back SNAPSHOT_KEEP_MS after the last client. */
+void snapshot_lane_check(struct snapshot_lane *lane, int64_t now_us);
 
 /** Is a picture due to a client of this lane: of this form, or (NULL) of any? */
 bool snapshot_lane_is_due(const struct snapshot_lane *lane, const struct picture_form *wanted);

@@ -27,16 +27,18 @@ static int render(struct render_job *job, struct rendered *r)
     uint32_t width = r->form.width;
     uint32_t height = r->form.height;
     uint32_t quality = r->form.quality != 0 ? r->form.quality : SNAPSHOT_QUALITY_DEFAULT;
-    const uint8_t *rgb;
+    struct jpeg_source rows;
     if (!picture_crop_fits(crop, job->frame->width, job->frame->height))
         return -ERANGE;
     if (crop->width > 0)
         picture_scaler_fit((int)crop->width, (int)crop->height, &width, &height);
     else
         picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
-    int rc = picture_scaler_rgb(job->scaler, job->frame, crop, width, height, &rgb);
-    return rc != 0 ? rc
-                   : jpeg_encode(rgb, width, height, quality, job->set.picture.taken_us, &r->jpeg);
+    int rc = picture_scaler_begin(job->scaler, job->frame, crop, width, height, &rows);
+    if (rc == 0)
+        rc = jpeg_encode(&rows, width, height, quality, job->set.picture.taken_us, &r->jpeg);
+    picture_scaler_end(job->scaler);
+    return rc;
 }
 
 void render_job_run(struct render_job *job)
