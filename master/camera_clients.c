@@ -64,6 +64,17 @@ void camera_clients_remember(struct camera_clients *all, struct guest *guest, st
         client_share_take(all->viewers, &guest->client);
 }
 
+void camera_clients_refuse(struct camera_clients *all, struct camera *cam, enum http_error error,
+                           const char *message)
+{
+    for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
+        const struct guest *guest = guest_list_find(&cam->guests, ticket);
+        if (guest != NULL && guest->visit != NULL)
+            visit_refuse(guest->visit, error, cam->shown, message);
+    }
+    camera_clients_drop(all, cam);
+}
+
 static void remember(struct camera_clients *all, struct guest *guest, const struct ipc_client *m,
                      int fd)
 {
@@ -164,8 +175,12 @@ static void give_or_end(struct camera_clients *all, struct camera *cam, uint32_t
     int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
     if (rc == 0)
         cam->clients_sent++;
-    else if (rc != -EPIPE) /* if it is dead already, we shall hear about that */
-        (void)camera_clients_left(all, cam, ticket);
+    if (rc == 0 || rc == -EPIPE) /* if it is dead already, we shall hear about that */
+        return;
+    if (guest->visit != NULL)
+        visit_refuse(guest->visit, HTTP_ERROR_OVERLOADED, cam->shown,
+                     "the client cannot be given to another worker process");
+    (void)camera_clients_left(all, cam, ticket);
 }
 
 void camera_clients_give(struct camera_clients *all, struct camera *cam)

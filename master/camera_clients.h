@@ -54,6 +54,13 @@ void camera_clients_drop_gone(struct camera_clients *all, struct camera *cam);
 void camera_clients_drop(struct camera_clients *all, struct camera *cam);
 
 /**
+ * No worker has the camera's clients, and none will: answer those whose answer has not begun, and
+ * disconnect all.
+ */
+void camera_clients_refuse(struct camera_clients *all, struct camera *cam, enum http_error error,
+                           const char *message);
+
+/**
  * The camera's worker has ended, and cam->worker is still set: keep the clients that another one
  * can go on with, disconnect the others.
  */

@@ -93,11 +93,11 @@ static void count_death(struct camera *cam)
     cam->table->gone.worker_deaths++;
 }
 
-static void disconnect_clients(struct camera *cam, const char *why)
+static void disconnect_clients(struct camera *cam, enum http_error error, const char *why)
 {
     const struct log_context ctx = camera_log(cam);
     log_warnx(&ctx, "%u clients are disconnected: %s", cam->guests.count, why);
-    camera_clients_drop(&cam->table->clients, cam);
+    camera_clients_refuse(&cam->table->clients, cam, error, why);
 }
 
 /* The camera may have clients without a worker: start one for them.  If none can be started now,
@@ -107,11 +107,11 @@ static void start_successor(struct camera *cam)
     if (cam->guests.count == 0 || cam->worker != NULL)
         return;
     if (camera_quarantine_ms(cam) > 0)
-        disconnect_clients(cam, "the camera is quarantined");
+        disconnect_clients(cam, HTTP_ERROR_OVERLOADED, "the camera is quarantined");
     else if (clock_ms() < cam->refused_until_ms)
-        disconnect_clients(cam, "the camera rejects the password");
+        disconnect_clients(cam, HTTP_ERROR_CAMERA_UNAUTHORIZED, "the camera rejects the password");
     else if (camera_table_start(cam, false) != 0 && clock_ms() - cam->gone_ms > CAMERA_SUCCEED_MS)
-        disconnect_clients(cam, "no worker process can be started");
+        disconnect_clients(cam, HTTP_ERROR_OVERLOADED, "no worker process can be started");
 }
 
 void camera_succession_gone(void *owner)

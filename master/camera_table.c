@@ -465,6 +465,8 @@ int camera_table_stop(struct camera_table *table, const char *id)
     log_info(&ctx, "stopped by request");
     cam->stopped = true;
     forgive(cam);
+    if (cam->worker == NULL)
+        camera_clients_refuse(&table->clients, cam, HTTP_ERROR_DRAINING, "the stream was stopped");
     camera_clients_drop(&table->clients, cam);
     camera_table_release(cam);
     return 0;
@@ -536,7 +538,8 @@ void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
         if (cam->worker != NULL)
             (void)camera_table_end(cam, grace_ms);
         else
-            camera_clients_drop(&table->clients, cam);
+            camera_clients_refuse(&table->clients, cam, HTTP_ERROR_DRAINING,
+                                  "the server is stopping");
     }
 }
 

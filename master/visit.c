@@ -96,6 +96,30 @@ enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slo
     return VISIT_ENDS;
 }
 
+/* A close with bytes unread would reset the connection, and the client might never see its answer.
+ */
+static void skip_unread(int fd)
+{
+    char bytes[4096];
+    for (int i = 0; i < 16 && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0; i++) {
+    }
+}
+
+void visit_refuse(const struct visit *visit, enum http_error error, const char *camera,
+                  const char *message)
+{
+    static char answer[HTTP_REPLY_MAX];
+    struct ipc_client request;
+    if (visit->resumed)
+        return;
+    visit_request(visit, &request);
+    size_t len =
+        http_reply_error(answer, error, request.origin, camera, message, request.head != 0);
+    (void)send(visit->fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* its buffer is empty */
+    (void)shutdown(visit->fd, SHUT_WR);
+    skip_unread(visit->fd);
+}
+
 const char *visit_name(const struct visit *visit)
 {
     return (const char *)visit->request + offsetof(struct ipc_client, camera);

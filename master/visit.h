@@ -8,6 +8,7 @@
 #define MASTER_VISIT_H
 
 #include "common/handover.h"
+#include "common/http_reply.h"
 #include "common/ipc.h"
 #include "master/takeover.h"
 
@@ -42,6 +43,14 @@ enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slo
 
 /** Has the client neither closed nor gone?  While it has no worker, nobody else looks. */
 bool visit_is_connected(const struct visit *visit);
+
+/**
+ * No worker has the client, and none will: answer it with an error, unless its answer has begun.
+ *
+ * @param camera, message  as for http_reply_error().
+ */
+void visit_refuse(const struct visit *visit, enum http_error error, const char *camera,
+                  const char *message);
 
 /** @return the name by which the client asked for the camera, or "".  Borrowed. */
 const char *visit_name(const struct visit *visit);

@@ -228,7 +228,8 @@ def test_a_camera_that_kills_its_workers_loses_its_viewers(patient, make_camera)
             wait_for(lambda n=plays: camera.plays == n, 30, f"worker {plays} to connect")
             end_worker(patient, camera, signal.SIGKILL)
         viewer.wait_closed()
-        assert viewer.status is None
+        assert viewer.status == 503
+        assert b"the camera is quarantined" in viewer.body
     assert "quarantined: its workers died 3 times in a row" in patient.log()
     assert "1 clients are disconnected: the camera is quarantined" in patient.log()
     assert metric(patient, 'handovers_total{result="cut"}') == 0

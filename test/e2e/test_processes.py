@@ -173,14 +173,17 @@ def test_ten_cameras_ten_workers_and_a_crash_costs_one(crashing_gateway, ten_cam
 
 
 def test_viewers_waiting_in_a_dying_worker_get_an_answer(crashing_gateway, make_camera):
-    """The worker dies before it could answer: closed or 502/503, never a hang."""
+    """The worker dies before it could answer, as do those after it: an error, never a hang or a plain close."""
     gateway = crashing_gateway
     camera = make_camera(silent="accept")
     with gateway.view(camera.url()) as viewer:
-        worker = wait_for(lambda: gateway.worker_of(camera.port), 20, "the worker to connect")[0]
-        os.kill(worker, signal.SIGSEGV)
+        for _ in range(3):  # after the third there is no other worker for a while
+            worker = wait_for(lambda: gateway.worker_of(camera.port), 20, "the worker to connect")[0]
+            os.kill(worker, signal.SIGSEGV)
+            wait_for(lambda: not processes.alive(worker), 20, "the worker to be gone")
+        assert viewer.wait_status() == 503
         wait_for(lambda: viewer.closed_by_server, 30, "the waiting viewer to be let go")
-        assert viewer.status in (None, 502, 503, 504), viewer.status
+        assert b"quarantined" in viewer.body
 
 
 def test_nursery_killed(gateway, make_camera):
