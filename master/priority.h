@@ -6,7 +6,7 @@
 #define MASTER_PRIORITY_H
 
 /**
- * Raise this process as far as it may: a nice value of -10 where that is permitted and nobody chose
+ * Raise this process as far as it may: a nice value of -3 where that is permitted and nobody chose
  * another one, and short turns on the processor (Linux 6.12), which everybody may ask for.  Threads
  * and processes that it starts get neither.  Call it before the process gives up its privileges.
  */

@@ -119,7 +119,7 @@ def test_the_master_alone_is_raised(gateway):
     for pid in (gateway.nursery(), *gateway.all_workers()):
         assert os.getpriority(os.PRIO_PROCESS, pid) == own
     raised = own == 0 and os.geteuid() == 0
-    assert os.getpriority(os.PRIO_PROCESS, gateway.pid) == (-10 if raised else own)
+    assert os.getpriority(os.PRIO_PROCESS, gateway.pid) == (-3 if raised else own)
 
 
 def test_same_camera_written_differently_is_one_camera(gateway, camera):

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define RAISED (-10)
+#define RAISED (-3)
 #define CHOSEN 7
 
 static int nice_value(void)
