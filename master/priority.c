@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NICE (-3) /* twice the share of a worker: a flood of connections must not starve viewers \
-                   */
+/* Twice the share of a worker: more, and a flood of connections would starve viewers. */
+#define NICE (-3)
 #define TURN_NS 500000 /* the kernel's own is about 3 ms */
 
 /* sched_setattr(2); glibc has its struct since 2.41. */
