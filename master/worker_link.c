@@ -390,6 +390,8 @@ pid_t worker_pid(const struct worker *worker)
 void worker_announce(struct worker *w, pid_t pid, int *log)
 {
     w->pid = pid;
+    if (w->end_by.at_ms != 0) /* it could not end before it had begun */
+        set_time(&w->end_by, clock_ms() + WORKER_END_MS);
     w->log = log_source_open(w->env->loop, log, "worker", pid);
     log_source_set_camera(w->log, w->camera);
     closing_hold(&w->closing);

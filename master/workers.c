@@ -148,6 +148,8 @@ static void start_waiting(struct workers *ws)
 {
     size_t starts = count_starts(ws);
     struct worker *w;
+    if (ws->nursery == NULL)
+        return; /* the server has closed it: nobody waits */
     while (starts < STARTS_AT_ONCE && (w = find_first_waiting(ws)) != NULL) {
         int rc = w->state == WORKER_ENDING ? -ECANCELED
                                            : nursery_link_spawn(ws->nursery, w->id, &w->unforked);
@@ -330,7 +332,7 @@ static bool waits_for_pid(const struct workers *ws)
     const struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
-        if (w->pid == 0 && !w->reaped)
+        if (w->pid == 0 && !w->reaped && !waits_for_start(w))
             return true;
     }
     return false;

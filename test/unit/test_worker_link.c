@@ -620,6 +620,18 @@ static void test_times_begin_when_it_is_asked_for(void **state)
     assert_int_equal(reap(), SIGTERM);
 }
 
+static void test_told_to_leave_before_it_is_announced(void **state)
+{
+    int owner;
+    worker_take(rig.worker, &owner, "door");
+    worker_release(rig.worker);
+    rig.worker->end_by.at_ms -= 10 * WORKER_END_MS;
+    announce();
+    worker_check(rig.worker, clock_ms());
+    assert_false(rig.worker->killed);
+    assert_int_equal(reap(), SIGTERM);
+}
+
 static void test_killed_before_it_is_announced(void **state)
 {
     worker_kill(rig.worker, "is in the way");
@@ -664,6 +676,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_process, setup_unannounced, teardown),
         cmocka_unit_test_setup_teardown(test_times_begin_when_it_is_asked_for, setup_unannounced,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_told_to_leave_before_it_is_announced,
+                                        setup_unannounced, teardown),
         cmocka_unit_test_setup_teardown(test_killed_before_it_is_announced, setup_unannounced,
                                         teardown),
     };
