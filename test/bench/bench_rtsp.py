@@ -123,10 +123,10 @@ def handshake_text(r):
 
 # --- what a camera costs --------------------------------------------------------------------------
 
-def bench_cameras(directory, count, seconds):
+def bench_cameras(directory, count, seconds, kind):
     """So many cameras, each with a worker, nobody watching."""
     with SampleCameras(sizes=("720p",)) as cameras:
-        config = "".join(f'[camera "c{i}"]\nurl = {cameras.rtsp_url(ROW, number=i)}\nalways_on = yes\n'
+        config = "".join(f'[camera "c{i}"]\nurl = {cameras.rtsp_url(ROW, number=i)}\ntype = {kind}\nalways_on = yes\n'
                          for i in range(count))
         with Gateway(directory, config, log_level="info") as gateway:
             wait_for(lambda: cameras.active_sessions() == count, 120, "all cameras to play")
@@ -140,13 +140,13 @@ def bench_cameras(directory, count, seconds):
             cpu = [sampler.between(begun, time.monotonic()) for sampler in samplers]
             for sampler in samplers:
                 sampler.stop()
-            return {"cameras": count, "cores": cpu[0] / count, "others_cores": cpu[1],
+            return {"cameras": count, "type": kind, "cores": cpu[0] / count, "others_cores": cpu[1],
                     "private_mb": statistics.mean(map(processes.private_bytes, workers)) / 1e6,
                     "pss_mb": statistics.mean(map(processes.pss_bytes, workers)) / 1e6}
 
 
 def cameras_text(r):
-    return "\n".join([f"## {r['cameras']} cameras ({ROW}, 2 Mbit/s), no viewer", "", table(
+    return "\n".join([f"## {r['cameras']} cameras ({ROW}, 2 Mbit/s, {r['type']}), no viewer", "", table(
         ("per camera", ""), [("core", f"{r['cores']:.4f}"), ("private memory, MB", f"{r['private_mb']:.1f}"),
                              ("PSS, MB", f"{r['pss_mb']:.1f}")]), "",
         f"Master and nursery: {r['others_cores']:.4f} core."])
@@ -314,6 +314,7 @@ def main():
     parser.add_argument("--viewers", default="1,100")
     parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--cameras", type=int, default=64)
+    parser.add_argument("--type", default="rtsp-tcp", help="cameras: rtsp-tcp, rtsp-udp")
     parser.add_argument("--wall", type=int, default=256, help="wall: so many cameras")
     options = parser.parse_args()
     if options.only == "rows":
@@ -328,7 +329,8 @@ def main():
         counts = [int(n) for n in options.viewers.split(",")]
         parts = {"delay": (lambda: bench_delay(directory, options.seconds, counts), delay_text),
                  "handshake": (lambda: bench_handshake(directory, options.starts), handshake_text),
-                 "cameras": (lambda: bench_cameras(directory, options.cameras, options.seconds), cameras_text),
+                 "cameras": (lambda: bench_cameras(directory, options.cameras, options.seconds, options.type),
+                             cameras_text),
                  "wall": (lambda: bench_wall(directory, options.wall, options.seconds), wall_text)}
         for name, (measure, text) in parts.items():
             if options.only in (None, name):

@@ -302,7 +302,8 @@ int64_t rtsp_transport_gather_us(const struct rtsp_transport *transport)
 {
     if (transport->udp == NULL)
         return INT64_MAX;
-    return rtsp_udp_can_wait(transport->udp) ? RTSP_UDP_GATHER_MS * INT64_C(1000) : 0;
+    int64_t ms = rtsp_udp_wait_ms(transport->udp);
+    return ms < INT64_MAX / 1000 ? ms * 1000 : INT64_MAX;
 }
 
 void rtsp_transport_gather(struct rtsp_transport *transport)

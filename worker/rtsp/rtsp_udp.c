@@ -16,7 +16,7 @@
 /* What the kernel counts for a datagram in a socket's buffer: pages of 2 KB and its own struct. */
 #define CHARGE_UNIT_BYTES 2048
 #define CHARGE_STRUCT_BYTES 256
-#define WINDOW_MS RTSP_UDP_GATHER_MS
+#define WINDOW_MS 100
 
 struct udp_port {
     uv_udp_t handle;
@@ -94,7 +94,13 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init((char *)p->udp->datagram, DATAGRAM_MAX);
 }
 
-/* How much comes within the time that datagrams would have to wait? */
+static size_t charge_of(size_t len)
+{
+    size_t units = (len + CHARGE_UNIT_BYTES - 1) / CHARGE_UNIT_BYTES;
+    return CHARGE_STRUCT_BYTES + units * CHARGE_UNIT_BYTES;
+}
+
+/* How much comes within WINDOW_MS? */
 static void count_datagram(struct udp_port *p, size_t len)
 {
     uint64_t now_ms = uv_now(p->udp->loop);
@@ -102,16 +108,15 @@ static void count_datagram(struct udp_port *p, size_t len)
         p->window_ms = now_ms;
         p->charge = 0;
     }
-    p->charge +=
-        CHARGE_STRUCT_BYTES + (len + CHARGE_UNIT_BYTES - 1) / CHARGE_UNIT_BYTES * CHARGE_UNIT_BYTES;
+    p->charge += charge_of(len);
     if (p->charge > p->charge_max)
         p->charge_max = p->charge;
 }
 
-static void take(struct udp_port *p, const uint8_t *data, size_t len, const struct sockaddr *from)
+static void take(const struct udp_port *p, const uint8_t *data, size_t len,
+                 const struct sockaddr *from)
 {
-    struct rtsp_udp *u = p->udp;
-    count_datagram(p, len);
+    const struct rtsp_udp *u = p->udp;
     /* Anybody can send to a port: accept only the camera and the source that it names. */
     if (same_host(from, &u->peer) || same_host(from, &p->source))
         u->events.on_datagram(u->events.ctx, p->track, data, len);
@@ -121,20 +126,29 @@ static void on_receive(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
                        const struct sockaddr *from, unsigned flags)
 {
     struct udp_port *p = handle->data;
-    if (n > 0 && from != NULL && (flags & UV_UDP_PARTIAL) == 0 && !p->udp->closing.asked)
-        take(p, (const uint8_t *)buf->base, (size_t)n, from);
+    if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 || p->udp->closing.asked)
+        return;
+    count_datagram(p, (size_t)n);
+    take(p, (const uint8_t *)buf->base, (size_t)n, from);
 }
 
 /* --- lazy reading ------------------------------------------------------- */
 
-bool rtsp_udp_can_wait(const struct rtsp_udp *udp)
+/* The time in which half of the buffer fills, if as much comes as in the worst window so far. */
+static int64_t half_full_ms(const struct udp_port *p)
 {
+    return p->charge_max > 0 ? (int64_t)(WINDOW_MS * p->capacity / 2 / p->charge_max) : INT64_MAX;
+}
+
+int64_t rtsp_udp_wait_ms(const struct rtsp_udp *udp)
+{
+    int64_t least_ms = INT64_MAX;
     for (int i = 0; i < TRACK_COUNT * 2; i++) {
         const struct udp_port *p = &udp->ports[i / 2][i % 2];
-        if (p->open && 2 * p->charge_max > p->capacity)
-            return false;
+        if (p->open && half_full_ms(p) < least_ms)
+            least_ms = half_full_ms(p);
     }
-    return true;
+    return least_ms >= WINDOW_MS ? least_ms : 0;
 }
 
 void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy)
@@ -148,19 +162,26 @@ void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy)
     }
 }
 
+/* No more than a buffer full: whoever floods the port must not keep this thread. */
 static void gather_port(struct udp_port *p)
 {
     struct rtsp_udp *u = p->udp;
     struct sockaddr_storage from = {0};
     uv_os_fd_t fd;
-    ssize_t n = 1;
-    while (n >= 0 && p->open && uv_fileno((const uv_handle_t *)&p->handle, &fd) == 0) {
+    size_t charge = 0;
+    while (charge <= p->capacity && p->open &&
+           uv_fileno((const uv_handle_t *)&p->handle, &fd) == 0) {
         socklen_t from_len = sizeof(from);
-        n = recvfrom(fd, u->datagram, DATAGRAM_MAX, MSG_DONTWAIT, (struct sockaddr *)&from,
-                     &from_len);
+        ssize_t n = recvfrom(fd, u->datagram, DATAGRAM_MAX, MSG_DONTWAIT, (struct sockaddr *)&from,
+                             &from_len);
+        if (n < 0)
+            break;
+        charge += charge_of((size_t)n);
         if (n > 0)
             take(p, u->datagram, (size_t)n, (const struct sockaddr *)&from);
     }
+    if (2 * charge > p->capacity) /* more than ever came before: no more waiting */
+        p->charge_max = charge;
 }
 
 void rtsp_udp_gather(struct rtsp_udp *udp)

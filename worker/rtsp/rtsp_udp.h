@@ -14,9 +14,6 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-/* If lazy: time between two calls of rtsp_udp_gather(). */
-#define RTSP_UDP_GATHER_MS 100
-
 struct rtsp_udp_events {
     /* An RTP or RTCP datagram from the camera.  Borrowed for the call. */
     void (*on_datagram)(void *ctx, enum track track, const uint8_t *data, size_t len);
@@ -64,10 +61,10 @@ void rtsp_udp_peer(struct rtsp_udp *udp, enum track track, const char *source,
 void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *data, size_t len);
 
 /**
- * Would the sockets' buffers hold twice the most that has come within RTSP_UDP_GATHER_MS?  Then
- * datagrams may wait, and rtsp_udp_set_lazy() loses none.
+ * How long may datagrams wait?  No socket's buffer is more than half full then, if as much comes as
+ * in the worst tenth of a second so far.  @return 0: not at all.
  */
-bool rtsp_udp_can_wait(const struct rtsp_udp *udp);
+int64_t rtsp_udp_wait_ms(const struct rtsp_udp *udp);
 
 /** If lazy, datagrams wait in the sockets until rtsp_udp_gather().  This saves wake-ups. */
 void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy);
