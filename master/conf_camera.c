@@ -31,8 +31,8 @@ bool conf_camera_set_text(char out[CONF_TITLE_MAX], const char *text)
     /* escape_text() changes what is neither printable nor UTF-8 */
     if (len >= CONF_TITLE_MAX || escape_text(escaped, sizeof(escaped), text, false) != len)
         return false;
-    memset(out, 0, CONF_TITLE_MAX);
-    memcpy(out, text, len);
+    memset(out, 0, CONF_TITLE_MAX); /* cameras are compared whole */
+    (void)snprintf(out, CONF_TITLE_MAX, "%s", text);
     return true;
 }
 
