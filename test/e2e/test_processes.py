@@ -97,7 +97,7 @@ def test_more_cameras_than_workers_start_at_a_time(make_gateway, ten_cameras):
 
 def test_workers_that_wait_for_their_start_when_the_nursery_dies(make_gateway, ten_cameras):
     gateway = make_gateway("[server]\nspare_workers = 0\n")
-    nursery = gateway.nursery()
+    nursery = wait_for(gateway.nursery, 30, "the nursery")
     os.kill(nursery, signal.SIGSTOP)
     asked = [connect(gateway.flv_port) for _ in ten_cameras]
     for sock, camera in zip(asked, ten_cameras):
