@@ -394,7 +394,7 @@ function onFailure() {
 // The list is read again and again; the grid follows what concerns it.
 let listShown = '';
 function onList() {
-  const own = ({ name, title, group }) => [name, title, group];
+  const own = ({ name, title, group, sub }) => [name, title, group, Boolean(sub)];
   const list = JSON.stringify(poll.named.map(own));
   if (listed && list === listShown) return;
   listed = true;

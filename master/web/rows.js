@@ -30,7 +30,7 @@ export function rowsOf(named, streams) {
   );
   const names = new Set(named.map(({ name }) => name));
   const others = streams
-    .filter(({ name }) => !name || !names.has(name))
+    .filter(({ name, sub_of: subOf }) => !subOf && (!name || !names.has(name)))
     .map((s) => rowOf(s, { name: s.name || s.camera_url, title: s.title }));
   return [...known, ...others];
 }

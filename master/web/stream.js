@@ -16,9 +16,11 @@ const SILENT_MS = 2500; // no new picture: say so
 const DEAD_MS = 75000; // longer than the server keeps a viewer without its camera
 const BROKEN_MS = 10000; // no picture for so long though the server has some: the connection is dead
 
+const HEIGHTS = [360, 540, 720, 1080]; // that the server transcodes to
+const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
+
 // A browser has six connections to a host.  Streams that WebSockets cannot carry, and questions
 // about them, leave some for the rest.
-const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
 const httpStreams = new Gate(3);
 const questions = new Gate(2);
 
@@ -52,6 +54,10 @@ export class CameraStream extends EventTarget {
   #stop = new AbortController();
   #h264Only = !playsHevc();
   #overHttp = false;
+  #sub = false; // ask for the sub-stream, if the camera has one
+  #subFailed = false;
+  #height = HEIGHTS.at(-1); // lines that are enough, if the server transcodes
+  #askedHeight = 0; // of the stream that runs
   #counter = new PictureCounter();
   #rate = new PictureRate();
   #quiet = false;
@@ -103,6 +109,36 @@ export class CameraStream extends EventTarget {
     }
   }
 
+  // How large the picture is shown, in pixels of the screen, and whether the camera has a sub-stream
+  // that is enough for it.  A stream that runs is not interrupted to become smaller.
+  setSize(pixels, sub) {
+    this.#height = HEIGHTS.find((height) => height >= pixels) ?? HEIGHTS.at(-1);
+    const larger = this.#h264Only && this.#height > this.#askedHeight;
+    const other = sub !== this.#sub;
+    this.#sub = sub;
+    if (other) this.#subFailed = false;
+    if (this.running && (other || larger)) {
+      this.#close();
+      this.#connect();
+    }
+  }
+
+  // The sub-stream does not play: take the main one.
+  fallBack() {
+    this.#subFailed = true;
+    this.#close();
+    this.#connect();
+  }
+
+  get usesSub() {
+    return this.#sub && !this.#subFailed;
+  }
+
+  // The camera has a sub-stream, which does not play: this is the main one.
+  get fellBack() {
+    return this.#sub && this.#subFailed;
+  }
+
   // Milliseconds since the last new picture.
   get quietMs() {
     return performance.now() - this.#pictureAt;
@@ -152,9 +188,13 @@ export class CameraStream extends EventTarget {
   }
 
   #fullQuery() {
-    return (
-      this.#query + (this.#audio ? '' : '&audio=none') + (this.#h264Only ? '&allow_h265=false' : '')
-    );
+    const pairs = [
+      !this.#audio && 'audio=none',
+      this.#h264Only && 'allow_h265=false',
+      this.#height < HEIGHTS.at(-1) && `height=${this.#height}`,
+      this.usesSub && 'stream=sub',
+    ];
+    return [this.#query, ...pairs.filter(Boolean)].join('&');
   }
 
   // The server takes a WebSocket at once, and says in its close frame why a camera does not play.
@@ -209,6 +249,10 @@ export class CameraStream extends EventTarget {
   }
 
   #onRefusal(error) {
+    if (this.usesSub) {
+      this.fallBack();
+      return;
+    }
     this.#forgetRetries();
     this.#close();
     this.#retry(reasonOf(this.#query, error));
@@ -228,6 +272,7 @@ export class CameraStream extends EventTarget {
     this.#pictureAt = performance.now();
     this.#media = null;
     this.#total = 0;
+    this.#askedHeight = this.#height;
     this.#counter = new PictureCounter();
     const url = streamUrl(this.#fullQuery(), { webSocket: !this.#overHttp });
     const source = { type: 'flv', isLive: true, url };

@@ -41,6 +41,7 @@ export default {
   hours: '{n} h',
   days: '{n} d',
   too_slow: 'This computer is too slow: {shown} of {arriving} pictures/s, {delay} behind',
+  fell_back: 'The sub-stream does not play: this is the main stream',
   paused: 'Paused',
   picture_of: 'Picture of {time}',
   some_live: '{live} of {watched} live',
@@ -95,6 +96,7 @@ export default {
     "A URL typed here, with its password, becomes part of this page's address. Cameras of the server do not show theirs.",
   url_wrong:
     'A camera URL begins with rtsp://, rtsps://, rtsph://, rtmp://, rtmps://, or http:// for FLV.',
+  smaller: 'Smaller picture',
   previous_page: 'Previous page',
   next_page: 'Next page',
   page_of: '{from}–{to} of {total}',

@@ -1,6 +1,6 @@
 // One place of the grid: a camera's live picture, or the still of it while nobody looks.
 
-import { conditionOfView, lastPictureOf } from './condition.js';
+import { conditionOf, conditionOfView, lastPictureOf } from './condition.js';
 import { loadStream, provisionalLabel, queryOf, snapshotUrl } from './server.js';
 import { durationText, sinceText } from './since.js';
 import { Still } from './still.js';
@@ -11,6 +11,7 @@ import { Zoom } from './zoom.js';
 const CODECS = { avc1: 'H.264', hvc1: 'H.265', hev1: 'H.265', av01: 'AV1' };
 // A glance at another tab, or a quick scroll, does not cost a new connection.
 const GRACE_MS = 2000;
+const SUB_BELOW = 640; // pixels of a tile's width: a sub-stream is enough
 
 export function codecName(codec) {
   return CODECS[codec.split('.')[0]] ?? codec;
@@ -34,6 +35,8 @@ export class Tile {
   #streamId; // in /api/streams; undefined until the server has said it
   #server; // its stream in the last answer of the server, if any
   #condition = { state: 'idle', words: '', since: null, code: '' };
+  #hasSub = false;
+  #wantsSub = false; // whatever the size, because this computer is too slow
 
   constructor(template, camera, { onRemove, onChange }) {
     this.camera = camera;
@@ -53,15 +56,20 @@ export class Tile {
     this.#zoom = new Zoom(
       this.element,
       [this.#video, this.#template('still')],
-      () => document.fullscreenElement === this.element,
+      () => this.#isFull(),
     );
-    this.element.addEventListener('fullscreenchange', () => this.#zoom.reset());
+    this.element.addEventListener('fullscreenchange', () => {
+      this.#zoom.reset();
+      this.#chooseStream();
+    });
+    new window.ResizeObserver(() => this.#chooseStream()).observe(this.element);
     this.#template('sound').addEventListener('click', () => this.toggleSound());
     this.#template('full').addEventListener('click', () => this.toggleFullScreen());
     this.#template('remove').addEventListener('click', () => onRemove(this));
     this.#template('change').addEventListener('click', () => onChange(this));
     this.#template('change').hidden = camera.camUrl === undefined;
     this.#template('retry').addEventListener('click', () => this.#stream.retryNow());
+    this.#template('smaller').addEventListener('click', () => this.#takeSub());
     this.#streamId = camera.cam; // a name is the ID, unless cam_type asks for another transport
     this.#setLabel(provisionalLabel(this.query));
   }
@@ -72,7 +80,9 @@ export class Tile {
 
   // What the server's list says of this camera, undefined when it is not in the list.
   setNamed(named) {
+    this.#hasSub = Boolean(named?.sub);
     if (named !== undefined) this.#setLabel(named.title ?? named.name);
+    this.#chooseStream();
   }
 
   setInSight(inSight) {
@@ -95,8 +105,12 @@ export class Tile {
   }
 
   toggleFullScreen() {
-    if (document.fullscreenElement === this.element) document.exitFullscreen();
+    if (this.#isFull()) document.exitFullscreen();
     else this.element.requestFullscreen?.().catch(() => {});
+  }
+
+  #isFull() {
+    return document.fullscreenElement === this.element;
   }
 
   zoom(direction) {
@@ -127,9 +141,16 @@ export class Tile {
 
   // What the server says of its streams.  A camera that is back is shown at once.
   onStreams(streams) {
-    this.#server = streams.find((s) => s.id === this.#streamId);
+    this.#server = streams.find((s) => s.id === this.#serverId());
+    const down = conditionOf(this.#server).state === 'retrying';
+    if (down && this.#stream.running && this.#stream.usesSub) this.#stream.fallBack();
     if (this.#server?.state === 'streaming') this.#stream.onServerStreams();
     this.#showState();
+  }
+
+  // What the server calls the stream that is shown.
+  #serverId() {
+    return this.#stream.usesSub ? `${this.#streamId}:sub` : this.#streamId;
   }
 
   // Only the server knows which of its streams a URL is.
@@ -185,15 +206,30 @@ export class Tile {
     this.#template('since').textContent = since === null ? '' : sinceText(since);
   }
 
-  // This computer is too slow for all that it shows.
+  // This computer is too slow, or shows the main stream because the other one does not play.
   #showSlowness({ tooSlow, frameRate, arriving, delay }) {
     const slow = text('too_slow', {
       shown: Math.round(frameRate),
       arriving: Math.round(arriving),
       delay: durationText(delay),
     });
-    this.#template('note').textContent = tooSlow ? slow : '';
+    const words = tooSlow ? slow : this.#stream.fellBack ? text('fell_back') : '';
+    this.#template('note').textContent = this.#condition.state === 'live' ? words : '';
+    this.#template('smaller').hidden = !tooSlow || !this.#hasSub || this.#stream.usesSub;
     this.element.dataset.slow = String(tooSlow);
+  }
+
+  #takeSub() {
+    this.#wantsSub = true;
+    this.#chooseStream();
+  }
+
+  // Ask for no more than the tile shows.
+  #chooseStream() {
+    if (this.#pixelWidth() === 0) return; // it is not shown
+    const small = this.#pixelWidth() < SUB_BELOW;
+    const sub = this.#hasSub && (small || this.#wantsSub) && !this.#isFull();
+    this.#stream.setSize(Math.round(this.element.clientHeight * window.devicePixelRatio), sub);
   }
 
   #codecText(played, sent) {
@@ -215,6 +251,7 @@ export class Tile {
     const wanted = this.#inSight && this.#tabVisible;
     clearTimeout(this.#graceTimer);
     if (wanted && !this.#stream.running) {
+      this.#chooseStream();
       this.#stream.start();
       this.#still.refresh(snapshotUrl(this.query, { width: this.#pixelWidth() }));
     } else if (!wanted && this.#stream.running) {

@@ -1,4 +1,5 @@
 """The dashboard with forty cameras, of which 13 are silent, one rejects the password and two die."""
+import json
 import re
 import time
 
@@ -8,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from lib import wall as lib_wall
 from lib.gateway import Gateway
-from lib.http import Viewer
+from lib.http import Viewer, request
 from lib.ports import free_port
 from lib.wait import wait_for
 
@@ -254,6 +255,27 @@ def test_the_list_follows_a_reload(gateway, browser, wall):
     lib_wall.wait_states(browser, {"新": "live"})
     gateway.reload(wall.config(PATIENT))
     wait_for(lambda: labels(browser) == ["locked", "dying-1", "dying-2", None], 60, lambda: labels(browser))
+
+
+def test_small_tiles_take_the_sub_stream(browser, wall, tmp_path):
+    """The main stream is for whoever opens the camera, and for a sub-stream that does not play."""
+    sub = "".join(f'[camera "{name}"]\nurl = {wall.camera.url("/main-" + name)}\nsub = {url}\n' for name, url in
+                  (("twin", wall.camera.url("/sub")), ("half", "rtsp://127.0.0.1:1/refused")))
+    with Gateway(tmp_path, PATIENT + sub) as gateway:
+        def viewers():
+            answer = request(gateway.snapshot_port, "/api/streams")
+            return {s["name"]: s["viewers"] for s in json.loads(answer.body)["streams"] if s["viewers"]}
+        show(gateway, browser)
+        browser.resize(1000, 700)
+        lib_wall.wait_states(browser, {"twin": "live", "half": "live"})
+        wait_for(lambda: viewers() == {"twin:sub": 1, "half": 1}, 30, viewers)
+        wait_for(lambda: part(browser, "half", "note") == "The sub-stream does not play: this is the main stream", 30,
+                 lambda: part(browser, "half", "note"))
+        assert part(browser, "twin", "note") == ""
+        browser.resize(1600, 900)
+        wait_for(lambda: viewers() == {"twin": 1, "half": 1}, 30, viewers)
+        browser.resize(1280, 800)
+        browser.driver.get("about:blank")
 
 
 def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
