@@ -1,6 +1,7 @@
 // How a camera is, as the server tells it: a member of the API's `streams`.
 
 import { wordsOf } from './server.js';
+import { durationText } from './since.js';
 import { text } from './text.js';
 
 const STOPPED_MS = 700; // without a new picture, of a camera that the server calls down
@@ -37,6 +38,14 @@ export function conditionOfView(view, stream) {
   const plays = state === 'live' && view.quietMs < STOPPED_MS;
   if (server.state === 'retrying' && !plays) return server;
   return { state, words: view.text, since: null, code };
+}
+
+// Of a CameraStream: this computer is too slow for it, in words.
+export function slownessText({ frameRate, arriving, delay }) {
+  const shown = Math.round(frameRate);
+  const words = text('too_slow', { shown, arriving: Math.round(arriving) });
+  const behind = text('behind', { delay: durationText(delay) });
+  return delay < 1 ? words : `${words}${text('list_separator')}${behind}`;
 }
 
 // When the camera's last picture came, a Date or null.

@@ -1,6 +1,6 @@
 // One camera, full window.  What follows `?` in the address goes to the server as it is.
 
-import { conditionOfView, lastPictureOf } from './condition.js';
+import { conditionOfView, lastPictureOf, slownessText } from './condition.js';
 import { askToken, showKeys } from './dialogs.js';
 import { neighboursOf } from './neighbours.js';
 import {
@@ -17,7 +17,7 @@ import {
   takePairs,
   wordsOf,
 } from './server.js';
-import { durationText, sinceText } from './since.js';
+import { sinceText } from './since.js';
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
 import { language, text, translatePage } from './text.js';
@@ -99,14 +99,10 @@ function showState() {
 
 // Since when the camera is down, or that this computer is too slow.
 function showNote() {
-  const { tooSlow, frameRate, arriving, delay } = stream.stats();
-  const slow = text('too_slow', {
-    shown: Math.round(frameRate),
-    arriving: Math.round(arriving),
-    delay: durationText(delay),
-  });
-  document.body.dataset.slow = String(tooSlow);
-  byId('since').textContent = condition.since ? sinceText(condition.since) : tooSlow ? slow : '';
+  const stats = stream.stats();
+  const slow = stats.tooSlow ? slownessText(stats) : '';
+  document.body.dataset.slow = String(stats.tooSlow);
+  byId('since').textContent = condition.since ? sinceText(condition.since) : slow;
 }
 
 function showSound() {

@@ -40,7 +40,8 @@ export default {
   minutes: '{n} min',
   hours: '{n} h',
   days: '{n} d',
-  too_slow: 'This computer is too slow: {shown} of {arriving} pictures/s, {delay} behind',
+  too_slow: 'This computer is too slow: {shown} of {arriving} pictures/s',
+  behind: '{delay} behind',
   fell_back: 'The sub-stream does not play: this is the main stream',
   paused: 'Paused',
   picture_of: 'Picture of {time}',
@@ -107,7 +108,7 @@ export default {
   find_camera: 'Find a camera',
   find_opens: 'Enter opens the first one.',
   find_puts: 'Enter puts the first one into this place.',
-  found: '{n} cameras',
+  found: '{n} found',
 
   // table of all cameras
   status: 'Status',

@@ -38,7 +38,8 @@ export default {
   minutes: '{n} 分钟',
   hours: '{n} 小时',
   days: '{n} 天',
-  too_slow: '此电脑太慢：每秒 {arriving} 帧中只显示 {shown} 帧，落后 {delay}',
+  too_slow: '此电脑太慢：每秒 {arriving} 帧中只显示 {shown} 帧',
+  behind: '落后 {delay}',
   fell_back: '子码流无法播放：这是主码流',
   paused: '已暂停',
   picture_of: '{time} 的画面',
@@ -101,7 +102,7 @@ export default {
   find_camera: '查找摄像机',
   find_opens: '回车键打开第一台。',
   find_puts: '回车键把第一台放到此位置。',
-  found: '{n} 台摄像机',
+  found: '找到 {n} 台',
 
   status: '状态',
   filter: '筛选',

@@ -1,8 +1,8 @@
 // One place of the grid: a camera's live picture, or the still of it while nobody looks.
 
-import { conditionOf, conditionOfView, lastPictureOf } from './condition.js';
+import { conditionOfView, lastPictureOf, slownessText } from './condition.js';
 import { loadStream, provisionalLabel, queryOf, snapshotUrl } from './server.js';
-import { durationText, sinceText } from './since.js';
+import { sinceText } from './since.js';
 import { Still } from './still.js';
 import { CameraStream } from './stream.js';
 import { text } from './text.js';
@@ -142,8 +142,8 @@ export class Tile {
   // What the server says of its streams.  A camera that is back is shown at once.
   onStreams(streams) {
     this.#server = streams.find((s) => s.id === this.#serverId());
-    const down = conditionOf(this.#server).state === 'retrying';
-    if (down && this.#stream.running && this.#stream.usesSub) this.#stream.fallBack();
+    const failed = ['backoff', 'quarantined'].includes(this.#server?.state);
+    if (failed && this.#stream.running && this.#stream.usesSub) this.#stream.fallBack();
     if (this.#server?.state === 'streaming') this.#stream.onServerStreams();
     this.#showState();
   }
@@ -207,13 +207,9 @@ export class Tile {
   }
 
   // This computer is too slow, or shows the main stream because the other one does not play.
-  #showSlowness({ tooSlow, frameRate, arriving, delay }) {
-    const slow = text('too_slow', {
-      shown: Math.round(frameRate),
-      arriving: Math.round(arriving),
-      delay: durationText(delay),
-    });
-    const words = tooSlow ? slow : this.#stream.fellBack ? text('fell_back') : '';
+  #showSlowness(stats) {
+    const { tooSlow } = stats;
+    const words = tooSlow ? slownessText(stats) : this.#stream.fellBack ? text('fell_back') : '';
     this.#template('note').textContent = this.#condition.state === 'live' ? words : '';
     this.#template('smaller').hidden = !tooSlow || !this.#hasSub || this.#stream.usesSub;
     this.element.dataset.slow = String(tooSlow);

@@ -190,9 +190,9 @@ def test_find_and_status(gateway, browser, wall):
     lib_wall.wait_states(browser, {"good-01": "live", "good-02": "live", "locked": "retrying"})
     browser.run("document.querySelector('.tile').focus()")
     press(browser, "/")
-    wait_text(browser, "#find-count", "^40 cameras$")
+    wait_text(browser, "#find-count", "^40 found$")
     press(browser, "gate 07")
-    wait_text(browser, "#find-count", "^1 cameras$")
+    wait_text(browser, "#find-count", "^1 found$")
     press(browser, Keys.ENTER)
     wait_for(lambda: labels(browser)[:2] == ["good-07", "good-02"], 30, lambda: labels(browser))
 
@@ -210,7 +210,7 @@ def test_find_and_status(gateway, browser, wall):
     wait_for(lambda: row("locked")["state"] == "Down", 30, lambda: row("locked"))
     assert row("locked")["reason"] == "The camera rejects the password"
     browser.find("#status-filter").send_keys("down rejects")
-    wait_text(browser, "#status-count", "^1 cameras$")
+    wait_text(browser, "#status-count", "^1 found$")
     browser.find("#status-rows button").click()
     wait_text(browser, "#status-note", r"\[access\] token")
     # A refusal is an answer that is not 2xx; nothing else is to be heard.
@@ -274,6 +274,16 @@ def test_small_tiles_take_the_sub_stream(browser, wall, tmp_path):
         assert part(browser, "twin", "note") == ""
         browser.resize(1600, 900)
         wait_for(lambda: viewers() == {"twin": 1, "half": 1}, 30, viewers)
+        lib_wall.wait_states(browser, {"twin": "live", "half": "live"})
+        # A browser that drops three pictures of five, as one that is too slow does.
+        browser.run("""const real = HTMLVideoElement.prototype.getVideoPlaybackQuality;
+            HTMLVideoElement.prototype.getVideoPlaybackQuality = function () {
+                const {totalVideoFrames} = real.call(this);
+                return {totalVideoFrames, droppedVideoFrames: Math.floor(totalVideoFrames * 0.6)}; };""")
+        slow = r"^This computer is too slow: \d+ of \d+ pictures/s"
+        wait_for(lambda: re.match(slow, part(browser, "twin", "note")), 60, lambda: part(browser, "twin", "note"))
+        browser.find(".tile [data-part='smaller']").click()
+        wait_for(lambda: viewers() == {"twin:sub": 1, "half": 1}, 30, viewers)
         browser.resize(1280, 800)
         browser.driver.get("about:blank")
 
