@@ -464,6 +464,7 @@ function listen() {
   document.addEventListener('visibilitychange', onVisibility);
   document.addEventListener('keydown', onKey);
   document.addEventListener('pointerup', () => wall.onTouch());
+  document.addEventListener('camerasaved', (event) => event.detail.done.push(poll.start()));
   grid.addEventListener('tilestate', summarise);
   grid.addEventListener('focusin', (event) => {
     const element = event.target.closest('#grid > *');

@@ -254,9 +254,29 @@ function tokenQuery() {
   return token === null ? '' : `?token=${encodeURIComponent(token)}`;
 }
 
+let manage = false; // requests may save cameras
+
 // Named cameras.  Throws a ServerError when the server does not say.
 export async function loadCameras() {
-  return (await getOperations(`api/cameras${tokenQuery()}`)).cameras;
+  const answer = await getOperations(`api/cameras${tokenQuery()}`);
+  manage = answer.manage === true;
+  return answer.cameras;
+}
+
+// May this page save cameras on the server?
+export function mayManage() {
+  return manage && token !== null;
+}
+
+// Save a camera of this server ({ camera_url, cam_type, title }).  Throws a ServerError when the
+// server refuses.
+export async function saveCamera(name, camera) {
+  const url = `${operationsUrl()}api/cameras/${encodeURIComponent(name)}`;
+  const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
+  const options = { method: 'PUT', headers, body: JSON.stringify(camera) };
+  const reply = await fetch(url, options).catch(() => null);
+  if (reply === null) throw new ServerError('unreachable', '');
+  if (!reply.ok) throw await errorOf(reply);
 }
 
 // The streams that the server has.  Throws a ServerError when the server does not say.

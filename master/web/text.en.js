@@ -15,6 +15,9 @@ export default {
   missing_camera: 'No camera was asked for',
   camera_not_allowed: 'This camera is not allowed here',
   unauthorized: 'The server wants a token',
+  manage_off: 'This server does not let pages save cameras',
+  camera_in_file: "The server's configuration has a camera of this name",
+  cannot_save: 'The server cannot save: no space, or no permission',
   link_refused: 'This link has expired, or is for another camera',
   too_many_cameras: 'The server has too many cameras',
   too_many_viewers: 'The server has too many viewers',
@@ -119,6 +122,11 @@ export default {
   last_picture: 'Last picture',
   restart: 'Restart',
   restarted: '{camera}: connecting anew',
+  save: 'Save on the server',
+  save_title: 'Title',
+  save_name: 'Name (letters, digits, . _ -)',
+  saved_hint: 'The server keeps the URL with its password. It does not become part of this page’s address.',
+  name_wrong: 'A name has letters, digits, dots, _ and -; the title may be in any script.',
 
   // player
   player_title: 'Player',

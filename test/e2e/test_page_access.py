@@ -227,3 +227,49 @@ def test_in_a_folder_of_a_proxy(gateway, browser, tmp_path):
         browser.driver.get("about:blank")
     asked = re.findall(r'"GET (\S+) HTTP[^"]*" (\d+)', log.read_text())
     assert len(asked) > 10 and [target for target, _ in asked if not target.startswith("/cams/")] == []
+
+
+def test_saves_a_camera(make_gateway, browser, camera, tmp_path):
+    """The Add dialog saves on the server where that lets it; the URL is then no part of the page's address."""
+    url = f"rtsp://admin:p@ss#1@127.0.0.1:{camera.port}/saved"
+    config = (f'{QUICK}[access]\ntoken = {TOKEN}\nmanage_file = {tmp_path}/cameras.ini\nmanage = {{}}\n'
+              '[camera "own"]\nurl = rtsp://127.0.0.1:9/\n')
+    gateway = make_gateway(config.format("yes"), secrets=[TOKEN, "p@ss#1"])
+    page = f"http://127.0.0.1:{gateway.flv_port}/?token={TOKEN}#layout=1"
+    shown = "return !document.querySelector('#save-part').hidden"
+
+    def open_dialog():
+        browser.open("about:blank")
+        browser.open(page)
+        wait_for(lambda: browser.run("return document.querySelector('#grid').children.length > 0"), 30, "the page")
+        wait_for(lambda: browser.run("return document.querySelector('#notice').hidden"), 30, "the list of cameras")
+        browser.find("#add").click()
+
+    def words(key):  # the browser may speak Chinese by now
+        return browser.run("return import('./assets/text.js').then((t) => t.text(arguments[0]))", key)
+
+    def error():
+        return browser.find("#add-error").text
+
+    def submit(name):
+        browser.find("#save-name").clear()
+        browser.find("#save-name").send_keys(name)
+        browser.find("#add-submit").click()
+    wait_for(lambda: open_dialog() or browser.run(shown), 60, "the part of the dialog that saves")
+    browser.find("#add-url").send_keys(url)
+    browser.find("#save").click()
+    browser.find("#save-title").send_keys("Gate")
+    submit("大门")
+    wait_for(lambda: error() == words("name_wrong"), 30, error)
+    submit("own")
+    wait_for(lambda: error() == words("camera_in_file"), 30, error)
+    browser.find("#save-name").clear()
+    browser.find("#add-submit").click()  # the title names it
+    wait_states(browser, wanted=("live",))
+    assert browser.run("return location.hash") == "#layout=1&cam=gate"
+    assert browser.find(".tile h2").text == "Gate"
+    assert '[camera "gate"]\nurl = rtsp://admin:p%40ss%231@' in (tmp_path / "cameras.ini").read_text(encoding="utf-8")
+
+    gateway.reload(config.format("no"))
+    open_dialog()
+    assert not browser.run(shown)
