@@ -13,7 +13,6 @@
 #include <string.h>
 
 struct camera_store_change {
-    TAILQ_ENTRY(camera_store_change) link;
     struct camera_store *store;
     struct conf_camera camera;
     bool remove;
@@ -33,13 +32,10 @@ struct camera_store_change {
     const char *step;
 };
 
-static void start_next(struct camera_store *store);
-
 void camera_store_init(struct camera_store *store, struct server *server, struct conf *conf)
 {
     store->server = server;
     store->conf = conf;
-    TAILQ_INIT(&store->queue);
 }
 
 /* --- end of a change --------------------------------------------------------- */
@@ -75,16 +71,15 @@ static void count_change(struct camera_store *store, const struct camera_store_c
         store->saved++;
 }
 
-/* Forget a change, and begin the next one. */
 static void drop(struct camera_store_change *change)
 {
     struct camera_store *store = change->store;
-    TAILQ_REMOVE(&store->queue, change, link);
+    store->queue[store->first] = NULL;
+    store->first = (store->first + 1) % CAMERA_STORE_QUEUE_MAX;
     store->queued--;
     conf_clear_cameras(&change->saved);
     explicit_bzero(change, sizeof(*change)); /* a camera's password */
     free(change);
-    start_next(store);
 }
 
 static void finish(struct camera_store_change *change)
@@ -100,14 +95,6 @@ static void finish(struct camera_store_change *change)
     if (!store->server->draining)
         change->done(store->server, change->conn_id, &result);
     drop(change);
-}
-
-static void fail(struct camera_store_change *change, enum http_error error, const char *message)
-{
-    change->error = error;
-    if (message != change->message)
-        (void)snprintf(change->message, sizeof(change->message), "%s", message);
-    finish(change);
 }
 
 /* --- the configuration in force ------------------------------------------------ */
@@ -136,22 +123,27 @@ static void write_file(uv_work_t *work)
     change->rc = camera_file_write(change->path, change->bytes, change->len, &change->step);
 }
 
+static void run_queue(struct camera_store *store);
+
 static void on_written(uv_work_t *work, int status)
 {
     struct camera_store_change *change = work->data;
+    struct camera_store *store = change->store;
+    store->writing = false;
     explicit_bzero(change->bytes, change->len); /* passwords */
     free(change->bytes);
     if (status != 0)
         change->rc = status;
-    if (change->rc != 0) {
+    if (change->rc == 0) {
+        apply(change);
+    } else {
+        change->error = HTTP_ERROR_CANNOT_SAVE;
         (void)snprintf(change->message, sizeof(change->message),
                        "%s: cannot %s it: %s; nothing has changed", change->path,
                        status == 0 ? change->step : "write", strerror(-change->rc));
-        fail(change, HTTP_ERROR_CANNOT_SAVE, change->message);
-        return;
     }
-    apply(change);
     finish(change);
+    run_queue(store);
 }
 
 /* --- the change ------------------------------------------------------------------ */
@@ -204,38 +196,43 @@ static enum http_error make_change(struct camera_store_change *change)
     return HTTP_ERROR_NONE;
 }
 
-static void start(struct camera_store_change *change)
+/* @return true: the thread writes it; false: it has failed, with error and message. */
+static bool start(struct camera_store_change *change)
 {
     struct conf_text text = {.buf = change->message, .size = sizeof(change->message)};
     (void)snprintf(change->path, sizeof(change->path), "%s",
                    change->store->conf->access.manage_file);
     if (camera_file_read(change->path, &change->saved, &text) != 0) {
         conf_text_put(&text, "; nothing has changed");
-        fail(change, HTTP_ERROR_CANNOT_SAVE, change->message);
-        return;
+        change->error = HTTP_ERROR_CANNOT_SAVE;
+        return false;
     }
-    enum http_error error = make_change(change);
-    if (error != HTTP_ERROR_NONE) {
-        fail(change, error, change->message);
-        return;
-    }
+    change->error = make_change(change);
+    if (change->error != HTTP_ERROR_NONE)
+        return false;
     change->bytes = camera_file_format(&change->saved, &change->len);
     change->work.data = change;
-    if (change->bytes == NULL)
-        fail(change, HTTP_ERROR_OVERLOADED, "out of memory");
-    else
-        (void)uv_queue_work(change->store->server->loop, &change->work, write_file, on_written);
+    if (change->bytes == NULL) {
+        change->error = HTTP_ERROR_OVERLOADED;
+        (void)snprintf(change->message, sizeof(change->message), "out of memory");
+        return false;
+    }
+    (void)uv_queue_work(change->store->server->loop, &change->work, write_file, on_written);
+    return true;
 }
 
-static void start_next(struct camera_store *store)
+/* Make changes until the thread has one to write. */
+static void run_queue(struct camera_store *store)
 {
-    struct camera_store_change *first = TAILQ_FIRST(&store->queue);
-    if (first == NULL)
-        return;
-    if (store->server->draining)
-        drop(first);
-    else
-        start(first);
+    while (!store->writing && store->queued > 0) {
+        struct camera_store_change *first = store->queue[store->first];
+        if (store->server->draining)
+            drop(first);
+        else if (start(first))
+            store->writing = true;
+        else
+            finish(first);
+    }
 }
 
 bool camera_store_change(struct camera_store *store, const struct conf_camera *camera, bool remove,
@@ -250,8 +247,7 @@ bool camera_store_change(struct camera_store *store, const struct conf_camera *c
     change->conn_id = conn_id;
     change->done = done;
     (void)snprintf(change->peer, sizeof(change->peer), "%s", peer);
-    TAILQ_INSERT_TAIL(&store->queue, change, link);
-    if (store->queued++ == 0)
-        start(change);
+    store->queue[(store->first + store->queued++) % CAMERA_STORE_QUEUE_MAX] = change;
+    run_queue(store);
     return true;
 }

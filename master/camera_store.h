@@ -13,22 +13,23 @@
 #include "master/conf.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #define CAMERA_STORE_QUEUE_MAX 64 /* changes that wait; beyond: 503 */
 #define CAMERA_STORE_MESSAGE_MAX 1024
 
 struct server;
 struct camera_store_change;
-TAILQ_HEAD(camera_store_queue, camera_store_change);
 
 /* Zeroed, then camera_store_init(). */
 struct camera_store {
     struct server *server;
-    struct conf *conf;               /* the server's, writable */
-    struct camera_store_queue queue; /* the first is being made */
+    struct conf *conf;                                         /* the server's, writable */
+    struct camera_store_change *queue[CAMERA_STORE_QUEUE_MAX]; /* a ring */
+    size_t first;                                              /* index of the next one to make */
     size_t queued;
+    bool writing;                    /* the first is in the thread */
     uint64_t saved, removed, failed; /* changes so far, for metrics */
 };
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define SECRET_MIN 3 /* a shorter one is a part of too many words */
-#define SECRET_MAX (3 * URL_CREDENTIAL_MAX)
+#define SECRET_MAX ((size_t)3 * URL_CREDENTIAL_MAX)
 #define SECRET_FORMS 5
 
 /* libav's lines may quote URLs with passwords, and cameras make it complain often.  They go to the
@@ -20,7 +20,7 @@ static _Thread_local char secrets[SECRET_FORMS][SECRET_MAX];
 static void cover(char *at, size_t len)
 {
     size_t rest = strlen(at + len);
-    memcpy(at, "***", 3);
+    memset(at, '*', 3);
     memmove(at + 3, at + len, rest + 1);
 }
 
