@@ -103,16 +103,17 @@ static void end_login(struct camera *cam)
 static void note_login(struct camera *cam, const struct ipc_state *state, bool was_connected)
 {
     int64_t now_ms = clock_ms();
+    if (state->state == IPC_CAMERA_CONNECTING)
+        return;
     if (state->state == IPC_CAMERA_STREAMING) {
         login_guard_accepted(&cam->table->admission.logins, &cam->url, now_ms);
         cam->refused_until_ms = 0;
-    } else if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED && state->retry_ms > 0) {
-        if (was_connected)
+    } else if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED) {
+        if (was_connected) /* in its first report, which says no time yet */
             login_guard_rejected(&cam->table->admission.logins, &cam->url, now_ms);
-        cam->refused_until_ms =
-            now_ms + (state->retry_ms < LOGIN_REFUSED_MS ? state->retry_ms : LOGIN_REFUSED_MS);
-    } else if (state->state == IPC_CAMERA_CONNECTING) {
-        return;
+        if (state->retry_ms > 0)
+            cam->refused_until_ms =
+                now_ms + (state->retry_ms < LOGIN_REFUSED_MS ? state->retry_ms : LOGIN_REFUSED_MS);
     }
     end_login(cam);
 }

@@ -56,6 +56,8 @@ async function save() {
   const saved = new window.Option(name, name);
   byId('add-name').add(saved);
   byId('add-name').value = name;
+  byId('save').checked = false;
+  show();
   const told = new window.CustomEvent('camerasaved', { detail: { done: [] } });
   document.dispatchEvent(told);
   await Promise.all(told.detail.done);

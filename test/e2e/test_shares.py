@@ -198,6 +198,24 @@ def test_guessing_a_password(make_gateway, make_camera):
     assert len(streams) < 10  # nothing is remembered of what was not tried
 
 
+def test_guesses_do_not_delay_a_configured_camera(make_gateway, make_camera):
+    """Wrong passwords make others wait, but not the operator's, which was never tried before."""
+    camera = make_camera(user="admin", password="right-1")
+    gateway = make_gateway(f'{PATIENT}[camera "gate"]\nurl = {camera.url("/gate", "admin", "right-1")}\n',
+                           secrets=["right-1", "wrong-"])
+
+    def try_one(password):
+        answer = gateway.get(camera.url("/other", "admin", password))
+        assert answer.code == "camera_unauthorized"
+        return answer.error["message"]
+    for number in range(3):
+        assert "several passwords" not in try_one(f"wrong-{number}")
+    assert "several passwords" in try_one("wrong-3")
+    assert "several passwords" in try_one("right-1")  # asked for by URL it could be one more guess
+    with Viewer(gateway.flv_port, "/?cam=gate") as viewer:
+        viewer.wait_frames(2)
+
+
 def test_a_typing_error_costs_no_wait(make_gateway, make_camera):
     camera = make_camera(user="admin", password="right-1")
     gateway = make_gateway(PATIENT, secrets=["right-1", "wrong-"])
