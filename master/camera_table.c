@@ -455,9 +455,9 @@ int camera_table_restart(struct camera_table *table, const char *id)
 
 int camera_table_stop(struct camera_table *table, const char *id)
 {
-    struct camera *cam = camera_set_find_id(&table->admission.cameras, id);
+    struct camera *cam = find_id(table, id);
     if (cam == NULL)
-        return -ENOENT;
+        return absence(table, id);
     int rc = cam->worker != NULL ? camera_table_end(cam, CAMERA_STOP_GRACE_MS) : 0;
     if (rc == -EAGAIN)
         return rc; /* its outbox is full; if it has died, the channel will say so */

@@ -1,6 +1,7 @@
 #include "master/visit.h"
 
 #include "common/fd.h"
+#include "common/websocket_close.h"
 #include "common/xalloc.h"
 #include "master/client_fields.h"
 
@@ -113,8 +114,11 @@ void visit_refuse(const struct visit *visit, enum http_error error, const char *
     if (visit->resumed)
         return;
     visit_request(visit, &request);
-    size_t len =
-        http_reply_error(answer, error, request.origin, camera, message, request.head != 0);
+    if (request.camera[0] != '\0')
+        camera = request.camera; /* it was asked for by name */
+    size_t len = request.websocket != 0 ? websocket_error((uint8_t *)answer, error, camera, message)
+                                        : http_reply_error(answer, error, request.origin, camera,
+                                                           message, request.head != 0);
     (void)send(visit->fd, answer, len, MSG_DONTWAIT | MSG_NOSIGNAL); /* its buffer is empty */
     (void)shutdown(visit->fd, SHUT_WR);
     skip_unread(visit->fd);

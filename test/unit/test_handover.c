@@ -216,6 +216,25 @@ static void test_a_visit_goes_on_twice(void **state)
     fd_close(&ends[1]);
 }
 
+/* A client that no worker will answer: a WebSocket's handshake was answered, and is no HTTP. */
+static void test_refused_websocket(void **state)
+{
+    (void)state;
+    int ends[2];
+    char got[1024] = "";
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    const struct ipc_client request = {.kind = IPC_CLIENT_STREAM, .websocket = 1, .camera = "gate"};
+    struct visit *v = visit_new(&request, ends[0]);
+    visit_refuse(v, HTTP_ERROR_OVERLOADED, "rtsp://10.0.0.9/", "later");
+    assert_true(read(ends[1], got, sizeof(got) - 1) > 0);
+    assert_int_equal((unsigned char)got[0], 0x81);
+    assert_non_null(strstr(got, "\"camera\":\"gate\""));
+    assert_null(strstr(got, "10.0.0.9"));
+    visit_free(&v);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+}
+
 static void test_no_slot_no_belief(void **state)
 {
     (void)state;
@@ -262,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_what_becomes_of_clients),
         cmocka_unit_test(test_within_a_frame),
         cmocka_unit_test(test_a_visit_goes_on_twice),
+        cmocka_unit_test(test_refused_websocket),
         cmocka_unit_test(test_no_slot_no_belief),
         cmocka_unit_test(test_a_client_that_goes_meanwhile),
     };
