@@ -304,14 +304,14 @@ class Av1Camera(Script):
 
 
 AV1_ENCODERS = {
-    "libaom-av1": ["-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0"],
-    "libsvtav1": ["-preset", "12", "-svtav1-params", "pred-struct=1"],
+    "libaom-av1": ["-usage", "realtime", "-cpu-used", "8", "-lag-in-frames", "0", "-b:v", "600k"],
+    "libsvtav1": ["-preset", "12", "-svtav1-params", "pred-struct=1", "-crf", "40"],
 }
 
 
 @pytest.mark.parametrize("encoder", AV1_ENCODERS)
 def test_av1_over_rtsp(shared_gateway, frames, encoder):
-    ivf = encode(frames, "-vf", "scale=320:180", "-c:v", encoder, *AV1_ENCODERS[encoder], "-b:v", "600k", "-g", "25", "-f", "ivf")
+    ivf = encode(frames, "-vf", "scale=320:180", "-c:v", encoder, *AV1_ENCODERS[encoder], "-g", "25", "-f", "ivf")
     with ScriptedCamera(Av1Camera(Av1Units(ivf))) as camera:
         assert_av1(shared_gateway, camera.url())
 
