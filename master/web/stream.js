@@ -14,7 +14,7 @@ const STEADY_MS = 10000; // live for so long: the next failure starts again with
 const QUIET_MS = 1000; // no new picture: ask the server how the camera is
 const SILENT_MS = 2500; // no new picture: say so
 const DEAD_MS = 75000; // longer than the server keeps a viewer without its camera
-const BROKEN_MS = 10000; // no picture for so long though the server has some: the connection is dead
+const BROKEN_MS = 10000; // no picture has come for so long though the server has some: the connection is dead
 
 const HEIGHTS = [360, 540, 720, 1080]; // that the server transcodes to
 const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
@@ -59,6 +59,7 @@ export class CameraStream extends EventTarget {
   #height = HEIGHTS.at(-1); // lines that are enough, if the server transcodes
   #askedHeight = 0; // of the stream that runs
   #counter = new PictureCounter();
+  #seenPictures = 0; // of them when the server was asked last
   #rate = new PictureRate();
   #quiet = false;
   #liveAt = 0;
@@ -146,7 +147,10 @@ export class CameraStream extends EventTarget {
 
   // The server has pictures of this camera: a failure of the camera, or of the network, is over.
   onServerStreams() {
-    if (this.#player !== null && this.quietMs > BROKEN_MS) this.#onEnd('ended');
+    const arriving = this.#counter.pictures !== this.#seenPictures; // this computer may be slow
+    this.#seenPictures = this.#counter.pictures;
+    const broken = this.#player !== null && this.quietMs > BROKEN_MS && !arriving;
+    if (broken) this.#onEnd('ended');
     if (/^(camera_|ended|unreachable|draining)/.test(this.code)) this.retryNow();
   }
 
