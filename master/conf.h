@@ -65,7 +65,7 @@
     X(server, max_requests_per_minute, UINT32, "0",        0, 1000000, RELOAD,                     \
       "requests of one client address; more get 503 overloaded; 0: no limit")                      \
     X(server, client_share,        UINT32,     "50",       1, 100, RELOAD,                         \
-      "percent of what the others leave that one client address may hold; 100: no share")          \
+      "percent of what the others leave that one client address may hold; 100: no limit")          \
     X(server, trusted_proxies,     PROXIES,    "",         0, 0, RELOAD,                           \
       "proxies whose X-Forwarded-For says who the client is")                                      \
     X(server, proxy_protocol,      PROXIES,    "",         0, 0, RELOAD,                           \

@@ -173,7 +173,7 @@ static void put_last_frames(FILE *out, const struct camera_list *cameras)
 static void put_camera_downs(FILE *out, const struct camera_list *cameras)
 {
     head(out, "camera_down_since_timestamp_seconds", "gauge",
-         "Since when the camera cannot be had, UNIX time; absent while it can, and while nobody "
+         "Since when the camera is down, UNIX time; absent while it streams, and while nobody "
          "wants it.");
     for (size_t i = 0; i < cameras->count; i++) {
         const struct camera *cam = cameras->items[i];

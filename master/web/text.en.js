@@ -162,7 +162,7 @@ export default {
   key_other: 'the camera before or after this one',
   key_layout: '1, 2, 4, 1 + 5, 6, 9 or 16 cameras',
   key_a: 'add a camera',
-  key_delete: 'remove the camera',
+  key_delete: 'empty this place',
   key_zoom: 'larger, smaller; wheel and fingers do it too, a double click ends it',
   key_help: 'these keys',
 };

@@ -153,7 +153,7 @@ export default {
   key_other: '上一台或下一台摄像机',
   key_layout: '显示 1、2、4、1 + 5、6、9 或 16 路',
   key_a: '添加摄像机',
-  key_delete: '移除摄像机',
+  key_delete: '清空此位置',
   key_zoom: '放大、缩小；滚轮和双指也可以，双击复原',
   key_help: '显示快捷键',
 };

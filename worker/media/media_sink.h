@@ -56,7 +56,7 @@ struct media_sink {
     /* After on_tracks: the sound alone is announced, later or anew.  Pictures are not disturbed. */
     void (*on_audio)(void *ctx, const struct media_track *audio);
 
-    /* After on_tracks or on_audio: why the camera's sound cannot be had. */
+    /* After on_tracks or on_audio: why viewers get no sound of the camera. */
     void (*on_no_audio)(void *ctx, enum ipc_no_audio why);
 
     /* A packet.  Returns true if it shows that the camera is alive. */
