@@ -161,7 +161,7 @@ struct ipc_histogram {
     uint64_t counts[IPC_HISTOGRAM_BUCKETS]; /* not cumulative */
 };
 
-/* Counters, once a second.  A worker that stays silent is killed (workers.h). */
+/* Counters, once a second.  A worker that stays silent is killed (worker_link.h). */
 struct ipc_stats {
     uint64_t bytes_in;
     uint64_t bytes_out;

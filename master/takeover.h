@@ -32,7 +32,7 @@ enum takeover_type {
     TAKEOVER_CAMERA, /* camera_takeover.c; the guests that follow are its */
     TAKEOVER_WORKER, /* worker_link.c: the last camera has it still; guests that follow are its */
     TAKEOVER_GUEST,  /* camera_takeover.c, visit.c */
-    TAKEOVER_CONNECTION, /* conn.c */
+    TAKEOVER_CONNECTION, /* conn_takeover.c */
     TAKEOVER_PROCESS     /* struct takeover_process: a child to be ended */
 };
 
