@@ -94,7 +94,7 @@ static void test_hevc_in_both_dialects(void **state)
     end(&rig, &f);
 }
 
-static void test_audio_is_waited_for_within_bounds(void **state)
+static void test_audio_by_its_announcement(void **state)
 {
     (void)state;
     struct flv f = {.data = NULL};
@@ -120,6 +120,13 @@ static void test_audio_is_waited_for_within_bounds(void **state)
     assert_int_equal(rig.count, 2);
     assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
     end(&rig, &f);
+}
+
+static void test_audio_is_waited_for_a_second(void **state)
+{
+    (void)state;
+    struct flv f = {.data = NULL};
+    struct rig rig = {.count = 0};
 
     /* Nothing known: one second of real time, whatever the time stamps say, then all at once. */
     put_header(&f, 1);
@@ -142,6 +149,13 @@ static void test_audio_is_waited_for_within_bounds(void **state)
     for (int i = 0; i < 26; i++)
         assert_int_equal(rig.event[1 + i].packet.dts, 5000 + 400 * i);
     end(&rig, &f);
+}
+
+static void test_audio_within_that_second(void **state)
+{
+    (void)state;
+    struct flv f = {.data = NULL};
+    struct rig rig = {.count = 0};
 
     /* Audio within that second; AAC without its configuration does not count. */
     put_header(&f, 1);
@@ -414,7 +428,9 @@ int main(void)
         cmocka_unit_test(test_h264_and_aac_in_every_chunking),
         cmocka_unit_test(test_other_audio),
         cmocka_unit_test(test_hevc_in_both_dialects),
-        cmocka_unit_test(test_audio_is_waited_for_within_bounds),
+        cmocka_unit_test(test_audio_by_its_announcement),
+        cmocka_unit_test(test_audio_is_waited_for_a_second),
+        cmocka_unit_test(test_audio_within_that_second),
         cmocka_unit_test(test_new_sequence_header),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_other_codecs),

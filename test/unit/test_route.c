@@ -1,248 +1,5 @@
-/* master/route and master/query: from a parsed request to what is done about it. */
-#include "master/conf_file.h"
-#include "master/conf_option.h"
-#include "master/route.h"
-
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static struct conf conf;
-static struct http_head head;
-static struct route out;
-
-static const char ini[] = "[camera \"front-door\"]\n"
-                          "url = rtsp://admin:secret@10.0.0.9/stream1\n"
-                          "type = rtsp-udp\n"
-                          "[camera \"gate\"]\n"
-                          "url = rtmp://10.0.0.8/live/gate\n"
-                          "sub = rtsp://u:s3cret@10.0.0.8/gate-small\n"
-                          "sub_type = rtsp-udp\n";
-
-static int setup(void **state)
-{
-    char text[512];
-    conf_option_set_defaults(&conf);
-    return conf_read(&conf, "test", ini, sizeof(ini) - 1, text, sizeof(text));
-}
-
-static int teardown(void **state)
-{
-    conf_free(&conf);
-    return 0;
-}
-
-static int route_with(enum route_port port, const char *method, const char *target,
-                      const char *headers)
-{
-    static char text[HTTP_HEAD_MAX];
-    int n = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: gw\r\n%s\r\n", method, target,
-                     headers);
-    http_head_init(&head);
-    assert_int_equal(http_head_feed(&head, text, (size_t)n, NULL), 1);
-    memset(&out, 0xee, sizeof(out));
-    int rc = route_request(&conf, port, &head.request, &out);
-    assert_int_equal(rc, out.kind == ROUTE_ERROR ? -EINVAL : 0);
-    assert_true(strlen(out.message) < sizeof(out.message));
-    return rc;
-}
-
-static int get(const char *target)
-{
-    return route_with(ROUTE_PORT_STREAM, "GET", target, "");
-}
-
-static int get_snapshot(const char *target)
-{
-    return route_with(ROUTE_PORT_SNAPSHOT, "GET", target, "");
-}
-
-static void assert_error(enum http_error error, const char *in_message)
-{
-    assert_int_equal(out.kind, ROUTE_ERROR);
-    assert_string_equal(http_error_code(out.error), http_error_code(error));
-    if (strstr(out.message, in_message) == NULL)
-        print_error("message: %s\n", out.message);
-    assert_non_null(strstr(out.message, in_message));
-}
-
-static void assert_camera(const char *target, const char *expected)
-{
-    char url[IPC_URL_MAX];
-    if (get(target) != 0)
-        print_error("%s: %s\n", target, out.message);
-    assert_int_equal(out.kind, ROUTE_STREAM);
-    (void)url_format(&out.url, url);
-    assert_string_equal(url, expected);
-}
-
-/* cam_url as players, browsers, scripts and people write it */
-static void test_camera_urls(void **state)
-{
-    static const struct {
-        const char *target, *url;
-    } cases[] = {
-        {"/?cam_url=rtsp://10.0.0.9/s", "rtsp://10.0.0.9/s"},
-        {"/?cam_url=rtsp%3A%2F%2F10.0.0.9%2Fs", "rtsp://10.0.0.9/s"},
-        {"/?cam_url=rtsp%3a%2f%2fu%3ap%2540ss%4010.0.0.9%2Fs%3Fa%3D1%26b%3D2",
-         "rtsp://u:p%40ss@10.0.0.9/s?a=1&b=2"},
-        {"/?cam_url=rtsp%3A%2F%2Fu%3Ap%2Bq%4010.0.0.9%2Fa+b", "rtsp://u:p+q@10.0.0.9/a%20b"},
-        /* raw: to the end, with its own query, `+` being itself */
-        {"/?cam_url=rtsp://u:p@ss@10.0.0.9/cam?channel=1&subtype=0",
-         "rtsp://u:p%40ss@10.0.0.9/cam?channel=1&subtype=0"},
-        {"/?cam_url=rtsp://u:a&b+c@10.0.0.9/s", "rtsp://u:a&b+c@10.0.0.9/s"},
-        {"/?cam_url=rtsp://admin:p@ss#1@10.0.0.9:554/cam?channel=1&subtype=0",
-         "rtsp://admin:p%40ss%231@10.0.0.9/cam?channel=1&subtype=0"},
-        {"/?cam_url=rtsp://h/a%20b?c=%41", "rtsp://h/a%20b?c=%41"},
-        /* ... but for known pairs at its end */
-        {"/?cam_url=rtsp://h/s?channel=1&subtype=0&audio=none&join=gop",
-         "rtsp://h/s?channel=1&subtype=0"},
-        {"/?cam_url=rtsp://h/s?join=key&x=1&audio=none", "rtsp://h/s?join=key&x=1"},
-        {"/?cam_url=rtsp://h/s?a=1&audio=none&b=2", "rtsp://h/s?a=1&audio=none&b=2"},
-        {"/?cam_url=rtsp://h/s&token=abc&width=999", "rtsp://h/s"},
-        /* ... and those with which players get around caches */
-        {"/?join=key&cam_url=rtsp://h/s?a=1&b=2&_=123", "rtsp://h/s?a=1&b=2"},
-        {"/?cam_url=rtsp://h/s&t=1700000000000", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s&_=1&ts=2&time=3&timestamp=4&rnd=5&random=0.6&nocache=7",
-         "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s?a=1&rnd=0.25&audio=none&nocache=1", "rtsp://h/s?a=1"},
-        {"/?cam_url=rtsp://h/s&t=123.flv", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s?t=1&a=2", "rtsp://h/s?t=1&a=2"},
-        {"/?cam_url=rtsp://h/s?t=1", "rtsp://h/s?t=1"},
-        {"/?cam_url=rtsp://h/s?a=1&t=1700000000", "rtsp://h/s?a=1"},
-        {"/?cam_url=rtsp://h/s?a=1&ts=1700000000000.5&time=0.5", "rtsp://h/s?a=1"},
-        {"/?cam_url=rtsp://h/s?a=1&nocache=1&t=90&token=x", "rtsp://h/s?a=1&nocache=1&t=90"},
-        {"/?cam_url=rtsp://h/s?a=1&timestamp=12.5", "rtsp://h/s?a=1&timestamp=12.5"},
-        {"/?cam_url=rtsp://h/s?a=1&t=main&ts=", "rtsp://h/s?a=1&t=main&ts="},
-        {"/?cam_url=rtsp://h/s?a=1&time=1.2.3", "rtsp://h/s?a=1&time=1.2.3"},
-        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%3Fa%3D1%26t%3D5", "rtsp://h/s?a=1&t=5"},
-        /* pasted with what surrounds it */
-        {"/?cam_url=%22rtsp://u:p@h/s%22", "rtsp://u:p@h/s"},
-        {"/?cam_url=\"rtsp://h/s\"&audio=none", "rtsp://h/s"},
-        {"/?cam_url='rtsp://h/s'%20&t=1", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s%20", "rtsp://h/s"},
-        {"/?cam_url=%27rtsp://h/s%27", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s?name=%27a%27", "rtsp://h/s?name=%27a%27"},
-        {"/?cam_url=rtsp://h/s?name=%22a%22", "rtsp://h/s?name=%22a%22"},
-        {"/?cam_url=rtsp://h/s?a=%3Cb%3E&join=gop", "rtsp://h/s?a=%3Cb%3E"},
-        /* decoded, an escape is the camera's */
-        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%3Fname%3D%2522a%2522", "rtsp://h/s?name=%22a%22"},
-        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%2520", "rtsp://h/s%20"},
-        {"/?cam_url=%22rtsp%3A%2F%2Fh%2Fs%2520%22%0a&join=gop", "rtsp://h/s%20"},
-        {"/?cam_url=%20%09rtsp://h/s%0d%0A", "rtsp://h/s"},
-        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs%0a", "rtsp://h/s"},
-        {"/?cam_url=+%22rtsp%3A%2F%2Fh%2Fs%22+", "rtsp://h/s"},
-        {"/?cam_url=%E2%80%9Crtsp://h/s%e2%80%9d", "rtsp://h/s"},
-        {"/?cam_url=%3Crtsp://h/s%3E", "rtsp://h/s"},
-        {"/?cam_url=%E3%80%80rtsp%3A%2F%2Fh%2Fs%C2%A0", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s.flv%0a", "rtsp://h/s"},
-        {"/?cam_url=%22rtsp://h/s%22.flv", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s&audio=none%0a", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s&audio=none.flv%0a", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s&", "rtsp://h/s&"},
-        /* encoded: anything may follow */
-        {"/?x&=&cam_url=rtsp%3A%2F%2Fh%2Fs&t=rtsp://x/y&join=gop", "rtsp://h/s"},
-        /* the suffix that players want */
-        {"/?cam_url=rtsp://h/s?a=1&b=2.flv", "rtsp://h/s?a=1&b=2"},
-        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs.flv", "rtsp://h/s"},
-        {"/?cam_url=rtsp://h/s&audio=none.flv", "rtsp://h/s"},
-        {"/?audio=none&cam_url=rtmp://h/live/x.flv", "rtmp://h/live/x"},
-        {"/?cam_url=rtsp%3A%2F%2Fh%2Fs&audio=none.flv", "rtsp://h/s"},
-        {"/live/front.flv?cam_url=rtsp://h/s.mp4", "rtsp://h/s.mp4"},
-        {"/.flv?cam_url=rtsp://h/s", "rtsp://h/s"},
-        /* another gateway: its suffix is its own */
-        {"/?cam_url=http://gw:8005/x.flv", "http://gw:8005/x.flv"},
-        {"/?cam_url=http://gw:8005/?cam_url=rtsp://u:p@10.0.0.9/s",
-         "http://gw:8005/?cam_url=rtsp://u:p@10.0.0.9/s"},
-        /* absolute form, as a proxy asks */
-        {"http://gw:8005/?cam_url=rtsp://h/s", "rtsp://h/s"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_camera(cases[i].target, cases[i].url);
-
-    assert_int_equal(get("/?cam_url=rtsp://h/s&audio=none.flv"), 0);
-    assert_int_equal(out.client.audio, 0);
-    assert_int_equal(get("/?join=key&cam_url=rtsp://h/s?a=1&audio=none"), 0);
-    assert_int_equal(out.client.audio, 0);
-    assert_int_equal(out.client.join, IPC_JOIN_KEY);
-}
-
-static void test_camera_errors(void **state)
-{
-    get("/x.flv");
-    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    get("/?cam_url=&cam=");
-    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    get("/?cam_url=%22%20%22%0a");
-    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    get("/x.flv?url=rtsp://h/s");
-    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    get("/?url=rtsp://h/s");
-    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    route_with(ROUTE_PORT_STREAM, "GET", "/?token=x",
-               "Sec-Fetch-Mode: cors\r\nAccept: text/html\r\n");
-    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    route_with(ROUTE_PORT_STREAM, "GET", "/?x", "Accept: video/webm,video/*;q=0.9,*/*;q=0.5\r\n");
-    assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
-    get("/?cam_url=file:///etc/passwd");
-    assert_error(HTTP_ERROR_UNSUPPORTED_SCHEME, "rtsp, rtsps, rtsph, rtmp, rtmps, http and https");
-    get("/?cam_url=10.0.0.9");
-    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "scheme://");
-    get("/?cam_url=rtsp://secret:secret@/s");
-    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "host");
-    assert_null(strstr(out.message, "secret"));
-    assert_string_equal(out.camera_label, "");
-    get("/?cam_url=rtsp%3A%2F%2Fh%2F%0d%0aX");
-    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "control character");
-    get("/?cam_url=rtsp%3A%2F%2Fh%00%2Fs");
-    assert_error(HTTP_ERROR_BAD_CAMERA_URL, "control character");
-    get("/?cam=garage");
-    assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam");
-    get("/?cam=front-door%00x");
-    assert_error(HTTP_ERROR_UNKNOWN_CAMERA, "cam");
-    get("/?cam=gate&cam_url=rtsp://h/s");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam:");
-    get("/?cam_url=rtsp://h/s?a=1&cam=gate");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "percent-encode");
-    get("/?cam=gate&cam=gate");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam: given more than once");
-    get("/?cam_url=rtsp://h/s&cam_url=rtsp://h/t");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "cam_url: given more than once");
-    get("/?join=gop&cam_url=rtsp://h/s&join=gop");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "join: given more than once");
-
-    static char target[4000];
-    for (int raw = 0; raw <= 1; raw++) {
-        int n = sprintf(target, "/?cam_url=rtsp%sh/", raw ? "://" : "%3A//");
-        memset(target + n, 'a', IPC_URL_MAX);
-        target[n + IPC_URL_MAX] = '\0';
-        get(target);
-        assert_error(HTTP_ERROR_BAD_CAMERA_URL, "2047");
-    }
-}
-
-static void test_named_camera(void **state)
-{
-    assert_camera("/?cam=front-door", "rtsp://admin:secret@10.0.0.9/stream1");
-    assert_camera("/?cam=%22front-door%22%0a", "rtsp://admin:secret@10.0.0.9/stream1");
-    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_UDP);
-    assert_string_equal(out.camera_label, "front-door");
-    assert_camera("/?cam=gate.flv", "rtmp://10.0.0.8/live/gate");
-    assert_int_equal(out.transport, IPC_TRANSPORT_RTMP);
-    assert_camera("/?cam=front%2Ddoor&cam_type=rtsp-tcp", "rtsp://admin:secret@10.0.0.9/stream1");
-    assert_int_equal(out.transport, IPC_TRANSPORT_RTSP_TCP);
-
-    /* errors after the camera is known name it, never its URL */
-    get("/?cam=front-door&join=now");
-    assert_error(HTTP_ERROR_BAD_PARAMETER, "join: live, gop or key is accepted");
-    assert_string_equal(out.camera_label, "front-door");
-}
+/* master/route and master/query: what a request asks for; test_route_camera: of which camera. */
+#include "test/unit/route_rig.h"
 
 static void test_stream_options(void **state)
 {
@@ -526,7 +283,7 @@ static void test_waiting_and_crop(void **state)
     assert_error(HTTP_ERROR_BAD_PARAMETER, "after: an ETag");
 }
 
-static void test_paths_and_methods(void **state)
+static void test_unknown_paths(void **state)
 {
     static const char *const missing[] = {"/snapshot?cam=gate",
                                           "/play/?cam=gate",
@@ -546,7 +303,10 @@ static void test_paths_and_methods(void **state)
     assert_error(HTTP_ERROR_NOT_FOUND, "/snapshot");
     get_snapshot("/x.flv?cam=gate");
     assert_error(HTTP_ERROR_NOT_FOUND, "/snapshot");
+}
 
+static void test_pages(void **state)
+{
     assert_int_equal(get_snapshot("/healthz?x=1"), 0);
     assert_int_equal(out.kind, ROUTE_HEALTHZ);
 
@@ -572,7 +332,10 @@ static void test_paths_and_methods(void **state)
                "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
     assert_error(HTTP_ERROR_MISSING_CAMERA, "cam_url");
+}
 
+static void test_api(void **state)
+{
     assert_int_equal(get_snapshot("/api/cameras"), 0);
     assert_int_equal(out.kind, ROUTE_API_CAMERAS);
     assert_int_equal(get_snapshot("/api/streams?x=1"), 0);
@@ -593,7 +356,10 @@ static void test_paths_and_methods(void **state)
     assert_int_equal(out.kind, ROUTE_API_STREAM);
     get("/api/streams");
     assert_error(HTTP_ERROR_NOT_FOUND, "/play");
+}
 
+static void test_methods(void **state)
+{
     route_with(ROUTE_PORT_STREAM, "POST", "/?cam=gate", "");
     assert_error(HTTP_ERROR_METHOD_NOT_ALLOWED, "GET, HEAD, OPTIONS");
     assert_string_equal(out.headers, "Allow: GET, HEAD, OPTIONS\r\n");
@@ -624,12 +390,18 @@ static void test_preflight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_camera_urls),        cmocka_unit_test(test_camera_errors),
-        cmocka_unit_test(test_named_camera),       cmocka_unit_test(test_stream_options),
-        cmocka_unit_test(test_height_of_a_stream), cmocka_unit_test(test_streams_of_a_camera),
-        cmocka_unit_test(test_hevc_by_player),     cmocka_unit_test(test_websocket),
-        cmocka_unit_test(test_snapshot_options),   cmocka_unit_test(test_paths_and_methods),
-        cmocka_unit_test(test_waiting_and_crop),   cmocka_unit_test(test_preflight),
+        cmocka_unit_test(test_stream_options),
+        cmocka_unit_test(test_hevc_by_player),
+        cmocka_unit_test(test_height_of_a_stream),
+        cmocka_unit_test(test_streams_of_a_camera),
+        cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_snapshot_options),
+        cmocka_unit_test(test_waiting_and_crop),
+        cmocka_unit_test(test_unknown_paths),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_api),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_preflight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
