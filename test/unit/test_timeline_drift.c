@@ -377,6 +377,47 @@ static void test_reports_win(void **state)
     }
 }
 
+/* @return packets that jump or are left out once a stall of a perfect camera is over for a second.
+ */
+static int disturbed_after_stall(int64_t from_us, int64_t to_us, bool sound)
+{
+    struct timeline timeline;
+    int64_t next_us[TRACK_COUNT] = {0};
+    int disturbed = 0;
+    timeline_init(&timeline);
+    while (next_us[TRACK_VIDEO] < 15 * S) {
+        bool is_sound = sound && next_us[TRACK_AUDIO] < next_us[TRACK_VIDEO];
+        enum track track = is_sound ? TRACK_AUDIO : TRACK_VIDEO;
+        int64_t sent_us = next_us[track];
+        struct timeline_in in = {.track = track,
+                                 .pts_us = sent_us,
+                                 .dts_us = TIMELINE_NONE,
+                                 .duration_us = is_sound ? 21333 : 40 * MS};
+        struct timeline_out out;
+        in.received_us = ARRIVAL + (sent_us >= from_us && sent_us < to_us ? to_us : sent_us);
+        timeline_map(&timeline, &in, &out);
+        disturbed += sent_us > to_us + S && (out.jumped || out.history);
+        next_us[track] += in.duration_us;
+    }
+    return disturbed;
+}
+
+/* A camera is perfect but for one stall in its first seconds: nothing arrives, then all at once. */
+static void test_early_stall(void **state)
+{
+    int failures = 0;
+    for (int i = 0; i < 20 * 25 * 2; i++) {
+        int64_t from_us = 60 * MS + i % 20 * 100 * MS, long_us = (i / 20 % 25 + 1) * 200 * MS;
+        bool sound = i >= 20 * 25;
+        int disturbed = disturbed_after_stall(from_us, from_us + long_us, sound);
+        if (disturbed > 10)
+            print_message("stall of %lld ms at %lld ms, sound %d: %d packets disturbed\n",
+                          (long long)(long_us / MS), (long long)(from_us / MS), sound, disturbed);
+        failures += disturbed > 10;
+    }
+    assert_int_equal(failures, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_late),        cmocka_unit_test(test_change),
         cmocka_unit_test(test_reports_win), cmocka_unit_test(test_stuck_reports),
         cmocka_unit_test(test_late_start),  cmocka_unit_test(test_units),
+        cmocka_unit_test(test_early_stall),
     };
     return cmocka_run_group_tests_name("timeline drift", tests, NULL, NULL);
 }

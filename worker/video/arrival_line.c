@@ -86,8 +86,19 @@ static bool is_clock(const struct arrival_fit *fit)
            gained_us >= BENT * fit->bent_us;
 }
 
+static int64_t largest_gap(const struct arrival_point *points, int count)
+{
+    int64_t most_us = 0;
+    for (int i = 1; i < count; i++) {
+        int64_t gap_us = points[i].at_us - points[i - 1].at_us;
+        most_us = gap_us > most_us ? gap_us : most_us;
+    }
+    return most_us;
+}
+
 /* The line meets the envelope at a quarter and at three quarters of its span, so that the ends
- * count for little. */
+ * count for little.  Points on both sides of a stall tell its length, not the clock's error: a span
+ * that is mostly a gap shows no clock. */
 static bool fit_points(const struct arrival_point *points, int count, struct arrival_fit *fit)
 {
     int hull[ARRIVAL_LINE_POINTS];
@@ -109,7 +120,7 @@ static bool fit_points(const struct arrival_point *points, int count, struct arr
         sum += (double)points[i].late_us - (double)fit->late_us +
                fit->slope * (double)(to_us - points[i].at_us);
     fit->height_us = llabs((int64_t)(sum / count));
-    fit->is_clock = is_clock(fit);
+    fit->is_clock = largest_gap(points, count) <= span_us / 2 && is_clock(fit);
     return true;
 }
 

@@ -29,7 +29,7 @@ static int64_t scale(int64_t span_us, double pace)
 {
     if (pace == 1.0)
         return span_us;
-    return llrint(fmax(-STAMP_SPAN_MAX, fmin(STAMP_SPAN_MAX, (double)span_us)) * pace);
+    return llrint(fmax(-STAMP_SPAN_MAX, fmin(STAMP_SPAN_MAX, (double)span_us * pace)));
 }
 
 static void start(struct timeline_steer *s, int64_t stamp_us, int64_t out_us, int64_t received_us,
