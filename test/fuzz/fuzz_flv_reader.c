@@ -1,9 +1,10 @@
 /*
- * Any bytes as an FLV stream, in chunks; what comes out goes through access units, as in a worker.
- * The first byte says how long the chunks are.
+ * Any bytes as an FLV stream, in chunks; what comes out goes through access units or whole
+ * pictures, as in a worker.  The first byte says how long the chunks are.
  */
 #include "worker/flv/flv_reader.h"
 #include "worker/video/access_unit.h"
+#include "worker/video/picture_unit.h"
 
 #include <assert.h>
 #include <libavcodec/avcodec.h>
@@ -14,27 +15,36 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct sums {
-    struct access_unit *video;
-    unsigned sum; /* so that every byte handed over is read */
+    struct access_unit *video;     /* H.264 and HEVC; */
+    struct picture_unit *pictures; /* ... other codecs */
+    unsigned sum;                  /* so that every byte handed over is read */
 };
 
 static void on_frame(void *ctx, struct frame *frame, int64_t pts, int64_t dts)
 {
     struct sums *s = ctx;
-    assert(frame->config->record_len > 0 && frame->config->width > 0);
+    assert(s->pictures != NULL || (frame->config->record_len > 0 && frame->config->width > 0));
     for (size_t i = 0; i < frame->len; i++)
         s->sum += frame->data[i];
     frame_unref(&frame);
+}
+
+static void free_video(struct sums *s)
+{
+    access_unit_free(&s->video);
+    picture_unit_free(&s->pictures);
 }
 
 static int on_tracks(void *ctx, const struct media_track *video, const struct media_track *audio)
 {
     struct sums *s = ctx;
     const struct access_unit_events events = {on_frame, s};
-    access_unit_free(&s->video);
-    s->video = access_unit_new(video->par->codec_id, video->par->extradata,
-                               (size_t)video->par->extradata_size, &events);
-    assert(s->video != NULL);
+    size_t len = (size_t)video->par->extradata_size;
+    free_video(s);
+    s->video = access_unit_new(video->par->codec_id, video->par->extradata, len, &events);
+    if (s->video == NULL)
+        s->pictures = picture_unit_new(video->par->codec_id, video->par->extradata, len, &events);
+    assert(s->video != NULL || s->pictures != NULL);
     assert(audio == NULL || audio->par->ch_layout.nb_channels > 0);
     assert(audio == NULL || audio->par->sample_rate > 0);
     return 0;
@@ -57,7 +67,10 @@ static bool on_packet(void *ctx, const struct media_packet *packet)
     struct sums *s = ctx;
     for (size_t i = 0; i < packet->len; i++)
         s->sum += packet->data[i];
-    return packet->track == TRACK_VIDEO && access_unit_push(s->video, packet);
+    if (packet->track != TRACK_VIDEO)
+        return false;
+    return s->video != NULL ? access_unit_push(s->video, packet)
+                            : picture_unit_push(s->pictures, packet);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -82,6 +95,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rc == 0)
         (void)flv_reader_finish(reader, &alive);
     flv_reader_free(&reader);
-    access_unit_free(&sums.video);
+    free_video(&sums);
     return 0;
 }
