@@ -5,6 +5,7 @@ import re
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -200,18 +201,19 @@ def test_aggregates_over_http(shared_gateway, adts):
     """Messages of type 22, as some servers pass them on: ten tags in each."""
     start, tags = flv_with(aac_frames(adts), AAC_CONFIG, AAC_HEAD)
     tags = tags[1:]  # without metadata
-    body = start + b"".join(flv_tag(22, int.from_bytes(tags[i][4:7], "big"), b"".join(tags[i:i + 10]))
-                            for i in range(0, len(tags), 10))
+    aggregates = [(int.from_bytes(tags[i][4:7], "big"), b"".join(tags[i:i + 10])) for i in range(0, len(tags), 10)]
     ended = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
             self.end_headers()
-            for at in range(0, len(body), 8192):
-                self.wfile.write(body[at:at + 8192])
-                if ended.wait(0.1):
+            self.wfile.write(start)
+            began = time.monotonic()
+            for time_ms, data in aggregates:
+                if ended.wait(max(0, began + time_ms / 1000 - time.monotonic())):
                     return
+                self.wfile.write(flv_tag(22, time_ms, data))
 
         def log_message(self, *_):
             pass
