@@ -33,6 +33,7 @@ struct run {
     int rate;             /* of the sound, Hz */
     int64_t frame_us;     /* 1024 samples */
     double drift;         /* the sound's clock gains so much */
+    int wrong;            /* number of a picture whose composition time is wrong; 0: none */
     int64_t sent_us;      /* real time of the packet that is being pushed */
     int64_t last_us;      /* time of the last frame that came out; INT64_MIN: none */
     uint32_t last_number; /* of it */
@@ -129,6 +130,10 @@ static void push_picture(const struct media_sink *sink, const struct sample *pic
         .dts = AV_NOPTS_VALUE,
         .received_us = ARRIVAL + r->sent_us,
     };
+    if (r->wrong > 0)
+        packet.dts = packet.pts;
+    if (r->wrong > 0 && number == r->wrong)
+        packet.pts += 5 * S;
     (void)sink->on_packet(sink->ctx, &packet);
 }
 
@@ -148,11 +153,12 @@ static void push_sound(const struct media_sink *sink, const struct run *r, uint3
     (void)sink->on_packet(sink->ctx, &packet);
 }
 
-static struct run run(const struct sample *pictures, int rate, double drift)
+static struct run run(const struct sample *pictures, int rate, double drift, int wrong)
 {
     struct run r = {.rate = rate,
                     .frame_us = 1024000000 / rate,
                     .drift = drift,
+                    .wrong = wrong,
                     .last_us = INT64_MIN,
                     .between_us = INT64_MAX};
     struct ingest *ingest = ingest_new();
@@ -191,7 +197,7 @@ static void test_passed_through(void **state)
     for (size_t i = 0; i < 2 * sizeof(drifts) / sizeof(drifts[0]); i++) {
         double drift = drifts[i / 2];
         int rate = rates[i % 2];
-        struct run r = run(&pictures, rate, drift);
+        struct run r = run(&pictures, rate, drift, 0);
         bool good = r.arrival_us <= 200000 && r.apart_us <= 200000 && r.gap_us <= 1100 &&
                     (fabs(drift) > (rate > 16000 ? 0.03 : 0.1) || r.silent == 0) &&
                     r.pictures >= (SECONDS - 1) * 25 &&
@@ -209,10 +215,23 @@ static void test_passed_through(void **state)
     sample_free(&pictures);
 }
 
+/* One picture is to be shown five seconds too late: no sound is lost for that. */
+static void test_wrong_composition(void **state)
+{
+    struct sample pictures = sample_encode(AV_CODEC_ID_H264, 25, 64, 64, "keyint=25:bframes=0");
+    (void)state;
+    struct run r = run(&pictures, 16000, 0, 250);
+    assert_int_equal(r.silent, 0);
+    assert_int_equal(r.repeated + r.dropped, 0);
+    assert_true(r.gap_us <= 1100);
+    sample_free(&pictures);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passed_through),
+        cmocka_unit_test(test_wrong_composition),
     };
     av_log_set_level(AV_LOG_WARNING);
     return cmocka_run_group_tests_name("ingest drift", tests, NULL, NULL);

@@ -131,6 +131,30 @@ static void test_reconnect_behind(void **state)
     assert_false(out.jumped);
 }
 
+/* A composition time of five seconds lasts no longer on the output, however slow the camera's
+ * clock, and leaves no hole after a reconnect. */
+static void test_long_composition(void **state)
+{
+    static const int64_t slow[] = {1, 30};
+    for (size_t i = 0; i < sizeof(slow) / sizeof(slow[0]); i++) {
+        struct timeline timeline;
+        struct timeline_out last, out;
+        timeline_init(&timeline);
+        int64_t received = ARRIVAL;
+        for (int n = 0; n < 500; n++, received += FRAME) {
+            struct timeline_in in = video_at(n * FRAME / slow[i], received);
+            in.dts_us = in.pts_us;
+            in.pts_us += n >= 450 ? 5 * S : 0;
+            last = map(&timeline, in);
+            assert_true(last.pts_us - last.dts_us <= 5 * S);
+        }
+        assert_true(slow[i] == 1 || last.pts_us - last.dts_us == 5 * S);
+        timeline_reconnect(&timeline);
+        out = map(&timeline, video_at(0, received));
+        assert_true(out.dts_us - last.dts_us <= S);
+    }
+}
+
 /* Two seconds from frame to frame are no jump if the camera says so. */
 static void test_slow_camera(void **state)
 {
@@ -162,7 +186,7 @@ int main(void)
         cmocka_unit_test(test_starts_at_arrival), cmocka_unit_test(test_decode_times),
         cmocka_unit_test(test_reorder_changes),   cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_reconnect_behind),  cmocka_unit_test(test_slow_camera),
-        cmocka_unit_test(test_arrival_goes_back),
+        cmocka_unit_test(test_arrival_goes_back), cmocka_unit_test(test_long_composition),
     };
     return cmocka_run_group_tests_name("timeline steps", tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ struct audio {
     bool started; /* the first frame's time is set */
     bool silent;  /* audio_fill() makes silence */
     bool video_known;
-    int64_t video_us;       /* newest video frame's time stamp */
+    int64_t video_us;       /* newest video frame's decode time */
     int64_t lag_flowing_us; /* grows to the lag that the camera needs */
 };
 
@@ -133,15 +133,15 @@ static int write_silence(struct audio *a, int64_t duration_us, int64_t received_
                                      : audio_encoder_write(a->encoder, NULL, samples, received_us);
 }
 
-int audio_fill(struct audio *audio, int64_t video_pts_us, int64_t received_us)
+int audio_fill(struct audio *audio, int64_t video_us, int64_t received_us)
 {
     audio->video_known = true;
-    audio->video_us = video_pts_us;
+    audio->video_us = video_us;
     if (!audio->started)
-        start(audio, video_pts_us);
+        start(audio, video_us);
     int64_t end_us = audio->pass != NULL ? audio_passthrough_end_us(audio->pass)
                                          : audio_encoder_end_us(audio->encoder);
-    int64_t lag_us = video_pts_us - end_us;
+    int64_t lag_us = video_us - end_us;
     if (lag_us < (audio->silent ? LAG_SILENT_US : audio->lag_flowing_us))
         return 0;
     audio->silent = true;

@@ -63,10 +63,11 @@ int audio_push(struct audio *audio, const uint8_t *data, size_t len, int64_t pts
  * behind the video.  Call with every video frame.  The distance is long while sound flows, so that
  * silence does not take the place of a late packet, and short before it begins or once it stops.
  *
- * @param video_pts_us  time stamp of the newest video frame, on the output clock.
+ * @param video_us  decode time of the newest video frame, on the output clock: a wrong composition
+ *                  time must not fill the time that is to come.
  * @return 0 or -ENOMEM.
  */
-int audio_fill(struct audio *audio, int64_t video_pts_us, int64_t received_us);
+int audio_fill(struct audio *audio, int64_t video_us, int64_t received_us);
 
 /** Reset the decoder after a reconnect; output time stamps go on. */
 void audio_reset(struct audio *audio);

@@ -68,7 +68,7 @@ static void on_access_unit(void *ctx, struct frame *frame, int64_t pts, int64_t 
     in->coming = (struct coming){.pts = pts, .since_us = received_us};
     in->output.on_frame(in->output.ctx, frame);
     if (in->audio != NULL)
-        (void)audio_fill(in->audio, placed.pts_us, received_us);
+        (void)audio_fill(in->audio, placed.dts_us, received_us);
 }
 
 static void on_audio_frame(void *ctx, struct frame *frame)

@@ -59,14 +59,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_MIN_US 1000       /* FLV counts milliseconds: smaller steps would be equal there */
-#define STEP_PAUSE_US 100000   /* what a long pause becomes */
-#define PAUSE_US 500000        /* pauses up to here are kept over a reconnect */
-#define JUMP_US 900000         /* keeps every step of the output below a second */
-#define START_TRUST_US 3000000 /* tracks that start closer than this share a clock */
-#define UNDO_US 2000000        /* a bad time stamp is over within this */
-#define PEER_US 30000000       /* the other track's sender report comes within this */
-#define COMPOSITION_MAX_US 5000000
+#define STEP_MIN_US 1000           /* FLV counts milliseconds: smaller steps would be equal there */
+#define STEP_PAUSE_US 100000       /* what a long pause becomes */
+#define PAUSE_US 500000            /* pauses up to here are kept over a reconnect */
+#define JUMP_US 900000             /* keeps every step of the output below a second */
+#define START_TRUST_US 3000000     /* tracks that start closer than this share a clock */
+#define UNDO_US 2000000            /* a bad time stamp is over within this */
+#define PEER_US 30000000           /* the other track's sender report comes within this */
+#define COMPOSITION_MAX_US 5000000 /* of the stamps, and of the output */
 #define DURATION_MAX_US 10000000
 #define DURATION_GUESS_US 40000
 #define VIDEO_HOLD_US 60000  /* how far packets without a stamp may be from their arrival */
@@ -448,7 +448,8 @@ static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_
         decode_order_learn(&t->order, p->reorder_frames, is_back);
         dts = decode_order_put(&t->order, p->reorder_frames, pts, duration_us);
     } else if (known(p->dts_us) && known(p->pts_us)) {
-        pts += (int64_t)((double)clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US) * out->pace);
+        int64_t composition_us = clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US);
+        pts += (int64_t)fmin((double)composition_us * out->pace, COMPOSITION_MAX_US);
     }
     if (t->started)
         dts = max(dts, t->last_dts_us + STEP_MIN_US);
@@ -459,7 +460,9 @@ static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_
     t->last_dts_us = dts;
     t->last_key_us = key_us;
     t->last_received_us = p->received_us;
-    tl->newest_us = tl->started ? max(tl->newest_us, pts) : pts;
+    /* Not pts: a wrong composition time would leave a hole after a reconnect. */
+    int64_t newest_us = max(dts, key_us);
+    tl->newest_us = tl->started ? max(tl->newest_us, newest_us) : newest_us;
     tl->newest_received_us = p->received_us;
     tl->started = true;
     out->dts_us = dts;

@@ -75,7 +75,7 @@ struct timeline {
     struct timeline_track tracks[TRACK_COUNT];
     bool started;
 
-    int64_t newest_us;          /* newest output of any track */
+    int64_t newest_us;          /* newest output of any track, composition times left out */
     int64_t newest_received_us; /* its arrival */
     uint64_t jumps;             /* jumps taken out, for metrics */
 };
