@@ -211,7 +211,9 @@ ALL_OBJ    += $(UNIT_FILTER)
 $(UNIT_BIN): $(O)/test/%: $(O)/test/unit/%.o $(UNIT_FILTER) $(NOMAIN_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests -o $@ $^ $(TEST_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests$(WRAP) -o $@ $^ $(TEST_LIBS)
+
+$(O)/test/test_workers: private WRAP := ,--wrap=nursery_link_open,--wrap=nursery_link_is_open,--wrap=nursery_link_spawn
 
 # The tests of JPEG run with stb_image_write, too, where the program uses another.
 ifneq ($(JPEG),stb)

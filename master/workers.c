@@ -65,6 +65,14 @@ __attribute__((format(printf, 2, 3))) static void cannot_start(struct workers *w
         ws->failing_ms = clock_ms();
 }
 
+static void cannot_ask(struct workers *ws, int error)
+{
+    if (error == -ENOTCONN)
+        cannot_start(ws, "%s", nursery_link_trouble(ws->nursery));
+    else
+        cannot_start(ws, "cannot ask for a worker: %s", strerrordesc_np(-error));
+}
+
 const char *workers_health(const struct workers *workers)
 {
     bool failing =
@@ -143,25 +151,42 @@ static struct worker *find_first_waiting(const struct workers *ws)
     return first;
 }
 
-/* Ask the nursery for the workers that wait, in order, STARTS_AT_ONCE at a time. */
+/* Ask the nursery for the workers that wait, in order, STARTS_AT_ONCE at a time.  If it cannot be
+ * asked they go on waiting.  No owner is told here: workers_take() may not have returned yet. */
 static void start_waiting(struct workers *ws)
 {
     size_t starts = count_starts(ws);
     struct worker *w;
-    if (ws->nursery == NULL)
-        return; /* the server has closed it: nobody waits */
+    if (ws->closing.asked)
+        return;
     while (starts < STARTS_AT_ONCE && (w = find_first_waiting(ws)) != NULL) {
-        int rc = w->state == WORKER_ENDING ? -ECANCELED
-                                           : nursery_link_spawn(ws->nursery, w->id, &w->unforked);
-        fd_close(&w->unforked);
-        if (rc == 0) {
-            worker_asked(w);
-            starts++;
-            continue;
+        int rc = nursery_link_spawn(ws->nursery, w->id, &w->unforked);
+        if (rc != 0) {
+            cannot_ask(ws, rc);
+            if (ws->refused_ms == 0)
+                ws->refused_ms = clock_ms();
+            return;
         }
-        if (rc != -ECANCELED)
-            cannot_start(ws, "cannot ask for a worker: %s", strerrordesc_np(-rc));
-        worker_fail(w);
+        ws->refused_ms = 0;
+        worker_asked(w);
+        starts++;
+    }
+}
+
+/* The server closes, or the nursery could not be asked for so long: nothing will be forked for
+ * those that wait. */
+static void drop_waiting(struct workers *ws)
+{
+    bool refused = ws->refused_ms != 0 && clock_ms() - ws->refused_ms >= WORKERS_PATIENCE_MS;
+    struct worker *w;
+    struct worker *next;
+    if (!refused && !ws->closing.asked)
+        return;
+    ws->refused_ms = 0;
+    for (w = LIST_FIRST(&ws->list); w != NULL; w = next) {
+        next = LIST_NEXT(w, link);
+        if (waits_for_start(w))
+            worker_fail(w);
     }
 }
 
@@ -179,10 +204,7 @@ static struct worker *spawn_worker(struct workers *ws)
     if (rc == 0)
         rc = send_memory(ours, &handover);
     if (rc != 0) {
-        if (rc == -ENOTCONN)
-            cannot_start(ws, "%s", nursery_link_trouble(ws->nursery));
-        else
-            cannot_start(ws, "cannot ask for a worker: %s", strerrordesc_np(-rc));
+        cannot_ask(ws, rc);
         fd_close(&ours);
         fd_close(&theirs);
         handover_free(&handover);
@@ -368,6 +390,7 @@ static void reap(struct workers *ws)
     }
     reap_strangers(ws);
     start_waiting(ws);
+    drop_waiting(ws);
 }
 
 /* --- what the nursery says ------------------------------------------------- */

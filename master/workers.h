@@ -16,8 +16,10 @@
 
 #include <uv.h>
 
-#define WORKERS_RESTART_MS 1000   /* pause after a worker that died before it was READY */
-#define WORKERS_PATIENCE_MS 3000  /* how long starts may fail before workers_health() reports it */
+#define WORKERS_RESTART_MS 1000 /* pause after a worker that died before it was READY */
+#define WORKERS_PATIENCE_MS                                                                       \
+    3000                          /* how long starts may fail before workers_health() reports it, \
+                                   * and before workers that wait for theirs are given up */
 #define WORKERS_ANNOUNCE_MS 10000 /* time for the nursery to answer; then it is replaced */
 
 struct workers;
@@ -77,7 +79,8 @@ struct worker *workers_restore(struct workers *workers, const struct takeover_re
 void workers_save(const struct workers *workers, struct takeover_writer *w);
 
 /**
- * Take a worker that has no camera yet: a spare one, or one that is still being forked.
+ * Take a worker that has no camera yet: a spare one, or one that is still being forked.  No event
+ * comes before this returns, also when the nursery has just died.
  *
  * @param owner   passed to the events.
  * @param camera  name or stream ID, for the log.  Copied.

@@ -22,6 +22,7 @@ struct workers {
     struct worker_list list;
     int64_t stillborn_ms; /* when a worker last died before READY; 0: never */
     int64_t failing_ms;   /* since when no worker could be started; 0: they can */
+    int64_t refused_ms;   /* since when the nursery could not be asked; 0: it can */
     char why[WHY_MAX];
     uint32_t next_id;
     pid_t expected; /* a child of somebody else's, 0: none */

@@ -1,0 +1,202 @@
+/* master/workers: whom a nursery that cannot be asked, or dies, concerns, and when. */
+#include "master/workers.h"
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "master/workers_private.h"
+#include "test/unit/log_capture.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define STARTS_AT_ONCE 4 /* as in workers.c */
+
+static struct log_capture captured;
+
+/* The nursery is played by the test: only its program is missing (-Wl,--wrap in the Makefile). */
+static struct rig {
+    uv_loop_t loop;
+    struct conf conf;
+    struct workers *workers;
+    const struct nursery_link_events *nursery;
+    int refuses; /* what it answers to a request, 0: it takes it */
+    unsigned asked, gone, closed;
+    bool again;    /* the owner takes another worker in on_gone() */
+    bool taking;   /* in workers_take() */
+    bool too_soon; /* on_gone() came in workers_take() */
+    struct worker *successor;
+} rig;
+
+int __real_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
+                             const struct nursery_link_events *events, void *owner,
+                             struct nursery_link **out);
+int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
+                             const struct nursery_link_events *events, void *owner,
+                             struct nursery_link **out);
+bool __wrap_nursery_link_is_open(const struct nursery_link *link);
+int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
+
+int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
+                             const struct nursery_link_events *events, void *owner,
+                             struct nursery_link **out)
+{
+    rig.nursery = events;
+    return __real_nursery_link_open(loop, conf, events, owner, out) == -ENOENT ? 0 : -EEXIST;
+}
+
+bool __wrap_nursery_link_is_open(const struct nursery_link *link)
+{
+    return rig.refuses != -ENOTCONN;
+}
+
+int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel)
+{
+    if (rig.refuses == 0) {
+        rig.asked++;
+        fd_close(channel);
+    }
+    return rig.refuses;
+}
+
+static struct worker *take(void)
+{
+    rig.taking = true;
+    struct worker *w = workers_take(rig.workers, &rig, "door");
+    rig.taking = false;
+    return w;
+}
+
+static void on_gone(void *owner)
+{
+    rig.too_soon = rig.too_soon || rig.taking;
+    rig.gone++;
+    if (rig.again)
+        rig.successor = take();
+}
+
+static const struct worker_events events = {.on_gone = on_gone};
+
+static void on_closed(void *ctx)
+{
+    rig.closed++;
+}
+
+static int setup(void **state)
+{
+    rig = (struct rig){.again = false};
+    log_capture_begin(&captured);
+    return uv_loop_init(&rig.loop) != 0 ||
+           workers_open(&rig.loop, &rig.conf, &events, &rig.workers) != 0;
+}
+
+static void close_workers(void)
+{
+    workers_close(rig.workers, on_closed, NULL);
+    rig.nursery->on_died(rig.workers);
+    (void)uv_run(&rig.loop, UV_RUN_DEFAULT);
+    rig.workers = NULL;
+    assert_int_equal(rig.closed, 1);
+}
+
+static int teardown(void **state)
+{
+    if (rig.workers != NULL)
+        close_workers();
+    assert_false(rig.too_soon);
+    log_capture_end(&captured);
+    return uv_loop_close(&rig.loop);
+}
+
+/* Another turn, as a tick makes one a second. */
+static void look_again(void)
+{
+    assert_int_equal(raise(SIGCHLD), 0);
+    for (int i = 0; i < 5; i++)
+        (void)uv_run(&rig.loop, UV_RUN_NOWAIT);
+}
+
+/* It died a moment ago, and nobody has been told yet. */
+static void test_taken_when_the_nursery_has_just_died(void **state)
+{
+    const struct ipc_leave leave = {0};
+    rig.refuses = -EPIPE;
+    struct worker *w = take();
+    assert_non_null(w);
+    assert_int_equal(w->state, WORKER_BUSY);
+    assert_int_equal(rig.gone, 0);
+    assert_int_equal(worker_send(w, IPC_LEAVE, &leave, NULL), 0);
+    assert_non_null(worker_slot(w, 0));
+    assert_int_equal(workers_busy(rig.workers), 1);
+}
+
+static void test_waits_for_a_nursery_that_can_be_asked(void **state)
+{
+    rig.refuses = -EAGAIN;
+    struct worker *w = take();
+    look_again();
+    assert_int_equal(rig.gone, 0);
+    rig.refuses = 0;
+    look_again();
+    assert_int_equal(rig.asked, 1);
+    assert_int_equal(w->unforked, -1);
+    assert_int_equal(rig.workers->refused_ms, 0);
+}
+
+static void test_does_not_wait_without_end(void **state)
+{
+    rig.refuses = -EPIPE;
+    assert_non_null(take());
+    rig.workers->refused_ms = clock_ms() - WORKERS_PATIENCE_MS;
+    look_again();
+    assert_int_equal(rig.gone, 1);
+    assert_int_equal(workers_busy(rig.workers), 0);
+}
+
+/* As a camera with clients does. */
+static void test_the_next_one_is_taken_when_the_last_is_gone(void **state)
+{
+    for (int i = 0; i < STARTS_AT_ONCE; i++)
+        assert_non_null(take());
+    assert_int_equal(rig.asked, STARTS_AT_ONCE);
+    rig.refuses = -EPIPE;
+    rig.again = true;
+    rig.nursery->on_died(rig.workers);
+    assert_int_equal(rig.gone, STARTS_AT_ONCE);
+    assert_null(rig.successor); /* workers died before they were READY */
+    rig.workers->stillborn_ms = 0;
+    assert_non_null(take());
+    rig.workers->refused_ms = clock_ms() - WORKERS_PATIENCE_MS;
+    look_again();
+    assert_int_equal(rig.gone, STARTS_AT_ONCE + 1);
+}
+
+static void test_closed_while_one_waits(void **state)
+{
+    rig.refuses = -EPIPE;
+    assert_non_null(take());
+    close_workers();
+    assert_int_equal(rig.gone, 1);
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_taken_when_the_nursery_has_just_died),
+        CASE(test_waits_for_a_nursery_that_can_be_asked),
+        CASE(test_does_not_wait_without_end),
+        CASE(test_the_next_one_is_taken_when_the_last_is_gone),
+        CASE(test_closed_while_one_waits),
+    };
+    log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_set_process("master");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
