@@ -4,6 +4,7 @@
 #include "test/unit/read_jpeg.h"
 #include "test/unit/rgb_source.h"
 #include "worker/pictures/exif.h"
+#include "worker/pictures/snapshot_render.h"
 
 #include <errno.h>
 #include <libavutil/log.h>
@@ -39,6 +40,26 @@ static void test_sizes_and_qualities(void **state)
     assert_int_equal(encode_rgb(rgb, 1, 1, 85, 0, &none), 0);
     jpeg_unref(&none);
     jpeg_unref(&none);
+}
+
+/* What jpeg_encode() accepts, the compressor takes. */
+static void test_largest_sides(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[][2] = {{JPEG_SIDE_MAX, 1}, {1, JPEG_SIDE_MAX}};
+    uint8_t *rgb = calloc(JPEG_SIDE_MAX, 3);
+    for (size_t i = 0; i < 2; i++) {
+        struct jpeg *jpeg = NULL;
+        assert_int_equal(encode_rgb(rgb, sizes[i][0], sizes[i][1], 85, 0, &jpeg), 0);
+        assert_int_equal(jpeg->width, sizes[i][0]);
+        jpeg_unref(&jpeg);
+    }
+    free(rgb);
+    const struct snapshot_picture picture = {.width = 65535, .height = 2160};
+    struct render_failure f = render_failure(-EFBIG, &picture);
+    assert_int_equal(f.error, HTTP_ERROR_BAD_PARAMETER);
+    assert_string_equal(f.text, "width, height: the camera's picture has 65535x2160 pixels, "
+                                "a JPEG at most 65500x65500");
 }
 
 /* Smooth colours with an edge, as cameras see them. */
@@ -119,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes_and_qualities),
+        cmocka_unit_test(test_largest_sides),
         cmocka_unit_test(test_picture_comes_back),
         cmocka_unit_test(test_exif),
     };

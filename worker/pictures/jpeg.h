@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ITU-T T.81: 16-bit sizes. */
-#define JPEG_SIDE_MAX 65535u
+/* libjpeg's JPEG_MAX_DIMENSION.  ITU-T T.81 has 16-bit sizes: 35 more. */
+#define JPEG_SIDE_MAX 65500u
 
 /* Immutable once made; shared by everybody who gets it. */
 struct jpeg {

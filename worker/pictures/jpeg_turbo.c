@@ -50,9 +50,11 @@ static boolean on_full(j_compress_ptr compress)
 {
     struct writer *w = compress->client_data;
     w->output->jpeg->len = w->output->capacity;
-    w->error = jpeg_output_reserve(w->output, 1);
-    if (w->error != 0)
+    int rc = jpeg_output_reserve(w->output, 1);
+    if (rc != 0) {
+        w->error = rc;
         longjmp(w->failed, 1);
+    }
     offer_room(w);
     return TRUE;
 }

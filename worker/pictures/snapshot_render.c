@@ -34,6 +34,8 @@ static int render(struct render_job *job, struct rendered *r)
         picture_scaler_fit((int)crop->width, (int)crop->height, &width, &height);
     else
         picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
+    if (width > JPEG_SIDE_MAX || height > JPEG_SIDE_MAX)
+        return -EFBIG;
     int rc = picture_scaler_begin(job->scaler, job->frame, crop, width, height, &rows);
     if (rc == 0)
         rc = jpeg_encode(&rows, width, height, quality, job->set.picture.taken_us, &r->jpeg);
@@ -58,6 +60,12 @@ struct render_failure render_failure(int error, const struct snapshot_picture *p
         f.error = HTTP_ERROR_BAD_PARAMETER;
         (void)snprintf(f.text, sizeof(f.text), "crop: the camera's picture has %dx%d pixels",
                        picture->width, picture->height);
+    }
+    if (error == -EFBIG) {
+        f.error = HTTP_ERROR_BAD_PARAMETER;
+        (void)snprintf(f.text, sizeof(f.text),
+                       "width, height: the camera's picture has %dx%d pixels, a JPEG at most %ux%u",
+                       picture->width, picture->height, JPEG_SIDE_MAX, JPEG_SIDE_MAX);
     }
     return f;
 }
