@@ -7,6 +7,11 @@ bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy)
     return lazy->at_us != INT64_MAX;
 }
 
+bool rtsp_lazy_is_due(const struct rtsp_lazy *lazy, int64_t media_at_us, int64_t now_us)
+{
+    return rtsp_lazy_is_on(lazy) && (lazy->at_us <= now_us || media_at_us <= now_us);
+}
+
 void rtsp_lazy_reading(struct rtsp_lazy *lazy, const struct rtsp_transport *transport,
                        const struct rtsp_patience *patience)
 {

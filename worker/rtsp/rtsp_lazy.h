@@ -1,7 +1,7 @@
 /*
  * Reads a camera that nobody watches seldom: media wait in the sockets meanwhile.  Datagrams only
- * as far as the sockets hold them, and never again on a connection that lost some by it.  Worker,
- * loop thread.
+ * as far as the sockets hold them, and never again on a connection that lost some meanwhile, for
+ * whatever reason.  Worker, loop thread.
  */
 #ifndef WORKER_RTSP_LAZY_H
 #define WORKER_RTSP_LAZY_H
@@ -17,6 +17,14 @@ struct rtsp_lazy {
 };
 
 bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy);
+
+/**
+ * Is it time to read?
+ *
+ * @param media_at_us  when media that have been read stop waiting for what is missing, which may
+ *                     have come by now: reading comes first.  By clock_awake_us(), as now_us.
+ */
+bool rtsp_lazy_is_due(const struct rtsp_lazy *lazy, int64_t media_at_us, int64_t now_us);
 
 /** Become lazy, if nothing is lost by it.  @param lost  packets lost so far. */
 void rtsp_lazy_begin(struct rtsp_lazy *lazy, struct rtsp_transport *transport,

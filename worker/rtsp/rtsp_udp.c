@@ -17,6 +17,7 @@
 #define CHARGE_UNIT_BYTES 2048
 #define CHARGE_STRUCT_BYTES 256
 #define WINDOW_MS 100
+#define FORGET_WINDOWS 1024 /* time constant in which a worst window is forgotten: 102 s */
 
 struct udp_port {
     uv_udp_t handle;
@@ -100,13 +101,15 @@ static size_t charge_of(size_t len)
     return CHARGE_STRUCT_BYTES + units * CHARGE_UNIT_BYTES;
 }
 
-/* How much comes within WINDOW_MS? */
+/* How much comes within WINDOW_MS?  The worst is forgotten in minutes: it may have been a stall of
+ * our own.  A key frame once a minute is still known by half, which half_full_ms() allows for. */
 static void count_datagram(struct udp_port *p, size_t len)
 {
     uint64_t now_ms = uv_now(p->udp->loop);
     if (now_ms - p->window_ms >= WINDOW_MS) {
         p->window_ms = now_ms;
         p->charge = 0;
+        p->charge_max -= p->charge_max / FORGET_WINDOWS;
     }
     p->charge += charge_of(len);
     if (p->charge > p->charge_max)
@@ -134,7 +137,7 @@ static void on_receive(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
 
 /* --- lazy reading ------------------------------------------------------- */
 
-/* The time in which half of the buffer fills, if as much comes as in the worst window so far. */
+/* The time in which half of the buffer fills, if as much comes as in the worst window of late. */
 static int64_t half_full_ms(const struct udp_port *p)
 {
     return p->charge_max > 0 ? (int64_t)(WINDOW_MS * p->capacity / 2 / p->charge_max) : INT64_MAX;

@@ -464,7 +464,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct source_rtsp *s = timer->data;
     s->timer_at_us = INT64_MAX;
-    if (s->conn.lazy.at_us <= clock_awake_us())
+    if (rtsp_lazy_is_due(&s->conn.lazy, media_deadline(s), clock_awake_us()))
         gather(s);
     pump(s);
 }
