@@ -184,12 +184,12 @@ static void on_trial_closed(uv_handle_t *handle)
 static void on_trial_end(uv_process_t *process, int64_t status, int signal_number)
 {
     struct upgrade *u = process->data;
-    camera_table_expect_child(u->server->cameras, 0);
     log_source_close(u->log, NULL, NULL);
     u->log = NULL;
     uv_close((uv_handle_t *)process, on_trial_closed);
     if (u->phase != UPGRADE_TRIAL)
-        return; /* given up */
+        return; /* given up: the server stops, and its cameras may be gone */
+    camera_table_expect_child(u->server->cameras, 0);
     (void)uv_timer_stop(&u->timer);
     if ((status == 0 || status == UPGRADE_WITHOUT_WORKERS) && signal_number == 0) {
         u->live = status == 0;

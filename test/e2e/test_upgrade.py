@@ -1,4 +1,5 @@
 """SIGUSR2: another program takes this one's place in the same process, and nobody is disconnected."""
+import ctypes
 import json
 import os
 import re
@@ -265,6 +266,28 @@ def test_what_is_remembered_against_a_camera(make_gateway, make_camera, installe
     assert before and stream_ids(gateway) == before
 
 
+def test_a_password_that_the_camera_rejects_by_then(make_gateway, make_camera, installed):
+    """It is sent once; the right one is not held up by it, and the old worker goes on."""
+    camera = make_camera(user="u", password="before")
+    gateway = start(make_gateway, installed)
+    with Viewer(gateway.flv_port, stream_target(camera.url(user="u", password="before"))) as viewer:
+        viewer.wait_frames(10)
+        camera.password = "after"
+        upgrade(gateway)
+
+        def rejections():
+            return gateway.log().count("cannot connect: camera_unauthorized")
+        wait_for(lambda: rejections() == 1, 30, lambda: f"the new worker to be refused:\n{story(gateway)}")
+        # Its worker leaves after a second; another one would have followed in the next.
+        wait_for(lambda: family(gateway)[1] == 1, 30, "the refused worker to leave")
+        time.sleep(4)
+        assert rejections() == 1, story(gateway)
+        right = stream_target(camera.url(user="u", password="after"), path="/snapshot")
+        assert request(gateway.snapshot_port, right).status == 200
+        viewer.wait_more(10)
+        assert not viewer.closed_by_server and rejections() == 1
+
+
 def streams(gateway):
     return json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
 
@@ -301,6 +324,28 @@ def test_a_stop_in_the_middle(make_gateway, camera, installed):
         gateway.stop()
         viewer.wait_closed()
     assert "upgrade: given up" in gateway.log()
+
+
+def test_a_trial_that_ends_after_the_server_has_stopped(make_gateway, installed):
+    """It is killed, but not gone while somebody traces it: the cameras' table is freed before it ends."""
+    gateway = make_gateway(QUICK, program=str(installed.program), env={"MALLOC_PERTURB_": "165"})
+    wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 200, 30, "workers, and a loop that has signals")
+    installed.put("#!/bin/sh\nexec sleep 60\n")
+    os.kill(gateway.pid, signal.SIGUSR2)
+
+    def trials():
+        return [pid for pid in processes.children(gateway.pid) if "sleep" in processes.command_line(pid)]
+    trial, = wait_for(trials, 30, "the trial")
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    assert libc.ptrace(0x4206, trial, None, None) == 0, os.strerror(ctypes.get_errno())  # PTRACE_SEIZE
+    os.kill(gateway.pid, signal.SIGTERM)
+    wait_for(lambda: not processes.children(gateway.pid), 30, "all other processes to end")
+    time.sleep(1)
+    assert gateway.process.poll() is None
+    os.waitpid(trial, 0x40000000)  # __WALL: now its parent hears of it
+    assert gateway.process.wait(30) == 0, gateway.log()[-4000:]
+    gateway.stop()
 
 
 def test_the_trial_by_hand(make_gateway, tmp_path):
