@@ -24,6 +24,7 @@
     X(METHOD_NOT_ALLOWED,  "method_not_allowed",   405)   \
     X(REQUEST_TIMEOUT,     "request_timeout",      408)   \
     X(CAMERA_IN_FILE,      "camera_in_file",       409)   \
+    X(CAMERA_EXISTS,       "camera_exists",        412)   \
     X(BODY_TOO_LARGE,      "body_too_large",       413)   \
     X(URI_TOO_LONG,        "uri_too_long",         414)   \
     X(HEADER_TOO_LARGE,    "header_too_large",     431)   \

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMBERS_ACCEPTED "camera_url, cam_type, title, group and always_on are accepted"
+#define MEMBERS_ACCEPTED \
+    "camera_url, cam_type, title, group, always_on, sub and sub_type are accepted"
 
 struct body {
     const char *name;
@@ -44,42 +45,53 @@ static const char *text_of(const json_t *object, const char *key)
 
 /* --- members ---------------------------------------------------------------- */
 
-static int read_url(struct body *b, const json_t *object)
+/* @param key   the member's name, for errors; likewise below.
+ * @param text  NULL: it is no text. */
+static int parse_url(struct body *b, const char *key, const char *text, struct camera_url *out)
 {
     const char *reason;
-    const char *text = text_of(object, "camera_url");
     if (text == NULL || text[0] == '\0')
-        return fail(b, HTTP_ERROR_BAD_CAMERA_URL,
-                    "camera_url: the camera's URL is needed, as a string");
+        return fail(b, HTTP_ERROR_BAD_CAMERA_URL, "%s: the camera's URL is needed, as a string",
+                    key);
     if (strstr(text, "***") != NULL)
         return fail(b, HTTP_ERROR_BAD_CAMERA_URL,
-                    "camera_url: *** stands for what the server does not show; the whole URL is "
-                    "needed");
+                    "%s: *** stands for what the server does not show; the whole URL is needed",
+                    key);
     struct span url = url_trim((struct span){text, strlen(text)}, false);
-    int rc = url_parse(&b->camera->url, url.at, url.len, &reason);
+    int rc = url_parse(out, url.at, url.len, &reason);
     if (rc == -EPROTONOSUPPORT)
-        return fail(b, HTTP_ERROR_UNSUPPORTED_SCHEME, "camera_url: %s", reason);
+        return fail(b, HTTP_ERROR_UNSUPPORTED_SCHEME, "%s: %s", key, reason);
     if (rc != 0)
-        return fail(b, HTTP_ERROR_BAD_CAMERA_URL, "camera_url: %s", reason);
-    if (b->access->mode == IPC_ACCESS_LIST &&
-        !camera_access_host(b->access, "", b->camera->url.host))
+        return fail(b, HTTP_ERROR_BAD_CAMERA_URL, "%s: %s", key, reason);
+    if (b->access->mode == IPC_ACCESS_LIST && !camera_access_host(b->access, "", out->host))
         return fail(b, HTTP_ERROR_CAMERA_NOT_ALLOWED,
-                    "camera_url: this server does not serve cameras of this host ([access] "
-                    "cameras)");
-    (void)url_format(&b->camera->url, b->camera->key);
-    b->camera->transport = url_default_transport(b->camera->url.scheme);
+                    "%s: this server does not serve cameras of this host ([access] cameras)", key);
     return 0;
+}
+
+/* @param type  "": the URL decides; NULL: it is no text. */
+static int parse_type(struct body *b, const char *key, const char *type, enum url_scheme scheme,
+                      enum ipc_transport *out)
+{
+    *out = url_default_transport(scheme);
+    bool usual = type != NULL && (type[0] == '\0' || strcmp(type, url_transport_name(*out)) == 0);
+    if (usual || (type != NULL && url_transport_parse(type, scheme, out) == 0))
+        return 0;
+    return fail(b, HTTP_ERROR_BAD_PARAMETER, "%s: " URL_TRANSPORTS_ACCEPTED, key);
+}
+
+static int read_url(struct body *b, const json_t *object)
+{
+    int rc = parse_url(b, "camera_url", text_of(object, "camera_url"), &b->camera->url);
+    if (rc == 0)
+        (void)url_format(&b->camera->url, b->camera->key);
+    return rc;
 }
 
 static int read_type(struct body *b, const json_t *object)
 {
-    const char *type = text_of(object, "cam_type");
-    bool usual = type != NULL &&
-                 (type[0] == '\0' || strcmp(type, url_transport_name(b->camera->transport)) == 0);
-    if (usual || (type != NULL &&
-                  url_transport_parse(type, b->camera->url.scheme, &b->camera->transport) == 0))
-        return 0;
-    return fail(b, HTTP_ERROR_BAD_PARAMETER, "cam_type: " URL_TRANSPORTS_ACCEPTED);
+    return parse_type(b, "cam_type", text_of(object, "cam_type"), b->camera->url.scheme,
+                      &b->camera->transport);
 }
 
 /* In the file, a `;` after a space begins a comment. */
@@ -145,16 +157,6 @@ static int read_saved(struct body *b, const json_t *object)
     return fail(b, HTTP_ERROR_BAD_PARAMETER, "saved: true is accepted; leave it out");
 }
 
-/* A sub-stream's URL is known to the configuration file alone. */
-static int read_sub(struct body *b, const json_t *object)
-{
-    const json_t *value = json_object_get(object, "sub");
-    if (value == NULL || json_is_null(value))
-        return 0;
-    return fail(b, HTTP_ERROR_BAD_PARAMETER,
-                "sub: null is accepted; the configuration file can give a camera a sub-stream");
-}
-
 /* How the camera is, is nothing that a request decides. */
 static int pass_over(struct body *b, const json_t *object)
 {
@@ -162,6 +164,67 @@ static int pass_over(struct body *b, const json_t *object)
     (void)object;
     return 0;
 }
+
+/* --- sub-stream --------------------------------------------------------------- */
+
+/* @param keys  names of the two members, for errors. */
+static int set_sub(struct body *b, const char *const keys[2], const char *text, const char *type)
+{
+    struct camera_url url = {.scheme = URL_RTSP};
+    if (strlen(b->name) > (size_t)CONF_SUB_NAME_MAX)
+        return fail(b, HTTP_ERROR_BAD_PARAMETER,
+                    "sub: names of up to %d characters can have a sub-stream", CONF_SUB_NAME_MAX);
+    int rc = parse_url(b, keys[0], text, &url);
+    if (rc == 0)
+        rc = parse_type(b, keys[1], type, url.scheme, &b->camera->sub_transport);
+    if (rc == 0)
+        (void)url_format(&url, b->camera->sub_key);
+    explicit_bzero(&url, sizeof(url)); /* a password */
+    return rc;
+}
+
+/* A sub-stream as GET shows it. */
+static int read_sub_object(struct body *b, json_t *sub)
+{
+    static const char *const keys[] = {"sub.camera_url", "sub.cam_type"};
+    static const char *const known[] = {"camera_url", "cam_type",   "state",         "since",
+                                        "reason",     "down_since", "last_frame_at", "viewers"};
+    const char *key;
+    json_t *value;
+    json_object_foreach(sub, key, value)
+    {
+        size_t i = 0;
+        while (i < sizeof(known) / sizeof(known[0]) && strcmp(key, known[i]) != 0)
+            i++;
+        if (i == sizeof(known) / sizeof(known[0]))
+            return fail(b, HTTP_ERROR_BAD_PARAMETER,
+                        "sub: it has an unknown member; camera_url and cam_type are accepted");
+    }
+    return set_sub(b, keys, text_of(sub, "camera_url"), text_of(sub, "cam_type"));
+}
+
+static int read_sub(struct body *b, const json_t *object)
+{
+    static const char *const keys[] = {"sub", "sub_type"};
+    json_t *sub = json_object_get(object, "sub");
+    const char *text = text_of(object, "sub");
+    const char *type = text_of(object, "sub_type");
+    bool has_type = type == NULL || type[0] != '\0';
+    if (json_is_object(sub) && has_type)
+        return fail(b, HTTP_ERROR_BAD_PARAMETER,
+                    "sub_type: accepted if sub is a string; an object has its own cam_type");
+    if (json_is_object(sub))
+        return read_sub_object(b, sub);
+    if (text == NULL)
+        return fail(b, HTTP_ERROR_BAD_PARAMETER,
+                    "sub: the sub-stream's URL is accepted, as a string or as GET shows it; or "
+                    "null");
+    if (text[0] == '\0' && has_type)
+        return fail(b, HTTP_ERROR_BAD_PARAMETER, "sub_type: sub is needed with it");
+    return text[0] == '\0' ? 0 : set_sub(b, keys, text, type);
+}
+
+/* --- all members -------------------------------------------------------------- */
 
 /* The URL comes first: what fits the others depends on it. */
 static const struct {
@@ -175,6 +238,7 @@ static const struct {
     {"since", pass_over},          {"reason", pass_over},
     {"down_since", pass_over},     {"last_frame_at", pass_over},
     {"viewers", pass_over},        {"sub", read_sub},
+    {"sub_type", pass_over}, /* read_sub() */
 };
 
 #define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))

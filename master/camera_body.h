@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-#define CAMERA_BODY_MAX 16384 /* bytes; a URL of 2047 bytes, each escaped, fits */
+/* Bytes.  Two URLs of 2047 bytes fit, and each byte of one of them may be escaped. */
+#define CAMERA_BODY_MAX 16384
 #define CAMERA_BODY_MESSAGE_MAX 256
 
 /* Why a body is refused.  The message holds no part of the camera's URL. */
@@ -20,8 +21,8 @@ struct camera_fault {
 };
 
 /**
- * Read the body: an object with camera_url and, where wanted, cam_type, title and always_on, as
- * GET /api/cameras shows them.  null is as good as absent.
+ * Read the body: an object with camera_url and, where wanted, cam_type, title, group, always_on and
+ * sub, as GET /api/cameras shows them; sub may be a URL with sub_type, too.  null means left out.
  *
  * @param name    conf_camera_name_ok().
  * @param access  which cameras may be named; with a list, the host has to be in it.  Borrowed.

@@ -16,6 +16,7 @@ struct camera_store_change {
     struct camera_store *store;
     struct conf_camera camera;
     bool remove;
+    bool only_new;
     bool replaced;
     uint64_t conn_id;
     char peer[IPC_PEER_MAX];
@@ -186,6 +187,12 @@ static enum http_error make_change(struct camera_store_change *change)
     struct conf_camera *old =
         (struct conf_camera *)(uintptr_t)conf_find_camera(&change->saved, name);
     change->replaced = old != NULL;
+    if (old != NULL && change->only_new) {
+        (void)snprintf(change->message, sizeof(change->message),
+                       "a camera of this name is saved already, and If-None-Match: * keeps it; "
+                       "another name is accepted");
+        return HTTP_ERROR_CAMERA_EXISTS;
+    }
     if (!change->remove)
         return put_camera(change, old);
     if (old == NULL) {
@@ -236,7 +243,7 @@ static void run_queue(struct camera_store *store)
 }
 
 bool camera_store_change(struct camera_store *store, const struct conf_camera *camera, bool remove,
-                         const char *peer, uint64_t conn_id, camera_store_fn done)
+                         bool only_new, const char *peer, uint64_t conn_id, camera_store_fn done)
 {
     if (store->queued >= CAMERA_STORE_QUEUE_MAX)
         return false;
@@ -244,6 +251,7 @@ bool camera_store_change(struct camera_store *store, const struct conf_camera *c
     change->store = store;
     change->camera = *camera;
     change->remove = remove;
+    change->only_new = only_new;
     change->conn_id = conn_id;
     change->done = done;
     (void)snprintf(change->peer, sizeof(change->peer), "%s", peer);

@@ -50,13 +50,15 @@ void camera_store_init(struct camera_store *store, struct server *server, struct
 /**
  * Save a camera under its name, or remove the one of that name.
  *
- * @param camera   copied; to remove one, only its name counts.
- * @param peer     who wants it, for the log.
- * @param done     called once with conn_id, perhaps before this returns; never while the server is
- *                 draining.
+ * @param camera    copied; to remove one, only its name counts.
+ * @param only_new  If-None-Match: * (RFC 9110 section 13.1.2): a camera of this name that is saved
+ *                  already stays as it is, and the error is HTTP_ERROR_CAMERA_EXISTS.
+ * @param peer      who wants it, for the log.
+ * @param done      called once with conn_id, perhaps before this returns; never while the server is
+ *                  draining.
  * @return false: too many changes wait; done is not called.
  */
 bool camera_store_change(struct camera_store *store, const struct conf_camera *camera, bool remove,
-                         const char *peer, uint64_t conn_id, camera_store_fn done);
+                         bool only_new, const char *peer, uint64_t conn_id, camera_store_fn done);
 
 #endif /* MASTER_CAMERA_STORE_H */

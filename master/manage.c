@@ -91,10 +91,19 @@ static void on_changed(struct server *server, uint64_t conn_id,
     conn_read_on(c);
 }
 
+/* If-None-Match: * (RFC 9110 section 13.1.2).  A list of entity tags matches nothing: no answer
+ * here has one. */
+static bool wants_new(const struct conn *c)
+{
+    const char *value = c->head.request.if_none_match;
+    return value[0] == '*' && value[1 + strspn(value + 1, " \t")] == '\0';
+}
+
 static void change(struct conn *c, const struct conf_camera *camera, bool remove)
 {
     conn_wait(c, HTTP_ERROR_CANNOT_SAVE, TOO_SLOW);
-    if (camera_store_change(c->server->store, camera, remove, c->peer, c->id, on_changed))
+    if (camera_store_change(c->server->store, camera, remove, wants_new(c), c->peer, c->id,
+                            on_changed))
         return;
     conn_refuse(c, HTTP_ERROR_OVERLOADED, "64 changes of cameras are waiting; try again");
     conn_read_on(c);

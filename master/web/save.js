@@ -6,7 +6,10 @@ import { has, text } from './text.js';
 const byId = (id) => document.getElementById(id);
 const dialog = byId('add-dialog');
 const form = byId('add-form');
+const NAME_MAX = 63;
 const NAME = /^(?!\.+$)(?!.*\.flv$)[A-Za-z0-9._-]{1,63}$/;
+const TAKEN = ['camera_exists', 'camera_in_file'];
+const TRIES = 20; // names that others may have taken since the page asked which there are
 
 function show() {
   const chosen = byId('add-name').value !== '';
@@ -20,7 +23,17 @@ function show() {
 function suggestion() {
   const host = /^[a-z]+:\/\/(?:.*@)?\[?([\w.-]+)/i.exec(byId('add-url').value.trim())?.[1] ?? '';
   const latin = byId('save-title').value.toLowerCase().replace(/[^a-z0-9._-]+/g, '-');
-  return (latin.replace(/^-+|-+$/g, '') || host).slice(0, 63);
+  return (latin.replace(/^-+|-+$/g, '') || host).slice(0, NAME_MAX);
+}
+
+// NAME, NAME-2, NAME-3 …, without those that the page knows.
+function* freeNames(name) {
+  const known = new Set(Array.from(byId('add-name').options, ({ value }) => value));
+  for (let n = 1; ; n++) {
+    const end = n === 1 ? '' : `-${n}`;
+    const next = name.slice(0, NAME_MAX - end.length) + end;
+    if (!known.has(next)) yield next;
+  }
 }
 
 function fail(words, field) {
@@ -33,21 +46,36 @@ function reasonOf({ code, message }) {
   return has(code) ? wordsOf(code) : message || text('failed');
 }
 
+// Save it under the first of these names that is free.  -> that name
+async function saveAs(names, tries, camera) {
+  for (let left = tries; ; left--) {
+    const name = names.next().value;
+    try {
+      await saveCamera(name, camera);
+      return name;
+    } catch (error) {
+      if (!TAKEN.includes(error.code) || left <= 1) throw error;
+    }
+  }
+}
+
 async function save() {
-  const name = byId('save-name').value.trim() || suggestion();
+  const typed = byId('save-name').value.trim();
+  let name = typed || suggestion();
   if (!NAME.test(name)) {
     fail(text('name_wrong'), byId('save-name'));
     return;
   }
   byId('add-submit').disabled = true;
   try {
-    await saveCamera(name, {
+    const names = typed ? [typed].values() : freeNames(name);
+    name = await saveAs(names, typed ? 1 : TRIES, {
       camera_url: byId('add-url').value.trim(),
       cam_type: byId('add-type').value || null,
       title: byId('save-title').value.trim() || null,
     });
   } catch (error) {
-    fail(reasonOf(error), byId(error.code === 'camera_in_file' ? 'save-name' : 'add-url'));
+    fail(reasonOf(error), byId(TAKEN.includes(error.code) ? 'save-name' : 'add-url'));
     return;
   } finally {
     byId('add-submit').disabled = false;

@@ -268,11 +268,15 @@ export function mayManage() {
   return manage && token !== null;
 }
 
-// Save a camera of this server ({ camera_url, cam_type, title }).  Throws a ServerError when the
-// server refuses.
+// Save a new camera of this server ({ camera_url, cam_type, title }).  Throws a ServerError when the
+// server refuses: camera_exists, if it has one of this name.
 export async function saveCamera(name, camera) {
   const url = `${operationsUrl()}api/cameras/${encodeURIComponent(name)}`;
-  const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
+  const headers = {
+    'Content-Type': 'application/json',
+    Authorization: `Bearer ${token}`,
+    'If-None-Match': '*',
+  };
   const options = { method: 'PUT', headers, body: JSON.stringify(camera) };
   const reply = await fetch(url, options).catch(() => null);
   if (reply === null) throw new ServerError('unreachable', '');

@@ -17,6 +17,7 @@ export default {
   unauthorized: 'The server wants a token',
   manage_off: 'This server does not let pages save cameras',
   camera_in_file: "The server's configuration has a camera of this name",
+  camera_exists: 'A camera of this name is saved already: choose another name',
   cannot_save: 'The server cannot save: no space, or no permission',
   link_refused: 'This link has expired, or is for another camera',
   too_many_cameras: 'The server has too many cameras',

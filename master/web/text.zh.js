@@ -16,6 +16,7 @@ export default {
   unauthorized: '服务器需要令牌',
   manage_off: '此服务器不允许页面保存摄像机',
   camera_in_file: '服务器的配置里已有同名的摄像机',
+  camera_exists: '已保存过同名的摄像机，请换一个名称',
   cannot_save: '服务器无法保存：没有空间或权限',
   link_refused: '此链接已过期，或属于另一台摄像机',
   too_many_cameras: '服务器上的摄像机过多',

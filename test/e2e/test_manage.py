@@ -137,6 +137,60 @@ def test_saved_camera_plays_moves_and_survives(make_gateway, make_camera, tmp_pa
     assert names_in(tmp_path / "cameras.ini") == []
 
 
+def test_saves_a_new_one_only(gateway, folder):
+    """If-None-Match: * (RFC 9110, 13.1.2)"""
+    new = {**BEARER, "If-None-Match": "*"}
+    first, second = {"camera_url": "rtsp://10.0.0.9/1"}, {"camera_url": "rtsp://10.0.0.9/2"}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: put(gateway, "once", first, new), range(8)))
+    assert sorted(answer.status for answer in answers) == [201] + [412] * 7
+    before = (folder / "cameras.ini").read_bytes()
+    for value in ("*", "* ", " *"):
+        answer = put(gateway, "once", second, {**BEARER, "If-None-Match": value})
+        assert refused(answer, 412, "camera_exists", "saved already", "another name")
+        assert answer.error["camera"] == "once"
+    assert refused(delete(gateway, "once", new), 412, "camera_exists")
+    assert refused(put(gateway, "own", first, new), 409, "camera_in_file")
+    assert listed(gateway)["once"]["camera_url"] == first["camera_url"]
+    assert (folder / "cameras.ini").read_bytes() == before
+    # the server gives no entity tags, so none matches
+    assert put(gateway, "once", second, {**BEARER, "If-None-Match": '"*", "x"'}).status == 200
+    assert listed(gateway)["once"]["camera_url"] == second["camera_url"]
+    assert delete(gateway, "once").status == 204
+    assert put(gateway, "once", first, new).status == 201
+    assert delete(gateway, "once").status == 204
+
+
+def test_sub_stream(gateway, folder, h264_camera):
+    main, sub = h264_camera.url("/main"), h264_camera.url("/sub")
+    assert put(gateway, "two", {"camera_url": main, "sub": sub, "sub_type": "rtsp-udp"}).status == 201
+    shown = listed(gateway)["two"]
+    assert (shown["sub"]["camera_url"], shown["sub"]["cam_type"]) == (sub, "rtsp-udp")
+    with watch(gateway, "two&stream=sub") as viewer:
+        viewer.wait_frames(2)
+        # what GET shows may be sent back as it is
+        answer = put(gateway, "two", listed(gateway)["two"])
+        assert answer.status == 200, answer.body
+        assert json.loads(answer.body)["sub"]["state"] == "streaming"
+    again = listed(gateway)["two"]
+    assert (again["sub"]["camera_url"], again["sub"]["cam_type"]) == (sub, "rtsp-udp")
+
+    secret = sub.replace("rtsp://", f"rtsp://admin:{PASSWORDS[0]}@")
+    answer = put(gateway, "two", {"camera_url": main, "sub": {"camera_url": secret}})
+    assert answer.status == 200
+    shown = json.loads(answer.body)["sub"]
+    assert shown["camera_url"] == sub.replace("rtsp://", "rtsp://***@")
+    assert refused(put(gateway, "two", {"camera_url": main, "sub": shown}), 400, "bad_camera_url", "sub.camera_url: ***")
+    assert refused(put(gateway, "x" * 60, {"camera_url": main, "sub": sub}), 400, "bad_parameter", "59 characters")
+    assert 'sub = rtsp://admin:p%40ss%231@' in (folder / "cameras.ini").read_text(encoding="utf-8")
+    # it replaces the whole
+    assert put(gateway, "two", {"camera_url": main}).status == 200
+    assert listed(gateway)["two"]["sub"] is None
+    assert refused(request(gateway.flv_port, "/?cam=two&stream=sub", headers=BEARER), 400, "bad_parameter", "no sub-stream")
+    assert "sub = " not in (folder / "cameras.ini").read_text(encoding="utf-8")
+    assert delete(gateway, "two").status == 204
+
+
 def test_always_on(make_gateway, make_camera, tmp_path):
     camera = make_camera()
     gateway = make_gateway(config(tmp_path))
@@ -253,6 +307,9 @@ def test_nothing_shows_a_password(gateway, folder):
                     put(gateway, "secret", {"camera_url": "ftp" + url}), put(gateway, "secret", {url: 1}),
                     put(gateway, "own", {"camera_url": url}), put(gateway, "secret", {"camera_url": url + "\n"}),
                     put(gateway, "secret", {"camera_url": url, "title": 5}),
+                    put(gateway, "secret", {"camera_url": url, "sub": url + "/2"}),
+                    put(gateway, "secret", {"camera_url": url, "sub": url, "sub_type": "rtmp"}),
+                    put(gateway, "secret", {"camera_url": url, "sub": {url: 1}}),
                     request(gateway.snapshot_port, "/api/cameras", headers=BEARER)]
     assert {a.status for a in answers} == {200, 201, 400, 409}
     for answer in answers:

@@ -15,7 +15,8 @@ with open(os.path.join(ROOT, "docs", "api.yaml"), encoding="utf-8") as openapi:
     API = yaml.safe_load(openapi)
 METHODS = ("get", "post", "put", "delete")  # in this order: what is deleted was put
 TOKEN = {"Authorization": "Bearer openapi-token"}
-BODY = b'{"camera_url": "rtsp://admin:secret@192.0.2.1/", "cam_type": "rtsp-udp", "title": "x", "always_on": false}'
+BODY = (b'{"camera_url": "rtsp://admin:secret@192.0.2.1/", "cam_type": "rtsp-udp", "title": "x", "group": "y", '
+        b'"always_on": false, "sub": "rtsp://admin:secret@192.0.2.1/2"}')
 OPERATIONS = [(path, method) for path, item in API["paths"].items() for method in METHODS if method in item]
 
 

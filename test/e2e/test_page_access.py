@@ -16,6 +16,7 @@ from conftest import QUICK
 from lib import fake_rtsp
 from lib.cameras import ROOT
 from lib.gateway import Gateway
+from lib.http import request
 from lib.ports import free_port
 from lib.wait import wait_for
 
@@ -255,10 +256,19 @@ def test_saves_a_camera(make_gateway, browser, camera, tmp_path):
         browser.find("#save-name").clear()
         browser.find("#save-name").send_keys(name)
         browser.find("#add-submit").click()
-    wait_for(lambda: open_dialog() or browser.run(shown), 60, "the part of the dialog that saves")
-    browser.find("#add-url").send_keys(url)
-    browser.find("#save").click()
-    browser.find("#save-title").send_keys("Gate")
+
+    def fill(title):
+        wait_for(lambda: open_dialog() or browser.run(shown), 60, "the part of the dialog that saves")
+        browser.find("#add-url").send_keys(url)
+        browser.find("#save").click()
+        browser.find("#save-title").send_keys(title)
+
+    def wait_added(name):
+        wait_for(lambda: f"cam={name}" in re.split("[#&,]", browser.run("return location.hash")), 30, name)
+
+    def cameras_in_file():
+        return re.findall(r'camera "(.*)"', (tmp_path / "cameras.ini").read_text(encoding="utf-8"))
+    fill("Gate")
     submit("大门")
     wait_for(lambda: error() == words("name_wrong"), 30, error)
     submit("own")
@@ -270,6 +280,21 @@ def test_saves_a_camera(make_gateway, browser, camera, tmp_path):
     assert "cam=gate" in place and "saved" not in place and "cam_url" not in place
     wait_text(browser, ".tile h2", "Gate")
     assert '[camera "gate"]\nurl = rtsp://admin:p%40ss%231@' in (tmp_path / "cameras.ini").read_text(encoding="utf-8")
+
+    # a name that is taken: typed, it is refused; suggested, it gets a number, also if others took that meanwhile
+    fill("Gate")
+    submit("gate")
+    wait_for(lambda: error() == words("camera_exists"), 30, error)
+    taken = request(gateway.snapshot_port, f"/api/cameras/gate-2?token={TOKEN}", "PUT",
+                    body=b'{"camera_url": "rtsp://127.0.0.1:9/"}')
+    assert taken.status == 201, taken.body
+    submit("")
+    wait_added("gate-3")
+    for name in ("127.0.0.1", "127.0.0.1-2"):  # no Latin letter in the title: the host
+        fill("后门")
+        submit("")
+        wait_added(name)
+    assert cameras_in_file() == ["gate", "gate-2", "gate-3", "127.0.0.1", "127.0.0.1-2"]
 
     gateway.reload(config.format("no"))
     open_dialog()

@@ -78,6 +78,73 @@ static void test_as_shown(void **state)
                "saved: ");
 }
 
+static void test_sub(void **state)
+{
+    read_ok("{\"camera_url\": \"rtsp://h/1\", \"sub\": \" 'rtsp://u:p@ss@H/2' \", "
+            "\"sub_type\": \"rtsp-udp\"}");
+    assert_string_equal(camera.sub_key, "rtsp://u:p%40ss@h/2");
+    assert_int_equal(camera.sub_transport, IPC_TRANSPORT_RTSP_UDP);
+    assert_int_equal(camera.transport, IPC_TRANSPORT_RTSP_TCP);
+    read_ok("{\"camera_url\": \"rtsp://h/1\", \"sub\": \"rtmp://h/2\", \"sub_type\": null}");
+    assert_int_equal(camera.sub_transport, IPC_TRANSPORT_RTMP);
+    /* none, and as GET shows it */
+    read_ok("{\"camera_url\": \"rtsp://h/1\", \"sub\": \"\", \"sub_type\": \"\"}");
+    assert_string_equal(camera.sub_key, "");
+    read_ok("{\"camera_url\": \"rtsp://h/1\", \"sub\": {\"camera_url\": \"http://h/2.flv\", "
+            "\"cam_type\": \"http-flv\", \"state\": \"unwatched\", \"since\": null, "
+            "\"reason\": null, \"down_since\": null, \"last_frame_at\": null, \"viewers\": 0}}");
+    assert_string_equal(camera.sub_key, "http://h/2.flv");
+    assert_int_equal(camera.sub_transport, IPC_TRANSPORT_HTTP_FLV);
+}
+
+/* @param members  what follows camera_url. */
+static void sub_fails(const char *members, enum http_error error, const char *message)
+{
+    char body[512];
+    (void)snprintf(body, sizeof(body), "{\"camera_url\": \"rtsp://u:p@10.0.0.9/\", %s}", members);
+    read_fails(body, error, message);
+}
+
+static void test_subs_that_are_refused(void **state)
+{
+    sub_fails("\"sub\": 5", HTTP_ERROR_BAD_PARAMETER, "sub: the sub-stream's URL");
+    sub_fails("\"sub\": []", HTTP_ERROR_BAD_PARAMETER, "sub: the sub-stream's URL");
+    sub_fails("\"sub\": {}", HTTP_ERROR_BAD_CAMERA_URL, "sub.camera_url: the camera's URL");
+    sub_fails("\"sub\": \" \"", HTTP_ERROR_BAD_CAMERA_URL, "sub: ");
+    sub_fails("\"sub\": \"rtsp://\"", HTTP_ERROR_BAD_CAMERA_URL, "sub: no valid host");
+    sub_fails("\"sub\": \"ftp://h/\"", HTTP_ERROR_UNSUPPORTED_SCHEME, "sub: scheme");
+    sub_fails("\"sub\": \"rtsp://h/a\\nurl = rtsp://i/\"", HTTP_ERROR_BAD_CAMERA_URL, "control");
+    sub_fails("\"sub\": \"rtsp://***@h/\"", HTTP_ERROR_BAD_CAMERA_URL, "sub: *** stands for");
+    sub_fails("\"sub\": {\"camera_url\": \"rtsp://***@h/\"}", HTTP_ERROR_BAD_CAMERA_URL,
+              "sub.camera_url: *** stands for");
+    sub_fails("\"sub\": {\"camera_url\": \"rtsp://h/\", \"cam_type\": \"rtmp\"}",
+              HTTP_ERROR_BAD_PARAMETER, "sub.cam_type: rtsp-tcp");
+    sub_fails("\"sub\": {\"camera_url\": \"rtsp://h/\", \"rtsp://u:secret@h/\": 1}",
+              HTTP_ERROR_BAD_PARAMETER, "sub: it has an unknown member");
+    sub_fails("\"sub\": {\"camera_url\": \"rtsp://h/\"}, \"sub_type\": \"rtsp-udp\"",
+              HTTP_ERROR_BAD_PARAMETER, "sub_type: accepted if sub is a string");
+    sub_fails("\"sub\": \"rtsps://h/\", \"sub_type\": \"rtsp-udp\"", HTTP_ERROR_BAD_PARAMETER,
+              "sub_type: rtsp-tcp");
+    sub_fails("\"sub_type\": \"rtsp-udp\"", HTTP_ERROR_BAD_PARAMETER, "sub_type: sub is needed");
+    sub_fails("\"sub\": null, \"sub_type\": 1", HTTP_ERROR_BAD_PARAMETER, "sub_type: sub is");
+    assert_int_equal(camera_access_parse("10.0.0.0/8", &access_rule), 0);
+    sub_fails("\"sub\": \"rtsp://192.0.2.1/\"", HTTP_ERROR_CAMERA_NOT_ALLOWED, "sub: this server");
+    assert_int_equal(camera_access_parse("any", &access_rule), 0);
+}
+
+/* The file refuses longer names, and could not be read any more. */
+static void test_name_of_a_camera_with_a_sub(void **state)
+{
+    static const char body[] = "{\"camera_url\": \"rtsp://h/\", \"sub\": \"rtsp://h/2\"}";
+    char name[IPC_CAMERA_ID_MAX] = "";
+    memset(name, 'x', 60);
+    assert_int_equal(camera_body_read(name, body, strlen(body), &access_rule, &camera, &fault),
+                     -EINVAL);
+    assert_non_null(strstr(fault.message, "sub: names of up to 59 characters"));
+    name[59] = '\0';
+    assert_int_equal(camera_body_read(name, body, strlen(body), &access_rule, &camera, &fault), 0);
+}
+
 static void test_no_object(void **state)
 {
     static const char *const bodies[] = {
@@ -115,7 +182,7 @@ static void test_other_members(void **state)
     read_fails("{\"camera_url\": \"rtsp://h/\", \"always_on\": \"yes\"}", HTTP_ERROR_BAD_PARAMETER,
                "always_on: true or false");
     read_fails("{\"camera_url\": \"rtsp://h/\", \"url\": 1}", HTTP_ERROR_BAD_PARAMETER,
-               "url: unknown; camera_url, cam_type, title, group and always_on");
+               "url: unknown; camera_url, cam_type, title, group, always_on, sub and sub_type");
     /* what may be a URL in the wrong place is not repeated */
     read_fails("{\"rtsp://u:secret@h/\": 1}", HTTP_ERROR_BAD_PARAMETER, "a member: unknown");
 }
@@ -153,10 +220,17 @@ static void test_access(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),    cmocka_unit_test(test_least),
-        cmocka_unit_test(test_as_shown), cmocka_unit_test(test_no_object),
-        cmocka_unit_test(test_urls),     cmocka_unit_test(test_other_members),
-        cmocka_unit_test(test_titles),   cmocka_unit_test(test_access),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_least),
+        cmocka_unit_test(test_as_shown),
+        cmocka_unit_test(test_no_object),
+        cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_other_members),
+        cmocka_unit_test(test_titles),
+        cmocka_unit_test(test_access),
+        cmocka_unit_test(test_sub),
+        cmocka_unit_test(test_subs_that_are_refused),
+        cmocka_unit_test(test_name_of_a_camera_with_a_sub),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
