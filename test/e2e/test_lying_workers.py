@@ -33,19 +33,6 @@ def ask(gateway, mode, number=0):
     return client
 
 
-def metric(gateway, name):
-    text = request(gateway.snapshot_port, "/metrics").body.decode()
-    return float(re.search(rf"^cam_httpflv_{name} (\S+)$", text, re.M).group(1))
-
-
-def assert_no_frame_lost(viewer, camera):
-    viewer.flv.check()
-    loop = camera.video.slices()
-    got = [frame.pictures()[0] for frame in viewer.flv.video]
-    first = loop.index(got[0])
-    assert got == [loop[(first + n) % len(loop)] for n in range(len(got))]
-
-
 class Neighbour:
     """Somebody else's camera and viewer, and what the server has before and after the lie."""
 
@@ -77,7 +64,7 @@ class Neighbour:
         assert request(gateway.snapshot_port, "/healthz").status == 200
         self.viewer.wait_more(NEIGHBOUR_FRAMES)
         self.viewer.close()
-        assert_no_frame_lost(self.viewer, self.camera)
+        self.camera.assert_no_frame_lost(self.viewer.flv)
         assert (self.camera.connections, self.camera.plays) == (1, 1)
 
 
@@ -206,14 +193,14 @@ def test_floods_the_log(gateway, camera):
 def test_counts_what_cannot_be(gateway, camera):
     """Billions of viewers and bytes: nobody else is refused, and the server's totals do not wrap."""
     with Neighbour(gateway, camera), ask(gateway, "numbers"):
-        wait_for(lambda: metric(gateway, "received_bytes_total") > 1 << 33, 20, "its reports to count")
+        wait_for(lambda: gateway.metric("received_bytes_total") > 1 << 33, 20, "its reports to count")
         sums = []
         for _ in range(3):
-            sums.append(metric(gateway, "received_bytes_total"))
+            sums.append(gateway.metric("received_bytes_total"))
             with gateway.view(camera.url()) as another:
                 another.wait_frames(5)
         assert sums == sorted(sums) and sums[-1] < 1 << 40
-        assert metric(gateway, "viewers") <= 3
+        assert gateway.metric("viewers") <= 3
         stop_lying(gateway)
 
 

@@ -27,15 +27,6 @@ def ten_cameras():
         camera.close()
 
 
-def assert_no_frame_lost(viewer, camera):
-    viewer.check()
-    viewer.flv.check()
-    loop = camera.video.slices()
-    got = [frame.pictures()[0] for frame in viewer.flv.video]
-    first = loop.index(got[0])
-    assert got == [loop[(first + n) % len(loop)] for n in range(len(got))]
-
-
 def test_spare_workers_are_there_before_any_camera(make_gateway):
     gateway = make_gateway("[server]\nspare_workers = 4\n")
     wait_for(lambda: len(gateway.all_workers()) == 4, 20, lambda: f"4 spares, got {gateway.all_workers()}")
@@ -65,7 +56,8 @@ def test_ten_viewers_one_session_one_worker(gateway, camera):
         for viewer in viewers:
             viewer.close()
     for viewer in viewers:
-        assert_no_frame_lost(viewer, camera)
+        viewer.check()
+        camera.assert_no_frame_lost(viewer.flv)
 
 
 def test_ten_viewers_of_a_sample_camera(gateway, sample_cameras):
@@ -168,7 +160,8 @@ def test_ten_cameras_ten_workers_and_a_crash_costs_one(crashing_gateway, ten_cam
         for viewer in viewers:
             viewer.close()
     for viewer, camera in others:
-        assert_no_frame_lost(viewer, camera)
+        viewer.check()
+        camera.assert_no_frame_lost(viewer.flv)
     wait_for(lambda: not processes.zombies(gateway.pid), 10, "the dead worker to be reaped")
 
 
@@ -210,7 +203,8 @@ def test_nursery_killed(gateway, make_camera):
         assert old.plays == 1
         viewer.wait_more(25)
         assert processes.alive(worker)
-    assert_no_frame_lost(viewer, old)
+    viewer.check()
+    old.assert_no_frame_lost(viewer.flv)
     wait_for(lambda: not processes.alive(worker), 30, "the orphaned worker to leave when idle")
 
 
@@ -463,11 +457,6 @@ def test_stopped_worker_is_replaced(gateway, camera):
 # --- the server's own log and health ----------------------------------------------------------------------------------
 
 
-def metric(gateway, name):
-    text = request(gateway.snapshot_port, "/metrics").body.decode()
-    return float(re.search(rf"^cam_httpflv_{re.escape(name)} (\S+)$", text, re.M).group(1))
-
-
 def test_log_that_nobody_reads(make_gateway, camera):
     """stderr is a pipe that is full: everything goes on; when it is read again, a line says what is missing."""
     reads, writes = os.pipe()
@@ -481,7 +470,7 @@ def test_log_that_nobody_reads(make_gateway, camera):
                 assert gateway.get("ftp://x/").status == 400
                 with gateway.view(camera.url()) as other:
                     other.wait_frames(1)
-            return metric(gateway, "dropped_log_lines_total") > 0
+            return gateway.metric("dropped_log_lines_total") > 0
         wait_for(make_noise, 120, "lines to be dropped")
         viewer.wait_more(25)
         assert request(gateway.snapshot_port, "/healthz").status == 200
@@ -496,7 +485,8 @@ def test_log_that_nobody_reads(make_gateway, camera):
                 pass
             return b"log lines were dropped here" in text
         wait_for(notice, 30, "the line about the dropped ones")
-    assert_no_frame_lost(viewer, camera)
+    viewer.check()
+    camera.assert_no_frame_lost(viewer.flv)
     gateway.process.send_signal(signal.SIGTERM)  # with the pipe full again or not
     assert gateway.process.wait(30) == 0
     os.close(reads)
@@ -571,13 +561,13 @@ def test_health_says_that_no_worker_starts(make_gateway, tmp_path):
     wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 503, 30, "/healthz to say so")
     answer = request(gateway.snapshot_port, "/healthz")
     assert "cam-httpflv-worker ended (status 127" in answer.error["message"], answer.body
-    assert metric(gateway, "nursery_up") == 0
+    assert gateway.metric("nursery_up") == 0
     assert re.search(r"warn nursery\[\d+\]: the library is missing", gateway.log())
     wait_for(lambda: "no worker can be started: cam-httpflv-worker ended" in gateway.log(), 20, "its line")
     nursery.unlink()
     nursery.symlink_to(binary("cam-httpflv-worker"))
     wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 200, 30, "/healthz to be well again")
-    assert metric(gateway, "nursery_up") == 1
+    assert gateway.metric("nursery_up") == 1
     wait_for(lambda: "workers can be started again" in gateway.log(), 20, "the line about it")
 
 
@@ -603,4 +593,4 @@ def test_worker_that_outlived_its_nursery_dies_with_a_line(gateway, camera):
         os.kill(worker, signal.SIGSYS)
         wait_for(lambda: not processes.alive(worker), 30, "the worker to end")
     wait_for(lambda: f"(pid {worker}) was ended by its sandbox" in gateway.log(), 20, "its line")
-    assert metric(gateway, 'worker_failures_total{reason="sandbox"}') == 1
+    assert gateway.metric('worker_failures_total{reason="sandbox"}') == 1

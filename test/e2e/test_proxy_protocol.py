@@ -45,11 +45,6 @@ def ask(gateway, header, target, headers=None, source=PROXY):
     return Answer(exchange(gateway.snapshot_port, header + head_bytes(target, headers=headers), source=source))
 
 
-def metric(gateway, name):
-    text = request(gateway.snapshot_port, "/metrics").body.decode()
-    return float(text.split(f"\ncam_httpflv_{name} ")[1].split("\n")[0])
-
-
 def known_as(gateway, client, code, ask_again):
     """The refusal is logged under that client; the log takes five a second of a kind, so ask until there is room."""
     def logged():
@@ -105,7 +100,7 @@ def test_who_may_send_one_and_who_must(gateway):
 def test_each_client_has_its_share(gateway):
     """200 connections of one client through the proxy push out each other; another client is served."""
     def evicted():
-        return metric(gateway, "evicted_connections_total")
+        return gateway.metric("evicted_connections_total")
     before = evicted()
     with contextlib.ExitStack() as sockets:
         for port in range(1, 201):
@@ -113,7 +108,7 @@ def test_each_client_has_its_share(gateway):
             with contextlib.suppress(OSError):
                 sock.sendall(v1(source="192.0.2.14", port=port))
         wait_for(lambda: evicted() - before >= 100, 30, lambda: f"{evicted() - before} to be evicted")
-        assert metric(gateway, "connections") < 100
+        assert gateway.metric("connections") < 100
         assert ask(gateway, v1(source="192.0.2.15"), "/healthz").status == 200
 
 
@@ -128,7 +123,7 @@ def test_no_more_room_and_no_header_yet(make_gateway):
         for number, sock in enumerate(waiting, start=1):
             sock.sendall(v1(source=f"192.0.2.{number}") + head_bytes("/healthz"))
             assert sock.recv(1000).startswith(b"HTTP/1.1 200"), f"connection {number}"
-    wait_for(lambda: metric(gateway, "connections") == 1, 30, "the connections to end")
+    wait_for(lambda: gateway.metric("connections") == 1, 30, "the connections to end")
     assert gateway.process.poll() is None
 
 

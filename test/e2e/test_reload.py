@@ -44,11 +44,6 @@ def api(gateway, path="/api/streams"):
     return json.loads(answer.body)
 
 
-def metric(gateway, name):
-    text = request(gateway.snapshot_port, "/metrics").body.decode()
-    return float(re.search(rf"^cam_httpflv_{name} (\S+)$", text, re.M).group(1))
-
-
 def options_of(change):
     """The options that change by RELOAD or START."""
     with open(os.path.join(ROOT, "master", "conf.h"), encoding="utf-8") as file:
@@ -182,9 +177,9 @@ def test_camera_gop_max_bytes(make_gateway, make_camera):
             return bool(seen) and max(seen) < second.started
         first.wait_frames(5)
         wait_for(joins_from_the_middle, 60, "a viewer to join in the middle of a GOP")
-        assert metric(gateway, "gop_overflows_total") == 0
+        assert gateway.metric("gop_overflows_total") == 0
         gateway.reload(config(camera__gop_max_bytes=65536))
-        wait_for(lambda: metric(gateway, "gop_overflows_total") > 0, 20, "a GOP to be too big")
+        wait_for(lambda: gateway.metric("gop_overflows_total") > 0, 20, "a GOP to be too big")
         wait_for(lambda: not joins_from_the_middle(), 60, "a viewer to wait for the next GOP")
         gateway.reload(config())
         wait_for(joins_from_the_middle, 60, "a viewer to join in the middle of a GOP again")
@@ -345,12 +340,12 @@ def test_viewer_limits(make_gateway, camera, option):
     gateway = make_gateway(config(**{option: 1}))
     with gateway.view(camera.url()) as first:
         first.wait_frames(2)
-        wait_for(lambda: metric(gateway, "viewers") == 1, 20, "the viewer to be counted")
+        wait_for(lambda: gateway.metric("viewers") == 1, 20, "the viewer to be counted")
         assert gateway.get(camera.url()).code == "too_many_viewers"
         gateway.reload(config(**{option: 2}))
         with gateway.view(camera.url()) as second:
             second.wait_frames(2)
-            wait_for(lambda: metric(gateway, "viewers") == 2, 20, "both to be counted")
+            wait_for(lambda: gateway.metric("viewers") == 2, 20, "both to be counted")
             gateway.reload(config(**{option: 1}))
             assert gateway.get(camera.url()).code == "too_many_viewers"
             first.wait_more(5)
@@ -379,8 +374,8 @@ def test_client_share(make_gateway):
         with contextlib.ExitStack() as sockets:
             for _ in range(count):
                 sockets.enter_context(connect(gateway.flv_port))
-            left = metric(gateway, "connections")
-        wait_for(lambda: metric(gateway, "connections") < 10, 30, "the connections to be gone")
+            left = gateway.metric("connections")
+        wait_for(lambda: gateway.metric("connections") < 10, 30, "the connections to be gone")
         return left
     assert half_heads_left(200) < 100
     gateway.reload(config(server__client_share=100))

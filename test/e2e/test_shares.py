@@ -5,7 +5,6 @@ The attacker is 127.0.0.1, the others are 127.0.0.2 (lib/bystander).
 import contextlib
 import json
 import os
-import re
 import resource
 import socket
 import threading
@@ -30,12 +29,6 @@ def many_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def metric(gateway, name):
-    """The value of a series, labels included in its name."""
-    text = request(gateway.snapshot_port, "/metrics").body.decode()
-    return float(re.search(rf"^cam_httpflv_{re.escape(name)} (\S+)$", text, re.M).group(1))
-
-
 def open_half_heads(sockets, port, count):
     for _ in range(count):
         sock = sockets.enter_context(connect(port))
@@ -54,11 +47,11 @@ def test_half_heads(make_gateway, camera):
                 open_half_heads(sockets, port, 4600)
                 bystander.wait_rounds(5)
             at_most = processes.private_bytes(gateway.pid)
-            assert metric(gateway, "connections") < 5000
-            assert metric(gateway, "evicted_connections_total") > 4000
+            assert gateway.metric("connections") < 5000
+            assert gateway.metric("evicted_connections_total") > 4000
             assert request(gateway.snapshot_port, "/healthz").status == 200  # the attacker is served too
             bystander.wait_rounds(5)
-        wait_for(lambda: metric(gateway, "connections") < 100, 60, "the connections to be gone")
+        wait_for(lambda: gateway.metric("connections") < 100, 60, "the connections to be gone")
         wait_for(lambda: processes.private_bytes(gateway.pid) < before + (8 << 20), 30,
                  lambda: f"{processes.private_bytes(gateway.pid)} bytes to go back to {before}")
     print(f"/healthz of others: p99 {bystander.p99_ms():.1f} ms; master: {before >> 20}, {at_most >> 20}, "
@@ -85,9 +78,9 @@ def test_cameras_that_never_answer(make_gateway, camera, make_camera, tarpit):
     with Bystander(gateway, camera.url()) as bystander, contextlib.ExitStack() as sockets:
         for i in range(300):
             ask(sockets, gateway, stream_target(f"{tarpit}{i}"))
-        wait_for(lambda: metric(gateway, 'refused_requests_total{code="client_share"}') >= 200, 60,
+        wait_for(lambda: gateway.metric('refused_requests_total{code="client_share"}') >= 200, 60,
                  "the attacker to have its share")
-        assert metric(gateway, 'cameras{state="connecting"}') <= 64  # its share, as every wall of tiles
+        assert gateway.metric('cameras{state="connecting"}') <= 64  # its share, as every wall of tiles
         other = make_camera()
         with Viewer(gateway.flv_port, stream_target(other.url()), source=ADDRESS) as viewer:
             viewer.wait_frames(2)
@@ -104,7 +97,7 @@ def test_cameras_that_nobody_waits_for_leave(make_gateway, make_camera, tarpit):
     with contextlib.ExitStack() as sockets:
         for i in range(3):
             ask(sockets, gateway, stream_target(f"{tarpit}{i}"))
-        wait_for(lambda: metric(gateway, 'cameras{state="connecting"}') == 3, 30, "three cameras")
+        wait_for(lambda: gateway.metric('cameras{state="connecting"}') == 3, 30, "three cameras")
         assert gateway.get(make_camera().url()).code == "too_many_cameras"
 
     def served():
@@ -131,14 +124,14 @@ def test_pictures_and_viewers(make_gateway, camera):
         mjpeg = stream_target(camera.url(), path="/mjpeg", fps=1, width=64)
         for _ in range(600):
             ask(sockets, gateway, mjpeg, gateway.snapshot_port)
-        wait_for(lambda: metric(gateway, 'refused_requests_total{code="client_share"}') >= 300, 60,
+        wait_for(lambda: gateway.metric('refused_requests_total{code="client_share"}') >= 300, 60,
                  "the attacker to have its share of pictures")
         bystander.wait_rounds(5)
         for _ in range(1000):
             ask(sockets, gateway, stream_target(camera.url()))
-        wait_for(lambda: metric(gateway, 'refused_requests_total{code="client_share"}') >= 1000, 60,
+        wait_for(lambda: gateway.metric('refused_requests_total{code="client_share"}') >= 1000, 60,
                  "the attacker to have its share of viewers")
-        assert metric(gateway, "viewers") < 600
+        assert gateway.metric("viewers") < 600
         for _ in range(20):
             viewer = Viewer(gateway.flv_port, stream_target(camera.url()), source=ADDRESS)
             sockets.enter_context(viewer).wait_frames(2)

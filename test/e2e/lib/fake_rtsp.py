@@ -168,6 +168,14 @@ class FakeCamera(Listener):
         login = "" if user is None else f"{user}:{password}@"
         return f"rtsp://{login}127.0.0.1:{self.port}{path}"
 
+    def assert_no_frame_lost(self, flv):
+        """flv: the reader of a viewer of this camera. Each picture follows the one before."""
+        flv.check()
+        loop = self.video.slices()
+        got = [frame.pictures()[0] for frame in flv.video]
+        first = loop.index(got[0])
+        assert got == [loop[(first + n) % len(loop)] for n in range(len(got))]
+
     @contextlib.contextmanager
     def pause(self, worker):
         """No media meanwhile, and the gateway's worker sleeps: it is not within a write to anybody."""

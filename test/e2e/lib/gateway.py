@@ -1,5 +1,6 @@
 """The program under test as a process: start, look into, stop, and check that nothing is left of it."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -138,6 +139,11 @@ class Gateway:
 
     def url(self, cam_url, **parameters):
         return f"http://127.0.0.1:{self.flv_port}{stream_target(cam_url, **parameters)}"
+
+    def metric(self, name):
+        """The value of a series, labels included in its name."""
+        text = request(self.snapshot_port, "/metrics").body.decode()
+        return float(re.search(rf"^cam_httpflv_{re.escape(name)} (\S+)$", text, re.M).group(1))
 
     # --- reload ---
 
