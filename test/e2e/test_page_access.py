@@ -13,18 +13,18 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 
 from conftest import QUICK
-from lib import fake_rtsp
+from lib import fake_rtsp, processes
 from lib.cameras import ROOT
 from lib.gateway import Gateway
 from lib.http import request
 from lib.ports import free_port
+from lib.scripted_rtsp import certificate
 from lib.wait import wait_for
 
 browser_module = pytest.importorskip("lib.browser", reason="selenium is not installed")
 pytestmark = pytest.mark.skipif(browser_module.browser_missing() is not None, reason=str(browser_module.browser_missing()))
 
 TOKEN, KEY = "token-of-the-test", "signing-key-of-the-test"
-PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
 NGINX = """
@@ -37,33 +37,60 @@ http {{
     access_log {directory}/access.log;
     {temporary}
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {directory}/cert.pem;
+        ssl_certificate_key {directory}/key.pem;
         {locations}
     }}
 }}
 """
+CADDY = """
+{{
+	admin off
+	auto_https disable_redirects
+	skip_install_trust
+}}
+https://127.0.0.1:{port} {{
+	tls {directory}/cert.pem {directory}/key.pem
+	{locations}
+}}
+"""
+
+
+def nginx(directory, port, locations):
+    temporary = " ".join(f"{name}_temp_path {directory}/{name};" for name in
+                         ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (directory / "nginx.conf").write_text(NGINX.format(directory=directory, port=port, locations=locations,
+                                                       temporary=temporary))
+    return [shutil.which("nginx") or "/usr/sbin/nginx", "-e", "stderr", "-c", str(directory / "nginx.conf")]
+
+
+def caddyfile(directory, port, locations):
+    (directory / "Caddyfile").write_text(CADDY.format(directory=directory, port=port, locations=locations))
+    return [shutil.which("caddy") or "/usr/bin/caddy", "run", "--config", str(directory / "Caddyfile"),
+            "--adapter", "caddyfile"]
 
 
 @contextlib.contextmanager
-def nginx(gateway, directory):
-    """nginx with the lines of docs/embedding.md that put the gateway into a folder -> (port, path of its log)"""
+def folder_of(proxy, gateway, directory):
+    """A proxy with TLS and the lines of docs/embedding.md that put the gateway into a folder -> its address."""
     with open(os.path.join(ROOT, "docs", "embedding.md"), encoding="utf-8") as file:
-        (locations,) = re.findall(r"^```nginx\n(.*?)^```$", file.read(), re.S | re.M)
+        (locations,) = re.findall(rf"^```{proxy.__name__}\n(.*?)^```$", file.read(), re.S | re.M)
     locations = (locations.replace("127.0.0.1:8005", f"127.0.0.1:{gateway.flv_port}")
                  .replace("127.0.0.1:8006", f"127.0.0.1:{gateway.snapshot_port}"))
-    temporary = " ".join(f"{name}_temp_path {directory}/{name};" for name in
-                         ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    certificate(directory)
     port = free_port()
-    (directory / "nginx.conf").write_text(NGINX.format(directory=directory, port=port, locations=locations,
-                                                       temporary=temporary))
-    server = subprocess.Popen([PROGRAM, "-e", "stderr", "-c", str(directory / "nginx.conf")])
+    command = proxy(directory, port, locations)
+    environment = {**os.environ, "HOME": str(directory), "XDG_DATA_HOME": str(directory),
+                   "XDG_CONFIG_HOME": str(directory)}
+    server = subprocess.Popen(command, env=environment, preexec_fn=processes.die_with_parent)
     try:
         def answers():
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 return True
             return server.poll() is not None
-        wait_for(answers, 30, "nginx")
-        yield port, directory / "access.log"
+        wait_for(answers, 30, proxy.__name__)
+        yield f"https://127.0.0.1:{port}/cams/"
     finally:
         server.terminate()
         server.wait(timeout=30)
@@ -87,6 +114,7 @@ def gateway(tmp_path_factory, camera):
 @pytest.fixture(scope="module")
 def browser():
     with browser_module.Browser() as one:
+        one.driver.execute_cdp_cmd("Security.setIgnoreCertificateErrors", {"ignore": True})
         yield one
 
 
@@ -209,12 +237,18 @@ def test_chinese_and_back(gateway, browser):
     browser.run("localStorage.clear()")
 
 
-def test_in_a_folder_of_a_proxy(gateway, browser, tmp_path):
+def asked_of(browser):
+    return browser.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddyfile])
+def test_in_a_folder_of_a_proxy(gateway, browser, tmp_path, proxy):
     """https://host/cams/: every link is relative to it, snapshots and API included."""
-    with nginx(gateway, tmp_path) as (port, log):
-        folder = f"http://127.0.0.1:{port}/cams/"
+    asked = []
+    with folder_of(proxy, gateway, tmp_path) as folder:
         browser.open(f"{folder}?token={TOKEN}")
         wait_states(browser)
+        asked += asked_of(browser)
         browser.driver.get(browser.run("return document.querySelector('[data-part=open]').href"))
         wait_states(browser, "body", ["live"])
         browser.find("#stats-button").click()
@@ -224,10 +258,10 @@ def test_in_a_folder_of_a_proxy(gateway, browser, tmp_path):
         assert found["link-flv"].startswith(f"{folder}live.flv?cam=door&expires=")
         assert found["link-snapshot"].startswith(f"{folder}snapshot?cam=door")
         assert browser.run("return document.querySelector('#back').href").startswith(folder)
+        asked += asked_of(browser)
         assert browser.console(loads=True) == []
         browser.driver.get("about:blank")
-    asked = re.findall(r'"GET (\S+) HTTP[^"]*" (\d+)', log.read_text())
-    assert len(asked) > 10 and [target for target, _ in asked if not target.startswith("/cams/")] == []
+    assert len(asked) > 10 and [address for address in asked if not address.startswith(folder)] == []
 
 
 def test_saves_a_camera(make_gateway, browser, camera, tmp_path):
