@@ -37,6 +37,23 @@ enum ipc_camera_state camera_state(const struct camera *cam)
     return known ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
 }
 
+static bool is_recent(int64_t at_ms)
+{
+    return at_ms != 0 && clock_ms() - at_ms < CAMERA_WANTED_MS;
+}
+
+bool camera_is_wanted(const struct camera *cam)
+{
+    return cam->worker != NULL || is_recent(cam->asked_ms) || is_recent(cam->state_since_ms);
+}
+
+/* always_on does not ask while the password is refused. */
+void camera_begin_attempt(struct camera *cam)
+{
+    if (!camera_is_wanted(cam) && !is_recent(cam->refused_until_ms))
+        camera_health_expire(&cam->health);
+}
+
 void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *s)
 {
     sum->bytes_in += s->bytes_in;

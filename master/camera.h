@@ -32,6 +32,8 @@ struct worker;
 #define CAMERA_FORGIVE_ONE_MS 15000
 /* How long the clients of a dead worker wait for a process to go on with. */
 #define CAMERA_SUCCEED_MS 10000
+/* Whoever asks at least this often wants the camera all the time; the page's tiles do. */
+#define CAMERA_WANTED_MS 60000
 
 struct camera {
     struct camera_table *table; /* the table that owns it.  Borrowed. */
@@ -64,6 +66,7 @@ struct camera {
     uint64_t bit_rate_bps;  /* from the camera, between the last two reports */
     int64_t state_since_ms; /* clock_ms() */
     int64_t state_since_us; /* clock_us() */
+    int64_t asked_ms;       /* the newest request, also a refused one; 0: none */
     struct camera_health health;
     int64_t refused_until_ms; /* it rejected the password: no new attempt before this time */
     unsigned crashes;         /* in a row */
@@ -76,6 +79,12 @@ struct camera {
 /** @return the state that its worker reported last; without a worker, QUARANTINED, UNWATCHED (a
  * named camera that is not always on) or STATE_COUNT (stopped). */
 enum ipc_camera_state camera_state(const struct camera *cam);
+
+/** Does somebody want it, or did so in the last CAMERA_WANTED_MS? */
+bool camera_is_wanted(const struct camera *cam);
+
+/** It gets a worker: a failure from before a time in which nobody wanted it does not count. */
+void camera_begin_attempt(struct camera *cam);
 
 /**
  * How long must a camera whose workers keep dying wait for another one?  Two deaths cost no

@@ -33,10 +33,16 @@ void camera_health_on_quarantine(struct camera_health *health, int64_t now_us)
         fail(health, HTTP_ERROR_OVERLOADED, now_us);
 }
 
+void camera_health_expire(struct camera_health *health)
+{
+    health->down_since_us = 0;
+    health->reason = HTTP_ERROR_NONE;
+}
+
 void camera_health_forgive(struct camera_health *health)
 {
-    health->down_since_us = health->failed_us = 0;
-    health->reason = HTTP_ERROR_NONE;
+    camera_health_expire(health);
+    health->failed_us = 0;
 }
 
 bool camera_health_is_known(const struct camera_health *health)

@@ -15,7 +15,7 @@
 struct camera_health {
     int64_t last_frame_us;  /* when the newest picture came; 0: none has come */
     int64_t down_since_us;  /* the first failure since it last streamed; 0: none */
-    int64_t failed_us;      /* the newest failure; 0: none since then */
+    int64_t failed_us;      /* the newest failure since it last streamed; 0: none */
     enum http_error reason; /* of the newest failure; NONE while down_since_us is 0 */
 };
 
@@ -31,6 +31,9 @@ void camera_health_on_quarantine(struct camera_health *health, int64_t now_us);
 
 /** An operator wants it: its failures do not count any more. */
 void camera_health_forgive(struct camera_health *health);
+
+/** Nobody wanted it for a while: what was wrong then says nothing of today.  failed_us stays. */
+void camera_health_expire(struct camera_health *health);
 
 /** Is there something to remember? */
 bool camera_health_is_known(const struct camera_health *health);

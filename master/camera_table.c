@@ -274,6 +274,7 @@ int camera_table_start(struct camera *cam, bool connect)
     };
     (void)snprintf(assign.camera_id, sizeof(assign.camera_id), "%s", cam->id);
     (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
+    camera_begin_attempt(cam);
     cam->worker = w;
     cam->table->admission.active++;
     cam->logging_in = true;
@@ -327,8 +328,11 @@ enum http_error camera_table_handover(struct camera_table *table,
     (void)url_format(request->url, key);
     struct camera *cam = camera_set_find(&table->admission.cameras, key, request->transport);
     enum http_error error = admit(table, cam, key, request, message);
-    if (error != HTTP_ERROR_NONE)
+    if (error != HTTP_ERROR_NONE) {
+        if (cam != NULL)
+            cam->asked_ms = clock_ms();
         return error;
+    }
     if (cam == NULL)
         cam = camera_table_add(table, request->url, key, request->transport);
     cam->stopped = false;
@@ -341,6 +345,7 @@ enum http_error camera_table_handover(struct camera_table *table,
         if (!cam->named)
             begin_connecting(cam, request->client);
     }
+    cam->asked_ms = clock_ms();
     if (camera_clients_send(&table->clients, cam, request, fd) != 0) {
         *message = "the camera's worker cannot take more requests at the moment";
         return HTTP_ERROR_OVERLOADED;

@@ -170,14 +170,16 @@ static void put_last_frames(FILE *out, const struct camera_list *cameras)
     }
 }
 
+/* Also between two attempts. */
 static void put_camera_downs(FILE *out, const struct camera_list *cameras)
 {
     head(out, "camera_down_since_timestamp_seconds", "gauge",
-         "Since when the camera is down, UNIX time; absent while it streams, and while nobody "
-         "wants it.");
+         "Since when the camera is down, UNIX time; absent while it streams, and when nobody has "
+         "wanted it for a minute.");
     for (size_t i = 0; i < cameras->count; i++) {
         const struct camera *cam = cameras->items[i];
-        if (cam->health.down_since_us != 0)
+        if (cam->health.down_since_us != 0 &&
+            (is_shown(cam) || (cam->named && camera_is_wanted(cam))))
             (void)fprintf(out,
                           PREFIX "camera_down_since_timestamp_seconds{camera=\"%s\",reason=\"%s\"}"
                                  " %.3f\n",
@@ -241,7 +243,6 @@ static void put_cameras(FILE *out, const struct camera_list *cameras)
     }
     put_camera_reconnects(out, cameras);
     put_camera_quarantines(out, cameras);
-    put_camera_downs(out, cameras);
     put_camera_processes(out, cameras);
 }
 
@@ -380,6 +381,7 @@ char *metrics_text(const struct server *server)
     const struct camera **room = xcalloc(cameras.count + 1, sizeof(const struct camera *));
     const struct camera_list shown = list_shown(&cameras, room);
     put_cameras(out, &shown);
+    put_camera_downs(out, &cameras);
     put_last_frames(out, &cameras);
     free(room);
     bool failed = ferror(out) != 0;

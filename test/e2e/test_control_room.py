@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -11,7 +12,7 @@ import pytest
 from conftest import QUICK
 from lib import fake_rtsp
 from lib.fake_rtsp import FakeCamera
-from lib.gateway import ROOT, free_port
+from lib.gateway import ROOT, Gateway, free_port
 from lib.http import Viewer, connect, head_bytes, request
 from lib.wait import wait_for
 
@@ -42,6 +43,22 @@ def unix(text):
 
 def watch(gateway, name):
     return Viewer(gateway.flv_port, f"/?cam={name}")
+
+
+WANTED_S = 60  # CAMERA_WANTED_MS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def failed_camera(tmp_path_factory):
+    """A camera that failed when this module began, and that nobody has asked for since."""
+    conf = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 30000")
+    address = socket.socket()
+    address.bind(("127.0.0.1", 0))  # its own, though it does not listen yet
+    conf += f'[camera "hall"]\nurl = rtsp://127.0.0.1:{address.getsockname()[1]}/s\n'
+    with address, Gateway(tmp_path_factory.mktemp("failed"), conf) as gateway:
+        assert request(gateway.flv_port, "/?cam=hall").code == "camera_unreachable"
+        wait_for(lambda: cameras(gateway)["hall"]["state"] == "unwatched", 30, "its worker to leave")
+        yield gateway, address, time.monotonic()
 
 
 def test_a_camera_that_nobody_watches_is_listed(make_gateway, camera):
@@ -103,6 +120,17 @@ def test_down_since_and_the_last_picture_hold_through_all_attempts(make_gateway)
         one = streams(gateway)["yard"]
         assert (one["state"], one["reason"]) == ("streaming", None) and unix(one["last_frame_at"]) > last
         assert series(gateway, "camera_down_since_timestamp_seconds", "yard") is None
+
+
+def test_a_failure_holds_between_attempts(make_gateway):
+    """A page asks every few seconds for a camera that is down; its worker leaves in between."""
+    gateway = make_gateway(QUICK + f'[camera "gate"]\nurl = rtsp://127.0.0.1:{free_port()}/s\n')
+    seen = set()
+    for _ in range(3):
+        assert request(gateway.flv_port, "/?cam=gate").code == "camera_unreachable"
+        gate = wait_for(lambda: (one := cameras(gateway)["gate"])["state"] == "unwatched" and one, 30, "no worker")
+        seen.add((gate["reason"], gate["down_since"], series(gateway, "camera_down_since_timestamp_seconds", "gate")))
+    assert len(seen) == 1 and None not in seen.pop()
 
 
 def test_errors_of_a_named_camera_never_carry_its_url(make_gateway, make_camera):
@@ -208,3 +236,15 @@ def test_sub_stream_that_fails(make_gateway, make_camera):
     with Viewer(gateway.flv_port, "/?cam=gate&stream=auto") as viewer:
         assert width(viewer) == 640
     assert cameras(gateway)["gate"]["reason"] is None
+
+
+def test_an_old_failure_is_dropped_when_somebody_asks_again(failed_camera):
+    gateway, address, failed = failed_camera
+    assert cameras(gateway)["hall"]["reason"] == "camera_unreachable"  # the last that is known of it
+    time.sleep(max(0, failed + WANTED_S + 1 - time.monotonic()))
+    assert series(gateway, "camera_down_since_timestamp_seconds", "hall") is None  # nobody wants it
+    address.listen()  # and it never answers
+    with Viewer(gateway.flv_port, "/?cam=hall"):
+        hall = wait_for(lambda: (one := cameras(gateway)["hall"])["state"] == "connecting" and one, 20, "an attempt")
+        assert hall["down_since"] is hall["reason"] is None
+        assert series(gateway, "camera_down_since_timestamp_seconds", "hall") is None

@@ -1,6 +1,7 @@
 /* master/camera: cameras are found by URL and ID; names of the configuration come and go. */
 #include "master/camera.h"
 
+#include "common/clock.h"
 #include "common/url_redact.h"
 #include "master/conf_file.h"
 #include "master/conf_option.h"
@@ -136,6 +137,34 @@ static void test_state(void **state)
     assert_int_equal(camera_state(&cam), IPC_CAMERA_STATE_COUNT);
 }
 
+/* A failure counts as long as somebody asks again and again. */
+static void test_old_failures(void **state)
+{
+    const int64_t old_ms = clock_ms() - CAMERA_WANTED_MS;
+    struct camera cam = {
+        .health = {.down_since_us = 1, .failed_us = 2, .reason = HTTP_ERROR_CAMERA_TIMEOUT}};
+    cam.state_since_ms = clock_ms();
+    assert_true(camera_is_wanted(&cam));
+    camera_begin_attempt(&cam);
+    assert_int_equal(cam.health.down_since_us, 1);
+    cam.state_since_ms = old_ms;
+    cam.asked_ms = clock_ms(); /* and was refused */
+    assert_true(camera_is_wanted(&cam));
+    camera_begin_attempt(&cam);
+    cam.asked_ms = old_ms;
+    assert_false(camera_is_wanted(&cam));
+    cam.refused_until_ms = clock_ms();
+    camera_begin_attempt(&cam);
+    assert_int_equal(cam.health.reason, HTTP_ERROR_CAMERA_TIMEOUT);
+    cam.refused_until_ms = 0;
+    camera_begin_attempt(&cam);
+    assert_int_equal(cam.health.down_since_us, 0);
+    assert_int_equal(cam.health.reason, HTTP_ERROR_NONE);
+    assert_int_equal(cam.health.failed_us, 2); /* for stream=auto */
+    cam.worker = (struct worker *)&cam;
+    assert_true(camera_is_wanted(&cam));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +173,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_names, setup, teardown),
         cmocka_unit_test(test_state),
+        cmocka_unit_test(test_old_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
