@@ -2,9 +2,19 @@
 
 const DRAGGED = 'application/x-cam-httpflv-place';
 
+// Does somebody drag a tile?
+export function isDragging(grid) {
+  return grid.querySelector('[data-dragged]') !== null;
+}
+
 // @param grid    whose children are the places
 // @param onSwap  (from, to): two indexes of places
 export function letDrag(grid, onSwap) {
+  let dragged = null; // pages may turn while it is under way
+  const end = () => {
+    if (dragged !== null) delete dragged.dataset.dragged;
+    dragged = null;
+  };
   const placeOf = (target) => target.closest?.('#grid > *') ?? null;
   const indexOf = (element) => [...grid.children].indexOf(element);
   const mark = (element) => {
@@ -13,7 +23,9 @@ export function letDrag(grid, onSwap) {
   grid.addEventListener('dragstart', (event) => {
     const element = placeOf(event.target);
     if (!element?.tile || document.fullscreenElement === element) return event.preventDefault();
-    event.dataTransfer.setData(DRAGGED, String(indexOf(element)));
+    dragged = element;
+    element.dataset.dragged = 'true';
+    event.dataTransfer.setData(DRAGGED, '');
     event.dataTransfer.effectAllowed = 'move';
     return undefined;
   });
@@ -28,10 +40,15 @@ export function letDrag(grid, onSwap) {
     mark(null);
     if (element === null || !event.dataTransfer.types.includes(DRAGGED)) return;
     event.preventDefault();
-    const from = Number(event.dataTransfer.getData(DRAGGED));
-    if (from !== indexOf(element)) onSwap(from, indexOf(element));
+    const from = dragged === null ? -1 : indexOf(dragged);
+    end();
+    if (from !== -1 && from !== indexOf(element)) onSwap(from, indexOf(element));
   });
-  grid.addEventListener('dragend', () => mark(null));
+  window.addEventListener('pointerdown', end); // if a tile that was moved meanwhile heard of no end
+  grid.addEventListener('dragend', () => {
+    mark(null);
+    end();
+  });
 }
 
 // The place that an arrow leads to from another one.  -1 and 1: beyond the first and the last one,

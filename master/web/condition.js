@@ -1,7 +1,7 @@
 // How a camera is, as the server tells it: a member of the API's `streams`.
 
 import { wordsOf } from './server.js';
-import { durationText } from './since.js';
+import { durationText, timeText } from './since.js';
 import { text } from './text.js';
 
 const STOPPED_MS = 700; // without a new picture, of a camera that the server calls down
@@ -13,16 +13,39 @@ function isDown({ state, down_since: downSince }) {
   return state !== 'streaming' && (Boolean(downSince) || state === 'quarantined');
 }
 
-// @param stream  undefined: the server has none of this camera
+// Why a camera is down.
+function failureOf(stream) {
+  const since = date(stream.down_since ?? stream.since);
+  if (stream.state === 'quarantined') {
+    const next = date(stream.next_try);
+    const reason = text('quarantined');
+    const words = next ? text('next_try', { reason, time: timeText(next) }) : reason;
+    return { state: 'retrying', words, since, code: 'quarantined' };
+  }
+  const code = stream.reason ?? stream.last_error ?? 'failed';
+  return { state: 'retrying', words: wordsOf(code), since, code };
+}
+
+// It was down when somebody watched it last: nobody knows how it is now.
+function lastFailureOf(stream) {
+  const { words: reason, since, code } = failureOf(stream);
+  const words = text('unwatched_last', { reason, time: timeText(since) });
+  return { state: 'idle', words, since: null, code };
+}
+
+// The server does not answer.
+export function unknownCondition() {
+  return { state: 'idle', words: text('unknown'), since: null, code: '' };
+}
+
+// @param stream  a member of `streams` or of `cameras`; undefined: the server has none of this camera
+// @param watched  this page shows it: nobody watches it between two attempts alone
 // -> { state, words, since, code }: state as tiles have it (`data-state`), since a Date or null
-export function conditionOf(stream) {
+export function conditionOf(stream, watched = false) {
   const state = stream?.state ?? 'unwatched';
   if (state === 'streaming') return { state: 'live', words: text('live'), since: null, code: '' };
-  if (stream !== undefined && isDown(stream)) {
-    const code = stream.reason ?? stream.last_error ?? 'failed';
-    const since = date(stream.down_since ?? stream.since);
-    return { state: 'retrying', words: wordsOf(code), since, code };
-  }
+  if (stream !== undefined && isDown(stream))
+    return state === 'unwatched' && !watched ? lastFailureOf(stream) : failureOf(stream);
   const words = { connecting: 'connecting', stopped: 'stopped' }[state] ?? 'unwatched';
   const shown = state === 'connecting' ? 'connecting' : 'idle';
   return { state: shown, words: text(words), since: null, code: '' };
@@ -34,9 +57,8 @@ export function conditionOf(stream) {
 export function conditionOfView(view, stream) {
   const { state, code } = view;
   if (state === 'idle') return { state, words: text('paused'), since: null, code };
-  const server = conditionOf(stream);
   const plays = state === 'live' && view.quietMs < STOPPED_MS;
-  if (server.state === 'retrying' && !plays) return server;
+  if (stream !== undefined && isDown(stream) && !plays) return failureOf(stream);
   return { state, words: view.text, since: null, code };
 }
 

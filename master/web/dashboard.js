@@ -1,11 +1,11 @@
 // The dashboard: a grid of cameras that keeps itself in the address of the page.
 
-import { letDrag, neighbour } from './arrange.js';
+import { isDragging, letDrag, neighbour } from './arrange.js';
 import { askToken, showKeys } from './dialogs.js';
 import { Finder } from './finder.js';
 import { Poll } from './poll.js';
 import { rowsOf } from './rows.js';
-import { loadConfig, operationsUrl, playUrl, queryOf } from './server.js';
+import { loadConfig, operationsUrl, playUrl, queryOf, wordsOf } from './server.js';
 import { StatusTable } from './status.js';
 import { text, translatePage } from './text.js';
 import { LAYOUTS, camerasOf, formatView, layoutFor, pageOf, parseView, placesOf } from './view.js';
@@ -15,6 +15,7 @@ import { Cycle, Wall, toggleFullScreen } from './wall.js';
 const STATS_MS = 1000;
 const SILENCE_MS = 300; // after a change, before the summary is spoken
 const CYCLE_S = 15; // of the button
+const LIST_MS = 2000; // that cameras wait for the list, which says whether they have sub-streams
 
 const byId = (id) => document.getElementById(id);
 const grid = byId('grid');
@@ -25,6 +26,7 @@ let current = null; // the element of the grid that is in the order of the Tab k
 let place = null; // among all cameras, for the camera being added
 let summaryTimer = 0;
 let listed = false; // the server has said which cameras it has, or that it does not say
+let waited = false; // for the list, long enough
 
 const sight = new IntersectionObserver(
   (entries) => {
@@ -41,7 +43,10 @@ const table = new StatusTable(() => poll.soon());
 const wall = new Wall();
 const cycle = new Cycle(
   () => turn(1, { wrap: true }),
-  () => !document.querySelector('dialog[open]') && !document.fullscreenElement?.tile,
+  () =>
+    !document.querySelector('dialog[open]') &&
+    !document.fullscreenElement?.tile &&
+    !isDragging(grid),
 );
 
 const isWrong = (state) => state === 'retrying' || state === 'silent' || state === 'connecting';
@@ -128,14 +133,24 @@ function show() {
   setCurrent(elements.includes(current) ? current : elements.find(({ tile }) => tile));
   for (const tile of tiles()) {
     tile.setLink(playUrl(tile.query, location.hash.slice(1)));
-    tile.setNamed(poll.named.find(({ name }) => name === tile.camera.cam));
+    tile.setNamed(namedOf(tile));
   }
+  allowStarts();
   showBar();
   table.show(view.status);
   grid.hidden = view.status;
   wall.set(view.kiosk);
   cycle.set(shown.pages > 1 ? view.cycle : 0);
   summarise();
+}
+
+function namedOf({ camera }) {
+  return poll.named.find(({ name }) => name === camera.cam);
+}
+
+function allowStarts() {
+  for (const tile of tiles())
+    if (listed || waited || tile.camera.cam === undefined) tile.allowStart();
 }
 
 function groups() {
@@ -244,20 +259,36 @@ function add(event) {
   const camType = byId('add-type').value || undefined;
   const index = place ?? firstEmpty();
   dialog.close();
-  put(cam === '' ? { camUrl, camType } : { cam }, index);
+  if (cam === '') put({ camUrl, camType }, index);
+  else putNamed({ cam }, index);
+}
+
+// A camera of the server into a place, or the page that has it: it is shown once.
+function putNamed(camera, index) {
+  const at = places().findIndex((c) => c?.cam === camera.cam);
+  if (at === -1) put(camera, index);
+  else if (place === null) showPlace({ ...view, status: false }, at, shown.layout);
+  else put(camera, index, at);
 }
 
 // A camera into a place; the page that has the place is shown.
-function put(camera, index) {
+// @param from  the place that the camera leaves
+function put(camera, index, from = index) {
   const cameras = places();
   while (cameras.length <= index) cameras.push(null);
   cameras[index] = camera;
+  if (from !== index && view.all) cameras.splice(from, 1);
+  else if (from !== index) cameras[from] = null;
   const all = view.all && !cameras.includes(null);
   const fits = placesOf(shown.layout) >= cameras.length ? shown.layout : layoutFor(cameras.length);
   const layout = shown.pages > 1 ? shown.layout : fits;
-  const page = Math.floor(index / placesOf(layout)) + 1;
-  change({ ...view, layout, page, cameras, all, status: false });
-  grid.children[index - shown.from].focus();
+  const moved = from < index && view.all ? index - 1 : index;
+  showPlace({ ...view, layout, cameras, all, status: false }, moved, layout);
+}
+
+function showPlace(next, index, layout) {
+  change({ ...next, page: Math.floor(index / placesOf(layout)) + 1 });
+  grid.children[index - shown.from]?.focus();
 }
 
 // --- finder and table ------------------------------------------------------------------------------
@@ -282,7 +313,13 @@ function pick({ query, name }) {
 }
 
 function rows() {
-  return rowsOf(poll.named, poll.streams);
+  const watched = tiles().filter(({ state }) => state !== 'idle');
+  const streams = poll.failure === null ? poll.streams : null;
+  return rowsOf(
+    poll.named,
+    streams,
+    watched.map(({ camera }) => camera.cam),
+  );
 }
 
 function showRows() {
@@ -375,19 +412,23 @@ function onKey(event) {
 
 function onStreams() {
   byId('notice').hidden = true;
-  for (const tile of tiles()) tile.onStreams(poll.streams);
+  for (const tile of tiles()) tile.onStreams(poll.streams, namedOf(tile));
   for (const tile of tiles()) if (tile.isUnknown) tile.identify();
   showRows();
 }
 
 // The page says why it cannot tell how the cameras are.
 function onFailure() {
-  const { code } = poll.failure;
+  const { code, message } = poll.failure;
   if (code === 'unauthorized') return askToken(begin);
-  byId('notice').textContent = text('no_operations', { url: operationsUrl() });
+  byId('notice').textContent =
+    code === 'unreachable'
+      ? text('no_operations', { url: operationsUrl() })
+      : text('no_list', { reason: wordsOf(code, message || undefined) });
   byId('notice').hidden = false;
   onList();
-  for (const tile of tiles()) tile.onStreams([]);
+  for (const tile of tiles()) tile.onStreams([], undefined);
+  showRows();
   return undefined;
 }
 
@@ -427,7 +468,11 @@ function restore() {
 }
 
 async function begin() {
-  restore(); // a bookmark need not wait for the list of cameras
+  restore(); // a bookmark need not wait long for the list of cameras
+  setTimeout(() => {
+    waited = true;
+    allowStarts();
+  }, LIST_MS);
   await poll.start();
   for (const tile of tiles()) tile.retryNow();
 }
@@ -440,7 +485,10 @@ function listenToServer() {
   poll.addEventListener('failure', onFailure);
   poll.addEventListener('return', onReturn);
   grid.addEventListener('tilequiet', () => poll.soon());
-  window.addEventListener('online', () => poll.soon());
+  window.addEventListener('online', () => {
+    for (const tile of tiles()) tile.onServerReturn();
+    poll.soon();
+  });
 }
 
 function listenToBar() {

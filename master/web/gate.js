@@ -11,6 +11,11 @@ export class Gate {
     this.#free = most;
   }
 
+  // Will the next one have to wait?
+  get full() {
+    return this.#free === 0;
+  }
+
   // Run a task when fewer than `most` others run.  Throws an AbortError when the signal comes first.
   async run(task, signal) {
     if (this.#free > 0) this.#free--;

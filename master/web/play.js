@@ -299,7 +299,7 @@ function listen() {
   // Browsers may keep a page that was left, its connections open, in case one goes back to it.
   window.addEventListener('pagehide', pause);
   window.addEventListener('pageshow', onVisibility);
-  window.addEventListener('online', () => stream.retryNow());
+  window.addEventListener('online', () => stream.onServerReturn());
   stream.addEventListener('state', () => {
     showState();
     pollWhileNeeded();

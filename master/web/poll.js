@@ -15,6 +15,7 @@ export class Poll extends EventTarget {
   #count = 0;
   #timer = 0;
   #busy = false;
+  #answer = null; // a promise
   #at = -Infinity;
   #started = false;
   #isUrgent;
@@ -32,6 +33,7 @@ export class Poll extends EventTarget {
   // The first answers.  Then it goes on by itself.
   async start() {
     this.#started = true;
+    await this.#answer; // of a question under way, which may be older than what happened
     this.#count = 0;
     await this.#ask();
   }
@@ -49,7 +51,8 @@ export class Poll extends EventTarget {
     this.#busy = true;
     clearTimeout(this.#timer);
     this.#at = performance.now();
-    if (this.#mayAsk()) await this.#read();
+    if (this.#mayAsk()) this.#answer = this.#read();
+    await this.#answer;
     this.#busy = false;
     this.#timer = setTimeout(() => this.#ask(), this.#isUrgent() ? ALERT_MS : POLL_MS);
   }

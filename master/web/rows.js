@@ -1,10 +1,11 @@
 // All cameras in one list: those that the server knows by name, and those that somebody watches by URL.
 
-import { conditionOf, lastPictureOf } from './condition.js';
+import { conditionOf, lastPictureOf, unknownCondition } from './condition.js';
 import { text } from './text.js';
 
-function rowOf(stream, { name, title, group, query }) {
-  const condition = conditionOf(stream);
+// @param how  the stream, or what the list of cameras says of it; null: nobody knows
+function rowOf(how, stream, { name, title, group, query, watched }) {
+  const condition = how === null ? unknownCondition() : conditionOf(how, watched);
   return {
     name,
     label: title || name,
@@ -13,25 +14,41 @@ function rowOf(stream, { name, title, group, query }) {
     id: stream?.id,
     condition,
     state: condition.state === 'retrying' ? text('down') : condition.words,
-    since: stream?.since ? new Date(stream.since) : null,
-    lastPicture: lastPictureOf(stream),
-    stream,
+    since: how?.since ? new Date(how.since) : null,
+    lastPicture: lastPictureOf(how ?? undefined),
+    stream: how ?? undefined,
   };
 }
 
-// @param named, streams  as the API lists them
-export function rowsOf(named, streams) {
+const isDown = ({ condition }) => condition.state === 'retrying';
+
+// The sub-stream of a camera, which is worth a row while it is down.
+function subRowOf({ name, title, group, sub }, stream) {
+  const label = text('sub_of', { camera: title || name });
+  return rowOf(stream ?? sub, stream, { name: `${name}:sub`, title: label, group });
+}
+
+// @param named, streams  as the API lists them; streams is null when the server does not answer
+// @param watched         the names of cameras that this page shows
+export function rowsOf(named, streams, watched) {
+  const more = ({ name }) => ({
+    query: `cam=${encodeURIComponent(name)}`,
+    watched: watched.includes(name),
+  });
+  if (streams === null)
+    return named.map((camera) => rowOf(null, undefined, { ...camera, ...more(camera) }));
   const byName = new Map(streams.filter(({ name }) => name).map((s) => [s.name, s]));
-  const known = named.map((camera) =>
-    rowOf(byName.get(camera.name), {
-      ...camera,
-      query: `cam=${encodeURIComponent(camera.name)}`,
-    }),
-  );
+  const known = named.flatMap((camera) => {
+    const stream = byName.get(camera.name);
+    // The server lists a camera that has two names by one of them.
+    const row = rowOf(stream ?? camera, stream, { ...camera, ...more(camera) });
+    if (!camera.sub) return [row];
+    return [row, ...[subRowOf(camera, byName.get(`${camera.name}:sub`))].filter(isDown)];
+  });
   const names = new Set(named.map(({ name }) => name));
   const others = streams
     .filter(({ name, sub_of: subOf }) => !subOf && (!name || !names.has(name)))
-    .map((s) => rowOf(s, { name: s.name || s.camera_url, title: s.title }));
+    .map((s) => rowOf(s, s, { name: s.name || s.camera_url, title: s.title }));
   return [...known, ...others];
 }
 

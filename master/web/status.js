@@ -1,11 +1,12 @@
 // The table of all cameras: how each one is, since when, and a button that makes its session anew.
 
-import { restartStream, wordsOf } from './server.js';
+import { loadStream, restartStream, wordsOf } from './server.js';
 import { follow, matches } from './rows.js';
 import { durationText, timeText } from './since.js';
 import { text } from './text.js';
 import { bitRateText } from './tile.js';
 
+const keyOf = ({ id, name }) => id ?? name;
 const byId = (id) => document.getElementById(id);
 const SLOW_LOOK_MS = 2000; // a state that changed to and fro between two looks is still told
 
@@ -39,6 +40,11 @@ const CELLS = {
   last: ({ lastPicture }) => (lastPicture ? timeText(lastPicture) : ''),
 };
 
+// Of a camera that is listed by another name, only the server knows the stream.
+async function idOf({ id, name, query }) {
+  return id ?? (query && (await loadStream(query))?.stream?.id) ?? name;
+}
+
 export class StatusTable {
   #rows = [];
   #onChange;
@@ -62,18 +68,18 @@ export class StatusTable {
   #show() {
     const found = this.#rows.filter((row) => matches(row, byId('status-filter').value));
     follow(byId('status-rows'), found, {
-      keyOf: ({ id, name }) => id ?? name,
+      keyOf,
       make: (row) => this.#makeRow(row),
       update: (element, row) => this.#showRow(element, row),
     });
     byId('status-count').textContent = text('found', { n: found.length });
   }
 
-  #makeRow({ label, name }) {
+  #makeRow({ label }) {
     const row = byId('status-template').content.firstElementChild.cloneNode(true);
     const button = row.querySelector('button');
     button.setAttribute('aria-label', text('of_camera', { action: text('restart'), camera: label }));
-    button.addEventListener('click', () => this.#restart(name, button));
+    button.addEventListener('click', () => this.#restart(row.dataset.key, button));
     return row;
   }
 
@@ -84,14 +90,15 @@ export class StatusTable {
       const shown = words(row) || '–';
       if (cell.textContent !== shown) cell.textContent = shown;
     }
-    element.querySelector('button').hidden = row.id === undefined || row.condition.state === 'idle';
+    element.querySelector('button').hidden = row.condition.state === 'idle';
   }
 
-  async #restart(name, button) {
-    const row = this.#rows.find((r) => r.name === name);
+  async #restart(key, button) {
+    const row = this.#rows.find((r) => keyOf(r) === key);
+    if (row === undefined) return;
     button.disabled = true;
     try {
-      await restartStream(row.id);
+      await restartStream(await idOf(row));
       byId('status-note').textContent = text('restarted', { camera: row.label });
     } catch ({ code, message }) {
       byId('status-note').textContent = wordsOf(code, message);

@@ -16,6 +16,16 @@ const SILENT_MS = 2500; // no new picture: say so
 const DEAD_MS = 75000; // longer than the server keeps a viewer without its camera
 const BROKEN_MS = 10000; // no picture has come for so long though the server has some: the connection is dead
 
+// A handshake may fail once or twice while a proxy or a network comes back; then nothing lets it through.
+const HANDSHAKES = 3;
+const SOCKET_AGAIN_MS = 20000; // waiting for a connection over HTTP: see whether WebSockets pass now
+const SUB_AGAIN_MS = 60000; // the sub-stream has failed: ask for it again
+const SUB_BACK_MS = 5000; // likewise, when the server streams it
+
+// Refusals that the main stream would meet too, or that are no fault of the sub-stream.
+const NOT_OF_THE_SUB =
+  /^(overloaded|client_share|too_many_.*|draining|unauthorized|camera_not_allowed|unreachable)$/;
+
 const HEIGHTS = [360, 540, 720, 1080]; // that the server transcodes to
 const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
 
@@ -54,8 +64,10 @@ export class CameraStream extends EventTarget {
   #stop = new AbortController();
   #h264Only = !playsHevc();
   #overHttp = false;
+  #handshakes = 0; // that failed one after the other though the server plays over HTTP
   #sub = false; // ask for the sub-stream, if the camera has one
   #subFailed = false;
+  #subAskedAt = 0;
   #height = HEIGHTS.at(-1); // lines that are enough, if the server transcodes
   #askedHeight = 0; // of the stream that runs
   #counter = new PictureCounter();
@@ -65,6 +77,7 @@ export class CameraStream extends EventTarget {
   #liveAt = 0;
   #jumpedAt = -Infinity;
   #pictureAt = 0;
+  #pictureTime = 0;
   #total = 0; // pictures decoded
   #bitRate = 0;
   #media = null;
@@ -81,7 +94,7 @@ export class CameraStream extends EventTarget {
 
   // When the newest picture came, in ms since the epoch.
   get pictureTime() {
-    return performance.timeOrigin + this.#pictureAt;
+    return this.#pictureTime;
   }
 
   get running() {
@@ -92,6 +105,7 @@ export class CameraStream extends EventTarget {
     if (this.running) return;
     this.#retries = 0;
     this.#failure = '';
+    this.#subFailed = false;
     this.#connect();
   }
 
@@ -127,6 +141,22 @@ export class CameraStream extends EventTarget {
   // The sub-stream does not play: take the main one.
   fallBack() {
     this.#subFailed = true;
+    this.#subAskedAt = performance.now();
+    this.#close();
+    this.#connect();
+  }
+
+  // The sub-stream may play again.  The main one goes on until the server says so.
+  // @param streaming  the server has pictures of it
+  async askForSub(streaming) {
+    const pause = streaming ? SUB_BACK_MS : SUB_AGAIN_MS;
+    if (!this.running || !this.fellBack || performance.now() - this.#subAskedAt < pause) return;
+    this.#subAskedAt = performance.now();
+    const { signal } = this.#stop;
+    const ask = () => explain(this.#fullQuery({ sub: true }), signal);
+    const reason = await questions.run(ask, signal).catch(() => UNREACHABLE);
+    if (reason !== null || signal.aborted || !this.fellBack) return;
+    this.#subFailed = false;
     this.#close();
     this.#connect();
   }
@@ -157,6 +187,8 @@ export class CameraStream extends EventTarget {
   // The server answers again.  What waits for an answer over the old network may wait for long.
   onServerReturn() {
     if (this.state !== 'connecting' && this.state !== 'retrying') return;
+    this.#overHttp = false;
+    this.#handshakes = 0;
     this.#close();
     this.#connect();
   }
@@ -191,12 +223,12 @@ export class CameraStream extends EventTarget {
     this.dispatchEvent(new Event('state'));
   }
 
-  #fullQuery() {
+  #fullQuery({ sub = this.usesSub } = {}) {
     const pairs = [
       !this.#audio && 'audio=none',
       this.#h264Only && 'allow_h265=false',
       this.#height < HEIGHTS.at(-1) && `height=${this.#height}`,
-      this.usesSub && 'stream=sub',
+      sub && 'stream=sub',
     ];
     return [this.#query, ...pairs.filter(Boolean)].join('&');
   }
@@ -210,9 +242,14 @@ export class CameraStream extends EventTarget {
     this.#stop = new AbortController();
     const { signal } = this.#stop;
     this.#liveAt = 0;
-    this.#pictureAt = performance.now();
+    this.#expectPicture();
     if (this.#overHttp) this.#connectOverHttp(signal);
     else this.#play(signal);
+  }
+
+  #expectPicture() {
+    this.#pictureAt = performance.now();
+    this.#pictureTime = Date.now(); // the other clock stands still while the computer sleeps
   }
 
   // Only HTTP says why there is no stream.  It keeps a connection of the browser until the stream ends.
@@ -222,14 +259,28 @@ export class CameraStream extends EventTarget {
         signal.addEventListener('abort', resolve);
         this.#play(signal);
       });
+    if (httpStreams.full) this.#waitForConnection();
     httpStreams
       .run(async () => {
+        clearTimeout(this.#retryTimer);
         const reason = await explain(this.#fullQuery(), signal);
         if (signal.aborted) return;
         if (reason === null) await untilEnd();
         else this.#retry(reason);
       }, signal)
       .catch(() => {});
+  }
+
+  #waitForConnection() {
+    this.#set('connecting', text('waiting'));
+    this.#retryTimer = setTimeout(
+      () => {
+        this.#close();
+        this.#overHttp = false;
+        this.#connect();
+      },
+      SOCKET_AGAIN_MS * (0.9 + 0.2 * Math.random()),
+    );
   }
 
   // The handshake failed, and browsers do not say why.
@@ -239,21 +290,30 @@ export class CameraStream extends EventTarget {
     const reason = await questions.run(ask, signal).catch(() => null);
     if (signal.aborted) return;
     this.#close();
-    // HTTP plays and WebSocket does not: something in between does not let it through.
-    if (reason === null) this.#overHttp = true;
-    if (reason === null) this.#connect();
+    if (reason === null) this.#onHandshakeFailure();
     else this.#retry(reason);
+  }
+
+  // HTTP plays and WebSocket does not: something in between does not let it through, now or ever.
+  #onHandshakeFailure() {
+    if (++this.#handshakes < HANDSHAKES) {
+      this.#retry({ code: 'no_websocket', text: wordsOf('no_websocket') });
+      return;
+    }
+    this.#overHttp = true;
+    this.#connect();
   }
 
   #onSocketClose({ opened, error }, signal) {
     if (signal.aborted) return;
+    if (opened) this.#handshakes = 0;
     if (error !== null) this.#onRefusal(error);
     else if (opened) this.#onEnd('ended');
     else this.#askWhy(signal);
   }
 
   #onRefusal(error) {
-    if (this.usesSub) {
+    if (this.usesSub && !NOT_OF_THE_SUB.test(error.code)) {
       this.fallBack();
       return;
     }
@@ -273,7 +333,7 @@ export class CameraStream extends EventTarget {
   }
 
   #play(signal) {
-    this.#pictureAt = performance.now();
+    this.#expectPicture();
     this.#media = null;
     this.#total = 0;
     this.#askedHeight = this.#height;
@@ -373,6 +433,7 @@ export class CameraStream extends EventTarget {
     if (total > this.#total) {
       this.#total = total;
       this.#pictureAt = now;
+      this.#pictureTime = Date.now();
       if (this.#liveAt === 0 && this.#video.videoWidth > 0) {
         this.#liveAt = now;
         this.#rate.reset(now, { shown, arrived: this.#counter.pictures });

@@ -12,6 +12,7 @@ const CODECS = { avc1: 'H.264', hvc1: 'H.265', hev1: 'H.265', av01: 'AV1' };
 // A glance at another tab, or a quick scroll, does not cost a new connection.
 const GRACE_MS = 2000;
 const SUB_BELOW = 640; // pixels of a tile's width: a sub-stream is enough
+const MAIN_FROM = 720; // a tile that grows to it takes the main stream: an edge that is dragged may waver
 
 export function codecName(codec) {
   return CODECS[codec.split('.')[0]] ?? codec;
@@ -34,8 +35,12 @@ export class Tile {
   #zoom;
   #streamId; // in /api/streams; undefined until the server has said it
   #server; // its stream in the last answer of the server, if any
+  #isListed = false; // that answer has the camera
+  #named; // what the server's list of cameras says of it
+  #mayStart = false;
   #condition = { state: 'idle', words: '', since: null, code: '' };
   #hasSub = false;
+  #isSmall = false;
   #wantsSub = false; // whatever the size, because this computer is too slow
 
   constructor(template, camera, { onRemove, onChange }) {
@@ -78,8 +83,16 @@ export class Tile {
     return this.#condition.state;
   }
 
+  // It is known whether the camera has a sub-stream, or not to be waited for.
+  allowStart() {
+    if (this.#mayStart) return;
+    this.#mayStart = true;
+    this.#update();
+  }
+
   // What the server's list says of this camera, undefined when it is not in the list.
   setNamed(named) {
+    this.#named = named;
     this.#hasSub = Boolean(named?.sub);
     if (named !== undefined) this.#setLabel(named.title ?? named.name);
     this.#chooseStream();
@@ -139,23 +152,37 @@ export class Tile {
     this.#stream.onServerReturn();
   }
 
-  // What the server says of its streams.  A camera that is back is shown at once.
-  onStreams(streams) {
-    this.#server = streams.find((s) => s.id === this.#serverId());
-    const failed = ['backoff', 'quarantined'].includes(this.#server?.state);
-    if (failed && this.#stream.running && this.#stream.usesSub) this.#stream.fallBack();
+  // What the server says of its streams, and of the camera if it has a name.  A camera that is back
+  // is shown at once.
+  onStreams(streams, named) {
+    this.#named = named;
+    this.#isListed = streams.some((s) => s.id === this.#streamId);
+    this.#leaveFailedSub(streams.find((s) => s.id === `${this.camera.cam}:sub`));
+    this.#server = streams.find((s) => s.id === this.#serverId()) ?? this.#ofList();
     if (this.#server?.state === 'streaming') this.#stream.onServerStreams();
+    this.#stream.askForSub(named?.sub?.state === 'streaming');
     this.#showState();
+  }
+
+  #leaveFailedSub(sub) {
+    const failed = ['backoff', 'quarantined'].includes(sub?.state);
+    if (failed && this.#stream.running && this.#stream.usesSub) this.#stream.fallBack();
   }
 
   // What the server calls the stream that is shown.
   #serverId() {
-    return this.#stream.usesSub ? `${this.#streamId}:sub` : this.#streamId;
+    return this.#stream.usesSub ? `${this.camera.cam}:sub` : this.#streamId;
   }
 
-  // Only the server knows which of its streams a URL is.
+  // A camera that has two names is in `streams` by one of them, in the list by both.
+  #ofList() {
+    return (this.#stream.usesSub ? this.#named?.sub : this.#named) ?? undefined;
+  }
+
+  // Only the server knows which of its streams a URL is, or a second name of a camera.
   get isUnknown() {
-    return this.camera.camUrl !== undefined && this.#server === undefined && this.state !== 'idle';
+    const exists = this.camera.camUrl !== undefined || this.#named !== undefined;
+    return exists && !this.#isListed && this.state !== 'idle';
   }
 
   // Ask the server what it calls this camera, and which of its streams is this one.
@@ -223,8 +250,8 @@ export class Tile {
   // Ask for no more than the tile shows.
   #chooseStream() {
     if (this.#pixelWidth() === 0) return; // it is not shown
-    const small = this.#pixelWidth() < SUB_BELOW;
-    const sub = this.#hasSub && (small || this.#wantsSub) && !this.#isFull();
+    this.#isSmall = this.#pixelWidth() < (this.#isSmall ? MAIN_FROM : SUB_BELOW);
+    const sub = this.#hasSub && (this.#isSmall || this.#wantsSub) && !this.#isFull();
     this.#stream.setSize(Math.round(this.element.clientHeight * window.devicePixelRatio), sub);
   }
 
@@ -244,12 +271,13 @@ export class Tile {
   }
 
   #update() {
-    const wanted = this.#inSight && this.#tabVisible;
+    const wanted = this.#inSight && this.#tabVisible && this.#mayStart;
     clearTimeout(this.#graceTimer);
     if (wanted && !this.#stream.running) {
       this.#chooseStream();
       this.#stream.start();
-      this.#still.refresh(snapshotUrl(this.query, { width: this.#pixelWidth() }));
+      const shown = this.#stream.usesSub ? `${this.query}&stream=sub` : this.query;
+      this.#still.refresh(snapshotUrl(shown, { width: this.#pixelWidth() }));
     } else if (!wanted && this.#stream.running) {
       this.#graceTimer = setTimeout(() => this.pause(), GRACE_MS);
     }

@@ -90,8 +90,8 @@ export function camerasOf(view, named) {
   if (!view.all) return view.cameras;
   const wanted = named.filter(({ group }) => !view.group || (group ?? '') === view.group);
   const names = new Set(wanted.map(({ name }) => name));
-  const first = view.cameras.filter((c) => c !== null && (c.cam === undefined || names.has(c.cam)));
-  for (const { cam } of first) names.delete(cam);
+  const isNew = ({ cam }) => cam === undefined || names.delete(cam); // of the list, for the first time
+  const first = view.cameras.filter((camera) => camera !== null && isNew(camera));
   const rest = wanted.filter(({ name }) => names.has(name)).map(({ name }) => ({ cam: name }));
   return [...first, ...rest];
 }

@@ -51,8 +51,9 @@ class Wall:
 
     def config(self, head=""):
         groups = {"silent": "Cellar", "good": "Gate"}
+        always = {"locked": "always_on = yes\n"}  # it is known to be down whoever watches
         return head + "".join(
-            f'[camera "{name}"]\nurl = {url}\ngroup = {groups.get(name.split("-")[0], "Yard")}\n'
+            f'[camera "{name}"]\nurl = {url}\ngroup = {groups.get(name.split("-")[0], "Yard")}\n{always.get(name, "")}'
             for name, url in self.urls().items())
 
 
