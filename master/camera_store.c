@@ -259,3 +259,14 @@ bool camera_store_change(struct camera_store *store, const struct conf_camera *c
     run_queue(store);
     return true;
 }
+
+void camera_store_give_up(const struct camera_store *store)
+{
+    for (size_t i = 0; i < store->queued; i++) {
+        const struct camera_store_change *change =
+            store->queue[(store->first + i) % CAMERA_STORE_QUEUE_MAX];
+        const struct log_context ctx = {.camera = change->camera.name, .client = change->peer};
+        log_warnx(&ctx, "%s: another program takes over, and the disk has not taken the change",
+                  i == 0 && store->writing ? "perhaps not saved" : "not saved");
+    }
+}

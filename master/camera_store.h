@@ -1,7 +1,7 @@
 /*
  * Saves and removes cameras at the wish of requests ([access] manage): changes the file
- * (camera_file.h), then the configuration in force, as a reload would.  Master, loop thread; the
- * disk is left to a thread of libuv's pool.
+ * (camera_file.h), then the configuration in force, as a reload would.  Master, loop thread.  A
+ * thread of libuv's pool writes; the loop reads and parses the file.
  *
  * Changes are made one after the other, each to the file as it is by then.  The operator's
  * configuration file is never written, and its cameras are never changed.
@@ -60,5 +60,8 @@ void camera_store_init(struct camera_store *store, struct server *server, struct
  */
 bool camera_store_change(struct camera_store *store, const struct conf_camera *camera, bool remove,
                          bool only_new, const char *peer, uint64_t conn_id, camera_store_fn done);
+
+/** Another program takes this one's place: log the changes that it does not wait for. */
+void camera_store_give_up(const struct camera_store *store);
 
 #endif /* MASTER_CAMERA_STORE_H */

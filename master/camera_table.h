@@ -114,9 +114,6 @@ struct camera_totals camera_table_totals(const struct camera_table *table);
  */
 bool camera_table_settle(struct camera_table *table, bool live);
 
-/** Are workers of the last program left? */
-bool camera_table_is_taking_over(const struct camera_table *table);
-
 /** Go on: the clients without a worker get one. */
 void camera_table_resume(struct camera_table *table);
 

@@ -67,11 +67,6 @@ bool camera_table_settle(struct camera_table *table, bool live)
     return workers_busy(table->workers) == 0;
 }
 
-bool camera_table_is_taking_over(const struct camera_table *table)
-{
-    return !LIST_EMPTY(&table->predecessors);
-}
-
 void camera_table_resume(struct camera_table *table)
 {
     table->paused = false;
@@ -100,7 +95,8 @@ static void save_guest(const struct guest *guest, uint32_t ticket, struct takeov
     takeover_put(w, TAKEOVER_GUEST, &r, sizeof(r), fields, len);
 }
 
-static void save_camera(struct camera *cam, struct takeover_writer *w, uint8_t *fields)
+/* All but its worker and clients. */
+static void save_camera(const struct camera *cam, struct takeover_writer *w)
 {
     struct camera_record r = {.transport = (uint32_t)cam->transport,
                               .flags = (cam->named ? CAMERA_NAMED : 0) |
@@ -114,6 +110,10 @@ static void save_camera(struct camera *cam, struct takeover_writer *w, uint8_t *
                               .reason = (uint32_t)cam->health.reason};
     (void)snprintf(r.id, sizeof(r.id), "%s", cam->id);
     takeover_put(w, TAKEOVER_CAMERA, &r, sizeof(r), cam->key, strlen(cam->key));
+}
+
+static void save_clients(const struct camera *cam, struct takeover_writer *w, uint8_t *fields)
+{
     if (cam->worker != NULL)
         worker_save(cam->worker, w);
     for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
@@ -127,8 +127,18 @@ void camera_table_save(struct camera_table *table, struct takeover_writer *w)
 {
     uint8_t *fields = xcalloc(1, CLIENT_FIELDS_MAX);
     login_guard_save(&table->admission.logins, w);
-    for (size_t i = 0; i < table->admission.cameras.count; i++)
-        save_camera(table->admission.cameras.list[i], w, fields);
+    for (size_t i = 0; i < table->admission.cameras.count; i++) {
+        save_camera(table->admission.cameras.list[i], w);
+        save_clients(table->admission.cameras.list[i], w, fields);
+    }
+    const struct camera *past;
+    LIST_FOREACH(past, &table->predecessors, link)
+    { /* the camera again, now with this worker: it gets another predecessor */
+        if (past->worker == NULL)
+            continue;
+        save_camera(past->heir, w);
+        save_clients(past, w, fields);
+    }
     workers_save(table->workers, w);
     explicit_bzero(fields, CLIENT_FIELDS_MAX);
     free(fields);

@@ -140,6 +140,9 @@ size_t conn_count_unparked(const struct server *server);
 /** Close those whose request is still arriving: it has taken too long. */
 void conn_close_arriving(struct server *server);
 
+/** Answer those in conn_wait() as if their time were over. */
+void conn_answer_waiting(struct server *server);
+
 /** Go on with what is parked. */
 void conn_resume_all(struct server *server);
 

@@ -52,8 +52,18 @@ void conn_close_arriving(struct server *server)
     struct conn *next;
     for (struct conn *c = TAILQ_FIRST(&server->open_conns); c != NULL; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (!c->parked && !c->answered)
+        if (!c->parked && !c->answered && !c->waiting)
             conn_close(c);
+    }
+}
+
+void conn_answer_waiting(struct server *server)
+{
+    struct conn *next;
+    for (struct conn *c = TAILQ_FIRST(&server->open_conns); c != NULL; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (c->waiting)
+            conn_refuse(c, c->late, c->late_message);
     }
 }
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define TOO_SLOW \
-    "the disk has not taken the change within 30 s; it may still be made: look at /api/cameras"
+    "the disk has not taken the change in time; it may still be made: look at /api/cameras"
 
 /* The name in the path, decoded.  @return false: it is none, which was answered. */
 static bool read_name(struct conn *c, char name[IPC_CAMERA_ID_MAX])

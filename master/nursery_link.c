@@ -257,8 +257,7 @@ int nursery_link_find_program(char *out, size_t size)
     return -ENOENT;
 }
 
-/* The environment without our own settings, which may be secret.  Caller owns; free(). */
-static char **make_environment(void)
+char **nursery_link_environment(void)
 {
     size_t count = 0;
     while (environ[count] != NULL)
@@ -288,7 +287,7 @@ static int spawn(struct nursery_link *link, int channel, int log)
         {.flags = UV_INHERIT_FD, .data.fd = log},
         {.flags = UV_INHERIT_FD, .data.fd = channel},
     };
-    char **environment = make_environment();
+    char **environment = nursery_link_environment();
     const uv_process_options_t options = {
         .exit_cb = on_exit_status,
         .file = link->program,

@@ -75,6 +75,9 @@ void nursery_link_tick(struct nursery_link *link);
  * it.  @return 0 or negative errno. */
 int nursery_link_find_program(char *out, size_t size);
 
+/** The environment without our own settings, which may be secret. @return Caller owns; free(). */
+char **nursery_link_environment(void);
+
 /** The nursery's process, which only libuv may reap; 0: none. */
 pid_t nursery_link_pid(const struct nursery_link *link);
 

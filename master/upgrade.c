@@ -146,14 +146,40 @@ static void take_over(struct upgrade *u)
     end(u);
 }
 
+/* @return false: the new program would have to bind a port anew, and might not be allowed to. */
+static bool pause_listeners(struct upgrade *u)
+{
+    bool all = true;
+    for (int kind = 0; kind < TAKEOVER_LISTENERS; kind++) {
+        bool listens = u->server->listeners[kind] != NULL;
+        u->listeners[kind] = listener_pause(&u->server->listeners[kind]);
+        all = all && (u->listeners[kind] != -1 || !listens);
+    }
+    return all;
+}
+
 static void pause_server(struct upgrade *u)
 {
     u->phase = UPGRADE_PARKING;
     u->by_ms = clock_ms() + UPGRADE_PARK_MS;
-    for (int kind = 0; kind < TAKEOVER_LISTENERS; kind++)
-        u->listeners[kind] = listener_pause(&u->server->listeners[kind]);
+    if (!pause_listeners(u)) {
+        log_errorx(NULL, "upgrade: a listening socket cannot be kept, no descriptor is left; this "
+                         "program goes on");
+        end(u);
+        return;
+    }
     conn_pause_all(u->server);
     (void)uv_timer_start(&u->timer, on_poll, 0, POLL_MS);
+}
+
+/* Those that have not settled in time make way, and so do all. @return true: done. */
+static bool settle_workers(struct upgrade *u, bool late)
+{
+    bool settled = camera_table_settle(u->server->cameras, u->live);
+    if (settled || !u->live || !late)
+        return settled;
+    u->live = false;
+    return camera_table_settle(u->server->cameras, false);
 }
 
 static void on_poll(uv_timer_t *timer)
@@ -167,10 +193,12 @@ static void on_poll(uv_timer_t *timer)
     }
     if (u->phase != UPGRADE_SETTLING)
         return;
-    u->live = u->live && clock_ms() < u->by_ms && !camera_table_is_taking_over(u->server->cameras);
-    bool settled = camera_table_settle(u->server->cameras, u->live);
-    if (settled && (u->server->store->queued == 0 || clock_ms() >= u->by_ms))
-        take_over(u);
+    bool late = clock_ms() >= u->by_ms;
+    if (!settle_workers(u, late) || (u->server->store->queued > 0 && !late))
+        return;
+    camera_store_give_up(u->server->store);
+    conn_answer_waiting(u->server);
+    take_over(u);
 }
 
 /* --- trying it -------------------------------------------------------------------- */

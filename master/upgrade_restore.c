@@ -30,8 +30,10 @@ static bool worker_runs(void)
     pid_t pid;
     int status = -1;
     int rc = nursery_link_find_program(program, sizeof(program));
+    char **environment = nursery_link_environment();
     if (rc == 0)
-        rc = -posix_spawn(&pid, program, NULL, NULL, argv, environ);
+        rc = -posix_spawn(&pid, program, NULL, NULL, argv, environment);
+    free(environment);
     if (rc == 0 && waitpid(pid, &status, 0) == -1)
         rc = -errno;
     if (rc != 0)

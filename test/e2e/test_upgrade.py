@@ -3,6 +3,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -252,6 +253,29 @@ def test_a_program_that_is_gone_after_its_trial(make_gateway, camera, installed)
         assert_sound(viewer)
 
 
+def test_no_descriptor_for_the_listening_sockets(make_gateway, camera, installed):
+    """The new program could perhaps not bind the ports anew: this one goes on, and listens."""
+    gateway = start(make_gateway, installed)
+    go = installed.program.with_name("go")
+    with Viewer(gateway.flv_port, stream_target(camera.url())) as viewer:
+        viewer.wait_frames(10)
+        installed.put(f"#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.1; done\n")
+        os.kill(gateway.pid, signal.SIGUSR2)
+        wait_for(lambda: "is tried" in gateway.log(), 30, "the trial")
+        wait_for(lambda: any("sleep" in processes.command_line(pid) or "sh " in processes.command_line(pid)
+                             for pid in processes.children(gateway.pid)), 30, "its program")
+        limits = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        go.touch()
+        wait_for(lambda: GOES_ON in gateway.log(), 60, "the upgrade to be given up")
+        resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, limits)
+        assert "a listening socket cannot be kept" in gateway.log()
+        assert request(gateway.snapshot_port, "/healthz").status == 200
+        viewer.wait_more(10)
+        assert camera.plays == 1 and not viewer.closed_by_server
+    assert_sound(viewer)
+
+
 def test_what_is_remembered_against_a_camera(make_gateway, make_camera, installed):
     """A password that was rejected is not sent again, stream IDs stay."""
     camera = make_camera(user="u", password="p")
@@ -267,7 +291,7 @@ def test_what_is_remembered_against_a_camera(make_gateway, make_camera, installe
 
 
 def test_a_password_that_the_camera_rejects_by_then(make_gateway, make_camera, installed):
-    """It is sent once; the right one is not held up by it, and the old worker goes on."""
+    """It is sent once; the right one is not held up by it, and the old worker goes on, in one upgrade after another."""
     camera = make_camera(user="u", password="before")
     gateway = start(make_gateway, installed)
     with Viewer(gateway.flv_port, stream_target(camera.url(user="u", password="before"))) as viewer:
@@ -286,6 +310,10 @@ def test_a_password_that_the_camera_rejects_by_then(make_gateway, make_camera, i
         assert request(gateway.snapshot_port, right).status == 200
         viewer.wait_more(10)
         assert not viewer.closed_by_server and rejections() == 1
+        upgrade(gateway)
+        viewer.wait_more(25)
+        assert not viewer.closed_by_server and rejections() == 1, story(gateway)
+        assert camera.plays == 2  # the first, and the right password's
 
 
 def streams(gateway):
