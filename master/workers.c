@@ -425,7 +425,8 @@ static void on_failed(void *owner, const struct ipc_failed *m)
     cannot_start(ws, "the nursery cannot fork a worker: %s", strerrordesc_np((int)m->error));
 }
 
-/* Its workers go on, except those whose pid it never announced: it may not have forked them. */
+/* Its workers go on, except those whose pid it never announced: it may not have forked them.  Those
+ * that it was never asked for wait for the next one. */
 static void on_nursery_died(void *owner)
 {
     struct workers *ws = owner;
@@ -433,7 +434,7 @@ static void on_nursery_died(void *owner)
     struct worker *next;
     for (w = LIST_FIRST(&ws->list); w != NULL; w = next) {
         next = LIST_NEXT(w, link);
-        if (w->pid == 0 && !w->reaped)
+        if (w->pid == 0 && !w->reaped && !waits_for_start(w))
             worker_fail(w);
     }
     cannot_start(ws, "%s", nursery_link_trouble(ws->nursery));

@@ -80,7 +80,7 @@ void workers_save(const struct workers *workers, struct takeover_writer *w);
 
 /**
  * Take a worker that has no camera yet: a spare one, or one that is still being forked.  No event
- * comes before this returns, also when the nursery has just died.
+ * comes before this returns, also when the nursery has just died: it waits for the next one.
  *
  * @param owner   passed to the events.
  * @param camera  name or stream ID, for the log.  Copied.

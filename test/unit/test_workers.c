@@ -177,6 +177,24 @@ static void test_the_next_one_is_taken_when_the_last_is_gone(void **state)
     assert_int_equal(rig.gone, STARTS_AT_ONCE + 1);
 }
 
+/* To its camera that is no death. */
+static void test_one_that_was_not_asked_for_waits_for_the_next_nursery(void **state)
+{
+    struct worker *w = NULL;
+    for (int i = 0; i < STARTS_AT_ONCE + 1; i++)
+        w = take();
+    assert_int_equal(rig.asked, STARTS_AT_ONCE);
+    rig.refuses = -ENOTCONN;
+    rig.nursery->on_died(rig.workers);
+    assert_int_equal(rig.gone, STARTS_AT_ONCE);
+    assert_int_equal(w->state, WORKER_BUSY);
+    assert_ptr_equal(w->owner, &rig);
+    rig.refuses = 0;
+    look_again();
+    assert_int_equal(rig.asked, STARTS_AT_ONCE + 1);
+    assert_int_equal(rig.gone, STARTS_AT_ONCE);
+}
+
 static void test_closed_while_one_waits(void **state)
 {
     rig.refuses = -EPIPE;
@@ -194,6 +212,7 @@ int main(void)
         CASE(test_waits_for_a_nursery_that_can_be_asked),
         CASE(test_does_not_wait_without_end),
         CASE(test_the_next_one_is_taken_when_the_last_is_gone),
+        CASE(test_one_that_was_not_asked_for_waits_for_the_next_nursery),
         CASE(test_closed_while_one_waits),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
