@@ -110,6 +110,8 @@ static void start_successor(struct camera *cam)
         disconnect_clients(cam, HTTP_ERROR_OVERLOADED, "the camera is quarantined");
     else if (clock_ms() < cam->refused_until_ms)
         disconnect_clients(cam, HTTP_ERROR_CAMERA_UNAUTHORIZED, "the camera rejects the password");
+    else if (cam->table->paused)
+        cam->gone_ms = clock_ms(); /* they wait for the end of the pause, then for a worker */
     else if (camera_table_start(cam, false) != 0 && clock_ms() - cam->gone_ms > CAMERA_SUCCEED_MS)
         disconnect_clients(cam, HTTP_ERROR_OVERLOADED, "no worker process can be started");
 }
