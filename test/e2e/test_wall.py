@@ -201,6 +201,7 @@ def test_a_camera_is_added_once(gateway, browser):
     choose("locked")
     assert labels(browser) == ["dying-1", "dying-2", "locked", None]
     assert browser.run("return location.hash") == "#layout=4&group=Yard&all=1&cam=dying-1&cam=dying-2&cam=locked"
+    lib_wall.wait_states(browser, {"dying-1": "live", "dying-2": "live"})  # no page is left while its streams open
 
 
 def test_no_page_turns_under_a_tile_that_is_dragged(gateway, browser, wall):
@@ -219,6 +220,8 @@ def test_no_page_turns_under_a_tile_that_is_dragged(gateway, browser, wall):
         return [before, names()];""")
     assert after == before[::-1]
     wait_for(lambda: not set(labels(browser)) & set(before), 30, "the next page")
+    press(browser, "c")  # no page is left while its streams open
+    wait_for(lambda: set(lib_wall.states(browser).values()) == {"live"}, 60, lambda: lib_wall.states(browser))
 
 
 def test_websockets_that_fail_for_a_while(gateway, browser, wall):
