@@ -169,9 +169,10 @@ static bool may_read_on(struct span first)
 {
     const char *end = first.at + first.len;
     const char *colon = memchr(first.at, ':', first.len);
-    if (colon == NULL || (colon + 1 < end && colon[1] == '@'))
+    const char *at = memrchr(first.at, '@', first.len);
+    if (colon == NULL || at == colon + 1) /* no password, or an empty one */
         return false;
-    if (memchr(first.at, '@', first.len) != NULL)
+    if (at != NULL)
         return true;
     uint16_t port;
     colon = memrchr(first.at, ':', first.len);

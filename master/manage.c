@@ -114,7 +114,7 @@ static void change(struct conn *c, const struct conf_camera *camera, bool remove
 static void on_body(struct conn *c)
 {
     char name[IPC_CAMERA_ID_MAX];
-    struct camera_fault fault;
+    struct camera_fault fault = {0};
     if (!may_change(c, name)) /* a reload may have come between */
         return;
     struct conf_camera *camera = xcalloc(1, sizeof(*camera));
