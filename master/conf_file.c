@@ -74,7 +74,7 @@ static int finish_sub(struct reader *r, struct conf_camera *camera)
         url_transport_parse(r->sub_type, r->sub.scheme, &camera->sub_transport) != 0)
         return fail(r, r->sub_type_line, "[%s] sub_type: " URL_TRANSPORTS_ACCEPTED, r->section);
     (void)url_format(&r->sub, camera->sub_key);
-    explicit_bzero(&r->sub, sizeof(r->sub)); /* a password */
+    r->sub = (struct camera_url){0}; /* read_all() wipes it */
     return 0;
 }
 
