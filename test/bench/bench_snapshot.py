@@ -156,7 +156,17 @@ def measure_kind(gateway, url, worker, idle_cores, rate, kind, seconds, costs):
     times = [(a.answered - a.asked) * 1000 for a in answers if a.status == 200]
     return {"kind": kind, "rate": rate, "cores": cores, "reference_cores": (decode_ms + rate * jpeg_ms) / 1000,
             "median_ms": statistics.median(times), "failed": len(answers) - len(times),
-            "private_mb": processes.private_bytes(worker) / 1e6}
+            "private_mb": private_mb_beside_another(gateway, url, worker, rate, kind)}
+
+
+def private_mb_beside_another(gateway, url, worker, rate, kind):
+    """Of a polled worker, while the same camera's twin is polled, too: what the libraries' pages cost is no camera's own."""
+    twin = threading.Thread(target=poll_steadily, args=(gateway, f"{url}?number=2", rate, 5), kwargs={"picture": kind})
+    twin.start()
+    poll_steadily(gateway, url, rate, 4, picture=kind)
+    private = processes.private_bytes(worker) / 1e6
+    twin.join()
+    return private
 
 
 def bench_kinds(cameras, directory, seconds):

@@ -17,14 +17,14 @@ import time
 from measure import ROOT, build_if_missing, quantile, table, write  # first: it leads to lib
 
 from bench_snapshot import judge, source_pictures
+from light_cameras import LightCameras
 from lib import processes
 from lib.cameras import SampleCameras
 from lib.gateway import Gateway
 from lib.snapshot import snapshot
 from lib.wait import wait_for
 
-CROWD_ROW = "1080p-H264-AAC"
-COLD_ROW = "720p-H264-AAC"
+QUALITY_ROW = "720p-H264-AAC"
 QUALITIES = (60, 75, 85, 95)
 PICTURES = 20  # of each quality
 
@@ -66,11 +66,11 @@ def failures(answers):
 
 
 def bench_crowd(directory, count, seconds):
-    with SampleCameras(sizes=("1080p",)) as cameras:
-        urls = [cameras.rtsp_url(CROWD_ROW, number=i) for i in range(count)]
+    with LightCameras("1920x1080", "4M") as cameras:
+        urls = [cameras.rtsp_url(i) for i in range(count)]
         config = "".join(f'[camera "c{i}"]\nurl = {url}\nalways_on = yes\n' for i, url in enumerate(urls))
         with Gateway(directory, config, log_level="info") as gateway:
-            wait_for(lambda: cameras.active_sessions() == count, 120, "all cameras to play")
+            wait_for(lambda: len(gateway.worker_of(cameras.rtsp_port)) == count, 120, "all cameras to play")
             ask_at_once(gateway, urls, picture="key")
             pids = [gateway.pid, gateway.nursery(), *gateway.worker_of(cameras.rtsp_port)]
             cpu, begun = sum(map(processes.cpu_seconds, pids)), time.monotonic()
@@ -86,14 +86,14 @@ def bench_crowd(directory, count, seconds):
 
 
 def crowd_text(r):
-    return "\n".join([f"## {r['cameras']} cameras ({CROWD_ROW}), one poll a second each, all at once, key pictures", "",
+    return "\n".join([f"## {r['cameras']} cameras (1080p, H.264 and AAC), one poll a second each, all at once, key pictures", "",
                       table(("cores, all processes", "median ms", "worst ms", "failed"), [
                           (f"{r['cores']:.2f}", f"{r['median_ms']:.0f}", f"{r['worst_ms']:.0f}", r["failed"])])])
 
 
 def bench_cold(directory, count, prefix):
-    with SampleCameras(sizes=("720p",)) as cameras:
-        urls = [cameras.rtsp_url(COLD_ROW, number=i) for i in range(count)]
+    with LightCameras("1280x720", "2M") as cameras:
+        urls = [cameras.rtsp_url(i) for i in range(count)]
         with Gateway(directory, log_level="info", prefix=prefix) as gateway:
             answers = ask_at_once(gateway, urls)
     times = took_ms(answers)
@@ -102,7 +102,7 @@ def bench_cold(directory, count, prefix):
 
 
 def cold_text(r):
-    return "\n".join([f"## Snapshots of {r['cameras']} cameras ({COLD_ROW}) that nobody watches, all at once"
+    return "\n".join([f"## Snapshots of {r['cameras']} cameras (720p, H.264 and AAC) that nobody watches, all at once"
                       f" ({r['prefix']})", "",
                       table(("median ms", "p90 ms", "worst ms", "failed"), [
                           (f"{r['median_ms']:.0f}", f"{r['p90_ms']:.0f}", f"{r['worst_ms']:.0f}", r["failed"])])])
@@ -118,7 +118,7 @@ def build_with(encoder):
 def bench_quality(directory):
     sources, result = source_pictures(1280, 720), {}
     with SampleCameras(sizes=("720p",)) as cameras:
-        url = cameras.rtsp_url(COLD_ROW)
+        url = cameras.rtsp_url(QUALITY_ROW)
         for encoder in ("turbo", "stb"):
             with Gateway(directory, log_level="info", program=build_with(encoder)) as gateway, gateway.view(url):
                 for quality in QUALITIES:
@@ -130,7 +130,7 @@ def bench_quality(directory):
 
 
 def quality_text(r):
-    return "\n".join([f"## JPEG of {COLD_ROW}: PSNR against the picture before H.264, medians of {PICTURES}", "", table(
+    return "\n".join([f"## JPEG of {QUALITY_ROW}: PSNR against the picture before H.264, medians of {PICTURES}", "", table(
         ("quality", "libjpeg-turbo, bytes", "dB", "stb_image_write, bytes", "dB"),
         [(q, *(x for encoder in ("turbo", "stb") for x in (f"{r[f'{encoder} {q}']['bytes']:.0f}",
                                                           f"{r[f'{encoder} {q}']['psnr']:.1f}"))) for q in QUALITIES])])

@@ -1,5 +1,6 @@
 """Starting and ending processes, and what /proc says about them."""
 import ctypes
+import glob
 import os
 import signal
 import stat as permissions
@@ -131,6 +132,18 @@ def cpu_seconds(pid):
         return 0.0
     fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run_seconds(pid):
+    """As cpu_seconds, but in ns instead of ticks of 10 ms; threads that have ended are left out."""
+    total = 0
+    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        try:
+            with open(path) as file:
+                total += int(file.read().split()[0])
+        except OSError:
+            pass  # it ended
+    return total / 1e9
 
 
 def reachable_by_others(path):
