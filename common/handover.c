@@ -129,9 +129,23 @@ struct handover_slot *handover_slot(struct handover *handover, uint32_t ticket)
     return handover != NULL && ticket < HANDOVER_SLOTS ? &handover->memory->slots[ticket] : NULL;
 }
 
-void handover_reset(struct handover_slot *slot)
+static void forget_tags(struct handover_slot *slot)
 {
-    memset(slot, 0, sizeof(*slot));
+    for (int i = 0; i < HANDOVER_TRACKS; i++) {
+        slot->last_ms[i] = 0;
+        slot->told[i] = 0;
+    }
+    slot->bytes = 0;
+    slot->codec = 0;
+}
+
+void handover_reset(struct handover_slot *slot, uint64_t client)
+{
+    handover_begin(slot);
+    handover_set_reading(slot, false);
+    forget_tags(slot);
+    slot->client = client;
+    handover_set(slot, HANDOVER_UNANSWERED);
 }
 
 void handover_copy(struct handover_slot *to, const struct handover_slot *from)

@@ -45,7 +45,8 @@ struct handover_slot {
     uint64_t told[HANDOVER_TRACKS];   /* handover_digest() of the sequence header; 0: no track */
     uint64_t bytes;                   /* written by all workers so far */
     uint32_t codec;                   /* of the video: FourCC, big endian: 'avc1' 'hvc1' */
-    uint32_t reserved[3];
+    uint32_t reserved;
+    uint64_t client; /* whose it is: conn_id of its request.  The master's; workers leave it */
 };
 _Static_assert(sizeof(struct handover_slot) == 64, "the layout is part of HANDOVER_VERSION");
 
@@ -80,10 +81,10 @@ void handover_free(struct handover **handover);
 /** @return the slot of a ticket; NULL: this client has none. */
 struct handover_slot *handover_slot(struct handover *handover, uint32_t ticket);
 
-/** A new client: nothing is known about it. */
-void handover_reset(struct handover_slot *slot);
+/** A new client: nothing is known about it.  @param client  conn_id of its request. */
+void handover_reset(struct handover_slot *slot, uint64_t client);
 
-/** A copy for a successor's slot, marked WHOLE. */
+/** A copy for a successor's slot, marked WHOLE; whose it is stays. */
 void handover_copy(struct handover_slot *to, const struct handover_slot *from);
 
 /** May another worker go on after this slot's last tag, as far as one can tell? */

@@ -22,6 +22,11 @@ void camera_clients_init(struct camera_clients *all, struct client_share *viewer
 
 /* --- coming and going ----------------------------------------------------- */
 
+static void note_change(struct camera_clients *all, enum ipc_client_kind kind)
+{
+    all->changes += guest_is_viewer(kind);
+}
+
 static void forget_visit(struct camera_clients *all, struct guest *guest)
 {
     if (guest->visit != NULL)
@@ -35,6 +40,7 @@ bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_
     if (!guest_list_remove(&cam->guests, ticket, &guest))
         return false;
     forget_visit(all, &guest);
+    note_change(all, guest.kind);
     if (guest_is_viewer(guest.kind))
         client_share_give(all->viewers, &guest.client);
     return true;
@@ -60,6 +66,7 @@ void camera_clients_remember(struct camera_clients *all, struct guest *guest, st
 {
     guest->visit = visit;
     all->sockets += visit != NULL;
+    note_change(all, guest->kind);
     if (guest_is_viewer(guest->kind))
         client_share_take(all->viewers, &guest->client);
 }
@@ -100,10 +107,11 @@ int camera_clients_send(struct camera_clients *all, struct camera *cam,
         client_share_take(all->viewers, request->client);
     struct handover_slot *slot = worker_slot(cam->worker, m->ticket);
     if (slot != NULL) {
-        handover_reset(slot);
+        handover_reset(slot, m->conn_id);
         remember(all, guest_list_find(&cam->guests, m->ticket), m, *fd);
     }
     int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
+    note_change(all, kind);
     if (rc == 0)
         cam->clients_sent++;
     else
@@ -126,8 +134,15 @@ static void give_back(const struct camera_clients *all, const struct guest *gues
 
 static enum visit_fate judge(struct camera *cam, const struct guest *guest, uint32_t ticket)
 {
-    return guest->visit != NULL ? visit_judge(guest->visit, worker_slot(cam->worker, ticket))
-                                : VISIT_ENDS;
+    struct handover_slot *slot = worker_slot(cam->worker, ticket);
+    if (guest->visit == NULL)
+        return VISIT_ENDS;
+    enum visit_fate fate = visit_judge(guest->visit, slot);
+    if (fate == VISIT_ENDS)
+        visit_disconnect(guest->visit);
+    if (slot != NULL)
+        handover_begin(slot); /* from now on another one tells how far the client got */
+    return fate;
 }
 
 void camera_clients_judge(struct camera_clients *all, struct camera *cam)
@@ -173,6 +188,7 @@ static void give_or_end(struct camera_clients *all, struct camera *cam, uint32_t
     if (guest == NULL)
         return;
     int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
+    note_change(all, guest->kind);
     if (rc == 0)
         cam->clients_sent++;
     if (rc == 0 || rc == -EPIPE) /* if it is dead already, we shall hear about that */

@@ -23,9 +23,10 @@ struct camera_clients {
     size_t sockets;               /* duplicates that we hold */
     size_t sockets_max;           /* beyond this, a client ends with its worker */
     camera_return_fn returned;
-    void *ctx;     /* passed to returned() */
-    uint64_t kept; /* clients of dead workers that the next one could take */
-    uint64_t cut;  /* and that were disconnected */
+    void *ctx;        /* passed to returned() */
+    uint64_t kept;    /* clients of dead workers that the next one could take */
+    uint64_t cut;     /* and that were disconnected */
+    uint64_t changes; /* viewers that came, left or got another worker */
 };
 
 /** @param viewers  Borrowed. */

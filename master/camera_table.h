@@ -120,8 +120,11 @@ void camera_table_resume(struct camera_table *table);
 /** As workers_expect_child(). */
 void camera_table_expect_child(struct camera_table *table, pid_t pid);
 
-/** Write down all cameras and clients, when camera_table_settle() is done. */
+/** Write down all cameras and clients, for BY_EXECVE when camera_table_settle() is done. */
 void camera_table_save(struct camera_table *table, struct takeover_writer *w);
+
+/** @return a number that changes when a viewer comes, leaves or gets another worker. */
+uint64_t camera_table_changes(const struct camera_table *table);
 
 /**
  * Take in a TAKEOVER_CAMERA.  Its clients follow, then camera_table_resume().
@@ -134,9 +137,14 @@ struct camera *camera_table_restore(struct camera_table *table,
 struct camera *camera_table_restore_worker(struct camera *cam, const struct takeover_record *record,
                                            struct takeover *takeover);
 
-/** Take in a TAKEOVER_GUEST of that camera, or NULL. @return false: the client is disconnected. */
+/**
+ * Take in a TAKEOVER_GUEST of that camera, or NULL.
+ * @param remains  of the client's worker, if that ended with the last master.
+ * @return false: the client is disconnected.
+ */
 bool camera_table_restore_guest(struct camera_table *table, struct camera *cam,
-                                const struct takeover_record *record, struct takeover *takeover);
+                                const struct takeover_record *record, struct takeover *takeover,
+                                const struct worker_remains *remains);
 
 /** Take in what the last program knew about passwords: login_guard_restore(). */
 void camera_table_restore_login(struct camera_table *table, const struct takeover_record *record);

@@ -92,7 +92,33 @@ static void save_guest(const struct guest *guest, uint32_t ticket, struct takeov
                              .visit = {.fd = -1}};
     memcpy(r.from, &guest->from, sizeof(guest->from));
     size_t len = guest->visit != NULL ? visit_save(guest->visit, w, &r.visit, fields) : 0;
+    w->viewers += guest_is_viewer(guest->kind);
     takeover_put(w, TAKEOVER_GUEST, &r, sizeof(r), fields, len);
+}
+
+/* @return false: not now; then its clients are not saved. */
+static bool save_worker(const struct worker *worker, struct takeover_writer *w)
+{
+    if (w->way != TAKEOVER_BY_EXECVE)
+        return worker_save_remains(worker, w);
+    worker_save(worker, w);
+    return true;
+}
+
+/* What is written now about a client without a worker may be wrong by the time this program is
+ * killed; and one that waits for a snapshot may have its answer by then. */
+static bool may_save(const struct takeover_writer *w, const struct camera *cam,
+                     const struct guest *guest)
+{
+    switch (w->way) {
+    case TAKEOVER_BY_EXECVE:
+        return guest->visit != NULL || cam->worker != NULL;
+    case TAKEOVER_IF_KILLED:
+        return guest->visit != NULL && cam->worker != NULL && guest_is_viewer(guest->kind);
+    case TAKEOVER_AT_END:
+        break;
+    }
+    return guest->visit != NULL;
 }
 
 /* All but its worker and clients. */
@@ -114,11 +140,13 @@ static void save_camera(const struct camera *cam, struct takeover_writer *w)
 
 static void save_clients(const struct camera *cam, struct takeover_writer *w, uint8_t *fields)
 {
-    if (cam->worker != NULL)
-        worker_save(cam->worker, w);
+    if (cam->worker != NULL && !save_worker(cam->worker, w)) {
+        w->postponed = true;
+        return;
+    }
     for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {
         const struct guest *guest = guest_list_find(&cam->guests, ticket);
-        if (guest != NULL && (guest->visit != NULL || cam->worker != NULL))
+        if (guest != NULL && may_save(w, cam, guest))
             save_guest(guest, ticket, w, fields);
     }
 }
@@ -139,9 +167,15 @@ void camera_table_save(struct camera_table *table, struct takeover_writer *w)
         save_camera(past->heir, w);
         save_clients(past, w, fields);
     }
-    workers_save(table->workers, w);
+    if (w->way == TAKEOVER_BY_EXECVE)
+        workers_save(table->workers, w);
     explicit_bzero(fields, CLIENT_FIELDS_MAX);
     free(fields);
+}
+
+uint64_t camera_table_changes(const struct camera_table *table)
+{
+    return table->clients.changes;
 }
 
 /* --- taking in ----------------------------------------------------------------- */
@@ -196,28 +230,42 @@ struct camera *camera_table_restore_worker(struct camera *cam, const struct take
 
 /* @return NULL: it has none; another program's worker may serve it nevertheless. */
 static struct visit *restore_visit(const struct guest_record *r,
-                                   const struct takeover_record *record, struct takeover *takeover)
+                                   const struct takeover_record *record, struct takeover *takeover,
+                                   const struct worker_remains *remains)
 {
     int fd = takeover_claim(takeover, r->visit.fd);
     struct visit *visit =
         fd != -1 ? visit_restore(&r->visit, record->tail, record->tail_len, &fd) : NULL;
     fd_close(&fd);
+    if (visit != NULL && remains->there &&
+        !visit_outlived_master(visit, handover_slot(remains->slots, r->ticket)))
+        visit_free(&visit);
     return visit;
 }
 
+/* A ticket is the worker's: without one, any will do. */
+static struct guest *seat(struct camera *cam, const struct guest_record *r,
+                          const struct client_key *client, const union address *from)
+{
+    enum ipc_client_kind kind = (enum ipc_client_kind)r->kind;
+    if (cam->worker != NULL)
+        return guest_list_put(&cam->guests, r->ticket, client, from, kind);
+    return guest_list_find(&cam->guests, guest_list_add(&cam->guests, client, from, kind));
+}
+
 bool camera_table_restore_guest(struct camera_table *table, struct camera *cam,
-                                const struct takeover_record *record, struct takeover *takeover)
+                                const struct takeover_record *record, struct takeover *takeover,
+                                const struct worker_remains *remains)
 {
     struct guest_record r;
     union address from;
     takeover_get(record, &r, sizeof(r));
-    struct visit *visit = restore_visit(&r, record, takeover);
+    struct visit *visit = restore_visit(&r, record, takeover, remains);
     const struct client_key client = {{r.client[0], r.client[1]}};
     memcpy(&from, r.from, sizeof(from));
     struct guest *guest = NULL;
     if (cam != NULL && r.kind <= IPC_CLIENT_MJPEG && (visit != NULL || cam->worker != NULL))
-        guest =
-            guest_list_put(&cam->guests, r.ticket, &client, &from, (enum ipc_client_kind)r.kind);
+        guest = seat(cam, &r, &client, &from);
     if (guest == NULL)
         visit_free(&visit);
     else

@@ -147,7 +147,7 @@ void conn_answer_waiting(struct server *server);
 void conn_resume_all(struct server *server);
 
 /** Write down the parked connections; the others end with this program. */
-void conn_save_all(struct server *server, struct takeover_writer *w);
+void conn_save_all(const struct server *server, struct takeover_writer *w);
 
 /** Take in a TAKEOVER_CONNECTION. @return false: it is closed. */
 bool conn_restore(struct server *server, const struct takeover_record *record,

@@ -91,7 +91,7 @@ void conn_resume_all(struct server *server)
     }
 }
 
-void conn_save_all(struct server *server, struct takeover_writer *w)
+void conn_save_all(const struct server *server, struct takeover_writer *w)
 {
     struct conn *c;
     uv_os_fd_t fd;

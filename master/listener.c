@@ -95,12 +95,17 @@ static void note_address(struct listener *l)
              l->kind == ROUTE_PORT_STREAM ? "streams" : "snapshots");
 }
 
+static int read_address(const char *address, uint16_t port, struct sockaddr_storage *addr)
+{
+    memset(addr, 0, sizeof(*addr));
+    int rc = uv_ip6_addr(address, port, (struct sockaddr_in6 *)addr);
+    return rc == 0 ? rc : uv_ip4_addr(address, port, (struct sockaddr_in *)addr);
+}
+
 static int bind_to(uv_tcp_t *tcp, const char *address, uint16_t port)
 {
-    struct sockaddr_storage addr = {0};
-    int rc = uv_ip6_addr(address, port, (struct sockaddr_in6 *)&addr);
-    if (rc != 0)
-        rc = uv_ip4_addr(address, port, (struct sockaddr_in *)&addr);
+    struct sockaddr_storage addr;
+    int rc = read_address(address, port, &addr);
     return rc != 0 ? rc : uv_tcp_bind(tcp, (const struct sockaddr *)&addr, 0);
 }
 
@@ -133,6 +138,36 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
     note_address(l);
     *out = l;
     return 0;
+}
+
+int listener_descriptor(const struct listener *listener)
+{
+    uv_os_fd_t fd;
+    bool open = listener != NULL && uv_fileno((const uv_handle_t *)&listener->tcp, &fd) == 0;
+    return open ? fd : -1;
+}
+
+static void set_port(struct sockaddr_storage *addr, in_port_t port)
+{
+    if (addr->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)addr)->sin6_port = port;
+    else
+        ((struct sockaddr_in *)addr)->sin_port = port;
+}
+
+bool listener_is_at(int fd, const char *address, uint16_t port)
+{
+    struct sockaddr_storage wanted, found = {0};
+    socklen_t len = sizeof(found);
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == -1 || !listens ||
+        getsockname(fd, (struct sockaddr *)&found, &len) == -1 ||
+        read_address(address, port, &wanted) != 0 || found.ss_family != wanted.ss_family)
+        return false;
+    if (port == 0)
+        set_port(&found, 0);
+    return memcmp(&wanted, &found, sizeof(wanted)) == 0;
 }
 
 int listener_pause(struct listener **listener)

@@ -10,6 +10,7 @@
 
 #include "master/endpoint.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -30,6 +31,15 @@ int listener_open(struct server *server, enum route_port kind, const char *addre
 
 /** Where it listens.  For a Unix socket only the family is set: AF_UNIX. */
 void listener_get_address(const struct listener *listener, struct sockaddr_storage *out);
+
+/** @return the socket, borrowed; -1: listener is NULL. */
+int listener_descriptor(const struct listener *listener);
+
+/**
+ * Does a socket listen where listener_open() would bind one?
+ * @param port  0: any.
+ */
+bool listener_is_at(int fd, const char *address, uint16_t port);
 
 /** Stop accepting, free: new connections wait in the kernel. @return the socket, for
  * listener_open(), which the caller owns; -1: no descriptor is left, and it goes on accepting. */

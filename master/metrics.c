@@ -349,6 +349,11 @@ static void put_server(FILE *out, const struct server *server)
            log_dropped());
     single(out, "resident_memory_bytes", "gauge", "Resident memory of the master.",
            process_resident_bytes(getpid()));
+    single(out, "stored_viewers", "gauge",
+           "Viewers that systemd keeps the sockets of, so that they outlive the server.",
+           server->stored_viewers);
+    single(out, "unstored_viewers", "gauge", "Viewers for whose sockets systemd has no room.",
+           server->unstored_viewers);
     put_changes(out, server->store);
     put_by_error(out, "refused_requests_total", "code",
                  "Requests that the master answered with an error.", server->refused);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,28 @@ void notifier_tell_now(struct notifier *n, const char *text)
 {
     if (n->fd != -1 && n->waiting == 0)
         (void)send_text(n, text);
+}
+
+int notifier_send(struct notifier *n, const char *text, int fd)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec part = {(char *)(uintptr_t)text, strlen(text)};
+    const struct msghdr m = {.msg_name = &n->address,
+                             .msg_namelen = n->address_len,
+                             .msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    if (n->fd == -1)
+        return -ENOTCONN;
+    if (sendmsg(n->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) != -1)
+        return 0;
+    return errno == ENOBUFS ? -EAGAIN : -errno;
 }
 
 void notifier_close(struct notifier *n)

@@ -33,6 +33,14 @@ void notifier_tell(struct notifier *n, const char *text);
 /** Tell it if the manager takes it now.  For what is soon told again. */
 void notifier_tell_now(struct notifier *n, const char *text);
 
+/**
+ * Tell something about a descriptor, which the manager gets a duplicate of, now or not at all.
+ *
+ * @param fd  Borrowed.
+ * @return 0 or negative errno; -EAGAIN: the manager's queue is full.
+ */
+int notifier_send(struct notifier *n, const char *text, int fd);
+
 /** Close the timer.  What still waits is tried once more, then dropped. */
 void notifier_close(struct notifier *n);
 

@@ -1,11 +1,13 @@
 #include "master/server.h"
 
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "master/camera_store.h"
 #include "master/conf_load.h"
 #include "master/conf_option.h"
 #include "master/conn.h"
+#include "master/fd_store.h"
 #include "master/greeting.h"
 #include "master/identity.h"
 #include "master/listener.h"
@@ -38,7 +40,11 @@ struct run {
     uv_signal_t sigint;
     uv_signal_t sigusr2;
     struct upgrade upgrade;
-    struct takeover *takeover; /* what the last program in this process had; NULL: none */
+    struct fd_store fd_store;
+    struct takeover *takeover; /* what the last program had; NULL: nothing is known of one */
+    bool restarted;            /* it was another process, the last start of this service */
+    int left[2];               /* its listening sockets, by enum route_port; -1: none */
+    bool stopping;
     uv_timer_t drain;
     int64_t drain_until_ms;
     uv_timer_t status;
@@ -70,6 +76,9 @@ static void on_cameras_closed(void *ctx)
     uv_close((uv_handle_t *)&r->sigint, NULL);
     uv_close((uv_handle_t *)&r->sigusr2, NULL);
     upgrade_close(&r->upgrade);
+    fd_store_close(&r->fd_store);
+    fd_close(&r->left[ROUTE_PORT_STREAM]);
+    fd_close(&r->left[ROUTE_PORT_SNAPSHOT]);
     uv_close((uv_handle_t *)&r->drain, NULL);
     uv_close((uv_handle_t *)&r->status, NULL);
     service_close(&r->service);
@@ -94,19 +103,49 @@ static void on_drain(uv_timer_t *timer)
 }
 
 /* Take no new clients; the snapshot port stays open so that /healthz says `draining`. */
-static void on_stop_signal(uv_signal_t *handle, int signum)
+static void drain(struct run *r)
 {
-    struct run *r = handle->data;
-    if (r->server.draining)
-        return;
-    upgrade_cancel(&r->upgrade);
-    log_info(NULL, "signal %d: draining", signum);
     r->server.draining = true;
-    service_notify_stopping(&r->service);
+    fd_store_pause(&r->fd_store);
+    fd_store_withdraw(&r->fd_store);
     listener_close(&r->server.listeners[ROUTE_PORT_STREAM]);
     camera_table_drain(r->server.cameras, SERVER_GRACE_MS);
     r->drain_until_ms = clock_ms() + SERVER_GRACE_MS - DRAIN_POLL_MS;
     (void)uv_timer_start(&r->drain, on_drain, 0, DRAIN_POLL_MS);
+}
+
+/* Close without a word to any client: systemd has their sockets, too. */
+static void on_left(void *ctx, bool stored)
+{
+    struct run *r = ctx;
+    if (!stored) {
+        drain(r);
+        return;
+    }
+    log_info(NULL,
+             "restart: %zu viewers wait for the next program, unless systemd stops the "
+             "service",
+             r->server.stored_viewers);
+    r->server.draining = true;
+    conn_close_all(&r->server, true);
+    camera_table_close(r->server.cameras, on_cameras_closed, r);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int signum)
+{
+    struct run *r = handle->data;
+    bool leaves = service_has_store(&r->service);
+    if (r->stopping)
+        return;
+    r->stopping = true;
+    upgrade_cancel(&r->upgrade);
+    log_info(NULL, "signal %d: %s", signum,
+             leaves ? "making way for the next program" : "draining");
+    service_notify_stopping(&r->service);
+    if (leaves)
+        upgrade_leave(&r->upgrade, on_left, r);
+    else
+        drain(r);
 }
 
 /* --- status --------------------------------------------------------------- */
@@ -114,7 +153,7 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
 static void on_status(uv_timer_t *timer)
 {
     struct run *r = timer->data;
-    if (r->server.draining)
+    if (r->stopping)
         return;
     const char *trouble = camera_table_health(r->server.cameras);
     if ((trouble != NULL) == r->told_trouble)
@@ -164,7 +203,7 @@ static void on_reload_signal(uv_signal_t *handle, int signum)
 {
     struct run *r = handle->data;
     (void)signum;
-    if (r->server.draining)
+    if (r->stopping)
         return;
     service_notify_reloading(&r->service);
     reload(r);
@@ -177,7 +216,7 @@ static void on_upgrade_signal(uv_signal_t *handle, int signum)
 {
     struct run *r = handle->data;
     (void)signum;
-    if (!r->server.draining)
+    if (!r->stopping)
         upgrade_start(&r->upgrade);
 }
 
@@ -193,10 +232,39 @@ static struct takeover *open_takeover(void)
     return t;
 }
 
+/* Whoever restarts the service may have given it other ports: what listens elsewhere is closed,
+ * before it could be in the way. */
+static int take_left_socket(struct run *r, enum route_port kind, uint32_t port)
+{
+    int fd = takeover_listener(r->takeover, kind);
+    if (fd != -1 && r->restarted &&
+        !listener_is_at(fd, r->server.conf->server.bind, (uint16_t)port))
+        fd_close(&fd);
+    return fd;
+}
+
+/* What the program before in this process left, or else the last start of this service. */
+static void take_left(struct run *r)
+{
+    struct takeover *t;
+    const struct conf *conf = r->server.conf;
+    (void)fd_store_take(&r->fd_store, &t);
+    r->restarted = r->takeover == NULL && t != NULL;
+    if (r->restarted)
+        r->takeover = t;
+    else
+        takeover_close(&t);
+    if (r->takeover == NULL)
+        return;
+    r->left[ROUTE_PORT_STREAM] = take_left_socket(r, ROUTE_PORT_STREAM, conf->server.flv_port);
+    r->left[ROUTE_PORT_SNAPSHOT] =
+        take_left_socket(r, ROUTE_PORT_SNAPSHOT, conf->server.snapshot_port);
+}
+
 static void take_in(struct run *r)
 {
     if (r->takeover != NULL)
-        upgrade_restore(&r->server, r->takeover);
+        upgrade_restore(&r->server, r->takeover, r->restarted ? "restart" : "upgrade");
     takeover_close(&r->takeover);
 }
 
@@ -209,11 +277,15 @@ static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_sig
 
 /* --- starting ------------------------------------------------------------- */
 
-/* The last program's socket, or systemd's. @return -1: neither. */
+/* Of the program before in this process, of systemd, or of the last start. @return -1: none. */
 static int take_socket(struct run *r, enum route_port kind)
 {
-    int fd = r->takeover != NULL ? takeover_listener(r->takeover, kind) : -1;
-    return fd != -1 ? fd : service_take_socket(&r->service, kind);
+    int left = fd_take(&r->left[kind]);
+    int fd = r->restarted || left == -1 ? service_take_socket(&r->service, kind) : -1;
+    if (fd == -1)
+        return left;
+    fd_close(&left); /* the same socket once more, or one that the unit has no more */
+    return fd;
 }
 
 static int listen_on(struct run *r, enum route_port kind, uint32_t port)
@@ -265,8 +337,10 @@ static int start(struct run *r)
         log_errorx(NULL, "systemd has to hand over two stream sockets: streams, then snapshots");
         goto fail;
     }
-    if (sandbox_check(r->conf) != 0 ||
-        listen_on(r, ROUTE_PORT_STREAM, r->conf->server.flv_port) != 0 ||
+    if (sandbox_check(r->conf) != 0)
+        goto fail; /* what the last start left waits for the next one */
+    take_left(r);
+    if (listen_on(r, ROUTE_PORT_STREAM, r->conf->server.flv_port) != 0 ||
         listen_on(r, ROUTE_PORT_SNAPSHOT, r->conf->server.snapshot_port) != 0 ||
         change_identity(r) != 0)
         goto fail;
@@ -278,6 +352,7 @@ static int start(struct run *r)
         goto fail;
     }
     take_in(r);
+    fd_store_open(&r->fd_store);
     service_notify_ready(&r->service);
     service_notify_status(&r->service, "cameras can be watched");
     (void)uv_timer_start(&r->status, on_status, STATUS_MS, STATUS_MS);
@@ -292,6 +367,7 @@ fail:
 int server_run(struct conf *conf, int argc, char *const *argv)
 {
     static struct run r; /* once per process, and too big for a stack */
+    r.left[ROUTE_PORT_STREAM] = r.left[ROUTE_PORT_SNAPSHOT] = -1;
     r.server.loop = &r.loop;
     r.server.conf = r.conf = conf;
     r.argc = argc;
@@ -321,6 +397,8 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     watch_signal(&r, &r.sigterm, on_stop_signal, SIGTERM);
     watch_signal(&r, &r.sigint, on_stop_signal, SIGINT);
     watch_signal(&r, &r.sigusr2, on_upgrade_signal, SIGUSR2);
+    fd_store_init(&r.fd_store, &r.server, &r.service, upgrade_save);
+    r.server.fd_store = &r.fd_store;
     upgrade_open(&r.upgrade, &r.server, &r.service, argv);
     upgrade_unblock_signals();
 

@@ -23,6 +23,7 @@
 
 TAILQ_HEAD(conn_list, conn);
 struct camera_store;
+struct fd_store;
 
 struct server {
     uv_loop_t *loop;
@@ -50,6 +51,9 @@ struct server {
     struct refusal_log refusal_log;
     struct rate_limit rate_limit;
     struct camera_store *store;
+    struct fd_store *fd_store;
+    size_t stored_viewers;   /* they are in what systemd keeps (fd_store.h) */
+    size_t unstored_viewers; /* they found no room there */
 };
 
 /** What is known of the cameras has changed by a request or a reload: the next answers say so. */

@@ -130,7 +130,7 @@ static struct takeover_head make_head(struct takeover_writer *w, int memory, con
     return head;
 }
 
-int takeover_finish(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS])
+int takeover_seal(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS])
 {
     int memory = make_memory();
     if (memory < 0)
@@ -144,11 +144,22 @@ int takeover_finish(struct takeover_writer *w, const int listeners[TAKEOVER_LIST
     if (rc == 0 && fcntl(memory, F_ADD_SEALS, SEALS) == -1)
         rc = -errno;
     if (rc == 0)
-        rc = let_survive(w);
-    if (rc == 0)
         return memory;
     w->passed_count--; /* the memory itself */
     fd_close(&memory);
+    return rc;
+}
+
+int takeover_finish(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS])
+{
+    int memory = takeover_seal(w, listeners);
+    int rc = memory < 0 ? memory : let_survive(w);
+    if (rc == 0)
+        return memory;
+    if (memory >= 0) {
+        w->passed_count--;
+        fd_close(&memory);
+    }
     return rc;
 }
 
@@ -167,7 +178,7 @@ void takeover_writer_free(struct takeover_writer *w, bool survive)
 
 struct takeover {
     struct takeover_head head;
-    bool *inherited; /* by descriptor, up to head.highest: open, and nobody's yet */
+    int *held; /* by the number that the writer had, up to head.highest; 0: none, or taken */
     uint8_t *bytes;
     size_t len;
     size_t at;
@@ -204,9 +215,20 @@ static bool is_sealed(int fd, size_t *size)
 /* Nothing inherited may reach a child. */
 static void note_inherited(struct takeover *t, int memory)
 {
-    t->inherited = xcalloc((size_t)t->head.highest + 1, sizeof(*t->inherited));
     for (int fd = STDERR_FILENO + 1; fd <= t->head.highest; fd++)
-        t->inherited[fd] = fd != memory && set_survival(fd, false) == 0;
+        t->held[fd] = fd != memory && set_survival(fd, false) == 0 ? fd : 0;
+}
+
+static void note_received(struct takeover *t, const int32_t *numbers, const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int fd = fds[i];
+        bool known = numbers[i] > 0 && numbers[i] <= t->head.highest && t->held[numbers[i]] == 0;
+        if (known)
+            t->held[numbers[i]] = fd;
+        else
+            fd_close(&fd);
+    }
 }
 
 static bool head_is_ours(const struct takeover_head *head)
@@ -215,32 +237,63 @@ static bool head_is_ours(const struct takeover_head *head)
            head->highest < 1 << 24;
 }
 
-static enum takeover_news read_memory(int fd, size_t size, struct takeover *t)
+/* @return what the memory is of, without records; NULL: no takeover. */
+static struct takeover *read_head(int fd, size_t *size)
 {
-    if (!read_all(fd, &t->head, sizeof(t->head), 0) || !head_is_ours(&t->head))
-        return TAKEOVER_BROKEN;
-    note_inherited(t, fd);
+    struct takeover_head head;
+    if (!is_sealed(fd, size) || !read_all(fd, &head, sizeof(head), 0) || !head_is_ours(&head))
+        return NULL;
+    struct takeover *t = xcalloc(1, sizeof(*t));
+    t->head = head;
+    t->held = xcalloc((size_t)head.highest + 1, sizeof(*t->held));
+    return t;
+}
+
+static enum takeover_news read_records(int fd, size_t size, struct takeover *t)
+{
     if (t->head.version != TAKEOVER_VERSION)
         return TAKEOVER_UNKNOWN;
-    t->len = size - sizeof(t->head);
-    t->bytes = xcalloc(1, t->len + 1);
-    return read_all(fd, t->bytes, t->len, sizeof(t->head)) ? TAKEOVER_THERE : TAKEOVER_UNKNOWN;
+    size_t len = size - sizeof(t->head);
+    t->bytes = xcalloc(1, len + 1);
+    if (!read_all(fd, t->bytes, len, sizeof(t->head)))
+        return TAKEOVER_UNKNOWN;
+    t->len = len;
+    return TAKEOVER_THERE;
 }
 
 enum takeover_news takeover_read(int fd, struct takeover **out)
 {
     size_t size;
-    *out = NULL;
-    if (fd <= STDERR_FILENO || !is_sealed(fd, &size))
+    *out = fd > STDERR_FILENO ? read_head(fd, &size) : NULL;
+    if (*out == NULL)
         return TAKEOVER_BROKEN; /* it may be anybody's: not even closed */
-    struct takeover *t = xcalloc(1, sizeof(*t));
-    enum takeover_news news = read_memory(fd, size, t);
-    if (news == TAKEOVER_UNKNOWN)
-        t->len = 0;
+    note_inherited(*out, fd);
+    enum takeover_news news = read_records(fd, size, *out);
     fd_close(&fd);
-    *out = t;
-    if (news == TAKEOVER_BROKEN)
-        takeover_close(out);
+    return news;
+}
+
+static void close_all(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int fd = fds[i];
+        fd_close(&fd);
+    }
+}
+
+enum takeover_news takeover_assemble(int fd, const int32_t *numbers, const int *fds, size_t count,
+                                     struct takeover **out)
+{
+    size_t size;
+    enum takeover_news news = TAKEOVER_BROKEN;
+    *out = read_head(fd, &size);
+    if (*out == NULL) {
+        close_all(fds, count);
+    } else {
+        note_received(*out, numbers, fds, count);
+        news = read_records(fd, size, *out);
+    }
+    fd_close(&fd);
     return news;
 }
 
@@ -258,11 +311,12 @@ enum takeover_news takeover_open(struct takeover **out)
     return number ? takeover_read((int)fd, out) : TAKEOVER_BROKEN;
 }
 
-int takeover_claim(struct takeover *t, int32_t fd)
+int takeover_claim(struct takeover *t, int32_t number)
 {
-    if (fd < 0 || fd > t->head.highest || !t->inherited[fd])
+    if (number < 0 || number > t->head.highest || t->held[number] == 0)
         return -1;
-    t->inherited[fd] = false;
+    int fd = t->held[number];
+    t->held[number] = 0;
     return fd;
 }
 
@@ -301,14 +355,14 @@ void takeover_close(struct takeover **takeover)
     struct takeover *t = *takeover;
     if (t == NULL)
         return;
-    for (int fd = STDERR_FILENO + 1; t->inherited != NULL && fd <= t->head.highest; fd++) {
-        if (t->inherited[fd])
-            (void)close(fd);
+    for (int32_t number = 0; number <= t->head.highest; number++) {
+        if (t->held[number] != 0)
+            (void)close(t->held[number]);
     }
     if (t->bytes != NULL)
         explicit_bzero(t->bytes, t->len);
     free(t->bytes);
-    free(t->inherited);
+    free(t->held);
     free(t);
     *takeover = NULL;
 }

@@ -1,13 +1,15 @@
 /*
- * What a program hands to the one that takes its place in the same process (execve), as records in
- * a sealed memory file: first a head, whose layout never changes, then records: a type, a fixed
- * part and a tail.  Master, loop thread.
+ * What a program hands to the one that takes its place, as records in a sealed memory file: first a
+ * head, whose layout never changes, then records: a type, a fixed part and a tail.  Master, loop
+ * thread.
  *
- * Descriptors keep their numbers.  Those that takeover_pass() names stay open; the new program
- * closes what no record of its own claims, so nothing leaks whatever it does not know.
+ * By execve() in the same process, descriptors keep their numbers.  Those that takeover_pass()
+ * names stay open; the new program closes what no record of its own claims, so nothing leaks
+ * whatever it does not know.  Through systemd to another process (parcel.h), they get other
+ * numbers; records name them by those that the old program had.
  *
  * The records hold cameras' passwords, as the process itself does; the memory has no name and
- * belongs to this process alone.
+ * belongs to this process alone, and to systemd while that keeps it.
  */
 #ifndef MASTER_TAKEOVER_H
 #define MASTER_TAKEOVER_H
@@ -33,7 +35,17 @@ enum takeover_type {
     TAKEOVER_WORKER, /* worker_link.c: the last camera has it still; guests that follow are its */
     TAKEOVER_GUEST,  /* camera_takeover.c, visit.c */
     TAKEOVER_CONNECTION, /* conn_takeover.c */
-    TAKEOVER_PROCESS     /* struct takeover_process: a child to be ended */
+    TAKEOVER_PROCESS,    /* struct takeover_process: a child to be ended */
+    TAKEOVER_REMAINS /* workers_takeover.c: the last camera's worker ends with this program; guests
+                        that follow are its */
+};
+
+/* When the next program reads the records. */
+enum takeover_way {
+    TAKEOVER_BY_EXECVE, /* at once; the children stay */
+    TAKEOVER_IF_KILLED, /* after this one was killed, perhaps much later; its children end with it
+                         */
+    TAKEOVER_AT_END     /* after this one's end, which is now */
 };
 
 #pragma GCC diagnostic push
@@ -49,6 +61,7 @@ struct takeover_head {
 
 struct takeover_server {
     uint64_t next_conn_id;
+    uint64_t parcel; /* the last one that systemd was given (fd_store.h); 0: none */
 };
 
 struct takeover_process {
@@ -60,7 +73,10 @@ struct takeover_process {
 
 /* --- writing ---------------------------------------------------------------- */
 
-struct takeover_writer { /* private; zeroed at first */
+struct takeover_writer { /* zeroed at first, but for the way; the rest is private */
+    enum takeover_way way;
+    size_t viewers; /* written */
+    bool postponed; /* some are not yet, but soon can be */
     uint8_t *bytes;
     size_t len;
     size_t capacity;
@@ -77,11 +93,14 @@ void takeover_put(struct takeover_writer *w, enum takeover_type type, const void
 int32_t takeover_pass(struct takeover_writer *w, int fd);
 
 /**
- * Make the memory, and let it and the passed descriptors survive execve().
+ * Make the memory.  It is the last of the passed descriptors, after the listeners.
  *
  * @param listeners  passed as well; -1: none.
  * @return the memory's descriptor, which the caller owns; or negative errno.
  */
+int takeover_seal(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS]);
+
+/** The same, and let all of them survive execve(). */
 int takeover_finish(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS]);
 
 /** Wipe and free.  @param survive  false: execve() has failed, close at execve() again. */
@@ -109,6 +128,16 @@ enum takeover_news takeover_open(struct takeover **out);
 /** The same for a memory's descriptor.  Moved. */
 enum takeover_news takeover_read(int fd, struct takeover **out);
 
+/**
+ * The same for descriptors that came from another process.
+ *
+ * @param fd       the memory's.  Moved.
+ * @param numbers  which the descriptors had there.
+ * @param fds      Moved.
+ */
+enum takeover_news takeover_assemble(int fd, const int32_t *numbers, const int *fds, size_t count,
+                                     struct takeover **out);
+
 /** @return a listener, which the caller owns; -1: none. */
 int takeover_listener(struct takeover *t, size_t i);
 
@@ -127,8 +156,12 @@ bool takeover_next(struct takeover *t, struct takeover_record *record);
 /** Copy the fixed part; what is missing reads as zero. */
 void takeover_get(const struct takeover_record *record, void *out, size_t size);
 
-/** @return fd, which the caller owns now; -1: it was not handed over, or is taken already. */
-int takeover_claim(struct takeover *t, int32_t fd);
+/**
+ * @param number  of a descriptor, as takeover_pass() returned it to the writer.
+ * @return the descriptor, which the caller owns now; -1: it was not handed over, or is taken
+ *         already.
+ */
+int takeover_claim(struct takeover *t, int32_t number);
 
 /** Close the descriptors that nobody claimed, wipe and free.  NULL is fine. */
 void takeover_close(struct takeover **t);

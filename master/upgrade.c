@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 #include "master/camera_store.h"
 #include "master/conn.h"
+#include "master/fd_store.h"
 #include "master/listener.h"
 #include "master/log_source.h"
 #include "master/process_path.h"
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #define POLL_MS 20
+#define UPGRADE_STORE_MS 2000 /* how long systemd may leave its messages unread */
 
 static void on_poll(uv_timer_t *timer);
 
@@ -50,6 +52,7 @@ static void resume(struct upgrade *u)
     reopen(u, ROUTE_PORT_SNAPSHOT);
     conn_resume_all(u->server);
     camera_table_resume(u->server->cameras);
+    fd_store_open(u->server->fd_store);
 }
 
 static void end(struct upgrade *u)
@@ -104,14 +107,16 @@ void upgrade_unblock_signals(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void write_down(struct upgrade *u, struct takeover_writer *w)
+void upgrade_save(const struct server *server, struct takeover_writer *w)
 {
-    const struct server *server = u->server;
-    const struct takeover_server s = {.next_conn_id = server->next_conn_id};
+    const struct takeover_server s = {.next_conn_id = server->next_conn_id,
+                                      .parcel = server->fd_store->number};
     takeover_put(w, TAKEOVER_SERVER, &s, sizeof(s), NULL, 0);
-    takeover_put(w, TAKEOVER_RATES, &server->rate_limit, sizeof(server->rate_limit), NULL, 0);
     camera_table_save(server->cameras, w);
-    conn_save_all(u->server, w);
+    if (w->way == TAKEOVER_IF_KILLED)
+        return; /* connections and rates will be others by then */
+    takeover_put(w, TAKEOVER_RATES, &server->rate_limit, sizeof(server->rate_limit), NULL, 0);
+    conn_save_all(server, w);
 }
 
 /* @return only if the program could not be replaced: negative errno. */
@@ -134,8 +139,9 @@ static int replace(struct upgrade *u, int memory)
 
 static void take_over(struct upgrade *u)
 {
-    struct takeover_writer w = {0};
-    write_down(u, &w);
+    struct takeover_writer w = {.way = TAKEOVER_BY_EXECVE};
+    fd_store_withdraw(u->server->fd_store); /* the new program may be one that reads no parcels */
+    upgrade_save(u->server, &w);
     int memory = takeover_finish(&w, u->listeners);
     int rc = memory < 0 ? memory : replace(u, memory);
     takeover_writer_free(&w, false);
@@ -144,6 +150,20 @@ static void take_over(struct upgrade *u)
     log_errorx(NULL, "upgrade: %s cannot take over: %s; this program goes on", u->program,
                strerrordesc_np(-rc));
     end(u);
+}
+
+/* Nothing is to be done with this program's sockets: the next one has them. */
+static void leave(struct upgrade *u)
+{
+    int rc = fd_store_leave(u->server->fd_store, u->listeners);
+    if (rc == -EAGAIN && clock_ms() < u->by_ms + UPGRADE_STORE_MS)
+        return; /* the next poll tries again */
+    if (rc != 0)
+        log_errorx(NULL, "restart: cannot give systemd what the next program needs: %s",
+                   strerrordesc_np(-rc));
+    (void)uv_timer_stop(&u->timer);
+    u->phase = UPGRADE_NONE;
+    u->left(u->ctx, rc == 0);
 }
 
 /* @return false: the new program would have to bind a port anew, and might not be allowed to. */
@@ -162,7 +182,8 @@ static void pause_server(struct upgrade *u)
 {
     u->phase = UPGRADE_PARKING;
     u->by_ms = clock_ms() + UPGRADE_PARK_MS;
-    if (!pause_listeners(u)) {
+    fd_store_pause(u->server->fd_store);
+    if (!pause_listeners(u) && u->left == NULL) {
         log_errorx(NULL, "upgrade: a listening socket cannot be kept, no descriptor is left; this "
                          "program goes on");
         end(u);
@@ -182,6 +203,14 @@ static bool settle_workers(struct upgrade *u, bool late)
     return camera_table_settle(u->server->cameras, false);
 }
 
+/* Whoever stops the service does not wait for a worker: it is killed, and its memory says how far
+ * its clients got. */
+static bool is_settled(struct upgrade *u, bool late)
+{
+    bool settled = settle_workers(u, late) || (late && u->left != NULL);
+    return settled && (u->server->store->queued == 0 || late);
+}
+
 static void on_poll(uv_timer_t *timer)
 {
     struct upgrade *u = timer->data;
@@ -193,12 +222,22 @@ static void on_poll(uv_timer_t *timer)
     }
     if (u->phase != UPGRADE_SETTLING)
         return;
-    bool late = clock_ms() >= u->by_ms;
-    if (!settle_workers(u, late) || (u->server->store->queued > 0 && !late))
+    if (!is_settled(u, clock_ms() >= u->by_ms))
         return;
     camera_store_give_up(u->server->store);
     conn_answer_waiting(u->server);
-    take_over(u);
+    if (u->left != NULL)
+        leave(u);
+    else
+        take_over(u);
+}
+
+void upgrade_leave(struct upgrade *u, upgrade_left_fn left, void *ctx)
+{
+    u->left = left;
+    u->ctx = ctx;
+    u->live = false;
+    pause_server(u);
 }
 
 /* --- trying it -------------------------------------------------------------------- */

@@ -13,6 +13,9 @@
  *      one goes on; cameras whose workers have made way get others, as after a death.
  *   5. The new program takes everything in (upgrade_restore()).  Its own workers take the place of
  *      the old ones, which stream until then (camera_predecessor.c).
+ *
+ * When the service stops and systemd keeps descriptors (fd_store.h), steps 2 to 4 leave the same to
+ * the program that systemd starts next; all workers make way.
  */
 #ifndef MASTER_UPGRADE_H
 #define MASTER_UPGRADE_H
@@ -33,9 +36,14 @@
 
 enum upgrade_phase { UPGRADE_NONE, UPGRADE_TRIAL, UPGRADE_PARKING, UPGRADE_SETTLING };
 
+/* @param stored  systemd has all that the next program needs; else the clients have to be ended. */
+typedef void (*upgrade_left_fn)(void *ctx, bool stored);
+
 struct upgrade { /* private, but for upgrade.c */
     struct server *server;
     struct service *service;
+    upgrade_left_fn left; /* the service stops; NULL: an upgrade */
+    void *ctx;            /* passed to left() */
     char *const *argv;
     char program[PATH_MAX]; /* by which this one was started; "": not known */
     enum upgrade_phase phase;
@@ -58,6 +66,15 @@ void upgrade_start(struct upgrade *u);
 /** Go on with this program if an upgrade is under way: the server is about to stop. */
 void upgrade_cancel(struct upgrade *u);
 
+/**
+ * Leave everything to the program that systemd starts next, then call left().  Nothing may be under
+ * way.  If systemd is given nothing, no connection is served any more nevertheless.
+ */
+void upgrade_leave(struct upgrade *u, upgrade_left_fn left, void *ctx);
+
+/** Write down all that the way allows. */
+void upgrade_save(const struct server *server, struct takeover_writer *w);
+
 /** The loop is about to end.  Nothing may be under way. */
 void upgrade_close(struct upgrade *u);
 
@@ -74,8 +91,11 @@ int upgrade_check(const struct conf *conf, const char *version);
 /** @param out  "1.15.1": the versions of takeover.h, ipc.h and handover.h. */
 void upgrade_version(char *out, size_t size);
 
-/** Take in what the last program had.  The cameras are open; their workers start now. */
-void upgrade_restore(struct server *server, struct takeover *takeover);
+/**
+ * Take in what the last program had.  The cameras are open; their workers start now.
+ * @param what  for the log: how the last program ended.
+ */
+void upgrade_restore(struct server *server, struct takeover *takeover, const char *what);
 
 /** Signals that would end the process meanwhile wait from before execve() until this is called. */
 void upgrade_unblock_signals(void);

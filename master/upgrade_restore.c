@@ -1,8 +1,10 @@
 /* The new program's side of an upgrade: whether it could take over, and how it does.  Master. */
+#include "common/clock.h"
 #include "common/handover.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "master/conn.h"
+#include "master/fd_store.h"
 #include "master/identity.h"
 #include "master/nursery_link.h"
 #include "master/process_path.h"
@@ -19,6 +21,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define REMAINS_MS 2000 /* for workers to end that were killed with the last master */
 
 /* --- could it? ------------------------------------------------------------------- */
 
@@ -80,6 +84,8 @@ struct restoring {
     struct server *server;
     struct takeover *takeover;
     struct camera *camera; /* the one whose clients follow */
+    struct worker_remains remains;
+    int64_t by_ms; /* the last master's workers have ended */
     unsigned clients;
     unsigned lost;
 };
@@ -89,6 +95,8 @@ static void restore_server(struct server *server, const struct takeover_record *
     struct takeover_server s;
     takeover_get(record, &s, sizeof(s));
     server->next_conn_id = s.next_conn_id;
+    if (server->fd_store->number == 0)
+        fd_store_go_on(server->fd_store, s.parcel);
 }
 
 /* A version with another layout begins to count anew. */
@@ -128,13 +136,18 @@ static void restore_record(struct restoring *r, const struct takeover_record *re
         camera_table_restore_login(server->cameras, record);
         break;
     case TAKEOVER_CAMERA:
+        worker_remains_clear(&r->remains);
         r->camera = camera_table_restore(server->cameras, record);
         break;
     case TAKEOVER_WORKER:
         r->camera = camera_table_restore_worker(r->camera, record, r->takeover);
         break;
     case TAKEOVER_GUEST:
-        count(r, camera_table_restore_guest(server->cameras, r->camera, record, r->takeover));
+        count(r, camera_table_restore_guest(server->cameras, r->camera, record, r->takeover,
+                                            &r->remains));
+        break;
+    case TAKEOVER_REMAINS:
+        worker_restore_remains(record, r->takeover, r->by_ms, &r->remains);
         break;
     case TAKEOVER_CONNECTION:
         count(r, conn_restore(server, record, r->takeover, request_answer));
@@ -147,12 +160,13 @@ static void restore_record(struct restoring *r, const struct takeover_record *re
     }
 }
 
-void upgrade_restore(struct server *server, struct takeover *takeover)
+void upgrade_restore(struct server *server, struct takeover *takeover, const char *what)
 {
-    struct restoring r = {.server = server, .takeover = takeover};
+    struct restoring r = {.server = server, .takeover = takeover, .by_ms = clock_ms() + REMAINS_MS};
     struct takeover_record record;
     while (takeover_next(takeover, &record))
         restore_record(&r, &record);
+    worker_remains_clear(&r.remains);
     camera_table_resume(server->cameras);
-    log_info(NULL, "upgrade: done, %u connections go on, %u are closed", r.clients, r.lost);
+    log_info(NULL, "%s: done, %u connections go on, %u are closed", what, r.clients, r.lost);
 }

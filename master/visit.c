@@ -60,6 +60,18 @@ bool visit_is_connected(const struct visit *visit)
     return n > 0 || (n == -1 && (errno == EAGAIN || errno == EINTR));
 }
 
+void visit_disconnect(const struct visit *visit)
+{
+    (void)shutdown(visit->fd, SHUT_RDWR);
+}
+
+static uint64_t conn_id_of(const struct visit *visit)
+{
+    uint64_t id;
+    memcpy(&id, visit->request + offsetof(struct ipc_client, conn_id), sizeof(id));
+    return id;
+}
+
 /* The same request came again, and the bytes that came with the first one were used. */
 static void forget_rest(struct visit *v)
 {
@@ -97,6 +109,12 @@ enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slo
     return VISIT_ENDS;
 }
 
+bool visit_outlived_master(struct visit *visit, const struct handover_slot *slot)
+{
+    return slot != NULL && slot->client == conn_id_of(visit) &&
+           visit_judge(visit, slot) == VISIT_GOES_ON;
+}
+
 /* A close with bytes unread would reset the connection, and the client might never see its answer.
  */
 static void skip_unread(int fd)
@@ -111,8 +129,10 @@ void visit_refuse(const struct visit *visit, enum http_error error, const char *
 {
     static char answer[HTTP_REPLY_MAX];
     struct ipc_client request;
-    if (visit->resumed)
+    if (visit->resumed) {
+        visit_disconnect(visit);
         return;
+    }
     visit_request(visit, &request);
     if (request.camera[0] != '\0')
         camera = request.camera; /* it was asked for by name */
@@ -138,10 +158,9 @@ void visit_request(const struct visit *visit, struct ipc_client *message)
 
 void visit_fill_slot(const struct visit *visit, struct handover_slot *slot)
 {
+    handover_reset(slot, conn_id_of(visit));
     if (visit->resumed)
         handover_copy(slot, &visit->last);
-    else
-        handover_reset(slot);
 }
 
 int visit_socket(const struct visit *visit)

@@ -41,11 +41,22 @@ void visit_free(struct visit **visit);
  */
 enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slot);
 
+/**
+ * The worker ended with the last master: does the client go on with another one?
+ *
+ * @param slot  as for visit_judge(); it may be another client's by now.
+ */
+bool visit_outlived_master(struct visit *visit, const struct handover_slot *slot);
+
+/** End the connection, whoever else has a descriptor of it: systemd may (fd_store.h). */
+void visit_disconnect(const struct visit *visit);
+
 /** Has the client neither closed nor gone?  While it has no worker, nobody else looks. */
 bool visit_is_connected(const struct visit *visit);
 
 /**
- * No worker has the client, and none will: answer it with an error, unless its answer has begun.
+ * No worker has the client, and none will: answer it with an error, or disconnect it if its answer
+ * has begun.
  *
  * @param camera, message  as for http_reply_error().
  */

@@ -74,6 +74,27 @@ bool workers_are_settled(const struct workers *workers);
 struct worker *workers_restore(struct workers *workers, const struct takeover_record *record,
                                struct takeover *takeover, void *owner, const char *camera);
 
+/* What a worker that ended with the last master left to its clients' next one. */
+struct worker_remains {
+    bool there;             /* false: its clients have no worker */
+    struct handover *slots; /* NULL: nothing that can be believed */
+};
+
+/**
+ * For the program after this one: the memory of a BUSY worker that will end with this one.
+ * @return false: its process is not known yet.
+ */
+bool worker_save_remains(const struct worker *w, struct takeover_writer *writer);
+
+/**
+ * Take in a TAKEOVER_REMAINS.  Waits until the worker's process has ended, at the latest until
+ * by_ms (clock_ms()).  @param remains  Caller owns; worker_remains_clear().
+ */
+void worker_restore_remains(const struct takeover_record *record, struct takeover *takeover,
+                            int64_t by_ms, struct worker_remains *remains);
+
+void worker_remains_clear(struct worker_remains *remains);
+
 /** Tell the program that takes this one's place which children it has to end: those without a
  * camera, but for workers whose process is not known yet, which end when their channels close. */
 void workers_save(const struct workers *workers, struct takeover_writer *w);

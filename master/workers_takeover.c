@@ -1,5 +1,22 @@
 /* Workers while another program takes this one's place (takeover.h).  Master, loop thread. */
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
 #include "master/workers_private.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+/* A worker that ends with this program. */
+struct remains_record {
+    int32_t memory;
+    int32_t log; /* the read end of its stderr, which nobody else writes to */
+    int32_t pid; /* for the log alone: it may be another process by then */
+    uint32_t handover_version;
+};
+#pragma GCC diagnostic pop
 
 void workers_expect_child(struct workers *workers, pid_t pid)
 {
@@ -47,4 +64,58 @@ void workers_save(const struct workers *workers, struct takeover_writer *w)
             save_process(w, worker->pid);
     }
     save_process(w, nursery_link_pid(workers->nursery));
+}
+
+/* --- workers that end with their master ----------------------------------------- */
+
+bool worker_save_remains(const struct worker *w, struct takeover_writer *writer)
+{
+    if (w->pid == 0 || w->log == NULL || w->handover == NULL)
+        return false;
+    const struct remains_record r = {
+        .memory = takeover_pass(writer, handover_descriptor(w->handover)),
+        .log = takeover_pass(writer, log_source_descriptor(w->log)),
+        .pid = w->pid,
+        .handover_version = HANDOVER_VERSION,
+    };
+    takeover_put(writer, TAKEOVER_REMAINS, &r, sizeof(r), NULL, 0);
+    return true;
+}
+
+/* The kernel kills workers with their master, but not in the same instant. */
+static bool has_ended(int log, int64_t by_ms)
+{
+    struct pollfd polled = {.fd = log};
+    int rc;
+    do {
+        int64_t left_ms = by_ms - clock_ms();
+        rc = poll(&polled, 1, left_ms > 0 ? (int)left_ms : 0);
+    } while (rc == -1 && errno == EINTR);
+    return rc == 1 && (polled.revents & POLLHUP) != 0;
+}
+
+void worker_restore_remains(const struct takeover_record *record, struct takeover *takeover,
+                            int64_t by_ms, struct worker_remains *remains)
+{
+    struct remains_record r;
+    worker_remains_clear(remains);
+    remains->there = true;
+    takeover_get(record, &r, sizeof(r));
+    int memory = takeover_claim(takeover, r.memory);
+    int log = takeover_claim(takeover, r.log);
+    if (log != -1 && !has_ended(log, by_ms))
+        log_errorx(NULL,
+                   "worker (pid %d) of the last master still runs: its clients are "
+                   "disconnected",
+                   (int)r.pid);
+    else if (log != -1 && memory != -1 && r.handover_version == HANDOVER_VERSION)
+        (void)handover_adopt(&memory, &remains->slots);
+    fd_close(&memory);
+    fd_close(&log);
+}
+
+void worker_remains_clear(struct worker_remains *remains)
+{
+    handover_free(&remains->slots);
+    remains->there = false;
 }

@@ -209,7 +209,7 @@ static void test_a_visit_goes_on_twice(void **state)
         assert_int_equal(next.bytes, 77);
         assert_int_equal(visit_judge(v, &next), VISIT_GOES_ON);
     }
-    handover_reset(&next); /* a lie: the answer has begun */
+    handover_reset(&next, 0); /* a lie: the answer has begun */
     assert_int_equal(visit_judge(v, &next), VISIT_ENDS);
     visit_free(&v);
     fd_close(&ends[0]);

@@ -23,11 +23,12 @@ static struct service service; /* closed by the loop, after the test */
 static int setup(void **state)
 {
     static const char *const names[] = {"NOTIFY_SOCKET",  "LISTEN_PID",   "LISTEN_FDS",
-                                        "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC"};
+                                        "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC",
+                                        "FDSTORE"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         (void)unsetenv(names[i]);
     /* The loop must not sit where sockets are handed over. */
-    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + 2; fd++) {
+    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + 5; fd++) {
         int null = open("/dev/null", O_RDONLY);
         if (null != fd && (dup2(null, fd) == -1 || close(null) == -1))
             return -1;
@@ -76,9 +77,19 @@ static const char *told_later(int fd)
     return told(fd);
 }
 
-static void hand_over(int count, int type)
+static void announce(int count, const char *names)
 {
     char text[16];
+    (void)snprintf(text, sizeof(text), "%d", (int)getpid());
+    assert_int_equal(setenv("LISTEN_PID", text, 1), 0);
+    (void)snprintf(text, sizeof(text), "%d", count);
+    assert_int_equal(setenv("LISTEN_FDS", text, 1), 0);
+    if (names != NULL)
+        assert_int_equal(setenv("LISTEN_FDNAMES", names, 1), 0);
+}
+
+static void hand_over(int count, int type)
+{
     for (int i = 0; i < count; i++) {
         int fd = socket(AF_INET, type, 0);
         assert_true(fd >= 0);
@@ -87,10 +98,7 @@ static void hand_over(int count, int type)
             assert_int_equal(close(fd), 0);
         }
     }
-    (void)snprintf(text, sizeof(text), "%d", (int)getpid());
-    assert_int_equal(setenv("LISTEN_PID", text, 1), 0);
-    (void)snprintf(text, sizeof(text), "%d", count);
-    assert_int_equal(setenv("LISTEN_FDS", text, 1), 0);
+    announce(count, NULL);
 }
 
 static void test_without_systemd(void **state)
@@ -197,6 +205,106 @@ static void test_other_sockets(void **state)
     assert_int_equal(close(SD_LISTEN_FDS_START + 1), 0);
 }
 
+/* --- what systemd keeps ------------------------------------------------------ */
+
+static bool has_store_with(const char *value)
+{
+    assert_int_equal(setenv("FDSTORE", value, 1), 0);
+    assert_int_equal(service_open(&service, &loop), 0);
+    bool has_store = service_has_store(&service);
+    service_close(&service);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    return has_store;
+}
+
+static void test_whether_there_is_a_store(void **state)
+{
+    assert_false(has_store_with("8")); /* nobody to give anything to */
+    int fd = manager();
+    assert_true(has_store_with("2"));
+    assert_true(has_store_with("512"));
+    static const char *const wrong[] = {"", "0", "1", "-2", " 8", "8x", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_false(has_store_with(wrong[i]));
+    assert_int_equal(close(fd), 0);
+}
+
+/* @return the descriptor that came along. */
+static int kept(int fd, const char *wanted)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    char text[256] = "";
+    struct iovec part = {text, sizeof(text) - 1};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof(control)};
+    int got = -1;
+    assert_true(recvmsg(fd, &m, MSG_CMSG_CLOEXEC) > 0);
+    assert_string_equal(text, wanted);
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (c != NULL)
+        memcpy(&got, CMSG_DATA(c), sizeof(got));
+    return got;
+}
+
+static void test_keep_and_drop(void **state)
+{
+    int fd = manager();
+    int ends[2];
+    char byte = 'x';
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(service_open(&service, &loop), 0);
+    assert_int_equal(service_keep(&service, 7, ends[1]), 0);
+    int got = kept(fd, "FDSTORE=1\nFDNAME=takeover-7");
+    assert_int_equal(write(got, &byte, 1), 1);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    service_drop(&service, 7);
+    assert_string_equal(told(fd), "FDSTOREREMOVE=1\nFDNAME=takeover-7");
+    int before = fill(fd);
+    assert_int_equal(service_keep(&service, 8, ends[1]), -EAGAIN); /* and nothing waits for it */
+    for (int i = 0; i < before; i++)
+        assert_string_equal(told(fd), "X");
+    service_close(&service);
+    assert_int_equal(close(got) + close(ends[0]) + close(ends[1]) + close(fd), 0);
+}
+
+/* Two sockets, between which stand two that were kept, and one that is nobody's. */
+static void test_what_the_last_start_left(void **state)
+{
+    uint64_t number = 0;
+    hand_over(5, SOCK_STREAM);
+    announce(5, "takeover-3:a.socket:stored:takeover-18446744073709551615:a.socket");
+    assert_int_equal(service_open(&service, &loop), 0);
+    assert_int_equal(service_take_kept(&service, &number), SD_LISTEN_FDS_START + 3);
+    assert_int_equal(number, UINT64_MAX);
+    assert_int_equal(service_take_socket(&service, ROUTE_PORT_STREAM), SD_LISTEN_FDS_START + 1);
+    assert_int_equal(service_take_socket(&service, ROUTE_PORT_SNAPSHOT), SD_LISTEN_FDS_START + 4);
+    assert_int_equal(close(SD_LISTEN_FDS_START + 2), -1); /* nobody's: closed */
+    service_close(&service);
+    assert_int_equal(close(SD_LISTEN_FDS_START), -1); /* not taken */
+    for (int i = 1; i < 5; i++)
+        (void)close(SD_LISTEN_FDS_START + i);
+}
+
+static void test_names_that_are_not_ours(void **state)
+{
+    uint64_t number;
+    hand_over(2, SOCK_STREAM);
+    announce(2, "takeover-:takeover-1x"); /* the names of the unit's sockets */
+    assert_int_equal(service_open(&service, &loop), 0);
+    assert_int_equal(service_take_kept(&service, &number), -1);
+    assert_int_equal(service_take_socket(&service, ROUTE_PORT_STREAM), SD_LISTEN_FDS_START);
+    service_close(&service);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    (void)close(SD_LISTEN_FDS_START);
+    hand_over(2, SOCK_STREAM);
+    announce(2, "takeover-1:a.socket"); /* one socket alone */
+    assert_int_equal(service_open(&service, &loop), -EINVAL);
+    service_close(&service);
+    (void)close(SD_LISTEN_FDS_START + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +314,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sockets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_sockets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_whether_there_is_a_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keep_and_drop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_the_last_start_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names_that_are_not_ours, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,8 +162,9 @@ static void test_other_memory_is_not_believed(void **state)
     struct takeover_head head = {.version = TAKEOVER_VERSION, .listeners = {-1, -1}};
     struct takeover *t;
     int fd = memory_of(&head, sizeof(head), true);
-    assert_int_equal(takeover_read(fd, &t), TAKEOVER_BROKEN); /* no magic; closed */
+    assert_int_equal(takeover_read(fd, &t), TAKEOVER_BROKEN); /* no magic */
     assert_null(t);
+    fd_close(&fd);
     memcpy(head.magic, TAKEOVER_MAGIC, sizeof(head.magic));
     fd = memory_of(&head, sizeof(head), false); /* somebody may still write to it */
     assert_int_equal(takeover_read(fd, &t), TAKEOVER_BROKEN);
@@ -304,7 +305,7 @@ static void test_a_visit_goes_on(void **state)
     fill(&request);
     request.kind = IPC_CLIENT_STREAM;
     struct visit *v = visit_new(&request, ends[0]);
-    handover_reset(&slot);
+    handover_reset(&slot, request.conn_id);
     slot.last_ms[HANDOVER_VIDEO] = 123;
     slot.last_ms[HANDOVER_AUDIO] = -1;
     slot.told[HANDOVER_VIDEO] = 77;
@@ -338,6 +339,41 @@ static void test_a_visit_goes_on(void **state)
     visit_free(&next);
     visit_free(&v);
     takeover_writer_free(&w, false);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+}
+
+/* The slot may be that of a client who came later, if the records are older. */
+static void test_whose_worker_ended_with_the_master(void **state)
+{
+    (void)state;
+    static const struct {
+        enum handover_mark mark;
+        uint64_t client;
+        bool goes_on;
+    } rows[] = {{HANDOVER_WHOLE, 7, true},       {HANDOVER_UNANSWERED, 7, true},
+                {HANDOVER_WITHIN, 7, false},     {HANDOVER_WHOLE, 8, false},
+                {HANDOVER_UNANSWERED, 8, false}, {HANDOVER_KEPT, 7, false}};
+    int ends[2];
+    const struct ipc_client request = {.kind = IPC_CLIENT_STREAM, .conn_id = 7};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct handover_slot slot;
+        struct visit *v = visit_new(&request, ends[0]);
+        handover_reset(&slot, rows[i].client);
+        handover_set(&slot, rows[i].mark);
+        assert_int_equal(visit_outlived_master(v, &slot), rows[i].goes_on);
+        assert_false(visit_outlived_master(v, NULL));
+        visit_free(&v);
+    }
+    struct handover_slot slot;
+    struct visit *v = visit_new(&request, ends[0]);
+    handover_reset(&slot, 7);
+    visit_disconnect(v); /* whatever other descriptors of it there are */
+    char byte;
+    assert_int_equal(recv(ends[1], &byte, 1, MSG_DONTWAIT), 0);
+    assert_false(visit_outlived_master(v, &slot));
+    visit_free(&v);
     fd_close(&ends[0]);
     fd_close(&ends[1]);
 }
@@ -392,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_any_cut_of_a_request_is_refused_or_read),
         cmocka_unit_test(test_members_of_another_version),
         cmocka_unit_test(test_a_visit_goes_on),
+        cmocka_unit_test(test_whose_worker_ended_with_the_master),
         cmocka_unit_test(test_rejected_passwords_stay_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

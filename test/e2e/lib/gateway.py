@@ -37,10 +37,11 @@ class Gateway:
     stderr    a descriptor to log to, instead of the file that log() reads
     ports     (streams, snapshots) when config says them, and the address; otherwise flags do
     log_level None when config says it
+    pass_fds  descriptors for the command in prefix
     """
 
     def __init__(self, directory, config=None, args=(), env=None, secrets=(), prefix=(), log_level="debug",
-                 program=None, ports=None, stderr=None):
+                 program=None, ports=None, stderr=None, pass_fds=()):
         self.flv_port, self.snapshot_port = ports or (free_port(), free_port())
         self.secrets = list(secrets)
         self.directory = str(directory)
@@ -61,7 +62,8 @@ class Gateway:
         self._log = open(self.log_path, "wb")
         self.process = subprocess.Popen(self.command, cwd=self.directory, env=clean_environment(env),
                                         stdin=subprocess.DEVNULL, stdout=self._log, stderr=stderr or self._log,
-                                        start_new_session=True, preexec_fn=processes.die_with_parent)
+                                        start_new_session=True, preexec_fn=processes.die_with_parent,
+                                        pass_fds=pass_fds)
         self._seen = set()  # every process that ever belonged to it
         try:
             wait_for(self._accepting, 30, lambda: f"the gateway to listen; its log:\n{self.log()}")

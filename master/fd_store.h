@@ -1,0 +1,82 @@
+/*
+ * What the next start of this service gets of us through systemd, which keeps descriptors for it
+ * (FileDescriptorStoreMax=): ports, viewers' sockets, and the records to go on with them, as a
+ * parcel (parcel.h).  Master, loop thread.
+ *
+ *   while we run   systemd always has a parcel that was made when a viewer last came, left or got
+ *                  another worker.  It is right at any later time: how far a viewer got is in the
+ *                  memory that master and worker share (handover.h), which is in the parcel.  So we
+ *                  may be killed.
+ *   SIGTERM        upgrade_leave() makes workers and connections ready; the last parcel needs no
+ *                  worker's memory.
+ *   systemctl stop systemd closes what it keeps, which ends the connections: we cannot tell a stop
+ *                  from a restart.
+ *
+ * A viewer that is not in the parcel ends with us.
+ */
+#ifndef MASTER_FD_STORE_H
+#define MASTER_FD_STORE_H
+
+#include "master/service.h"
+#include "master/takeover.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* Viewers come and leave in groups: one parcel for them. */
+#define FD_STORE_DELAY_MS 100
+/* From one parcel to the next; longer if they are big: FD_STORE_COST times as long as one took. */
+#define FD_STORE_INTERVAL_MS 1000
+#define FD_STORE_COST 50
+
+struct server;
+
+/* Writes down all that the writer's way allows. */
+typedef void (*fd_store_save_fn)(const struct server *server, struct takeover_writer *w);
+
+struct fd_store {
+    struct server *server;
+    struct service *service;
+    fd_store_save_fn save;
+    uv_prepare_t turn;
+    uv_timer_t timer;
+    bool open;        /* between fd_store_open() and fd_store_pause() */
+    uint64_t number;  /* of systemd's newest parcel, or of the last program's */
+    bool stored;      /* systemd has that one */
+    bool outdated;    /* it lacks somebody */
+    uint64_t changes; /* camera_table_changes() when it was made */
+    int64_t next_ms;  /* not before: clock_ms() */
+};
+
+/** @param server, service  Borrowed. */
+void fd_store_init(struct fd_store *s, struct server *server, struct service *service,
+                   fd_store_save_fn save);
+
+/** Take what the last start of this service left. @param out  as for takeover_read(). */
+enum takeover_news fd_store_take(struct fd_store *s, struct takeover **out);
+
+/** The last program in this process has given systemd so many parcels. */
+void fd_store_go_on(struct fd_store *s, uint64_t number);
+
+/** Requests are served: keep systemd's parcel up to date, if it keeps one. */
+void fd_store_open(struct fd_store *s);
+
+/** No parcel is made any more, until fd_store_open(). */
+void fd_store_pause(struct fd_store *s);
+
+/** systemd drops the parcel. */
+void fd_store_withdraw(struct fd_store *s);
+
+/**
+ * Give systemd the last parcel, at the end of this program.
+ *
+ * @return 0 or negative errno; -EAGAIN: systemd does not read its messages at the moment.
+ */
+int fd_store_leave(struct fd_store *s, const int listeners[TAKEOVER_LISTENERS]);
+
+/** Close the handles. */
+void fd_store_close(struct fd_store *s);
+
+#endif /* MASTER_FD_STORE_H */

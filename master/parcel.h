@@ -1,0 +1,34 @@
+/*
+ * All that takeover.h passes on, in one descriptor: a socket in whose queue the memory and the
+ * descriptors wait.  systemd keeps it (fd_store.h), whatever their number, and whoever reads it has
+ * them all.  Master, loop thread.
+ *
+ * A descriptor per viewer would be simpler, but systemd compares each with all that it has, keeps
+ * no more than FileDescriptorStoreMax=, and would have to be told of every viewer that leaves.
+ */
+#ifndef MASTER_PARCEL_H
+#define MASTER_PARCEL_H
+
+#include "master/takeover.h"
+
+#include <stddef.h>
+
+/**
+ * @param w          the descriptors stay the caller's, too.
+ * @param listeners  as for takeover_seal().
+ * @param left_out   how many descriptors, the first that were passed, found no room: the kernel
+ *                   bounds a queue, and what a user has in queues (unix(7), ETOOMANYREFS).
+ * @return the parcel, which the caller owns; or negative errno.
+ */
+int parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS],
+                size_t *left_out);
+
+/**
+ * Empty a parcel.
+ *
+ * @param fd  Moved.
+ * @return as takeover_read(); NONE: somebody has emptied it before.
+ */
+enum takeover_news parcel_unpack(int fd, struct takeover **out);
+
+#endif /* MASTER_PARCEL_H */
