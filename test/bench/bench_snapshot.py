@@ -253,7 +253,8 @@ def bench_keep_alive(cameras, directory, count=8000):
         took = drain_answers(port, "/picture.jpg", count)
         theirs = (count / took, (processes.cpu_seconds(child) - cpu) / count * 1e6)
     finally:
-        processes.end(server)
+        server.terminate()  # killed, it would leave its worker behind
+        server.wait()
     return {"bytes": len(body), "ours": ours, "nginx": theirs}
 
 
