@@ -220,9 +220,9 @@ static void test_codec_that_flv_lacks(void **state)
     fd_close(&a.fd);
 }
 
-static bool all(void *ctx, const struct ipc_client *request)
+static bool all(void *ctx, const struct client *client)
 {
-    return ctx != NULL && request != NULL;
+    return ctx != NULL && client != NULL;
 }
 
 /* Sound is held for many viewers: not any more when they have moved to another fan-out. */
@@ -238,7 +238,7 @@ static void test_moved_viewers_count_no_more(void **state)
     struct frame *sound = new_frame(&b, TRACK_AUDIO, AV_CODEC_ID_AAC);
     for (size_t i = 0; i <= FANOUT_FEW; i++)
         add_to(from, &many[i]);
-    fanout_move_waiting(from, to, all, &b);
+    fanout_move(from, to, all, &b);
     assert_int_equal(fanout_waiting(to), FANOUT_FEW + 1);
     fanout_set_tracks(from, sound->config);
     add_to(from, &a);

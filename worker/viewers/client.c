@@ -31,6 +31,7 @@ struct client {
     struct websocket_parser parser;
     bool resuming;              /* another worker answered it; it waits for client_start() */
     struct ipc_client *request; /* until the answer is given */
+    struct client_wish wish;
     struct flv_output output;
 };
 
@@ -235,6 +236,7 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
     client_socket_open(&c->socket, env->loop, fd, request, c);
     c->request = xcalloc(1, sizeof(*c->request));
     *c->request = *request;
+    c->wish = (struct client_wish){request->allow_h265, request->av1, request->height};
     c->websocket = request->websocket != 0;
     c->resuming = request->resumed != 0;
     c->state = c->resuming ? CLIENT_STREAMING : CLIENT_WAITING;
@@ -247,10 +249,16 @@ struct client *client_open(struct client_env *env, int *fd, const struct ipc_cli
 
 void client_move(struct client *client, struct client_env *env)
 {
-    assert(client_awaits_start(client));
+    assert(client->state == CLIENT_WAITING || client->state == CLIENT_STREAMING);
     client->env = env;
-    flv_output_free(&client->output);
-    flv_output_init(&client->output, env->ring, env->limits, client->request);
+    if (client_awaits_start(client)) {
+        flv_output_free(&client->output);
+        flv_output_init(&client->output, env->ring, env->limits, client->request);
+        return;
+    }
+    flv_output_move(&client->output, env->ring);
+    if (client->backlog)
+        set_backlog(client);
 }
 
 /* A WebSocket's was the handshake. */
@@ -369,6 +377,16 @@ enum client_state client_get_state(const struct client *client)
 const struct ipc_client *client_request(const struct client *client)
 {
     return client->request;
+}
+
+const struct client_wish *client_get_wish(const struct client *client)
+{
+    return &client->wish;
+}
+
+bool client_plays_h264(const struct client *client)
+{
+    return flv_output_is_h264(&client->output);
 }
 
 int64_t client_opened_ms(const struct client *client)

@@ -26,6 +26,13 @@ enum client_state {
 
 struct client;
 
+/* What decides which of a camera's outputs is a viewer's, as in struct ipc_client. */
+struct client_wish {
+    uint32_t allow_h265;
+    uint32_t av1;
+    uint32_t height;
+};
+
 /* What all viewers of a fanout have in common. */
 struct client_env {
     uv_loop_t *loop;
@@ -58,7 +65,12 @@ struct client_totals {
  */
 struct client *client_open(struct client_env *env, int *fd, const struct ipc_client *request);
 
-/** Let a waiting viewer wait for another stream. @param env  as for client_open(). */
+/**
+ * Let another stream serve a viewer.  One that waits goes on waiting; one that plays goes on at
+ * that stream's next key frame, in the same answer.
+ *
+ * @param env  as for client_open().
+ */
 void client_move(struct client *client, struct client_env *env);
 
 /** Does it wait for client_start()? */
@@ -95,6 +107,11 @@ bool client_is_whole(const struct client *client);
 
 enum client_state client_get_state(const struct client *client);
 const struct ipc_client *client_request(const struct client *client); /* NULL once streaming */
+const struct client_wish *client_get_wish(const struct client *client);
+
+/** Was the viewer told that its video is H.264? */
+bool client_plays_h264(const struct client *client);
+
 int64_t client_opened_ms(const struct client *client);
 struct client_totals client_totals(const struct client *client);
 

@@ -162,7 +162,7 @@ static void take_client(struct fanout *f, struct client *c)
     closing_hold(&f->closing);
     if (f->clients.count > FANOUT_FEW)
         f->env.sound_held_us = FANOUT_AUDIO_HOLD_MS * INT64_C(1000);
-    if (ready(f))
+    if (ready(f) && client_awaits_start(c))
         start_client(f, c);
 }
 
@@ -171,27 +171,27 @@ void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request
     take_client(fanout, client_open(&fanout->env, fd, request));
 }
 
-static bool waits_and(struct client *c, bool (*wanted)(void *ctx, const struct ipc_client *request),
-                      void *ctx)
+static bool is_served(const struct client *c)
 {
-    return client_awaits_start(c) && wanted(ctx, client_request(c));
+    enum client_state state = client_get_state(c);
+    return state == CLIENT_WAITING || state == CLIENT_STREAMING;
 }
 
-bool fanout_any_waiting(const struct fanout *fanout,
-                        bool (*wanted)(void *ctx, const struct ipc_client *request), void *ctx)
+bool fanout_any(const struct fanout *fanout, bool (*wanted)(void *ctx, const struct client *client),
+                void *ctx)
 {
     for (size_t i = 0; i < fanout->clients.count; i++)
-        if (waits_and(fanout->clients.items[i], wanted, ctx))
+        if (is_served(fanout->clients.items[i]) && wanted(ctx, fanout->clients.items[i]))
             return true;
     return false;
 }
 
-void fanout_move_waiting(struct fanout *from, struct fanout *to,
-                         bool (*wanted)(void *ctx, const struct ipc_client *request), void *ctx)
+void fanout_move(struct fanout *from, struct fanout *to,
+                 bool (*wanted)(void *ctx, const struct client *client), void *ctx)
 {
     for (size_t i = from->clients.count; i-- > 0;) {
         struct client *c = from->clients.items[i];
-        if (!waits_and(c, wanted, ctx))
+        if (!is_served(c) || !wanted(ctx, c))
             continue;
         client_move(c, &to->env);
         remove_client(from, c);

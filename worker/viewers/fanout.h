@@ -46,13 +46,13 @@ void fanout_limits_changed(struct fanout *fanout);
 /** Add a viewer; it waits until there is something to play.  fd is Moved, request copied. */
 void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request);
 
-/** Is there a waiting viewer for whose request wanted() is true? */
-bool fanout_any_waiting(const struct fanout *fanout,
-                        bool (*wanted)(void *ctx, const struct ipc_client *request), void *ctx);
+/** Is there a viewer, waiting or playing, for whom wanted() is true? */
+bool fanout_any(const struct fanout *fanout, bool (*wanted)(void *ctx, const struct client *client),
+                void *ctx);
 
-/** Let another fan-out serve the waiting viewers for whose request wanted() is true. */
-void fanout_move_waiting(struct fanout *from, struct fanout *to,
-                         bool (*wanted)(void *ctx, const struct ipc_client *request), void *ctx);
+/** Let another fan-out serve the viewers, waiting or playing, for whom wanted() is true. */
+void fanout_move(struct fanout *from, struct fanout *to,
+                 bool (*wanted)(void *ctx, const struct client *client), void *ctx);
 
 /**
  * The tracks are known: audio is the AAC configuration, or NULL.  Shared: takes a reference.

@@ -73,7 +73,7 @@ enum flv_output_result {
 };
 
 /**
- * @param ring, limits  Borrowed; outlive the output.
+ * @param ring, limits  Borrowed; outlive the output, or flv_output_move() for the ring.
  * @param request       dialect, audio, WebSocket.  Borrowed for the call.
  */
 void flv_output_init(struct flv_output *output, const struct frame_ring *ring,
@@ -110,6 +110,13 @@ void flv_output_start(struct flv_output *output, const struct viewer_join *join,
  */
 bool flv_output_resume(struct flv_output *output, const struct handover_slot *slot, int64_t now_us,
                        struct codec_config *video, struct codec_config *audio);
+
+/** Go on in another ring, at its next key frame.  What the socket took in part is finished first.
+ */
+void flv_output_move(struct flv_output *output, const struct frame_ring *ring);
+
+/** Was the viewer told that its video is H.264? */
+bool flv_output_is_h264(const struct flv_output *output);
 
 /** Write down what another worker needs to go on.  The connection is between two messages. */
 void flv_output_record(const struct flv_output *output, struct handover_slot *slot);

@@ -101,7 +101,8 @@ static const char *instead(const struct h264_output *o, enum AVCodecID codec)
     return is_forbidden(o) ? ": only its snapshots can be had" : "";
 }
 
-/* A shortage (threads, memory) may end soon; a libavcodec without the codecs stays as it is. */
+/* A shortage (threads, memory) may end soon, and who plays waits for that; a libavcodec without the
+ * codecs stays as it is. */
 static void refuse(struct h264_output *o, enum AVCodecID codec)
 {
     char text[128];
@@ -110,11 +111,13 @@ static void refuse(struct h264_output *o, enum AVCodecID codec)
         is_forbidden(o) ? "[camera] transcode = never" : "this server cannot transcode it";
     (void)snprintf(text, sizeof(text), "the camera sends %s, and %s%s", name, why,
                    instead(o, codec));
-    if (is_forbidden(o) || o->error == -ENOTSUP)
+    if (is_forbidden(o) || o->error == -ENOTSUP) {
         fanout_fail_waiting(o->fanout, INT64_MAX, HTTP_ERROR_UNSUPPORTED_CODEC, text);
-    else
+        fanout_close_streaming(o->fanout, HTTP_ERROR_UNSUPPORTED_CODEC, text);
+    } else {
         fanout_fail_waiting(o->fanout, INT64_MAX, HTTP_ERROR_OVERLOADED,
                             "the server has nothing left to transcode with; try again in a moment");
+    }
 }
 
 /* --- frames -------------------------------------------------------------------- */

@@ -81,9 +81,9 @@ void outputs_check(struct outputs *outputs)
 
 /* The smallest output with as many lines as asked for.  Those that would not make the camera's
  * picture smaller are one, the biggest: the camera may come back with more lines. */
-static enum output h264_of(const struct outputs *o, const struct ipc_client *request)
+static enum output h264_of(const struct outputs *o, const struct client_wish *wish)
 {
-    int wanted = request->height != 0 ? (int)request->height : lines_of[OUTPUT_H264_1080];
+    int wanted = wish->height != 0 ? (int)wish->height : lines_of[OUTPUT_H264_1080];
     int which = OUTPUT_H264_360;
     while (which < OUTPUT_H264_1080 && lines_of[which] < wanted)
         which++;
@@ -91,15 +91,15 @@ static enum output h264_of(const struct outputs *o, const struct ipc_client *req
     return smaller ? (enum output)which : OUTPUT_H264_1080;
 }
 
-static bool wants_h264(enum AVCodecID codec, const struct ipc_client *request)
+static bool wants_h264(enum AVCodecID codec, const struct client_wish *wish)
 {
     switch (codec) {
     case AV_CODEC_ID_NONE: /* not known yet */
     case AV_CODEC_ID_H264:
     case AV_CODEC_ID_HEVC:
-        return request->allow_h265 == 0;
+        return wish->allow_h265 == 0;
     case AV_CODEC_ID_AV1:
-        return request->av1 != IPC_AV1_ENHANCED;
+        return wish->av1 != IPC_AV1_ENHANCED;
     default:
         return true;
     }
@@ -107,11 +107,26 @@ static bool wants_h264(enum AVCodecID codec, const struct ipc_client *request)
 
 /* Which output is a viewer's, with the camera's codec and size?  H.264 is not transcoded, so one
  * output is enough. */
-static enum output output_of(const struct outputs *o, const struct ipc_client *request)
+static enum output output_of(const struct outputs *o, const struct client_wish *wish)
 {
-    if (!wants_h264(o->codec, request))
+    if (!wants_h264(o->codec, wish))
         return OUTPUT_ORIGINAL;
-    return o->codec == AV_CODEC_ID_H264 ? OUTPUT_H264_1080 : h264_of(o, request);
+    return o->codec == AV_CODEC_ID_H264 ? OUTPUT_H264_1080 : h264_of(o, wish);
+}
+
+/* The same for a viewer of an output.  One that plays stays with its codec, since no player accepts
+ * another one, if it plays H.264 for which there is an output; else its connection ends. */
+static enum output output_for(const struct outputs *o, const struct client *client,
+                              enum output from)
+{
+    const struct client_wish *wish = client_get_wish(client);
+    enum output to = output_of(o, wish);
+    bool is_h264 = to != OUTPUT_ORIGINAL || o->codec == AV_CODEC_ID_H264;
+    if (client_awaits_start(client))
+        return to;
+    if (!client_plays_h264(client))
+        return from;
+    return is_h264 || from == OUTPUT_ORIGINAL ? to : h264_of(o, wish);
 }
 
 static struct fanout *need(struct outputs *o, enum output which)
@@ -125,22 +140,29 @@ static struct fanout *need(struct outputs *o, enum output which)
     return fanout_of(o, which);
 }
 
-static bool belongs(void *ctx, const struct ipc_client *request)
+static bool belongs(void *ctx, const struct client *client)
 {
     const struct move *move = ctx;
-    return move->to != move->from && output_of(move->outputs, request) == move->to;
+    return move->to != move->from && output_for(move->outputs, client, move->from) == move->to;
 }
 
-/* Waiting viewers go to the output that is theirs, now that the camera's codec and size are known.
- */
-static void place_waiting(struct outputs *o)
+static void request_key(struct outputs *o, enum output which)
+{
+    if (which != OUTPUT_ORIGINAL)
+        h264_output_request_key(o->h264[which]);
+}
+
+/* Viewers go to the output that is theirs with the camera's new codec and size. */
+static void place_viewers(struct outputs *o)
 {
     for (int from = 0; from < OUTPUT_COUNT; from++) {
         for (int to = 0; to < OUTPUT_COUNT && fanout_of(o, (size_t)from) != NULL; to++) {
             struct move move = {o, (enum output)from, (enum output)to};
-            if (fanout_any_waiting(fanout_of(o, (size_t)from), belongs, &move))
-                fanout_move_waiting(fanout_of(o, (size_t)from), need(o, (enum output)to), belongs,
-                                    &move);
+            struct fanout *source = fanout_of(o, (size_t)from);
+            if (!fanout_any(source, belongs, &move))
+                continue;
+            fanout_move(source, need(o, move.to), belongs, &move);
+            request_key(o, move.to);
         }
     }
 }
@@ -166,7 +188,7 @@ static void take_codec(struct outputs *o, const struct frame *frame)
         if (o->h264[i] != NULL)
             h264_output_codec_changed(o->h264[i]);
     }
-    place_waiting(o);
+    place_viewers(o);
 }
 
 /* --- all outputs ---------------------------------------------------------- */
@@ -177,10 +199,10 @@ void outputs_add_client(struct outputs *outputs, int *fd, const struct ipc_clien
         snapshot_add(outputs->snapshot, fd, request);
         return;
     }
-    enum output which = output_of(outputs, request);
+    const struct client_wish wish = {request->allow_h265, request->av1, request->height};
+    enum output which = output_of(outputs, &wish);
     fanout_add(need(outputs, which), fd, request);
-    if (outputs->h264[which] != NULL)
-        h264_output_request_key(outputs->h264[which]);
+    request_key(outputs, which);
 }
 
 void outputs_set_tracks(struct outputs *outputs, struct codec_config *audio)

@@ -6,8 +6,11 @@
  * so (av1=enhanced), and no other codec.  While the camera's codec is not known, viewers wait at
  * the output that is theirs if it is HEVC.
  *
- * The H.264 output has its own fan-out, made when its first viewer comes.  An H.264 camera's frames
- * go to both untouched; another camera's are transcoded while the H.264 output has viewers.
+ * An H.264 output has its own fan-out, made when its first viewer comes.  An H.264 camera's frames
+ * go to all untouched; another camera's are transcoded while an H.264 output has viewers.
+ *
+ * When the camera's codec or size changes, viewers go to the output that is theirs then.  Those who
+ * play H.264 go on in the same answer.
  */
 #ifndef WORKER_OUTPUTS_H
 #define WORKER_OUTPUTS_H
