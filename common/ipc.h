@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bump on any change to the tables or the payloads below; READY carries it. */
-#define IPC_VERSION 15u
+#define IPC_VERSION 16u
 #define IPC_URL_MAX 2048     /* camera URL, NUL included */
 #define IPC_CAMERA_ID_MAX 64 /* stream ID or configured name, NUL included */
 #define IPC_PEER_MAX 64      /* "[address]:port", NUL included */
@@ -168,7 +168,8 @@ struct ipc_stats {
     uint64_t frames_in;
     uint64_t frames_dropped;       /* skipped for slow viewers */
     uint64_t gop_overflows;        /* GOPs bigger than gop_max_bytes */
-    uint64_t packets_lost;         /* RTP packets */
+    uint64_t packets_lost;         /* RTP packets that never came */
+    uint64_t packets_overrun;      /* RTP packets that came and found a socket's buffer full */
     uint64_t frames_damaged;       /* video frames that lost packets, or that follow such a frame */
     uint64_t frames_refused;       /* RTMP and HTTP cameras: frames dropped from a full queue */
     uint64_t transcoder_dropped;   /* frames that the transcoder did not decode */

@@ -62,6 +62,7 @@ void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *s)
     sum->frames_dropped += s->frames_dropped;
     sum->gop_overflows += s->gop_overflows;
     sum->packets_lost += s->packets_lost;
+    sum->packets_overrun += s->packets_overrun;
     sum->frames_damaged += s->frames_damaged;
     sum->frames_refused += s->frames_refused;
     sum->transcoder_dropped += s->transcoder_dropped;

@@ -35,6 +35,7 @@ void stats_clamp(struct ipc_stats *now, const struct ipc_stats *before, int64_t 
     clamp(&now->frames_dropped, before->frames_dropped, most);
     clamp(&now->gop_overflows, before->gop_overflows, most);
     clamp(&now->packets_lost, before->packets_lost, most);
+    clamp(&now->packets_overrun, before->packets_overrun, most);
     clamp(&now->frames_damaged, before->frames_damaged, most);
     clamp(&now->frames_refused, before->frames_refused, most);
     clamp(&now->transcoder_dropped, before->transcoder_dropped, most);

@@ -1,5 +1,5 @@
 """RTMP and HTTP cameras through the gateway: certificates, rejected passwords, HEVC as FFmpeg writes it, a stream that
-comes to the end of FLV's time."""
+comes to the end of FLV's time, cameras that nobody watches."""
 import http.server
 import itertools
 import os
@@ -11,13 +11,15 @@ import time
 import pytest
 
 from conftest import QUICK
-from lib import fake_rtsp, ffmpeg
-from lib.fake_rtmp import PlayingRtmp, RejectingRtmp, flv_tags
+from lib import fake_rtsp, ffmpeg, processes
+from lib.fake_rtmp import MEDIA_STREAM, PlayingRtmp, RejectingRtmp, flv_tags, message
 from lib.flv import FlvReader
 from lib.gateway import ROOT
 from lib.http import connect, head_bytes, stream_target
 from lib.scripted_rtsp import certificate
-from lib.wait import holds_for
+from lib.sliced import flv_file, sliced_media
+from lib.snapshot import counter_of, snapshot
+from lib.wait import holds_for, wait_for
 
 sys.path.insert(0, os.path.join(ROOT, "test", "cameras"))
 import loops  # noqa: E402
@@ -182,6 +184,41 @@ def test_hevc_over_rtmp_in_the_enhanced_dialect(gateway, hevc_recording):
     assert viewer.flv.video_configs[0].codec == "hevc"
     got = [frame.pictures()[0] for frame in viewer.flv.video]
     assert got == media.slices()[:len(got)]
+
+
+# --- nobody watches -------------------------------------------------------------------------------
+
+class CountingRtmp(PlayingRtmp):
+    """sent: the number of the newest picture."""
+
+    sent = -1
+
+    def play(self, peer):
+        for kind, timestamp, body in flv_tags(self.flv):
+            self.wait_until(timestamp)
+            peer.sendall(message(kind, body, timestamp, MEDIA_STREAM, 1))
+            self.sent += kind == 9 and body[1] == 1
+
+
+def test_what_nobody_watches_is_read_seldom(make_gateway):
+    """Its worker sleeps, instead of waking up for each picture.  Whoever asks gets the newest one even so."""
+    with CountingRtmp(flv_file(sliced_media(slices=1), rounds=6)) as camera:
+        url = f"rtmp://127.0.0.1:{camera.port}/live/camera"
+        gateway = make_gateway(f'[camera "one"]\nurl = {url}\nalways_on = yes\n')
+        assert snapshot(gateway, url).status == 200
+        worker, = gateway.worker_of(camera.port)
+
+        def sleeps():
+            before, sent = processes.wake_ups(worker), camera.sent
+            time.sleep(1)
+            return processes.wake_ups(worker) - before < (camera.sent - sent) * 0.8
+        for _ in range(2):
+            wait_for(sleeps, 15, "fewer wake-ups than pictures")
+            sent = camera.sent
+            answer = snapshot(gateway, url)
+            assert answer.status == 200, answer.body
+            behind = (sent - counter_of(answer)) % 100
+            assert behind <= 1 or behind > 50, (sent, counter_of(answer))
 
 
 # --- 2^31 ms --------------------------------------------------------------------------------------

@@ -26,6 +26,11 @@ uint64_t uv_now(const uv_loop_t *loop)
     return now_ms;
 }
 
+/* rtsp_lazy's transport is a rig. */
+int64_t __wrap_rtsp_transport_gather_us(const struct rtsp_transport *transport);
+void __wrap_rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy);
+uint64_t __wrap_rtsp_transport_overruns(const struct rtsp_transport *transport);
+
 struct rig {
     uv_loop_t loop;
     struct rtsp_udp *udp;
@@ -136,6 +141,69 @@ static void test_gather(void **state)
     rig_close(&r);
 }
 
+int64_t __wrap_rtsp_transport_gather_us(const struct rtsp_transport *transport)
+{
+    const struct rig *r = (const void *)transport;
+    int64_t ms = rtsp_udp_wait_ms(r->udp);
+    return ms < INT64_MAX / 1000 ? ms * 1000 : INT64_MAX;
+}
+
+void __wrap_rtsp_transport_set_lazy(struct rtsp_transport *transport, bool lazy)
+{
+    struct rig *r = (void *)transport;
+    rtsp_udp_set_lazy(r->udp, lazy);
+}
+
+uint64_t __wrap_rtsp_transport_overruns(const struct rtsp_transport *transport)
+{
+    const struct rig *r = (const void *)transport;
+    return rtsp_udp_overruns(r->udp);
+}
+
+/* More than any buffer holds, since nobody reads it.  The kernel says how many it dropped. */
+static void flood(struct rig *r)
+{
+    uint64_t before = rtsp_udp_overruns(r->udp);
+    for (int i = 0; i < 100 && rtsp_udp_overruns(r->udp) == before; i++)
+        send_datagrams(r, 500);
+    assert_true(rtsp_udp_overruns(r->udp) > before);
+}
+
+/* Datagrams that this host drops are told from those that the network loses.  Only the former end
+ * lazy reading, for good, and only if it was lazy then. */
+static void test_own_drops_end_lazy_reading(void **state)
+{
+    const struct ipc_limits limits = {.stall_timeout_ms = 8000};
+    const struct rtsp_patience patience = {.limits = &limits};
+    struct rtsp_lazy lazy = {.at_us = INT64_MAX};
+    struct rig r;
+    (void)state;
+    rig_open(&r);
+    struct rtsp_transport *transport = (void *)&r;
+    play(&r, 2);
+    assert_int_equal(rtsp_udp_overruns(r.udp), 0);
+    rtsp_udp_set_lazy(r.udp, true);
+    flood(&r);
+    uint64_t before = rtsp_udp_overruns(r.udp);
+    while (r.received < r.sent - before) /* it may take more than one turn */
+        rtsp_udp_gather(r.udp);
+    rtsp_udp_set_lazy(r.udp, false);
+    r.received = r.sent;
+    play(&r, 4000); /* that much at once is forgotten */
+
+    rtsp_lazy_begin(&lazy, transport, &patience);
+    assert_true(rtsp_lazy_is_on(&lazy));
+    rtsp_lazy_check(&lazy, transport); /* the network may have lost any number of packets */
+    assert_true(rtsp_lazy_is_on(&lazy));
+    flood(&r);
+    rtsp_lazy_check(&lazy, transport);
+    assert_false(rtsp_lazy_is_on(&lazy));
+    rtsp_udp_check(r.udp);
+    rtsp_lazy_begin(&lazy, transport, &patience);
+    assert_false(rtsp_lazy_is_on(&lazy));
+    rig_close(&r);
+}
+
 /* A packet that overtook another one waits for it 60 ms; both may have come by then. */
 static void test_gather_before_giving_up(void **state)
 {
@@ -154,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_own_stall_is_forgotten),
         cmocka_unit_test(test_gather),
         cmocka_unit_test(test_gather_before_giving_up),
+        cmocka_unit_test(test_own_drops_end_lazy_reading),
     };
     return cmocka_run_group_tests_name("rtsp udp", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* worker/camera/source, RTSP and HTTP-FLV: limits that change reach a connection that is there. */
+/* worker/camera/source, RTSP and HTTP-FLV: limits that change reach a connection that is there, and
+ * what gathers while nobody watches comes as soon as somebody does. */
 #include "worker/camera/source.h"
 
 #include "common/clock.h"
@@ -95,6 +96,7 @@ static const char *const silent[] = {"", NULL};
 
 struct seen {
     int frames;
+    int frames_then; /* when it had caught up; -1: not yet */
     enum http_error error;
     bool ended;
     bool closed;
@@ -112,6 +114,12 @@ static void on_frame(void *ctx, struct frame *frame)
 {
     ((struct seen *)ctx)->frames++;
     frame_unref(&frame);
+}
+
+static void on_caught_up(void *ctx)
+{
+    struct seen *seen = ctx;
+    seen->frames_then = seen->frames;
 }
 
 static void on_end(void *ctx, enum http_error error, const char *detail)
@@ -153,7 +161,7 @@ static int64_t ended_after_ms(struct camera *camera, int frames, struct ipc_limi
     assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
     const struct source_params params = {
         .url = &url, .transport = camera->transport, .limits = &limits};
-    const struct source_events events = {{on_tracks, on_frame, &seen}, on_end, &seen};
+    const struct source_events events = {{on_tracks, on_frame, &seen}, on_caught_up, on_end, &seen};
     assert_int_equal(uv_loop_init(&loop), 0);
     struct source *source = source_open(&loop, &params, ingest, &events);
     int64_t since_ms = clock_ms();
@@ -228,11 +236,113 @@ static void test_connect_timeout(void **state)
     check(hanging, COUNT(hanging), 0, connecting);
 }
 
+/* --- lazy reading --------------------------------------------------------- */
+
+#define ROUNDS 20
+
+/* An HTTP camera that sends two pictures, then one whenever it is told to. */
+struct teller {
+    int listener;
+    int fd;
+    uint32_t ms;
+};
+
+static void teller_open(struct teller *t, uint16_t *port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(addr);
+    *t = (struct teller){.listener = socket(AF_INET, SOCK_STREAM, 0), .ms = 4096};
+    assert_int_equal(bind(t->listener, (struct sockaddr *)&addr, len), 0);
+    assert_int_equal(listen(t->listener, 1), 0);
+    assert_int_equal(getsockname(t->listener, (struct sockaddr *)&addr, &len), 0);
+    *port = ntohs(addr.sin_port);
+}
+
+static void teller_answer(struct teller *t)
+{
+    char request[2048];
+    t->fd = accept(t->listener, NULL, NULL);
+    assert_true(recv(t->fd, request, sizeof(request), 0) > 0);
+    assert_true(send(t->fd, flv_answers[0], strlen(flv_answers[0]), MSG_NOSIGNAL) > 0);
+    assert_true(send(t->fd, flv, sizeof(flv) - 1, MSG_NOSIGNAL) > 0);
+}
+
+static void teller_send(struct teller *t)
+{
+    static const char picture[] = "\11\0\0\x0e\0\0\0\0\0\0\0\x17\1\0\0\0\0\0\0\5" IDR "\0\0\0\x19";
+    char tag[sizeof(picture) - 1];
+    memcpy(tag, picture, sizeof(tag));
+    t->ms += 40;
+    tag[4] = (char)(t->ms >> 16);
+    tag[5] = (char)(t->ms >> 8);
+    tag[6] = (char)t->ms;
+    assert_int_equal(send(t->fd, tag, sizeof(tag), MSG_NOSIGNAL), sizeof(tag));
+}
+
+static void turn_until(uv_loop_t *loop, const int *value, int least)
+{
+    int64_t by_ms = clock_ms() + PATIENCE_MS;
+    const bool never = false;
+    while (*value < least && clock_ms() < by_ms)
+        turn(loop, &never, 2);
+    assert_true(*value >= least);
+}
+
+/* All pictures sent before somebody asks have come when the source says so. */
+static void test_what_gathered_comes_first(void **state)
+{
+    const struct ipc_limits limits = {.connect_timeout_ms = LONG_MS, .stall_timeout_ms = LONG_MS};
+    const bool never = false;
+    struct seen seen = {.frames_then = -1};
+    struct ingest *ingest = ingest_new();
+    struct camera_url url;
+    struct teller camera;
+    uv_loop_t loop;
+    char text[64];
+    const char *reason;
+    uint16_t port;
+    int gathered = 0;
+    (void)state;
+    teller_open(&camera, &port);
+    (void)snprintf(text, sizeof(text), "http://127.0.0.1:%u/live/cam", port);
+    assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
+    const struct source_params params = {
+        .url = &url, .transport = IPC_TRANSPORT_HTTP_FLV, .limits = &limits};
+    const struct source_events events = {{on_tracks, on_frame, &seen}, on_caught_up, on_end, &seen};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    struct source *source = source_open(&loop, &params, ingest, &events);
+    teller_answer(&camera);
+    turn_until(&loop, &seen.frames, 1);
+    assert_false(source_set_lazy(source, false));
+    int before = seen.frames;
+    for (int sent = 1; sent <= ROUNDS || gathered == 0; sent++) {
+        assert_false(source_set_lazy(source, true));
+        turn(&loop, &never, 120);
+        teller_send(&camera);
+        (void)usleep(10000);
+        seen.frames_then = -1;
+        if (!source_set_lazy(source, false))
+            continue; /* it was reading */
+        turn_until(&loop, &seen.frames_then, before + sent);
+        gathered++;
+    }
+    assert_false(seen.ended);
+    source_close(source, on_closed, &seen);
+    turn(&loop, &seen.closed, PATIENCE_MS);
+    assert_true(seen.closed);
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    ingest_free(&ingest);
+    (void)close(camera.fd);
+    (void)close(camera.listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stall_timeout),
         cmocka_unit_test(test_connect_timeout),
+        cmocka_unit_test(test_what_gathered_comes_first),
     };
     av_util_log_open();
     return cmocka_run_group_tests_name("source", tests, NULL, NULL);

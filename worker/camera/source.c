@@ -56,10 +56,12 @@ void source_close(struct source *source, void (*closed)(void *ctx), void *ctx)
         source_thread_close(source->thread, on_closed, source);
 }
 
-void source_set_lazy(struct source *source, bool lazy)
+bool source_set_lazy(struct source *source, bool lazy)
 {
-    if (source->rtsp != NULL)
-        source_rtsp_set_lazy(source->rtsp, lazy);
+    if (source->thread != NULL)
+        return source_thread_set_lazy(source->thread, lazy);
+    source_rtsp_set_lazy(source->rtsp, lazy);
+    return false;
 }
 
 void source_ask_key_frame(struct source *source)
@@ -78,9 +80,9 @@ int64_t source_overdue_ms(const struct source *source)
     return source->thread != NULL ? source_thread_overdue_ms(source->thread) : 0;
 }
 
-uint64_t source_packets_lost(const struct source *source)
+struct source_loss source_get_loss(struct source *source)
 {
-    return source->rtsp != NULL ? source_rtsp_packets_lost(source->rtsp) : 0;
+    return source->rtsp != NULL ? source_rtsp_loss(source->rtsp) : (struct source_loss){0};
 }
 
 uint64_t source_frames_refused(const struct source *source)

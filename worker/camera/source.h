@@ -8,6 +8,7 @@
 #define WORKER_SOURCE_H
 
 #include "worker/camera/source_events.h"
+#include "worker/media/source_loss.h"
 #include "worker/media/source_params.h"
 
 #include <uv.h>
@@ -37,9 +38,12 @@ void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
 
 /**
  * If lazy, media may gather in the socket because nobody watches: frames come some tenths of a
- * second later.  Setting lazy to false delivers the gathered frames during the call.
+ * second later.  Setting lazy to false delivers what has been read during the call; of an RTSP
+ * camera that is all that has gathered.
+ *
+ * @return true: the rest of it comes soon, and then on_caught_up(), unless the source ends.
  */
-void source_set_lazy(struct source *source, bool lazy);
+bool source_set_lazy(struct source *source, bool lazy);
 
 /** Ask the camera for a key frame, if the source has a way to do so: RTCP. */
 void source_ask_key_frame(struct source *source);
@@ -50,8 +54,8 @@ bool source_awaits_picture(const struct source *source);
 /** How long ago a source that is still running was told to close, ms; 0: it was not. */
 int64_t source_overdue_ms(const struct source *source);
 
-/** How many RTP packets this connection has lost. */
-uint64_t source_packets_lost(const struct source *source);
+/** RTP packets that are missing so far. */
+struct source_loss source_get_loss(struct source *source);
 /** How many frames came faster than they could be taken; 0 for RTSP, where reading waits instead.
  */
 uint64_t source_frames_refused(const struct source *source);

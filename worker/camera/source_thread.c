@@ -29,6 +29,7 @@ struct source_thread {
     uv_thread_t thread;
     const struct ipc_limits *limits;
     bool end_reported;
+    bool catching_up;       /* on_caught_up() is owed */
     int64_t close_asked_ms; /* 0: not asked to close */
     struct closing closing; /* wake, which outlives the thread */
 };
@@ -59,11 +60,18 @@ static void run(void *arg)
     (void)uv_async_send(&s->wake);
 }
 
+static void on_gathered_read(void *ctx)
+{
+    struct source_thread *s = ctx;
+    (void)uv_async_send(&s->wake);
+}
+
 static void on_wake_closed(uv_handle_t *handle)
 {
     struct source_thread *s = handle->data;
     if (!closing_release(&s->closing))
         return;
+    flv_lazy_close(&s->control.lazy);
     frame_queue_destroy(&s->queue);
     closing_finish(&s->closing, s);
 }
@@ -87,11 +95,22 @@ static void deliver(struct source_thread *s)
     }
 }
 
+static void note_caught_up(struct source_thread *s)
+{
+    if (!s->catching_up || s->close_asked_ms != 0)
+        return;
+    s->catching_up = false;
+    s->events.on_caught_up(s->events.ctx);
+}
+
 static void on_wake(uv_async_t *handle)
 {
     struct source_thread *s = handle->data;
     bool ended = atomic_load_explicit(&s->ended, memory_order_acquire);
+    bool gathering = flv_lazy_is_gathering(&s->control.lazy); /* before what it has brought */
     deliver(s);
+    if (ended || !gathering)
+        note_caught_up(s);
     if (!ended || uv_is_closing((uv_handle_t *)&s->wake))
         return;
     if (s->close_asked_ms != 0) {
@@ -112,6 +131,7 @@ struct source_thread *source_thread_open(uv_loop_t *loop, const struct source_pa
     source_thread_limits_changed(s);
     s->events = *events;
     frame_queue_init(&s->queue);
+    flv_lazy_open(&s->control.lazy, on_gathered_read, s);
     s->sink = ingest_sink(ingest);
     ingest_connect(ingest, &(struct ingest_output){on_ingest_tracks, on_ingest_frame, s});
     s->wake.data = s;
@@ -133,11 +153,20 @@ void source_thread_limits_changed(struct source_thread *thread)
     source_flv_set_limits(&thread->control, thread->limits);
 }
 
+bool source_thread_set_lazy(struct source_thread *thread, bool lazy)
+{
+    thread->catching_up = flv_lazy_set(&thread->control.lazy, lazy);
+    if (!lazy)
+        deliver(thread);
+    return thread->catching_up;
+}
+
 void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx), void *ctx)
 {
     (void)closing_ask(&thread->closing, closed, ctx); /* wake is held */
     thread->close_asked_ms = clock_ms();
     atomic_store_explicit(&thread->control.stop, true, memory_order_release);
+    flv_lazy_wake(&thread->control.lazy);
     (void)uv_async_send(&thread->wake); /* in case it has ended already */
 }
 

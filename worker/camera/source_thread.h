@@ -30,6 +30,9 @@ bool source_thread_awaits_picture(const struct source_thread *thread);
 /** As source_limits_changed(). */
 void source_thread_limits_changed(struct source_thread *thread);
 
+/** As source_set_lazy(). */
+bool source_thread_set_lazy(struct source_thread *thread, bool lazy);
+
 /** As source_close(). */
 void source_thread_close(struct source_thread *thread, void (*closed)(void *ctx), void *ctx);
 

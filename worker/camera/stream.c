@@ -8,6 +8,7 @@
 #include "common/xalloc.h"
 #include "worker/audio/audio_format.h"
 #include "worker/camera/camera_state.h"
+#include "worker/camera/held_clients.h"
 #include "worker/camera/ingest.h"
 #include "worker/camera/source.h"
 #include "worker/http/client_return.h"
@@ -29,6 +30,12 @@
 #define YIELD_POLL_MS 10
 /* How long after the source's own deadlines the loop gives up on the source's thread. */
 #define GRACE_MS 1000
+/* How long after the last request reading is lazy: longer than connections of snapshots stay here,
+ * whose next requests come without notice. */
+#define LAZY_AFTER_MS 1500
+/* How long pictures are held for what has gathered. */
+#define HOLD_MS 200
+#define HELD_MAX 512
 /* How long an unreachable camera without viewers is kept. */
 #define FAILED_IDLE_MS 1000
 /* A source that has not ended this long after it was told to has hung. */
@@ -51,6 +58,7 @@ struct stream {
     struct ingest *ingest;
     struct client_return back; /* for the outputs */
     struct outputs *outputs;
+    struct held_clients held; /* picture requests that wait for on_caught_up() */
     uv_timer_t retry;
     uv_timer_t tick;
     struct closing closing; /* retry, tick, outputs, source */
@@ -65,10 +73,11 @@ struct stream {
     int64_t lost_ms;          /* since when playing viewers lack a picture; 0: they have one */
     int64_t refused_until_ms; /* no attempt before this: the camera rejected the password */
     int64_t yield_by_ms;      /* 0: not yielding */
+    int64_t asked_ms;         /* when the last request came */
     int64_t wanted_ms;        /* when the camera last had a viewer, or was always on */
 
-    uint64_t packets_lost; /* on connections that have ended */
-    uint64_t frames_refused;
+    struct source_loss loss; /* on connections that have ended */
+    uint64_t frames_refused; /* likewise */
     uint64_t frames_in;
     uint64_t frames_damaged;
     int64_t picture_us; /* clock_us() when the newest picture came; 0: none has come */
@@ -101,7 +110,12 @@ static void set_state(struct stream *s, enum ipc_camera_state state, uint32_t re
 
 static size_t clients(const struct stream *s)
 {
-    return outputs_waiting(s->outputs) + outputs_streaming(s->outputs);
+    return outputs_waiting(s->outputs) + outputs_streaming(s->outputs) + s->held.count;
+}
+
+static void release_held(struct stream *s)
+{
+    held_clients_release(&s->held, s->outputs);
 }
 
 static bool is_refused(const struct stream *s)
@@ -193,14 +207,27 @@ static void on_source_closed(void *ctx)
     release(s);
 }
 
+/* Is there a connection, or an attempt to make one? */
+static bool has_source(const struct stream *s)
+{
+    return s->source != NULL && !s->source_closing;
+}
+
+static struct source_loss loss_of(const struct stream *s)
+{
+    struct source_loss loss = has_source(s) ? source_get_loss(s->source) : (struct source_loss){0};
+    return source_loss_sum(&s->loss, &loss);
+}
+
 static void leave_camera(struct stream *s)
 {
     (void)uv_timer_stop(&s->retry);
-    if (s->source == NULL || s->source_closing)
+    release_held(s);
+    if (!has_source(s))
         return;
-    s->source_closing = true;
-    s->packets_lost += source_packets_lost(s->source);
+    s->loss = loss_of(s);
     s->frames_refused += source_frames_refused(s->source);
+    s->source_closing = true;
     outputs_disconnected(s->outputs);
     source_close(s->source, on_source_closed, s);
 }
@@ -221,6 +248,7 @@ static void attempt_failed(struct stream *s, enum http_error error, const char *
         outputs_close_streaming(s->outputs, error, "the camera rejects the password");
     }
     set_state(s, IPC_CAMERA_BACKOFF, 0);
+    release_held(s);
     outputs_fail_waiting(s->outputs, INT64_MAX, error, detail);
     leave_camera(s);
 }
@@ -272,6 +300,11 @@ static void on_source_frame(void *ctx, struct frame *frame)
     outputs_push(s->outputs, frame);
 }
 
+static void on_caught_up(void *ctx)
+{
+    release_held(ctx);
+}
+
 static void on_source_end(void *ctx, enum http_error error, const char *detail)
 {
     attempt_failed(ctx, error, detail);
@@ -286,6 +319,7 @@ static void connect_now(struct stream *s)
     set_state(s, IPC_CAMERA_CONNECTING, 0);
     const struct source_events events = {
         .output = {on_source_tracks, on_source_frame, s},
+        .on_caught_up = on_caught_up,
         .on_end = on_source_end,
         .ctx = s,
     };
@@ -348,6 +382,17 @@ static void check_idle(struct stream *s)
     s->events.on_idle(s->events.ctx);
 }
 
+/* Read seldom while nobody watches. */
+static void be_lazy(struct stream *s)
+{
+    int64_t since_ms = clock_ms() - s->asked_ms;
+    if (since_ms > HOLD_MS)
+        release_held(s);
+    if (s->state == IPC_CAMERA_STREAMING && !s->source_closing && clients(s) == 0 &&
+        since_ms > LAZY_AFTER_MS)
+        (void)source_set_lazy(s->source, true);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct stream *s = timer->data;
@@ -355,8 +400,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     char text[SOURCE_DETAIL_MAX];
     bool waits = waits_for_picture(s);
-    if (s->state == IPC_CAMERA_STREAMING && !s->source_closing && clients(s) == 0)
-        source_set_lazy(s->source, true);
+    be_lazy(s);
     if (!waits && connecting_for_too_long(s))
         attempt_failed(s, HTTP_ERROR_CAMERA_TIMEOUT, "no answer within the time for connecting");
     if (s->lost_ms != 0 && clock_ms() - s->lost_ms > s->limits.reconnect_window_ms)
@@ -422,7 +466,7 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
 void stream_set_settings(struct stream *stream, const struct ipc_settings *settings)
 {
     take_settings(stream, settings);
-    if (stream->source != NULL && !stream->source_closing)
+    if (has_source(stream))
         source_limits_changed(stream->source);
     outputs_limits_changed(stream->outputs);
     if (stream->always_on && stream->source == NULL && stream->state == IPC_CAMERA_IDLE &&
@@ -432,9 +476,13 @@ void stream_set_settings(struct stream *stream, const struct ipc_settings *setti
 
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request)
 {
-    stream->wanted_ms = clock_ms();
-    if (stream->source != NULL && !stream->source_closing)
-        source_set_lazy(stream->source, false);
+    stream->asked_ms = stream->wanted_ms = clock_ms();
+    bool gathered = has_source(stream) && source_set_lazy(stream->source, false);
+    bool is_picture = request->kind != IPC_CLIENT_STREAM; /* the newest one is wanted */
+    if (gathered && is_picture && stream->held.count < HELD_MAX) {
+        held_clients_add(&stream->held, fd, request);
+        return;
+    }
     outputs_add_client(stream->outputs, fd, request);
     if (request->resumed != 0 && stream->state != IPC_CAMERA_STREAMING && stream->lost_ms == 0)
         stream->lost_ms = clock_ms(); /* its picture stands still since the other worker ended */
@@ -484,13 +532,15 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
     const struct codec_config *v = stream->video;
     struct fanout_stats out = outputs_stats(stream->outputs);
     struct rendition_stats transcoder = outputs_transcoder_stats(stream->outputs);
+    struct source_loss loss = loss_of(stream);
     *stats = (struct ipc_stats){
         .bytes_in = ingest_bytes_in(stream->ingest),
         .bytes_out = out.bytes_out,
         .frames_in = stream->frames_in,
         .frames_dropped = out.frames_skipped,
         .gop_overflows = out.gop_overflows,
-        .packets_lost = stream->packets_lost,
+        .packets_lost = loss.network,
+        .packets_overrun = loss.overrun,
         .frames_damaged = stream->frames_damaged,
         .frames_refused = stream->frames_refused,
         .transcoder_dropped = transcoder.frames_dropped,
@@ -498,15 +548,14 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .join = out.join,
         .snapshot = outputs_snapshot_times(stream->outputs),
         .key_frame_interval_ms = stream->key_frame_interval_ms,
-        .viewers = (uint32_t)(clients(stream) - outputs_snapshots(stream->outputs)),
+        .viewers =
+            (uint32_t)(clients(stream) - outputs_snapshots(stream->outputs) - stream->held.count),
         .audio_codec = audio_format_fourcc(stream->audio_codec),
         .picture_us = stream->picture_us,
         .no_audio = stream->state == IPC_CAMERA_STREAMING ? ingest_no_audio(stream->ingest) : 0,
     };
-    if (stream->source != NULL && !stream->source_closing) {
-        stats->packets_lost += source_packets_lost(stream->source);
+    if (has_source(stream))
         stats->frames_refused += source_frames_refused(stream->source);
-    }
     if (v != NULL) {
         stats->video_codec = video_codec_fourcc(v->codec);
         stats->width = (uint32_t)v->width;

@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@ static bool passes(const struct address_guard *guard, const struct sockaddr *add
 {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr ip;
-    if (!as_ipv6(address, &ip))
+    if (guard->access->mode == IPC_ACCESS_ANY || !as_ipv6(address, &ip))
         return true; /* neither IPv4 nor IPv6 */
     for (size_t i = 0; i < guard->count; i++) {
         if (memcmp(&guard->pinned[i], &ip, sizeof(ip)) == 0)
@@ -51,8 +52,10 @@ int address_guard_enter(struct address_guard *guard, const struct ipc_access *ac
     bool any_forbidden = false;
 
     *guard = (struct address_guard){.access = access};
-    if (access->mode == IPC_ACCESS_ANY)
+    if (access->mode == IPC_ACCESS_ANY) {
+        current = guard;
         return 0;
+    }
     if (!camera_access_host(access, own_host, host))
         return -EACCES;
     if (getaddrinfo(host, NULL, &hints, &list) == 0) {
@@ -76,6 +79,33 @@ void address_guard_leave(void)
     current = NULL;
 }
 
+static void note_socket(struct address_guard *guard, int fd, const struct sockaddr *address)
+{
+    struct in6_addr ip;
+    struct stat st;
+    if (!as_ipv6(address, &ip) || fstat(fd, &st) != 0)
+        return;
+    size_t at = guard->connected++ % ADDRESS_GUARD_SOCKETS;
+    guard->sockets[at].fd = fd;
+    guard->sockets[at].inode = st.st_ino;
+}
+
+int address_guard_socket(const struct address_guard *guard)
+{
+    size_t count =
+        guard->connected < ADDRESS_GUARD_SOCKETS ? guard->connected : ADDRESS_GUARD_SOCKETS;
+    int open = 0, fd = -1;
+    for (size_t i = 0; i < count; i++) {
+        struct stat st;
+        if (fstat(guard->sockets[i].fd, &st) != 0 || !S_ISSOCK(st.st_mode) ||
+            st.st_ino != guard->sockets[i].inode)
+            continue;
+        fd = guard->sockets[i].fd;
+        open++;
+    }
+    return open == 1 ? fd : -1;
+}
+
 /* Replaces libc's for all libraries of this process, but not for libc's own look-ups. */
 int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
 {
@@ -86,5 +116,10 @@ int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
         errno = EACCES;
         return -1;
     }
-    return (int)syscall(SYS_connect, fd, address, len);
+    int rc = (int)syscall(SYS_connect, fd, address, len);
+    int error = errno;
+    if (current != NULL && address != NULL && (rc == 0 || error == EINPROGRESS))
+        note_socket(current, fd, address);
+    errno = error;
+    return rc;
 }

@@ -9,6 +9,7 @@
 #include "worker/flv/flv_reader.h"
 #include "worker/flv/rtmp_path.h"
 #include "worker/media/av_util.h"
+#include "worker/media/gather.h"
 
 #include <errno.h>
 #include <libavformat/avio.h>
@@ -60,9 +61,20 @@ static uint32_t timeout_ms(const struct flv_source *s)
                                 memory_order_relaxed);
 }
 
-static int64_t stall_ms(const struct flv_source *s)
+static uint32_t stall_ms(const struct flv_source *s)
 {
     return atomic_load_explicit(&s->control->stall_timeout_ms, memory_order_relaxed);
+}
+
+static int64_t gather_us(const struct flv_source *s)
+{
+    return gather_interval_us(stall_ms(s));
+}
+
+/* How long media may have waited in the socket: that is not the camera's silence. */
+static int64_t late_us(const struct flv_source *s)
+{
+    return flv_lazy_is_due(&s->control->lazy) ? gather_us(s) : 0;
 }
 
 /* Have video and audio tags come, but no accepted packet? */
@@ -78,27 +90,44 @@ static int64_t deadline_us(const struct flv_source *s)
         return s->leave_by_us;
     int64_t timeout_us = (int64_t)timeout_ms(s) * 1000;
     if (s->accepted_us != 0)
-        return s->accepted_us + timeout_us;
+        return s->accepted_us + timeout_us + late_us(s);
     int64_t by_us = s->started_us + timeout_us;
     if (!awaits_picture(s))
         return by_us;
-    int64_t heard_by_us = s->received_us + stall_ms(s) * 1000;
+    int64_t heard_by_us = s->received_us + (int64_t)stall_ms(s) * 1000;
     int64_t last_us = by_us + PICTURE_WAIT_US;
     heard_by_us = heard_by_us < last_us ? heard_by_us : last_us;
     return heard_by_us > by_us ? heard_by_us : by_us;
 }
 
-/* libavformat calls this on our own thread, ten times a second while it waits for bytes.  The
- * reader is not at work then. */
-static int on_interrupt(void *opaque)
+/* Must reading end?  Not to be called while the reader is at work. */
+static bool is_over(struct flv_source *s)
 {
-    struct flv_source *s = opaque;
     bool alive = false;
     if (s->reader_rc == 0 && s->leave_by_us == 0)
         s->reader_rc = flv_reader_tick(s->reader, clock_us(), &alive);
     if (alive)
         s->accepted_us = clock_us();
     return is_stopped(s) || s->reader_rc != 0 || clock_awake_us() > deadline_us(s);
+}
+
+/* The socket that is read, if media may gather in it. */
+static int lazy_socket(const struct flv_source *s)
+{
+    return s->accepted_us != 0 && s->leave_by_us == 0 ? address_guard_socket(&s->guard) : -1;
+}
+
+/* libavformat calls this on our own thread before each look for bytes, and ten times a second while
+ * it waits for them. */
+static int on_interrupt(void *opaque)
+{
+    struct flv_source *s = opaque;
+    struct flv_lazy *lazy = &s->control->lazy;
+    if (is_over(s))
+        return true;
+    if (!flv_lazy_is_due(lazy))
+        return false;
+    return flv_lazy_wait(lazy, lazy_socket(s), gather_us(s)) && is_over(s);
 }
 
 static bool is_rtmp(const struct source_params *params)
@@ -282,7 +311,7 @@ static enum http_error timeout_error(const struct flv_source *s, char *detail, s
 static enum http_error read_stream(struct flv_source *s, char *detail, size_t detail_size)
 {
     uint8_t data[READ_BYTES];
-    while (!on_interrupt(s)) {
+    while (!is_over(s)) {
         int n = avio_read_partial(s->io, data, sizeof(data));
         if (n == AVERROR(EAGAIN))
             continue;
@@ -297,7 +326,7 @@ static enum http_error read_stream(struct flv_source *s, char *detail, size_t de
             return reader_error(rc, detail, detail_size);
         if (n <= 0 && is_audio_only(s))
             return reader_error(-ENODATA, detail, detail_size);
-        if (n <= 0 && !on_interrupt(s))
+        if (n <= 0 && !is_over(s))
             return transport_error(s, n == 0 ? AVERROR_EOF : n, detail, detail_size);
     }
     return s->reader_rc != 0 ? reader_error(s->reader_rc, detail, detail_size)
@@ -327,7 +356,7 @@ enum http_error source_flv_run(const struct source_params *params,
         error = read_stream(&s, detail, detail_size);
     else if (s.guard.refused)
         error = forbidden(detail, detail_size);
-    else if (on_interrupt(&s))
+    else if (is_over(&s))
         error = timeout_error(&s, detail, detail_size);
     else
         error = transport_error(&s, rc, detail, detail_size);

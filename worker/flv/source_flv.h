@@ -3,6 +3,7 @@
 #define WORKER_SOURCE_FLV_H
 
 #include "common/http_reply.h"
+#include "worker/flv/flv_lazy.h"
 #include "worker/media/media_sink.h"
 #include "worker/media/source_params.h"
 
@@ -14,6 +15,7 @@ struct source_flv_control {
     atomic_bool awaits_picture; /* set by the reading thread: sound comes, but no picture yet */
     _Atomic uint32_t connect_timeout_ms; /* as in struct ipc_limits */
     _Atomic uint32_t stall_timeout_ms;
+    struct flv_lazy lazy;
 };
 
 /** Copy the limits that concern a source; they apply at once.  Any thread. */

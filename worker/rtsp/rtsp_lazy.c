@@ -1,6 +1,7 @@
 #include "worker/rtsp/rtsp_lazy.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 
 bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy)
 {
@@ -21,20 +22,21 @@ void rtsp_lazy_reading(struct rtsp_lazy *lazy, const struct rtsp_transport *tran
 }
 
 void rtsp_lazy_begin(struct rtsp_lazy *lazy, struct rtsp_transport *transport,
-                     const struct rtsp_patience *patience, uint64_t lost)
+                     const struct rtsp_patience *patience)
 {
-    if (lazy->loses || rtsp_transport_gather_us(transport) == 0)
+    if (lazy->overran || rtsp_transport_gather_us(transport) == 0)
         return;
-    lazy->lost = lost;
+    lazy->overruns = rtsp_transport_overruns(transport);
     rtsp_lazy_reading(lazy, transport, patience);
     rtsp_transport_set_lazy(transport, true);
 }
 
-void rtsp_lazy_check(struct rtsp_lazy *lazy, struct rtsp_transport *transport, uint64_t lost)
+void rtsp_lazy_check(struct rtsp_lazy *lazy, struct rtsp_transport *transport)
 {
-    int64_t most_us = rtsp_transport_gather_us(transport);
-    lazy->loses = most_us != INT64_MAX && lost > lazy->lost;
-    if (lazy->loses || most_us == 0)
+    lazy->overran = rtsp_transport_overruns(transport) > lazy->overruns;
+    if (lazy->overran)
+        log_info(NULL, "rtsp: sockets were full while nobody watched: they are read at once now");
+    if (lazy->overran || rtsp_transport_gather_us(transport) == 0)
         rtsp_lazy_end(lazy, transport);
 }
 

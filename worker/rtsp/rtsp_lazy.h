@@ -1,7 +1,7 @@
 /*
  * Reads a camera that nobody watches seldom: media wait in the sockets meanwhile.  Datagrams only
- * as far as the sockets hold them, and never again on a connection that lost some meanwhile, for
- * whatever reason.  Worker, loop thread.
+ * as far as the sockets hold them, and never again on a connection whose sockets have dropped some
+ * meanwhile.  What the network loses does not count.  Worker, loop thread.
  */
 #ifndef WORKER_RTSP_LAZY_H
 #define WORKER_RTSP_LAZY_H
@@ -11,9 +11,9 @@
 
 /* At first {.at_us = INT64_MAX}. */
 struct rtsp_lazy {
-    int64_t at_us; /* when to read next, by clock_awake_us(); INT64_MAX: not lazy */
-    uint64_t lost; /* packets lost before it became lazy */
-    bool loses;    /* datagrams were lost while it was lazy */
+    int64_t at_us;     /* when to read next, by clock_awake_us(); INT64_MAX: not lazy */
+    uint64_t overruns; /* datagrams that the sockets dropped before it became lazy */
+    bool overran;      /* they dropped some while it was lazy */
 };
 
 bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy);
@@ -26,16 +26,16 @@ bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy);
  */
 bool rtsp_lazy_is_due(const struct rtsp_lazy *lazy, int64_t media_at_us, int64_t now_us);
 
-/** Become lazy, if nothing is lost by it.  @param lost  packets lost so far. */
+/** Become lazy, if nothing is lost by it. */
 void rtsp_lazy_begin(struct rtsp_lazy *lazy, struct rtsp_transport *transport,
-                     const struct rtsp_patience *patience, uint64_t lost);
+                     const struct rtsp_patience *patience);
 
 /** Set when to read next: now it is read. */
 void rtsp_lazy_reading(struct rtsp_lazy *lazy, const struct rtsp_transport *transport,
                        const struct rtsp_patience *patience);
 
-/** It was read: become eager if datagrams were lost, or no longer fit. */
-void rtsp_lazy_check(struct rtsp_lazy *lazy, struct rtsp_transport *transport, uint64_t lost);
+/** It was read: become eager if datagrams were dropped, or no longer fit. */
+void rtsp_lazy_check(struct rtsp_lazy *lazy, struct rtsp_transport *transport);
 
 /** Become eager. */
 void rtsp_lazy_end(struct rtsp_lazy *lazy, struct rtsp_transport *transport);

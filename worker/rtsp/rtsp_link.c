@@ -3,6 +3,7 @@
 #include "common/closing.h"
 #include "common/fd.h"
 #include "common/xalloc.h"
+#include "worker/media/gather.h"
 #include "worker/rtsp/dial.h"
 #include "worker/rtsp/rtsp_tls.h"
 
@@ -11,8 +12,7 @@
 #include <string.h>
 
 #define TLS_CHUNK_BYTES 16384
-#define LAZY_BYTES (256 << 10) /* a second at 2 Mbit/s; the kernel doubles its buffer to match */
-#define WRITE_QUEUE_MAX 65536  /* bytes not yet sent: if more, the camera does not read */
+#define WRITE_QUEUE_MAX 65536 /* bytes not yet sent: if more, the camera does not read */
 
 struct write {
     uv_write_t request;
@@ -189,10 +189,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy)
 {
-    int bytes = lazy ? LAZY_BYTES : 1;
     uv_os_fd_t fd;
     if (link->tcp_open && uv_fileno((const uv_handle_t *)&link->tcp, &fd) == 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+        gather_set_lazy(fd, lazy);
 }
 
 void rtsp_link_gather(struct rtsp_link *link)

@@ -1,9 +1,10 @@
 #include "worker/rtsp/rtsp_patience.h"
 
+#include "worker/media/gather.h"
+
 #include <stdio.h>
 
 #define BYE_US 1000000
-#define GATHER_US 400000
 
 static uint32_t timeout_ms(const struct rtsp_patience *p)
 {
@@ -32,8 +33,7 @@ int64_t rtsp_patience_deadline(const struct rtsp_patience *patience)
 
 int64_t rtsp_patience_gather_us(const struct rtsp_patience *patience)
 {
-    int64_t stall_us = (int64_t)patience->limits->stall_timeout_ms * 1000;
-    return stall_us / 4 < GATHER_US ? stall_us / 4 : GATHER_US;
+    return gather_interval_us(patience->limits->stall_timeout_ms);
 }
 
 void rtsp_patience_text(const struct rtsp_patience *patience, const char *state, char *text,

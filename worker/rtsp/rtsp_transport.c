@@ -314,6 +314,17 @@ void rtsp_transport_gather(struct rtsp_transport *transport)
         rtsp_link_gather(transport->link);
 }
 
+uint64_t rtsp_transport_overruns(const struct rtsp_transport *transport)
+{
+    return transport->udp != NULL ? rtsp_udp_overruns(transport->udp) : 0;
+}
+
+void rtsp_transport_check(struct rtsp_transport *transport)
+{
+    if (transport->udp != NULL)
+        rtsp_udp_check(transport->udp);
+}
+
 /* --- life ----------------------------------------------------------------- */
 
 struct rtsp_transport *rtsp_transport_open(uv_loop_t *loop,

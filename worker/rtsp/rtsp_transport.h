@@ -80,6 +80,12 @@ int64_t rtsp_transport_gather_us(const struct rtsp_transport *transport);
 /** Report what has arrived while lazy. */
 void rtsp_transport_gather(struct rtsp_transport *transport);
 
+/** As rtsp_udp_overruns(); 0 if media come on the connection. */
+uint64_t rtsp_transport_overruns(const struct rtsp_transport *transport);
+
+/** As rtsp_udp_check(). */
+void rtsp_transport_check(struct rtsp_transport *transport);
+
 /** No event comes after this.  closed() is called once all is freed, never during the call. */
 void rtsp_transport_close(struct rtsp_transport *transport, void (*closed)(void *ctx), void *ctx);
 

@@ -1,10 +1,12 @@
 #include "worker/rtsp/rtsp_udp.h"
 
 #include "common/closing.h"
+#include "common/log.h"
 #include "common/xalloc.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@
 #define CHARGE_UNIT_BYTES 2048
 #define CHARGE_STRUCT_BYTES 256
 #define WINDOW_MS 100
+#define OVERRUNS_LOG_MS 60000
 #define FORGET_WINDOWS 1024 /* time constant in which a worst window is forgotten: 102 s */
 
 struct udp_port {
@@ -39,6 +42,8 @@ struct rtsp_udp {
     struct sockaddr_storage peer;
     struct udp_port ports[TRACK_COUNT][2]; /* RTP, RTCP */
     uint16_t port_numbers[TRACK_COUNT];
+    uint64_t overruns_told; /* in the log */
+    struct log_limit overruns_limit;
     uv_idle_t last; /* makes closing take a turn of the loop even without ports */
     struct closing closing;
     uint8_t datagram[DATAGRAM_MAX];
@@ -133,6 +138,42 @@ static void on_receive(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
         return;
     count_datagram(p, (size_t)n);
     take(p, (const uint8_t *)buf->base, (size_t)n, from);
+}
+
+/* --- overruns ----------------------------------------------------------- */
+
+static uint32_t overruns_of(const struct udp_port *p)
+{
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(info);
+    uv_os_fd_t fd;
+    if (!p->open || uv_fileno((const uv_handle_t *)&p->handle, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
+        return 0;
+    return info[SK_MEMINFO_DROPS];
+}
+
+uint64_t rtsp_udp_overruns(const struct rtsp_udp *udp)
+{
+    uint64_t sum = 0;
+    for (int track = 0; track < TRACK_COUNT; track++)
+        sum += overruns_of(&udp->ports[track][0]);
+    return sum;
+}
+
+void rtsp_udp_check(struct rtsp_udp *udp)
+{
+    uint64_t overruns = rtsp_udp_overruns(udp);
+    unsigned suppressed;
+    if (overruns <= udp->overruns_told ||
+        !log_limit_pass(&udp->overruns_limit, 1, OVERRUNS_LOG_MS, &suppressed))
+        return;
+    log_warnx(NULL,
+              "udp: %llu datagrams of the camera were dropped here: the socket's buffer of %zu KB "
+              "was full, see net.core.rmem_max",
+              (unsigned long long)(overruns - udp->overruns_told),
+              udp->ports[TRACK_VIDEO][0].capacity >> 10);
+    udp->overruns_told = overruns;
 }
 
 /* --- lazy reading ------------------------------------------------------- */

@@ -66,6 +66,15 @@ void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *d
  */
 int64_t rtsp_udp_wait_ms(const struct rtsp_udp *udp);
 
+/**
+ * How many datagrams came for an RTP port and were dropped, because its socket's buffer was full?
+ * The network has not lost them.
+ */
+uint64_t rtsp_udp_overruns(const struct rtsp_udp *udp);
+
+/** Log that datagrams were dropped, if some were.  Call every few seconds. */
+void rtsp_udp_check(struct rtsp_udp *udp);
+
 /** If lazy, datagrams wait in the sockets until rtsp_udp_gather().  This saves wake-ups. */
 void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy);
 

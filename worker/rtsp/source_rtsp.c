@@ -32,6 +32,7 @@ struct connection {
     int64_t udp_silence_by_us; /* when to give up datagrams if none has come */
     int64_t report_at_us;
     struct rtsp_lazy lazy;
+    struct source_loss loss;
 };
 
 static const struct connection no_connection = {
@@ -58,7 +59,7 @@ struct source_rtsp {
     int64_t timer_at_us;
     struct rtsp_patience patience;
     int64_t teardown_by_us;
-    uint64_t lost; /* packets lost on earlier connections */
+    struct source_loss loss; /* of earlier connections */
 
     const char *bad; /* why no connection could be tried; the timer reports it */
     bool ended;      /* on_end was called */
@@ -89,15 +90,18 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-uint64_t source_rtsp_packets_lost(const struct source_rtsp *source)
+struct source_loss source_rtsp_loss(struct source_rtsp *source)
 {
-    return source->lost + rtsp_media_packets_lost(&source->conn.media);
+    struct connection *c = &source->conn;
+    uint64_t dropped = c->transport != NULL ? rtsp_transport_overruns(c->transport) : 0;
+    source_loss_count(&c->loss, rtsp_media_packets_lost(&c->media), dropped);
+    return source_loss_sum(&source->loss, &c->loss);
 }
 
 static void close_connection(struct source_rtsp *s)
 {
     struct connection *c = &s->conn;
-    s->lost = source_rtsp_packets_lost(s);
+    s->loss = source_rtsp_loss(s);
     rtsp_media_close(&c->media);
     rtsp_session_free(&c->session);
     if (c->transport != NULL)
@@ -457,7 +461,7 @@ static void gather(struct source_rtsp *s)
     rtsp_lazy_reading(&c->lazy, c->transport, &s->patience);
     rtsp_transport_gather(c->transport);
     if (rtsp_lazy_is_on(&c->lazy) && !s->ended && !s->closing.asked) /* else it is another one */
-        rtsp_lazy_check(&c->lazy, c->transport, source_rtsp_packets_lost(s));
+        rtsp_lazy_check(&c->lazy, c->transport);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -487,7 +491,7 @@ void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy)
     if (lazy == rtsp_lazy_is_on(&c->lazy) || !c->playing)
         return;
     if (lazy)
-        rtsp_lazy_begin(&c->lazy, c->transport, &s->patience, source_rtsp_packets_lost(s));
+        rtsp_lazy_begin(&c->lazy, c->transport, &s->patience);
     else
         gather(s);
     if (!lazy && rtsp_lazy_is_on(&c->lazy))
@@ -522,6 +526,7 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
         s->conn.report_at_us = now_us + REPORT_INTERVAL_US;
         send_report(s, TRACK_VIDEO, false);
         send_report(s, TRACK_AUDIO, false);
+        rtsp_transport_check(s->conn.transport);
     }
     if (s->conn.media.heard)
         s->conn.udp_silence_by_us = INT64_MAX;

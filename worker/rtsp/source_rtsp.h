@@ -7,6 +7,7 @@
 
 #include "common/http_reply.h"
 #include "worker/media/media_sink.h"
+#include "worker/media/source_loss.h"
 #include "worker/media/source_params.h"
 
 #include <uv.h>
@@ -47,7 +48,7 @@ void source_rtsp_limits_changed(struct source_rtsp *source);
  */
 void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), void *ctx);
 
-/** How many RTP packets were lost. */
-uint64_t source_rtsp_packets_lost(const struct source_rtsp *source);
+/** As source_get_loss(). */
+struct source_loss source_rtsp_loss(struct source_rtsp *source);
 
 #endif /* WORKER_SOURCE_RTSP_H */

@@ -2,6 +2,7 @@
 import ctypes
 import glob
 import os
+import re
 import signal
 import stat as permissions
 
@@ -144,6 +145,12 @@ def run_seconds(pid):
         except OSError:
             pass  # it ended
     return total / 1e9
+
+
+def wake_ups(pid):
+    """How often its threads have gone to sleep."""
+    texts = [_read(pid, f"task/{task}/status") for task in os.listdir(f"/proc/{pid}/task")]
+    return sum(int(n) for text in texts for n in re.findall(rb"^voluntary_ctxt_switches:\s+(\d+)", text, re.M))
 
 
 def reachable_by_others(path):
