@@ -74,17 +74,14 @@
 #define SOURCE_MAX_US (INT64_C(1) << 58) /* larger times are nonsense; keeps every sum in range */
 #define BACK_US 80000                    /* a smaller step back is jitter */
 #define BACK_PACKETS 3                   /* a larger one is observed for this many packets */
-#define RATE_STEP 1.04 /* factor by which each packet moves the estimated rate of the stamps */
-#define RATE_MAX 1e4
-#define RATE_NEAR 1.6         /* a rate nearer to 1 is left to the pace */
-#define RATE_COARSE (1 / 30.) /* such stamps are some ticks apart: their steps are uneven */
-#define STRETCH_MAX 2.2       /* no clock is that wrong: the stamps' unit is another one */
-#define FALLING_MAX 6         /* stamps that fall more often than this in a row are ignored */
-#define BACK_LEARN 2          /* after this many lasting steps the next one is believed at once */
-#define PEER_NEAR_US 80000    /* a step this near to the other track's counts as the same step */
-#define APART_US 30000        /* tracks that differ by more: their clocks do not keep step */
-#define APART_PACE 0.02       /* the same for their paces */
-#define ONE_REPORT_PACE 0.01  /* a clock whose pace is wrong by more needs a second report */
+#define STRETCH_MAX 2.2      /* no clock is that wrong: the stamps' unit is another one */
+#define STRETCH_UNIT_MAX 1.6 /* the same where the stamps count another unit */
+#define FALLING_MAX 6        /* stamps that fall more often than this in a row are ignored */
+#define BACK_LEARN 2         /* after this many lasting steps the next one is believed at once */
+#define PEER_NEAR_US 80000   /* a step this near to the other track's counts as the same step */
+#define APART_US 30000       /* tracks that differ by more: their clocks do not keep step */
+#define APART_PACE 0.02      /* the same for their paces */
+#define ONE_REPORT_PACE 0.01 /* a clock whose pace is wrong by more needs a second report */
 #define RELATION_MAX_US 10000000 /* audio and video further apart than this: a clock is wrong */
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
@@ -351,7 +348,7 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
                                   p->received_us);
     else
         timeline_steer_start(&t->steer, source_us + t->offset_us, expected, p->received_us);
-    t->rate = 1;
+    stamp_rate_init(&t->rate);
     t->mapped = true;
 }
 
@@ -504,32 +501,20 @@ static void leave_out(struct timeline *tl, const struct timeline_in *p, int64_t 
     out->pts_us = key_us;
 }
 
-/*
- * Do sound's stamps advance by its packets' durations?  Some cameras count at another rate than
- * they announce (90 kHz for 8).  Lost packets and pauses must not count, so each packet moves the
- * estimate by one small step, up or down.
- * @return time by stamps per duration; 1 while the estimate is near 1; 0 if this packet does not
- *         tell: its step is unusual, or the stamps are too coarse.
- */
-static double stamp_rate(struct timeline_track *t, const struct timeline_in *p, int64_t source_us)
+/* As stamp_rate_take(). */
+static double rate_of(struct timeline_track *t, const struct timeline_in *p, int64_t source_us)
 {
     if (p->track != TRACK_AUDIO || !t->mapped || t->lasted_us <= 0)
         return 1;
-    double ratio = (double)(source_us - t->last_source_us) / (double)t->lasted_us;
-    t->rate *= ratio > t->rate ? RATE_STEP : 1 / RATE_STEP;
-    t->rate = fmax(1 / RATE_MAX, fmin(RATE_MAX, t->rate));
-    if (t->rate > 1 / RATE_NEAR && t->rate < RATE_NEAR)
-        return 1;
-    bool usual = t->rate > RATE_COARSE && ratio < t->rate * RATE_STEP * RATE_STEP &&
-                 ratio > t->rate / RATE_STEP / RATE_STEP;
-    return usual ? ratio : 0;
+    return stamp_rate_take(&t->rate,
+                           (double)(source_us - t->last_source_us) / (double)t->lasted_us);
 }
 
 /* What timeline_out calls pace.  Sound whose stamps count an unknown unit is not stretched. */
 static double pace_of(const struct timeline_track *t, enum track track, double rate)
 {
     double pace = t->mapped ? timeline_steer_pace(&t->steer) * rate : 1;
-    double most = rate == 1 ? STRETCH_MAX : RATE_NEAR;
+    double most = rate == 1 ? STRETCH_MAX : STRETCH_UNIT_MAX;
     return track == TRACK_VIDEO || (pace < most && pace > 1 / most) ? pace : 1;
 }
 
@@ -539,7 +524,7 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
 {
     struct timeline_track *t = &tl->tracks[p->track];
     int64_t shift;
-    double rate = stamp_rate(t, p, source_us);
+    double rate = rate_of(t, p, source_us);
     if (!t->mapped) {
         map_first(tl, p, source_us);
     } else if (is_jump(tl, p, key_with(t, source_us, t->offset_us))) {

@@ -10,6 +10,7 @@
 #include "worker/media/frame.h"
 #include "worker/video/camera_clock.h"
 #include "worker/video/decode_order.h"
+#include "worker/video/stamp_rate.h"
 #include "worker/video/timeline_steer.h"
 
 #include <stdbool.h>
@@ -62,7 +63,7 @@ struct timeline_track {
     int back_packets;           /* packets since the step */
     int back_steps;             /* how many such steps in a row have lasted */
     int64_t lasted_us;          /* durations since the newest usable stamp */
-    double rate;                /* time by stamps per duration: 1 if they count as announced */
+    struct stamp_rate rate;     /* at which sound's stamps count */
     int falling;                /* packets in a row whose stamp was less than the one before */
     bool leapt;                 /* the newest stamp moved forward by more than a frame */
     int64_t leapt_to_us;        /* the newest stamp */
