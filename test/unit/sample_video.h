@@ -67,7 +67,7 @@ static struct sample sample_encode(enum AVCodecID codec, int frames, int width, 
     (void)av_opt_set(enc->priv_data, "preset", "ultrafast", 0);
     char text[512];
     (void)snprintf(text, sizeof(text), "%s%s",
-                   is_h264 ? "" : "log-level=none:frame-threads=1:", params);
+                   is_h264 ? "" : "log-level=none:frame-threads=1:pools=none:", params);
     (void)av_opt_set(enc->priv_data, is_h264 ? "x264-params" : "x265-params", text, 0);
     sample_check(avcodec_open2(enc, encoder, NULL) == 0, "avcodec_open2");
 

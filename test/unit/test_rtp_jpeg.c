@@ -276,6 +276,34 @@ static void test_size_elsewhere(void **state)
     jpeg_unref(&s.jpeg);
 }
 
+/* A size that is no multiple of 8 is rounded in the header only.  Another one counts for nothing.
+ */
+static void test_odd_size(void **state)
+{
+    static const struct {
+        const char *description;
+        uint8_t size[4]; /* of the frame header */
+    } cases[] = {
+        {MAP "\na=framesize:96 61-42", {0, 42, 0, 61}},
+        {MAP "\na=x-dimensions: 57,41", {0, 41, 0, 57}},
+        {MAP "\na=x-dimensions: 56,41", {0, HEIGHT, 0, WIDTH}},
+        {MAP "\na=x-dimensions: 64,49", {0, HEIGHT, 0, WIDTH}},
+        {MAP, {0, HEIGHT, 0, WIDTH}},
+    };
+    struct source s = source_make(50);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct picture_track *t = picture_track_open(cases[i].description);
+        const struct way w = {.type = 1, .q = 50, .drop = -1, .wrong = -1};
+        uint8_t head[9] = {0xFF, 0xC0, 0, 17, 8};
+        memcpy(head + 5, cases[i].size, 4);
+        send_picture(t, &s, &w);
+        assert_int_equal(t->count, 1);
+        assert_true(has(t, head, sizeof(head)));
+        picture_track_close(t);
+    }
+    jpeg_unref(&s.jpeg);
+}
+
 /* Some old cameras send the file, headers and all. */
 static void test_whole_files(void **state)
 {
@@ -332,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_losses),
         cmocka_unit_test(test_wrong_offset),
         cmocka_unit_test(test_size_elsewhere),
+        cmocka_unit_test(test_odd_size),
         cmocka_unit_test(test_whole_files),
         cmocka_unit_test(test_static_payload_type),
         cmocka_unit_test(test_preference),

@@ -185,6 +185,17 @@ static bool read_tables(struct rtp_jpeg *j, struct cursor *c, struct description
     return d->tables_len > 0;
 }
 
+/* The header counts units of 8 pixels, up to 255 of them.  The session's description may tell the
+ * size itself. */
+static void take_exact_size(const struct rtp_jpeg *j, struct description *d)
+{
+    bool none = d->width == 0 || d->height == 0;
+    if (none || ((j->width + 7) / 8 * 8 == d->width && (j->height + 7) / 8 * 8 == d->height)) {
+        d->width = j->width;
+        d->height = j->height;
+    }
+}
+
 /* Begin a picture: `c` stands after the headers that every payload has. */
 static bool begin(struct rtp_jpeg *j, struct rtp_buffer *out, const struct rtp_packet *packet,
                   struct cursor *c, struct description *d)
@@ -198,10 +209,7 @@ static bool begin(struct rtp_jpeg *j, struct rtp_buffer *out, const struct rtp_p
         d->tables = d->made;
         d->tables_len = sizeof(d->made);
     }
-    if (d->width == 0 || d->height == 0) {
-        d->width = j->width;
-        d->height = j->height;
-    }
+    take_exact_size(j, d);
     read_extension(packet, d);
     bool whole = c->left > 2 && c->pos[0] == 0xFF && c->pos[1] == SOI; /* some old cameras */
     if (!whole) {
