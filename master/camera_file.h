@@ -1,7 +1,6 @@
 /*
  * The file of the cameras that requests save ([access] manage_file): [camera "name"] sections, as
- * in the configuration file.  Master; camera_file_write() in a thread of libuv's pool, the rest on
- * the loop thread or before the loop.
+ * in the configuration file.  Master; in a thread of libuv's pool, or before the loop runs.
  *
  * The file is replaced as a whole: written beside it as PATH.new, flushed to the disk, renamed.  So
  * after a crash at any moment it holds what it held before, or all of what was written.

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* While the thread makes it, the loop reads its name and peer, and nothing else. */
 struct camera_store_change {
     struct camera_store *store;
     struct conf_camera camera;
@@ -24,13 +25,10 @@ struct camera_store_change {
     enum http_error error;
     char message[CAMERA_STORE_MESSAGE_MAX];
 
-    struct conf saved; /* the file's cameras, with the change */
-    uv_work_t work;    /* the following belongs to the thread meanwhile */
+    uv_work_t work;
     char path[CONF_PATH_MAX];
-    char *bytes;
-    size_t len;
-    int rc;
-    const char *step;
+    struct conf saved; /* the file's cameras, with the change */
+    const char *step;  /* what failed */
 };
 
 void camera_store_init(struct camera_store *store, struct server *server, struct conf *conf)
@@ -41,9 +39,27 @@ void camera_store_init(struct camera_store *store, struct server *server, struct
 
 /* --- end of a change --------------------------------------------------------- */
 
-static void log_change(const struct camera_store_change *change)
+#define SUB_TEXT_MAX (IPC_URL_MAX + 64)
+
+/* ", sub-stream URL, TYPE" without its password, or "". */
+static void format_sub(const struct conf_camera *camera, char out[SUB_TEXT_MAX])
 {
     char shown[IPC_URL_MAX];
+    struct camera_url url;
+    const char *reason;
+    out[0] = '\0';
+    if (camera->sub_key[0] == '\0' ||
+        url_parse(&url, camera->sub_key, strlen(camera->sub_key), &reason) != 0)
+        return;
+    (void)url_redact(&url, shown);
+    (void)snprintf(out, SUB_TEXT_MAX, ", sub-stream %s, %s", shown,
+                   url_transport_name(camera->sub_transport));
+    explicit_bzero(&url, sizeof(url));
+}
+
+static void log_change(const struct camera_store_change *change)
+{
+    char shown[IPC_URL_MAX], sub[SUB_TEXT_MAX];
     const struct log_context ctx = {.camera = change->camera.name, .client = change->peer};
     if (change->error == HTTP_ERROR_CANNOT_SAVE) {
         log_warnx(&ctx, "not %s: %s", change->remove ? "removed" : "saved", change->message);
@@ -53,8 +69,9 @@ static void log_change(const struct camera_store_change *change)
         log_info(&ctx, "removed by request");
     } else {
         (void)url_redact(&change->camera.url, shown);
-        log_info(&ctx, "%s by request: %s, %s%s", change->replaced ? "replaced" : "saved", shown,
-                 url_transport_name(change->camera.transport),
+        format_sub(&change->camera, sub);
+        log_info(&ctx, "%s by request: %s, %s%s%s", change->replaced ? "replaced" : "saved", shown,
+                 url_transport_name(change->camera.transport), sub,
                  change->camera.always_on ? ", always on" : "");
     }
     if (change->step != NULL && change->error == HTTP_ERROR_NONE)
@@ -116,37 +133,6 @@ static void apply(struct camera_store_change *change)
     server_expire_texts(server);
 }
 
-/* --- the file ------------------------------------------------------------------ */
-
-static void write_file(uv_work_t *work)
-{
-    struct camera_store_change *change = work->data;
-    change->rc = camera_file_write(change->path, change->bytes, change->len, &change->step);
-}
-
-static void run_queue(struct camera_store *store);
-
-static void on_written(uv_work_t *work, int status)
-{
-    struct camera_store_change *change = work->data;
-    struct camera_store *store = change->store;
-    store->writing = false;
-    explicit_bzero(change->bytes, change->len); /* passwords */
-    free(change->bytes);
-    if (status != 0)
-        change->rc = status;
-    if (change->rc == 0) {
-        apply(change);
-    } else {
-        change->error = HTTP_ERROR_CANNOT_SAVE;
-        (void)snprintf(change->message, sizeof(change->message),
-                       "%s: cannot %s it: %s; nothing has changed", change->path,
-                       status == 0 ? change->step : "write", strerror(-change->rc));
-    }
-    finish(change);
-    run_queue(store);
-}
-
 /* --- the change ------------------------------------------------------------------ */
 
 static void remove_camera(struct conf *saved, const char *name)
@@ -203,42 +189,81 @@ static enum http_error make_change(struct camera_store_change *change)
     return HTTP_ERROR_NONE;
 }
 
-/* @return true: the thread writes it; false: it has failed, with error and message. */
-static bool start(struct camera_store_change *change)
+/* --- the file, in the thread ---------------------------------------------------- */
+
+static void fail(struct camera_store_change *change, enum http_error error, const char *message)
 {
+    change->error = error;
+    (void)snprintf(change->message, sizeof(change->message), "%s", message);
+}
+
+static void write_file(struct camera_store_change *change)
+{
+    size_t len = 0;
+    char *bytes = camera_file_format(&change->saved, &len);
+    if (bytes == NULL) {
+        fail(change, HTTP_ERROR_OVERLOADED, "out of memory");
+        return;
+    }
+    int rc = camera_file_write(change->path, bytes, len, &change->step);
+    explicit_bzero(bytes, len); /* passwords */
+    free(bytes);
+    if (rc == 0)
+        return;
+    change->error = HTTP_ERROR_CANNOT_SAVE;
+    (void)snprintf(change->message, sizeof(change->message),
+                   "%s: cannot %s it: %s; nothing has changed", change->path, change->step,
+                   strerror(-rc));
+}
+
+static void change_file(uv_work_t *work)
+{
+    struct camera_store_change *change = work->data;
     struct conf_text text = {.buf = change->message, .size = sizeof(change->message)};
-    (void)snprintf(change->path, sizeof(change->path), "%s",
-                   change->store->conf->access.manage_file);
     if (camera_file_read(change->path, &change->saved, &text) != 0) {
         conf_text_put(&text, "; nothing has changed");
         change->error = HTTP_ERROR_CANNOT_SAVE;
-        return false;
+        return;
     }
     change->error = make_change(change);
-    if (change->error != HTTP_ERROR_NONE)
-        return false;
-    change->bytes = camera_file_format(&change->saved, &change->len);
-    change->work.data = change;
-    if (change->bytes == NULL) {
-        change->error = HTTP_ERROR_OVERLOADED;
-        (void)snprintf(change->message, sizeof(change->message), "out of memory");
-        return false;
-    }
-    (void)uv_queue_work(change->store->server->loop, &change->work, write_file, on_written);
-    return true;
+    if (change->error == HTTP_ERROR_NONE)
+        write_file(change);
 }
 
-/* Make changes until the thread has one to write. */
+/* --- one change after the other --------------------------------------------------- */
+
+static void run_queue(struct camera_store *store);
+
+static void on_changed(uv_work_t *work, int status)
+{
+    struct camera_store_change *change = work->data;
+    struct camera_store *store = change->store;
+    store->writing = false;
+    if (status != 0)
+        fail(change, HTTP_ERROR_CANNOT_SAVE, "no thread could change the file");
+    if (change->error == HTTP_ERROR_NONE)
+        apply(change);
+    finish(change);
+    run_queue(store);
+}
+
+static void start(struct camera_store_change *change)
+{
+    struct camera_store *store = change->store;
+    (void)snprintf(change->path, sizeof(change->path), "%s", store->conf->access.manage_file);
+    change->work.data = change;
+    store->writing = true;
+    (void)uv_queue_work(store->server->loop, &change->work, change_file, on_changed);
+}
+
+/* Let the thread make the next change, unless it makes one. */
 static void run_queue(struct camera_store *store)
 {
     while (!store->writing && store->queued > 0) {
-        struct camera_store_change *first = store->queue[store->first];
         if (store->server->draining)
-            drop(first);
-        else if (start(first))
-            store->writing = true;
+            drop(store->queue[store->first]);
         else
-            finish(first);
+            start(store->queue[store->first]);
     }
 }
 

@@ -1,7 +1,7 @@
 /*
  * Saves and removes cameras at the wish of requests ([access] manage): changes the file
  * (camera_file.h), then the configuration in force, as a reload would.  Master, loop thread.  A
- * thread of libuv's pool writes; the loop reads and parses the file.
+ * thread of libuv's pool reads, changes and writes the file: the loop never waits for a disk.
  *
  * Changes are made one after the other, each to the file as it is by then.  The operator's
  * configuration file is never written, and its cameras are never changed.
@@ -54,8 +54,7 @@ void camera_store_init(struct camera_store *store, struct server *server, struct
  * @param only_new  If-None-Match: * (RFC 9110 section 13.1.2): a camera of this name that is saved
  *                  already stays as it is, and the error is HTTP_ERROR_CAMERA_EXISTS.
  * @param peer      who wants it, for the log.
- * @param done      called once with conn_id, perhaps before this returns; never while the server is
- *                  draining.
+ * @param done      called once with conn_id, never while the server is draining.
  * @return false: too many changes wait; done is not called.
  */
 bool camera_store_change(struct camera_store *store, const struct conf_camera *camera, bool remove,

@@ -319,7 +319,8 @@ def test_nothing_shows_a_password(gateway, folder):
     assert json.loads(answers[0].body)["camera_url"] == "rtsp://***@10.0.0.9/a"
     assert json.loads(answers[0].body)["saved"] is True
     line = r"camera=secret client=127\.0\.0\.1:\d+: saved by request: rtsp://\*\*\*@10\.0\.0\.9/a, rtsp-tcp"
-    wait_for(lambda: re.search(line, gateway.log()), 30, "the line in the log")
+    sub = r"(replaced) by request: \S+, rtsp-tcp, sub-stream rtsp://\*\*\*@10\.0\.0\.9/a/2, rtsp-tcp"
+    wait_for(lambda: re.search(line, gateway.log()) and re.search(sub, gateway.log()), 30, "the lines in the log")
     # what GET shows is no URL to save
     assert refused(put(gateway, "secret", {"camera_url": "rtsp://***@10.0.0.9/a"}), 400, "bad_camera_url", "***")
     assert delete(gateway, "secret").status == 204
