@@ -34,9 +34,13 @@ static const struct field fields[] = {
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 #define PREFIX 4 /* number and length */
 
-static size_t used_size(const struct field *field, const uint8_t *value)
+static size_t used_size(const struct field *field, const struct ipc_client *client,
+                        const uint8_t *value)
 {
     size_t size = field->size;
+    size_t bytes = (size_t)client->head_bytes + client->rest_bytes;
+    if (field->offset == offsetof(struct ipc_client, bytes))
+        return bytes < size ? bytes : size;
     while (size > 0 && value[size - 1] == 0)
         size--;
     return size;
@@ -47,7 +51,7 @@ size_t client_fields_write(const struct ipc_client *client, uint8_t *out)
     size_t at = 0;
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         const uint8_t *value = (const uint8_t *)client + fields[i].offset;
-        uint16_t size = (uint16_t)used_size(&fields[i], value);
+        uint16_t size = (uint16_t)used_size(&fields[i], client, value);
         if (size == 0)
             continue;
         memcpy(out + at, &fields[i].number, sizeof(uint16_t));

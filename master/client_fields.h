@@ -13,7 +13,8 @@
 
 #define CLIENT_FIELDS_MAX (sizeof(struct ipc_client) + 256)
 
-/** @param out  CLIENT_FIELDS_MAX bytes. @return how many were written. */
+/** @param out  CLIENT_FIELDS_MAX bytes, some 150 of which are needed for most streams. @return how
+ * many were written. */
 size_t client_fields_write(const struct ipc_client *client, uint8_t *out);
 
 /**

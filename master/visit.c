@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "master/client_fields.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -17,8 +18,8 @@ struct visit {
     int fd;
     bool resumed;              /* a worker began the answer, as far as the record says */
     struct handover_slot last; /* of the worker that ended */
-    size_t len;
-    unsigned char request[]; /* the used part of a struct ipc_client */
+    size_t len;                /* of the request */
+    uint8_t request[];         /* as in client_fields.h; the camera's name follows, terminated */
 };
 
 static int duplicate(int fd)
@@ -26,15 +27,23 @@ static int duplicate(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
+static void fill(struct visit *v, const struct ipc_client *request, const uint8_t *fields,
+                 size_t len)
+{
+    v->len = len;
+    memcpy(v->request, fields, len);
+    memcpy(v->request + len, request->camera, strlen(request->camera) + 1);
+}
+
 /* @param fd  Moved. */
 static struct visit *make(const struct ipc_client *request, int fd)
 {
-    size_t len =
-        offsetof(struct ipc_client, bytes) + (size_t)request->head_bytes + request->rest_bytes;
-    struct visit *v = xcalloc(1, sizeof(*v) + len);
+    static uint8_t fields[CLIENT_FIELDS_MAX];
+    size_t len = client_fields_write(request, fields);
+    struct visit *v = xcalloc(1, sizeof(*v) + len + strlen(request->camera) + 1);
     v->fd = fd;
-    v->len = len;
-    memcpy(v->request, request, len);
+    fill(v, request, fields, len);
+    explicit_bzero(fields, len); /* a camera's password, perhaps */
     return v;
 }
 
@@ -67,19 +76,20 @@ void visit_disconnect(const struct visit *visit)
 
 static uint64_t conn_id_of(const struct visit *visit)
 {
-    uint64_t id;
-    memcpy(&id, visit->request + offsetof(struct ipc_client, conn_id), sizeof(id));
-    return id;
+    struct ipc_client message;
+    visit_request(visit, &message);
+    return message.conn_id;
 }
 
 /* The same request came again, and the bytes that came with the first one were used. */
 static void forget_rest(struct visit *v)
 {
     struct ipc_client message;
+    uint8_t fields[CLIENT_FIELDS_MAX];
     visit_request(v, &message);
     message.rest_bytes = 0;
-    v->len = offsetof(struct ipc_client, bytes) + message.head_bytes;
-    memcpy(v->request, &message, offsetof(struct ipc_client, bytes));
+    size_t len = client_fields_write(&message, fields); /* not longer than it was */
+    fill(v, &message, fields, len);
 }
 
 enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slot)
@@ -146,13 +156,14 @@ void visit_refuse(const struct visit *visit, enum http_error error, const char *
 
 const char *visit_name(const struct visit *visit)
 {
-    return (const char *)visit->request + offsetof(struct ipc_client, camera);
+    return (const char *)visit->request + visit->len;
 }
 
 void visit_request(const struct visit *visit, struct ipc_client *message)
 {
-    memset(message, 0, sizeof(*message));
-    memcpy(message, visit->request, visit->len);
+    bool ours = client_fields_read(visit->request, visit->len, message);
+    assert(ours);
+    (void)ours;
     message->resumed = visit->resumed;
 }
 
@@ -171,8 +182,6 @@ int visit_socket(const struct visit *visit)
 size_t visit_save(const struct visit *visit, struct takeover_writer *w, struct visit_record *record,
                   uint8_t *fields)
 {
-    struct ipc_client message;
-    visit_request(visit, &message);
     *record = (struct visit_record){.fd = takeover_pass(w, visit->fd),
                                     .resumed = visit->resumed,
                                     .bytes = visit->last.bytes,
@@ -181,9 +190,8 @@ size_t visit_save(const struct visit *visit, struct takeover_writer *w, struct v
         record->last_ms[i] = visit->last.last_ms[i];
         record->told[i] = visit->last.told[i];
     }
-    size_t len = client_fields_write(&message, fields);
-    explicit_bzero(&message, sizeof(message));
-    return len;
+    memcpy(fields, visit->request, visit->len);
+    return visit->len;
 }
 
 static void restore_slot(const struct visit_record *record, struct handover_slot *slot)

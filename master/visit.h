@@ -2,7 +2,7 @@
  * What the master keeps of a client whose request it handed to a worker, so that another worker can
  * go on with it: a second descriptor of its socket, and the request.  Master, loop thread.
  *
- * A visit costs some 800 bytes and a descriptor.  A client without one ends with its worker.
+ * A visit costs some 250 bytes and a descriptor.  A client without one ends with its worker.
  */
 #ifndef MASTER_VISIT_H
 #define MASTER_VISIT_H

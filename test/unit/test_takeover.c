@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -256,7 +257,8 @@ static void test_no_member_is_forgotten(void **state)
     uint8_t bytes[CLIENT_FIELDS_MAX];
     memset(&before, 1, sizeof(before));
     before.kind = IPC_CLIENT_SNAPSHOT;
-    before.head_bytes = before.rest_bytes = 1;
+    before.head_bytes = 1000;
+    before.rest_bytes = sizeof(before.bytes) - before.head_bytes;
     assert_true(client_fields_read(bytes, client_fields_write(&before, bytes), &after));
     before.ticket = before.resumed = 0; /* the next worker's */
     assert_memory_equal(&before, &after, sizeof(before));
@@ -378,6 +380,28 @@ static void test_whose_worker_ended_with_the_master(void **state)
     fd_close(&ends[1]);
 }
 
+/* Tens of thousands of viewers wait in the master's memory for their worker's death. */
+static void test_a_visit_is_small(void **state)
+{
+    (void)state;
+    struct ipc_client request = {.conn_id = 123456,
+                                 .accepted_us = 98765432109,
+                                 .hevc = IPC_HEVC_ENHANCED,
+                                 .audio = 1,
+                                 .allow_h265 = 1,
+                                 .requests = 1,
+                                 .camera = "front-door",
+                                 .peer = "[2001:db8::1234]:54321",
+                                 .origin = "https://cameras.example.com"};
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    struct visit *v = visit_new(&request, ends[0]);
+    assert_in_range(malloc_usable_size(v), 1, 320);
+    visit_free(&v);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+}
+
 static struct camera_url url_with(const char *password)
 {
     struct camera_url url;
@@ -429,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_members_of_another_version),
         cmocka_unit_test(test_a_visit_goes_on),
         cmocka_unit_test(test_whose_worker_ended_with_the_master),
+        cmocka_unit_test(test_a_visit_is_small),
         cmocka_unit_test(test_rejected_passwords_stay_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
