@@ -2,9 +2,12 @@
 """How many viewers keep their connection when workers die, or when the program is replaced, and how long they wait.
 
   bench_handover.py --seed 1                20 deaths of a worker, by a signal and at a time drawn from the seed
-  bench_handover.py --only upgrade          SIGUSR2, to a copy of this build or to --to DIRECTORY; --from DIRECTORY
+  bench_handover.py --only upgrade          SIGUSR2, to a copy of this build or to --to DIRECTORY; --from DIRECTORY;
+                                            and once to a program that does not start
 
-Viewers by HTTP and WebSocket; cameras with H.264 and G.711, HEVC and G.711 (four of its viewers take H.264), H.264 and AAC.
+--viewers of each of --cameras sample cameras: H.264 and AAC; HEVC and G.711; H.264 and G.711; H.264 and G.711 over RTMP.
+Four of each camera, by HTTP and WebSocket, are read by the tests' strict FLV reader, of HEVC four more that take H.264;
+the others by flvload: a crowd in Python would be the bottleneck.
 """
 import argparse
 import contextlib
@@ -20,11 +23,10 @@ import tempfile
 import threading
 import time
 
-from measure import table, write  # first: it leads to lib
+from measure import ROOT, build_if_missing, table, write  # first: it leads to lib
 
 from lib import processes
 from lib.cameras import SampleCameras
-from lib.fake_rtsp import FakeCamera, media
 from lib.gateway import Gateway, binary
 from lib.http import Viewer, request, stream_target
 from lib.wait import wait_for
@@ -32,21 +34,57 @@ from test_handover import WebSocketViewer
 
 CONFIG = """[server]
 spare_workers = 2
+client_share = 100
 [camera]
 connect_timeout_ms = 20000
 idle_timeout_ms = 60000
 """
 SIGNALS = signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGSTOP
-ROW = "720p-H264-AAC"
+STRICT = 4  # viewers of each camera
 SETTLED = 25  # pictures
+FLVLOAD = os.path.join(ROOT, "build", "release", "bench", "flvload")
+
+
+def cameras(samples, count):
+    """-> [(name, URL, how many of the strict viewers take H.264)]"""
+    rows = [("H.264, AAC", samples.rtsp_url("720p-H264-AAC"), 0),
+            ("HEVC, G.711", samples.rtsp_url("720p-H265-G711A"), 4),
+            ("H.264, G.711", samples.rtsp_url("720p-H264-G711U"), 0),
+            ("H.264, G.711, RTMP", samples.rtmp_url("720p-H264-G711A"), 0)]
+    return rows[:count]
+
+
+class Crowd:
+    """Viewers in a process of its own: flvload."""
+
+    def __init__(self, port, target, count):
+        self.count, self.cut = count, 0
+        self._process = subprocess.Popen(
+            [FLVLOAD, "-c", str(count), "-r", "0", "-t", "1000000", "-s", "1000000", "-g", "0", "-q", f"127.0.0.1:{port}{target}"],
+            stdout=subprocess.PIPE, text=True)
+
+    def judge(self):
+        """-> (cut since the last time, longest waits of the crowd: median and worst in s, largest step in ms)"""
+        self._process.send_signal(signal.SIGUSR1)
+        line = self._process.stdout.readline()
+        told = {name: float(value) for name, value in (pair.split("=") for pair in line.split()[1:])}
+        assert told["errors"] == told["backward"] == told["no_key"] == 0, line
+        cut = int(told["closed"]) - self.cut
+        self.cut += cut
+        return cut, told["wait_ms_median"] / 1000, told["wait_ms_max"] / 1000, int(told["gap_max_ms"])
+
+    def close(self):
+        self._process.terminate()
+        self._process.communicate()
 
 
 class Audience:
-    """Viewers of one camera.  What they received is forgotten after each round, but for the last picture."""
+    """Viewers of one camera.  What the strict ones received is forgotten after each round, but for the last picture."""
 
-    def __init__(self, gateway, name, url, count, without_hevc=0):
-        self.name, self.url = name, url
-        self.viewers = [self._view(gateway, n, n < without_hevc) for n in range(count)]
+    def __init__(self, gateway, name, url, count, without_hevc):
+        self.name, self.url, self.count = name, url, count
+        self.viewers = [self._view(gateway, n, n >= STRICT) for n in range(STRICT + without_hevc)]
+        self.crowd = Crowd(gateway.flv_port, stream_target(url, hevc="enhanced"), count - len(self.viewers))
         self.cut, self.step_ms = [], 0
 
     def _view(self, gateway, n, without_hevc):
@@ -56,37 +94,40 @@ class Audience:
             return WebSocketViewer(gateway.flv_port, target=target)
         return Viewer(gateway.flv_port, target, keep_bytes=n == 0)
 
-    def here(self):
+    def strict_here(self):
         return [v for v in self.viewers if v not in self.cut]
 
+    def here(self):
+        """How many are connected, as far as judge() knows."""
+        return len(self.strict_here()) + self.crowd.count - self.crowd.cut
+
     def wait_more(self, count=SETTLED):
-        """Until all that are still connected have so many more pictures, and nobody has just been cut."""
-        wanted = {id(v): len(v.flv.video) + count for v in self.here()}
+        """Until all strict ones that are still connected have so many more pictures, and nobody has just been cut."""
+        wanted = {id(v): len(v.flv.video) + count for v in self.strict_here()}
 
         def served():
-            return all(v.closed_by_server or len(v.flv.video) >= wanted[id(v)] for v in self.here())
-        wait_for(served, 120, lambda: f"{self.name}: {[len(v.flv.video) for v in self.here()]}")
+            return all(v.closed_by_server or len(v.flv.video) >= wanted[id(v)] for v in self.strict_here())
+        wait_for(served, 120, lambda: f"{self.name}: {[len(v.flv.video) for v in self.strict_here()]}")
 
     def judge(self):
-        """-> (how many were cut, seconds that each of the others waited for a picture at most)
+        """-> (how many were cut, median and worst of the seconds that one waited for a picture)
 
-        The largest step of a time stamp is in step_ms: a step back is an error, but a busy machine leaves pictures out.
+        The largest step of a time stamp, of picture or sound, is in step_ms.  A step back is an error.
         """
-        gaps, lost, self.step_ms = [], [], 0
-        for viewer in self.here():
+        cut, median, worst, self.step_ms = self.crowd.judge()
+        lost = []
+        for viewer in self.strict_here():
             viewer.check()
             if viewer.closed_by_server:
                 lost.append(viewer)
                 continue
+            self.step_ms = max(self.step_ms, *map(largest_step, (viewer.flv.video, viewer.flv.audio)))
             frames = list(viewer.flv.video)
-            steps = [b.dts - a.dts for a, b in zip(frames, frames[1:])]
-            assert min(steps) >= 0, (self.name, min(steps))
-            self.step_ms = max(self.step_ms, *steps)
-            gaps.append(max(b.received - a.received for a, b in zip(frames, frames[1:])))
+            worst = max(worst, *(b.received - a.received for a, b in zip(frames, frames[1:])))
             del viewer.flv.video[:len(frames) - 1]
             del viewer.flv.audio[:-1], viewer.flv.order[:-1]
         self.cut += lost
-        return len(lost), gaps
+        return len(lost) + cut, median, worst
 
     def complaints(self):
         """What ffmpeg says about the whole answer of the first viewer; it reads no HEVC in FLV."""
@@ -101,28 +142,30 @@ class Audience:
         return len(lines)
 
     def close(self):
+        self.crowd.close()
         for viewer in self.viewers:
             viewer.stop()
 
 
+def largest_step(frames):
+    frames = list(frames)
+    steps = [b.dts - a.dts for a, b in zip(frames, frames[1:])]
+    assert min(steps, default=0) >= 0, min(steps)
+    return max(steps, default=0)
+
+
 @contextlib.contextmanager
-def scene(viewers, program=None):
+def scene(viewers, count, program=None):
     """-> (gateway, audiences)"""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         samples = stack.enter_context(SampleCameras(sizes=("720p",)))
-        avc, hevc = FakeCamera(media()), FakeCamera(media("hevc"))
-        stack.callback(avc.close)
-        stack.callback(hevc.close)
         gateway = stack.enter_context(Gateway(directory, CONFIG, log_level="info", program=program,
                                               env={"ASAN_OPTIONS": "handle_segv=0:handle_abort=0"}))
-        tenth = viewers // 10
         audiences = []
         stack.callback(lambda: [a.close() for a in audiences])
-        for name, url, count, without in (("H.264, G.711", avc.url(), 5 * tenth, 0),
-                                          ("HEVC, G.711", hevc.url(), 4 * tenth, 4),
-                                          ("H.264, AAC", samples.rtsp_url(ROW), viewers - 9 * tenth, 0)):
-            audiences.append(Audience(gateway, name, url, count, without))
+        for name, url, without_hevc in cameras(samples, count):
+            audiences.append(Audience(gateway, name, url, viewers, without_hevc))
         for audience in audiences:
             audience.wait_more()
         yield gateway, audiences
@@ -135,34 +178,35 @@ def worker_of(gateway, audience):
     return next((pid for pid in gateway.all_workers() if processes.command_line(pid).split()[-1:] == [stream]), None)
 
 
-def forget_start(audiences):
-    for audience in audiences:
-        audience.judge()
+def judge_all(audiences):
+    """-> (cut, median of the medians, worst, largest step)"""
+    judged = [a.judge() for a in audiences]
+    return (sum(cut for cut, _, _ in judged), statistics.median(median for _, median, _ in judged),
+            max(worst for _, _, worst in judged), max(a.step_ms for a in audiences))
 
 
-def kills(seed, viewers, count):
+def kills(seed, viewers, count, rounds):
     rng = random.Random(seed)
     rows = []
-    with scene(viewers) as (gateway, audiences):
-        forget_start(audiences)
-        for n in range(count):
+    with scene(viewers, count) as (gateway, audiences):
+        judge_all(audiences)
+        for n in range(rounds):
             audience, how = rng.choice(audiences), rng.choice(SIGNALS)
             time.sleep(rng.uniform(0, 1))
             worker = wait_for(lambda a=audience: worker_of(gateway, a), 30, "the worker")
-            before = len(audience.here())
+            before = audience.here()
             os.kill(worker, how)
             wait_for(lambda pid=worker: not processes.alive(pid), 60, "its end")
             audience.wait_more(2 * SETTLED)
-            cut, gaps = audience.judge()
+            cut, median, worst = audience.judge()
             for other in audiences:
                 if other is not audience:
                     assert other.judge()[0] == 0, f"{other.name}: cut by the death of another camera's worker"
-            rows.append((n + 1, audience.name, how.name, before, cut, f"{statistics.median(gaps):.2f}", f"{max(gaps):.2f}",
-                         audience.step_ms))
+            rows.append((n + 1, audience.name, how.name, before, cut, f"{median:.2f}", f"{worst:.2f}", audience.step_ms))
             print(*rows[-1], flush=True)
         broken = sum(a.complaints() for a in audiences)
     total, lost = sum(r[3] for r in rows), sum(r[4] for r in rows)
-    title = (f"seed {seed}: {viewers} viewers, {count} deaths: {total - lost} of {total} connections kept, "
+    title = (f"seed {seed}: {count} cameras, {viewers} viewers each, {rounds} deaths: {total - lost} of {total} connections kept, "
              f"{broken} complaints of the decoder")
     head = ["#", "camera", "signal", "viewers", "cut", "gap median s", "worst s", "largest step ms"]
     write("handover-kills", rows, title + "\n\n" + table(head, rows))
@@ -192,41 +236,49 @@ def put(folder, source):
         (folder / (name + ".new")).replace(folder / name)
 
 
-def upgrades(viewers, count, old, new):
+def upgrade(gateway, word):
+    before = gateway.log().count(word)
+    os.kill(gateway.pid, signal.SIGUSR2)
+    wait_for(lambda: gateway.log().count(word) > before, 90, gateway.log)
+
+
+def upgrades(viewers, count, rounds, old, new):
     rows = []
     with tempfile.TemporaryDirectory() as directory:
         folder = pathlib.Path(directory)
         put(folder, old)
-        with scene(viewers, str(folder / "cam-httpflv")) as (gateway, audiences):
-            targets = ["/healthz", *[stream_target(a.url, path="/snapshot") for a in audiences]]
+        with scene(viewers, count, str(folder / "cam-httpflv")) as (gateway, audiences):
+            targets = ["/healthz", *[stream_target(a.url, path="/snapshot") for a in audiences]][:4]
             pollers = [Poller(gateway.snapshot_port, target) for target in targets]
             for poller in pollers:
                 poller.start()
-            forget_start(audiences)
-            for n in range(count):
-                before = sum(len(a.here()) for a in audiences)
+            time.sleep(5)  # the pictures' decoders are there
+            judge_all(audiences)
+            for n in range(rounds + 1):
+                before = sum(a.here() for a in audiences)
                 descriptors = len(processes.open_files(gateway.pid))
                 put(folder, new)
-                os.kill(gateway.pid, signal.SIGUSR2)
-                wait_for(lambda n=n: gateway.log().count("upgrade: done") == n + 1, 90, gateway.log)
+                broken = n == rounds
+                if broken:
+                    (folder / "cam-httpflv").unlink()
+                    (folder / "cam-httpflv").write_text("nonsense", encoding="utf-8")
+                upgrade(gateway, "this program goes on" if broken else "upgrade: done")
                 for audience in audiences:
                     audience.wait_more(2 * SETTLED)
-                time.sleep(3)  # what is no longer needed is gone
-                judged = [a.judge() for a in audiences]
-                gaps = [gap for _, some in judged for gap in some]
+                time.sleep(5)  # what is no longer needed is gone
+                cut, median, worst, step_ms = judge_all(audiences)
                 titles = [processes.command_line(pid) for pid in processes.children(gateway.pid)]
-                rows.append((n + 1, before, sum(cut for cut, _ in judged), f"{statistics.median(gaps):.2f}", f"{max(gaps):.2f}",
+                rows.append(("broken" if broken else n + 1, before, cut, f"{median:.2f}", f"{worst:.2f}",
                              sum("nursery" in t for t in titles), sum(": camera" in t for t in titles),
-                             f"{descriptors} → {len(processes.open_files(gateway.pid))}", len(processes.zombies(gateway.pid)),
-                             max(a.step_ms for a in audiences)))
+                             f"{descriptors} → {len(processes.open_files(gateway.pid))}", len(processes.zombies(gateway.pid)), step_ms))
                 print(*rows[-1], flush=True)
             for poller in pollers:
                 poller.ended = True
                 poller.join()
-            broken = sum(a.complaints() for a in audiences)
+            complaints = sum(a.complaints() for a in audiences)
     polls = sum(p.answers for p in pollers), sum(p.failures for p in pollers), max(p.worst_s for p in pollers)
-    title = (f"{viewers} viewers, {count} upgrades: {polls[0]} polls, {polls[1]} failed, the slowest {polls[2]:.2f} s; "
-             f"{broken} complaints of the decoder")
+    title = (f"{count} cameras, {viewers} viewers each, {rounds} upgrades: {polls[0]} polls, {polls[1]} failed, "
+             f"the slowest {polls[2]:.2f} s; {complaints} complaints of the decoder")
     head = ["#", "viewers", "cut", "gap median s", "worst s", "nurseries", "camera workers", "descriptors", "zombies",
             "largest step ms"]
     write("handover-upgrade", rows, title + "\n\n" + table(head, rows))
@@ -236,16 +288,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("kills", "upgrade"), default="kills")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--viewers", type=int, default=100)
+    parser.add_argument("--cameras", type=int, choices=range(1, 5), default=4)
+    parser.add_argument("--viewers", type=int, default=50, help="of each camera")
     parser.add_argument("--count", type=int)
     here = os.path.dirname(binary())
     parser.add_argument("--from", dest="old", default=here)
     parser.add_argument("--to", dest="new", default=here)
     args = parser.parse_args()
+    build_if_missing()
     if args.only == "kills":
-        kills(args.seed, args.viewers, args.count or 20)
+        kills(args.seed, args.viewers, args.cameras, args.count or 20)
     else:
-        upgrades(args.viewers, args.count or 3, args.old, args.new)
+        upgrades(args.viewers, args.cameras, args.count or 3, args.old, args.new)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,10 @@ static void on_tag(struct conn *c, const struct arrival *arrival)
     check_timestamp(c, track);
     if (track == AUDIO)
         return;
+    double wait_ms = (arrival->read_s - c->picture_s) * 1000;
+    if (c->picture_s > 0 && wait_ms > c->wait_max_ms)
+        c->wait_max_ms = wait_ms;
+    c->picture_s = arrival->read_s;
     double behind_ms = arrival->read_s * 1000 - f->timestamp_ms;
     if (behind_ms < c->edge_ms)
         c->edge_ms = behind_ms;

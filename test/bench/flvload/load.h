@@ -80,6 +80,8 @@ struct conn {
     bool has_last[2]; /* a coded tag of audio, video has been seen */
     uint32_t last_ms[2];
     uint32_t backward, gaps, gap_max_ms;
+    double picture_s;     /* when the newest picture was complete; 0: none yet */
+    double wait_max_ms;   /* the longest time between two of them */
     double edge_ms;       /* least (arrival - timestamp) */
     double behind_max_ms; /* worst delay behind it, after settling */
     double delay_max_ms;  /* worst delay of a stamped frame, after settling */
@@ -127,5 +129,8 @@ void flv_feed(struct conn *conn, const uint8_t *data, size_t len, const struct a
 
 /** Print what was measured: as text unless options.quiet, then as one "KV key=value …" line. */
 void report(const struct conn *conns, const struct run_times *times);
+
+/** Forget the largest steps and waits so far: SIGUSR1 has told them. */
+void forget_worst(struct conn *conns);
 
 #endif /* BENCH_FLVLOAD_LOAD_H */

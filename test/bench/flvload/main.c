@@ -13,6 +13,8 @@
  *        small writes of the server cost few reads here (default 0)
  *   -1   one by one: a connection is closed at its first key frame, and then the next one started
  *   -q   only the KV line
+ *
+ * SIGUSR1 prints what was measured so far, and begins anew with the largest steps and waits.
  */
 #include "load.h"
 
@@ -46,7 +48,7 @@ static size_t request_len;
 static uint8_t *buffer;
 static int epoll_fd;
 static int64_t offset_us;
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t stopped, asked;
 
 double now_s(void)
 {
@@ -65,8 +67,10 @@ static double cpu_s(void)
 
 static void on_signal(int number)
 {
-    (void)number;
-    stopped = 1;
+    if (number == SIGUSR1)
+        asked = 1;
+    else
+        stopped = 1;
 }
 
 void conn_fail(struct conn *conn, enum conn_error error)
@@ -205,11 +209,21 @@ static void wait_between_rounds(double *last_s)
     *last_s = now_s();
 }
 
+static void answer_asked(const struct run_times *times)
+{
+    asked = 0;
+    report(conns, times);
+    (void)fflush(stdout);
+    forget_worst(conns);
+}
+
 static void run(struct run_times *times)
 {
     static struct epoll_event events[EVENTS_MAX];
     double begun_s = now_s(), ramped_s = 0, round_s = 0, cpu_at = 0;
     while (!stopped && (ramped_s == 0 || now_s() < ramped_s + options.seconds)) {
+        if (asked)
+            answer_asked(times);
         if (totals.started < options.conns)
             start_due(begun_s);
         if (ramped_s == 0 && totals.started == options.conns)
@@ -322,6 +336,7 @@ static void prepare(void)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    signal(SIGUSR1, on_signal);
     conns = calloc((size_t)options.conns, sizeof(*conns));
     buffer = malloc(options.buffer_bytes);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -68,6 +68,11 @@ static double delay_max_ms(const struct conn *c)
     return c->delay_max_ms > 0 ? c->delay_max_ms : -1;
 }
 
+static double wait_max_ms(const struct conn *c)
+{
+    return c->wait_max_ms > 0 ? c->wait_max_ms : -1;
+}
+
 static double delay_quantile_ms(double q)
 {
     uint64_t all = 0, seen = 0;
@@ -114,11 +119,13 @@ void report(const struct conn *conns, const struct run_times *times)
     struct distribution first_key = distribution_of(conns, first_key_ms);
     struct distribution behind = distribution_of(conns, behind_max_ms);
     struct distribution delay = distribution_of(conns, delay_max_ms);
+    struct distribution wait = distribution_of(conns, wait_max_ms);
     print_row("connected ms", connect);
     print_row("first byte ms", first_byte);
     print_row("first key frame ms", first_key);
     print_row("worst frame behind live edge ms", behind);
     print_row("worst frame delay ms", delay);
+    print_row("longest wait for a picture ms", wait);
     for (int i = 1; i < ERROR_COUNT; i++) {
         if (errors[i] > 0)
             fprintf(stderr, "flvload: %d connections: %s\n", errors[i], error_names[i]);
@@ -135,5 +142,14 @@ void report(const struct conn *conns, const struct run_times *times)
     print_values("first_byte_ms", first_byte);
     print_values("first_key_ms", first_key);
     print_values("behind_ms", behind);
+    print_values("wait_ms", wait);
     printf("\n");
+}
+
+void forget_worst(struct conn *conns)
+{
+    for (int i = 0; i < options.conns; i++) {
+        conns[i].gaps = conns[i].gap_max_ms = 0;
+        conns[i].wait_max_ms = 0;
+    }
 }
