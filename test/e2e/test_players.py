@@ -1,4 +1,7 @@
 """Players of this system: ffprobe and ffmpeg 5.1, VLC; FFmpeg 7.1 from a Debian 13 tree where there is one."""
+import os
+import re
+import signal
 import subprocess
 import time
 
@@ -10,6 +13,7 @@ from lib.picture import read_counter
 from lib.player_page import PlayerPage, library_missing
 from lib.vlc import Vlc
 from lib.wait import wait_for
+from test_handover import end_worker
 
 browser_module = pytest.importorskip("lib.browser", reason="selenium is not installed")
 needs_browser = pytest.mark.skipif(browser_module.browser_missing() is not None,
@@ -200,3 +204,36 @@ def test_players_live_through_a_reboot(shared_gateway, browser):
             ffplay.wait_clock(ffplay.clock() + 3)
             vlc.wait_displayed(displayed + 100)
     assert camera.plays == 2
+
+
+@needs_browser
+def test_players_live_through_a_death_and_an_upgrade(shared_gateway, browser):
+    """The worker is killed, then another program takes over; no player asks again."""
+    video = fake_rtsp.counting_media(fake_rtsp.FPS, frames=250)
+
+    def death():
+        end_worker(shared_gateway, camera, signal.SIGKILL)
+
+    def upgrade():
+        before = shared_gateway.log().count("upgrade: done")
+        os.kill(shared_gateway.pid, signal.SIGUSR2)
+        wait_for(lambda: shared_gateway.log().count("upgrade: done") > before, 90, "the upgrade")
+
+    with fake_rtsp.FakeCamera(video) as camera:
+        url = shared_gateway.url(camera.url())
+        with PlayerPage(browser) as page, Ffplay(url) as ffplay, Vlc(url) as vlc:
+            page.play(url, enableStashBuffer=False)
+            page.wait_shown(50)
+            ffplay.wait_clock(2)
+            vlc.wait_displayed(25)
+            for sessions, event in enumerate((death, upgrade), start=2):
+                event()
+                wait_for(lambda n=sessions: camera.plays == n, 60, "the next session")
+                page.wait_shown(50)
+                assert page.errors() == [] and not page.ended()
+                ffplay.wait_clock(ffplay.clock() + 3)
+                vlc.wait_displayed(vlc.statistics()["frames displayed"] + 75)
+            figures = vlc.statistics()
+            assert figures["demux corrupted"] == 0, vlc.output[-3000:]
+    wrong = re.findall(r".*(?:error|corrupt|concealing|Invalid).*", ffplay.text)
+    assert not wrong, wrong
