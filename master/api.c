@@ -81,11 +81,12 @@ static json_t *moving_json(const struct camera *cam)
 static json_t *state_json(const struct camera *cam)
 {
     const struct camera_health *h = &cam->health;
+    const struct camera *serving = camera_serving(cam);
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:i}", "state",
-                     ipc_camera_state_name(camera_state(cam)), "since",
-                     time_json(cam->state_since_us), "reason", error_json(h->reason), "down_since",
-                     time_json(h->down_since_us), "last_frame_at", time_json(h->last_frame_us),
-                     "viewers", (int)cam->stats.viewers);
+                     ipc_camera_state_name(camera_state(serving)), "since",
+                     time_json(serving->state_since_us), "reason", error_json(h->reason),
+                     "down_since", time_json(h->down_since_us), "last_frame_at",
+                     time_json(h->last_frame_us), "viewers", (int)camera_stats(cam).viewers);
 }
 
 /* One object of two. @param part  likewise Moved. */
@@ -116,10 +117,11 @@ static json_t *sub_of_json(const struct conf *conf, const struct conf_camera *c)
 
 static json_t *stream_json(const struct conf *conf, const struct camera *cam)
 {
-    const struct ipc_stats *s = &cam->stats;
+    const struct camera *serving = camera_serving(cam);
+    const struct ipc_stats *s = &serving->stats;
     const struct conf_camera *c = cam->named ? conf_find_camera(conf, cam->id) : NULL;
     enum http_error error = (enum http_error)cam->state.error;
-    bool streaming = camera_state(cam) == IPC_CAMERA_STREAMING;
+    bool streaming = camera_state(serving) == IPC_CAMERA_STREAMING;
 
     if (error == HTTP_ERROR_NONE && clock_ms() < cam->refused_until_ms)
         error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
@@ -132,9 +134,10 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
             url_transport_name(cam->transport), "video_codec", codec_json(s->video_codec),
             "audio_codec", codec_json(s->audio_codec), "no_audio", no_audio_json(s->no_audio),
             "width", (int)s->width, "height", (int)s->height, "frame_rate",
-            s->frame_rate_mhz / 1000.0, "bit_rate", (json_int_t)(streaming ? cam->bit_rate_bps : 0),
-            "last_error", error_json(error), "restarts", (int)cam->state.restarts, "next_try",
-            next_try_json(cam), "moving", moving_json(cam)));
+            s->frame_rate_mhz / 1000.0, "bit_rate",
+            (json_int_t)(streaming ? serving->bit_rate_bps : 0), "last_error", error_json(error),
+            "restarts", (int)cam->state.restarts, "next_try", next_try_json(cam), "moving",
+            moving_json(serving)));
 }
 
 /* A configured camera that the server does not remember: nobody has asked for it. */

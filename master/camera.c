@@ -37,6 +37,62 @@ enum ipc_camera_state camera_state(const struct camera *cam)
     return known ? (enum ipc_camera_state)cam->state.state : IPC_CAMERA_STATE_COUNT;
 }
 
+/* --- while workers of the last program are left ---------------------------- */
+
+static bool streams_to_viewers(const struct camera *past)
+{
+    return past->guests.count > 0 && camera_state(past) == IPC_CAMERA_STREAMING;
+}
+
+const struct camera *camera_serving(const struct camera *cam)
+{
+    const struct camera *past;
+    if (camera_state(cam) == IPC_CAMERA_STREAMING)
+        return cam;
+    LIST_FOREACH(past, &cam->predecessors, link)
+    {
+        if (streams_to_viewers(past))
+            return past;
+    }
+    return cam;
+}
+
+/* Until a worker has reported, it has those that it was given. */
+static uint32_t reported_viewers(const struct camera *cam)
+{
+    return cam->stats_ms != 0 ? cam->stats.viewers : cam->guests.viewers;
+}
+
+struct ipc_stats camera_stats(const struct camera *cam)
+{
+    struct ipc_stats stats = camera_serving(cam)->stats;
+    const struct camera *past;
+    stats.viewers = reported_viewers(cam);
+    LIST_FOREACH(past, &cam->predecessors, link)
+    {
+        stats.viewers += reported_viewers(past);
+    }
+    return stats;
+}
+
+size_t camera_viewers(const struct camera *cam)
+{
+    size_t viewers = cam->guests.viewers;
+    const struct camera *past;
+    LIST_FOREACH(past, &cam->predecessors, link)
+    {
+        viewers += past->guests.viewers;
+    }
+    return viewers;
+}
+
+bool camera_is_served(const struct camera *cam)
+{
+    return cam->worker != NULL || !LIST_EMPTY(&cam->predecessors);
+}
+
+/* --- who wants it ----------------------------------------------------------- */
+
 static bool is_recent(int64_t at_ms)
 {
     return at_ms != 0 && clock_ms() - at_ms < CAMERA_WANTED_MS;

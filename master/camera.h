@@ -35,6 +35,8 @@ struct worker;
 /* Whoever asks at least this often wants the camera all the time; the page's tiles do. */
 #define CAMERA_WANTED_MS 60000
 
+LIST_HEAD(camera_predecessors, camera);
+
 struct camera {
     struct camera_table *table; /* the table that owns it.  Borrowed. */
     struct camera_url url;      /* secret, like key */
@@ -51,13 +53,13 @@ struct camera {
     bool stopped;               /* through the API: always_on waits for the next request */
     struct camera *heir;        /* this one only holds the last program's worker; NULL: it is
                                    in the set, as any camera */
-    unsigned predecessors;      /* cameras whose heir this is */
-    bool heir_failed;           /* its heir's first attempt did not stream */
-    LIST_ENTRY(camera) link;    /* in the table's predecessors */
-    struct worker *worker;      /* NULL: none */
-    uint64_t clients_sent;      /* clients handed to this worker */
-    struct guest_list guests;   /* the clients that have not left */
-    struct client_key starter;  /* the client whose request started the worker */
+    struct camera_predecessors predecessors; /* cameras whose heir this is */
+    LIST_ENTRY(camera) link;                 /* in its heir's predecessors */
+    bool heir_failed;                        /* its heir's first attempt did not stream */
+    struct worker *worker;                   /* NULL: none */
+    uint64_t clients_sent;                   /* clients handed to this worker */
+    struct guest_list guests;                /* the clients that have not left */
+    struct client_key starter;               /* the client whose request started the worker */
     bool logging_in; /* the camera has neither accepted nor rejected the password (login_guard.h) */
     bool connecting; /* not streaming yet: it counts in the starter's share */
     struct ipc_state state;
@@ -79,6 +81,23 @@ struct camera {
 /** @return the state that its worker reported last; without a worker, QUARANTINED, UNWATCHED (a
  * named camera that is not always on) or STATE_COUNT (stopped). */
 enum ipc_camera_state camera_state(const struct camera *cam);
+
+/**
+ * While a worker of the last program is left (camera_predecessor.c) and its viewers have pictures,
+ * but the camera's own worker has none yet, that one tells how the camera is.
+ *
+ * @return the camera, or its predecessor: the one whose state and stats are to be shown.
+ */
+const struct camera *camera_serving(const struct camera *cam);
+
+/** What is to be shown of camera_serving(), with the viewers that all its workers report. */
+struct ipc_stats camera_stats(const struct camera *cam);
+
+/** @return the viewers that its workers were given, also those of the last program. */
+size_t camera_viewers(const struct camera *cam);
+
+/** Does a worker serve it, its own or one of the last program? */
+bool camera_is_served(const struct camera *cam);
 
 /** Does somebody want it, or did so in the last CAMERA_WANTED_MS? */
 bool camera_is_wanted(const struct camera *cam);

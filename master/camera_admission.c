@@ -17,7 +17,7 @@ static enum http_error may_watch(const struct camera_admission *a, const struct 
 {
     uint32_t per_camera = a->conf->server.max_viewers_per_camera;
     size_t limit = a->conf->server.max_viewers;
-    if (cam != NULL && per_camera > 0 && cam->guests.viewers >= per_camera) {
+    if (cam != NULL && per_camera > 0 && camera_viewers(cam) >= per_camera) {
         *message = "this camera has as many viewers as [server] max_viewers_per_camera allows";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
@@ -47,7 +47,7 @@ static enum http_error may_take_pictures(const struct camera_admission *a, const
 static bool holds_place(const struct camera_admission *a, const struct camera *cam)
 {
     const struct conf_camera *c = cam->named ? conf_find_camera(a->conf, cam->id) : NULL;
-    return cam->worker != NULL && c != NULL && !c->is_sub;
+    return camera_is_served(cam) && c != NULL && !c->is_sub;
 }
 
 /* Places kept for cameras of the configuration: one for each without a worker, at most half. */
@@ -103,6 +103,14 @@ enum http_error camera_admission_client(const struct camera_admission *a, const 
     return error;
 }
 
+size_t camera_admission_active(const struct camera_admission *a)
+{
+    size_t active = 0;
+    for (size_t i = 0; i < a->cameras.count; i++)
+        active += camera_is_served(a->cameras.list[i]);
+    return active;
+}
+
 static size_t places(const struct camera_admission *a, bool named)
 {
     size_t max = a->conf->server.max_cameras;
@@ -123,7 +131,7 @@ enum http_error camera_admission_start(const struct camera_admission *a,
                    "([server] client_share)";
         return HTTP_ERROR_CLIENT_SHARE;
     }
-    if (a->active >= places(a, named)) {
+    if (camera_admission_active(a) >= places(a, named)) {
         *message = places(a, named) < max
                        ? "the places that are left of [server] max_cameras are for cameras of the "
                          "configuration"

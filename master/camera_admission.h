@@ -21,7 +21,6 @@
 struct camera_admission {
     const struct conf *conf; /* Borrowed */
     struct camera_set cameras;
-    size_t active;                  /* cameras with a worker */
     struct client_share viewers;    /* viewers of all cameras */
     struct client_share connecting; /* requested cameras that have not streamed yet */
     struct login_guard logins;
@@ -46,6 +45,10 @@ struct camera_request {
  */
 enum http_error camera_admission_client(const struct camera_admission *a, const struct camera *cam,
                                         const struct camera_request *request, const char **message);
+
+/** @return how many cameras take a place of max_cameras: one each, also while the last program's
+ * worker is left beside the new one. */
+size_t camera_admission_active(const struct camera_admission *a);
 
 /**
  * May a worker be started for a client?  @return as above.

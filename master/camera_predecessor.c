@@ -21,9 +21,8 @@
 struct camera *camera_predecessor_new(struct camera *heir, const struct takeover_record *record,
                                       struct takeover *takeover)
 {
-    struct camera_table *t = heir->table;
     struct camera *past = xcalloc(1, sizeof(*past));
-    past->table = t;
+    past->table = heir->table;
     past->heir = heir;
     past->url = heir->url;
     past->transport = heir->transport;
@@ -32,24 +31,22 @@ struct camera *camera_predecessor_new(struct camera *heir, const struct takeover
     memcpy(past->id, heir->id, sizeof(past->id));
     memcpy(past->shown, heir->shown, sizeof(past->shown));
     past->state_since_ms = clock_ms();
-    past->state.state = IPC_CAMERA_STREAMING; /* it reports changes alone */
-    LIST_INSERT_HEAD(&t->predecessors, past, link);
-    heir->predecessors++;
-    past->worker = workers_restore(t->workers, record, takeover, past, past->id);
+    past->state_since_us = clock_us();
+    past->state = heir->state; /* it reports changes alone */
+    memset(&heir->state, 0, sizeof(heir->state));
+    LIST_INSERT_HEAD(&heir->predecessors, past, link);
+    past->worker = workers_restore(heir->table->workers, record, takeover, past, past->id);
     if (past->worker == NULL) {
         camera_predecessor_free(past);
         return NULL;
     }
-    t->admission.active++;
     return past;
 }
 
 void camera_predecessor_free(struct camera *past)
 {
-    struct camera *heir = past->heir;
     camera_clients_drop(&past->table->clients, past);
     LIST_REMOVE(past, link);
-    heir->predecessors--;
     explicit_bzero(past, sizeof(*past)); /* a password */
     free(past);
 }
@@ -61,11 +58,10 @@ static bool streams(const struct camera *cam)
 
 static unsigned connecting_heirs(const struct camera_table *t)
 {
-    const struct camera *past;
     unsigned n = 0;
-    LIST_FOREACH(past, &t->predecessors, link)
-    {
-        n += past->heir->worker != NULL && !streams(past->heir);
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        const struct camera *cam = t->admission.cameras.list[i];
+        n += !LIST_EMPTY(&cam->predecessors) && cam->worker != NULL && !streams(cam);
     }
     return n;
 }
@@ -109,6 +105,8 @@ void camera_predecessor_step(struct camera *past)
         return;
     if (past->guests.count == 0)
         (void)camera_table_leave(past); /* the caller frees it */
+    else if (past->moves)
+        return; /* its clients wait for another camera than its heir */
     else if (streams(heir) || (past->heir_failed && !heir->yielding))
         (void)camera_succession_yield(past);
     else if (failed && heir->state.error != HTTP_ERROR_CAMERA_UNAUTHORIZED)
@@ -120,32 +118,32 @@ void camera_predecessor_step(struct camera *past)
 void camera_predecessor_heir_state(const struct camera *heir)
 {
     struct camera *past;
-    LIST_FOREACH(past, &heir->table->predecessors, link)
+    LIST_FOREACH(past, &heir->predecessors, link)
     {
-        if (past->heir == heir && past->guests.count > 0)
+        if (past->guests.count > 0)
             camera_predecessor_step(past);
     }
 }
 
-void camera_predecessor_tick(struct camera_table *t)
+void camera_predecessor_tick(struct camera *heir)
 {
     struct camera *next;
-    for (struct camera *past = LIST_FIRST(&t->predecessors); past != NULL; past = next) {
+    for (struct camera *past = LIST_FIRST(&heir->predecessors); past != NULL; past = next) {
         next = LIST_NEXT(past, link);
         camera_predecessor_step(past);
         camera_table_release(past);
     }
 }
 
-void camera_predecessor_end(struct camera_table *t, const struct camera *heir, uint32_t grace_ms)
+int camera_predecessor_end(struct camera *heir, uint32_t grace_ms)
 {
     struct camera *next;
-    for (struct camera *past = LIST_FIRST(&t->predecessors); past != NULL; past = next) {
+    int rc = 0;
+    for (struct camera *past = LIST_FIRST(&heir->predecessors); past != NULL; past = next) {
         next = LIST_NEXT(past, link);
-        if (heir != NULL && past->heir != heir)
-            continue;
-        if (past->worker != NULL)
-            (void)camera_table_end(past, grace_ms);
+        if (past->worker != NULL && camera_table_end(past, grace_ms) == -EAGAIN)
+            rc = -EAGAIN;
         camera_table_release(past);
     }
+    return rc;
 }

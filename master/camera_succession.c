@@ -203,17 +203,30 @@ static void go_on_moving(struct camera *cam)
 
 void camera_succession_tick(struct camera *cam)
 {
+    struct camera *past;
     if (cam->worker == NULL)
         camera_clients_drop_gone(&cam->table->clients, cam);
     start_successor(cam);
     if (cam->moves)
         go_on_moving(cam);
+    LIST_FOREACH(past, &cam->predecessors, link)
+    {
+        if (past->moves)
+            go_on_moving(past);
+    }
+    camera_predecessor_tick(cam);
 }
 
 void camera_succession_renamed(struct camera_table *t)
 {
-    for (size_t i = t->admission.cameras.count; i > 0; i--) /* new ones come at the end */
-        prepare_move(t->admission.cameras.list[i - 1]);
+    for (size_t i = t->admission.cameras.count; i > 0; i--) { /* new ones come at the end */
+        struct camera *cam = t->admission.cameras.list[i - 1], *past;
+        prepare_move(cam);
+        LIST_FOREACH(past, &cam->predecessors, link)
+        {
+            prepare_move(past);
+        }
+    }
 }
 
 /* The new camera has failed: the old one goes on. */
@@ -226,24 +239,38 @@ static void note_failure(struct camera *old, const struct camera *target)
     old->move_error = (enum http_error)target->state.error;
 }
 
+static bool has_failed(const struct camera *cam)
+{
+    return cam->state.error != HTTP_ERROR_NONE && cam->state.state == IPC_CAMERA_BACKOFF;
+}
+
+/* The clients of the old camera may be waiting for this one, whose state has changed. */
+static void tell_waiting(struct camera *old, const struct camera *cam)
+{
+    unsigned count;
+    const struct conf_camera *c = old->moves && old != cam ? find_moves(old, &count) : NULL;
+    if (c == NULL || c->transport != cam->transport || strcmp(c->key, cam->key) != 0)
+        return;
+    if (streams(cam))
+        (void)camera_succession_yield(old);
+    else if (has_failed(cam))
+        note_failure(old, cam);
+}
+
 void camera_succession_state(struct camera *cam)
 {
     struct camera_table *t = cam->table;
+    if (cam->moves && has_failed(cam))
+        (void)camera_succession_yield(cam); /* the old one has failed: no reason to wait */
     if (cam->heir != NULL)
         return;
     camera_predecessor_heir_state(cam);
-    bool failed = cam->state.error != HTTP_ERROR_NONE && cam->state.state == IPC_CAMERA_BACKOFF;
-    if (cam->moves && !streams(cam) && failed)
-        (void)camera_succession_yield(cam); /* the old one has failed: no reason to wait */
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
-        struct camera *old = t->admission.cameras.list[i];
-        unsigned count;
-        const struct conf_camera *c = old->moves && old != cam ? find_moves(old, &count) : NULL;
-        if (c == NULL || c->transport != cam->transport || strcmp(c->key, cam->key) != 0)
-            continue;
-        if (streams(cam))
-            (void)camera_succession_yield(old);
-        else if (failed)
-            note_failure(old, cam);
+        struct camera *old = t->admission.cameras.list[i], *past;
+        tell_waiting(old, cam);
+        LIST_FOREACH(past, &old->predecessors, link)
+        {
+            tell_waiting(past, cam);
+        }
     }
 }

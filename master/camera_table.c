@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define TICK_MS 1000
-#define CAMERA_STOP_GRACE_MS 5000
 
 /* --- remembering ---------------------------------------------------------- */
 
@@ -30,7 +29,7 @@ static bool worth_keeping(const struct camera *cam)
 {
     int64_t now_ms = clock_ms();
     return cam->worker != NULL || cam->guests.count > 0 || cam->always_on ||
-           cam->predecessors > 0 || now_ms < cam->refused_until_ms ||
+           !LIST_EMPTY(&cam->predecessors) || now_ms < cam->refused_until_ms ||
            (cam->named && camera_health_is_known(&cam->health)) ||
            (cam->crashes > 0 && now_ms - cam->crashed_ms < CRASH_FORGIVEN_MS);
 }
@@ -46,7 +45,7 @@ void camera_table_release(struct camera *cam)
 /* Named cameras do not count: there are no more of them than the configuration has. */
 static bool is_only_remembered(const struct camera *cam)
 {
-    return cam->worker == NULL && !cam->named && cam->guests.count == 0 && cam->predecessors == 0;
+    return !camera_is_served(cam) && !cam->named && cam->guests.count == 0;
 }
 
 /* Forget the oldest camera that is only remembered, if they are too many. */
@@ -68,7 +67,7 @@ static void make_room(struct camera_table *t)
 struct camera *camera_table_add(struct camera_table *t, const struct camera_url *url,
                                 const char *key, enum ipc_transport transport)
 {
-    if (t->admission.cameras.count - t->admission.active >= CAMERA_MEMORY_MAX)
+    if (t->admission.cameras.count >= CAMERA_MEMORY_MAX)
         make_room(t);
     struct camera *cam = camera_set_add(&t->admission.cameras, url, key, transport);
     cam->table = t;
@@ -124,6 +123,19 @@ static void begin_state(struct camera *cam)
     cam->state_since_us = clock_us();
 }
 
+/* The health of a camera survives its workers; a failure counts when nobody has pictures. */
+static struct camera_health *health_of(struct camera *cam)
+{
+    return cam->heir != NULL ? &cam->heir->health : &cam->health;
+}
+
+static void note_health(struct camera *cam, const struct ipc_state *state)
+{
+    const struct camera *serving = camera_serving(cam->heir != NULL ? cam->heir : cam);
+    if (serving == cam || camera_state(serving) != IPC_CAMERA_STREAMING)
+        camera_health_on_state(health_of(cam), state, clock_us());
+}
+
 static void on_state(void *owner, const struct ipc_state *state)
 {
     struct camera *cam = owner;
@@ -137,7 +149,7 @@ static void on_state(void *owner, const struct ipc_state *state)
     if (state->state != cam->state.state)
         begin_state(cam);
     cam->state = *state;
-    camera_health_on_state(&cam->health, state, clock_us());
+    note_health(cam, state);
     note_login(cam, state, was_connected);
     if (state->state == IPC_CAMERA_STREAMING)
         end_connecting(cam);
@@ -155,7 +167,7 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
         cam->bit_rate_bps = (said.bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)elapsed_ms;
     cam->stats = said;
     cam->stats_ms = now_ms;
-    camera_health_on_picture(&cam->health, said.picture_us, clock_us());
+    camera_health_on_picture(health_of(cam), said.picture_us, clock_us());
     if (cam->stats.viewers > cam->guests.viewers)
         cam->stats.viewers = cam->guests.viewers; /* it cannot have more than it was given */
 }
@@ -164,14 +176,13 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
 {
     struct camera_totals totals = table->gone;
     for (size_t i = 0; i < table->admission.cameras.count; i++) {
-        camera_stats_add(&totals.stats, &table->admission.cameras.list[i]->stats);
-        totals.stats.viewers += table->admission.cameras.list[i]->stats.viewers;
-    }
-    const struct camera *past;
-    LIST_FOREACH(past, &table->predecessors, link)
-    {
-        camera_stats_add(&totals.stats, &past->stats);
-        totals.stats.viewers += past->stats.viewers;
+        const struct camera *cam = table->admission.cameras.list[i], *past;
+        camera_stats_add(&totals.stats, &cam->stats);
+        totals.stats.viewers += camera_stats(cam).viewers;
+        LIST_FOREACH(past, &cam->predecessors, link)
+        {
+            camera_stats_add(&totals.stats, &past->stats);
+        }
     }
     totals.clients_kept = table->clients.kept;
     totals.clients_cut = table->clients.cut;
@@ -195,7 +206,6 @@ void camera_table_detach(struct camera *cam)
     camera_stats_add(&cam->table->gone.stats, &cam->stats);
     cam->worker = NULL;
     cam->yielding = false;
-    cam->table->admission.active--;
     cam->clients_sent = 0;
     end_connecting(cam);
     end_login(cam);
@@ -276,7 +286,6 @@ int camera_table_start(struct camera *cam, bool connect)
     (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
     camera_begin_attempt(cam);
     cam->worker = w;
-    cam->table->admission.active++;
     cam->logging_in = true;
     login_guard_begin(&cam->table->admission.logins, &cam->url, clock_ms());
     int rc = worker_send(w, IPC_ASSIGN, &assign, NULL);
@@ -293,7 +302,8 @@ static struct camera *find_unwanted(const struct camera_table *t)
     struct camera *streaming = NULL;
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
         struct camera *cam = t->admission.cameras.list[i];
-        if (cam->worker == NULL || cam->always_on || cam->guests.count > 0)
+        if (cam->worker == NULL || cam->always_on || cam->guests.count > 0 ||
+            !LIST_EMPTY(&cam->predecessors)) /* it will get their clients */
             continue;
         if (camera_state(cam) != IPC_CAMERA_STREAMING)
             return cam;
@@ -355,14 +365,21 @@ enum http_error camera_table_handover(struct camera_table *table,
 
 /* --- life ----------------------------------------------------------------- */
 
+static bool wants_to_start(const struct camera *cam)
+{
+    return cam->always_on && !cam->stopped && cam->worker == NULL &&
+           camera_quarantine_ms(cam) == 0 && clock_ms() >= cam->refused_until_ms;
+}
+
 static void start_always_on(struct camera_table *t)
 {
+    size_t active = camera_admission_active(&t->admission);
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
         struct camera *cam = t->admission.cameras.list[i];
-        if (cam->always_on && !cam->stopped && cam->worker == NULL &&
-            camera_quarantine_ms(cam) == 0 && clock_ms() >= cam->refused_until_ms &&
-            t->admission.active < t->admission.conf->server.max_cameras)
-            (void)camera_table_start(cam, false); /* if that fails, the next tick tries again */
+        size_t more = !camera_is_served(cam);
+        if (wants_to_start(cam) && active + more <= t->admission.conf->server.max_cameras &&
+            camera_table_start(cam, false) == 0) /* if that fails, the next tick tries again */
+            active += more;
     }
 }
 
@@ -376,106 +393,6 @@ static void on_tick(uv_timer_t *timer)
     start_always_on(t);
     for (size_t i = 0; i < t->admission.cameras.count; i++)
         camera_succession_tick(t->admission.cameras.list[i]);
-    camera_predecessor_tick(t);
-}
-
-/* Add the cameras that stay connected without viewers. */
-static void add_always_on(struct camera_table *t)
-{
-    for (size_t i = 0; i < t->admission.conf->camera_count; i++) {
-        const struct conf_camera *c = &t->admission.conf->cameras[i];
-        if (!c->always_on)
-            continue;
-        struct camera *cam = camera_set_find(&t->admission.cameras, c->key, c->transport);
-        if (cam == NULL)
-            cam = camera_table_add(t, &c->url, c->key, c->transport);
-        cam->always_on = true;
-    }
-}
-
-void camera_table_configure(struct camera_table *table)
-{
-    camera_set_configure(&table->admission.cameras, table->admission.conf);
-    for (size_t i = 0; i < table->admission.cameras.count; i++)
-        table->admission.cameras.list[i]->always_on = false;
-    add_always_on(table);
-    for (size_t i = 0; i < table->admission.cameras.count; i++) {
-        struct camera *cam = table->admission.cameras.list[i];
-        struct log_context ctx = camera_log(cam);
-        if (cam->worker == NULL)
-            continue;
-        struct ipc_settings settings =
-            camera_settings(cam, cam->table->admission.conf, &cam->table->admission.cameras);
-        if (worker_send(cam->worker, IPC_SETTINGS, &settings, NULL) != 0)
-            log_warnx(&ctx, "the worker cannot take the new settings; its next one has them");
-    }
-    camera_succession_renamed(table);
-}
-
-void camera_table_reload(struct camera_table *table)
-{
-    for (size_t i = 0; i < table->admission.cameras.count; i++)
-        table->admission.cameras.list[i]->stopped = false;
-    camera_table_configure(table);
-}
-
-/* What was remembered against the camera no longer holds: an operator wants it. */
-static void forgive(struct camera *cam)
-{
-    cam->refused_until_ms = 0;
-    login_guard_forgive(&cam->table->admission.logins, &cam->url);
-    cam->crashes = 0;
-    camera_health_forgive(&cam->health);
-}
-
-/* A camera may have several names: its ID is the first. */
-static struct camera *find_id(const struct camera_table *table, const char *id)
-{
-    const struct camera_set *set = &table->admission.cameras;
-    const struct conf_camera *c = conf_find_camera(table->admission.conf, id);
-    struct camera *cam = camera_set_find_id(set, id);
-    return cam == NULL && c != NULL ? camera_set_find(set, c->key, c->transport) : cam;
-}
-
-/* There is nothing to end at a named camera that nobody watches. */
-static int absence(const struct camera_table *table, const char *id)
-{
-    return conf_find_camera(table->admission.conf, id) != NULL ? 0 : -ENOENT;
-}
-
-int camera_table_restart(struct camera_table *table, const char *id)
-{
-    struct camera *cam = find_id(table, id);
-    if (cam == NULL)
-        return absence(table, id);
-    int rc = camera_succession_yield(cam);
-    if (rc == -EAGAIN)
-        return rc;
-    struct log_context ctx = camera_log(cam);
-    log_info(&ctx, "its session is made anew by request");
-    cam->stopped = false;
-    forgive(cam);
-    return 0;
-}
-
-int camera_table_stop(struct camera_table *table, const char *id)
-{
-    struct camera *cam = find_id(table, id);
-    if (cam == NULL)
-        return absence(table, id);
-    int rc = cam->worker != NULL ? camera_table_end(cam, CAMERA_STOP_GRACE_MS) : 0;
-    if (rc == -EAGAIN)
-        return rc; /* its outbox is full; if it has died, the channel will say so */
-    camera_predecessor_end(table, cam, CAMERA_STOP_GRACE_MS);
-    struct log_context ctx = camera_log(cam);
-    log_info(&ctx, "stopped by request");
-    cam->stopped = true;
-    forgive(cam);
-    if (cam->worker == NULL)
-        camera_clients_refuse(&table->clients, cam, HTTP_ERROR_DRAINING, "the stream was stopped");
-    camera_clients_drop(&table->clients, cam);
-    camera_table_release(cam);
-    return 0;
 }
 
 int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn returned,
@@ -494,8 +411,7 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn
     }
     closing_hold(&t->closing); /* the workers */
     closing_hold(&t->closing); /* the tick */
-    camera_set_configure(&t->admission.cameras, conf);
-    add_always_on(t);
+    camera_table_configure(t);
     (void)uv_timer_init(loop, &t->tick);
     t->tick.data = t;
     (void)uv_timer_start(&t->tick, on_tick, 0, TICK_MS);
@@ -507,10 +423,12 @@ static void on_part_closed(struct camera_table *t)
 {
     if (!closing_release(&t->closing))
         return;
-    for (size_t i = 0; i < t->admission.cameras.count; i++)
-        camera_clients_drop(&t->clients, t->admission.cameras.list[i]);
-    while (!LIST_EMPTY(&t->predecessors))
-        camera_predecessor_free(LIST_FIRST(&t->predecessors));
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        struct camera *cam = t->admission.cameras.list[i];
+        while (!LIST_EMPTY(&cam->predecessors))
+            camera_predecessor_free(LIST_FIRST(&cam->predecessors));
+        camera_clients_drop(&t->clients, cam);
+    }
     camera_set_clear(&t->admission.cameras);
     client_share_clear(&t->admission.viewers);
     client_share_clear(&t->admission.connecting);
@@ -538,9 +456,9 @@ void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), v
 void camera_table_drain(struct camera_table *table, uint32_t grace_ms)
 {
     (void)uv_timer_stop(&table->tick);
-    camera_predecessor_end(table, NULL, grace_ms);
     for (size_t i = 0; i < table->admission.cameras.count; i++) {
         struct camera *cam = table->admission.cameras.list[i];
+        (void)camera_predecessor_end(cam, grace_ms);
         if (cam->worker != NULL)
             (void)camera_table_end(cam, grace_ms);
         else
@@ -581,9 +499,4 @@ const struct camera *camera_table_find(const struct camera_table *table,
     char key[IPC_URL_MAX];
     (void)url_format(url, key);
     return camera_set_find(&table->admission.cameras, key, transport);
-}
-
-const struct camera *camera_table_find_id(const struct camera_table *table, const char *id)
-{
-    return find_id(table, id);
 }

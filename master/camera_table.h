@@ -67,8 +67,7 @@ void camera_table_configure(struct camera_table *table);
  * End a stream: disconnect its viewers, let its worker leave, forget what was remembered.  The next
  * request starts it again; always_on does not, until a reload.
  *
- * @return 0; -ENOENT: no such stream; -EAGAIN: nothing was done, because the worker's outbox is
- *         full.
+ * @return 0; -ENOENT: no such stream; -EAGAIN: a worker's outbox is full: it goes on, ask again.
  */
 int camera_table_stop(struct camera_table *table, const char *id);
 
@@ -127,7 +126,7 @@ void camera_table_save(struct camera_table *table, struct takeover_writer *w);
 uint64_t camera_table_changes(const struct camera_table *table);
 
 /**
- * Take in a TAKEOVER_CAMERA.  Its clients follow, then camera_table_resume().
+ * Take in a TAKEOVER_CAMERA.  Its worker and clients follow, then camera_table_resume().
  * @return the camera, borrowed; NULL: the record is not one.
  */
 struct camera *camera_table_restore(struct camera_table *table,

@@ -15,8 +15,7 @@ struct camera_table {
     uv_loop_t *loop;
     struct camera_admission admission; /* holds the cameras */
     struct workers *workers;
-    struct camera_totals gone;        /* totals of workers that have ended */
-    LIST_HEAD(, camera) predecessors; /* with workers of the last program (camera_predecessor.c) */
+    struct camera_totals gone; /* totals of workers that have ended */
     uv_timer_t tick;
     struct closing closing; /* the workers and the tick */
     bool paused;            /* no worker is started: another program takes this one's place */
@@ -85,9 +84,9 @@ void camera_predecessor_free(struct camera *past);
 /** Once a second, and when the heir has reported another state: is it time to make way? */
 void camera_predecessor_step(struct camera *past);
 void camera_predecessor_heir_state(const struct camera *heir);
-void camera_predecessor_tick(struct camera_table *t);
+void camera_predecessor_tick(struct camera *heir);
 
-/** End the clients of the predecessors of this camera; NULL: of all. */
-void camera_predecessor_end(struct camera_table *t, const struct camera *heir, uint32_t grace_ms);
+/** End the clients of a camera's predecessors. @return 0; -EAGAIN: one cannot be told now. */
+int camera_predecessor_end(struct camera *heir, uint32_t grace_ms);
 
 #endif /* MASTER_CAMERA_TABLE_PRIVATE_H */

@@ -32,6 +32,9 @@ struct camera_record {
     uint32_t reason;
     uint32_t reserved;
     char id[IPC_CAMERA_ID_MAX];
+    int64_t asked_ms;      /* as in struct camera */
+    uint32_t worker_state; /* 1 + what its worker reported last; 0: no worker, or not known */
+    uint32_t worker_error;
 };
 
 /* A client of the last camera.  The tail is its request. */
@@ -49,13 +52,14 @@ _Static_assert(sizeof(union address) <= sizeof(((struct guest_record *)NULL)->fr
 
 static void yield_all(struct camera_table *table)
 {
-    struct camera *past;
-    LIST_FOREACH(past, &table->predecessors, link)
-    {
-        (void)camera_succession_yield(past);
+    for (size_t i = 0; i < table->admission.cameras.count; i++) { /* a full outbox: the next call */
+        struct camera *cam = table->admission.cameras.list[i], *past;
+        (void)camera_succession_yield(cam);
+        LIST_FOREACH(past, &cam->predecessors, link)
+        {
+            (void)camera_succession_yield(past);
+        }
     }
-    for (size_t i = 0; i < table->admission.cameras.count; i++) /* a full outbox: the next call */
-        (void)camera_succession_yield(table->admission.cameras.list[i]);
 }
 
 bool camera_table_settle(struct camera_table *table, bool live)
@@ -67,13 +71,23 @@ bool camera_table_settle(struct camera_table *table, bool live)
     return workers_busy(table->workers) == 0;
 }
 
+/* What was restored was of a worker that did not follow. */
+static void forget_states(struct camera_table *table)
+{
+    for (size_t i = 0; i < table->admission.cameras.count; i++) {
+        struct camera *cam = table->admission.cameras.list[i];
+        if (cam->worker == NULL)
+            memset(&cam->state, 0, sizeof(cam->state));
+    }
+}
+
 void camera_table_resume(struct camera_table *table)
 {
     table->paused = false;
+    forget_states(table);
     camera_succession_renamed(table);
     for (size_t i = 0; i < table->admission.cameras.count; i++)
         camera_succession_tick(table->admission.cameras.list[i]);
-    camera_predecessor_tick(table);
 }
 
 void camera_table_expect_child(struct camera_table *table, pid_t pid)
@@ -121,8 +135,10 @@ static bool may_save(const struct takeover_writer *w, const struct camera *cam,
     return guest->visit != NULL;
 }
 
-/* All but its worker and clients. */
-static void save_camera(const struct camera *cam, struct takeover_writer *w)
+/* All but its worker and clients. @param served  the same, or the predecessor whose worker follows.
+ */
+static void save_camera(const struct camera *cam, const struct camera *served,
+                        struct takeover_writer *w)
 {
     struct camera_record r = {.transport = (uint32_t)cam->transport,
                               .flags = (cam->named ? CAMERA_NAMED : 0) |
@@ -133,7 +149,12 @@ static void save_camera(const struct camera *cam, struct takeover_writer *w)
                               .forgiven = cam->forgiven,
                               .last_frame_us = cam->health.last_frame_us,
                               .down_since_us = cam->health.down_since_us,
-                              .reason = (uint32_t)cam->health.reason};
+                              .reason = (uint32_t)cam->health.reason,
+                              .asked_ms = cam->asked_ms};
+    if (served->worker != NULL) {
+        r.worker_state = served->state.state + 1;
+        r.worker_error = served->state.error;
+    }
     (void)snprintf(r.id, sizeof(r.id), "%s", cam->id);
     takeover_put(w, TAKEOVER_CAMERA, &r, sizeof(r), cam->key, strlen(cam->key));
 }
@@ -156,16 +177,14 @@ void camera_table_save(struct camera_table *table, struct takeover_writer *w)
     uint8_t *fields = xcalloc(1, CLIENT_FIELDS_MAX);
     login_guard_save(&table->admission.logins, w);
     for (size_t i = 0; i < table->admission.cameras.count; i++) {
-        save_camera(table->admission.cameras.list[i], w);
-        save_clients(table->admission.cameras.list[i], w, fields);
-    }
-    const struct camera *past;
-    LIST_FOREACH(past, &table->predecessors, link)
-    { /* the camera again, now with this worker: it gets another predecessor */
-        if (past->worker == NULL)
-            continue;
-        save_camera(past->heir, w);
-        save_clients(past, w, fields);
+        const struct camera *cam = table->admission.cameras.list[i], *past;
+        save_camera(cam, cam, w);
+        save_clients(cam, w, fields);
+        LIST_FOREACH(past, &cam->predecessors, link)
+        { /* the camera again, now with this worker: it gets another predecessor */
+            save_camera(cam, past, w);
+            save_clients(past, w, fields);
+        }
     }
     if (w->way == TAKEOVER_BY_EXECVE)
         workers_save(table->workers, w);
@@ -193,6 +212,17 @@ static struct camera *find_or_add(struct camera_table *t, const char *key, uint3
     return cam;
 }
 
+/* A version that did not say took it for streaming. */
+static struct ipc_state worker_state(const struct camera_record *r)
+{
+    struct ipc_state state = {.state = IPC_CAMERA_STREAMING};
+    if (r->worker_state > 0 && r->worker_state <= IPC_CAMERA_STATE_COUNT)
+        state.state = r->worker_state - 1;
+    if (r->worker_error < HTTP_ERROR_COUNT)
+        state.error = r->worker_error;
+    return state;
+}
+
 struct camera *camera_table_restore(struct camera_table *table,
                                     const struct takeover_record *record)
 {
@@ -210,6 +240,8 @@ struct camera *camera_table_restore(struct camera_table *table,
     cam->crashed_ms = r.crashed_ms;
     cam->crashes = r.crashes;
     cam->forgiven = r.forgiven;
+    cam->asked_ms = r.asked_ms;
+    cam->state = worker_state(&r);
     cam->health.last_frame_us = r.last_frame_us;
     if (r.reason < HTTP_ERROR_COUNT && r.reason != HTTP_ERROR_NONE) {
         cam->health.down_since_us = r.down_since_us;

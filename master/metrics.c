@@ -102,6 +102,12 @@ static double value_of(const struct ipc_stats *stats, const struct worker_metric
     return (double)(big + small) / m->scale;
 }
 
+static const struct ipc_histogram *histogram_of(const struct ipc_stats *stats, size_t m)
+{
+    return (const struct ipc_histogram *)(const void *)((const char *)stats +
+                                                        worker_histograms[m].offset);
+}
+
 static void put_histogram(FILE *out, const char *name, const char *camera,
                           const struct ipc_histogram *h)
 {
@@ -131,7 +137,7 @@ static void put_histogram(FILE *out, const char *name, const char *camera,
 static bool is_shown(const struct camera *cam)
 {
     enum ipc_camera_state state = camera_state(cam);
-    return cam->worker != NULL || state == IPC_CAMERA_QUARANTINED ||
+    return camera_is_served(cam) || state == IPC_CAMERA_QUARANTINED ||
            (cam->named && state != IPC_CAMERA_UNWATCHED);
 }
 
@@ -142,7 +148,7 @@ static void put_camera_states(FILE *out, const struct camera_list *cameras)
         for (int s = 0; s < STATES; s++)
             (void)fprintf(out, PREFIX "camera_state{camera=\"%s\",state=\"%s\"} %d\n",
                           cameras->items[i]->id, ipc_camera_state_name((enum ipc_camera_state)s),
-                          (int)camera_state(cameras->items[i]) == s);
+                          (int)camera_state(camera_serving(cameras->items[i])) == s);
     }
 }
 
@@ -214,12 +220,18 @@ static void put_camera_processes(FILE *out, const struct camera_list *cameras)
     head(out, "camera_resident_memory_bytes", "gauge",
          "Resident memory of the camera's worker, shared pages included.");
     for (size_t i = 0; i < cameras->count; i++) {
-        const struct camera *cam = cameras->items[i];
+        const struct camera *cam = camera_serving(cameras->items[i]);
         pid_t pid = cam->worker != NULL ? worker_pid(cam->worker) : 0;
         if (pid > 0)
             (void)fprintf(out, PREFIX "camera_resident_memory_bytes{camera=\"%s\"} %" PRIu64 "\n",
                           cam->id, process_resident_bytes(pid));
     }
+}
+
+static double camera_value(const struct camera *cam, const struct worker_metric *m)
+{
+    const struct ipc_stats stats = camera_stats(cam);
+    return value_of(&stats, m);
 }
 
 static void put_cameras(FILE *out, const struct camera_list *cameras)
@@ -231,16 +243,14 @@ static void put_cameras(FILE *out, const struct camera_list *cameras)
         head(out, name, worker_metrics[m].type, worker_metrics[m].help);
         for (size_t i = 0; i < cameras->count; i++)
             (void)fprintf(out, PREFIX "%s{camera=\"%s\"} %.15g\n", name, cameras->items[i]->id,
-                          value_of(&cameras->items[i]->stats, &worker_metrics[m]));
+                          camera_value(cameras->items[i], &worker_metrics[m]));
     }
     for (size_t m = 0; m < sizeof(worker_histograms) / sizeof(worker_histograms[0]); m++) {
         (void)snprintf(name, sizeof(name), "camera_%s", worker_histograms[m].name);
         head(out, name, "histogram", worker_histograms[m].help);
         for (size_t i = 0; i < cameras->count; i++)
             put_histogram(out, name, cameras->items[i]->id,
-                          (const struct ipc_histogram
-                               *)(const void *)((const char *)&cameras->items[i]->stats +
-                                                worker_histograms[m].offset));
+                          histogram_of(&camera_serving(cameras->items[i])->stats, m));
     }
     put_camera_reconnects(out, cameras);
     put_camera_quarantines(out, cameras);
@@ -263,7 +273,7 @@ static void put_camera_counts(FILE *out, const struct camera_list *cameras, size
 {
     uint64_t counts[STATES] = {[IPC_CAMERA_UNWATCHED] = unwatched};
     for (size_t i = 0; i < cameras->count; i++)
-        counts[camera_state(cameras->items[i])]++;
+        counts[camera_state(camera_serving(cameras->items[i]))]++;
     head(out, "cameras", "gauge", "Cameras by state.");
     for (int s = 0; s < STATES; s++)
         (void)fprintf(out, PREFIX "cameras{state=\"%s\"} %" PRIu64 "\n",
@@ -307,9 +317,7 @@ static void put_totals(FILE *out, const struct camera_totals *totals)
     }
     for (size_t m = 0; m < sizeof(worker_histograms) / sizeof(worker_histograms[0]); m++) {
         head(out, worker_histograms[m].name, "histogram", worker_histograms[m].help);
-        put_histogram(out, worker_histograms[m].name, NULL,
-                      (const struct ipc_histogram *)(const void *)((const char *)&totals->stats +
-                                                                   worker_histograms[m].offset));
+        put_histogram(out, worker_histograms[m].name, NULL, histogram_of(&totals->stats, m));
     }
     put_by_error(out, "reconnects_total", "reason",
                  "Connections to cameras that failed or were lost.", totals->reconnects);

@@ -17,7 +17,7 @@ from lib import processes
 from lib.gateway import binary
 from lib.http import Viewer, connect, head_bytes, request, stream_target
 from lib.wait import wait_for
-from test_handover import assert_sound, audience, read_parts, read_snapshot, still_there, wait_more
+from test_handover import assert_sound, audience, metric, read_parts, read_snapshot, still_there, wait_more
 
 GOES_ON = "this program goes on"
 PATIENT = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 60000")
@@ -180,24 +180,37 @@ def test_a_camera_that_allows_one_session(make_gateway, make_camera, installed):
         assert_sound(viewer)
 
 
-def test_a_stop_while_old_workers_are_left(make_gateway, make_camera, installed):
-    """A stream that is ended through the API ends for the viewers of the old worker, too; then the server stops."""
-    one, other = make_camera(), make_camera()
-    gateway = start(make_gateway, installed, PATIENT)
+def test_while_old_workers_are_left(make_gateway, make_camera, installed):
+    """Limits, API and metrics count their viewers, a reload and a stop reach them; then the server stops."""
+    limits = "[server]\nmax_cameras = 2\nmax_viewers_per_camera = 1\n"
+    config = limits + PATIENT.replace("stall_timeout_ms = 4000", "stall_timeout_ms = 60000")
+    one, other, third = make_camera(), make_camera(), make_camera()
+    gateway = start(make_gateway, installed, config)
     with Viewer(gateway.flv_port, stream_target(one.url())) as first, \
             Viewer(gateway.flv_port, stream_target(other.url())) as second:
         first.wait_frames(10)
         second.wait_frames(10)
         one.silent = other.silent = "accept"  # the new workers get no answer
-        stop, _ = streams_of(gateway, (one, other))
         upgrade(gateway)
-        first.wait_more(10)
+        wait_for(lambda: (one.connections, other.connections) == (2, 2), 30, "the new workers to connect")
+        assert gateway.get(third.url()).code == "too_many_cameras"
+        first.wait_more(40)
+        assert (one.connections, other.connections) == (2, 2)  # no new worker made room for the third camera
+        wait_for(lambda: [s["viewers"] for s in streams(gateway)] == [1, 1], 30, lambda: streams(gateway))
+        assert [s["state"] for s in streams(gateway)] == ["streaming"] * 2
+        assert metric(gateway, "camera_viewers{") == metric(gateway, "viewers ") == 2
+        assert metric(gateway, 'cameras{state="streaming"}') == 2
+        assert gateway.get(one.url()).code == "too_many_viewers"
+        stop, _ = streams_of(gateway, (one, other))
         assert request(gateway.snapshot_port, f"/api/streams/{stop}", "DELETE").status == 204
         first.wait_closed()
         second.wait_more(10)
+        gateway.reload(config.replace("stall_timeout_ms = 60000", "stall_timeout_ms = 1000"))
+        other.muted.set()
+        wait_for(lambda: "camera lost: camera_timeout" in gateway.log(), 30, "the old worker to have the new limit")
         gateway.stop()
         second.wait_closed()
-    assert (one.plays, other.plays) == (1, 1)
+    assert (one.plays, other.plays, third.plays) == (1, 1, 0)
 
 
 BROKEN = {
@@ -314,6 +327,28 @@ def test_a_password_that_the_camera_rejects_by_then(make_gateway, make_camera, i
         viewer.wait_more(25)
         assert not viewer.closed_by_server and rejections() == 1, story(gateway)
         assert camera.plays == 2  # the first, and the right password's
+
+
+def test_the_right_password_after_an_upgrade(make_gateway, make_camera, installed):
+    """The old worker goes on until a reload names the new password; then its viewers move."""
+    camera = make_camera(user="u", password="before")
+
+    def config(password):
+        return QUICK + f'[camera "door"]\nurl = {camera.url(user="u", password=password)}\n'
+    gateway = start(make_gateway, installed, config("before"))
+    with Viewer(gateway.flv_port, "/?cam=door") as viewer:
+        viewer.wait_frames(10)
+        camera.password = "after"
+        upgrade(gateway)
+        wait_for(lambda: "cannot connect: camera_unauthorized" in gateway.log(), 30, "the new worker to be refused")
+        viewer.wait_more(10)
+        gateway.reload(config("after"))
+        wait_for(lambda: "making way" in gateway.log(), 30, lambda: f"the old worker to end:\n{story(gateway)}")
+        viewer.wait_more(50)
+        assert camera.plays == 2
+        wait_for(lambda: [(s["name"], s["viewers"]) for s in streams(gateway) if s["viewers"]] == [("door", 1)], 30,
+                 lambda: streams(gateway))
+    assert_sound(viewer)
 
 
 def streams(gateway):

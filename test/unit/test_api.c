@@ -125,6 +125,7 @@ static void test_streams(void **state)
     named->stats.height = 720;
     named->stats.frame_rate_mhz = 12500;
     named->stats.viewers = 7;
+    named->stats_ms = 1;
     named->bit_rate_bps = 4000000;
     other->refused_until_ms = clock_ms() + 60000;
 

@@ -165,6 +165,68 @@ static void test_old_failures(void **state)
     assert_true(camera_is_wanted(&cam));
 }
 
+/* --- while a worker of the last program is left ------------------------------- */
+
+static struct camera heir, past;
+
+static void begin_upgrade(void)
+{
+    const struct client_key client = {.bits = {1}};
+    const union address from = {0};
+    heir = (struct camera){.worker = (struct worker *)&heir, .state.state = IPC_CAMERA_CONNECTING};
+    past = (struct camera){.worker = (struct worker *)&past,
+                           .heir = &heir,
+                           .state.state = IPC_CAMERA_STREAMING,
+                           .stats = {.viewers = 1, .width = 1280}};
+    LIST_INSERT_HEAD(&heir.predecessors, &past, link);
+    (void)guest_list_add(&past.guests, &client, &from, IPC_CLIENT_STREAM);
+    (void)guest_list_add(&past.guests, &client, &from, IPC_CLIENT_STREAM);
+    (void)guest_list_add(&heir.guests, &client, &from, IPC_CLIENT_MJPEG);
+}
+
+static void end_upgrade(void)
+{
+    guest_list_clear(&past.guests);
+    guest_list_clear(&heir.guests);
+}
+
+/* The viewers see the old worker's pictures until the new one has some, or refuses. */
+static void test_old_worker_serves(void **state)
+{
+    begin_upgrade();
+    assert_ptr_equal(camera_serving(&heir), &past);
+    assert_int_equal(camera_stats(&heir).viewers, 3); /* what they were given */
+    past.stats_ms = 1;
+    assert_int_equal(camera_stats(&heir).viewers, 2); /* one has left, it says */
+    assert_int_equal(camera_stats(&heir).width, 1280);
+    assert_int_equal(camera_viewers(&heir), 3);
+    heir.worker = NULL; /* a refused password */
+    assert_ptr_equal(camera_serving(&heir), &past);
+    assert_true(camera_is_served(&heir));
+    heir.worker = past.worker;
+    heir.state.state = IPC_CAMERA_STREAMING;
+    assert_ptr_equal(camera_serving(&heir), &heir);
+    assert_int_equal(camera_stats(&heir).viewers, 2);
+    assert_int_equal(camera_stats(&heir).width, 0);
+    end_upgrade();
+}
+
+/* The camera has gone, for both. */
+static void test_old_worker_has_no_pictures(void **state)
+{
+    begin_upgrade();
+    past.state.state = IPC_CAMERA_BACKOFF;
+    assert_ptr_equal(camera_serving(&heir), &heir);
+    end_upgrade();
+    begin_upgrade();
+    guest_list_clear(&past.guests); /* it leaves */
+    assert_ptr_equal(camera_serving(&heir), &heir);
+    end_upgrade();
+    LIST_REMOVE(&past, link);
+    heir.worker = NULL;
+    assert_false(camera_is_served(&heir));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_names, setup, teardown),
         cmocka_unit_test(test_state),
         cmocka_unit_test(test_old_failures),
+        cmocka_unit_test(test_old_worker_serves),
+        cmocka_unit_test(test_old_worker_has_no_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
