@@ -10,8 +10,8 @@
 #include <stdbool.h>
 
 /**
- * Take white space off both ends: ASCII controls and spaces, no-break, ideographic and zero-width
- * spaces.
+ * Take white space off both ends: Unicode's, and characters that show nothing (zero-width spaces,
+ * marks of direction, soft hyphens).
  *
  * @param encoded  true: percent-encoded ones, too.  False for a text that is decoded, or never was
  *                 encoded: `%20` in it is the camera's.
@@ -20,7 +20,7 @@
 struct span url_trim_space(struct span s, bool encoded);
 
 /**
- * Take white space and quotes off both ends.  A quote goes only together with one at the other end:
+ * Take white space and quotes of any language off both ends.  A quote goes only together with one at the other end:
  * alone, it may be a part of the URL (`?name=%22a%22`).
  *
  * @param encoded  as above.

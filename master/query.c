@@ -136,18 +136,34 @@ static struct span last_pair(struct span s)
     return (struct span){s.at + skip, s.len - skip};
 }
 
+/* Is what follows the only `?` of a URL there to get around caches?  It may be the camera's own:
+ * see is_cache_buster(). */
+static bool ends_in_cache_buster(struct span url, struct span *before)
+{
+    const char *mark = memchr(url.at, '?', url.len);
+    if (mark == NULL)
+        return false;
+    size_t used = (size_t)(mark - url.at) + 1;
+    struct span pair = {mark + 1, url.len - used};
+    *before = (struct span){url.at, used - 1};
+    return is_cache_buster((struct span){url.at, used}, pair);
+}
+
 /* Take the known pairs, and those against caches, off the end of a raw camera URL. */
 static int take_trailing(struct query *q, struct span *url, enum query_param *bad)
 {
     for (;;) {
         struct span value;
-        struct span pair = last_pair(*url);
-        if (pair.len == url->len)
+        struct span pair = last_pair(*url), before;
+        if (pair.len == url->len) {
+            if (ends_in_cache_buster(*url, &before))
+                *url = before;
             return 0;
+        }
         enum query_param param = match_pair(pair, &value);
         if (param == QUERY_STREAM)
             return 0; /* the camera's own, as in `channel=1&stream=0` */
-        struct span before = {url->at, url->len - pair.len - 1};
+        before = (struct span){url->at, url->len - pair.len - 1};
         if (param == QUERY_COUNT && !is_cache_buster(before, pair))
             return 0;
         *url = before;
@@ -198,6 +214,7 @@ int query_parse(struct query *q, const char *text, enum query_param *bad)
         }
         if (param == QUERY_CAM_URL && is_raw_url(value)) {
             struct span url = {value.at, rest.len - (size_t)(value.at - rest.at)};
+            url = url_trim(url, true); /* quotes may be around the pairs, too */
             int rc = take_trailing(q, &url, bad);
             if (rc != 0)
                 return rc;
