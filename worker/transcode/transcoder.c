@@ -18,8 +18,11 @@
 #include <unistd.h>
 
 #define THREADS_MAX 4
-/* Pictures of up to so many lines are encoded by one thread: more cost more than they bring. */
-#define ONE_THREAD_LINES 540
+/* Pixels per second that one thread decodes, and encodes, in time on a slow machine.  More threads
+ * cost more: they wait for each other, and slices are worse to compress. */
+#define ONE_THREAD_DECODES (1920 * 1088 * 30)
+#define ONE_THREAD_ENCODES (1280 * 720 * 30)
+#define USUAL_FRAME_RATE 25
 #define NAL_LENGTH_SIZE 4
 
 struct transcoder {
@@ -35,7 +38,8 @@ struct transcoder {
 
     AVCodecContext *enc;
     AVPacket *coded;
-    AVFrame *scaled;
+    AVFrame *scaled;    /* its memory is used again for each picture */
+    AVFrame *to_encode; /* refers to scaled, or to a picture that fits as it is */
     struct SwsContext *sws;
     struct parameter_sets sets; /* the encoder's */
     struct codec_config *out;   /* Shared with the frames emitted */
@@ -49,10 +53,21 @@ static int errno_of(int averror)
     return averror == AVERROR(ENOMEM) ? -ENOMEM : -EIO;
 }
 
-static int thread_count(void)
+static AVRational frame_rate(const struct codec_config *config)
+{
+    if (config->frame_rate_num > 0 && config->frame_rate_den > 0)
+        return (AVRational){config->frame_rate_num, config->frame_rate_den};
+    return (AVRational){USUAL_FRAME_RATE, 1};
+}
+
+/* @param one_thread  pixels per second that one thread is enough for. */
+static int thread_count(int width, int height, AVRational rate, int one_thread)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (int)n;
+    bool known = width > 0 && height > 0;
+    if (n < 2 || (known && (double)width * height * av_q2d(rate) <= one_thread))
+        return 1;
+    return n > THREADS_MAX ? THREADS_MAX : (int)n;
 }
 
 int transcoder_available(enum AVCodecID codec)
@@ -78,7 +93,9 @@ struct transcoder *transcoder_new(int lines_max, int64_t key_interval_us,
     t->coded = av_packet_alloc();
     t->picture = av_frame_alloc();
     t->scaled = av_frame_alloc();
-    if (t->packet == NULL || t->coded == NULL || t->picture == NULL || t->scaled == NULL) {
+    t->to_encode = av_frame_alloc();
+    if (t->packet == NULL || t->coded == NULL || t->picture == NULL || t->scaled == NULL ||
+        t->to_encode == NULL) {
         transcoder_free(t);
         return NULL;
     }
@@ -95,6 +112,7 @@ void transcoder_free(struct transcoder *t)
     av_packet_free(&t->coded);
     av_frame_free(&t->picture);
     av_frame_free(&t->scaled);
+    av_frame_free(&t->to_encode);
     sws_freeContext(t->sws);
     codec_config_unref(&t->in);
     codec_config_unref(&t->out);
@@ -212,12 +230,10 @@ static int open_encoder(struct transcoder *t, const AVFrame *picture, int width,
     enc->sample_aspect_ratio = picture->sample_aspect_ratio;
     enc->time_base = (AVRational){1, 1000000};
     /* Only a hint for rate control: pictures carry their own times. */
-    enc->framerate = (AVRational){25, 1};
-    if (t->in->frame_rate_num > 0 && t->in->frame_rate_den > 0)
-        enc->framerate = (AVRational){t->in->frame_rate_num, t->in->frame_rate_den};
+    enc->framerate = frame_rate(t->in);
     enc->gop_size = 10000; /* key frames are requested by time, below */
     enc->max_b_frames = 0;
-    enc->thread_count = t->lines_max <= ONE_THREAD_LINES ? 1 : thread_count();
+    enc->thread_count = thread_count(width, height, enc->framerate, ONE_THREAD_ENCODES);
     enc->rc_max_rate = max_rate(width * height);
     enc->rc_buffer_size = (int)enc->rc_max_rate;
     av_dict_set(&options, "preset", "veryfast", 0);
@@ -249,36 +265,50 @@ static bool encoder_fits(const AVCodecContext *enc, const AVFrame *picture, int 
            av_cmp_q(enc->sample_aspect_ratio, picture->sample_aspect_ratio) == 0;
 }
 
-/* Convert the picture into t->scaled for the encoder: by reference if it fits as it is. */
-static int convert(struct transcoder *t, AVFrame *picture)
+/* Memory for a picture of the encoder's size.  A new piece for each picture would cost page faults,
+ * because large ones go back to the system. */
+static int prepare_scaled(struct transcoder *t)
 {
-    enum AVPixelFormat format = av_util_plain_format(picture->format);
     AVFrame *to = t->scaled;
-    int rc;
+    if (to->buf[0] != NULL && to->width == t->enc->width && to->height == t->enc->height &&
+        av_frame_is_writable(to))
+        return 0;
+    av_frame_unref(to);
+    to->format = AV_PIX_FMT_YUV420P;
+    to->width = t->enc->width;
+    to->height = t->enc->height;
+    return av_frame_get_buffer(to, 0);
+}
 
-    if (format == AV_PIX_FMT_YUV420P && picture->width == t->enc->width &&
-        picture->height == t->enc->height) {
-        av_frame_unref(to);
-        rc = av_frame_ref(to, picture);
-        to->format = AV_PIX_FMT_YUV420P;
-        return rc < 0 ? errno_of(rc) : 0;
-    }
+static int scale(struct transcoder *t, const AVFrame *picture, enum AVPixelFormat format)
+{
     t->sws =
         sws_getCachedContext(t->sws, picture->width, picture->height, format, t->enc->width,
                              t->enc->height, AV_PIX_FMT_YUV420P, SWS_BILINEAR, NULL, NULL, NULL);
     if (t->sws == NULL)
         return -EIO;
-    av_frame_unref(to);
-    to->format = AV_PIX_FMT_YUV420P;
-    to->width = t->enc->width;
-    to->height = t->enc->height;
-    rc = av_frame_get_buffer(to, 0);
+    int rc = prepare_scaled(t);
     if (rc < 0)
         return errno_of(rc);
     sws_scale(t->sws, (const uint8_t *const *)picture->data, picture->linesize, 0, picture->height,
-              to->data, to->linesize);
-    to->color_range = picture->color_range;
+              t->scaled->data, t->scaled->linesize);
+    t->scaled->color_range = picture->color_range;
     return 0;
+}
+
+/* Make t->to_encode of the picture: the picture itself if it fits as it is. */
+static int convert(struct transcoder *t, const AVFrame *picture)
+{
+    enum AVPixelFormat format = av_util_plain_format(picture->format);
+    bool fits = format == AV_PIX_FMT_YUV420P && picture->width == t->enc->width &&
+                picture->height == t->enc->height;
+    int rc = fits ? 0 : scale(t, picture, format);
+    if (rc != 0)
+        return rc;
+    av_frame_unref(t->to_encode);
+    rc = av_frame_ref(t->to_encode, fits ? picture : t->scaled);
+    t->to_encode->format = AV_PIX_FMT_YUV420P;
+    return rc < 0 ? errno_of(rc) : 0;
 }
 
 /* Would a key frame at the next picture come too late? */
@@ -308,9 +338,9 @@ static int encode_picture(struct transcoder *t, AVFrame *picture)
         return rc;
 
     bool key = key_is_due(t, pts_us);
-    t->scaled->pts = pts_us;
-    t->scaled->pict_type = key ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
-    rc = avcodec_send_frame(t->enc, t->scaled);
+    t->to_encode->pts = pts_us;
+    t->to_encode->pict_type = key ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+    rc = avcodec_send_frame(t->enc, t->to_encode);
     while (rc >= 0) {
         rc = avcodec_receive_packet(t->enc, t->coded);
         if (rc == AVERROR(EAGAIN)) {
@@ -321,7 +351,7 @@ static int encode_picture(struct transcoder *t, AVFrame *picture)
             rc = emit_coded(t);
         av_packet_unref(t->coded);
     }
-    av_frame_unref(t->scaled);
+    av_frame_unref(t->to_encode);
     if (rc < 0)
         return errno_of(rc);
     t->last_pts_us = pts_us;
@@ -354,7 +384,8 @@ static int open_decoder(struct transcoder *t, struct codec_config *config)
     dec->pkt_timebase = (AVRational){1, 1000000};
     /* Frame threads would hold pictures back; slices and wavefronts do not. */
     dec->thread_type = FF_THREAD_SLICE;
-    dec->thread_count = thread_count();
+    dec->thread_count =
+        thread_count(config->width, config->height, frame_rate(config), ONE_THREAD_DECODES);
     if (config->codec == AV_CODEC_ID_AV1)
         dec->flags |= AV_CODEC_FLAG_LOW_DELAY; /* dav1d has frame threads only */
     rc = avcodec_open2(dec, codec, NULL);
