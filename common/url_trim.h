@@ -20,8 +20,8 @@
 struct span url_trim_space(struct span s, bool encoded);
 
 /**
- * Take white space and quotes of any language off both ends.  A quote goes only together with one at the other end:
- * alone, it may be a part of the URL (`?name=%22a%22`).
+ * Take white space and quotes of any language off both ends.  A quote goes only together with one
+ * at the other end: alone, it may be a part of the URL (`?name=%22a%22`).
  *
  * @param encoded  as above.
  * @return the rest.  Borrows the same text.
