@@ -19,6 +19,8 @@
 #define IPC_BYTES_MAX 2048   /* request bytes handed over with a connection */
 #define IPC_ACCESS_LIST_MAX 1024
 #define IPC_LEFT_MAX 255
+/* Descriptors that a worker may have at first; the master raises the limit with its clients. */
+#define IPC_WORKER_FILES 2048
 #define IPC_PAYLOAD_MAX 4096
 #define IPC_HISTOGRAM_BUCKETS 12
 
@@ -95,6 +97,7 @@ struct ipc_assign {
 struct ipc_client {
     uint64_t conn_id;    /* master-wide, for logs */
     int64_t accepted_us; /* clock_us() when the connection was accepted */
+    uint64_t client;     /* a number for the client's address: clients take turns */
     uint32_t kind;       /* enum ipc_client_kind */
     uint32_t join;       /* enum ipc_join */
     uint32_t hevc;       /* enum ipc_hevc */
@@ -174,6 +177,7 @@ struct ipc_stats {
     uint64_t frames_refused;       /* RTMP and HTTP cameras: frames dropped from a full queue */
     uint64_t transcoder_dropped;   /* frames that the transcoder did not decode */
     uint64_t transcoder_late;      /* frames decoded too late to be encoded */
+    uint64_t clients_refused;      /* requests that the worker answered with an error */
     struct ipc_histogram join;     /* from accepting a viewer to its first picture */
     struct ipc_histogram snapshot; /* from receiving a request to answering it with a picture */
     int64_t picture_us;            /* clock_us() when the newest picture came; 0: none has come */

@@ -7,6 +7,7 @@ void refusal_log_write(struct refusal_log *log, const struct log_context *ctx, c
 {
     char others[32] = "";
     unsigned suppressed;
+    log->count++;
     if (!log_limit_pass(&log->limits[error], REFUSAL_LOG_LINES, REFUSAL_LOG_INTERVAL_MS,
                         &suppressed))
         return;

@@ -8,11 +8,14 @@
 #include "common/http_reply.h"
 #include "common/log.h"
 
+#include <stdint.h>
+
 #define REFUSAL_LOG_LINES 5 /* per error and interval */
 #define REFUSAL_LOG_INTERVAL_MS 1000
 
 struct refusal_log { /* starts zeroed */
     struct log_limit limits[HTTP_ERROR_COUNT];
+    uint64_t count; /* refusals so far */
 };
 
 /**

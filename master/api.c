@@ -128,7 +128,7 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
     return with(
         health_json(c, cam),
         json_pack(
-            "{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:o, s:i, s:o, s:o}",
+            "{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:o, s:I, s:o, s:o}",
             "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(), "sub_of",
             sub_of_json(conf, c), "camera_url", cam->shown, "cam_type",
             url_transport_name(cam->transport), "video_codec", codec_json(s->video_codec),
@@ -136,7 +136,7 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
             "width", (int)s->width, "height", (int)s->height, "frame_rate",
             s->frame_rate_mhz / 1000.0, "bit_rate",
             (json_int_t)(streaming ? serving->bit_rate_bps : 0), "last_error", error_json(error),
-            "restarts", (int)cam->state.restarts, "next_try", next_try_json(cam), "moving",
+            "restarts", (json_int_t)cam->state.restarts, "next_try", next_try_json(cam), "moving",
             moving_json(serving)));
 }
 

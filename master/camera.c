@@ -60,7 +60,7 @@ const struct camera *camera_serving(const struct camera *cam)
 /* Until a worker has reported, it has those that it was given. */
 static uint32_t reported_viewers(const struct camera *cam)
 {
-    return cam->stats_ms != 0 ? cam->stats.viewers : cam->guests.viewers;
+    return cam->stats_ms != 0 ? cam->stats.viewers : (uint32_t)cam->guests.viewers.total;
 }
 
 struct ipc_stats camera_stats(const struct camera *cam)
@@ -77,11 +77,11 @@ struct ipc_stats camera_stats(const struct camera *cam)
 
 size_t camera_viewers(const struct camera *cam)
 {
-    size_t viewers = cam->guests.viewers;
+    size_t viewers = cam->guests.viewers.total;
     const struct camera *past;
     LIST_FOREACH(past, &cam->predecessors, link)
     {
-        viewers += past->guests.viewers;
+        viewers += past->guests.viewers.total;
     }
     return viewers;
 }
@@ -123,6 +123,7 @@ void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *s)
     sum->frames_refused += s->frames_refused;
     sum->transcoder_dropped += s->transcoder_dropped;
     sum->transcoder_late += s->transcoder_late;
+    sum->clients_refused += s->clients_refused;
     histogram_merge(&sum->join, &s->join);
     histogram_merge(&sum->snapshot, &s->snapshot);
 }

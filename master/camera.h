@@ -59,12 +59,12 @@ struct camera {
     struct worker *worker;                   /* NULL: none */
     uint64_t clients_sent;                   /* clients handed to this worker */
     struct guest_list guests;                /* the clients that have not left */
-    struct client_key starter;               /* the client whose request started the worker */
+    struct client_key starter;               /* for whom its worker counts, unless it is named */
     bool logging_in; /* the camera has neither accepted nor rejected the password (login_guard.h) */
-    bool connecting; /* not streaming yet: it counts in the starter's share */
     struct ipc_state state;
     struct ipc_stats stats;
     int64_t stats_ms;       /* when stats arrived; 0: never */
+    uint64_t reports;       /* how often they did, of all its workers */
     uint64_t bit_rate_bps;  /* from the camera, between the last two reports */
     int64_t state_since_ms; /* clock_ms() */
     int64_t state_since_us; /* clock_us() */

@@ -4,12 +4,15 @@
 
 /* How many snapshot and MJPEG clients a worker takes at a time (snapshot.h). */
 #define PICTURES_MAX 512
+/* Nobody's wall of tiles shows one camera more often. */
+#define ONE_CAMERA_FLOOR 4
 
 /* Does the client's share allow one more? */
 static bool has_share(const struct camera_admission *a, const struct client_share *share,
                       const struct client_key *client, size_t limit)
 {
-    return client_share_allows(share, client, limit, a->conf->server.client_share);
+    return client_share_allows(share, client, limit, a->conf->server.client_share,
+                               CLIENT_SHARE_FLOOR);
 }
 
 static enum http_error may_watch(const struct camera_admission *a, const struct camera *cam,
@@ -20,6 +23,13 @@ static enum http_error may_watch(const struct camera_admission *a, const struct 
     if (cam != NULL && per_camera > 0 && camera_viewers(cam) >= per_camera) {
         *message = "this camera has as many viewers as [server] max_viewers_per_camera allows";
         return HTTP_ERROR_TOO_MANY_VIEWERS;
+    }
+    if (cam != NULL && per_camera > 0 &&
+        !client_share_fair(client, client_share_held(&cam->guests.viewers, client),
+                           camera_viewers(cam), per_camera, a->conf->server.client_share,
+                           ONE_CAMERA_FLOOR)) {
+        *message = "your address has its share of this camera's viewers ([server] client_share)";
+        return HTTP_ERROR_CLIENT_SHARE;
     }
     if (a->viewers.total >= limit) {
         *message = "the server has as many viewers as [server] max_viewers allows";
@@ -117,20 +127,45 @@ static size_t places(const struct camera_admission *a, bool named)
     return named ? max : max - places_kept(a);
 }
 
-enum http_error camera_admission_start(const struct camera_admission *a,
+/* A client that stops cameras, so that others can be started, holds up nobody by those that are
+ * slow to leave. */
+static enum http_error may_hold(const struct camera_admission *a, const struct client_key *client,
+                                const struct workers_held *held, const char **message)
+{
+    size_t max = a->conf->server.max_cameras;
+    unsigned percent = a->conf->server.client_share;
+    if (held->requested < max &&
+        !client_share_fair(client, held->own, held->requested, max, percent, CLIENT_SHARE_FLOOR)) {
+        *message = "your address has its share of the cameras ([server] client_share)";
+        return HTTP_ERROR_CLIENT_SHARE;
+    }
+    if (!client_share_fair(client, held->leaving, held->leaving, LEAVING_MAX, percent, 0)) {
+        *message = "workers of streams that you stopped are still leaving; try again in a moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    return HTTP_ERROR_NONE;
+}
+
+enum http_error camera_admission_restart(struct camera_admission *a,
+                                         const struct client_key *client, const char **message)
+{
+    if (a->conf->server.client_share == 100 || client_key_is_none(client) ||
+        rate_limit_pass(&a->starts, client, STARTS_PER_MINUTE, clock_ms()))
+        return HTTP_ERROR_NONE;
+    *message = "your address has started 600 cameras within a minute ([server] client_share)";
+    return HTTP_ERROR_OVERLOADED;
+}
+
+enum http_error camera_admission_start(struct camera_admission *a,
                                        const struct camera_request *request, bool named,
-                                       size_t busy, const char **message)
+                                       const struct workers_held *held, const char **message)
 {
     size_t max = a->conf->server.max_cameras;
     enum http_error error = may_log_in(a, request->url, named, message);
+    if (error == HTTP_ERROR_NONE && !named)
+        error = may_hold(a, request->client, held, message);
     if (error != HTTP_ERROR_NONE)
         return error;
-    if (!named && a->connecting.total < max &&
-        !has_share(a, &a->connecting, request->client, max)) {
-        *message = "your address has its share of the cameras being connected "
-                   "([server] client_share)";
-        return HTTP_ERROR_CLIENT_SHARE;
-    }
     if (camera_admission_active(a) >= places(a, named)) {
         *message = places(a, named) < max
                        ? "the places that are left of [server] max_cameras are for cameras of the "
@@ -138,9 +173,9 @@ enum http_error camera_admission_start(const struct camera_admission *a,
                        : "the server has as many cameras as [server] max_cameras allows";
         return HTTP_ERROR_TOO_MANY_CAMERAS;
     }
-    if (busy >= max + LEAVING_MAX) {
+    if (held->busy >= max + LEAVING_MAX) {
         *message = "workers of streams that were stopped are still leaving; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }
-    return HTTP_ERROR_NONE;
+    return camera_admission_restart(a, request->client, message);
 }

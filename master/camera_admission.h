@@ -10,6 +10,8 @@
 #include "master/client_share.h"
 #include "master/conf.h"
 #include "master/login_guard.h"
+#include "master/rate_limit.h"
+#include "master/workers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,12 +19,15 @@
 /* How many workers may still be leaving, beyond max_cameras. */
 #define LEAVING_MAX 64
 
+/* How many cameras one client may start a minute, or start anew: as many may come at once. */
+#define STARTS_PER_MINUTE 600
+
 /* What decisions are based on.  The camera table keeps it up to date. */
 struct camera_admission {
     const struct conf *conf; /* Borrowed */
     struct camera_set cameras;
-    struct client_share viewers;    /* viewers of all cameras */
-    struct client_share connecting; /* requested cameras that have not streamed yet */
+    struct client_share viewers; /* viewers of all cameras */
+    struct rate_limit starts;    /* of cameras, by each client */
     struct login_guard logins;
 };
 
@@ -51,13 +56,18 @@ enum http_error camera_admission_client(const struct camera_admission *a, const 
 size_t camera_admission_active(const struct camera_admission *a);
 
 /**
- * May a worker be started for a client?  @return as above.
+ * May a worker be started for a client?  If so, it counts as a start.  @return as above.
  *
  * @param named  the configuration names the camera.
- * @param busy   workers that have a camera or are leaving.
+ * @param held   what the client and all others hold of the workers.  Borrowed.
  */
-enum http_error camera_admission_start(const struct camera_admission *a,
+enum http_error camera_admission_start(struct camera_admission *a,
                                        const struct camera_request *request, bool named,
-                                       size_t busy, const char **message);
+                                       const struct workers_held *held, const char **message);
+
+/** May this client make a camera's session anew?  If so, it counts as a start.  @return as above.
+ */
+enum http_error camera_admission_restart(struct camera_admission *a,
+                                         const struct client_key *client, const char **message);
 
 #endif /* MASTER_CAMERA_ADMISSION_H */

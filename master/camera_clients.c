@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+/* Places in a camera's list at which camera_clients_obey() looks: a system call each. */
+#define LOOKS 64
+
 void camera_clients_init(struct camera_clients *all, struct client_share *viewers,
                          camera_return_fn returned, void *ctx)
 {
@@ -44,6 +47,30 @@ bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_
     if (guest_is_viewer(guest.kind))
         client_share_give(all->viewers, &guest.client);
     return true;
+}
+
+/* Snapshots and MJPEG clients do not count: their workers notice at the next picture. */
+static bool is_kept_after_its_end(const struct camera *cam, struct guest *guest)
+{
+    if (guest->kind != IPC_CLIENT_STREAM || guest->visit == NULL ||
+        visit_is_connected(guest->visit))
+        guest->gone_since = 0;
+    else if (guest->gone_since == 0)
+        guest->gone_since = cam->reports + 1;
+    return guest->gone_since != 0 && cam->reports >= guest->gone_since + CLIENT_GONE_REPORTS;
+}
+
+bool camera_clients_obey(struct camera *cam)
+{
+    struct guest_list *list = &cam->guests;
+    bool obeys = true;
+    for (uint32_t n = 0; cam->worker != NULL && n < LOOKS && n < list->room; n++) {
+        if (list->looked_at >= list->room)
+            list->looked_at = 0;
+        struct guest *guest = guest_list_find(list, list->looked_at++);
+        obeys = obeys && (guest == NULL || !is_kept_after_its_end(cam, guest));
+    }
+    return obeys;
 }
 
 void camera_clients_drop_gone(struct camera_clients *all, struct camera *cam)
@@ -106,6 +133,7 @@ int camera_clients_send(struct camera_clients *all, struct camera *cam,
     if (guest_is_viewer(kind))
         client_share_take(all->viewers, request->client);
     struct handover_slot *slot = worker_slot(cam->worker, m->ticket);
+    worker_expect_clients(cam->worker, cam->guests.count);
     if (slot != NULL) {
         handover_reset(slot, m->conn_id);
         remember(all, guest_list_find(&cam->guests, m->ticket), m, *fd);
@@ -177,6 +205,7 @@ static int give(struct camera *cam, const struct visit *visit, uint32_t ticket)
     visit_request(visit, &m);
     m.ticket = ticket;
     visit_fill_slot(visit, slot);
+    worker_expect_clients(cam->worker, cam->guests.count);
     int rc = worker_send(cam->worker, IPC_CLIENT, &m, &fd);
     fd_close(&fd);
     return rc;

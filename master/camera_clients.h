@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* A worker looks at each viewer's connection between two of its reports. */
+#define CLIENT_GONE_REPORTS 10
+
 /* A worker gives a connection back; the master knows where it came from.  *fd is Moved if it
  * becomes -1. */
 typedef void (*camera_return_fn)(void *ctx, const struct ipc_return *connection,
@@ -47,6 +50,12 @@ void camera_clients_remember(struct camera_clients *all, struct guest *guest, st
 
 /** A client has left. @return false: nobody has this ticket. */
 bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_t ticket);
+
+/**
+ * Once a second: does the camera's worker say so when a viewer has closed?  Looks at some of them.
+ * @return false: it has kept one for CLIENT_GONE_REPORTS of its reports.
+ */
+bool camera_clients_obey(struct camera *cam);
 
 /** The camera has no worker: forget the clients that have gone meanwhile. */
 void camera_clients_drop_gone(struct camera_clients *all, struct camera *cam);

@@ -7,6 +7,7 @@
 #include "master/camera_settings.h"
 #include "master/camera_table_private.h"
 #include "master/stats_clamp.h"
+#include "master/visit.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -76,21 +77,6 @@ struct camera *camera_table_add(struct camera_table *t, const struct camera_url 
 
 /* --- workers -------------------------------------------------------------- */
 
-/* The camera streams or has lost its worker: it leaves its starter's share. */
-static void end_connecting(struct camera *cam)
-{
-    if (cam->connecting)
-        client_share_give(&cam->table->admission.connecting, &cam->starter);
-    cam->connecting = false;
-}
-
-static void begin_connecting(struct camera *cam, const struct client_key *client)
-{
-    cam->starter = *client;
-    cam->connecting = true;
-    client_share_take(&cam->table->admission.connecting, client);
-}
-
 static void end_login(struct camera *cam)
 {
     if (cam->logging_in)
@@ -151,8 +137,6 @@ static void on_state(void *owner, const struct ipc_state *state)
     cam->state = *state;
     note_health(cam, state);
     note_login(cam, state, was_connected);
-    if (state->state == IPC_CAMERA_STREAMING)
-        end_connecting(cam);
     camera_succession_state(cam);
 }
 
@@ -167,9 +151,10 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
         cam->bit_rate_bps = (said.bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)elapsed_ms;
     cam->stats = said;
     cam->stats_ms = now_ms;
+    cam->reports++;
     camera_health_on_picture(health_of(cam), said.picture_us, clock_us());
-    if (cam->stats.viewers > cam->guests.viewers)
-        cam->stats.viewers = cam->guests.viewers; /* it cannot have more than it was given */
+    if (cam->stats.viewers > cam->guests.viewers.total) /* it has no more than it was given */
+        cam->stats.viewers = (uint32_t)cam->guests.viewers.total;
 }
 
 struct camera_totals camera_table_totals(const struct camera_table *table)
@@ -207,7 +192,6 @@ void camera_table_detach(struct camera *cam)
     cam->worker = NULL;
     cam->yielding = false;
     cam->clients_sent = 0;
-    end_connecting(cam);
     end_login(cam);
     memset(&cam->state, 0, sizeof(cam->state));
     memset(&cam->stats, 0, sizeof(cam->stats));
@@ -256,7 +240,7 @@ static bool on_return(void *owner, const struct ipc_return *connection, int *fd)
     struct camera *cam = owner;
     struct camera_table *t = cam->table;
     const struct guest *guest = guest_list_find(&cam->guests, connection->ticket);
-    if (guest == NULL)
+    if (guest == NULL || (guest->visit != NULL && !visit_has_socket(guest->visit, *fd)))
         return false;
     const union address from = guest->from;
     (void)camera_clients_left(&t->clients, cam, connection->ticket);
@@ -273,7 +257,9 @@ static const struct worker_events worker_events = {.on_state = on_state,
 
 int camera_table_start(struct camera *cam, bool connect)
 {
-    struct worker *w = cam->table->paused ? NULL : workers_take(cam->table->workers, cam, cam->id);
+    struct worker *w = cam->table->paused
+                           ? NULL
+                           : workers_take(cam->table->workers, cam, cam->id, camera_starter(cam));
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
@@ -292,75 +278,6 @@ int camera_table_start(struct camera *cam, bool connect)
     assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */
     camera_clients_give(&cam->table->clients, cam);
     return 0;
-}
-
-/* --- handing over --------------------------------------------------------- */
-
-/* Find a camera that has no clients and need not run, preferably one that does not stream. */
-static struct camera *find_unwanted(const struct camera_table *t)
-{
-    struct camera *streaming = NULL;
-    for (size_t i = 0; i < t->admission.cameras.count; i++) {
-        struct camera *cam = t->admission.cameras.list[i];
-        if (cam->worker == NULL || cam->always_on || cam->guests.count > 0 ||
-            !LIST_EMPTY(&cam->predecessors)) /* it will get their clients */
-            continue;
-        if (camera_state(cam) != IPC_CAMERA_STREAMING)
-            return cam;
-        if (streaming == NULL)
-            streaming = cam;
-    }
-    return streaming;
-}
-
-/* @param cam  NULL: not known yet.  When all places are taken, an unwanted camera makes room. */
-static enum http_error admit(struct camera_table *t, const struct camera *cam, const char *key,
-                             const struct camera_request *request, const char **message)
-{
-    struct camera_admission *a = &t->admission;
-    bool named = camera_set_configured(&a->cameras, key, request->transport) != NULL;
-    enum http_error error = camera_admission_client(a, cam, request, message);
-    if (error != HTTP_ERROR_NONE || (cam != NULL && cam->worker != NULL))
-        return error;
-    error = camera_admission_start(a, request, named, workers_busy(t->workers), message);
-    struct camera *unwanted = error == HTTP_ERROR_TOO_MANY_CAMERAS ? find_unwanted(t) : NULL;
-    if (unwanted == NULL || camera_table_leave(unwanted) != 0)
-        return error;
-    camera_table_release(unwanted);
-    return camera_admission_start(a, request, named, workers_busy(t->workers), message);
-}
-
-enum http_error camera_table_handover(struct camera_table *table,
-                                      const struct camera_request *request, int *fd,
-                                      const char **message)
-{
-    char key[IPC_URL_MAX];
-    (void)url_format(request->url, key);
-    struct camera *cam = camera_set_find(&table->admission.cameras, key, request->transport);
-    enum http_error error = admit(table, cam, key, request, message);
-    if (error != HTTP_ERROR_NONE) {
-        if (cam != NULL)
-            cam->asked_ms = clock_ms();
-        return error;
-    }
-    if (cam == NULL)
-        cam = camera_table_add(table, request->url, key, request->transport);
-    cam->stopped = false;
-    if (cam->worker == NULL) {
-        if (camera_table_start(cam, false) != 0) {
-            camera_table_release(cam);
-            *message = "no worker process can be started at the moment";
-            return HTTP_ERROR_OVERLOADED;
-        }
-        if (!cam->named)
-            begin_connecting(cam, request->client);
-    }
-    cam->asked_ms = clock_ms();
-    if (camera_clients_send(&table->clients, cam, request, fd) != 0) {
-        *message = "the camera's worker cannot take more requests at the moment";
-        return HTTP_ERROR_OVERLOADED;
-    }
-    return HTTP_ERROR_NONE;
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -391,8 +308,13 @@ static void on_tick(uv_timer_t *timer)
             forget(t->admission.cameras.list[i - 1]);
     }
     start_always_on(t);
-    for (size_t i = 0; i < t->admission.cameras.count; i++)
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
         camera_succession_tick(t->admission.cameras.list[i]);
+        camera_find_starter(t->admission.cameras.list[i]);
+        if (!camera_clients_obey(t->admission.cameras.list[i]))
+            worker_kill(t->admission.cameras.list[i]->worker,
+                        "keeps viewers that have closed their connections");
+    }
 }
 
 int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn returned,
@@ -401,6 +323,8 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn
     struct camera_table *t = xcalloc(1, sizeof(*t));
     t->loop = loop;
     (void)uv_random(NULL, NULL, &t->admission.logins.seed, sizeof(t->admission.logins.seed), 0,
+                    NULL);
+    (void)uv_random(NULL, NULL, &t->admission.starts.seed, sizeof(t->admission.starts.seed), 0,
                     NULL);
     t->admission.conf = conf;
     camera_clients_init(&t->clients, &t->admission.viewers, returned, ctx);
@@ -431,7 +355,6 @@ static void on_part_closed(struct camera_table *t)
     }
     camera_set_clear(&t->admission.cameras);
     client_share_clear(&t->admission.viewers);
-    client_share_clear(&t->admission.connecting);
     login_guard_clear(&t->admission.logins);
     closing_finish(&t->closing, t);
 }

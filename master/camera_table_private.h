@@ -52,6 +52,17 @@ int camera_table_end(struct camera *cam, uint32_t grace_ms);
  */
 int camera_table_start(struct camera *cam, bool connect);
 
+/* --- camera_places.c: who gets a worker ------------------------------------- */
+
+/** The client for whom the camera's worker counts; NULL: the configuration wants it.  Borrowed. */
+static inline const struct client_key *camera_starter(const struct camera *cam)
+{
+    return cam->named ? NULL : &cam->starter;
+}
+
+/** Once a second: if whoever requested it first has left, it counts for a client that is here. */
+void camera_find_starter(struct camera *cam);
+
 /* --- camera_succession.c: from one worker to the next ----------------------- */
 
 /** The camera's worker has ended without having been told to leave: struct worker_events. */

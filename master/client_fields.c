@@ -12,7 +12,7 @@
     X(17, crop_y) X(18, crop_width) X(19, crop_height) X(20, websocket)                   \
     X(21, keep) X(22, requests) X(23, head_bytes) X(24, rest_bytes)                       \
     X(25, peer) X(26, origin) X(27, if_none_match) X(28, camera)                          \
-    X(29, bytes)
+    X(29, bytes) X(30, client)
 /* clang-format on */
 
 /* ticket and resumed are the next worker's. */

@@ -39,15 +39,20 @@ size_t client_share_held(const struct client_share *share, const struct client_k
     return share->room > 0 ? share->slots[find(share, key)].held : 0;
 }
 
-bool client_share_allows(const struct client_share *share, const struct client_key *key,
-                         size_t limit, unsigned percent)
+bool client_share_fair(const struct client_key *key, size_t held, size_t total, size_t limit,
+                       unsigned percent, size_t floor)
 {
-    size_t held = client_share_held(share, key);
-    size_t others = share->total - held;
-    if (share->total >= limit)
+    size_t others = total - held;
+    if (total >= limit)
         return false;
-    size_t fair = (limit - others) * percent / 100;
-    return client_key_is_none(key) || held < fair || held < CLIENT_SHARE_FLOOR;
+    return client_key_is_none(key) || held < (limit - others) * percent / 100 || held < floor;
+}
+
+bool client_share_allows(const struct client_share *share, const struct client_key *key,
+                         size_t limit, unsigned percent, size_t floor)
+{
+    return client_share_fair(key, client_share_held(share, key), share->total, limit, percent,
+                             floor);
 }
 
 void client_share_take(struct client_share *share, const struct client_key *key)

@@ -28,17 +28,22 @@ struct client_share { /* zeroed at first */
     size_t total; /* held by all */
 };
 
-/** @return how many a client holds. */
-size_t client_share_held(const struct client_share *share, const struct client_key *key);
-
 /**
- * May a client take one more?
+ * The rule by itself: may a client that holds `held` of `total` take one more?
  *
  * @param limit    for all clients together.
  * @param percent  1..100; 100: the limit alone decides.
+ * @param floor    every client may hold so many.
  */
+bool client_share_fair(const struct client_key *key, size_t held, size_t total, size_t limit,
+                       unsigned percent, size_t floor);
+
+/** @return how many a client holds. */
+size_t client_share_held(const struct client_share *share, const struct client_key *key);
+
+/** May a client take one more?  Parameters as above. */
 bool client_share_allows(const struct client_share *share, const struct client_key *key,
-                         size_t limit, unsigned percent);
+                         size_t limit, unsigned percent, size_t floor);
 
 /** Take one, without checking whether that is allowed. */
 void client_share_take(struct client_share *share, const struct client_key *key);

@@ -468,26 +468,28 @@ static struct conn *find_oldest(const struct server *server, const struct client
     return answered;
 }
 
-static void evict(struct server *server, struct conn *oldest)
+void conn_evict(struct conn *c)
 {
-    if (oldest == NULL)
+    if (c == NULL)
         return;
-    server->evicted_conns++;
-    conn_close(oldest);
+    c->server->evicted_conns++;
+    conn_close(c);
+    shared_text_unref(c->text); /* nothing is written after the close */
+    c->text = NULL;
 }
 
 /* Before it gets one more connection: a client that has its share loses its oldest one. */
 static void keep_share(struct server *server, const struct client_key *client)
 {
     if (!client_share_allows(&server->conn_share, client, server->max_conns,
-                             server->conf->server.client_share))
-        evict(server, find_oldest(server, client));
+                             server->conf->server.client_share, CLIENT_SHARE_FLOOR))
+        conn_evict(find_oldest(server, client));
 }
 
 static void make_room(struct server *server, const struct client_key *client)
 {
     if (server->conns >= server->max_conns)
-        evict(server, find_oldest(server, NULL));
+        conn_evict(find_oldest(server, NULL));
     else
         keep_share(server, client);
 }

@@ -83,6 +83,7 @@ struct conn {
     void (*on_end)(struct conn *conn);                                 /* before it is freed */
     size_t head_len;          /* length of the head, directly before input; 0: it came in pieces */
     struct shared_text *text; /* the answer's body, or NULL.  Shared: the connection's reference */
+    int64_t text_since_us;    /* when it was answered with that */
 };
 
 /**
@@ -127,6 +128,9 @@ void conn_read_on(struct conn *conn);
 
 /** Close at once; do not use the connection again. */
 void conn_close(struct conn *conn);
+
+/** The same, to make room for others; counts it, and gives its text back at once.  NULL is fine. */
+void conn_evict(struct conn *conn);
 
 /* --- another program takes this one's place ------------------------------------ */
 

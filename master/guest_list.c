@@ -36,7 +36,8 @@ static uint32_t seat(struct guest_list *list, uint32_t *free, const struct clien
     *free = guest->next_free;
     *guest = (struct guest){.client = *client, .from = *from, .kind = kind, .here = true};
     list->count++;
-    list->viewers += guest_is_viewer(kind);
+    if (guest_is_viewer(kind))
+        client_share_take(&list->viewers, client);
     if (takes_pictures(kind))
         client_share_take(&list->pictures, client);
     return ticket;
@@ -75,7 +76,8 @@ bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *g
     list->guests[ticket] = (struct guest){.next_free = list->first_free};
     list->first_free = ticket;
     list->count--;
-    list->viewers -= guest_is_viewer(guest->kind);
+    if (guest_is_viewer(guest->kind))
+        client_share_give(&list->viewers, &guest->client);
     if (takes_pictures(guest->kind))
         client_share_give(&list->pictures, &guest->client);
     return true;
@@ -84,6 +86,15 @@ bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *g
 struct guest *guest_list_find(const struct guest_list *list, uint32_t ticket)
 {
     return ticket < list->room && list->guests[ticket].here ? &list->guests[ticket] : NULL;
+}
+
+bool guest_list_has(const struct guest_list *list, const struct client_key *client)
+{
+    uint32_t ticket = 0;
+    while (ticket < list->room &&
+           !(list->guests[ticket].here && client_key_equal(&list->guests[ticket].client, client)))
+        ticket++;
+    return ticket < list->room;
 }
 
 uint32_t guest_list_any(const struct guest_list *list)
@@ -97,6 +108,7 @@ uint32_t guest_list_any(const struct guest_list *list)
 void guest_list_clear(struct guest_list *list)
 {
     free(list->guests);
+    client_share_clear(&list->viewers);
     client_share_clear(&list->pictures);
     *list = (struct guest_list){0};
 }

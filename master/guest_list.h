@@ -23,6 +23,7 @@ struct guest {
     union address from; /* the connection's peer: whose it is when it comes back */
     enum ipc_client_kind kind;
     bool here;
+    uint64_t gone_since; /* the worker's report in whose time it closed; 0: it has not */
     struct visit *visit; /* NULL: no other worker can take it.  Caller owns: visit_free() */
     uint32_t next_free;  /* the next free ticket, unless here */
 };
@@ -32,8 +33,9 @@ struct guest_list { /* zeroed at first; private, but the counts may be read */
     uint32_t room;
     uint32_t first_free; /* ticket; room: none */
     uint32_t count;
-    uint32_t viewers;             /* streams and MJPEG */
-    struct client_share pictures; /* snapshots and MJPEG, for each client */
+    uint32_t looked_at;           /* ticket at which camera_clients_obey() goes on */
+    struct client_share viewers;  /* streams and MJPEG, by client */
+    struct client_share pictures; /* snapshots and MJPEG, by client */
 };
 
 /** @return the guest's ticket. */
@@ -55,6 +57,9 @@ bool guest_list_remove(struct guest_list *list, uint32_t ticket, struct guest *g
 
 /** @return the guest with this ticket; NULL: nobody has it.  Borrowed until the list changes. */
 struct guest *guest_list_find(const struct guest_list *list, uint32_t ticket);
+
+/** Is a guest of this client here? */
+bool guest_list_has(const struct guest_list *list, const struct client_key *client);
 
 /** @return any guest's ticket; room when the list is empty.  Serves to empty a list. */
 uint32_t guest_list_any(const struct guest_list *list);

@@ -36,6 +36,7 @@
     X(refused_frames_total,        counter, frames_refused,        1,    "Frames of RTMP and HTTP cameras that came faster than they could be taken.") \
     X(transcoder_dropped_frames_total, counter, transcoder_dropped, 1,   "Frames that the transcoder to H.264 left out undecoded: too many waited, or they were damaged.") \
     X(transcoder_late_frames_total, counter, transcoder_late,      1,    "Frames that the transcoder to H.264 decoded but left out: too late, or before the moment at which it joined.") \
+    X(refused_clients_total,       counter, clients_refused,       1,    "Requests that the camera's worker answered with an error.") \
     X(viewers,                     gauge,   viewers,               1,    "Viewers, of streams and MJPEG.") \
     X(frames_per_second,           gauge,   frame_rate_mhz,        1000, "Frame rate that the camera states.") \
     X(key_frame_interval_seconds,  gauge,   key_frame_interval_ms, 1000, "Between the last two key frames.")

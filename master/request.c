@@ -76,19 +76,31 @@ static void answer_text(struct conn *c, const char *type, struct shared_text *te
                    "Content-Type: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n", type,
                    text->len);
     c->text = text;
+    c->text_since_us = clock_us();
     size_t len = http_reply_head(conn_output(c), 200, request->origin, headers);
     conn_answer_with(c, len, text->text, request->method == REQUEST_HEAD ? 0 : text->len);
 }
 
-/* Refuse a text of this length, before it is made, if it is too much beside those still being sent.
- * @return true: refused. */
-static bool refuse_text(struct conn *c, size_t len)
+/* The connection that has been reading a text for the longest time; NULL: none is. */
+static struct conn *find_slowest_reader(const struct server *server)
 {
-    size_t others = c->server->text_bytes;
-    if (others == 0 || others + len <= SERVER_MAX_TEXT_BYTES)
-        return false;
-    conn_refuse(c, HTTP_ERROR_OVERLOADED, "too many clients are still reading their answers");
-    return true;
+    struct conn *slowest = NULL;
+    struct conn *c;
+    TAILQ_FOREACH (c, &server->open_conns, link) {
+        if (c->text != NULL && (slowest == NULL || c->text_since_us < slowest->text_since_us))
+            slowest = c;
+    }
+    return slowest;
+}
+
+/* Before a text of this length is made: if it is too much beside those still being sent, the
+ * slowest readers go, whoever they are. */
+static void make_room_for_text(struct server *server, size_t len)
+{
+    struct conn *slowest;
+    while (server->text_bytes + len > SERVER_MAX_TEXT_BYTES &&
+           (slowest = find_slowest_reader(server)) != NULL)
+        conn_evict(slowest);
 }
 
 /* @param text  Moved; NULL: out of memory. @return NULL: refused for that. */
@@ -130,8 +142,7 @@ static void answer_cached(struct conn *c, struct text_cache *cache, const char *
 {
     struct shared_text *text = text_cache_get(cache, clock_us());
     if (text == NULL) {
-        if (refuse_text(c, cache->last_len))
-            return;
+        make_room_for_text(c->server, cache->last_len);
         int64_t began_us = processor_time_us();
         text = share(c, make(c->server));
         if (text == NULL)
@@ -246,6 +257,7 @@ static void hand_over(struct conn *c, struct route *r)
     prefer_what_works(c->server, r);
     r->client.conn_id = c->id;
     r->client.accepted_us = c->accepted_us;
+    r->client.client = client_key_hash(&c->asker, 0);
     (void)snprintf(r->client.peer, sizeof(r->client.peer), "%s", c->peer);
     if (r->kind == ROUTE_SNAPSHOT && c->keep)
         hand_bytes_over(c, &r->client);
@@ -265,12 +277,17 @@ static void hand_over(struct conn *c, struct route *r)
     conn_read_on(c);
 }
 
-static void answer_change(struct conn *c, const char *id,
+/* @param starts  it starts a camera. */
+static void answer_change(struct conn *c, const char *id, bool starts,
                           int (*change)(struct camera_table *table, const char *id))
 {
     const char *message;
     if (!access_allows_change(c->server->conf, &c->head.request, &message)) {
         conn_refuse(c, HTTP_ERROR_ORIGIN_NOT_ALLOWED, message);
+        return;
+    }
+    if (starts && !camera_table_may_restart(c->server->cameras, &c->asker, &message)) {
+        conn_refuse(c, HTTP_ERROR_OVERLOADED, message);
         return;
     }
     int rc = change(c->server->cameras, id);
@@ -295,7 +312,7 @@ static void answer_restart(struct conn *c)
     }
     memcpy(id, stream_id(c), len);
     id[len] = '\0';
-    answer_change(c, id, camera_table_restart);
+    answer_change(c, id, true, camera_table_restart);
 }
 
 /* --- admission ------------------------------------------------------------ */
@@ -389,7 +406,7 @@ static void answer_request(struct conn *c, struct route *r)
         answer_metrics(c);
         break;
     case ROUTE_API_STOP:
-        answer_change(c, stream_id(c), camera_table_stop);
+        answer_change(c, stream_id(c), false, camera_table_stop);
         break;
     case ROUTE_API_RESTART:
         answer_restart(c);

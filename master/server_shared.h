@@ -4,6 +4,7 @@
 #ifndef MASTER_SERVER_SHARED_H
 #define MASTER_SERVER_SHARED_H
 
+#include "common/clock.h"
 #include "common/refusal_log.h"
 #include "master/camera_table.h"
 #include "master/client_share.h"
@@ -17,8 +18,8 @@
 /* How many connections the master may read and answer at once, or half the limit of descriptors if
  * that is less; beyond this, the oldest is closed (conn.h). */
 #define SERVER_MAX_CONNS 8192
-/* JSON and metrics that slow clients have not taken yet; beyond this: 503, unless it is the only
- * text. */
+/* JSON and metrics that slow clients have not taken yet.  Beyond this, the client that has been
+ * reading for the longest time is closed. */
 #define SERVER_MAX_TEXT_BYTES (32u << 20)
 
 TAILQ_HEAD(conn_list, conn);
@@ -59,9 +60,10 @@ struct server {
 /** What is known of the cameras has changed by a request or a reload: the next answers say so. */
 static inline void server_expire_texts(struct server *server)
 {
-    text_cache_expire(&server->metrics);
-    text_cache_expire(&server->streams);
-    text_cache_expire(&server->list);
+    int64_t now_us = clock_us();
+    text_cache_expire(&server->metrics, now_us);
+    text_cache_expire(&server->streams, now_us);
+    text_cache_expire(&server->list, now_us);
 }
 
 #endif /* MASTER_SERVER_SHARED_H */

@@ -44,11 +44,26 @@ void text_cache_put(struct text_cache *cache, struct shared_text *text, int64_t 
     cache->text = shared_text_ref(text);
     cache->until_us = now_us + SHARED_TEXT_REST * cost_us;
     cache->last_len = text->len;
+    if (cache->forced)
+        cache->credit_us -= cost_us;
+    cache->forced = false;
 }
 
-void text_cache_expire(struct text_cache *cache)
+static void add_credit(struct text_cache *cache, int64_t now_us)
 {
+    cache->credit_us += (now_us - cache->credited_us) / SHARED_TEXT_REST;
+    if (cache->credit_us > SHARED_TEXT_CREDIT_US)
+        cache->credit_us = SHARED_TEXT_CREDIT_US;
+    cache->credited_us = now_us;
+}
+
+void text_cache_expire(struct text_cache *cache, int64_t now_us)
+{
+    add_credit(cache, now_us);
+    if (cache->text == NULL || cache->credit_us <= 0)
+        return;
     cache->until_us = 0;
+    cache->forced = true;
 }
 
 void text_cache_clear(struct text_cache *cache)

@@ -40,6 +40,7 @@ void stats_clamp(struct ipc_stats *now, const struct ipc_stats *before, int64_t 
     clamp(&now->frames_refused, before->frames_refused, most);
     clamp(&now->transcoder_dropped, before->transcoder_dropped, most);
     clamp(&now->transcoder_late, before->transcoder_late, most);
+    clamp(&now->clients_refused, before->clients_refused, most);
     clamp_histogram(&now->join, &before->join, most);
     clamp_histogram(&now->snapshot, &before->snapshot, most);
     now->width = at_most(now->width, SIZE_MAX_PIXELS);

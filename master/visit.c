@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct visit {
@@ -79,6 +80,14 @@ static uint64_t conn_id_of(const struct visit *visit)
     struct ipc_client message;
     visit_request(visit, &message);
     return message.conn_id;
+}
+
+bool visit_has_socket(const struct visit *visit, int fd)
+{
+    struct stat ours;
+    struct stat theirs;
+    return fstat(visit->fd, &ours) == 0 && fstat(fd, &theirs) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 /* The same request came again, and the bytes that came with the first one were used. */

@@ -54,6 +54,9 @@ void visit_disconnect(const struct visit *visit);
 /** Has the client neither closed nor gone?  While it has no worker, nobody else looks. */
 bool visit_is_connected(const struct visit *visit);
 
+/** Is this descriptor one of the client's socket?  A worker says so. @param fd  Borrowed. */
+bool visit_has_socket(const struct visit *visit, int fd);
+
 /**
  * No worker has the client, and none will: answer it with an error, or disconnect it if its answer
  * has begun.

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 /* Messages read in one turn: a worker that never stops sending must not starve the others. */
 #define MESSAGES_AT_ONCE 64
@@ -87,6 +88,8 @@ static void tell_owner(struct worker *w)
 
 void worker_kill(struct worker *w, const char *why)
 {
+    if (w->killed)
+        return;
     log_errorx(NULL, "worker %u (pid %d) %s: it is killed", w->id, (int)w->pid, why);
     w->killed = true;
     if (w->pid > 0)
@@ -121,6 +124,27 @@ void worker_fail(struct worker *w)
     worker_ended(w);
 }
 
+/* --- its descriptors ------------------------------------------------------ */
+
+/* Clients that are refused keep theirs for a second after they have left: so two for each. */
+static void raise_limit(const struct worker *w)
+{
+    struct rlimit limit;
+    if (w->pid <= 0 || w->files == IPC_WORKER_FILES ||
+        prlimit(w->pid, RLIMIT_NOFILE, NULL, &limit) == -1)
+        return;
+    limit.rlim_cur = w->files < limit.rlim_max ? w->files : limit.rlim_max;
+    (void)prlimit(w->pid, RLIMIT_NOFILE, &limit, NULL);
+}
+
+void worker_expect_clients(struct worker *worker, size_t count)
+{
+    if (IPC_WORKER_FILES / 2 + 2 * count <= worker->files)
+        return;
+    worker->files = IPC_WORKER_FILES + 2 * count; /* some more, so that it is not each time */
+    raise_limit(worker);
+}
+
 /* --- what it says --------------------------------------------------------- */
 
 #define X(U, l, type, fds, ph) static int on_##l(struct worker *w, const type *m, int *fd);
@@ -137,6 +161,7 @@ static int on_ready(struct worker *w, const struct ipc_ready *m, int *fd)
                    m->version, IPC_VERSION);
         return -EPROTO;
     }
+    raise_limit(w);        /* it has lowered it in the meantime */
     w->phase = IPC_PH_RUN; /* the nursery reports its pid; a worker's own claim is not believed */
     if (w->state == WORKER_STARTING)
         set_state(w, WORKER_SPARE);
@@ -380,6 +405,12 @@ struct handover_slot *worker_slot(struct worker *worker, uint32_t ticket)
     return handover_slot(worker->handover, ticket);
 }
 
+void worker_count_for(struct worker *worker, const struct client_key *client)
+{
+    worker->requested = client != NULL;
+    worker->client = client != NULL ? *client : (struct client_key){0};
+}
+
 pid_t worker_pid(const struct worker *worker)
 {
     return worker->pid;
@@ -394,6 +425,7 @@ void worker_announce(struct worker *w, pid_t pid, int *log)
         set_time(&w->end_by, clock_ms() + WORKER_END_MS);
     w->log = log_source_open(w->env->loop, log, "worker", pid);
     log_source_set_camera(w->log, w->camera);
+    raise_limit(w);
     closing_hold(&w->closing);
     if (w->killed)
         (void)kill(pid, SIGKILL);
@@ -416,6 +448,7 @@ struct worker *worker_open(struct worker_env *env, uint32_t id, int *channel, in
     w->handover = *handover;
     *handover = NULL;
     w->phase = IPC_PH_BOOT;
+    w->files = IPC_WORKER_FILES;
     worker_asked(w);
     if (uv_poll_init(env->loop, &w->poll, w->channel) != 0)
         abort(); /* a fresh socket: this fails only by our own mistake */

@@ -17,6 +17,7 @@
  *   time to end with a closed channel                     WORKER_END_MS
  *   messages a second, besides those about clients        WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
+ *   descriptors: the kernel keeps that limit              IPC_WORKER_FILES, and 2 for each client
  *
  * Time that it waits for a processor does not count, up to WORKER_EXCUSED_MAX_MS for each of the
  * times above: on a machine that is overloaded, killing workers makes more work.  A worker can wait
@@ -36,6 +37,7 @@
 #include "common/closing.h"
 #include "common/handover.h"
 #include "common/ipc.h"
+#include "master/client_key.h"
 #include "master/log_source.h"
 #include "master/outbox.h"
 #include "master/takeover.h"
@@ -100,6 +102,8 @@ struct worker {
     uint32_t id;
     enum worker_state state;
     enum ipc_phase phase;           /* BOOT until it is READY */
+    bool requested;                 /* a client did, not the configuration: */
+    struct client_key client;       /* for whom it counts */
     void *owner;                    /* only while BUSY, and after that until it is reaped */
     char camera[IPC_CAMERA_ID_MAX]; /* the owner's camera, for the log; kept after that owner */
     int channel;
@@ -112,6 +116,7 @@ struct worker {
     bool reaped;               /* or no process was started for it */
     struct log_source *log;
     bool killed;
+    size_t files;             /* descriptors that it may have */
     unsigned messages;        /* since the last check */
     int unread;               /* bytes in the channel at the last check */
     struct worker_time asked; /* when the nursery was asked for it */
@@ -123,6 +128,9 @@ struct worker {
 };
 
 /* --- for its owner ---------------------------------------------------------- */
+
+/** It gets one more client, and has so many with that one: they need descriptors. */
+void worker_expect_clients(struct worker *worker, size_t count);
 
 /** Send a message; it may wait in the worker's outbox. @return as outbox_send(). */
 int worker_send(struct worker *worker, enum ipc_type type, const void *payload, int *fd);
@@ -141,6 +149,9 @@ void worker_release(struct worker *worker);
  * on_gone().  @return NULL: there is none, or the worker is not believed.
  */
 struct handover_slot *worker_slot(struct worker *worker, uint32_t ticket);
+
+/** It counts for this client from now on; NULL: for none, the configuration wants it.  Copied. */
+void worker_count_for(struct worker *worker, const struct client_key *client);
 
 /** The worker's process, 0 while it is not known. */
 pid_t worker_pid(const struct worker *worker);

@@ -24,7 +24,6 @@
 /* Workers that begin at a time: as many as one nursery keeps busy.  More would only take the
  * processor from the master, from cameras that stream and from each other. */
 #define STARTS_AT_ONCE 4
-#define START_MS 500 /* one that takes longer does not hold up the others */
 
 static void on_handle_closed(uv_handle_t *handle);
 static void start_waiting(struct workers *ws);
@@ -120,46 +119,15 @@ static int send_memory(int channel, struct handover **handover)
     return rc;
 }
 
-static bool waits_for_start(const struct worker *w)
-{
-    return w->unforked != -1 && !w->reaped;
-}
-
-/* How many have been asked for and do not run yet. */
-static size_t count_starts(const struct workers *ws)
-{
-    const struct worker *w;
-    int64_t since_ms = clock_ms() - START_MS;
-    size_t n = 0;
-    LIST_FOREACH(w, &ws->list, link)
-    {
-        n += w->unforked == -1 && !w->reaped && w->phase == IPC_PH_BOOT &&
-             w->state != WORKER_ENDING && w->asked.at_ms > since_ms;
-    }
-    return n;
-}
-
-static struct worker *find_first_waiting(const struct workers *ws)
-{
-    struct worker *first = NULL;
-    struct worker *w;
-    LIST_FOREACH(w, &ws->list, link)
-    {
-        if (waits_for_start(w))
-            first = w; /* the newest is at the head */
-    }
-    return first;
-}
-
-/* Ask the nursery for the workers that wait, in order, STARTS_AT_ONCE at a time.  If it cannot be
+/* Ask the nursery for the workers that wait, STARTS_AT_ONCE at a time.  If it cannot be
  * asked they go on waiting.  No owner is told here: workers_take() may not have returned yet. */
 static void start_waiting(struct workers *ws)
 {
-    size_t starts = count_starts(ws);
+    size_t starts = workers_count_starts(ws);
     struct worker *w;
     if (ws->closing.asked)
         return;
-    while (starts < STARTS_AT_ONCE && (w = find_first_waiting(ws)) != NULL) {
+    while (starts < STARTS_AT_ONCE && (w = workers_next_to_start(ws)) != NULL) {
         int rc = nursery_link_spawn(ws->nursery, w->id, &w->unforked);
         if (rc != 0) {
             cannot_ask(ws, rc);
@@ -185,7 +153,7 @@ static void drop_waiting(struct workers *ws)
     ws->refused_ms = 0;
     for (w = LIST_FIRST(&ws->list); w != NULL; w = next) {
         next = LIST_NEXT(w, link);
-        if (waits_for_start(w))
+        if (workers_waits_for_start(w))
             worker_fail(w);
     }
 }
@@ -254,7 +222,8 @@ static void shed_spares(struct workers *ws)
     }
 }
 
-struct worker *workers_take(struct workers *workers, void *owner, const char *camera)
+struct worker *workers_take(struct workers *workers, void *owner, const char *camera,
+                            const struct client_key *client)
 {
     assert(owner != NULL);
     struct worker *chosen = NULL;
@@ -274,6 +243,7 @@ struct worker *workers_take(struct workers *workers, void *owner, const char *ca
     if (chosen == NULL)
         return NULL;
     worker_take(chosen, owner, camera);
+    worker_count_for(chosen, client);
     fill_spares(workers);
     return chosen;
 }
@@ -288,6 +258,7 @@ const char *worker_failure_name(enum worker_failure failure)
 {
     static const char *const names[WORKER_FAILURE_COUNT] = {
         [WORKER_FAILED_SANDBOX] = "sandbox",
+        [WORKER_FAILED_KILLED] = "killed",
         [WORKER_FAILED_SIGNAL] = "signal",
         [WORKER_FAILED_STATUS] = "status",
     };
@@ -315,7 +286,7 @@ static void count_end(struct workers *ws, const struct worker *w, pid_t pid, int
                    "would; the kernel's log may name the system call",
                    w->id, (int)pid);
     } else if (WIFSIGNALED(status)) {
-        failure = WORKER_FAILED_SIGNAL;
+        failure = w->killed ? WORKER_FAILED_KILLED : WORKER_FAILED_SIGNAL;
         log_errorx(&about, "worker %u (pid %d) was killed by signal %d (%s)", w->id, (int)pid,
                    WTERMSIG(status), strsignal(WTERMSIG(status)));
     } else if (WEXITSTATUS(status) != 0) {
@@ -354,7 +325,7 @@ static bool waits_for_pid(const struct workers *ws)
     const struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
-        if (w->pid == 0 && !w->reaped && !waits_for_start(w))
+        if (w->pid == 0 && !w->reaped && !workers_waits_for_start(w))
             return true;
     }
     return false;
@@ -434,7 +405,7 @@ static void on_nursery_died(void *owner)
     struct worker *next;
     for (w = LIST_FIRST(&ws->list); w != NULL; w = next) {
         next = LIST_NEXT(w, link);
-        if (w->pid == 0 && !w->reaped && !waits_for_start(w))
+        if (w->pid == 0 && !w->reaped && !workers_waits_for_start(w))
             worker_fail(w);
     }
     cannot_start(ws, "%s", nursery_link_trouble(ws->nursery));
@@ -462,7 +433,7 @@ static bool nursery_is_overdue(const struct workers *ws, int64_t now_ms)
         return false; /* what it was asked for while it was warming up comes now */
     LIST_FOREACH(w, &ws->list, link)
     {
-        if (w->pid == 0 && !w->reaped && !waits_for_start(w) &&
+        if (w->pid == 0 && !w->reaped && !workers_waits_for_start(w) &&
             now_ms - w->asked.at_ms > WORKERS_ANNOUNCE_MS)
             return true;
     }

@@ -27,7 +27,8 @@ struct workers;
 /* How a worker can end without being asked to. */
 enum worker_failure {
     WORKER_FAILED_SANDBOX, /* it tried what only an attacker's code would (sandbox_seccomp.h) */
-    WORKER_FAILED_SIGNAL,  /* crashed, or killed because it missed a deadline */
+    WORKER_FAILED_KILLED,  /* by us: it missed a deadline or broke a rule (worker_link.h) */
+    WORKER_FAILED_SIGNAL,  /* crashed, or killed by others */
     WORKER_FAILED_STATUS,  /* exited with an error */
     WORKER_FAILURE_COUNT
 };
@@ -48,6 +49,17 @@ void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx
 
 /** How many worker processes have a camera or are ending. */
 size_t workers_busy(const struct workers *workers);
+
+/* What clients hold of the workers. */
+struct workers_held {
+    size_t busy;      /* as workers_busy() */
+    size_t requested; /* those that serve a camera because clients requested it */
+    size_t own;       /* those of one client */
+    size_t leaving;   /* of that client, told to end and still there */
+};
+
+/** Count them, for this client. */
+struct workers_held workers_held_by(const struct workers *workers, const struct client_key *client);
 
 /** @return its name in metrics. */
 const char *worker_failure_name(enum worker_failure failure);
@@ -105,10 +117,12 @@ void workers_save(const struct workers *workers, struct takeover_writer *w);
  *
  * @param owner   passed to the events.
  * @param camera  name or stream ID, for the log.  Copied.
+ * @param client  for whom it counts, and in whose turn it starts; NULL: the configuration wants it.
  * @return NULL when none is available: no nursery, no descriptors, or the last ones died before
  *         they were READY.  The worker belongs to the table; the pointer is valid until on_gone()
  *         or worker_release().
  */
-struct worker *workers_take(struct workers *workers, void *owner, const char *camera);
+struct worker *workers_take(struct workers *workers, void *owner, const char *camera,
+                            const struct client_key *client);
 
 #endif /* MASTER_WORKERS_H */

@@ -1,4 +1,4 @@
-/* What workers.c and workers_takeover.c share.  Master, loop thread. */
+/* What workers.c, workers_turns.c and workers_takeover.c share.  Master, loop thread. */
 #ifndef MASTER_WORKERS_PRIVATE_H
 #define MASTER_WORKERS_PRIVATE_H
 
@@ -6,6 +6,7 @@
 #include "master/nursery_link.h"
 #include "master/workers.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <uv.h>
@@ -31,5 +32,18 @@ struct workers {
     uv_signal_t sigchld;
     struct closing closing;
 };
+
+/** Has the nursery not been asked for its process yet? */
+bool workers_waits_for_start(const struct worker *w);
+
+/** How many have been asked for and do not run yet. */
+size_t workers_count_starts(const struct workers *ws);
+
+/**
+ * Which of those that wait starts next: clients take turns, however many workers one of them wants;
+ * the configuration's cameras are one client, and spare workers come last.
+ * @return NULL: none waits.
+ */
+struct worker *workers_next_to_start(const struct workers *ws);
 
 #endif /* MASTER_WORKERS_PRIVATE_H */

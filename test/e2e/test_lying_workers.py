@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -169,6 +170,89 @@ def test_talks_without_end(gateway, camera):
 def test_breaks_the_protocol(gateway, camera):
     with Neighbour(gateway, camera), ask(gateway, "protocol"):
         wait_for_line(gateway, "broke the protocol of its channel: it is killed")
+
+
+def test_sends_descriptors(gateway, camera):
+    """As many as a message carries, with messages that have none: all are closed."""
+    with Neighbour(gateway, camera), ask(gateway, "descriptors"):
+        wait_for_line(gateway, "broke the protocol of its channel: it is killed")
+
+
+def test_returns_another_connection(gateway, camera):
+    """Of a connection that is not the client's, the master would believe that the client sends on it."""
+    with Neighbour(gateway, camera), ask(gateway, "another"):
+        wait_for_line(gateway, "broke the protocol of its channel: it is killed")
+
+
+def slow_client(port, target, **headers):
+    """Takes next to nothing, and reads nothing."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(60)
+    sock.connect(("127.0.0.1", port))
+    sock.sendall(head_bytes(target, headers=headers))
+    return sock
+
+
+def test_makes_a_close_wait(gateway, camera):
+    """It sets SO_LINGER on its client's socket, which the master closes last: it is not allowed to."""
+    with Neighbour(gateway, camera), slow_client(gateway.flv_port, lie_target("linger")):
+        wait_for_line(gateway, "lie: SO_LINGER: Operation not permitted")
+        wait_for(lambda: gateway.metric("viewers") <= 1, 20, "its client to have left")
+        stop_lying(gateway)
+
+
+def test_makes_writes_wait(gateway, camera):
+    """It returns a connection, keeps a descriptor of it, and clears O_NONBLOCK: the master answers nevertheless."""
+    target = stream_target(lie_url("block"), path="/snapshot")
+    with Neighbour(gateway, camera), slow_client(gateway.snapshot_port, target, Connection="keep-alive") as client:
+        wait_for_line(gateway, "lie: connection returned")
+        for _ in range(20):  # far more than the socket takes
+            client.sendall(head_bytes("/metrics", headers={"Connection": "keep-alive"}))
+        for _ in range(5):
+            assert request(gateway.snapshot_port, "/healthz", timeout=10).status == 200
+            time.sleep(0.2)
+        stop_lying(gateway)
+
+
+def test_keeps_viewers_that_have_gone(gateway, camera):
+    """It never says that one has left.  Those who want to watch others find their places free again."""
+    with Neighbour(gateway, camera):
+        for _ in range(19):
+            ask(gateway, "stay").close()
+
+        def status():
+            with gateway.view(camera.url()) as another:
+                return another.wait_status()
+        wait_for(lambda: status() == 503, 20, "all places to be taken")
+        wait_for_line(gateway, "keeps viewers that have closed their connections: it is killed")
+        wait_for(lambda: status() == 200, 20, "a place")
+
+
+def test_hoards_pipes(gateway, camera):
+    """Its descriptors are few; the memory behind them is bounded by that."""
+    with Neighbour(gateway, camera), ask(gateway, "pipes"):
+        wait_for_line(gateway, " pipes")
+        pipes = int(re.search(r"lie: (\d+) pipes", gateway.log())[1])
+        assert 0 < pipes <= 1024
+        stop_lying(gateway)
+
+
+def test_goes_to_extremes(gateway, camera):
+    """Every number of its messages at 0, 2^31, 2^63 and the like: API and metrics stay in range."""
+    with Neighbour(gateway, camera), ask(gateway, "extremes"):
+        began = time.time()
+        while time.time() < began + 3:
+            streams = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+            for stream in streams:
+                assert 0 <= stream["width"] <= 65535 and 0 <= stream["height"] <= 65535, stream
+                assert 0 <= stream["frame_rate"] <= 1000 and stream["bit_rate"] >= 0, stream
+                assert 0 <= stream["viewers"] <= 1 and stream["restarts"] >= 0, stream
+                assert stream["last_frame_at"] is None or stream["last_frame_at"] <= "2100", stream
+            text = request(gateway.snapshot_port, "/metrics").body.decode()
+            assert not re.search(r"^[^#]* (-|nan|inf)", text, re.M | re.I), text
+            time.sleep(0.1)
+        stop_lying(gateway)
 
 
 def test_floods_the_log(gateway, camera):

@@ -56,6 +56,22 @@ def test_workers_are_shut_in(gateway, camera):
                 pass  # it has ended since
 
 
+def test_what_a_worker_holds(gateway, camera):
+    """Nothing of another worker: a channel, a log, its clients, its camera, one memory shared with the master."""
+    with gateway.view(camera.url()) as viewer:
+        viewer.wait_frames(5)
+        wait_for(lambda: len(gateway.all_workers()) == 3, 20, "a worker and two spares")
+        busy, = gateway.worker_of(camera.port)
+        for pid in gateway.all_workers():
+            wait_for(lambda p=pid: status(p)["Seccomp"] == "2", 20, f"the filter of {pid}")
+            held = list(processes.open_files(pid).values())
+            sockets = [target for target in held if target.startswith("socket:")]
+            assert len(sockets) == (3 if pid == busy else 1), held
+            assert not [target for target in held if "memfd" in target], held
+            with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+                assert len(re.findall(r"rw-s .*/memfd:handover", file.read())) == 1
+
+
 def test_memory_of_a_shut_in_worker_is_known(gateway, camera):
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(5)

@@ -139,6 +139,22 @@ def test_pictures_and_viewers(make_gateway, camera):
     print(f"/healthz of others: p99 {bystander.p99_ms():.1f} ms")
 
 
+def test_changes_without_end(make_gateway, camera):
+    """Requests that change something, so that the lists have to be made anew, and requests for those lists."""
+    names = "".join(f'[camera "camera-{n}"]\nurl = rtsp://127.0.0.1:1/{n}\n' for n in range(500))
+    gateway = make_gateway(QUICK + names)
+    rounds = 0
+    with Bystander(gateway, camera.url()) as bystander:
+        bystander.wait_rounds(3)
+        until = bystander.rounds + 20
+        while bystander.rounds < until:
+            assert request(gateway.snapshot_port, "/api/streams/camera-7", "DELETE").status == 204
+            for target in ("/metrics", "/api/streams", "/api/cameras"):
+                assert request(gateway.snapshot_port, target).status == 200
+            rounds += 1
+    print(f"{rounds} times; /healthz of others: p99 {bystander.p99_ms():.1f} ms")
+
+
 def test_every_client_is_counted_out(make_gateway, camera, make_camera):
     """Whatever way a client leaves, its place is free again: streams, refused ones, pictures, MJPEG, WebSocket."""
     gateway = make_gateway("[server]\nmax_viewers = 4\n" + QUICK)

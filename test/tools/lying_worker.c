@@ -15,6 +15,7 @@
 #include "worker/process/nursery.h"
 #include "worker/process/worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +35,8 @@
 #define ASSIGN_WAIT_MS 10000
 #define CLIENTS_MAX 20000
 #define HOARD_BYTES (8ull << 30)
+#define SMALL_BUFFER 4096
+#define DESCRIPTORS_AT_ONCE 253 /* the most that one message of Linux carries */
 
 int __real_worker_run(int channel, struct handover *handover);
 int __wrap_worker_run(int channel, struct handover *handover);
@@ -42,7 +46,14 @@ static struct handover *handover;
 static enum ipc_phase phase = IPC_PH_BOOT;
 static struct ipc_stats stats;
 static uint64_t clients_seen;
-static int clients[CLIENTS_MAX];
+
+/* A client that it got. */
+struct client {
+    int fd;
+    uint32_t ticket;
+    uint64_t conn_id;
+};
+static struct client clients[CLIENTS_MAX];
 
 static void say(enum ipc_type type, const void *payload)
 {
@@ -75,11 +86,43 @@ static int read_messages(void)
     while (ipc_recv(channel, phase, &msg) == 1) {
         phase = IPC_PH_RUN;
         last = msg.hdr.type;
+        const struct ipc_client *m = (const struct ipc_client *)(const void *)msg.payload;
         if (msg.hdr.type == IPC_CLIENT && clients_seen < CLIENTS_MAX)
-            clients[clients_seen++] = fd_take(&msg.fd);
+            clients[clients_seen++] = (struct client){fd_take(&msg.fd), m->ticket, m->conn_id};
         ipc_msg_free(&msg);
     }
     return last;
+}
+
+/* The next message, or a report that is due. @return as read_messages(). */
+static int wait_a_while(void)
+{
+    struct pollfd polled = {.fd = channel, .events = POLLIN};
+    (void)poll(&polled, 1, REPORT_MS / 4);
+    int last = read_messages();
+    report();
+    return last;
+}
+
+/* The same; it leaves when told to. */
+static void obey_a_while(void)
+{
+    int last = wait_a_while();
+    if (last == IPC_LEAVE || last == IPC_DRAIN)
+        exit(EXIT_SUCCESS);
+}
+
+static void obey(void)
+{
+    for (;;)
+        obey_a_while();
+}
+
+static struct client *wait_for_client(void)
+{
+    while (clients_seen == 0)
+        (void)wait_a_while();
+    return &clients[0];
 }
 
 static void live(bool reads)
@@ -102,7 +145,7 @@ static void lie_about_numbers(void)
     live(true);
 }
 
-/* Ignore LEAVE and DRAIN. */
+/* Ignore LEAVE and DRAIN, and never say that a client has left. */
 static void stay(void)
 {
     live(true);
@@ -112,12 +155,9 @@ static void stay(void)
 static void ask_to_leave(void)
 {
     for (;;) {
-        struct pollfd polled = {.fd = channel, .events = POLLIN};
-        (void)poll(&polled, 1, REPORT_MS / 4);
-        (void)read_messages();
         const struct ipc_idle idle = {.clients_seen = clients_seen};
+        (void)wait_a_while();
         say(IPC_IDLE, &idle);
-        report();
     }
 }
 
@@ -197,6 +237,18 @@ static void hoard_memory(void)
     live(true);
 }
 
+/* Fill memory of the kernel: pipes, as many as it can have. */
+static void hoard_pipes(void)
+{
+    static const char junk[65536];
+    unsigned pipes = 0;
+    int ends[2];
+    for (; pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0; pipes++)
+        (void)!write(ends[1], junk, sizeof(junk));
+    log_info(NULL, "lie: %u pipes", pipes);
+    obey();
+}
+
 /* Tell the master to refuse the camera for 49 days. */
 static void refuse_for_ever(void)
 {
@@ -239,12 +291,8 @@ static void write_nonsense(void)
 {
     static const uint32_t marks[] = {HANDOVER_WHOLE, HANDOVER_UNANSWERED, HANDOVER_AGAIN,
                                      HANDOVER_KEPT,  HANDOVER_MARKS,      UINT32_MAX};
-    for (int64_t until_ms = clock_ms() + REPORT_MS; clock_ms() < until_ms || clients_seen == 0;) {
-        struct pollfd polled = {.fd = channel, .events = POLLIN};
-        (void)poll(&polled, 1, REPORT_MS / 4);
-        (void)read_messages();
-        report();
-    }
+    for (int64_t until_ms = clock_ms() + REPORT_MS; clock_ms() < until_ms || clients_seen == 0;)
+        (void)wait_a_while();
     for (uint32_t i = 0; i < HANDOVER_SLOTS; i++) {
         struct handover_slot *slot = handover_slot(handover, i);
         memset(slot, 0xff, sizeof(*slot));
@@ -254,6 +302,111 @@ static void write_nonsense(void)
             slot->last_ms[HANDOVER_VIDEO] = slot->last_ms[HANDOVER_AUDIO] = i;
     }
     (void)raise(SIGKILL);
+}
+
+/* A socket that takes little more.  Its buffers are full when this returns. */
+static void stuff(int fd)
+{
+    static const char junk[SMALL_BUFFER];
+    const int size = SMALL_BUFFER;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    while (send(fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+}
+
+/* The master has a descriptor of the client's socket, too: the last close waits for a client that
+ * reads nothing. */
+static void make_close_wait(void)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 600};
+    struct client *c = wait_for_client();
+    const struct ipc_left left = {.count = 1, .tickets = {c->ticket}};
+    stuff(c->fd);
+    int rc = setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    log_info(NULL, "lie: SO_LINGER: %s", rc == 0 ? "set" : strerrordesc_np(errno));
+    fd_close(&c->fd);
+    say(IPC_LEFT, &left);
+    obey();
+}
+
+/* Return a connection on which writes wait, whatever the master sets. */
+static void make_writes_wait(void)
+{
+    struct client *c = wait_for_client();
+    struct ipc_return m = {.conn_id = c->conn_id, .requests = 1, .ticket = c->ticket};
+    const int size = SMALL_BUFFER;
+    int off = 0;
+    int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    (void)setsockopt(copy, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    (void)ipc_send(channel, IPC_RETURN, &m, &c->fd);
+    bool told = false;
+    for (;;) {
+        (void)fcntl(copy, F_SETFL, 0);
+        (void)ioctl(copy, FIONBIO, &off);
+        obey_a_while();
+        if (!told)
+            log_info(NULL, "lie: connection returned");
+        told = true;
+    }
+}
+
+/* Return another connection than the client's. */
+static void return_another(void)
+{
+    struct client *c = wait_for_client();
+    const struct ipc_return m = {.conn_id = c->conn_id, .requests = 1, .ticket = c->ticket};
+    int another = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    (void)ipc_send(channel, IPC_RETURN, &m, &another);
+    live(true);
+}
+
+/* Give the master as many descriptors as a message carries, of a message that has none. */
+static void send_descriptors(void)
+{
+    struct {
+        struct ipc_hdr hdr;
+        struct ipc_stats stats;
+    } message = {.hdr = {.type = IPC_STATS, .len = sizeof(struct ipc_stats)}};
+    static union {
+        struct cmsghdr hdr;
+        char space[CMSG_SPACE(sizeof(int) * DESCRIPTORS_AT_ONCE)];
+    } control;
+    struct iovec iov = {.iov_base = &message, .iov_len = sizeof(message)};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = &control,
+                        .msg_controllen = sizeof(control)};
+    control.hdr.cmsg_level = SOL_SOCKET;
+    control.hdr.cmsg_type = SCM_RIGHTS;
+    control.hdr.cmsg_len = CMSG_LEN(sizeof(int) * DESCRIPTORS_AT_ONCE);
+    for (size_t i = 0; i < DESCRIPTORS_AT_ONCE; i++) {
+        int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+        memcpy(CMSG_DATA(&control.hdr) + i * sizeof(fd), &fd, sizeof(fd));
+    }
+    for (int i = 0; i < 100; i++)
+        (void)sendmsg(channel, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+    live(true);
+}
+
+/* Every number of a report and of a state at its extremes, one after the other. */
+static void go_to_extremes(void)
+{
+    static const uint64_t extremes[] = {0,          2,         INT32_MAX,  UINT32_MAX,
+                                        1ull << 31, INT64_MAX, 1ull << 63, UINT64_MAX};
+    for (unsigned n = 0;; n++) {
+        const uint64_t value = extremes[n % 8];
+        const struct ipc_state state = {.state = n % IPC_CAMERA_STATE_COUNT,
+                                        .error = n % HTTP_ERROR_COUNT,
+                                        .retry_ms = (uint32_t)value,
+                                        .restarts = (uint32_t)value};
+        const struct ipc_idle idle = {.clients_seen = value};
+        for (size_t at = 0; at + sizeof(value) <= sizeof(stats); at += sizeof(value))
+            memcpy((char *)&stats + at, &value, sizeof(value));
+        say(IPC_STATE, &state);
+        say(IPC_STATS, &stats);
+        say(IPC_IDLE, &idle);
+        obey_a_while();
+    }
 }
 
 static const struct {
@@ -274,6 +427,12 @@ static const struct {
     {"protocol", break_protocol},
     {"crash", crash},
     {"slots", write_nonsense},
+    {"linger", make_close_wait},
+    {"block", make_writes_wait},
+    {"another", return_another},
+    {"descriptors", send_descriptors},
+    {"extremes", go_to_extremes},
+    {"pipes", hoard_pipes},
 };
 
 /* --- which one ------------------------------------------------------------ */

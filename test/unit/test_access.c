@@ -3,6 +3,8 @@
 #include "master/conf_option.h"
 
 #include <ctype.h>
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -161,6 +163,53 @@ static void test_signature_in_capitals(void **state)
     assert_false(asks(text, "")); /* a digit too many */
 }
 
+/* What secrets are compared by, and how often (-Wl,--wrap in the Makefile). */
+static unsigned comparisons;
+
+int __real_CRYPTO_memcmp(const void *a, const void *b, size_t len);
+int __wrap_CRYPTO_memcmp(const void *a, const void *b, size_t len);
+
+int __wrap_CRYPTO_memcmp(const void *a, const void *b, size_t len)
+{
+    assert_int_equal(len, SHA256_DIGEST_LENGTH);
+    comparisons++;
+    return __real_CRYPTO_memcmp(a, b, len);
+}
+
+static unsigned count_comparisons(const char *target, bool right)
+{
+    comparisons = 0;
+    assert_int_equal(asks(target, ""), right);
+    return comparisons;
+}
+
+/* Digests of one length are compared by a function that does not stop at a difference, and as often
+ * for a wrong secret, wherever it differs and however long it is, as for the right one. */
+static void test_secrets_are_compared_in_constant_time(void **state)
+{
+    static const char *const tokens[] = {
+        "", "s", "s3cret+/tai", "s3cret+/tail0", "x3cret+/tail", "s3cret+/taix"};
+    char target[512], signature[ACCESS_SIGNATURE_MAX];
+    use("s3cret+/tail", "");
+    assert_int_equal(count_comparisons("/?cam=a&token=s3cret%2B/tail", true), 1);
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        (void)snprintf(target, sizeof(target), "/?cam=a&token=%s", tokens[i]);
+        assert_int_equal(count_comparisons(target, false), 1);
+    }
+    use("", "key");
+    access_sign("key", "/", "a", "1700000100", signature);
+    for (size_t at = 0; at <= strlen(signature); at++) { /* the last one is right */
+        char wrong[ACCESS_SIGNATURE_MAX];
+        memcpy(wrong, signature, sizeof(wrong));
+        bool right = wrong[at] == '\0';
+        if (!right)
+            wrong[at] = wrong[at] == '0' ? '1' : '0';
+        (void)snprintf(target, sizeof(target), "/?cam=a&expires=1700000100&signature=%s", wrong);
+        assert_int_equal(count_comparisons(target, right), 2); /* for this path and for all */
+    }
+    assert_int_equal(count_comparisons("/?cam=a&expires=1700000100&signature=0", false), 2);
+}
+
 static void test_where_only_the_token_opens(void **state)
 {
     char signature[ACCESS_SIGNATURE_MAX], text[256];
@@ -220,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_signature_for_all_paths),
         cmocka_unit_test(test_changed_expiry_is_refused),
         cmocka_unit_test(test_signature_in_capitals),
+        cmocka_unit_test(test_secrets_are_compared_in_constant_time),
         cmocka_unit_test(test_where_only_the_token_opens),
         cmocka_unit_test(test_no_page_changes_something),
         cmocka_unit_test(test_who_has_a_token_may_change_something_from_any_page),

@@ -42,7 +42,7 @@ static size_t take_all(struct client_share *share, const char *address, size_t l
                        unsigned percent)
 {
     struct client_key key = key_of(address);
-    while (client_share_allows(share, &key, limit, percent))
+    while (client_share_allows(share, &key, limit, percent, CLIENT_SHARE_FLOOR))
         client_share_take(share, &key);
     return client_share_held(share, &key);
 }
@@ -69,10 +69,22 @@ static void test_bounds(void **state)
     assert_int_equal(take_all(&share, "10.0.0.1", 1000, 100), 1000);
     client_share_clear(&share);
     for (int i = 0; i < 900; i++) {
-        assert_true(client_share_allows(&share, &none, 1000, 10));
+        assert_true(client_share_allows(&share, &none, 1000, 10, CLIENT_SHARE_FLOOR));
         client_share_take(&share, &none);
     }
     client_share_clear(&share);
+}
+
+/* The rule is the same for what is counted elsewhere, with a floor of its own. */
+static void test_another_floor(void **state)
+{
+    struct client_key key = key_of("10.0.0.1");
+    assert_true(client_share_fair(&key, 3, 3, 6, 50, 4));
+    assert_false(client_share_fair(&key, 4, 4, 6, 50, 4));
+    assert_true(client_share_fair(&key, 4, 4, 6, 100, 4));
+    assert_false(client_share_fair(&key, 6, 6, 6, 100, 64)); /* none is left */
+    assert_false(client_share_fair(&key, 2, 8, 10, 50, 0));  /* half of what six left */
+    assert_true(client_share_fair(&key, 1, 7, 10, 50, 0));
 }
 
 /* Many clients that come and go, compared with an array. */
@@ -115,6 +127,7 @@ int main(void)
         cmocka_unit_test(test_who_is_one_client),
         cmocka_unit_test(test_each_gets_half_of_the_rest),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_another_floor),
         cmocka_unit_test(test_many_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ static void test_counts(void **state)
     uint32_t mjpeg = guest_list_add(&list, &one, &from, IPC_CLIENT_MJPEG);
     uint32_t snapshot = guest_list_add(&list, &two, &from, IPC_CLIENT_SNAPSHOT);
     assert_int_equal(list.count, 3);
-    assert_int_equal(list.viewers, 2);
+    assert_int_equal(list.viewers.total, 2);
     assert_int_equal(client_share_held(&list.pictures, &one), 1);
     assert_int_equal(client_share_held(&list.pictures, &two), 1);
 
@@ -27,11 +27,11 @@ static void test_counts(void **state)
     assert_int_equal(guest.kind, IPC_CLIENT_MJPEG);
     assert_true(client_key_equal(&guest.client, &one));
     assert_int_equal(guest.from.any.sa_family, AF_INET);
-    assert_int_equal(list.viewers, 1);
+    assert_int_equal(list.viewers.total, 1);
     assert_int_equal(client_share_held(&list.pictures, &one), 0);
     assert_true(guest_list_remove(&list, snapshot, &guest));
     assert_true(guest_list_remove(&list, stream, &guest));
-    assert_int_equal(list.count + list.viewers + list.pictures.total, 0);
+    assert_int_equal(list.count + list.viewers.total + list.pictures.total, 0);
     guest_list_clear(&list);
 }
 
@@ -76,7 +76,7 @@ static void test_tickets_from_before(void **state)
         assert_non_null(guest_list_put(&list, tickets[i], &one, &from, IPC_CLIENT_STREAM));
     assert_null(guest_list_put(&list, 7, &one, &from, IPC_CLIENT_STREAM)); /* twice */
     assert_null(guest_list_put(&list, UINT32_MAX, &one, &from, IPC_CLIENT_STREAM));
-    assert_int_equal(list.viewers, 5);
+    assert_int_equal(list.viewers.total, 5);
     bool seen[256] = {false};
     for (int i = 0; i < 200; i++) {
         uint32_t ticket = guest_list_add(&list, &one, &from, IPC_CLIENT_SNAPSHOT);

@@ -1,5 +1,6 @@
 /* From inside the sandbox, as a worker enters it: what is refused, what has to go on working. */
 #include "common/fd.h"
+#include "common/ipc.h"
 #include "common/sandbox_kernel.h"
 #include "worker/process/sandbox.h"
 #include "worker/process/sandbox_landlock.h"
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -228,6 +230,51 @@ static int map_like_a_stack(void)
     return map_uncounted(MAP_PRIVATE | MAP_GROWSDOWN);
 }
 
+/* Memory that no process maps, and none of the limits counts. */
+static int make_memfd(void)
+{
+    return error_of(memfd_create("hoard", MFD_CLOEXEC));
+}
+
+static int make_socket_pair(void)
+{
+    int ends[2];
+    return error_of(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+}
+
+/* What would make another process wait that has a descriptor of the same socket. */
+static int socket_that_does_not_wait(void)
+{
+    return socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static int make_close_wait(void)
+{
+    const struct linger linger = {.l_onoff = 1, .l_linger = 60};
+    return error_of(
+        setsockopt(socket_that_does_not_wait(), SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+}
+
+static int make_writes_wait(void)
+{
+    return error_of(fcntl(socket_that_does_not_wait(), F_SETFL, 0));
+}
+
+static int nonblock_survives_ioctl(void)
+{
+    int off = 0;
+    int fd = socket_that_does_not_wait();
+    if (ioctl(fd, FIONBIO, &off) == -1)
+        return errno;
+    return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 ? 0 : 255;
+}
+
+static int set_nonblock(void)
+{
+    int fd = socket_that_does_not_wait();
+    return error_of(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
+}
+
 static int use_io_uring(void)
 {
     return error_of(syscall(SYS_io_uring_setup, 8, NULL));
@@ -266,6 +313,11 @@ static void test_refused(void **state)
     assert_exit(map_shared_validated, EPERM);
     assert_exit(map_like_a_stack, EPERM);
     assert_exit(raise_limit, EPERM);
+    assert_exit(make_memfd, EPERM);
+    assert_exit(make_socket_pair, EPERM);
+    assert_exit(make_close_wait, EPERM);
+    assert_exit(make_writes_wait, EPERM);
+    assert_exit(nonblock_survives_ioctl, 0);
     assert_exit(use_io_uring, ENOSYS);
     assert_exit(newest_call, ENOSYS);
     if (!SANDBOX_SANITIZER) {
@@ -485,6 +537,7 @@ static void test_works(void **state)
     if (look_up() == 0) /* a machine without /etc/hosts does not know it outside either */
         assert_exit(look_up, 0);
     assert_exit(start_threads, 0);
+    assert_exit(set_nonblock, 0);
     assert_exit(use_tls, 0);
     assert_exit(open_decoders, 0);
     assert_exit(read_random_device, 0);
@@ -525,6 +578,16 @@ static void test_without_capset(void **state)
     assert_int_equal(status, 0);
 }
 
+static int few_descriptors(void)
+{
+    struct rlimit files;
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur > IPC_WORKER_FILES)
+        return 255;
+    files.rlim_cur = files.rlim_max + 1;
+    return error_of(setrlimit(RLIMIT_NOFILE, &files));
+}
+
 static int no_core(void)
 {
     struct rlimit limit;
@@ -542,6 +605,7 @@ static void test_limits(void **state)
 {
     (void)state;
     assert_exit(no_core, 0);
+    assert_exit(few_descriptors, EPERM);
     if (!SANDBOX_SANITIZER)
         assert_exit(too_much_memory, ENOMEM);
 }

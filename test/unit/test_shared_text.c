@@ -44,7 +44,7 @@ static void test_cache(void **state)
     shared_text_unref(text);
     assert_ptr_equal(text_cache_get(&cache, 6001), text);
     shared_text_unref(text);
-    text_cache_expire(&cache);
+    text_cache_expire(&cache, 6001);
     assert_null(text_cache_get(&cache, 6001)); /* not older than what changed it */
     assert_int_equal(total, 0);
     text_cache_put(&cache, text = shared_text_new(strdup("x"), &total), 1000, 6000);
@@ -54,11 +54,42 @@ static void test_cache(void **state)
     assert_int_equal(total, 0);
 }
 
+/* Somebody makes it expire at each request: it is made anew only as often as there is credit. */
+static void test_forced_without_end(void **state)
+{
+    enum { COST_US = 10000, STEP_US = 100, SECONDS = 20 };
+    struct text_cache cache = {0};
+    size_t total = 0;
+    int64_t now_us = 1, spent_us = 0;
+    for (; now_us < SECONDS * INT64_C(1000000); now_us += STEP_US) {
+        text_cache_expire(&cache, now_us);
+        struct shared_text *text = text_cache_get(&cache, now_us);
+        if (text == NULL) {
+            text = shared_text_new(strdup("x"), &total);
+            now_us += COST_US;
+            spent_us += COST_US;
+            text_cache_put(&cache, text, COST_US, now_us);
+        }
+        shared_text_unref(text);
+    }
+    assert_true(spent_us <= 2 * now_us / SHARED_TEXT_REST + SHARED_TEXT_CREDIT_US + COST_US);
+    assert_true(spent_us >= now_us / SHARED_TEXT_REST / 2);
+    assert_null(text_cache_get(&cache, now_us + SHARED_TEXT_REST * COST_US)); /* as ever */
+    now_us += 60 * INT64_C(1000000);
+    struct shared_text *text = shared_text_new(strdup("x"), &total);
+    text_cache_put(&cache, text, COST_US, now_us);
+    text_cache_expire(&cache, now_us + 1); /* there is credit again */
+    assert_null(text_cache_get(&cache, now_us + 1));
+    shared_text_unref(text);
+    assert_int_equal(total, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_forced_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

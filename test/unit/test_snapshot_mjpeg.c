@@ -1,5 +1,6 @@
 /* worker/snapshot: MJPEG, pictures without end. */
 #include "test/unit/snapshot_bench.h"
+#include "worker/pictures/snapshot_render.h"
 
 static void test_mjpeg(void **state)
 {
@@ -33,10 +34,76 @@ static void test_mjpeg(void **state)
     bench_close(&b);
 }
 
+#define GREEDY 24
+
+/* An MJPEG client of a size of its own, which has got its first picture. */
+static struct answer *watch(struct bench *b, uint32_t width)
+{
+    struct ipc_client r = request_of(IPC_CLIENT_MJPEG);
+    r.client = 1;
+    r.fps = 1;
+    r.width = width;
+    struct answer *a = NULL;
+    do { /* refused while too many of its others are due again, on a slow machine */
+        if (a != NULL)
+            answer_free(a);
+        a = ask(b, &r);
+        push(b, 1);
+        while (a->len == 0)
+            (void)wait_for(b, a, 5);
+    } while (strncmp(a->data, "HTTP/1.1 200 ", 13) != 0);
+    return a;
+}
+
+static int count_grown(struct answer *const answers[GREEDY], const size_t before[GREEDY])
+{
+    int grown = 0;
+    for (int i = 0; i < GREEDY; i++) {
+        take(answers[i]);
+        grown += answers[i]->len > before[i];
+    }
+    return grown;
+}
+
+/* One client wants pictures of 24 sizes; another one's is not made after all of those. */
+static void test_clients_take_turns(void **state)
+{
+    struct bench b;
+    struct answer *greedy[GREEDY];
+    size_t before[GREEDY];
+    bench_open(&b, AV_CODEC_ID_H264, 60, 0);
+    for (uint32_t i = 0; i < GREEDY; i++)
+        greedy[i] = watch(&b, 32 + i);
+    (void)usleep(1100000); /* the next picture is due to each of them */
+    (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    for (int i = 0; i < GREEDY; i++) {
+        take(greedy[i]);
+        before[i] = greedy[i]->len;
+    }
+    struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
+    r.client = 2;
+    r.width = 100;
+    push(&b, 1);
+    struct answer *modest = ask(&b, &r);
+    assert_true(wait_for(&b, modest, 5000));
+    check_status(modest, "200");
+    assert_in_range(count_grown(greedy, before), 0, GREEDY - SNAPSHOT_FORMS_MAX);
+    for (int i = 0; i < 400 && count_grown(greedy, before) < GREEDY; i++) { /* nobody starves */
+        (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+        (void)usleep(5000);
+    }
+    assert_int_equal(count_grown(greedy, before), GREEDY);
+    answer_free(modest);
+    for (int i = 0; i < GREEDY; i++)
+        answer_free(greedy[i]);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mjpeg),
+        cmocka_unit_test(test_clients_take_turns),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("snapshot_mjpeg", tests, NULL, NULL);

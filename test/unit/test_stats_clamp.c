@@ -38,6 +38,7 @@ static void test_lies(void **state)
         assert_true(now.snapshot.sum_us >= before.snapshot.sum_us);
         assert_in_range(now.bytes_in - before.bytes_in, 0, UINT64_C(3000) * STATS_CLAMP_PER_MS);
         assert_in_range(now.transcoder_late, 0, UINT64_C(1) << 46);
+        assert_in_range(now.clients_refused, 0, UINT64_C(1) << 46);
         assert_in_range(now.width, 0, 65535);
         before = now;
     }

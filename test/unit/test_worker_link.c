@@ -1,6 +1,8 @@
 /* master/worker_link: the life of a worker, and a worker whose process is not known yet. */
 #include "test/unit/worker_rig.h"
 
+#include <sys/resource.h>
+
 /* --- an honest one ---------------------------------------------------------- */
 
 static void test_life(void **state)
@@ -175,6 +177,39 @@ static void test_killed_before_it_is_announced(void **state)
     assert_int_equal(reap(), SIGKILL);
 }
 
+static rlim_t files_of_process(void)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(rig.pid, RLIMIT_NOFILE, NULL, &limit), 0);
+    return limit.rlim_cur;
+}
+
+/* As its sandbox does. @return what it could be at most. */
+static rlim_t lower_limit(void)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(rig.pid, RLIMIT_NOFILE, NULL, &limit), 0);
+    limit.rlim_cur = limit.rlim_max < IPC_WORKER_FILES ? limit.rlim_max : IPC_WORKER_FILES;
+    assert_int_equal(prlimit(rig.pid, RLIMIT_NOFILE, &limit, NULL), 0);
+    return limit.rlim_max;
+}
+
+static void test_descriptors_for_its_clients(void **state)
+{
+    rlim_t most = lower_limit();
+    rlim_t wanted = IPC_WORKER_FILES + 2 * 5000 < most ? IPC_WORKER_FILES + 2 * 5000 : most;
+    worker_expect_clients(rig.worker, 1);
+    worker_expect_clients(rig.worker, 512);
+    assert_true(files_of_process() <= IPC_WORKER_FILES);
+    worker_expect_clients(rig.worker, 5000);
+    assert_int_equal(files_of_process(), wanted);
+    (void)lower_limit(); /* it enters its sandbox only now */
+    say_ready();
+    assert_int_equal(files_of_process(), wanted);
+    worker_expect_clients(rig.worker, 5100); /* there is room */
+    assert_int_equal(files_of_process(), wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +220,7 @@ int main(void)
         CASE(test_makes_way),
         CASE(test_is_sent_a_message_at_its_end),
         CASE(test_messages_before_its_end_count),
+        CASE(test_descriptors_for_its_clients),
         cmocka_unit_test_setup_teardown(test_no_process, setup_unannounced, teardown),
         cmocka_unit_test_setup_teardown(test_times_begin_when_it_is_asked_for, setup_unannounced,
                                         teardown),

@@ -1,4 +1,5 @@
-/* master/workers: whom a nursery that cannot be asked, or dies, concerns, and when. */
+/* master/workers: whom a nursery that cannot be asked, or dies, concerns, and when; whose worker
+ * starts next. */
 #include "master/workers.h"
 
 #include "common/clock.h"
@@ -29,9 +30,10 @@ static struct rig {
     const struct nursery_link_events *nursery;
     int refuses; /* what it answers to a request, 0: it takes it */
     unsigned asked, gone, closed;
-    bool again;    /* the owner takes another worker in on_gone() */
-    bool taking;   /* in workers_take() */
-    bool too_soon; /* on_gone() came in workers_take() */
+    uint32_t last_id; /* which worker it was asked for last */
+    bool again;       /* the owner takes another worker in on_gone() */
+    bool taking;      /* in workers_take() */
+    bool too_soon;    /* on_gone() came in workers_take() */
 } rig;
 
 int __real_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
@@ -60,19 +62,25 @@ int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int
 {
     if (rig.refuses == 0) {
         rig.asked++;
+        rig.last_id = worker_id;
         fd_close(channel);
     }
     return rig.refuses;
 }
 
-static struct worker *take(void)
+static struct worker *take_for(const struct client_key *client)
 {
     rig.taking = true;
-    struct worker *w = workers_take(rig.workers, &rig, "door");
+    struct worker *w = workers_take(rig.workers, &rig, "door", client);
     rig.taking = false;
     if (w != NULL)
         w->asked.at_ms += A_LONG_TIME_MS; /* it is starting, however slow the computer is */
     return w;
+}
+
+static struct worker *take(void)
+{
+    return take_for(NULL);
 }
 
 static void on_gone(void *owner)
@@ -208,6 +216,90 @@ static void test_closed_while_one_waits(void **state)
     assert_int_equal(rig.gone, 1);
 }
 
+/* All that were asked for are starting, however slow the computer is. */
+static void stop_time(void)
+{
+    struct worker *w;
+    LIST_FOREACH(w, &rig.workers->list, link)
+    {
+        w->asked.at_ms = clock_ms() + A_LONG_TIME_MS;
+    }
+}
+
+/* One of those that start is ready: the next one can start. */
+static void get_ready(struct worker *w)
+{
+    stop_time();
+    w->phase = IPC_PH_RUN;
+    rig.workers->env.on_ready(rig.workers);
+    stop_time();
+}
+
+static void test_clients_take_turns(void **state)
+{
+    const struct client_key greedy = {{1, 1}}, modest = {{1, 2}};
+    struct worker *first[STARTS_AT_ONCE];
+    for (int i = 0; i < STARTS_AT_ONCE; i++)
+        first[i] = take_for(&greedy);
+    for (int i = 0; i < 100; i++)
+        (void)take_for(&greedy);
+    const struct worker *theirs = take_for(&modest);
+    const struct worker *configured = take();
+    assert_int_equal(rig.asked, STARTS_AT_ONCE);
+    get_ready(first[0]);
+    assert_int_equal(rig.last_id, theirs->id);
+    get_ready(first[1]);
+    assert_int_equal(rig.last_id, configured->id);
+    get_ready(first[2]);
+    assert_int_equal(rig.last_id, STARTS_AT_ONCE + 1); /* in order again */
+    assert_int_equal(rig.asked, STARTS_AT_ONCE + 3);
+}
+
+static void test_spare_ones_come_last(void **state)
+{
+    rig.refuses = -EAGAIN;
+    rig.conf.server.spare_workers = 2;
+    struct worker *taken = take(); /* others are made in its place */
+    struct worker *another = take();
+    rig.refuses = 0;
+    rig.workers->env.on_ready(rig.workers); /* another turn, in which no channel is read */
+    stop_time();
+    assert_int_equal(taken->unforked, -1);
+    assert_int_equal(another->unforked, -1);
+    assert_int_equal(rig.asked, STARTS_AT_ONCE);
+    const struct client_key late = {{1, 2}};
+    struct worker *third = take_for(&late);
+    (void)take_for(&late);
+    const struct worker *fifth = take_for(&late);
+    assert_int_equal(third->unforked, -1); /* a spare one, which is starting */
+    assert_int_not_equal(fifth->unforked, -1);
+    get_ready(taken);
+    assert_int_equal(fifth->unforked, -1);
+}
+
+static void test_what_a_client_holds(void **state)
+{
+    const struct client_key one = {{1, 1}}, other = {{1, 2}};
+    struct worker *w = take_for(&one);
+    (void)take_for(&one);
+    (void)take_for(&other);
+    (void)take();
+    struct workers_held held = workers_held_by(rig.workers, &one);
+    assert_int_equal(held.busy, 4);
+    assert_int_equal(held.requested, 3);
+    assert_int_equal(held.own, 2);
+    assert_int_equal(held.leaving, 0);
+    worker_count_for(w, &other); /* the first client has gone */
+    assert_int_equal(workers_held_by(rig.workers, &one).own, 1);
+    assert_int_equal(workers_held_by(rig.workers, &other).own, 2);
+    worker_release(w);
+    held = workers_held_by(rig.workers, &other);
+    assert_int_equal(held.busy, 4);
+    assert_int_equal(held.requested, 2);
+    assert_int_equal(held.own, 1);
+    assert_int_equal(held.leaving, 1);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -219,6 +311,9 @@ int main(void)
         CASE(test_the_next_one_is_taken_when_the_last_is_gone),
         CASE(test_one_that_was_not_asked_for_waits_for_the_next_nursery),
         CASE(test_closed_while_one_waits),
+        CASE(test_clients_take_turns),
+        CASE(test_spare_ones_come_last),
+        CASE(test_what_a_client_holds),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");

@@ -545,6 +545,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .frames_refused = stream->frames_refused,
         .transcoder_dropped = transcoder.frames_dropped,
         .transcoder_late = transcoder.frames_late,
+        .clients_refused = out.refused,
         .join = out.join,
         .snapshot = outputs_snapshot_times(stream->outputs),
         .key_frame_interval_ms = stream->key_frame_interval_ms,

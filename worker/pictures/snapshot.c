@@ -307,16 +307,20 @@ void snapshot_on_disconnect(struct snapshot *snapshot)
 
 /* --- clients -------------------------------------------------------------- */
 
-static bool has_room_for(struct snapshot *s, const struct picture_form *r)
+/* Each client may wait for so many forms: they take turns, so others' do not matter. */
+static bool has_room_for(struct snapshot *s, const struct ipc_client *request)
 {
+    const struct picture_form form = snapshot_client_form(request);
     struct rendered_set due = {.count = 0};
     for (size_t i = 0; i < s->clients.count; i++) {
         uint64_t seq;
-        const struct picture_form *w = snapshot_client_due(s->clients.items[i], &seq);
-        if (w != NULL && rendered_set_find(&due, w) == NULL && due.count < SNAPSHOT_FORMS_MAX)
+        const struct snapshot_client *c = s->clients.items[i];
+        const struct picture_form *w = snapshot_client_due(c, &seq);
+        if (w != NULL && snapshot_client_request(c)->client == request->client &&
+            rendered_set_find(&due, w) == NULL && due.count < SNAPSHOT_FORMS_MAX)
             due.items[due.count++].form = *w;
     }
-    return due.count < SNAPSHOT_FORMS_MAX || rendered_set_find(&due, r) != NULL;
+    return due.count < SNAPSHOT_FORMS_MAX || rendered_set_find(&due, &form) != NULL;
 }
 
 /* The seq of snapshot_client_open() for a request. */
@@ -348,8 +352,7 @@ static size_t count_busy(const struct snapshot *s)
 void snapshot_add(struct snapshot *snapshot, int *fd, const struct ipc_client *request)
 {
     struct snapshot *s = snapshot;
-    const struct picture_form form = snapshot_client_form(request);
-    bool full = count_busy(s) >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, &form);
+    bool full = count_busy(s) >= SNAPSHOT_CLIENTS_MAX || !has_room_for(s, request);
     struct snapshot_client *c = snapshot_client_open(&s->env, fd, request, seq_for(s, request));
     client_set_add(&s->clients, c);
     closing_hold(&s->closing);
@@ -415,6 +418,7 @@ size_t snapshot_requests(const struct snapshot *snapshot)
 struct snapshot_stats snapshot_get_stats(const struct snapshot *snapshot)
 {
     struct snapshot_stats stats = snapshot->stats;
+    stats.refused = snapshot->env.refusals.count;
     for (int kind = 0; kind < IPC_PICTURE_COUNT; kind++) {
         if (snapshot->lanes[kind].feed != NULL)
             stats.decoded += picture_feed_decoded(snapshot->lanes[kind].feed);

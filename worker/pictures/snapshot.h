@@ -18,8 +18,9 @@
  * - Decoder and pictures of a kind (tens of megabytes) are freed after SNAPSHOT_KEEP_MS without
  *   requests for that kind.
  *
- * Bounds: SNAPSHOT_CLIENTS_MAX clients, SNAPSHOT_FORMS_MAX forms due at a time (beyond either: 503
- * overloaded); a request that waits longer than connecting may take gets 504.
+ * Bounds: SNAPSHOT_CLIENTS_MAX clients, and for the clients of each address SNAPSHOT_FORMS_MAX
+ * forms due at a time (beyond either: 503 overloaded); addresses take turns; a request that waits
+ * longer than connecting may take gets 504.
  */
 #ifndef WORKER_SNAPSHOT_H
 #define WORKER_SNAPSHOT_H

@@ -39,7 +39,7 @@ struct snapshot_client {
     int64_t known_us;      /* when the client's own picture was received; 0: any picture will do */
     uint64_t seq;          /* see snapshot_client_open() */
     uint64_t sent_seq;     /* MJPEG: the picture sent last */
-    int64_t next_us;       /* MJPEG: when the next picture is due */
+    int64_t next_us;       /* when the picture was due; MJPEG: and the next one is, from then on */
     int64_t deadline_ms;   /* for UNANSWERED */
     int64_t kept_until_ms; /* the same request may be answered again until then */
     bool good;             /* the last answer was a picture */
@@ -426,6 +426,11 @@ const struct picture_form *snapshot_client_due(const struct snapshot_client *cli
     return client->due ? &client->form : NULL;
 }
 
+int64_t snapshot_client_due_since_us(const struct snapshot_client *client)
+{
+    return client->next_us;
+}
+
 enum ipc_picture snapshot_client_kind(const struct snapshot_client *client)
 {
     return client->kind;
@@ -484,6 +489,7 @@ void snapshot_client_check(struct snapshot_client *client, int64_t now_ms)
 void snapshot_client_require(struct snapshot_client *client, uint64_t seq)
 {
     client->seq = seq;
+    client->next_us = clock_us();
 }
 
 const struct ipc_client *snapshot_client_request(const struct snapshot_client *client)

@@ -67,6 +67,9 @@ const struct picture_form *snapshot_client_due(const struct snapshot_client *cli
 /** The form that a request asks for. */
 struct picture_form snapshot_client_form(const struct ipc_client *request);
 
+/** Since when it has been due, clock_us(): in this order a client's own requests are served. */
+int64_t snapshot_client_due_since_us(const struct snapshot_client *client);
+
 /** Does it ask for the newest picture, or for the newest key frame? */
 enum ipc_picture snapshot_client_kind(const struct snapshot_client *client);
 

@@ -13,8 +13,10 @@
 
 #include <stddef.h>
 
-/* At most this many forms of one picture are made and kept at a time. */
+/* At most this many forms of one picture are made and kept at a time ... */
 #define SNAPSHOT_FORMS_MAX 8
+/* ... and beyond this many pixels only one: others wait for the whole job. */
+#define SNAPSHOT_JOB_PIXELS (4u << 20)
 
 #define SNAPSHOT_QUALITY_DEFAULT 85
 
@@ -29,6 +31,7 @@ struct picture_form {
 struct rendered {
     struct picture_form form;
     struct jpeg *jpeg; /* NULL: not made yet, or it failed */
+    uint64_t client;   /* for whose turn it is made: ipc_client.client */
     int error;         /* why it failed: -ERANGE (crop outside the picture), -ENOTSUP, -ENOMEM; 0 */
 };
 

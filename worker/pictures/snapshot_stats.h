@@ -6,6 +6,7 @@
 
 struct snapshot_stats {
     uint64_t bytes_out;
+    uint64_t refused;           /* requests that got an error */
     uint64_t pictures;          /* JPEGs made */
     uint64_t decoded;           /* frames given to the decoder */
     struct ipc_histogram times; /* time from a request to its first picture */

@@ -1,5 +1,6 @@
 #include "worker/process/sandbox.h"
 
+#include "common/ipc.h"
 #include "common/log.h"
 #include "common/memory_guard.h"
 #include "common/sandbox_kernel.h"
@@ -86,11 +87,25 @@ static int limit(int resource, rlim_t value)
     return setrlimit(resource, &both) == -1 ? -errno : 0;
 }
 
+/* The hard limit stays, so that the master can raise this one; seccomp forbids it here. */
+static int limit_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+        return -errno;
+    if (files.rlim_cur <= IPC_WORKER_FILES)
+        return 0;
+    files.rlim_cur = IPC_WORKER_FILES;
+    return setrlimit(RLIMIT_NOFILE, &files) == -1 ? -errno : 0;
+}
+
 /* There is no limit on processes (it would count all workers of the user, and seccomp forbids new
- * ones), file size (stderr may be a file) or descriptors (the master raised it for viewers). */
+ * ones) or file size (stderr may be a file). */
 static int set_limits(void)
 {
     int rc = memory_guard();
+    if (rc == 0)
+        rc = limit_descriptors();
     if (rc == 0 && !SANDBOX_SANITIZER)
         rc = limit(RLIMIT_DATA, SANDBOX_DATA_BYTES);
     return rc;

@@ -301,6 +301,7 @@ struct fanout_stats fanout_stats(const struct fanout *fanout)
     struct fanout_stats s = {.bytes_out = fanout->gone.bytes,
                              .frames_skipped = fanout->gone.frames_skipped,
                              .gop_overflows = frame_ring_overflows(fanout->ring),
+                             .refused = fanout->env.refusals.count,
                              .join = fanout->join};
     for (size_t i = 0; i < fanout->clients.count; i++) {
         struct client_totals t = client_totals(fanout->clients.items[i]);

@@ -28,6 +28,7 @@ struct fanout_stats {
     uint64_t bytes_out;
     uint64_t frames_skipped;
     uint64_t gop_overflows;
+    uint64_t refused;          /* viewers that got an error */
     struct ipc_histogram join; /* time from accepting a viewer to its answer */
 };
 

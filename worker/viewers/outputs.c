@@ -319,7 +319,8 @@ struct fanout_stats outputs_stats(const struct outputs *outputs)
 {
     if (outputs->closing.asked)
         return outputs->final;
-    struct fanout_stats sum = {.bytes_out = snapshot_get_stats(outputs->snapshot).bytes_out};
+    struct snapshot_stats pictures = snapshot_get_stats(outputs->snapshot);
+    struct fanout_stats sum = {.bytes_out = pictures.bytes_out, .refused = pictures.refused};
     for (size_t i = 0; i < OUTPUT_COUNT; i++) {
         if (fanout_of(outputs, i) == NULL)
             continue;
@@ -327,6 +328,7 @@ struct fanout_stats outputs_stats(const struct outputs *outputs)
         sum.bytes_out += s.bytes_out;
         sum.frames_skipped += s.frames_skipped;
         sum.gop_overflows += s.gop_overflows;
+        sum.refused += s.refused;
         histogram_merge(&sum.join, &s.join);
     }
     return sum;

@@ -1,0 +1,109 @@
+/*
+ * A client gets its camera: may a worker be started for it, which other camera makes room, and for
+ * whom does the worker count?  Master, loop thread.  camera_admission.h has the bounds.
+ */
+#include "common/clock.h"
+#include "common/url.h"
+#include "master/camera_table_private.h"
+
+void camera_find_starter(struct camera *cam)
+{
+    if (cam->worker == NULL || cam->guests.count == 0)
+        return;
+    if (!guest_list_has(&cam->guests, &cam->starter))
+        cam->starter = guest_list_find(&cam->guests, guest_list_any(&cam->guests))->client;
+    worker_count_for(cam->worker, camera_starter(cam));
+}
+
+/* Find a camera that has no clients and need not run, preferably one that does not stream.
+ * @param starter  of this client alone; NULL: of anybody. */
+static struct camera *find_unwanted(const struct camera_table *t, const struct client_key *starter)
+{
+    struct camera *streaming = NULL;
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        struct camera *cam = t->admission.cameras.list[i];
+        if (cam->worker == NULL || cam->always_on || cam->guests.count > 0 ||
+            !LIST_EMPTY(&cam->predecessors) || /* it will get their clients */
+            (starter != NULL && (cam->named || !client_key_equal(&cam->starter, starter))))
+            continue;
+        if (camera_state(cam) != IPC_CAMERA_STREAMING)
+            return cam;
+        if (streaming == NULL)
+            streaming = cam;
+    }
+    return streaming;
+}
+
+/* A camera that nobody watches or waits for makes room, when all places are taken, or the client
+ * has its share and this is one of its own. @return false: there is none. */
+static bool make_place(struct camera_table *t, enum http_error error,
+                       const struct client_key *client)
+{
+    struct camera *unwanted = NULL;
+    if (error == HTTP_ERROR_TOO_MANY_CAMERAS)
+        unwanted = find_unwanted(t, NULL);
+    else if (error == HTTP_ERROR_CLIENT_SHARE)
+        unwanted = find_unwanted(t, client);
+    if (unwanted == NULL || camera_table_leave(unwanted) != 0)
+        return false;
+    camera_table_release(unwanted);
+    return true;
+}
+
+static enum http_error may_start(struct camera_table *t, const struct camera_request *request,
+                                 bool named, const char **message)
+{
+    const struct workers_held held = workers_held_by(t->workers, request->client);
+    return camera_admission_start(&t->admission, request, named, &held, message);
+}
+
+/* @param cam  NULL: not known yet. */
+static enum http_error admit(struct camera_table *t, const struct camera *cam, const char *key,
+                             const struct camera_request *request, const char **message)
+{
+    struct camera_admission *a = &t->admission;
+    bool named = camera_set_configured(&a->cameras, key, request->transport) != NULL;
+    enum http_error error = camera_admission_client(a, cam, request, message);
+    if (error != HTTP_ERROR_NONE || (cam != NULL && cam->worker != NULL))
+        return error;
+    error = may_start(t, request, named, message);
+    return make_place(t, error, request->client) ? may_start(t, request, named, message) : error;
+}
+
+enum http_error camera_table_handover(struct camera_table *table,
+                                      const struct camera_request *request, int *fd,
+                                      const char **message)
+{
+    char key[IPC_URL_MAX];
+    (void)url_format(request->url, key);
+    struct camera *cam = camera_set_find(&table->admission.cameras, key, request->transport);
+    enum http_error error = admit(table, cam, key, request, message);
+    if (error != HTTP_ERROR_NONE) {
+        if (cam != NULL)
+            cam->asked_ms = clock_ms();
+        return error;
+    }
+    if (cam == NULL)
+        cam = camera_table_add(table, request->url, key, request->transport);
+    cam->stopped = false;
+    if (cam->worker == NULL) {
+        cam->starter = *request->client;
+        if (camera_table_start(cam, false) != 0) {
+            camera_table_release(cam);
+            *message = "no worker process can be started at the moment";
+            return HTTP_ERROR_OVERLOADED;
+        }
+    }
+    cam->asked_ms = clock_ms();
+    if (camera_clients_send(&table->clients, cam, request, fd) != 0) {
+        *message = "the camera's worker cannot take more requests at the moment";
+        return HTTP_ERROR_OVERLOADED;
+    }
+    return HTTP_ERROR_NONE;
+}
+
+bool camera_table_may_restart(struct camera_table *table, const struct client_key *client,
+                              const char **message)
+{
+    return camera_admission_restart(&table->admission, client, message) == HTTP_ERROR_NONE;
+}

@@ -1,0 +1,73 @@
+/*
+ * Whose worker starts next, and how many workers a client holds.  Master, loop thread.
+ */
+#include "common/clock.h"
+#include "master/workers_private.h"
+
+#define START_MS 500 /* one that takes longer does not hold up the others */
+
+bool workers_waits_for_start(const struct worker *w)
+{
+    return w->unforked != -1 && !w->reaped;
+}
+
+static bool is_for(const struct worker *w, const struct worker *like)
+{
+    return w->requested == like->requested && client_key_equal(&w->client, &like->client);
+}
+
+/* @param like  those of its client; NULL: all. */
+static size_t count_starts(const struct workers *ws, const struct worker *like)
+{
+    const struct worker *w;
+    int64_t since_ms = clock_ms() - START_MS;
+    size_t n = 0;
+    LIST_FOREACH(w, &ws->list, link)
+    {
+        n += w->unforked == -1 && !w->reaped && w->phase == IPC_PH_BOOT &&
+             w->state != WORKER_ENDING && w->asked.at_ms > since_ms &&
+             (like == NULL || is_for(w, like));
+    }
+    return n;
+}
+
+/* Spare workers come last; who has fewer under way comes first. */
+static size_t rank_of(const struct workers *ws, const struct worker *w)
+{
+    return w->owner != NULL ? count_starts(ws, w) : SIZE_MAX;
+}
+
+struct worker *workers_next_to_start(const struct workers *ws)
+{
+    struct worker *first = NULL;
+    size_t best = SIZE_MAX;
+    struct worker *w;
+    LIST_FOREACH(w, &ws->list, link)
+    {
+        size_t rank = workers_waits_for_start(w) ? rank_of(ws, w) : SIZE_MAX;
+        if (!workers_waits_for_start(w) || rank > best)
+            continue;
+        first = w; /* the newest is at the head */
+        best = rank;
+    }
+    return first;
+}
+
+size_t workers_count_starts(const struct workers *ws)
+{
+    return count_starts(ws, NULL);
+}
+
+struct workers_held workers_held_by(const struct workers *workers, const struct client_key *client)
+{
+    struct workers_held held = {.busy = workers_busy(workers)};
+    const struct worker *w;
+    LIST_FOREACH(w, &workers->list, link)
+    {
+        bool own = w->requested && client_key_equal(&w->client, client);
+        held.requested += w->requested && w->state == WORKER_BUSY;
+        held.own += own && w->state == WORKER_BUSY;
+        held.leaving += own && (w->state == WORKER_LEAVING || w->state == WORKER_ENDING);
+    }
+    return held;
+}
