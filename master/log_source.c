@@ -15,6 +15,7 @@
 
 #define READ_BYTES 4096
 #define LINE_COST 96 /* bytes that the master adds to a line */
+#define READ_COST 64 /* a read costs more than its byte */
 #define LAST_READS 32
 #define DROPPED_MAX 1000000 /* lines that one record may report: a compromised worker could lie */
 #define TELL_MS 60000
@@ -76,7 +77,7 @@ static ssize_t read_some(struct log_source *s)
     ssize_t n = read(s->fd, data, sizeof(data));
     if (n < 0)
         return -errno;
-    s->allowance -= n;
+    s->allowance -= n + READ_COST;
     log_record_push(&s->reader, data, (size_t)n, &events);
     return n;
 }

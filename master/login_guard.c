@@ -114,16 +114,25 @@ static void forget(struct login_guard *guard, size_t i)
     free(login);
 }
 
-static void make_room(struct login_guard *guard)
+/* Whoever guesses could use other names until the guesses are forgotten: the more wrong passwords,
+ * the longer they are remembered. */
+static bool is_worth_less(const struct login *a, const struct login *b, int64_t now_ms)
 {
-    size_t oldest = LOGIN_MAX;
+    unsigned rejections_a = is_forgiven(a, now_ms) ? 0 : a->rejections;
+    unsigned rejections_b = is_forgiven(b, now_ms) ? 0 : b->rejections;
+    return rejections_a != rejections_b ? rejections_a < rejections_b : a->used_ms < b->used_ms;
+}
+
+static void make_room(struct login_guard *guard, int64_t now_ms)
+{
+    size_t least = LOGIN_MAX;
     for (size_t i = 0; i < guard->count; i++) {
         if (!is_in_use(guard->logins[i]) &&
-            (oldest == LOGIN_MAX || guard->logins[i]->used_ms < guard->logins[oldest]->used_ms))
-            oldest = i;
+            (least == LOGIN_MAX || is_worth_less(guard->logins[i], guard->logins[least], now_ms)))
+            least = i;
     }
-    if (oldest < LOGIN_MAX)
-        forget(guard, oldest);
+    if (least < LOGIN_MAX)
+        forget(guard, least);
 }
 
 /* @return NULL: all are in use. */
@@ -133,7 +142,7 @@ static struct login *find_or_add(struct login_guard *guard, const struct camera_
     struct login *login = find(guard, url);
     if (login == NULL) {
         if (guard->count == LOGIN_MAX)
-            make_room(guard);
+            make_room(guard, now_ms);
         if (guard->count == LOGIN_MAX)
             return NULL;
         login = xcalloc(1, sizeof(*login));

@@ -134,6 +134,19 @@ static void test_dropped_lines_are_counted(void **state)
     assert_int_equal(log_dropped() - before, 17 + 1000000);
 }
 
+/* Each byte costs the master a turn: few of them are a flood, too. */
+static void test_single_bytes(void **state)
+{
+    static const char word[] = "writes more than its share";
+    unsigned bytes = 0;
+    while (count(word) == 0 && bytes < LOG_SOURCE_BURST) {
+        assert_int_equal(put("x", 1), 1);
+        bytes++;
+        (void)uv_run(&rig.loop, UV_RUN_NOWAIT);
+    }
+    assert_in_range(bytes, 100, LOG_SOURCE_BURST / 32);
+}
+
 /* Write until the pipe is full. @return bytes that the master has taken meanwhile. */
 static size_t flood(void)
 {
@@ -212,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lines_of_its_process_and_camera, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_forged_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dropped_lines_are_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_single_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_more_than_its_share, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_its_last_words, setup, teardown),

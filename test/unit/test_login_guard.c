@@ -150,6 +150,31 @@ static void test_more_hosts_than_room(void **state)
     assert_int_equal(ask("rtsp://u:wrong@host-0.lan/"), LOGIN_REFUSED);
 }
 
+/* Somebody who may not guess yet uses other names until his guesses would be forgotten. */
+static void test_guesses_are_not_pushed_out(void **state)
+{
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:%d@10.0.0.9/a", i);
+        try_password(text, false);
+    }
+    for (int i = 0; i < 4 * LOGIN_MAX; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u%d:x@10.0.0.9/", i);
+        now_ms++;
+        try_password(text, i % 2 == 0);
+    }
+    assert_int_equal(ask("rtsp://u:next@10.0.0.9/a"), LOGIN_WAIT);
+    now_ms += LOGIN_FORGIVEN_MS;
+    for (int i = 0; i < LOGIN_MAX; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://v%d:x@10.0.0.9/", i);
+        try_password(text, false);
+    }
+    assert_int_equal(guard.count, LOGIN_MAX); /* what is forgiven makes room */
+    assert_int_equal(ask("rtsp://v0:x@10.0.0.9/"), LOGIN_REFUSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_right_password_is_never_held_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_hosts_than_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_guesses_are_not_pushed_out, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
