@@ -230,8 +230,6 @@ def browser():
         yield one
 
 
-@pytest.mark.parametrize("proxy", [(kind, 2) for kind in (haproxy, nginx, caddy)], ids=lambda p: f"{p[0].__name__}-{p[1]}",
-                         indirect=True)
 def test_the_page(proxy, browser):
     """The player plays, with nothing asked elsewhere than at the one name."""
     browser.open(f"https://127.0.0.1:{proxy.port}/play?cam=camera-1")
