@@ -6,8 +6,10 @@ connection of its own for each request.  A table on stdout.
 """
 import argparse
 import contextlib
+import json
 import multiprocessing
 import resource
+import select
 import socket
 import tempfile
 import time
@@ -16,9 +18,10 @@ from measure import QUICK_IDLE, build_if_missing, quantile, table  # first: it l
 
 from lib import fake_rtsp
 from lib.gateway import Gateway
-from lib.http import connect, exchange, head_bytes, stream_target
+from lib.http import Answer, connect, exchange, head_bytes, stream_target
 
 POLL_S = 0.01
+NAMED = "".join(f'[camera "camera-{n}"]\nurl = rtsp://127.0.0.1:9/named-{n}\n' for n in range(500))
 
 
 def many_descriptors():
@@ -75,6 +78,52 @@ def slow_readers(gateway, camera, ready):
     time.sleep(3600)
 
 
+def guesses(gateway, _camera, ready):
+    """Passwords, each another one, as fast as they are answered or refused."""
+    with fake_rtsp.FakeCamera(user="admin", password="right") as camera:
+        for n in range(1 << 30):
+            with contextlib.suppress(OSError):
+                exchange(gateway.flv_port, head_bytes(stream_target(camera.url(user="admin", password=f"guess-{n}"))))
+            ready.set()
+
+
+def pictures(gateway, camera, ready):
+    """300 MJPEG clients of sizes of their own."""
+    sockets = []
+    for n in range(300):
+        sock = connect(gateway.snapshot_port)
+        sock.sendall(head_bytes(stream_target(camera, path="/mjpeg", fps=30, width=64 + n)))
+        sockets.append(sock)
+    ready.set()
+    while True:
+        for sock in select.select(sockets, [], [])[0]:
+            if not sock.recv(1 << 20):
+                sockets.remove(sock)
+
+
+def changes(gateway, _camera, ready):
+    """Requests that change something, and requests for all that says so."""
+    while True:
+        for method, target in (("DELETE", "/api/streams/camera-7"), ("GET", "/metrics"),
+                               ("DELETE", "/api/streams/camera-7"), ("GET", "/api/streams"),
+                               ("DELETE", "/api/streams/camera-7"), ("GET", "/api/cameras")):
+            with contextlib.suppress(OSError):
+                exchange(gateway.snapshot_port, head_bytes(target, method))
+        ready.set()
+
+
+def starts(gateway, _camera, ready):
+    """Cameras that refuse the connection, each another one, stopped at once."""
+    for n in range(1 << 30):
+        with contextlib.suppress(OSError):
+            exchange(gateway.flv_port, head_bytes(stream_target(f"rtsp://127.0.0.1:9/{n}")))
+            answer = Answer(exchange(gateway.snapshot_port, head_bytes("/api/streams")))
+            for stream in json.loads(answer.body)["streams"]:
+                if ":9/" in stream["camera_url"]:
+                    exchange(gateway.snapshot_port, head_bytes("/api/streams/" + stream["id"], "DELETE"))
+        ready.set()
+
+
 def poll(port, seconds, answers):
     """-> times in ms, and how many answers were wrong."""
     times, wrong, end = [], 0, time.monotonic() + seconds
@@ -91,7 +140,7 @@ def poll(port, seconds, answers):
 
 def measure(attack, seconds):
     with tempfile.TemporaryDirectory() as folder, fake_rtsp.FakeCamera(video=fake_rtsp.media()) as camera, \
-            Gateway(folder, QUICK_IDLE, log_level="info") as gateway:
+            Gateway(folder, QUICK_IDLE + NAMED, log_level="info") as gateway:
         answers, ready = multiprocessing.Queue(), multiprocessing.Event()
         attacker = None
         if attack is not None:
@@ -115,7 +164,7 @@ def main():
     build_if_missing()
     many_descriptors()
     rows = []
-    for attack in (None, half_heads, silent_cameras, wrong_requests, slow_readers):
+    for attack in (None, half_heads, guesses, silent_cameras, starts, pictures, slow_readers, wrong_requests, changes):
         times, wrong = measure(attack, args.seconds)
         rows.append([attack.__name__ if attack else "nobody", str(len(times)), str(wrong),
                      *(f"{quantile(times, q):.1f}" for q in (0.5, 0.99, 1))])
