@@ -123,6 +123,13 @@ static void remember(struct camera_clients *all, struct guest *guest, const stru
                   suppressed);
 }
 
+/* Linux lets nobody send a descriptor while more are under way, for all processes of the user, than
+ * the sender may have; a parcel (parcel.h) is under way.  So everybody's clients count. */
+static void expect_client(const struct camera_clients *all, const struct camera *cam)
+{
+    worker_expect_clients(cam->worker, all->sockets + cam->guests.count);
+}
+
 int camera_clients_send(struct camera_clients *all, struct camera *cam,
                         const struct camera_request *request, int *fd)
 {
@@ -133,7 +140,7 @@ int camera_clients_send(struct camera_clients *all, struct camera *cam,
     if (guest_is_viewer(kind))
         client_share_take(all->viewers, request->client);
     struct handover_slot *slot = worker_slot(cam->worker, m->ticket);
-    worker_expect_clients(cam->worker, cam->guests.count);
+    expect_client(all, cam);
     if (slot != NULL) {
         handover_reset(slot, m->conn_id);
         remember(all, guest_list_find(&cam->guests, m->ticket), m, *fd);
@@ -205,7 +212,6 @@ static int give(struct camera *cam, const struct visit *visit, uint32_t ticket)
     visit_request(visit, &m);
     m.ticket = ticket;
     visit_fill_slot(visit, slot);
-    worker_expect_clients(cam->worker, cam->guests.count);
     int rc = worker_send(cam->worker, IPC_CLIENT, &m, &fd);
     fd_close(&fd);
     return rc;
@@ -216,6 +222,7 @@ static void give_or_end(struct camera_clients *all, struct camera *cam, uint32_t
     const struct guest *guest = guest_list_find(&cam->guests, ticket);
     if (guest == NULL)
         return;
+    expect_client(all, cam);
     int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
     note_change(all, guest->kind);
     if (rc == 0)

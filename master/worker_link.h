@@ -18,6 +18,7 @@
  *   messages a second, besides those about clients        WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
  *   descriptors: the kernel keeps that limit              IPC_WORKER_FILES, and 2 for each client
+ * of the server
  *
  * Time that it waits for a processor does not count, up to WORKER_EXCUSED_MAX_MS for each of the
  * times above: on a machine that is overloaded, killing workers makes more work.  A worker can wait
@@ -129,7 +130,7 @@ struct worker {
 
 /* --- for its owner ---------------------------------------------------------- */
 
-/** It gets one more client, and has so many with that one: they need descriptors. */
+/** It gets one more client: so many descriptors of clients are there now, here or under way. */
 void worker_expect_clients(struct worker *worker, size_t count);
 
 /** Send a message; it may wait in the worker's outbox. @return as outbox_send(). */

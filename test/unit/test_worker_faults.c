@@ -30,11 +30,47 @@ static void test_error_that_is_none(void **state)
     assert_killed("broke the protocol of its channel");
 }
 
+static void return_connection(uint32_t len)
+{
+    struct ipc_return m = {.len = len};
+    int fd = dup(STDOUT_FILENO);
+    assert_int_equal(ipc_send(rig.theirs, IPC_RETURN, &m, &fd), 0);
+    fd_close(&fd);
+    run();
+}
+
 static void test_message_out_of_phase(void **state)
 {
     get_busy();
     say_ready(); /* a second time */
     assert_killed("broke the protocol of its channel");
+}
+
+static void test_state_before_ready(void **state)
+{
+    const struct ipc_state streaming = {.state = IPC_CAMERA_STREAMING};
+    say(IPC_STATE, &streaming);
+    assert_int_equal(rig.states, 0);
+    assert_killed("broke the protocol of its channel");
+}
+
+/* Whatever it says when it was told to leave, nobody hears it, and it does not get more time. */
+static void test_messages_after_leave(void **state)
+{
+    const struct ipc_state streaming = {.state = IPC_CAMERA_STREAMING};
+    const struct ipc_idle idle = {.clients_seen = UINT64_MAX};
+    const struct ipc_left left = {.count = 3, .tickets = {0, 1, UINT32_MAX}};
+    get_busy();
+    worker_release(rig.worker);
+    int64_t end_by_ms = rig.worker->end_by.at_ms;
+    say(IPC_STATE, &streaming);
+    say(IPC_IDLE, &idle);
+    say(IPC_LEFT, &left);
+    return_connection(0);
+    assert_int_equal(rig.states + rig.left + rig.returned, 0);
+    assert_int_equal(rig.worker->end_by.at_ms, end_by_ms);
+    worker_check(rig.worker, end_by_ms + EXCUSED_MS);
+    assert_killed("did not leave when told to");
 }
 
 static void test_masters_message(void **state)
@@ -62,15 +98,6 @@ static void test_ticket_of_nobody(void **state)
     say(IPC_LEFT, &left);
     assert_int_equal(rig.left, 1);
     assert_killed("broke the protocol of its channel");
-}
-
-static void return_connection(uint32_t len)
-{
-    struct ipc_return m = {.len = len};
-    int fd = dup(STDOUT_FILENO);
-    assert_int_equal(ipc_send(rig.theirs, IPC_RETURN, &m, &fd), 0);
-    fd_close(&fd);
-    run();
 }
 
 static void test_more_bytes_than_fit(void **state)
@@ -267,6 +294,8 @@ int main(void)
         CASE(test_state_that_is_none),
         CASE(test_error_that_is_none),
         CASE(test_message_out_of_phase),
+        CASE(test_state_before_ready),
+        CASE(test_messages_after_leave),
         CASE(test_masters_message),
         CASE(test_more_tickets_than_fit),
         CASE(test_ticket_of_nobody),
