@@ -71,11 +71,12 @@ void fd_store_go_on(struct fd_store *s, uint64_t number)
 
 /* --- storing ------------------------------------------------------------------ */
 
-/* Nobody is told of each parcel, but of viewers that a restart would cost. */
-static void note_left_out(size_t left_out)
+static void note(size_t viewers, size_t left_out, int64_t took_us)
 {
     static struct log_limit limit;
     unsigned suppressed;
+    log_debug(NULL, "systemd keeps %zu viewers for a restart; to tell it took %lld us", viewers,
+              (long long)took_us);
     if (left_out > 0 && log_limit_pass(&limit, 1, 60000, &suppressed))
         log_warnx(NULL,
                   "%zu descriptors find no room in what systemd keeps for a restart, which costs "
@@ -94,6 +95,7 @@ static int store(struct fd_store *s, enum takeover_way way, const int *listeners
 {
     struct takeover_writer w = {.way = way};
     size_t left_out = 0;
+    int64_t began_us = clock_us();
     s->save(s->server, &w);
     int parcel = parcel_pack(&w, listeners, &left_out);
     size_t viewers = w.viewers;
@@ -109,7 +111,7 @@ static int store(struct fd_store *s, enum takeover_way way, const int *listeners
     s->stored = true;
     s->number++;
     set_counts(s->server, viewers, left_out < viewers ? left_out : viewers);
-    note_left_out(left_out);
+    note(viewers, left_out, clock_us() - began_us);
     return 0;
 }
 

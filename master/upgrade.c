@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define POLL_MS 20
-#define UPGRADE_STORE_MS 2000 /* how long systemd may leave its messages unread */
 
 static void on_poll(uv_timer_t *timer);
 
@@ -156,7 +155,7 @@ static void take_over(struct upgrade *u)
 static void leave(struct upgrade *u)
 {
     int rc = fd_store_leave(u->server->fd_store, u->listeners);
-    if (rc == -EAGAIN && clock_ms() < u->by_ms + UPGRADE_STORE_MS)
+    if (rc == -EAGAIN && clock_ms() < u->by_ms)
         return; /* the next poll tries again */
     if (rc != 0)
         log_errorx(NULL, "restart: cannot give systemd what the next program needs: %s",
@@ -220,16 +219,21 @@ static void on_poll(uv_timer_t *timer)
         u->phase = UPGRADE_SETTLING;
         u->by_ms = clock_ms() + UPGRADE_SETTLE_MS;
     }
+    if (u->phase == UPGRADE_LEAVING)
+        leave(u);
     if (u->phase != UPGRADE_SETTLING)
         return;
     if (!is_settled(u, clock_ms() >= u->by_ms))
         return;
     camera_store_give_up(u->server->store);
     conn_answer_waiting(u->server);
-    if (u->left != NULL)
-        leave(u);
-    else
+    if (u->left == NULL) {
         take_over(u);
+        return;
+    }
+    u->phase = UPGRADE_LEAVING;
+    u->by_ms = clock_ms() + UPGRADE_LEAVE_MS;
+    leave(u);
 }
 
 void upgrade_leave(struct upgrade *u, upgrade_left_fn left, void *ctx)

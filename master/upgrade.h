@@ -31,10 +31,17 @@
 #define UPGRADE_TRIAL_MS 60000
 #define UPGRADE_PARK_MS 1000
 #define UPGRADE_SETTLE_MS 6000
+#define UPGRADE_LEAVE_MS 2000 /* how long systemd may leave its messages unread */
 /* Exit status of --check-upgrade: the new program cannot speak to this one's workers. */
 #define UPGRADE_WITHOUT_WORKERS 43
 
-enum upgrade_phase { UPGRADE_NONE, UPGRADE_TRIAL, UPGRADE_PARKING, UPGRADE_SETTLING };
+enum upgrade_phase {
+    UPGRADE_NONE,
+    UPGRADE_TRIAL,
+    UPGRADE_PARKING,
+    UPGRADE_SETTLING,
+    UPGRADE_LEAVING /* the service stops, and systemd is given everything */
+};
 
 /* @param stored  systemd has all that the next program needs; else the clients have to be ended. */
 typedef void (*upgrade_left_fn)(void *ctx, bool stored);
