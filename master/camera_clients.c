@@ -224,7 +224,7 @@ static void give_or_end(struct camera_clients *all, struct camera *cam, uint32_t
         return;
     expect_client(all, cam);
     int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
-    note_change(all, guest->kind);
+    all->moves += guest_is_viewer(guest->kind);
     if (rc == 0)
         cam->clients_sent++;
     if (rc == 0 || rc == -EPIPE) /* if it is dead already, we shall hear about that */

@@ -29,7 +29,8 @@ struct camera_clients {
     void *ctx;        /* passed to returned() */
     uint64_t kept;    /* clients of dead workers that the next one could take */
     uint64_t cut;     /* and that were disconnected */
-    uint64_t changes; /* viewers that came, left or got another worker */
+    uint64_t changes; /* viewers that came or left */
+    uint64_t moves;   /* viewers that got another worker */
 };
 
 /** @param viewers  Borrowed. */

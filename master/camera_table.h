@@ -127,8 +127,11 @@ void camera_table_expect_child(struct camera_table *table, pid_t pid);
 /** Write down all cameras and clients, for BY_EXECVE when camera_table_settle() is done. */
 void camera_table_save(struct camera_table *table, struct takeover_writer *w);
 
-/** @return a number that changes when a viewer comes, leaves or gets another worker. */
+/** @return a number that changes when a viewer comes or leaves. */
 uint64_t camera_table_changes(const struct camera_table *table);
+
+/** @return a number that changes when a viewer gets another worker. */
+uint64_t camera_table_moves(const struct camera_table *table);
 
 /**
  * Take in a TAKEOVER_CAMERA.  Its worker and clients follow, then camera_table_resume().

@@ -197,6 +197,11 @@ uint64_t camera_table_changes(const struct camera_table *table)
     return table->clients.changes;
 }
 
+uint64_t camera_table_moves(const struct camera_table *table)
+{
+    return table->clients.moves;
+}
+
 /* --- taking in ----------------------------------------------------------------- */
 
 static struct camera *find_or_add(struct camera_table *t, const char *key, uint32_t transport)

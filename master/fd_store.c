@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
-static void on_turn(uv_prepare_t *turn);
-static void on_due(uv_timer_t *timer);
+static int64_t later(int64_t one_ms, int64_t other_ms)
+{
+    return one_ms > other_ms ? one_ms : other_ms;
+}
 
 void fd_store_init(struct fd_store *s, struct server *server, struct service *service,
                    fd_store_save_fn save)
@@ -99,7 +101,7 @@ static int store(struct fd_store *s, enum takeover_way way, const int *listeners
     s->save(s->server, &w);
     int parcel = parcel_pack(&w, listeners, &left_out);
     size_t viewers = w.viewers;
-    s->outdated = w.postponed;
+    s->postponed = w.postponed;
     takeover_writer_free(&w, false);
     int rc = parcel < 0 ? parcel : service_keep(s->service, s->number + 1, parcel);
     if (parcel >= 0)
@@ -113,14 +115,6 @@ static int store(struct fd_store *s, enum takeover_way way, const int *listeners
     set_counts(s->server, viewers, left_out < viewers ? left_out : viewers);
     note(viewers, left_out, clock_us() - began_us);
     return 0;
-}
-
-static void schedule(struct fd_store *s)
-{
-    int64_t wait_ms = s->next_ms - clock_ms();
-    if (wait_ms < FD_STORE_DELAY_MS)
-        wait_ms = FD_STORE_DELAY_MS;
-    (void)uv_timer_start(&s->timer, on_due, (uint64_t)wait_ms, 0);
 }
 
 static void complain(int error)
@@ -141,31 +135,45 @@ static void on_due(uv_timer_t *timer)
         listener_descriptor(s->server->listeners[ROUTE_PORT_STREAM]),
         listener_descriptor(s->server->listeners[ROUTE_PORT_SNAPSHOT])};
     int64_t began_ms = clock_ms();
-    uint64_t changes = camera_table_changes(s->server->cameras);
+    s->changes = camera_table_changes(s->server->cameras);
+    s->moves = camera_table_moves(s->server->cameras);
     int rc = store(s, TAKEOVER_IF_KILLED, listeners);
-    int64_t took_ms = clock_ms() - began_ms;
-    s->next_ms = clock_ms() + FD_STORE_INTERVAL_MS + FD_STORE_COST * took_ms;
-    if (rc == 0)
-        s->changes = changes;
-    else
-        s->outdated = true;
+    s->failed = rc != 0;
+    s->made_ms = clock_ms();
+    s->took_ms = s->made_ms - began_ms;
     if (rc != 0 && rc != -EAGAIN)
         complain(rc);
+}
+
+/* @return when the next parcel is due, clock_ms(); INT64_MAX: nothing has changed. */
+static int64_t next_due(const struct fd_store *s)
+{
+    int64_t now_ms = clock_ms(), due_ms = INT64_MAX;
+    if (s->failed || s->changes != camera_table_changes(s->server->cameras))
+        due_ms = later(now_ms + FD_STORE_DELAY_MS, s->made_ms + FD_STORE_INTERVAL_MS);
+    if (s->postponed)
+        due_ms = s->made_ms + FD_STORE_DELAY_MS;
+    if (!s->failed && s->moves != camera_table_moves(s->server->cameras))
+        due_ms = now_ms;
+    return later(due_ms, s->made_ms + FD_STORE_COST * s->took_ms);
 }
 
 static void on_turn(uv_prepare_t *turn)
 {
     struct fd_store *s = turn->data;
-    bool changed = s->outdated || s->changes != camera_table_changes(s->server->cameras);
-    if (changed && !uv_is_active((uv_handle_t *)&s->timer))
-        schedule(s);
+    int64_t due_ms = next_due(s), wait_ms = due_ms - clock_ms();
+    bool waits = uv_is_active((uv_handle_t *)&s->timer);
+    if (due_ms == INT64_MAX || (waits && s->due_ms <= due_ms))
+        return;
+    s->due_ms = due_ms;
+    (void)uv_timer_start(&s->timer, on_due, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
 }
 
 void fd_store_open(struct fd_store *s)
 {
     if (!service_has_store(s->service) || s->open)
         return;
-    s->open = s->outdated = true;
+    s->open = s->failed = true; /* there is none yet */
     (void)uv_prepare_start(&s->turn, on_turn);
 }
 

@@ -27,7 +27,8 @@
 
 /* Viewers come and leave in groups: one parcel for them. */
 #define FD_STORE_DELAY_MS 100
-/* From one parcel to the next; longer if they are big: FD_STORE_COST times as long as one took. */
+/* From one parcel to the next; but a camera whose worker is another one has none of its viewers in
+ * it, so then at once.  No sooner than FD_STORE_COST times as long as the last one took. */
 #define FD_STORE_INTERVAL_MS 1000
 #define FD_STORE_COST 50
 
@@ -45,9 +46,13 @@ struct fd_store {
     bool open;        /* between fd_store_open() and fd_store_pause() */
     uint64_t number;  /* of systemd's newest parcel, or of the last program's */
     bool stored;      /* systemd has that one */
-    bool outdated;    /* it lacks somebody */
+    bool failed;      /* the last one could not be made, or systemd did not take it */
+    bool postponed;   /* it lacks viewers of workers that are just beginning */
     uint64_t changes; /* camera_table_changes() when it was made */
-    int64_t next_ms;  /* not before: clock_ms() */
+    uint64_t moves;   /* likewise */
+    int64_t made_ms;  /* clock_ms() */
+    int64_t took_ms;
+    int64_t due_ms; /* of the timer */
 };
 
 /** @param server, service  Borrowed. */

@@ -1,5 +1,6 @@
 """systemctl restart, and kill -9 of the master: systemd keeps ports and viewers for the next start (lib/systemd_store)."""
 import os
+import signal
 import socket
 
 import pytest
@@ -10,7 +11,7 @@ from lib.http import connect, head_bytes, request, stream_target
 from lib.ports import free_port
 from lib.systemd_store import SystemdStore
 from lib.wait import wait_for
-from test_handover import assert_sound, audience, read_parts, read_snapshot, still_there, the_worker, wait_more, watching
+from test_handover import assert_sound, audience, end_worker, read_parts, read_snapshot, still_there, the_worker, wait_more, watching
 
 PATIENT = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 60000")
 
@@ -97,6 +98,79 @@ def test_a_killed_master_leaves_its_viewers(systemd, make_camera):
     for viewer in viewers:
         assert_sound(viewer)
     assert_whole(decoded)
+
+
+def test_a_parcel_that_is_too_old(systemd, make_camera):
+    """Another worker goes on with the viewers, and systemd has not heard of it: they are closed, and get nothing twice."""
+    camera = make_camera()
+    gateway = systemd.start()
+    with audience(gateway, camera.url()) as viewers:
+        wait_more(viewers, 10)
+        wait_stored(gateway, len(viewers))
+        systemd.sync()
+        systemd.deaf = True
+        end_worker(gateway, camera, signal.SIGKILL)
+        wait_more(viewers, 25)
+        with camera.pause(the_worker(gateway, camera)):
+            systemd.kill()
+        systemd.deaf = False
+        gateway = systemd.start()
+        wait_for(lambda: not still_there(viewers), 30, "the viewers to be closed")
+        assert f"restart: done, 0 connections go on, {len(viewers)} are closed" in gateway.log()
+    for viewer in viewers:
+        assert viewer.flv.rest == 0
+        assert_sound(viewer)
+
+
+def test_systemd_that_takes_nothing(systemd, make_camera):
+    """It is busy for as long as it leaves a service to stop: the viewers end as without it, with a close frame."""
+    camera = make_camera()
+    gateway = systemd.start()
+    with audience(gateway, camera.url()) as viewers:
+        wait_more(viewers, 10)
+        with systemd.busy():
+            gateway.stop()
+            wait_for(lambda: not still_there(viewers), 30, "the viewers to be closed")
+        assert "cannot give systemd what the next program needs" in gateway.log()
+    for viewer in viewers:
+        assert viewer.flv.rest == 0
+    systemd.sync()
+
+
+def test_a_worker_that_hangs(systemd, make_camera):
+    """At a restart it does not make way: it is killed, and its memory says how far its viewers got."""
+    camera = make_camera()
+    gateway = systemd.start()
+    with audience(gateway, camera.url()) as viewers:
+        wait_more(viewers, 10)
+        worker = the_worker(gateway, camera)
+        with camera.pause(worker):
+            os.kill(worker, signal.SIGSTOP)
+        systemd.stop()
+        gateway = systemd.start()
+        assert wait_more(viewers, 25) == viewers, gateway.log()[-4000:]
+    for viewer in viewers:
+        assert_sound(viewer)
+
+
+def test_a_kill_after_an_upgrade(systemd, make_camera):
+    """The program that took over gives systemd the viewers, too."""
+    camera = make_camera()
+    gateway = systemd.start()
+    with audience(gateway, camera.url()) as viewers:
+        wait_more(viewers, 10)
+        os.kill(gateway.pid, signal.SIGUSR2)
+        wait_for(lambda: "upgrade: done" in gateway.log(), 90, "the upgrade")
+        # Once with the old worker, once with the new one.
+        told = f"systemd keeps {len(viewers)} viewers"
+        wait_for(lambda: gateway.log().rpartition("upgrade: done")[2].count(told) >= 2, 60, lambda: f"two parcels: {gateway.log()[-4000:]}")
+        with camera.pause(the_worker(gateway, camera)):
+            systemd.kill()
+        gateway = systemd.start()
+        assert wait_more(viewers, 25) == viewers, gateway.log()[-4000:]
+        assert len(systemd.kept) == 1, systemd.kept
+    for viewer in viewers:
+        assert_sound(viewer)
 
 
 def test_a_kill_at_any_time(systemd, make_camera):

@@ -29,8 +29,6 @@
 /* free() returns blocks of at least this size to the system, and trims the free end of a pool
  * thread's arena.  Otherwise glibc would raise its thresholds at the first freed picture. */
 #define MMAP_BYTES (512 * 1024)
-/* Without a master nobody kills a worker that hangs while it ends, so an alarm does. */
-#define ORPHAN_MS 3000
 
 struct worker {
     uv_loop_t loop;
@@ -225,14 +223,20 @@ static int dispatch(struct worker *w, struct ipc_msg *msg)
     }
 }
 
-static void on_master_gone(struct worker *w, const char *why)
+/* The kernel kills us with the master, but this may come first.  The next master goes on with our
+ * clients if systemd has them (master/fd_store.h), so none is ended here. */
+static void on_master_gone(struct worker *w)
 {
-    if (w->leaving)
-        return;
     if (w->stream != NULL)
-        log_warnx(NULL, "leaving: %s", why);
+        _exit(EXIT_SUCCESS); /* threads may run: no exit handlers */
     (void)uv_poll_stop(&w->poll);
-    (void)alarm(ORPHAN_MS / 1000);
+    leave(w);
+}
+
+static void on_broken_channel(struct worker *w, int error)
+{
+    log_warnx(NULL, "leaving: %s", strerrordesc_np(error));
+    (void)uv_poll_stop(&w->poll);
     leave(w);
 }
 
@@ -265,10 +269,10 @@ static void on_channel(uv_poll_t *handle, int status, int events)
     }
     if (rc == -EMFILE)
         on_client_lost(w, &msg);
-    else if (rc == 0)
-        on_master_gone(w, "the master is gone");
+    else if (rc == 0 || rc == -ECONNRESET) /* it left messages unread */
+        on_master_gone(w);
     else if (rc < 0 && rc != -EAGAIN)
-        on_master_gone(w, strerrordesc_np(-rc));
+        on_broken_channel(w, -rc);
 }
 
 static void on_stats(uv_timer_t *timer)

@@ -1,4 +1,5 @@
 """systemd as a service sees it that leaves descriptors for its next start (FileDescriptorStoreMax=, sd_notify(3))."""
+import contextlib
 import fcntl
 import os
 import socket
@@ -17,22 +18,36 @@ class SystemdStore:
     """Starts the gateway, again and again, on ports that stay; keeps what it stores meanwhile.
 
     kept     name -> descriptors
+    deaf     what it is told from now on comes too late: the gateway is killed before
     gateway  the one that was started last
     """
 
     def __init__(self, directory, config):
         self.config, self.ports, self.gateway = config, (free_port(), free_port()), None
-        self.kept, self.overflows = {}, 0
+        self.kept, self.overflows, self.deaf = {}, 0, False
         self._directory, self._starts = directory, 0
         self._address = str(directory / "notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self._address)
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @contextlib.contextmanager
+    def busy(self):
+        """It reads nothing, and its queue is full of others' messages."""
+        with self._reading, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                while True:
+                    sender.sendto(b"X=1", self._address)
+            except BlockingIOError:
+                yield
+
     def _run(self):
         while True:
+            with self._reading:
+                pass
             data, descriptors, _, _ = socket.recv_fds(self._socket, 4096, STORE_MAX)
             if data == b"END":
                 return
@@ -41,6 +56,8 @@ class SystemdStore:
 
     def _take(self, told, descriptors):
         name = told.get("FDNAME", "stored")
+        if self.deaf:
+            told = {}
         if told.get("FDSTORE") == "1" and sum(map(len, self.kept.values())) + len(descriptors) <= STORE_MAX:
             self.kept.setdefault(name, []).extend(descriptors)
             descriptors = []
