@@ -2,7 +2,9 @@
  * the place of one. */
 #include "master/parcel.h"
 
+#include "common/clock.h"
 #include "common/fd.h"
+#include "master/workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -246,6 +248,61 @@ static void test_what_is_no_parcel(void **state)
     fd_close(&null);
 }
 
+/* --- a worker that ended with its master ------------------------------------------ */
+
+/* As the next master finds them: the worker's log is closed, or somebody still writes to it. */
+static struct worker_remains remains_of(const struct worker *w, int64_t by_ms)
+{
+    struct takeover_writer writer = {.way = TAKEOVER_IF_KILLED};
+    struct worker_remains remains = {.there = false};
+    struct takeover_record r;
+    struct takeover *t;
+    size_t left_out;
+    assert_true(worker_save_remains(w, &writer));
+    int parcel = parcel_pack(&writer, no_listeners, &left_out);
+    takeover_writer_free(&writer, false);
+    assert_int_equal(parcel_unpack(parcel, &t), TAKEOVER_THERE);
+    assert_true(takeover_next(t, &r));
+    assert_int_equal(r.type, TAKEOVER_REMAINS);
+    worker_restore_remains(&r, t, by_ms, &remains);
+    takeover_close(&t);
+    assert_true(remains.there);
+    return remains;
+}
+
+static void test_what_is_left_of_a_worker(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct worker w = {.pid = 4321};
+    struct takeover_writer writer = {.way = TAKEOVER_IF_KILLED};
+    int log[2], memory, free_before = first_free();
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(handover_new(&w.handover, &memory), 0);
+    fd_close(&memory);
+    assert_false(worker_save_remains(&w, &writer)); /* it is not announced yet */
+    assert_int_equal(log_source_pipe(log), 0);
+    w.log = log_source_open(&loop, &log[0], "worker", w.pid);
+    handover_reset(handover_slot(w.handover, 5), 99);
+    handover_set(handover_slot(w.handover, 5), HANDOVER_WHOLE);
+
+    struct worker_remains remains = remains_of(&w, clock_ms() + 20);
+    assert_null(remains.slots); /* it may still write to its clients */
+    worker_remains_clear(&remains);
+    fd_close(&log[1]);
+    remains = remains_of(&w, clock_ms() + 20000);
+    assert_int_equal(handover_get(handover_slot(remains.slots, 5)), HANDOVER_WHOLE);
+    assert_int_equal(handover_slot(remains.slots, 5)->client, 99);
+    worker_remains_clear(&remains);
+    assert_false(remains.there);
+
+    log_source_close(w.log, NULL, NULL);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    handover_free(&w.handover);
+    assert_int_equal(first_free(), free_before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_a_reader_without_descriptors),
         cmocka_unit_test(test_another_version),
         cmocka_unit_test(test_what_is_no_parcel),
+        cmocka_unit_test(test_what_is_left_of_a_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
