@@ -29,28 +29,33 @@ class SystemdStore:
         self._address = str(directory / "notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self._address)
-        self._lock, self._reading = threading.Lock(), threading.Lock()
+        self._lock, self._paused, self._go_on = threading.Lock(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @contextlib.contextmanager
     def busy(self):
-        """It reads nothing, and its queue is full of others' messages."""
-        with self._reading, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        """It reads nothing, and its queue is full of others' messages.  Once."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"PAUSE", self._address)
+            assert self._paused.wait(30)
             sender.setblocking(False)
             try:
-                while True:
-                    sender.sendto(b"X=1", self._address)
-            except BlockingIOError:
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        sender.sendto(b"X=1", self._address)
                 yield
+            finally:
+                self._go_on.set()
 
     def _run(self):
         while True:
-            with self._reading:
-                pass
             data, descriptors, _, _ = socket.recv_fds(self._socket, 4096, STORE_MAX)
             if data == b"END":
                 return
+            if data == b"PAUSE":
+                self._paused.set()
+                self._go_on.wait()
             with self._lock:
                 self._take(dict(line.partition("=")[::2] for line in data.decode().splitlines()), descriptors)
 
