@@ -241,6 +241,16 @@ static void poll_channel(struct worker *w)
     (void)uv_poll_start(&w->poll, events, on_channel);
 }
 
+/* Nobody will read what is sent: it has ended, which its end of the channel says, too, or it only
+ * reads no more. */
+static void note_shut(struct worker *w)
+{
+    if (w->shut.at_ms == 0)
+        set_time(&w->shut, clock_ms());
+    outbox_clear(&w->outbox);
+    poll_channel(w);
+}
+
 static void flush_outbox(struct worker *w)
 {
     size_t before = w->outbox.count;
@@ -248,7 +258,9 @@ static void flush_outbox(struct worker *w)
     if (w->outbox.count < before)
         set_time(&w->read, clock_ms());
     if (rc == 0)
-        poll_channel(w); /* reading reports a broken channel, too */
+        poll_channel(w);
+    else if (rc == -EPIPE)
+        note_shut(w); /* reading reports other faults, too */
 }
 
 /* @return as ipc_recv(); 1: there may be more. */
@@ -315,6 +327,8 @@ void worker_excuse(struct worker *w, int64_t ms)
     excuse(&w->asked, ms);
     excuse(&w->heard, ms);
     excuse(&w->read, ms);
+    if (w->shut.at_ms != 0)
+        excuse(&w->shut, ms);
     if (w->end_by.at_ms != 0)
         excuse(&w->end_by, ms);
 }
@@ -326,6 +340,8 @@ static const char *find_lie(const struct worker *w, int64_t now_ms)
         return now_ms > w->end_by.at_ms ? "closed its channel and did not end" : NULL;
     if (w->state == WORKER_LEAVING && now_ms > w->end_by.at_ms)
         return "did not leave when told to";
+    if (w->shut.at_ms != 0 && now_ms - w->shut.at_ms > WORKER_END_MS)
+        return "reads no more messages and did not end";
     if (now_ms - w->read.at_ms > WORKER_SILENCE_MS &&
         now_ms - w->heard.at_ms < WORKER_SILENCE_MS / 2)
         return "has read none of its messages for 10 s";
@@ -370,6 +386,8 @@ int worker_send(struct worker *worker, enum ipc_type type, const void *payload, 
     int rc = outbox_send(&worker->outbox, worker->channel, type, payload, fd);
     if (!waited && !outbox_is_empty(&worker->outbox))
         poll_channel(worker);
+    if (rc == -EPIPE)
+        note_shut(worker);
     return rc;
 }
 

@@ -14,7 +14,8 @@
  *   time without a message (STATS come every second)      WORKER_SILENCE_MS
  *   time without reading its messages (SIOCOUTQ)          WORKER_SILENCE_MS
  *   time to end or make way, when told to                 WORKER_END_MS
- *   time to end with a closed channel                     WORKER_END_MS
+ *   time to end with a closed channel, also if it only
+ *   reads no more (shutdown())                            WORKER_END_MS
  *   messages a second, besides those about clients        WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
  *   descriptors: the kernel keeps that limit              IPC_WORKER_FILES, and 2 for each client
@@ -123,6 +124,7 @@ struct worker {
     struct worker_time asked; /* when the nursery was asked for it */
     struct worker_time heard;
     struct worker_time read;   /* when it had last read something, or had nothing to read */
+    struct worker_time shut;   /* when a message first found the channel closed; 0: none did */
     struct worker_time end_by; /* also while it is BUSY and was told to make way; 0: no deadline */
     int64_t waited_ms;         /* for a processor, all its life, at the last check */
     struct closing closing;

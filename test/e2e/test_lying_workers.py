@@ -107,6 +107,15 @@ def test_closes_its_channel_and_goes_on(gateway, camera):
                  "three to be killed")
 
 
+def test_reads_no_more(gateway, camera):
+    """DELETE cannot be told to it: it is killed all the same, and its place is free."""
+    with Neighbour(gateway, camera), ask(gateway, "shut"):
+        wait_for(lambda: len(gateway.all_workers()) == 2, 20, "its worker")
+        time.sleep(1)  # it shuts its end once it has its client
+        stop_lying(gateway)
+        wait_for_line(gateway, "reads no more messages and did not end: it is killed")
+
+
 def test_outlives_nobody(gateway, camera):
     """Master and nursery are killed at once: no worker is left, also none that closed its channel."""
     with gateway.view(camera.url()) as viewer, ask(gateway, "close"), ask(gateway, "stay"):

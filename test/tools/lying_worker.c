@@ -168,6 +168,14 @@ static void close_channel(void)
         (void)poll(NULL, 0, 1000);
 }
 
+/* Close the channel for what the master says, and go on talking. */
+static void shut_channel(void)
+{
+    (void)wait_for_client();
+    (void)shutdown(channel, SHUT_RD);
+    live(false);
+}
+
 static void *sleep_for_ever(void *unused)
 {
     (void)unused;
@@ -417,6 +425,7 @@ static const struct {
     {"stay", stay},
     {"leave", ask_to_leave},
     {"close", close_channel},
+    {"shut", shut_channel},
     {"threads", start_threads},
     {"deaf", read_nothing},
     {"log", flood_log},

@@ -1,7 +1,9 @@
 /* master/worker_link: each fault for which a worker is killed. */
 #include "test/unit/worker_rig.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 static void test_another_version(void **state)
 {
@@ -211,6 +213,43 @@ static void test_reads_nothing(void **state)
     assert_killed("has read none of its messages for 10 s");
 }
 
+/* It shuts its end for reading alone: what the master sends is refused, and nothing is unread. */
+static void test_reads_no_more(void **state)
+{
+    const struct ipc_drain drain = {.grace_ms = 1};
+    get_busy();
+    assert_int_equal(shutdown(rig.theirs, SHUT_RD), 0);
+    assert_int_equal(worker_send(rig.worker, IPC_DRAIN, &drain, NULL), -EPIPE);
+    say_stats();
+    int64_t last_ms = rig.worker->shut.at_ms + WORKER_END_MS;
+    rig.worker->heard.at_ms = last_ms + 2 * EXCUSED_MS; /* it goes on talking */
+    worker_check(rig.worker, last_ms);
+    assert_false(rig.worker->killed);
+    worker_check(rig.worker, last_ms + EXCUSED_MS);
+    assert_killed("reads no more messages and did not end");
+    assert_int_equal(rig.gone, 1);
+}
+
+/* The same while messages wait: the master does not try to send them without end. */
+static void test_reads_no_more_of_what_waits(void **state)
+{
+    const struct ipc_leave leave = {0};
+    get_busy();
+    while (outbox_is_empty(&rig.worker->outbox))
+        assert_int_equal(worker_send(rig.worker, IPC_LEAVE, &leave, NULL), 0);
+    assert_int_equal(shutdown(rig.theirs, SHUT_RD), 0);
+    struct ipc_msg msg;
+    while (ipc_recv(rig.theirs, IPC_PH_RUN, &msg) == 1) { /* there is room for what waits */
+    }
+    run();
+    assert_true(outbox_is_empty(&rig.worker->outbox));
+    assert_int_not_equal(rig.worker->shut.at_ms, 0);
+    assert_int_equal(uv_run(&rig.loop, UV_RUN_NOWAIT), 1); /* it waits for what is said, and ... */
+    assert_false(rig.worker->killed);
+    say_stats();
+    assert_int_equal(rig.stats, 1);
+}
+
 static void test_reads_slowly(void **state)
 {
     get_busy();
@@ -308,6 +347,8 @@ int main(void)
         CASE(test_excused),
         CASE(test_excuses_end_while_it_talks),
         CASE(test_reads_nothing),
+        CASE(test_reads_no_more),
+        CASE(test_reads_no_more_of_what_waits),
         CASE(test_reads_slowly),
         CASE(test_does_not_leave),
         CASE(test_does_not_end_after_its_channel),
