@@ -246,11 +246,48 @@ static void read_forwarded(struct conn *c)
         (void)snprintf(c->peer, sizeof(c->peer), "%s", address);
 }
 
+static union address peer_of(const struct conn *c)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    union address from = {.any.sa_family = AF_UNIX};
+    int len = sizeof(peer);
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &len) == 0 &&
+        peer.ss_family != AF_UNIX)
+        memcpy(&from, &peer, sizeof(from));
+    return from;
+}
+
+static bool is_listed(const union address *from, const char *proxies)
+{
+    char text[IPC_PEER_MAX], address[IPC_PEER_MAX];
+    address_format(&from->any, text);
+    address_without_port(text, address);
+    return forwarded_trusts(proxies, address);
+}
+
+/* A worker that had the connection may have connected its socket to somebody else since, who would
+ * pass for the client.  It cannot undo that. */
+static bool is_still_with_its_client(const struct conn *c)
+{
+    static struct log_limit limit;
+    unsigned suppressed;
+    union address peer = peer_of(c);
+    if (memcmp(&peer, &c->from, sizeof(peer)) == 0 ||
+        is_listed(&peer, c->server->conf->server.proxy_protocol))
+        return true;
+    if (log_limit_pass(&limit, 1, 1000, &suppressed))
+        log_warnx(&(struct log_context){.client = c->peer},
+                  "its connection leads to somebody else now: it is closed (%u more)", suppressed);
+    return false;
+}
+
 static void feed_head(struct conn *c, const char *data, size_t len)
 {
     size_t used;
     int rc = http_head_feed(&c->head, data, len, &used);
-    if (rc == 1) {
+    if (rc == 1 && c->requests > 0 && !is_still_with_its_client(c)) {
+        conn_close(c);
+    } else if (rc == 1) {
         (void)uv_timer_stop(&c->deadline);
         if (c->requests++ > 0)
             c->accepted_us = clock_us();
@@ -413,30 +450,11 @@ static void next_request(struct conn *c)
 
 /* --- accepting ------------------------------------------------------------ */
 
-static union address peer_of(const struct conn *c)
-{
-    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
-    union address from = {.any.sa_family = AF_UNIX};
-    int len = sizeof(peer);
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&peer, &len) == 0 &&
-        peer.ss_family != AF_UNIX)
-        memcpy(&from, &peer, sizeof(from));
-    return from;
-}
-
-static bool is_listed(const struct conn *c, const char *proxies)
-{
-    char text[IPC_PEER_MAX], address[IPC_PEER_MAX];
-    address_format(&c->from.any, text);
-    address_without_port(text, address);
-    return forwarded_trusts(proxies, address);
-}
-
 void conn_set_from(struct conn *c, const union address *from)
 {
     c->from = *from;
     set_asker(c);
-    c->proxied = is_listed(c, c->server->conf->server.trusted_proxies);
+    c->proxied = is_listed(&c->from, c->server->conf->server.trusted_proxies);
     c->client = c->asker;
     if (c->proxied)
         c->client = (struct client_key){0};
@@ -445,7 +463,7 @@ void conn_set_from(struct conn *c, const union address *from)
 /* Whoever is behind such a proxy counts, not the proxy. */
 void conn_await_proxy_header(struct conn *c)
 {
-    if (!is_listed(c, c->server->conf->server.proxy_protocol))
+    if (!is_listed(&c->from, c->server->conf->server.proxy_protocol))
         return;
     c->proxy = xcalloc(1, sizeof(*c->proxy));
     c->client = (struct client_key){0};
@@ -561,7 +579,7 @@ void conn_adopt(struct server *server, const struct ipc_return *connection,
     int rc = uv_tcp_open(&c->tcp, *fd);
     if (rc == 0)
         *fd = -1;
-    c->requests = connection->requests;
+    c->requests = connection->requests > 0 ? connection->requests : 1; /* the worker says */
     conn_set_from(c, from);
     if (conn_join(c, rc))
         begin(c, connection->bytes, connection->len);

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -46,6 +47,7 @@ static struct handover *handover;
 static enum ipc_phase phase = IPC_PH_BOOT;
 static struct ipc_stats stats;
 static uint64_t clients_seen;
+static unsigned long lie_number; /* after the lie's name in the URL */
 
 /* A client that it got. */
 struct client {
@@ -358,6 +360,24 @@ static void make_writes_wait(void)
     }
 }
 
+/* Return the client's connection, which leads to somebody else by then, at the port that the URL
+ * names. */
+static void turn_connection(void)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    const struct sockaddr_in other = {.sin_family = AF_INET,
+                                      .sin_port = htons((uint16_t)lie_number),
+                                      .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct client *c = wait_for_client();
+    const struct ipc_return m = {.conn_id = c->conn_id, .ticket = c->ticket};
+    (void)connect(c->fd, &nobody, sizeof(nobody));
+    (void)connect(c->fd, (const struct sockaddr *)&other, sizeof(other));
+    (void)poll(NULL, 0, REPORT_MS);
+    (void)ipc_send(channel, IPC_RETURN, &m, &c->fd);
+    log_info(NULL, "lie: connection turned");
+    obey();
+}
+
 /* Return another connection than the client's. */
 static void return_another(void)
 {
@@ -421,27 +441,17 @@ static const struct {
     const char *name;
     void (*run)(void);
 } lies[] = {
-    {"numbers", lie_about_numbers},
-    {"stay", stay},
-    {"leave", ask_to_leave},
-    {"close", close_channel},
-    {"shut", shut_channel},
-    {"threads", start_threads},
-    {"deaf", read_nothing},
-    {"log", flood_log},
-    {"memory", hoard_memory},
-    {"refuse", refuse_for_ever},
-    {"flood", flood_channel},
-    {"silent", say_nothing},
-    {"protocol", break_protocol},
-    {"crash", crash},
-    {"slots", write_nonsense},
-    {"linger", make_close_wait},
-    {"block", make_writes_wait},
-    {"another", return_another},
-    {"descriptors", send_descriptors},
-    {"extremes", go_to_extremes},
-    {"pipes", hoard_pipes},
+    {"numbers", lie_about_numbers}, {"stay", stay},
+    {"leave", ask_to_leave},        {"close", close_channel},
+    {"shut", shut_channel},         {"threads", start_threads},
+    {"deaf", read_nothing},         {"log", flood_log},
+    {"memory", hoard_memory},       {"refuse", refuse_for_ever},
+    {"flood", flood_channel},       {"silent", say_nothing},
+    {"protocol", break_protocol},   {"crash", crash},
+    {"slots", write_nonsense},      {"linger", make_close_wait},
+    {"block", make_writes_wait},    {"another", return_another},
+    {"turn", turn_connection},      {"descriptors", send_descriptors},
+    {"extremes", go_to_extremes},   {"pipes", hoard_pipes},
 };
 
 /* --- which one ------------------------------------------------------------ */
@@ -470,6 +480,8 @@ int __wrap_worker_run(int sock, struct handover *memory)
             continue;
         channel = sock;
         handover = memory;
+        if (lie[strlen(lies[i].name)] == '-')
+            lie_number = strtoul(lie + strlen(lies[i].name) + 1, NULL, 10);
         say_streaming();
         lies[i].run();
         return EXIT_SUCCESS;
