@@ -6,6 +6,8 @@
 #define PICTURES_MAX 512
 /* Nobody's wall of tiles shows one camera more often. */
 #define ONE_CAMERA_FLOOR 4
+/* Whoever stops a stream and starts it again at once is no reason for a refusal. */
+#define LEAVING_FLOOR 8
 
 /* Does the client's share allow one more? */
 static bool has_share(const struct camera_admission *a, const struct client_share *share,
@@ -139,7 +141,8 @@ static enum http_error may_hold(const struct camera_admission *a, const struct c
         *message = "your address has its share of the cameras ([server] client_share)";
         return HTTP_ERROR_CLIENT_SHARE;
     }
-    if (!client_share_fair(client, held->leaving, held->leaving, LEAVING_MAX, percent, 0)) {
+    if (!client_share_fair(client, held->leaving, held->leaving, LEAVING_MAX, percent,
+                           LEAVING_FLOOR)) {
         *message = "workers of streams that you stopped are still leaving; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }

@@ -73,6 +73,10 @@ static void test_workers_that_leave(void **state)
     assert_int_equal(start(&greedy, false, &more), HTTP_ERROR_OVERLOADED);
     assert_int_equal(start(&modest, false, &others), HTTP_ERROR_NONE);
     assert_int_equal(start(&greedy, true, &more), HTTP_ERROR_NONE);
+    const struct workers_held few = {.busy = 8, .leaving = 7}, enough = {.busy = 8, .leaving = 8};
+    conf.server.client_share = 1;
+    assert_int_equal(start(&greedy, false, &few), HTTP_ERROR_NONE);
+    assert_int_equal(start(&greedy, false, &enough), HTTP_ERROR_OVERLOADED);
 }
 
 static void test_starts_of_one_client(void **state)
