@@ -1,5 +1,6 @@
 """The documents against the program."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -11,6 +12,11 @@ from lib.gateway import ROOT, binary, clean_environment
 def check_docs(root):
     return subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "scripts", "check-docs"), str(root)],
                           capture_output=True, text=True, timeout=60, check=False)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
 
 
 def test_documents_are_complete():
@@ -68,3 +74,10 @@ def test_example_configuration_is_the_defaults():
                               env=clean_environment()).stdout
     example = effective("--config", os.path.join(ROOT, "docs", "cam-httpflv.ini"))
     assert example == effective().replace("named cameras: 0", "named cameras: 1")
+
+
+def test_limit_of_descriptors():
+    """A quarter of LimitNOFILE is for viewers in the master: the unit file and the container have room for max_viewers."""
+    viewers = int(re.search(r"^max_viewers = (\d+)", read("docs/cam-httpflv.ini"), re.M)[1])
+    for path, pattern in (("docs/systemd/cam-httpflv.service", r"^LimitNOFILE=(\d+)"), ("docs/compose.yaml", r"nofile: (\d+)")):
+        assert int(re.search(pattern, read(path), re.M)[1]) >= 4 * viewers, path
