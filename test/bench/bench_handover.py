@@ -17,7 +17,6 @@ import pathlib
 import random
 import shutil
 import signal
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -85,7 +84,7 @@ class Audience:
         self.name, self.url, self.count = name, url, count
         self.viewers = [self._view(gateway, n, n >= STRICT) for n in range(STRICT + without_hevc)]
         self.crowd = Crowd(gateway.flv_port, stream_target(url, hevc="enhanced"), count - len(self.viewers))
-        self.cut, self.step_ms = [], 0
+        self.cut = []
 
     def _view(self, gateway, n, without_hevc):
         more = {"allow_h265": "false"} if without_hevc else {"hevc": "enhanced"}
@@ -110,24 +109,22 @@ class Audience:
         wait_for(served, 120, lambda: f"{self.name}: {[len(v.flv.video) for v in self.strict_here()]}")
 
     def judge(self):
-        """-> (how many were cut, median and worst of the seconds that one waited for a picture)
+        """-> how many were cut, and what the others saw: those who get the camera's pictures, those who get transcoded ones
 
-        The largest step of a time stamp, of picture or sound, is in step_ms.  A step back is an error.
+        A transcoder that has too little of the processor leaves pictures out.  A step back of a time stamp is an error.
         """
-        cut, median, worst, self.step_ms = self.crowd.judge()
-        lost = []
-        for viewer in self.strict_here():
+        cut, *as_it_is = self.crowd.judge()
+        seen, transcoded, lost = Seen(*as_it_is), Seen(), []
+        for n, viewer in enumerate(self.viewers):
             viewer.check()
+            if viewer in self.cut:
+                continue
             if viewer.closed_by_server:
                 lost.append(viewer)
                 continue
-            self.step_ms = max(self.step_ms, *map(largest_step, (viewer.flv.video, viewer.flv.audio)))
-            frames = list(viewer.flv.video)
-            worst = max(worst, *(b.received - a.received for a, b in zip(frames, frames[1:])))
-            del viewer.flv.video[:len(frames) - 1]
-            del viewer.flv.audio[:-1], viewer.flv.order[:-1]
+            (seen if n < STRICT else transcoded).add(viewer.flv)
         self.cut += lost
-        return len(lost) + cut, median, worst
+        return len(lost) + cut, seen, transcoded
 
     def complaints(self):
         """What ffmpeg says about the whole answer of the first viewer; it reads no HEVC in FLV."""
@@ -135,7 +132,8 @@ class Audience:
         if first in self.cut or self.name.startswith("HEVC"):
             return 0
         command = ["ffmpeg", "-v", "error", "-nostdin", "-f", "flv", "-i", "pipe:0", "-map", "0:v:0", "-fps_mode", "passthrough",
-                   "-f", "rawvideo", "-y", "/dev/null"]  # not null: it judges time stamps at the frame rate
+                   "-enc_time_base", "-1",  # else time stamps are judged at the frame rate
+                   "-f", "rawvideo", "-y", "/dev/null"]
         result = subprocess.run(command, input=bytes(first.data), capture_output=True, timeout=300, check=False)
         lines = result.stderr.decode(errors="replace").splitlines()
         print(f"{self.name}: {len(lines)} complaints of the decoder", *lines[:5], sep="\n  ", flush=True)
@@ -148,10 +146,30 @@ class Audience:
 
 
 def largest_step(frames):
-    frames = list(frames)
     steps = [b.dts - a.dts for a, b in zip(frames, frames[1:])]
     assert min(steps, default=0) >= 0, min(steps)
     return max(steps, default=0)
+
+
+class Seen:
+    """Longest waits for a picture, and the largest step of a time stamp of picture or sound."""
+
+    def __init__(self, median_s=0, worst_s=0, step_ms=0):
+        self.median_s, self.worst_s, self.step_ms = median_s, worst_s, step_ms
+
+    def add(self, flv):
+        """What has come so far; it is forgotten, but for the last picture and sound."""
+        pictures = list(flv.video)
+        self.worst_s = max([self.worst_s, *(b.received - a.received for a, b in zip(pictures, pictures[1:]))])
+        self.step_ms = max(self.step_ms, largest_step(pictures), largest_step(list(flv.audio)))
+        del flv.video[:len(pictures) - 1]
+        del flv.audio[:-1], flv.order[:-1]
+
+    def __add__(self, other):
+        return Seen(max(self.median_s, other.median_s), max(self.worst_s, other.worst_s), max(self.step_ms, other.step_ms))
+
+    def cells(self):
+        return f"{self.worst_s:.2f}", self.step_ms
 
 
 @contextlib.contextmanager
@@ -179,10 +197,12 @@ def worker_of(gateway, audience):
 
 
 def judge_all(audiences):
-    """-> (cut, median of the medians, worst, largest step)"""
+    """-> as judge() of one, the median being the worst of their medians"""
     judged = [a.judge() for a in audiences]
-    return (sum(cut for cut, _, _ in judged), statistics.median(median for _, median, _ in judged),
-            max(worst for _, _, worst in judged), max(a.step_ms for a in audiences))
+    return tuple(sum(part[1:], part[0]) for part in zip(*judged))
+
+
+HEAD = ["gap median s", "worst s", "largest step ms", "transcoded: worst s", "largest step ms"]
 
 
 def kills(seed, viewers, count, rounds):
@@ -198,17 +218,17 @@ def kills(seed, viewers, count, rounds):
             os.kill(worker, how)
             wait_for(lambda pid=worker: not processes.alive(pid), 60, "its end")
             audience.wait_more(2 * SETTLED)
-            cut, median, worst = audience.judge()
+            cut, seen, transcoded = audience.judge()
             for other in audiences:
                 if other is not audience:
                     assert other.judge()[0] == 0, f"{other.name}: cut by the death of another camera's worker"
-            rows.append((n + 1, audience.name, how.name, before, cut, f"{median:.2f}", f"{worst:.2f}", audience.step_ms))
+            rows.append((n + 1, audience.name, how.name, before, cut, f"{seen.median_s:.2f}", *seen.cells(), *transcoded.cells()))
             print(*rows[-1], flush=True)
         broken = sum(a.complaints() for a in audiences)
     total, lost = sum(r[3] for r in rows), sum(r[4] for r in rows)
     title = (f"seed {seed}: {count} cameras, {viewers} viewers each, {rounds} deaths: {total - lost} of {total} connections kept, "
              f"{broken} complaints of the decoder")
-    head = ["#", "camera", "signal", "viewers", "cut", "gap median s", "worst s", "largest step ms"]
+    head = ["#", "camera", "signal", "viewers", "cut", *HEAD]
     write("handover-kills", rows, title + "\n\n" + table(head, rows))
 
 
@@ -266,21 +286,21 @@ def upgrades(viewers, count, rounds, old, new):
                 for audience in audiences:
                     audience.wait_more(2 * SETTLED)
                 time.sleep(5)  # what is no longer needed is gone
-                cut, median, worst, step_ms = judge_all(audiences)
+                cut, seen, transcoded = judge_all(audiences)
                 titles = [processes.command_line(pid) for pid in processes.children(gateway.pid)]
-                rows.append(("broken" if broken else n + 1, before, cut, f"{median:.2f}", f"{worst:.2f}",
-                             sum("nursery" in t for t in titles), sum(": camera" in t for t in titles),
-                             f"{descriptors} → {len(processes.open_files(gateway.pid))}", len(processes.zombies(gateway.pid)), step_ms))
+                rows.append(("broken" if broken else n + 1, before, cut, sum("nursery" in t for t in titles),
+                             sum(": camera" in t for t in titles), f"{descriptors} → {len(processes.open_files(gateway.pid))}",
+                             len(processes.zombies(gateway.pid)), f"{seen.median_s:.2f}", *seen.cells(), *transcoded.cells()))
                 print(*rows[-1], flush=True)
             for poller in pollers:
                 poller.ended = True
                 poller.join()
             complaints = sum(a.complaints() for a in audiences)
-    polls = sum(p.answers for p in pollers), sum(p.failures for p in pollers), max(p.worst_s for p in pollers)
-    title = (f"{count} cameras, {viewers} viewers each, {rounds} upgrades: {polls[0]} polls, {polls[1]} failed, "
-             f"the slowest {polls[2]:.2f} s; {complaints} complaints of the decoder")
-    head = ["#", "viewers", "cut", "gap median s", "worst s", "nurseries", "camera workers", "descriptors", "zombies",
-            "largest step ms"]
+    polls = "; ".join(f"{target.partition('?')[0]}: {p.answers}, {p.failures} failed, slowest {p.worst_s:.2f} s"
+                      for target, p in zip(targets, pollers))
+    title = (f"{count} cameras, {viewers} viewers each, {rounds} upgrades; polls of {polls}; "
+             f"{complaints} complaints of the decoder")
+    head = ["#", "viewers", "cut", "nurseries", "camera workers", "descriptors", "zombies", *HEAD]
     write("handover-upgrade", rows, title + "\n\n" + table(head, rows))
 
 
