@@ -271,9 +271,11 @@ static bool is_still_with_its_client(const struct conn *c)
 {
     static struct log_limit limit;
     unsigned suppressed;
+    char now[IPC_PEER_MAX], before[IPC_PEER_MAX];
     union address peer = peer_of(c);
-    if (memcmp(&peer, &c->from, sizeof(peer)) == 0 ||
-        is_listed(&peer, c->server->conf->server.proxy_protocol))
+    address_format(&peer.any, now);
+    address_format(&c->from.any, before);
+    if (strcmp(now, before) == 0 || is_listed(&peer, c->server->conf->server.proxy_protocol))
         return true;
     if (log_limit_pass(&limit, 1, 1000, &suppressed))
         log_warnx(&(struct log_context){.client = c->peer},

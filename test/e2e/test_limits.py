@@ -185,10 +185,11 @@ def stop(gateway, stream):
 
 
 def start_stream(gateway, lie, number):
-    """-> its ID, once its worker is there; or the answer that refuses it."""
+    """-> its ID, once its worker is there; or the answer that refuses it.  By a snapshot request: a worker that keeps
+    viewers that have gone is killed for that."""
     before = streams(gateway)
-    with connect(gateway.flv_port) as client:
-        client.sendall(head_for(lie, number))
+    with connect(gateway.snapshot_port) as client:
+        client.sendall(head_for(lie, number, "/snapshot"))
         wait_for(lambda: select.select([client], [], [], 0)[0]
                  or [state for found, state in streams(gateway).items() if found not in before] == ["streaming"], 30,
                  lambda: streams(gateway), interval=0.002)
