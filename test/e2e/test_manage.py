@@ -342,6 +342,25 @@ def test_list_of_networks_holds(make_gateway, make_camera, tmp_path):
         viewer.wait_frames(2)
 
 
+def test_viewers_do_not_follow_to_an_address_that_is_not_allowed(make_gateway, make_camera, tmp_path):
+    """They stay at the old one, whose session goes on; log and API say why."""
+    old, new = make_camera(), make_camera()
+    gateway = make_gateway(config(tmp_path, access="manage = yes\ncameras = 127.0.0.0/8\n"))
+
+    def moving():
+        answer = json.loads(request(gateway.snapshot_port, "/api/streams", headers=BEARER).body)
+        return [stream["moving"] for stream in answer["streams"] if stream["camera_url"] == old.url()]
+    assert put(gateway, "gate", {"camera_url": old.url()}).status == 201
+    with watch(gateway, "gate") as viewer:
+        viewer.wait_frames(5)
+        gateway.reload(config(tmp_path, access="manage = yes\ncameras = 10.0.0.0/8\n"))
+        assert put(gateway, "gate", {"camera_url": new.url().replace("127.0.0.1", "localhost")}).status == 200
+        wait_for(lambda: moving() == ["camera_not_allowed"], 30, moving)
+        assert "the new URL fails (camera_not_allowed)" in gateway.log()
+        viewer.wait_more(25)
+    assert (old.plays, new.connections) == (1, 0)
+
+
 # --- many, and the disk -----------------------------------------------------------------------------------
 
 def test_many_at_once(gateway, folder):
