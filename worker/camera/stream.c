@@ -21,7 +21,9 @@
 #include <string.h>
 
 #define BACKOFF_MIN_MS 500
-#define BACKOFF_WATCHED_MS 3000 /* if viewers watch and the camera refuses or answers quickly */
+/* If viewers watch and the camera refuses or answers quickly: it is seen within 2 s of its return.
+ */
+#define BACKOFF_WATCHED_MS 1500
 #define BACKOFF_MAX_MS 15000
 #define ATTEMPT_EVERY_MS 1000 /* least time between the starts of two attempts */
 #define BACKOFF_JITTER 4      /* plus or minus a quarter */
