@@ -3,6 +3,8 @@
 memory and delay when it plays on.  Tables on stdout and in build/bench/.
 
 `--minutes N` (not part of make bench) keeps a dashboard open for so long and looks at it every five minutes.
+`--hevc` (not part of make bench): what nine tiles of a 1080p HEVC camera cost the browser at full size, at the tile's
+height, and as a sub-stream of 640 × 360.  All nine show one camera, so that the gateway transcodes it once.
 """
 import argparse
 import statistics
@@ -11,9 +13,10 @@ import time
 
 from measure import build_if_missing, table, write  # first: it leads to lib
 
-from lib import picture, processes
+from lib import fake_rtsp, picture, processes
 from lib.browser import Browser, browser_missing
 from lib.cameras import SampleCameras
+from lib.fake_rtsp import FakeCamera
 from lib.gateway import Gateway
 from lib.http import Viewer
 from lib.wait import wait_for
@@ -143,6 +146,61 @@ def tiles_text(r):
         "Delay: the picture in the tile against the one that the camera sends at that moment."])
 
 
+# --- HEVC -----------------------------------------------------------------------------------------
+
+# As the page was before it asked for a height.
+FULL_SIZE = """
+window.WebSocket = class extends WebSocket {
+  constructor(url) { super(url.replace(/&height=\\d+/, '')); }
+};
+"""
+SHOWN = """
+return [...document.querySelectorAll('video')].map((v) => v.getVideoPlaybackQuality())
+    .map(({totalVideoFrames: total, droppedVideoFrames: dropped}) => total - dropped);
+"""
+
+
+def measure_nine(browser, gateway, cam, seconds):
+    show(browser, gateway, [cam] * 9, 9)
+    time.sleep(SETTLE_SECONDS)
+    pids, begun = browser_processes(browser), time.monotonic()
+    ours = [gateway.pid, gateway.nursery(), *gateway.all_workers()]
+    before, own_before, shown = cpu_seconds(pids), cpu_seconds(ours), browser.run(SHOWN)
+    time.sleep(seconds)
+    took = time.monotonic() - begun
+    rates = [(now - was) / took for was, now in zip(shown, browser.run(SHOWN))]
+    size = browser.run("const v = document.querySelector('video'); return `${v.videoWidth} × ${v.videoHeight}`")
+    return {"size": size, "browser_cpu": (cpu_seconds(pids) - before) / took,
+            "gateway_cpu": (cpu_seconds(ours) - own_before) / took, "rate": statistics.median(rates)}
+
+
+def bench_hevc(browser, gateway, seconds):
+    script = {"source": FULL_SIZE}
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)["identifier"]
+    result = {"transcoded at full size": measure_nine(browser, gateway, "hevc", seconds)}
+    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": added})
+    result["transcoded at the tile's height"] = measure_nine(browser, gateway, "hevc", seconds)
+    result["sub-stream"] = measure_nine(browser, gateway, "twin", seconds)
+    return result
+
+
+def hevc_text(r):
+    return table(("nine tiles of 1080p HEVC", "played as", "browser, cores", "gateway, cores", "pictures/s, median tile"),
+                 [(name, m["size"], f"{m['browser_cpu']:.2f}", f"{m['gateway_cpu']:.2f}", f"{m['rate']:.1f}")
+                  for name, m in r.items()])
+
+
+def run_hevc(directory, seconds):
+    video = fake_rtsp.counting_media(25)
+    with SampleCameras(sizes=("1080p",)) as cameras, FakeCamera(video=video) as sub, Browser() as browser:
+        url = cameras.rtsp_url("1080p-H265-AAC")
+        config = f'[camera "hevc"]\nurl = {url}\n[camera "twin"]\nurl = {url}\nsub = {sub.url("/sub")}\n'
+        with Gateway(directory, config, log_level="info") as gateway:
+            result = bench_hevc(browser, gateway, seconds)
+            write("page-hevc", result, hevc_text(result))
+            browser.driver.get("about:blank")
+
+
 # --- hours ----------------------------------------------------------------------------------------
 
 def look(browser, gateway, cams, begun):
@@ -196,12 +254,17 @@ def main():
     parser.add_argument("--seconds", type=int, default=10, help="of CPU measurement, per layout")
     parser.add_argument("--minutes", type=float, help="of continuous play, instead of the layouts")
     parser.add_argument("--tiles", type=int, default=4, choices=range(1, 17), help="with --minutes")
+    parser.add_argument("--hevc", action="store_true", help="nine tiles of HEVC, instead of the layouts")
     options = parser.parse_args()
     missing = browser_missing()
     if missing is not None:
         print(f"bench_page: left out: {missing}")
         return
     build_if_missing()
+    if options.hevc:
+        with tempfile.TemporaryDirectory() as directory:
+            run_hevc(directory, options.seconds)
+        return
     with tempfile.TemporaryDirectory() as directory, SampleCameras(sizes=("720p",)) as cameras, \
             start_gateway(directory, cameras) as gateway, Browser() as browser:
         if options.minutes is not None:

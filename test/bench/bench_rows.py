@@ -2,7 +2,8 @@
 """VLC and ffplay on the sample cameras' 60 rows, each by its URL as people paste it, without any other parameter.
 
 A row is played when ffplay has shown two seconds, and VLC 25 pictures.  Which FFmpeg and VLC: those in PATH (Debian
-12's get H.264 of HEVC cameras, FFmpeg from 6.1 on untouched HEVC); X-Video-Codec tells.
+12's get H.264 of HEVC cameras, FFmpeg from 6.1 on untouched HEVC), and the ffplay of a Debian 13 tree
+(`CAM_TRIXIE_ROOT`); X-Video-Codec tells.
 
     bench_rows.py [--rows 720p-H265-AAC,…] [--player ffplay]
 """
@@ -13,6 +14,7 @@ import time
 
 from measure import table, write  # first: it leads to lib
 
+from lib import ffmpeg
 from lib.cameras import RTMP_ROWS, RTSP_ROWS, SampleCameras
 from lib.ffplay import Ffplay
 from lib.gateway import Gateway
@@ -32,11 +34,20 @@ def play_in_vlc(url):
         player.wait_displayed(25, PATIENCE_S)
 
 
+def play_in_newer_ffplay(url):
+    with Ffplay(url, program=("chroot", TRIXIE, "/usr/bin/ffplay")) as player:
+        player.wait_clock(2, PATIENCE_S)
+
+
+TRIXIE = ffmpeg.trixie_root()
 PLAYERS = {"ffplay": (play_in_ffplay, "Lavf/59.27.100"), "vlc": (play_in_vlc, "VLC/3.0.21 LibVLC/3.0.21")}
+if TRIXIE is not None:
+    PLAYERS["ffplay-7.1"] = (play_in_newer_ffplay, "Lavf/61.7.100")
 
 
 def version(player):
-    command = {"ffplay": ["ffplay", "-version"], "vlc": ["dpkg-query", "-W", "-f", "VLC ${Version}\n", "vlc-bin"]}
+    command = {"ffplay": ["ffplay", "-version"], "vlc": ["dpkg-query", "-W", "-f", "VLC ${Version}\n", "vlc-bin"],
+               "ffplay-7.1": ["chroot", TRIXIE, "/usr/bin/ffplay", "-version"]}
     return subprocess.run(command[player], stdout=subprocess.PIPE, text=True, check=True,
                           timeout=30).stdout.split("\n", maxsplit=1)[0].partition(" Copyright")[0]
 

@@ -22,11 +22,11 @@ class Sample(NamedTuple):
 class Ffplay:
     """with Ffplay(url) as player: player.wait_clock(5)"""
 
-    def __init__(self, url, *options):
+    def __init__(self, url, *options, program=("ffplay",)):
         self.samples, self.text = [], ""
         self.asked = time.monotonic()
         self.process = subprocess.Popen(
-            ["ffplay", "-hide_banner", "-stats", *options, url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [*program, "-hide_banner", "-stats", *options, url], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, env={**os.environ, "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"},
             preexec_fn=processes.die_with_parent)
         self.thread = threading.Thread(target=self._read, daemon=True)
