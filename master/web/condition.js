@@ -9,7 +9,7 @@ const STOPPED_MS = 700; // without a new picture, of a camera that the server ca
 const date = (value) => (value ? new Date(value) : null);
 
 // Has the camera failed since it last streamed?
-function isDown({ state, down_since: downSince }) {
+export function isDown({ state, down_since: downSince }) {
   return state !== 'streaming' && (Boolean(downSince) || state === 'quarantined');
 }
 

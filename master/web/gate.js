@@ -1,4 +1,4 @@
-// A bound on requests that may wait for a camera.
+// A bound on what may be under way at the same time.
 //
 // A browser has six connections to a host and port.  Requests that wait for silent cameras must
 // never take them all: the API, and what good cameras ask for, need some too.
@@ -17,9 +17,10 @@ export class Gate {
   }
 
   // Run a task when fewer than `most` others run.  Throws an AbortError when the signal comes first.
-  async run(task, signal) {
+  // @param last  it can wait: those that cannot go first
+  async run(task, signal, last = false) {
     if (this.#free > 0) this.#free--;
-    else await this.#wait(signal);
+    else await this.#wait(signal, last);
     try {
       signal?.throwIfAborted();
       return await task();
@@ -28,11 +29,13 @@ export class Gate {
     }
   }
 
-  #wait(signal) {
+  #wait(signal, last) {
     return new Promise((resolve, reject) => {
-      this.#waiting.push(resolve);
+      const entry = { resolve, last };
+      const before = last ? -1 : this.#waiting.findIndex((other) => other.last);
+      this.#waiting.splice(before === -1 ? this.#waiting.length : before, 0, entry);
       signal?.addEventListener('abort', () => {
-        const at = this.#waiting.indexOf(resolve);
+        const at = this.#waiting.indexOf(entry);
         if (at === -1) return;
         this.#waiting.splice(at, 1);
         reject(signal.reason);
@@ -42,7 +45,7 @@ export class Gate {
 
   #leave() {
     const next = this.#waiting.shift();
-    if (next) next();
+    if (next) next.resolve();
     else this.#free++;
   }
 }

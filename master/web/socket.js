@@ -1,18 +1,21 @@
-// How mpegts.js reads a stream from a WebSocket: keeps what the server says when it closes, and
-// counts the pictures that arrive.
+// A stream by WebSocket: keeps what the server says when it closes, counts the pictures that arrive,
+// and gives the bytes to mpegts.js.
 
 const TAG_HEADER = 11;
 const TAG_VIDEO = 9;
 const FILE_HEADER = 9 + 4; // of FLV, with the size of the tag before the first one
 const OWN_CODES = 4000; // close codes of an application (RFC 6455 section 7.4.2)
+const HANDSHAKE_MS = 8000; // that take longer: Chromium may hold one back for 5 s, the server answers at once
 
 // Pictures in a stream of FLV bytes, however it is cut into messages.
 export class PictureCounter {
   pictures = 0;
+  bytes = 0;
   #skip = FILE_HEADER; // bytes until the next tag begins
   #head = []; // of a tag, while it is not complete
 
   read(bytes) {
+    this.bytes += bytes.length;
     let at = 0;
     while (at < bytes.length) {
       const skipped = Math.min(this.#skip, bytes.length - at);
@@ -45,13 +48,73 @@ export function readCloseReason(closeCode, reason) {
   }
 }
 
-// A class for mpegts.js.
-// @param counter  a PictureCounter
-// @param onClose  is called with ({ opened, error }) when the connection ends by itself
-export function socketLoader(counter, onClose) {
+// FLV by WebSocket.  It is opened before there is a player: many cameras may be silent, and a player
+// that waits for one costs the browser as much as one that plays.
+export class FlvSocket {
+  #socket;
+  #counter;
+  #events;
+  #opened = false;
+  #deadline;
+  #waiting = []; // what came while nobody reads
+  #reader = null;
+
+  // @param counter  a PictureCounter
+  // @param events   onOpen(): the handshake is done.  onData(): the first bytes are there.
+  //                 onClose({ opened, stuck, error }): the connection has ended by itself; stuck: the
+  //                 handshake had no answer for too long; error: what the server says, or null
+  constructor(url, counter, events) {
+    this.#counter = counter;
+    this.#events = events;
+    this.#socket = new window.WebSocket(url);
+    this.#socket.binaryType = 'arraybuffer';
+    this.#deadline = setTimeout(() => this.#end(null, true), HANDSHAKE_MS);
+    this.#socket.onopen = () => this.#onOpen();
+    this.#socket.onmessage = ({ data }) => this.#onMessage(data);
+    this.#socket.onclose = ({ code, reason }) => this.#end(readCloseReason(code, reason));
+    this.#socket.onerror = () => this.#end(null);
+  }
+
+  // @param reader  called with an ArrayBuffer: what has come so far, and each message from now on
+  read(reader) {
+    this.#reader = reader;
+    for (const data of this.#waiting.splice(0)) reader(data);
+  }
+
+  close() {
+    const socket = this.#socket;
+    this.#socket = null;
+    clearTimeout(this.#deadline);
+    if (socket === null) return;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
+    socket.close();
+  }
+
+  #onOpen() {
+    clearTimeout(this.#deadline);
+    this.#opened = true;
+    this.#events.onOpen();
+  }
+
+  #onMessage(data) {
+    if (typeof data === 'string') return; // an error, for players that do not see the close frame
+    const first = this.#counter.bytes === 0;
+    this.#counter.read(new Uint8Array(data));
+    if (this.#reader === null) this.#waiting.push(data);
+    else this.#reader(data);
+    if (first) this.#events.onData();
+  }
+
+  #end(error, stuck = false) {
+    if (this.#socket === null) return;
+    this.close();
+    this.#events.onClose({ opened: this.#opened, stuck, error });
+  }
+}
+
+// How mpegts.js reads from a FlvSocket: a class.
+export function socketLoader(socket) {
   return class SocketLoader extends mpegts.BaseLoader {
-    #socket = null;
-    #opened = false;
     #received = 0;
 
     constructor() {
@@ -64,39 +127,23 @@ export function socketLoader(counter, onClose) {
       super.destroy();
     }
 
-    open({ url }) {
-      this.#socket = new window.WebSocket(url);
-      this.#socket.binaryType = 'arraybuffer';
-      this.#socket.onopen = () => {
-        this.#opened = true;
-        this._status = mpegts.LoaderStatus.kBuffering;
-      };
-      this.#socket.onmessage = ({ data }) => this.#take(data);
-      this.#socket.onclose = ({ code, reason }) => this.#end(readCloseReason(code, reason));
-      this.#socket.onerror = () => this.#end(null);
-      this._status = mpegts.LoaderStatus.kConnecting;
+    open() {
+      this._status = mpegts.LoaderStatus.kBuffering;
+      // What has come already is given when mpegts.js is ready for it.
+      window.queueMicrotask(() => {
+        if (this._status === mpegts.LoaderStatus.kBuffering) socket.read((data) => this.#take(data));
+      });
     }
 
     abort() {
-      const socket = this.#socket;
-      this.#socket = null;
       this._status = mpegts.LoaderStatus.kComplete;
-      if (socket === null) return;
-      socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
       socket.close();
     }
 
     #take(data) {
-      counter.read(new Uint8Array(data));
       const start = this.#received;
       this.#received += data.byteLength;
       this._onDataArrival?.(data, start, this.#received);
-    }
-
-    #end(error) {
-      if (this.#socket === null) return;
-      this.abort();
-      onClose({ opened: this.#opened, error });
     }
   };
 }

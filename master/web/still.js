@@ -9,7 +9,19 @@ import { text } from './text.js';
 
 const SOON_MS = 3000; // the picture kept is still good enough
 const WAIT_MS = 5000; // for one snapshot
+const STREAM_MS = 700; // a stream that comes within it needs no snapshot, which costs the server a picture
 const snapshots = new Gate(2); // a silent camera's takes long, and the API is on the same port
+
+// Resolves after so many milliseconds, or throws when the signal comes first.
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
 
 export class Still {
   #canvas;
@@ -58,6 +70,7 @@ export class Still {
     this.#cancel = new AbortController();
     const { signal } = this.#cancel;
     try {
+      await pause(STREAM_MS, signal);
       const reply = await snapshots.run(async () => this.#fetch(await url, signal), signal);
       if (!reply.ok) return;
       const at = Date.now() - Number(reply.headers.get('X-Snapshot-Age-Ms') ?? 0);

@@ -2,10 +2,11 @@
 //
 // States: idle -> connecting -> live <-> silent; any of them -> retrying -> connecting.
 
+import { EdgeKeeper, lagOf } from './edge.js';
 import { Gate } from './gate.js';
 import { PictureRate } from './rate.js';
 import { explain, playsHevc, reasonOf, serverAnswers, streamUrl, wordsOf } from './server.js';
-import { PictureCounter, socketLoader } from './socket.js';
+import { FlvSocket, PictureCounter, socketLoader } from './socket.js';
 import { text } from './text.js';
 
 const RETRY_MS = [1000, 2000, 4000, 4000, 8000, 15000];
@@ -34,12 +35,9 @@ const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
 const httpStreams = new Gate(3);
 const questions = new Gate(2);
 
-// Seconds between what is shown and the newest that has arrived.
-const EDGE = { jump: 2.0, faster: 1.0, fast: 0.5, enough: 0.25, target: 0.2 };
-const RATE = { faster: 1.3, fast: 1.1 };
-// A jump makes the browser decode from the key frame before: one that is short of CPU only falls
-// farther behind when it jumps at every tick.
-const JUMP_PAUSE_MS = 5000;
+// WebSockets to one host open one after the other (RFC 6455 section 4.1).  Chromium delays each the
+// more the page has begun: by 0.1 s and more from the twelfth on, by 1 to 5 s from the seventeenth.
+const handshakes = new Gate(4);
 
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts
@@ -56,6 +54,7 @@ export class CameraStream extends EventTarget {
   #video;
   #query;
   #audio;
+  #socket = null;
   #player = null;
   #timer = 0;
   #retryTimer = 0;
@@ -65,6 +64,8 @@ export class CameraStream extends EventTarget {
   #h264Only = !playsHevc();
   #overHttp = false;
   #handshakes = 0; // that failed one after the other though the server plays over HTTP
+  #doubtful = false; // the server may be gone
+  #isDown; // () => does the server say that the camera is down?
   #sub = false; // ask for the sub-stream, if the camera has one
   #subFailed = false;
   #subAskedAt = 0;
@@ -75,7 +76,7 @@ export class CameraStream extends EventTarget {
   #rate = new PictureRate();
   #quiet = false;
   #liveAt = 0;
-  #jumpedAt = -Infinity;
+  #edge = new EdgeKeeper();
   #pictureAt = 0;
   #pictureTime = 0;
   #total = 0; // pictures decoded
@@ -85,11 +86,12 @@ export class CameraStream extends EventTarget {
   text = '';
   code = '';
 
-  constructor(video, query, { audio = false } = {}) {
+  constructor(video, query, { audio = false, isDown = () => false } = {}) {
     super();
     this.#video = video;
     this.#query = query;
     this.#audio = audio;
+    this.#isDown = isDown;
   }
 
   // When the newest picture came, in ms since the epoch.
@@ -179,7 +181,7 @@ export class CameraStream extends EventTarget {
   onServerStreams() {
     const arriving = this.#counter.pictures !== this.#seenPictures; // this computer may be slow
     this.#seenPictures = this.#counter.pictures;
-    const broken = this.#player !== null && this.quietMs > BROKEN_MS && !arriving;
+    const broken = this.#connected && this.quietMs > BROKEN_MS && !arriving;
     if (broken) this.#onEnd('ended');
     if (/^(camera_|ended|unreachable|draining)/.test(this.code)) this.retryNow();
   }
@@ -187,6 +189,7 @@ export class CameraStream extends EventTarget {
   // The server answers again.  What waits for an answer over the old network may wait for long.
   onServerReturn() {
     if (this.state !== 'connecting' && this.state !== 'retrying') return;
+    this.#doubtful = false;
     this.#overHttp = false;
     this.#handshakes = 0;
     this.#close();
@@ -210,7 +213,7 @@ export class CameraStream extends EventTarget {
       arriving: this.#rate.arriving,
       tooSlow: this.state === 'live' && this.#rate.tooSlow,
       bitRate: this.#bitRate,
-      delay: this.#lag(),
+      delay: lagOf(this.#video),
       dropped: this.#video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
       transport: this.#overHttp ? 'HTTP' : 'WebSocket',
       transcoded: this.#h264Only,
@@ -244,7 +247,7 @@ export class CameraStream extends EventTarget {
     this.#liveAt = 0;
     this.#expectPicture();
     if (this.#overHttp) this.#connectOverHttp(signal);
-    else this.#play(signal);
+    else this.#connectSocket(signal);
   }
 
   #expectPicture() {
@@ -252,12 +255,30 @@ export class CameraStream extends EventTarget {
     this.#pictureTime = Date.now(); // the other clock stands still while the computer sleeps
   }
 
+  // Browsers hold a page back whose handshakes have failed: none is begun that nobody would answer.
+  async #connectSocket(signal) {
+    const answers = !this.#doubtful || (await serverAnswers());
+    if (signal.aborted) return;
+    if (!answers) {
+      this.#retry(UNREACHABLE);
+      return;
+    }
+    this.#doubtful = false;
+    const handshake = () =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+        this.#openSocket(signal, resolve);
+      });
+    handshakes.run(handshake, signal, this.#isDown()).catch(() => {});
+  }
+
   // Only HTTP says why there is no stream.  It keeps a connection of the browser until the stream ends.
   #connectOverHttp(signal) {
     const untilEnd = () =>
       new Promise((resolve) => {
         signal.addEventListener('abort', resolve);
-        this.#play(signal);
+        this.#begin();
+        this.#play(streamUrl(this.#fullQuery()), PLAYER_CONFIG);
       });
     if (httpStreams.full) this.#waitForConnection();
     httpStreams
@@ -304,11 +325,22 @@ export class CameraStream extends EventTarget {
     this.#connect();
   }
 
-  #onSocketClose({ opened, error }, signal) {
+  // HTTP answers, and the handshake does not end: the browser holds it, or something in between.
+  async #onStuckHandshake(signal) {
+    const answers = await serverAnswers();
+    if (signal.aborted) return;
+    this.#close();
+    this.#overHttp = answers;
+    if (answers) this.#connect();
+    else this.#retry(UNREACHABLE);
+  }
+
+  #onSocketClose({ opened, stuck, error }, signal) {
     if (signal.aborted) return;
     if (opened) this.#handshakes = 0;
     if (error !== null) this.#onRefusal(error);
     else if (opened) this.#onEnd('ended');
+    else if (stuck) this.#onStuckHandshake(signal);
     else this.#askWhy(signal);
   }
 
@@ -326,21 +358,37 @@ export class CameraStream extends EventTarget {
     if (this.#liveAt !== 0 && performance.now() - this.#liveAt > STEADY_MS) this.#retries = 0;
   }
 
-  #loaderConfig(signal) {
-    if (this.#overHttp) return PLAYER_CONFIG;
-    const onClose = (end) => this.#onSocketClose(end, signal);
-    return { ...PLAYER_CONFIG, customLoader: socketLoader(this.#counter, onClose) };
+  get #connected() {
+    return this.#player !== null || this.#socket !== null;
   }
 
-  #play(signal) {
+  // @param onHandshakeEnd  is called when the WebSocket is open, or will not be
+  #openSocket(signal, onHandshakeEnd) {
+    this.#begin();
+    const url = streamUrl(this.#fullQuery(), { webSocket: true });
+    const socket = new FlvSocket(url, this.#counter, {
+      onOpen: onHandshakeEnd,
+      onData: () => this.#play(url, { ...PLAYER_CONFIG, customLoader: socketLoader(socket) }),
+      onClose: (end) => {
+        onHandshakeEnd();
+        this.#onSocketClose(end, signal);
+      },
+    });
+    this.#socket = socket;
+  }
+
+  // A connection is made from now on: watch whether pictures come.
+  #begin() {
     this.#expectPicture();
     this.#media = null;
     this.#total = 0;
     this.#askedHeight = this.#height;
     this.#counter = new PictureCounter();
-    const url = streamUrl(this.#fullQuery(), { webSocket: !this.#overHttp });
-    const source = { type: 'flv', isLive: true, url };
-    const player = mpegts.createPlayer(source, this.#loaderConfig(signal));
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  #play(url, config) {
+    const player = mpegts.createPlayer({ type: 'flv', isLive: true, url }, config);
     this.#player = player;
     player.on(mpegts.Events.ERROR, (type) =>
       this.#onEnd(type === mpegts.ErrorTypes.MEDIA_ERROR ? 'player' : 'ended'),
@@ -361,9 +409,8 @@ export class CameraStream extends EventTarget {
         Promise.resolve(player.play()).catch(() => {});
       }
     });
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#video.requestVideoFrameCallback?.(() => {
-      if (this.#player === player) this.#tick();
+      if (this.#player === player) this.#onPicture(performance.now());
     });
   }
 
@@ -371,8 +418,9 @@ export class CameraStream extends EventTarget {
     clearInterval(this.#timer);
     clearTimeout(this.#retryTimer);
     this.#stop.abort();
+    this.#socket?.close();
     const player = this.#player;
-    this.#player = null;
+    this.#player = this.#socket = null;
     if (player !== null) {
       this.dispatchEvent(new Event('closing')); // the video still has its last picture
       player.destroy();
@@ -382,7 +430,7 @@ export class CameraStream extends EventTarget {
 
   // @param code  'ended', or 'player': the browser cannot play it
   #onEnd(code) {
-    if (this.#player === null) return;
+    if (!this.#connected) return;
     const wasLive = this.#liveAt !== 0;
     this.#forgetRetries();
     this.#close();
@@ -397,20 +445,16 @@ export class CameraStream extends EventTarget {
     const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)];
     const spread = wait * (0.9 + 0.2 * Math.random()); // sixteen tiles need not knock at once
     this.#failure = reason;
+    this.#doubtful = code === 'ended' || code === 'unreachable';
     this.#bitRate = 0;
     this.#set('retrying', reason, code);
     this.#retryTimer = setTimeout(() => this.#connect(), spread);
   }
 
-  #lag() {
-    const { buffered, currentTime } = this.#video;
-    return buffered.length === 0 ? 0 : Math.max(0, buffered.end(buffered.length - 1) - currentTime);
-  }
-
   #tick() {
     const now = performance.now();
     this.#countPictures(now);
-    if (this.#liveAt !== 0) this.#keepToEdge(now);
+    if (this.#liveAt !== 0) this.#edge.keep(this.#video, now);
     const quiet = now - this.#pictureAt;
     if (quiet > QUIET_MS !== this.#quiet) {
       this.#quiet = quiet > QUIET_MS;
@@ -426,42 +470,26 @@ export class CameraStream extends EventTarget {
   }
 
   #countPictures(now) {
+    if (this.#player === null) return;
     const quality = this.#video.getVideoPlaybackQuality?.();
     const total = quality?.totalVideoFrames ?? 0;
     const shown = total - (quality?.droppedVideoFrames ?? 0);
     if (total < this.#total) this.#total = 0; // a new source starts from 0
     if (total > this.#total) {
       this.#total = total;
-      this.#pictureAt = now;
-      this.#pictureTime = Date.now();
-      if (this.#liveAt === 0 && this.#video.videoWidth > 0) {
-        this.#liveAt = now;
-        this.#rate.reset(now, { shown, arrived: this.#counter.pictures });
-        this.#failure = '';
-        this.#set('live', text('live'));
-      }
+      this.#onPicture(now);
     }
     const counted = { shown, arrived: this.#counter.pictures };
-    if (this.#liveAt !== 0) this.#rate.update(now, counted, this.#lag());
+    if (this.#liveAt !== 0) this.#rate.update(now, counted, lagOf(this.#video));
   }
 
-  #keepToEdge(now) {
-    const video = this.#video;
-    const { buffered } = video;
-    if (buffered.length === 0) return;
-    const end = buffered.end(buffered.length - 1);
-    const lag = end - video.currentTime;
-    const start = buffered.start(buffered.length - 1);
-    const mayJump = now - this.#jumpedAt > JUMP_PAUSE_MS;
-    if ((lag > EDGE.jump && mayJump) || video.currentTime < start) {
-      this.#jumpedAt = now;
-      video.currentTime = Math.max(start, end - EDGE.target);
-      video.playbackRate = 1;
-    } else if (lag > EDGE.fast) {
-      video.playbackRate = lag > EDGE.faster ? RATE.faster : RATE.fast;
-    } else if (lag < EDGE.enough) {
-      video.playbackRate = 1;
-    }
-    if (video.paused) Promise.resolve(video.play()).catch(() => {});
+  #onPicture(now) {
+    this.#pictureAt = now;
+    this.#pictureTime = Date.now();
+    if (this.#liveAt !== 0 || this.#video.videoWidth === 0) return;
+    this.#liveAt = now;
+    this.#rate.reset(now, { shown: this.#total, arrived: this.#counter.pictures });
+    this.#failure = '';
+    this.#set('live', text('live'));
   }
 }

@@ -1,6 +1,6 @@
 // One place of the grid: a camera's live picture, or the still of it while nobody looks.
 
-import { conditionOfView, lastPictureOf, slownessText } from './condition.js';
+import { conditionOfView, isDown, lastPictureOf, slownessText } from './condition.js';
 import { loadStream, provisionalLabel, queryOf, snapshotUrl } from './server.js';
 import { sinceText } from './since.js';
 import { Still } from './still.js';
@@ -41,6 +41,7 @@ export class Tile {
   #condition = { state: 'idle', words: '', since: null, code: '' };
   #hasSub = false;
   #isSmall = false;
+  #size = { width: 0, height: 0 }; // as observed: to ask for it makes the browser lay out the page, for each tile
   #wantsSub = false; // whatever the size, because this computer is too slow
 
   constructor(template, camera, { onRemove, onChange }) {
@@ -50,7 +51,9 @@ export class Tile {
     this.#template = (name) => this.element.querySelector(`[data-part="${name}"]`);
     this.#video = this.#template('video');
     this.#still = new Still(this.#template('still'), this.#template('still-time'));
-    this.#stream = new CameraStream(this.#video, this.query);
+    this.#stream = new CameraStream(this.#video, this.query, {
+      isDown: () => isDown(this.#server ?? this.#named ?? {}),
+    });
     this.#stream.addEventListener('state', () => this.#showState());
     this.#stream.addEventListener('closing', () => this.#keepPicture());
     this.#stream.addEventListener('quiet', () => {
@@ -67,7 +70,10 @@ export class Tile {
       this.#zoom.reset();
       this.#chooseStream();
     });
-    new window.ResizeObserver(() => this.#chooseStream()).observe(this.element);
+    new window.ResizeObserver(([{ contentRect }]) => {
+      this.#size = contentRect;
+      this.#chooseStream();
+    }).observe(this.element);
     this.#template('sound').addEventListener('click', () => this.toggleSound());
     this.#template('full').addEventListener('click', () => this.toggleFullScreen());
     this.#template('remove').addEventListener('click', () => onRemove(this));
@@ -252,7 +258,7 @@ export class Tile {
     if (this.#pixelWidth() === 0) return; // it is not shown
     this.#isSmall = this.#pixelWidth() < (this.#isSmall ? MAIN_FROM : SUB_BELOW);
     const sub = this.#hasSub && (this.#isSmall || this.#wantsSub) && !this.#isFull();
-    this.#stream.setSize(Math.round(this.element.clientHeight * window.devicePixelRatio), sub);
+    this.#stream.setSize(Math.round(this.#size.height * window.devicePixelRatio), sub);
   }
 
   #codecText(played, sent) {
@@ -284,7 +290,7 @@ export class Tile {
   }
 
   #pixelWidth() {
-    return Math.round(this.element.clientWidth * window.devicePixelRatio);
+    return Math.round(this.#size.width * window.devicePixelRatio);
   }
 
   #keepPicture() {

@@ -72,6 +72,15 @@ def pytest_configure(config):
         raise pytest.UsageError(f"{binary()} is missing: run `make` first")
 
 
+@pytest.fixture(autouse=True)
+def no_error_in_the_console(request):
+    """Whatever a test does to it, a page reports no error."""
+    browser = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
+    yield
+    if browser is not None:
+        assert browser.errors() == []
+
+
 @pytest.fixture
 def make_gateway(tmp_path):
     """make_gateway(config, …) starts a gateway; at the end each one is stopped and checked for leftovers."""

@@ -1,6 +1,8 @@
 """The dashboard with forty cameras, of which 13 are silent, one rejects the password and two die."""
 import json
+import os
 import re
+import signal
 import time
 
 import pytest
@@ -69,6 +71,22 @@ def wait_text(browser, selector, wanted):
     wait_for(lambda: re.search(wanted, text(browser, selector)), 30, lambda: f"{wanted}: {text(browser, selector)}")
 
 
+def touch(browser, kind, *points):
+    browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def drag_by_finger(browser, start, end):
+    """From the middle of one place of the grid to that of another one, as far as both are in sight."""
+    middles = browser.run("return [...document.querySelector('#grid').children].map((e) => { const b = "
+                          "e.getBoundingClientRect(); return {x: b.left + b.width / 2, y: b.top + b.height / 2}; })")
+    touch(browser, "touchStart", middles[start])
+    browser.wait("document.querySelector('[data-dragged]') !== null", 30, "the tile to be lifted")
+    touch(browser, "touchMove", middles[end])
+    browser.wait("document.querySelector('#grid').children[arguments[0]].dataset.drop === 'true'", 30, "its place", end)
+    touch(browser, "touchEnd")
+    browser.wait("document.querySelector('[data-dragged], [data-drop=true]') === null", 30, "the end")
+
+
 def press(browser, *keys):
     browser.driver.switch_to.active_element.send_keys(*keys)
 
@@ -80,7 +98,40 @@ def test_silent_cameras_hold_nobody_up(gateway, browser, wall):
     lib_wall.wait_states(browser, {**dict.fromkeys(good, "live"), **dict.fromkeys(wall.silent, "connecting"),
                                    "locked": "retrying"})
     assert part(browser, "locked", "state") == "The camera rejects the password"
+    # Chromium holds pages back that open many WebSockets at a time: the seventeenth by 1 to 5 s.
+    assert browser.run("return mostOpening") <= 4
     assert browser.console(loads=True) == []
+
+
+def test_a_page_that_was_left_while_its_streams_opened(gateway, browser, wall):
+    """What it began does not hold up the next one, nor the way back."""
+    cameras = "#layout=25&" + "&".join(f"cam={name}" for name in [*wall.silent, *wall.good[:8]])
+    for _ in range(3):
+        browser.driver.get("about:blank")
+        browser.driver.get(f"http://127.0.0.1:{gateway.flv_port}/{cameras}")
+        browser.wait("sockets.length > 0", 30, "a stream that opens")
+    lib_wall.wait_states(browser, dict.fromkeys(wall.good[:8], "live"))
+    browser.driver.get("about:blank")
+    browser.driver.back()
+    lib_wall.wait_states(browser, dict.fromkeys(wall.good[:8], "live"))
+    assert browser.console() == []
+
+
+def test_who_goes_first_through_the_gate(gateway, browser):
+    """Cameras that are known to be down wait until the others have begun."""
+    show(gateway, browser, "#status=1")
+    order = browser.run("""const {Gate} = await import('/assets/gate.js');
+        const gate = new Gate(1), order = [], ends = [], stop = new AbortController();
+        const task = (name) => () => new Promise((resolve) => { order.push(name); ends.push(resolve); });
+        gate.run(task('first'));
+        gate.run(task('down'), undefined, true);
+        gate.run(task('given up'), stop.signal).catch(() => order.push('aborted'));
+        gate.run(task('good'));
+        gate.run(task('down too'), undefined, true);
+        stop.abort();
+        for (let i = 0; i < 4; i++) { await new Promise((resolve) => setTimeout(resolve)); ends[i](); }
+        return order;""")
+    assert order == ["first", "aborted", "good", "down", "down too"]
 
 
 def test_dead_is_called_dead(gateway, browser, wall):
@@ -181,6 +232,21 @@ def test_tiles_change_places(gateway, browser, wall):
     tiles = browser.driver.find_elements("css selector", ".tile")
     ActionChains(browser.driver).drag_and_drop(tiles[0], tiles[1]).perform()
     wait_for(lambda: labels(browser) == ["good-03", None, "good-02", "good-01"], 30, lambda: labels(browser))
+    drag_by_finger(browser, 0, 3)
+    assert labels(browser) == ["good-01", None, "good-02", "good-03"]
+    # A finger that moves at once scrolls; Escape, and what is no place, change nothing.
+    browser.run("""const [tile, , other] = document.querySelector('#grid').children;
+        const at = (element) => { const box = element.getBoundingClientRect();
+                                  return {clientX: box.left + 40, clientY: box.top + 40}; };
+        const send = (name, element, pointerType) => element.dispatchEvent(new PointerEvent(name, {
+            bubbles: true, cancelable: true, isPrimary: true, pointerId: 7, pointerType, ...at(element)}));
+        send('pointerdown', tile, 'touch'); send('pointermove', other, 'touch'); send('pointerup', other, 'touch');
+        send('pointerdown', tile, 'mouse'); send('pointermove', other, 'mouse');
+        dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'})); send('pointerup', other, 'mouse');
+        send('pointerdown', tile, 'mouse'); send('pointermove', other, 'mouse');
+        send('pointerup', document.querySelector('.bar'), 'mouse');""")
+    assert labels(browser) == ["good-01", None, "good-02", "good-03"]
+    assert not browser.run("return document.querySelector('[data-dragged], [data-drop=true]')")
     lib_wall.wait_states(browser, dict.fromkeys(wall.good[:3], "live"))
     # The server's list with an order of its own: what the server gets later follows.
     show(gateway, browser, "#group=Yard&all=1&cam=dying-2&cam=dying-2")
@@ -207,17 +273,10 @@ def test_a_camera_is_added_once(gateway, browser):
 def test_no_page_turns_under_a_tile_that_is_dragged(gateway, browser, wall):
     show(gateway, browser, "#layout=2&group=Gate&cycle=3")
     wait_for(lambda: set(labels(browser)[:1]) & set(wall.good), 30, lambda: labels(browser))
-    before, after = browser.run("""
-        const names = () => [...document.querySelectorAll('.tile')].map((t) => t.tile.label);
-        const dataTransfer = new DataTransfer();
-        const send = (name, i) => document.querySelectorAll('.tile')[i].dispatchEvent(
-            new DragEvent(name, {bubbles: true, cancelable: true, dataTransfer}));
-        const before = names();
-        send('dragstart', 0);
-        await new Promise((resolve) => setTimeout(resolve, 4000));
-        send('dragover', 1);
-        send('drop', 1);
-        return [before, names()];""")
+    before = labels(browser)
+    tiles = browser.driver.find_elements("css selector", ".tile")
+    ActionChains(browser.driver).click_and_hold(tiles[0]).move_to_element(tiles[1]).pause(4).release().perform()
+    after = labels(browser)
     assert after == before[::-1]
     wait_for(lambda: not set(labels(browser)) & set(before), 30, "the next page")
     press(browser, "c")  # no page is left while its streams open
@@ -225,7 +284,8 @@ def test_no_page_turns_under_a_tile_that_is_dragged(gateway, browser, wall):
 
 
 def test_websockets_that_fail_for_a_while(gateway, browser, wall):
-    """Streams come by HTTP then, three at a time; a tile that waits finds that WebSockets pass again."""
+    """Streams come by HTTP then, three at a time; a tile that waits finds that WebSockets pass again.  One of them does not
+    even fail: nothing ever answers."""
     cameras = wall.good[:4]
     show(gateway, browser, "#layout=4&" + "&".join(f"cam={name}" for name in cameras))
     lib_wall.wait_states(browser, dict.fromkeys(cameras, "live"))
@@ -236,7 +296,7 @@ def test_websockets_that_fail_for_a_while(gateway, browser, wall):
             const name = /cam=([^&]*)/.exec(args[0])[1];
             blocked[name] = (blocked[name] ?? 0) + 1;
             const failing = {close() {}};
-            setTimeout(() => failing.onerror?.({code: 1006, message: 'blocked by the test'}));
+            if (name !== 'good-01') setTimeout(() => failing.onerror?.({code: 1006, message: 'blocked by the test'}));
             return failing; }});""")
     for name in cameras:
         assert request(gateway.snapshot_port, f"/api/streams/{name}", "DELETE").status == 204
@@ -244,7 +304,8 @@ def test_websockets_that_fail_for_a_while(gateway, browser, wall):
     def words():
         return [part(browser, name, "state") for name in cameras]
     wait_for(lambda: sorted(words()) == ["Live"] * 3 + ["Waiting for a free connection"], 60, words)
-    assert all(n >= 3 for n in browser.run("return Object.values(blocked)"))
+    tried = browser.run("return blocked")
+    assert tried.pop(cameras[0]) < 3 and all(n >= 3 for n in tried.values()), tried
     browser.run("window.blocked = null")
     lib_wall.wait_states(browser, dict.fromkeys(cameras, "live"))
     assert browser.run("return passed") == 1
@@ -371,6 +432,83 @@ def test_kiosk_and_cycle(gateway, browser, wall):
     assert browser.console() == []
 
 
+def test_awake_and_full_screen(gateway, browser):
+    """A wall keeps its screen awake and fills it; nobody else does."""
+    show(gateway, browser, "#layout=1&cam=good-01")
+    lib_wall.wait_states(browser, {"good-01": "live"})
+    browser.run("""window.locks = [];
+        Object.defineProperty(navigator, 'wakeLock', {value: {request: async (kind) => {
+            const lock = Object.assign(new EventTarget(), {kind, held: true, release() {
+                lock.held = false; lock.dispatchEvent(new Event('release')); }});
+            locks.push(lock);
+            return lock; }}});""")
+
+    def locks():
+        return browser.run("return locks.map(({kind, held}) => [kind, held])")
+
+    def wait_full(wanted):
+        browser.wait("(document.fullscreenElement === document.documentElement) === arguments[0]", 30,
+                     f"full screen: {wanted}", wanted)
+    press(browser, "f")
+    wait_full(True)
+    press(browser, "f")
+    wait_full(False)
+    assert locks() == []
+    press(browser, "k")
+    wait_for(lambda: locks() == [["screen", True]], 30, locks)
+    # The browser takes the lock when the page is hidden.
+    browser.run("locks[0].release(); document.dispatchEvent(new Event('visibilitychange'))")
+    wait_for(lambda: locks() == [["screen", False], ["screen", True]], 30, locks)
+    middle = browser.run("return {x: innerWidth / 2, y: innerHeight / 2}")
+    touch(browser, "touchStart", middle)
+    touch(browser, "touchEnd")
+    wait_full(True)
+    press(browser, "k")
+    wait_for(lambda: locks() == [["screen", False], ["screen", False]], 30, locks)
+    press(browser, "f")
+    wait_full(False)
+    assert lib_wall.states(browser) == {"good-01": "live"}
+    assert browser.console() == []
+
+
+def test_nobody_is_interrupted_by_a_page_that_turns(gateway, browser):
+    """Pages turn after so many seconds without a hand on the mouse or the keyboard, by a clock of the test."""
+    show(gateway, browser, "#status=1")
+    turns = browser.run("""const {Cycle} = await import('/assets/wall.js');
+        const real = performance.now;
+        let now = 0, may = true, turns = 0;
+        const after = async (time) => {
+            now = time;
+            await new Promise((resolve) => setTimeout(resolve, 400)); // it looks four times a second
+            return turns;
+        };
+        performance.now = () => now;
+        try {
+            const cycle = new Cycle(() => turns++, () => may);
+            cycle.set(3);
+            const found = [await after(2900)];
+            dispatchEvent(new PointerEvent('pointermove', {movementX: 1}));
+            found.push(await after(5800));
+            dispatchEvent(new PointerEvent('pointermove')); // something came under a pointer that rests
+            found.push(await after(6000));
+            dispatchEvent(new KeyboardEvent('keydown', {key: 'x'}));
+            may = false;
+            found.push(await after(9000));
+            may = true;
+            found.push(await after(11900), await after(12000));
+            cycle.set(0);
+            found.push(await after(100000));
+            return found;
+        } finally {
+            performance.now = real;
+        }""")
+    assert turns == [0, 0, 1, 1, 1, 2, 2]
+    press(browser, "c")
+    assert browser.run("return location.hash") == "#cycle=15&status=1"
+    press(browser, "c")
+    assert browser.run("return location.hash") == "#status=1"
+
+
 def test_the_list_follows_a_reload(gateway, browser, wall):
     """A wall that runs for weeks shows what was added, without a reload of the page."""
     show(gateway, browser, "#group=Yard")
@@ -428,17 +566,38 @@ def test_small_tiles_take_the_sub_stream(browser, wall, tmp_path):
 
 
 def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
+    """And after an upgrade, which nobody notices; another version of the page is taken then."""
     ports = (free_port(), free_port())
     config = (f"[server]\nbind = 127.0.0.1\nflv_port = {ports[0]}\nsnapshot_port = {ports[1]}\n"
               f"{wall.config(PATIENT)}")
+
+    def all_live():
+        lib_wall.wait_states(browser, dict.fromkeys(wall.good[:4], "live"))
     with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]) as first:
         show(first, browser, "#layout=4&kiosk=1&group=Gate")
-        lib_wall.wait_states(browser, dict.fromkeys(wall.good[:4], "live"))
+        all_live()
         browser.run("window.kept = true")
+        frames = browser.frames()
+        os.kill(first.pid, signal.SIGUSR2)
+        wait_for(lambda: "upgrade: done" in first.log(), 90, lambda: first.log()[-4000:])
+        wait_for(lambda: browser.frames() > frames + 25, 60, "pictures after the upgrade")
+        assert browser.run("return stateTimes.filter(([, state]) => state === 'retrying').length") == 0
+        opened = browser.run("return sockets.length")
+        assert opened == 4
     wait_for(lambda: "live" not in lib_wall.states(browser).values(), 60, "the end of all streams")
     wait_text(browser, "#notice", "cannot be reached")
+    time.sleep(3)  # every tile has tried again
+    # Browsers hold a page back whose handshakes fail: it asks by HTTP until there is an answer.
+    assert browser.run("return sockets.length") == opened
     with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]):
-        lib_wall.wait_states(browser, dict.fromkeys(wall.good[:4], "live"))
+        all_live()
         browser.wait("document.querySelector('#notice').hidden", 30, "the end of the notice")
         assert browser.run("return window.kept"), "the page was not loaded again"
+        browser.run("""const real = fetch; window.fetch = (url, options) => options?.method === 'HEAD' ?
+            Promise.resolve(new Response(null, {headers: {ETag: '"another"'}})) : real(url, options);""")
+    wait_text(browser, "#notice", "cannot be reached")
+    with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]):
+        browser.wait("!window.kept", 60, "the new version of the page")
+        all_live()
+        assert browser.run("return document.documentElement.dataset.kiosk") == "true"
         browser.driver.get("about:blank")

@@ -38,6 +38,7 @@ class Browser:
     """with Browser() as browser: browser.open("http://127.0.0.1:8005/")"""
 
     def __init__(self, width=1280, height=800):
+        self._console, self._told = [], 0  # what the page said, and how much of it console() has told
         self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
         options = Options()
         for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={self._profile.name}"):
@@ -58,7 +59,8 @@ class Browser:
     def open(self, url):
         # Another document, even when only the part after `#` differs.
         self.driver.get("about:blank")
-        self.driver.get_log("browser")
+        self._read_console()
+        self._told = len(self._console)
         self.driver.get(url)
 
     def run(self, script, *args):
@@ -75,11 +77,25 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
             "features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
+    def _read_console(self):
+        self._console += [entry for entry in self.driver.get_log("browser")
+                          if "WebSocket connection to" not in entry["message"]]
+
     def console(self, loads=False):
-        """Messages since the last call; those about answers that are not 2xx only if loads is true."""
-        return [entry["message"] for entry in self.driver.get_log("browser")
-                if "WebSocket connection to" not in entry["message"] and
-                (loads or "Failed to load resource" not in entry["message"])]
+        """Messages since the last call or page; those about answers that are not 2xx only if loads is true."""
+        self._read_console()
+        fresh = self._console[self._told:]
+        self._told = len(self._console)
+        return [entry["message"] for entry in fresh if loads or "Failed to load resource" not in entry["message"]]
+
+    def errors(self):
+        """Errors since the last call, on whatever page; neither answers that are not 2xx nor what a player's library
+        notes of them."""
+        self._read_console()
+        entries, self._console, self._told = self._console, [], 0
+        return [entry["message"] for entry in entries
+                if entry["level"] == "SEVERE" and "Failed to load resource" not in entry["message"] and
+                not (entry["source"] == "console-api" and "/mpegts.js " in entry["message"])]
 
     def wait(self, script, deadline, what, *args):
         return wait_for(lambda: self.run(f"return {script}", *args), deadline, what, interval=0.1)

@@ -8,8 +8,19 @@ from .wait import wait_for
 
 GOOD, SILENT, DYING = 24, 13, 2
 
-# When each tile came into each state, in seconds since the page was asked for.
+# When each tile came into each state, in seconds since the page was asked for; all WebSockets of the page, and how many
+# of them were opening at the same time at most.
 RECORDER = """
+window.sockets = [];
+window.mostOpening = 0;
+window.WebSocket = class extends WebSocket {
+  constructor(...args) {
+    super(...args);
+    window.sockets.push(this);
+    const opening = window.sockets.filter(({readyState}) => readyState === WebSocket.CONNECTING);
+    window.mostOpening = Math.max(window.mostOpening, opening.length);
+  }
+};
 window.stateTimes = [];
 document.addEventListener('tilestate', ({target}) => {
   const {state} = target.dataset;
