@@ -61,6 +61,13 @@ static size_t reply_config(char *buf, const struct http_request *request,
     return n + (size_t)len;
 }
 
+/* A browser that keeps a document for the way back keeps its streams, too: a frozen page's
+ * WebSockets are not read, so they cannot even be closed. */
+static const char *caching_of(const struct web_asset *asset)
+{
+    return strncmp(asset->type, "text/html", 9) == 0 ? "no-store" : "no-cache";
+}
+
 size_t pages_reply(char *buf, const struct http_request *request, const struct pages_ports *ports,
                    const unsigned char **body, size_t *body_len)
 {
@@ -80,21 +87,21 @@ size_t pages_reply(char *buf, const struct http_request *request, const struct p
     /* Any site may embed the page in a frame: other dashboards embed /play, and the page changes
      * nothing here.  The other port is another origin on the same host, which CSP cannot express.
      * Not every browser counts WebSockets to this origin as 'self'. */
-    int n =
-        snprintf(headers, sizeof(headers),
-                 "Content-Type: %s\r\n"
-                 "%s%s"
-                 "ETag: %s\r\n"
-                 "Cache-Control: no-cache\r\n"
-                 "Vary: Accept-Encoding\r\n"
-                 "X-Content-Type-Options: nosniff\r\n"
-                 "Referrer-Policy: no-referrer\r\n"
-                 "Content-Security-Policy: default-src 'none'; script-src 'self'; "
-                 "style-src 'self'; img-src 'self'; media-src blob:; "
-                 "connect-src 'self' http://*:%u https://*:%u ws://*:%u wss://*:%u; "
-                 "base-uri 'none'; form-action 'none'\r\n",
-                 asset->type, same ? "" : length, gzip && !same ? "Content-Encoding: gzip\r\n" : "",
-                 asset->etag, ports->snapshot, ports->snapshot, ports->flv, ports->flv);
+    int n = snprintf(headers, sizeof(headers),
+                     "Content-Type: %s\r\n"
+                     "%s%s"
+                     "ETag: %s\r\n"
+                     "Cache-Control: %s\r\n"
+                     "Vary: Accept-Encoding\r\n"
+                     "X-Content-Type-Options: nosniff\r\n"
+                     "Referrer-Policy: no-referrer\r\n"
+                     "Content-Security-Policy: default-src 'none'; script-src 'self'; "
+                     "style-src 'self'; img-src 'self'; media-src blob:; "
+                     "connect-src 'self' http://*:%u https://*:%u ws://*:%u wss://*:%u; "
+                     "base-uri 'none'; form-action 'none'\r\n",
+                     asset->type, same ? "" : length,
+                     gzip && !same ? "Content-Encoding: gzip\r\n" : "", asset->etag,
+                     caching_of(asset), ports->snapshot, ports->snapshot, ports->flv, ports->flv);
     assert(n > 0 && (size_t)n < sizeof(headers));
     if (!same && request->method != REQUEST_HEAD) {
         *body = gzip ? asset->gzip : asset->data;

@@ -60,7 +60,8 @@ static void test_every_asset(void **state)
         assert_head(line);
         (void)snprintf(line, sizeof(line), "Content-Length: %zu\r\n", a->len);
         assert_head(line);
-        assert_head("Cache-Control: no-cache\r\n");
+        bool page = strncmp(a->type, "text/html", 9) == 0;
+        assert_head(page ? "Cache-Control: no-store\r\n" : "Cache-Control: no-cache\r\n");
         assert_head("default-src 'none'; script-src 'self'; style-src 'self'; ");
         assert_head("connect-src 'self' http://*:8006 https://*:8006 ws://*:8005 wss://*:8005; ");
         assert_head("X-Content-Type-Options: nosniff\r\n");
