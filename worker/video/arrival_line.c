@@ -5,8 +5,9 @@
 #include <string.h>
 
 #define POINTS_MIN 6
-#define TAIL_POINTS 12  /* fewest points that show a new pace */
-#define LEVEL_POINTS 60 /* three seconds of packets without gaps */
+#define TAIL_POINTS 12      /* fewest points that show a new pace */
+#define LEVEL_US 3000000    /* the level's span, without ... */
+#define LEVEL_GAP_US 250000 /* ... what gaps are longer than this */
 #define SPAN_MIN_US 350000
 #define CLOCK_MIN_US 80000 /* least gain over a short span that shows a wrong clock, if steady */
 #define CLOCK_MIN_LONG_US 25000 /* the same over a long span */
@@ -86,19 +87,17 @@ static bool is_clock(const struct arrival_fit *fit)
            gained_us >= BENT * fit->bent_us;
 }
 
-static int64_t largest_gap(const struct arrival_point *points, int count)
+/* Points on both sides of a stall tell its length, not the clock's error. */
+static bool is_mostly_gap(const struct arrival_point *points, int count, int64_t span_us)
 {
-    int64_t most_us = 0;
-    for (int i = 1; i < count; i++) {
-        int64_t gap_us = points[i].at_us - points[i - 1].at_us;
-        most_us = gap_us > most_us ? gap_us : most_us;
-    }
-    return most_us;
+    for (int i = 1; i < count; i++)
+        if (points[i].at_us - points[i - 1].at_us > span_us / 2)
+            return true;
+    return false;
 }
 
 /* The line meets the envelope at a quarter and at three quarters of its span, so that the ends
- * count for little.  Points on both sides of a stall tell its length, not the clock's error: a span
- * that is mostly a gap shows no clock. */
+ * count for little. */
 static bool fit_points(const struct arrival_point *points, int count, struct arrival_fit *fit)
 {
     int hull[ARRIVAL_LINE_POINTS];
@@ -120,7 +119,7 @@ static bool fit_points(const struct arrival_point *points, int count, struct arr
         sum += (double)points[i].late_us - (double)fit->late_us +
                fit->slope * (double)(to_us - points[i].at_us);
     fit->height_us = llabs((int64_t)(sum / count));
-    fit->is_clock = largest_gap(points, count) <= span_us / 2 && is_clock(fit);
+    fit->is_clock = !is_mostly_gap(points, count, span_us) && is_clock(fit);
     return true;
 }
 
@@ -130,7 +129,8 @@ static bool leaves(const struct arrival_line *line, int points)
     struct arrival_fit tail, before;
     int older = line->count - points;
     if (older <= 0 || !fit_points(line->points + older, points, &tail) ||
-        !fit_points(line->points, older, &before))
+        !fit_points(line->points, older, &before) ||
+        is_mostly_gap(line->points + older, points, tail.span_us))
         return false;
     int64_t passed_us = line->points[line->count - 1].at_us - line->points[older - 1].at_us;
     double apart_us = (double)(tail.late_us - before.late_us) - before.slope * (double)passed_us;
@@ -142,10 +142,14 @@ static bool leaves(const struct arrival_line *line, int points)
 
 int64_t arrival_line_level(const struct arrival_line *line)
 {
-    int first = line->count > LEVEL_POINTS ? line->count - LEVEL_POINTS : 0;
-    int64_t level_us = line->points[first].late_us;
-    for (int i = first + 1; i < line->count; i++)
-        level_us = line->points[i].late_us < level_us ? line->points[i].late_us : level_us;
+    const struct arrival_point *points = line->points;
+    int64_t level_us = points[line->count - 1].late_us;
+    int64_t span_us = 0;
+    for (int i = line->count - 1; i > 0 && span_us <= LEVEL_US; i--) {
+        int64_t gap_us = points[i].at_us - points[i - 1].at_us;
+        span_us += gap_us < LEVEL_GAP_US ? gap_us : LEVEL_GAP_US;
+        level_us = points[i - 1].late_us < level_us ? points[i - 1].late_us : level_us;
+    }
     return level_us;
 }
 

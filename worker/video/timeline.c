@@ -405,6 +405,7 @@ static bool ask_peer(struct timeline *tl, const struct timeline_in *p, int64_t s
     if (p->track != TRACK_AUDIO || !video->mapped || timeline_steer_is_bursting(&video->steer))
         return false;
     peer->correction = timeline_steer_correction(&video->steer);
+    peer->off_us = timeline_steer_off_us(&video->steer);
     peer->certain = wanted_by_reports(audio, video, source_us, &peer->wanted_us);
     return peer->certain || wanted_by_stamps(audio, video, source_us, &peer->wanted_us);
 }

@@ -8,7 +8,7 @@
 #define SETTLE_POINTS 8       /* ... and at least this many points */
 #define SETTLE_FALL_US 100000 /* how much earlier than the first packet others may be */
 #define AHEAD_US 180000       /* a packet ahead by more is history, or its stamp stepped */
-#define MOVED_MAX_US 800000   /* ... unless the output was made that much later meanwhile */
+#define MOVED_MAX_US 3000000  /* ... unless the output was made that much later meanwhile */
 #define AHEAD_BURST_US 10000  /* the same while a burst lasts */
 #define BURST_US 200000       /* a burst is over when no packet was early for this long */
 #define BURST_SLOPE (-0.6)    /* a clock this fast counts as a burst ... */
@@ -22,6 +22,7 @@
 #define STEP_US 5000     /* the smaller deadband between the two tracks */
 #define STEP_SPEED 0.005 /* least speed of a correction between them */
 #define STEP_SNAP_US 20  /* a rest this small is corrected at once */
+#define OWN_STEP_US 5000 /* most that a track's own lateness changes between two controls */
 #define PACE_MAX 1e4
 #define STAMP_SPAN_MAX 1e15 /* us: keeps products in range */
 
@@ -193,6 +194,13 @@ static void note_move(struct timeline_steer *s, int64_t out_us)
     s->moved_us = s->moved_us < 0 ? 0 : s->moved_us > MOVED_MAX_US ? MOVED_MAX_US : s->moved_us;
 }
 
+/* The peer decides where this track belongs: accept its lateness, but for what both share.  Slowly:
+ * one track's arrival may tell of a change before the other's does. */
+static int64_t own_lateness(int64_t apart_us)
+{
+    return apart_us < -OWN_STEP_US ? -OWN_STEP_US : apart_us > OWN_STEP_US ? OWN_STEP_US : apart_us;
+}
+
 static void control(struct timeline_steer *s, int64_t stamp_us,
                     const struct timeline_steer_peer *peer)
 {
@@ -203,8 +211,8 @@ static void control(struct timeline_steer *s, int64_t stamp_us,
     s->control_us = s->newest_us + CONTROL_US;
     s->off_us = off_by_arrival(s, stamp_us, out_us);
     if (peer != NULL && peer->certain) {
-        s->reference_us += s->off_us; /* the peer decides: accept this track's lateness */
-        s->off_us = 0;
+        s->reference_us += own_lateness(s->off_us - peer->off_us);
+        s->off_us = peer->off_us;
     }
     double correction = peer == NULL ? correction_alone(s) : correction_in_step(s, peer);
     s->pace = s->clock_pace * (1 + correction);

@@ -22,6 +22,7 @@
 struct timeline_steer_peer {
     int64_t wanted_us; /* how much later its output must be to keep step */
     double correction; /* the other track's own correction, which this one joins */
+    int64_t off_us;    /* how much later the other track's output should be, by its arrival */
     bool certain;      /* wanted_us counts even against this track's arrival */
 };
 
