@@ -213,6 +213,17 @@ def test_while_old_workers_are_left(make_gateway, make_camera, installed):
     assert (one.plays, other.plays, third.plays) == (1, 1, 0)
 
 
+def test_a_camera_that_does_not_answer_is_not_called_streaming(make_gateway, make_camera, installed):
+    """What its old worker reported last is carried over, and the viewer that waits is counted."""
+    camera = make_camera(silent="accept")
+    gateway = start(make_gateway, installed, PATIENT)
+    with Viewer(gateway.flv_port, stream_target(camera.url())):
+        wait_for(lambda: camera.connections == 1, 30, "the camera to be asked")
+        upgrade(gateway)
+        stream, = streams(gateway)
+        assert (stream["state"] != "streaming", stream["viewers"]) == (True, 1), stream
+
+
 BROKEN = {
     "not a program": "nonsense",
     "it ends with an error": "#!/bin/sh\nexit 9\n",
