@@ -63,7 +63,7 @@ def assert_whole(gateway, url, frames=60):
 # --- GStreamer's server with its users' lines -----------------------------------------------------
 
 X264 = "x264enc tune=zerolatency key-int-max=25 bitrate=1500 threads=4 sliced-threads=true"
-X265 = "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=25 bitrate=1000 option-string=slices=4"
+X265 = "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=25 bitrate=1000 option-string=slices=4:pools=1:frame-threads=1"
 LINES = {
     "the usual line": f"{X264} ! rtph264pay name=pay0 pt=96 config-interval=-1",
     "parameter sets every second": f"{X264} ! rtph264pay name=pay0 pt=96 config-interval=1",

@@ -5,6 +5,8 @@ import subprocess
 
 from .fake_rtsp import FPS, ROOT, _split_annex_b
 
+# libx265 4.1 (Debian 13) crashes when it makes several slices without these.
+SLICES_OF_X265 = "pools=1:frame-threads=1"
 PARAMETER_SETS = {"h264": (7, 8), "hevc": (32, 33, 34)}
 
 
@@ -78,7 +80,7 @@ def sliced_media(codec="h264", slices=4, gop=25, frames=100, more="", size=(640,
                                   str(frames), str(frames), "8"], stdout=subprocess.PIPE)
         options = f"slices={slices}:scenecut=0:keyint={gop}:min-keyint={gop}:" + (more or "bframes=0")
         encoder = (["-c:v", "libx264", "-x264-params", options] if codec == "h264" else
-                   ["-c:v", "libx265", "-x265-params", options + ":log-level=error"])
+                   ["-c:v", "libx265", "-x265-params", options + ":log-level=error:" + SLICES_OF_X265])
         data = subprocess.run(
             ["ffmpeg", "-v", "error", "-nostdin", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s",
              "{}x{}".format(*size), "-r", str(FPS), "-i", "pipe:0", *encoder, "-preset", "ultrafast", "-b:v", "800k",
