@@ -62,6 +62,13 @@ static size_t count_digits(struct span s)
     return points <= 1 && digits + points == s.len ? digits : 0;
 }
 
+static bool has_clock_name(struct span pair)
+{
+    const char *equals = memchr(pair.at, '=', pair.len);
+    return equals != NULL &&
+           is_one_of((struct span){pair.at, (size_t)(equals - pair.at)}, clock_names);
+}
+
 /* @param before  what the pair follows.  Without a `?` it has no pairs of its own. */
 static bool is_cache_buster(struct span before, struct span pair)
 {
@@ -136,17 +143,16 @@ static struct span last_pair(struct span s)
     return (struct span){s.at + skip, s.len - skip};
 }
 
-/* Is what follows the only `?` of a URL there to get around caches?  It may be the camera's own:
- * see is_cache_buster(). */
+/* Is what follows the only `?` of a URL there to get around caches?  Times are the camera's there:
+ * recorders play from them. */
 static bool ends_in_cache_buster(struct span url, struct span *before)
 {
     const char *mark = memchr(url.at, '?', url.len);
     if (mark == NULL)
         return false;
-    size_t used = (size_t)(mark - url.at) + 1;
-    struct span pair = {mark + 1, url.len - used};
-    *before = (struct span){url.at, used - 1};
-    return is_cache_buster((struct span){url.at, used}, pair);
+    *before = (struct span){url.at, (size_t)(mark - url.at)};
+    struct span pair = {mark + 1, url.len - before->len - 1};
+    return is_cache_buster(*before, pair) && !has_clock_name(pair);
 }
 
 /* Take the known pairs, and those against caches, off the end of a raw camera URL. */

@@ -13,6 +13,7 @@
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libswscale/swscale.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,12 +61,14 @@ static AVRational frame_rate(const struct codec_config *config)
     return (AVRational){USUAL_FRAME_RATE, 1};
 }
 
-/* @param one_thread  pixels per second that one thread is enough for. */
-static int thread_count(int width, int height, AVRational rate, int one_thread)
+/* Cameras may claim fewer pictures than they send.
+ * @param one_thread  pixels per second that one thread is enough for. */
+static int thread_count(int width, int height, AVRational claimed, int one_thread)
 {
+    double rate = fmax(av_q2d(claimed), USUAL_FRAME_RATE);
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     bool known = width > 0 && height > 0;
-    if (n < 2 || (known && (double)width * height * av_q2d(rate) <= one_thread))
+    if (n < 2 || (known && (double)width * height * rate <= one_thread))
         return 1;
     return n > THREADS_MAX ? THREADS_MAX : (int)n;
 }
