@@ -1,5 +1,6 @@
 // The dialog that puts a camera into a place: one of the server's, or one by its URL.
 
+import { trimUrl } from './server.js';
 import { text } from './text.js';
 
 const byId = (id) => document.getElementById(id);
@@ -37,7 +38,7 @@ export class AddDialog {
   #submit(event) {
     event.preventDefault();
     const cam = byId('add-name').value;
-    const camUrl = byId('add-url').value.trim();
+    const camUrl = trimUrl(byId('add-url').value);
     if (cam === '' && !CAMERA_URL.test(camUrl)) {
       byId('add-error').textContent = text('url_wrong');
       byId('add-url').focus();

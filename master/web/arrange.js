@@ -45,6 +45,7 @@ class Drag {
     const element = this.#placeOf(event.target);
     const onControl = event.target.closest('button, a, input, select');
     if (!element?.tile || document.fullscreenElement === element) return;
+    if (document.documentElement.dataset.kiosk === 'true') return; // nobody could undo it there
     if (onControl || event.button !== 0 || !event.isPrimary) return;
     const { pointerId: id, clientX: x, clientY: y } = event;
     this.#start = { element, id, x, y, timer: 0 };
@@ -59,7 +60,8 @@ class Drag {
 
   #onMove(event) {
     if (!this.#isOurs(event)) return;
-    if (this.#dragged === null) this.#beginByMove(event);
+    if (event.pointerType === 'mouse' && event.buttons === 0) this.#end(); // released elsewhere
+    else if (this.#dragged === null) this.#beginByMove(event);
     if (this.#dragged === null) return;
     this.#mark(this.#under(event));
     if (event.clientY < EDGE_PX) window.scrollBy(0, -SCROLL_PX);

@@ -1,6 +1,6 @@
 // The part of the Add dialog that saves a camera on the server, where the server lets this page.
 
-import { mayManage, saveCamera, wordsOf } from './server.js';
+import { mayManage, saveCamera, trimUrl, wordsOf } from './server.js';
 import { has, text } from './text.js';
 
 const byId = (id) => document.getElementById(id);
@@ -21,7 +21,7 @@ function show() {
 
 // A name of the title's Latin letters, or of the camera's host, for who gives none.
 function suggestion() {
-  const host = /^[a-z]+:\/\/(?:.*@)?\[?([\w.-]+)/i.exec(byId('add-url').value.trim())?.[1] ?? '';
+  const host = /^[a-z]+:\/\/(?:.*@)?\[?([\w.-]+)/i.exec(trimUrl(byId('add-url').value))?.[1] ?? '';
   const latin = byId('save-title').value.toLowerCase().replace(/[^a-z0-9._-]+/g, '-');
   return (latin.replace(/^-+|-+$/g, '') || host).slice(0, NAME_MAX);
 }
@@ -70,7 +70,7 @@ async function save() {
   try {
     const names = typed ? [typed].values() : freeNames(name);
     name = await saveAs(names, typed ? 1 : TRIES, {
-      camera_url: byId('add-url').value.trim(),
+      camera_url: trimUrl(byId('add-url').value),
       cam_type: byId('add-type').value || null,
       title: byId('save-title').value.trim() || null,
     });

@@ -112,6 +112,22 @@ export function playsHevc() {
   return Source?.isTypeSupported('video/mp4; codecs="hvc1.1.6.L153.B0"') ?? false;
 }
 
+const SPACE = /^[\s\p{Cf}\u0085]+|[\s\p{Cf}\u0085]+$/gu;
+const QUOTE =
+  '["`<>\u00ab\u00bb\u2018-\u201f\u2032-\u2036\u2039\u203a\u3008-\u300f\u301d-\u301f\uff02]';
+const IN_QUOTES = new RegExp(`^${QUOTE}(.*)${QUOTE}$`, 'su');
+const IN_APOSTROPHES = /^['\uff07](.*)['\uff07]$/su;
+
+// A pasted URL without white space and pairs of quotes around it, as the server takes them off.
+export function trimUrl(pasted) {
+  for (let url = pasted; ; ) {
+    url = url.replace(SPACE, '');
+    const quoted = IN_QUOTES.exec(url) ?? IN_APOSTROPHES.exec(url);
+    if (quoted === null) return url;
+    [, url] = quoted;
+  }
+}
+
 // A camera is the part of a query that names it: `cam=NAME`, or `cam_url=URL` and what follows.
 export function queryOf({ cam, camUrl, camType }) {
   if (cam !== undefined) return `cam=${encodeURIComponent(cam)}`;

@@ -269,7 +269,11 @@ export class CameraStream extends EventTarget {
         signal.addEventListener('abort', resolve);
         this.#openSocket(signal, resolve);
       });
-    handshakes.run(handshake, signal, this.#isDown()).catch(() => {});
+    handshakes.run(handshake, signal, this.#isDown()).catch(() => {
+      if (signal.aborted) return;
+      this.#close(); // the browser refuses to make a WebSocket
+      this.#retry(UNREACHABLE);
+    });
   }
 
   // Only HTTP says why there is no stream.  It keeps a connection of the browser until the stream ends.
@@ -325,13 +329,12 @@ export class CameraStream extends EventTarget {
     this.#connect();
   }
 
-  // HTTP answers, and the handshake does not end: the browser holds it, or something in between.
+  // The handshake does not end: the network was away, or something holds it.
   async #onStuckHandshake(signal) {
     const answers = await serverAnswers();
     if (signal.aborted) return;
     this.#close();
-    this.#overHttp = answers;
-    if (answers) this.#connect();
+    if (answers) this.#onHandshakeFailure();
     else this.#retry(UNREACHABLE);
   }
 
@@ -436,8 +439,8 @@ export class CameraStream extends EventTarget {
     this.#close();
     // It said that it plays HEVC, and does not.
     if (code === 'player' && !wasLive) this.#h264Only = true;
-    // Over HTTP it plays no better: try WebSocket again.
-    if (code === 'ended' && !wasLive && this.#retries > 0) this.#overHttp = false;
+    // WebSockets may pass now.
+    if (code === 'ended' && (wasLive || this.#retries > 0)) this.#overHttp = false;
     this.#retry({ code, text: wordsOf(code) });
   }
 

