@@ -239,7 +239,8 @@ def test_tiles_change_places(gateway, browser, wall):
         const at = (element) => { const box = element.getBoundingClientRect();
                                   return {clientX: box.left + 40, clientY: box.top + 40}; };
         const send = (name, element, pointerType) => element.dispatchEvent(new PointerEvent(name, {
-            bubbles: true, cancelable: true, isPrimary: true, pointerId: 7, pointerType, ...at(element)}));
+            bubbles: true, cancelable: true, isPrimary: true, pointerId: 7, buttons: 1, pointerType,
+            ...at(element)}));
         send('pointerdown', tile, 'touch'); send('pointermove', other, 'touch'); send('pointerup', other, 'touch');
         send('pointerdown', tile, 'mouse'); send('pointermove', other, 'mouse');
         dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'})); send('pointerup', other, 'mouse');
@@ -290,8 +291,8 @@ def test_websockets_that_fail_for_a_while(gateway, browser, wall):
     show(gateway, browser, "#layout=4&" + "&".join(f"cam={name}" for name in cameras))
     lib_wall.wait_states(browser, dict.fromkeys(cameras, "live"))
     browser.run("""window.blocked = {}; window.passed = 0;
-        const real = setTimeout; // nothing is worth 8 s of waiting here
-        window.setTimeout = (call, ms, ...rest) => real(call, ms === 8000 ? 200 : ms, ...rest);
+        window.patient = setTimeout; // 8 s are long to wait for what never comes
+        window.setTimeout = (call, ms, ...rest) => patient(call, ms === 8000 ? 200 : ms, ...rest);
         window.WebSocket = new Proxy(WebSocket, {construct: (target, args) => {
             passed += window.blocked === null;
             if (window.blocked === null) return new target(...args);
@@ -307,7 +308,7 @@ def test_websockets_that_fail_for_a_while(gateway, browser, wall):
         return [part(browser, name, "state") for name in cameras]
     wait_for(lambda: sorted(words()) == ["Live"] * 3 + ["Waiting for a free connection"], 60, words)
     assert all(n >= 3 for n in browser.run("return Object.values(blocked)"))
-    browser.run("window.blocked = null")
+    browser.run("window.blocked = null; window.setTimeout = patient")
     lib_wall.wait_states(browser, dict.fromkeys(cameras, "live"))
     assert browser.run("return passed") == 1
 
