@@ -273,13 +273,13 @@ static void test_the_answer_goes_on(void **state)
         int width, height; /* of what the viewer gets then */
         uint32_t allow_h265, lines;
     } cases[] = {
-        {"larger", HEVC(320, 240), HEVC(1280, 720), 640, 360, 0, 360},
-        {"smaller, and one size for all", JPEG(1280, 720), JPEG(320, 240), 320, 240, 1, 360},
-        {"to HEVC", H264(1280, 720), HEVC(1280, 720), 640, 360, 0, 360},
-        {"from HEVC", HEVC(1280, 720), H264(1280, 720), 1280, 720, 0, 360},
-        {"to JPEG, by the original", H264(320, 240), JPEG(1280, 720), 960, 540, 1, 400},
-        {"from JPEG to HEVC", JPEG(1280, 720), HEVC(1280, 720), 640, 360, 1, 360},
-        {"from JPEG", JPEG(1280, 720), H264(320, 240), 320, 240, 1, 360},
+        {"larger", HEVC(320, 240), HEVC(640, 480), 480, 360, 0, 360},
+        {"smaller, and one size for all", JPEG(640, 480), JPEG(320, 240), 320, 240, 1, 360},
+        {"to HEVC", H264(640, 480), HEVC(640, 480), 480, 360, 0, 360},
+        {"from HEVC", HEVC(640, 480), H264(640, 480), 640, 480, 0, 360},
+        {"to JPEG, by the original", H264(320, 240), JPEG(640, 480), 480, 360, 1, 300},
+        {"from JPEG to HEVC", JPEG(640, 480), HEVC(640, 480), 480, 360, 1, 360},
+        {"from JPEG", JPEG(640, 480), H264(320, 240), 320, 240, 1, 360},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -290,7 +290,7 @@ static void test_the_answer_goes_on(void **state)
         viewer_open(&b, cases[i].allow_h265, cases[i].lines);
         print_message("%s\n", cases[i].name);
         assert_true(
-            play(&b, before, smaller ? 640 : before->width, smaller ? 360 : before->height));
+            play(&b, before, smaller ? 480 : before->width, smaller ? 360 : before->height));
         assert_true(play(&b, &cases[i].after, cases[i].width, cases[i].height));
         bench_close(&b);
     }

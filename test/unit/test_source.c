@@ -238,7 +238,7 @@ static void test_connect_timeout(void **state)
 
 /* --- lazy reading --------------------------------------------------------- */
 
-#define ROUNDS 20
+#define ROUNDS 8
 
 /* An HTTP camera that sends two pictures, then one whenever it is told to. */
 struct teller {

@@ -285,7 +285,7 @@ static void test_others(void **state)
  * or not sender reports tell where sound belongs. */
 static void test_late(void **state)
 {
-    static const int64_t late_ms[] = {50, 100, 200, 300, 400, 500, 700, 850, 1000, 1500, 2000};
+    static const int64_t late_ms[] = {50, 200, 500, 850, 1000, 2000};
     static const int64_t frames_ms[] = {40, 200};
     int failures = 0;
     for (size_t i = 0; i < 4 * sizeof(late_ms) / sizeof(late_ms[0]); i++) {
@@ -326,8 +326,8 @@ static void test_change(void **state)
  * The sound is not stretched. */
 static void test_units(void **state)
 {
-    static const double rates[] = {1,     25,  30,    90,   100,  1e3,  5.5e3, 7e3, 8e3,
-                                   8.8e3, 1e4, 11025, 12e3, 48e3, 90e3, 180e3, 1e6};
+    static const double rates[] = {1,   30,    90,   1e3,  5.5e3, 8e3, 8.8e3,
+                                   1e4, 11025, 48e3, 90e3, 180e3, 1e6};
     int failures = 0;
     for (size_t i = 0; i < 3 * sizeof(rates) / sizeof(rates[0]); i++) {
         char name[32];
