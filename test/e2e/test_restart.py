@@ -116,7 +116,8 @@ def test_a_parcel_that_is_too_old(systemd, make_camera):
         systemd.deaf = False
         gateway = systemd.start()
         wait_for(lambda: not still_there(viewers), 30, "the viewers to be closed")
-        assert f"restart: done, 0 connections go on, {len(viewers)} are closed" in gateway.log()
+        told = f"restart: done, 0 connections go on, {len(viewers)} are closed"
+        wait_for(lambda: told in gateway.log(), 30, lambda: f"the log to say so: {gateway.log()}")
     for viewer in viewers:
         assert viewer.flv.rest == 0
         assert_sound(viewer)
