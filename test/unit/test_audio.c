@@ -350,7 +350,7 @@ static void test_durations(void **state)
     /* G.722 at the 8000 Hz that RFC 3551 has it announced with is still 64 kbit/s at 16 kHz. */
     static const struct {
         enum AVCodecID codec;
-        uint8_t begins[2];
+        uint8_t begins[3];
         size_t len;
         int64_t us;
     } packets[] = {
@@ -361,12 +361,21 @@ static void test_durations(void **state)
         {AV_CODEC_ID_OPUS, {3 << 3 | 1}, 60, 120000},
         {AV_CODEC_ID_OPUS, {28 << 3 | 3, 3}, 60, 7500},
         {AV_CODEC_ID_OPUS, {0}, 0, 0},
-        {AV_CODEC_ID_MP3, {0}, 100, 72000},
+        /* The announced rate is mostly a guess: the frame's own header counts. */
+        {AV_CODEC_ID_MP3, {0}, 100, 0},
+        {AV_CODEC_ID_MP3, {0xFF, 0xFB, 0x9C}, 100, 0},
+        {AV_CODEC_ID_MP3, {0xFF, 0xFB, 0x90}, 3, 0},
+        {AV_CODEC_ID_MP3, {0xFF, 0xFB, 0x90}, 100, 26122},
+        {AV_CODEC_ID_MP3, {0xFF, 0xFB, 0x94}, 100, 24000},
+        {AV_CODEC_ID_MP3, {0xFF, 0xF3, 0x48}, 100, 36000},
+        {AV_CODEC_ID_MP3, {0xFF, 0xE3, 0x40}, 100, 52245},
+        {AV_CODEC_ID_MP2, {0xFF, 0xFD, 0x88}, 100, 36000},
+        {AV_CODEC_ID_MP2, {0xFF, 0xF5, 0x84}, 100, 48000},
         {AV_CODEC_ID_AAC, {0x21, 0x10}, 100, 128000},
         {AV_CODEC_ID_PCM_S16BE, {0}, 320, 20000},
     };
     for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
-        uint8_t data[400] = {packets[i].begins[0], packets[i].begins[1]};
+        uint8_t data[400] = {packets[i].begins[0], packets[i].begins[1], packets[i].begins[2]};
         AVCodecParameters *par = announce(packets[i].codec, 8000, 1);
         struct audio *audio;
         assert_int_equal(audio_open(&audio, par, output_take, NULL), 0);

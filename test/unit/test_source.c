@@ -323,6 +323,8 @@ static void test_what_gathered_comes_first(void **state)
         seen.frames_then = -1;
         if (!source_set_lazy(source, false))
             continue; /* it was reading */
+        (void)usleep(20000);
+        (void)source_set_lazy(source, false); /* another request, before the loop has its turn */
         turn_until(&loop, &seen.frames_then, before + sent);
         gathered++;
     }

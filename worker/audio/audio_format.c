@@ -167,6 +167,19 @@ static int64_t aac_duration_us(const AVCodecParameters *par, const uint8_t *data
     return av_rescale(FFMAX(frames, 1) * AAC_FRAME_SAMPLES, 1000000, par->sample_rate);
 }
 
+/* The frame header tells the rate (ISO/IEC 11172-3 2.4.1.3, 13818-3): what is announced is mostly a
+ * guess.  0: it is no header. */
+static int64_t mpeg_duration_us(const uint8_t *data, size_t len)
+{
+    static const int rates[] = {44100, 48000, 32000};
+    static const int halvings[] = {2, 0, 1, 0}; /* of the rate: MPEG-2.5, reserved, 2, 1 */
+    if (len < 4 || data[0] != 0xFF || data[1] < 0xE0 || (data[2] >> 2 & 3) == 3)
+        return 0;
+    unsigned version = data[1] >> 3 & 3, layer = data[1] >> 1 & 3;
+    int64_t samples = layer == 3 ? 384 : layer == 1 && version != 3 ? 576 : 1152;
+    return av_rescale(samples, 1000000, rates[data[2] >> 2 & 3] >> halvings[version]);
+}
+
 int64_t audio_format_duration_us(const AVCodecParameters *par, const uint8_t *data, size_t len)
 {
     int64_t bits = 0;
@@ -177,9 +190,8 @@ int64_t audio_format_duration_us(const AVCodecParameters *par, const uint8_t *da
     case AV_CODEC_ID_OPUS:
         return opus_duration_us(data, len);
     case AV_CODEC_ID_MP2:
-        return av_rescale(1152, 1000000, par->sample_rate);
     case AV_CODEC_ID_MP3:
-        return av_rescale(par->sample_rate <= 24000 ? 576 : 1152, 1000000, par->sample_rate);
+        return mpeg_duration_us(data, len);
     case AV_CODEC_ID_ADPCM_G726:
     case AV_CODEC_ID_ADPCM_G726LE:
         bits = par->bits_per_coded_sample;

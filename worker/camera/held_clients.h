@@ -1,5 +1,5 @@
 /*
- * Picture requests that wait some milliseconds until what a lazy source has gathered has been read.
+ * Requests that wait some milliseconds until what a lazy source has gathered has been read.
  * Worker, loop thread.  The caller bounds them.
  */
 #ifndef WORKER_HELD_CLIENTS_H
@@ -8,6 +8,7 @@
 #include "common/ipc.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct outputs;
 struct held_client;
@@ -17,6 +18,7 @@ struct held_clients {
     struct held_client *first; /* NULL: none */
     struct held_client *last;
     size_t count;
+    int64_t since_ms; /* when the first one came, if there is any */
 };
 
 /** fd is Moved, request copied. */

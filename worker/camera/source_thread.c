@@ -155,7 +155,9 @@ void source_thread_limits_changed(struct source_thread *thread)
 
 bool source_thread_set_lazy(struct source_thread *thread, bool lazy)
 {
-    thread->catching_up = flv_lazy_set(&thread->control.lazy, lazy);
+    bool gathered = flv_lazy_set(&thread->control.lazy, lazy);
+    /* What is owed from an earlier call stays owed: its wake-up is on its way. */
+    thread->catching_up = !lazy && (gathered || thread->catching_up);
     if (!lazy)
         deliver(thread);
     return thread->catching_up;

@@ -35,7 +35,7 @@
 /* How long after the last request reading is lazy: longer than connections of snapshots stay here,
  * whose next requests come without notice. */
 #define LAZY_AFTER_MS 1500
-/* How long pictures are held for what has gathered. */
+/* How long requests are held for what has gathered, if nobody says that it has been read. */
 #define HOLD_MS 200
 #define HELD_MAX 512
 /* How long an unreachable camera without viewers is kept. */
@@ -60,7 +60,7 @@ struct stream {
     struct ingest *ingest;
     struct client_return back; /* for the outputs */
     struct outputs *outputs;
-    struct held_clients held; /* picture requests that wait for on_caught_up() */
+    struct held_clients held; /* requests that wait for on_caught_up() */
     uv_timer_t retry;
     uv_timer_t tick;
     struct closing closing; /* retry, tick, outputs, source */
@@ -388,7 +388,7 @@ static void check_idle(struct stream *s)
 static void be_lazy(struct stream *s)
 {
     int64_t since_ms = clock_ms() - s->asked_ms;
-    if (since_ms > HOLD_MS)
+    if (s->held.count > 0 && clock_ms() - s->held.since_ms > HOLD_MS)
         release_held(s);
     if (s->state == IPC_CAMERA_STREAMING && !s->source_closing && clients(s) == 0 &&
         since_ms > LAZY_AFTER_MS)
@@ -480,8 +480,8 @@ void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *
 {
     stream->asked_ms = stream->wanted_ms = clock_ms();
     bool gathered = has_source(stream) && source_set_lazy(stream->source, false);
-    bool is_picture = request->kind != IPC_CLIENT_STREAM; /* the newest one is wanted */
-    if (gathered && is_picture && stream->held.count < HELD_MAX) {
+    /* Pictures want the newest one, and streams begin at it. */
+    if (gathered && request->resumed == 0 && stream->held.count < HELD_MAX) {
         held_clients_add(&stream->held, fd, request);
         return;
     }

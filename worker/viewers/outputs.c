@@ -79,16 +79,23 @@ void outputs_check(struct outputs *outputs)
 
 /* --- which output is a viewer's ---------------------------------------------- */
 
-/* The smallest output with as many lines as asked for.  Those that would not make the camera's
- * picture smaller are one, the biggest: the camera may come back with more lines. */
-static enum output h264_of(const struct outputs *o, const struct client_wish *wish)
+/* The smallest output with as many lines as asked for. */
+static enum output h264_asked(const struct client_wish *wish)
 {
     int wanted = wish->height != 0 ? (int)wish->height : lines_of[OUTPUT_H264_1080];
     int which = OUTPUT_H264_360;
     while (which < OUTPUT_H264_1080 && lines_of[which] < wanted)
         which++;
+    return (enum output)which;
+}
+
+/* Those that would not make the camera's picture smaller are one, the biggest: the camera may come
+ * back with more lines. */
+static enum output h264_of(const struct outputs *o, const struct client_wish *wish)
+{
+    enum output which = h264_asked(wish);
     bool smaller = o->lines == 0 || lines_of[which] < o->lines;
-    return smaller ? (enum output)which : OUTPUT_H264_1080;
+    return smaller ? which : OUTPUT_H264_1080;
 }
 
 static bool wants_h264(enum AVCodecID codec, const struct client_wish *wish)
@@ -124,7 +131,8 @@ static enum output output_for(const struct outputs *o, const struct client *clie
     bool is_h264 = to != OUTPUT_ORIGINAL || o->codec == AV_CODEC_ID_H264;
     if (client_awaits_start(client))
         return to;
-    if (!client_plays_h264(client))
+    bool has_it = from == h264_asked(wish) && o->codec != AV_CODEC_ID_H264;
+    if (!client_plays_h264(client) || has_it) /* as it is, or it cannot go on */
         return from;
     return is_h264 || from == OUTPUT_ORIGINAL ? to : h264_of(o, wish);
 }
