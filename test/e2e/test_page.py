@@ -487,7 +487,7 @@ def test_a_url_as_people_write_it_finds_its_stream(gateway, browser, small):
     wait_for(lambda: browser.find("#name").text == shown, 30, "the name")
     browser.find("#stats-button").click()
     wait_for(lambda: browser.find("#stat-viewers").text == "1", 30, "the number of viewers in the player")
-    assert browser.find("#stat-camera").text.startswith("H.264")
+    wait_for(lambda: browser.find("#stat-camera").text.startswith("H.264"), 30, "what the camera sends")
     [stream] = api(gateway, f"/api/streams?cam_url={quoted}")["streams"]
     assert stream["camera_url"].endswith(shown) and stream["name"] is None
 
