@@ -22,6 +22,8 @@ static void test_split(void **state)
         {"/live/site/door/cam?t=a/b", "live/site", "door/cam?t=a/b"},
         {"/live/mp4:folder/cam?t=a/b", "live", "mp4:folder/cam?t=a/b"},
         {"/live/cam?u=rtmp://10.0.0.9/x", "live", "cam?u=rtmp://10.0.0.9/x"},
+        {"/live/cam?mslist=a", "live", "cam?mslist=a"},
+        {"/live/site/cam?t=1&mslist=a/b", "live/site", "cam?t=1&mslist=a/b"},
         {"/live?t=a/b", "live?t=a/b", ""},
         {"/live/?t=a/b", "live", "?t=a/b"},
         {"?t=a/b", "?t=a/b", ""},
@@ -37,6 +39,9 @@ static void test_split(void **state)
         assert_int_equal(rtmp_path_needs_split(cases[i].path), strchr(cases[i].path, '?') != NULL);
     }
     assert_false(rtmp_path_needs_split("/live/cam?token=abcd"));
+    assert_false(rtmp_path_needs_split("/live?slist=cam"));
+    assert_false(rtmp_path_needs_split("/live?t=1&slist=site/cam"));
+    assert_false(rtmp_path_needs_split("/slist=/cam"));
 }
 
 int main(void)

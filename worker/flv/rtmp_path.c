@@ -5,7 +5,11 @@
 
 bool rtmp_path_needs_split(const char *path)
 {
-    return strchr(path + strcspn(path, "?"), '/') != NULL;
+    const char *query = path + strcspn(path, "?");
+    const char *slist = strstr(query, "slist=");
+    if (slist != NULL) /* libavformat plays what it says, and takes mslist= for it, too */
+        return slist[-1] != '?' && slist[-1] != '&';
+    return strchr(query, '/') != NULL;
 }
 
 void rtmp_path_split(const char *path, struct rtmp_path *out)

@@ -22,7 +22,10 @@ struct rtmp_path {
  */
 void rtmp_path_split(const char *path, struct rtmp_path *out);
 
-/** Would libavformat mistake a slash in the query for one in the path? */
+/**
+ * Would libavformat mistake a part of the query: a slash for one in the path, or the end of a name
+ * (mslist=) for its own `slist=`, which names the stream?
+ */
 bool rtmp_path_needs_split(const char *path);
 
 #endif /* WORKER_RTMP_PATH_H */
