@@ -101,6 +101,8 @@ int notifier_send(struct notifier *n, const char *text, int fd)
     memcpy(CMSG_DATA(c), &fd, sizeof(fd));
     if (n->fd == -1)
         return -ENOTCONN;
+    if (n->waiting > 0)
+        return -EAGAIN; /* what was told before comes first */
     if (sendmsg(n->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) != -1)
         return 0;
     return errno == ENOBUFS ? -EAGAIN : -errno;

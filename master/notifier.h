@@ -37,7 +37,7 @@ void notifier_tell_now(struct notifier *n, const char *text);
  * Tell something about a descriptor, which the manager gets a duplicate of, now or not at all.
  *
  * @param fd  Borrowed.
- * @return 0 or negative errno; -EAGAIN: the manager's queue is full.
+ * @return 0 or negative errno; -EAGAIN: the manager's queue is full, or states wait for it.
  */
 int notifier_send(struct notifier *n, const char *text, int fd);
 

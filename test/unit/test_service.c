@@ -1,6 +1,8 @@
 /* master/service: a manager played by the test itself. */
 #include "master/service.h"
 
+#include "common/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -265,6 +267,17 @@ static void test_keep_and_drop(void **state)
     assert_int_equal(service_keep(&service, 8, ends[1]), -EAGAIN); /* and nothing waits for it */
     for (int i = 0; i < before; i++)
         assert_string_equal(told(fd), "X");
+    /* A removal makes the room that the next one needs: it is not overtaken. */
+    before = fill(fd);
+    service_drop(&service, 6);
+    for (int i = 0; i < before; i++)
+        assert_string_equal(told(fd), "X");
+    assert_int_equal(service_keep(&service, 9, ends[1]), -EAGAIN);
+    uv_ref((uv_handle_t *)&service.notifier.retry);
+    assert_string_equal(told_later(fd), "FDSTOREREMOVE=1\nFDNAME=takeover-6");
+    assert_int_equal(service_keep(&service, 9, ends[1]), 0);
+    fd_close(&got);
+    got = kept(fd, "FDSTORE=1\nFDNAME=takeover-9");
     service_close(&service);
     assert_int_equal(close(got) + close(ends[0]) + close(ends[1]) + close(fd), 0);
 }
