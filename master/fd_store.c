@@ -39,17 +39,16 @@ static void tell_news(enum takeover_news news, uint64_t number)
 }
 
 /* There are two if we were killed between storing one and dropping the one before. */
-enum takeover_news fd_store_take(struct fd_store *s, struct takeover **out)
+enum takeover_news fd_store_read(struct fd_store *s, struct takeover **out)
 {
     enum takeover_news newest = TAKEOVER_NONE;
     uint64_t number, best = 0;
     int fd;
     *out = NULL;
-    while ((fd = service_take_kept(s->service, &number)) != -1) {
+    for (size_t i = 0; (fd = service_kept(s->service, i, &number)) != -1; i++) {
         struct takeover *t;
-        enum takeover_news news = parcel_unpack(fd, &t);
+        enum takeover_news news = parcel_read(fd, &t);
         tell_news(news, number);
-        service_drop(s->service, number);
         if (number > s->number)
             s->number = number;
         if (t != NULL && (*out == NULL || number > best)) {
@@ -62,6 +61,18 @@ enum takeover_news fd_store_take(struct fd_store *s, struct takeover **out)
         }
     }
     return newest;
+}
+
+/* Emptied, too: systemd may hear of it too late for the next start. */
+void fd_store_drop_left(struct fd_store *s)
+{
+    uint64_t number;
+    int fd;
+    while ((fd = service_take_kept(s->service, &number)) != -1) {
+        parcel_empty(fd);
+        fd_close(&fd);
+        service_drop(s->service, number);
+    }
 }
 
 void fd_store_go_on(struct fd_store *s, uint64_t number)

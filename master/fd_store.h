@@ -59,8 +59,12 @@ struct fd_store {
 void fd_store_init(struct fd_store *s, struct server *server, struct service *service,
                    fd_store_save_fn save);
 
-/** Take what the last start of this service left. @param out  as for takeover_read(). */
-enum takeover_news fd_store_take(struct fd_store *s, struct takeover **out);
+/** Read what the last start of this service left; systemd keeps it. @param out  as for
+ * takeover_read(). */
+enum takeover_news fd_store_read(struct fd_store *s, struct takeover **out);
+
+/** This start succeeds: no other one gets what the last one left. */
+void fd_store_drop_left(struct fd_store *s);
 
 /** The last program in this process has given systemd so many parcels. */
 void fd_store_go_on(struct fd_store *s, uint64_t number);

@@ -130,13 +130,17 @@ static void add_batch(struct contents *all, const struct batch *b, size_t len, s
     }
 }
 
-static void receive_all(int sock, struct contents *all)
+/* All stays in the queue: the kernel makes duplicates. */
+static void peek_all(int sock, struct contents *all)
 {
     static struct batch b;
+    const int from = 0;
+    if (setsockopt(sock, SOL_SOCKET, SO_PEEK_OFF, &from, sizeof(from)) == -1)
+        return; /* else the first message would come again and again */
     for (;;) {
         struct iovec part;
         struct msghdr m = message_of(&b, &part, BATCH);
-        ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        ssize_t n = recvmsg(sock, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n == -1 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -154,18 +158,26 @@ static bool is_queue(int fd)
            getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
 }
 
-enum takeover_news parcel_unpack(int fd, struct takeover **out)
+enum takeover_news parcel_read(int fd, struct takeover **out)
 {
     struct contents all = {0};
     bool queue = is_queue(fd);
     enum takeover_news news = queue ? TAKEOVER_NONE : TAKEOVER_BROKEN;
     *out = NULL;
     if (queue)
-        receive_all(fd, &all);
+        peek_all(fd, &all);
     if (all.count > 0)
         news = takeover_assemble(all.fds[0], all.numbers + 1, all.fds + 1, all.count - 1, out);
     free(all.numbers);
     free(all.fds);
-    fd_close(&fd);
     return news;
+}
+
+void parcel_empty(int fd)
+{
+    char byte;
+    if (!is_queue(fd))
+        return;
+    while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) != -1 || errno == EINTR) {
+    }
 }

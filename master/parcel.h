@@ -24,11 +24,14 @@ int parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENER
                 size_t *left_out);
 
 /**
- * Empty a parcel.
+ * Take out duplicates of all that is in a parcel, which stays as it is.
  *
- * @param fd  Moved.
+ * @param fd  Borrowed.
  * @return as takeover_read(); NONE: somebody has emptied it before.
  */
-enum takeover_news parcel_unpack(int fd, struct takeover **out);
+enum takeover_news parcel_read(int fd, struct takeover **out);
+
+/** Nobody finds anything in it any more.  @param fd  Borrowed; it may be anything. */
+void parcel_empty(int fd);
 
 #endif /* MASTER_PARCEL_H */

@@ -248,7 +248,7 @@ static void take_left(struct run *r)
 {
     struct takeover *t;
     const struct conf *conf = r->server.conf;
-    (void)fd_store_take(&r->fd_store, &t);
+    (void)fd_store_read(&r->fd_store, &t);
     r->restarted = r->takeover == NULL && t != NULL;
     if (r->restarted)
         r->takeover = t;
@@ -261,8 +261,11 @@ static void take_left(struct run *r)
         take_left_socket(r, ROUTE_PORT_SNAPSHOT, conf->server.snapshot_port);
 }
 
+/* Nothing fails any more.  What the last start left is dropped first: if it ends this program, then
+ * not the next one, too. */
 static void take_in(struct run *r)
 {
+    fd_store_drop_left(&r->fd_store);
     if (r->takeover != NULL)
         upgrade_restore(&r->server, r->takeover, r->restarted ? "restart" : "upgrade");
     takeover_close(&r->takeover);
@@ -338,7 +341,7 @@ static int start(struct run *r)
         goto fail;
     }
     if (sandbox_check(r->conf) != 0)
-        goto fail; /* what the last start left waits for the next one */
+        goto fail;
     take_left(r);
     if (listen_on(r, ROUTE_PORT_STREAM, r->conf->server.flv_port) != 0 ||
         listen_on(r, ROUTE_PORT_SNAPSHOT, r->conf->server.snapshot_port) != 0 ||
@@ -358,7 +361,7 @@ static int start(struct run *r)
     (void)uv_timer_start(&r->status, on_status, STATUS_MS, STATUS_MS);
     return EXIT_SUCCESS;
 fail:
-    takeover_close(&r->takeover);
+    takeover_close(&r->takeover); /* systemd has it all for the next start */
     listener_close(&server->listeners[ROUTE_PORT_STREAM]);
     on_cameras_closed(r);
     return EXIT_FAILURE;

@@ -179,13 +179,21 @@ void service_drop(struct service *service, uint64_t number)
     drop(service, name);
 }
 
+int service_kept(const struct service *service, size_t i, uint64_t *number)
+{
+    if (i >= service->kept_count)
+        return -1;
+    *number = service->kept[i].number;
+    return service->kept[i].fd;
+}
+
 int service_take_kept(struct service *service, uint64_t *number)
 {
     if (service->kept_count == 0)
         return -1;
-    const struct service_kept *kept = &service->kept[--service->kept_count];
-    *number = kept->number;
-    return kept->fd;
+    int fd = service_kept(service, service->kept_count - 1, number);
+    service->kept_count--;
+    return fd;
 }
 
 void service_close(struct service *service)

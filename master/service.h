@@ -72,7 +72,10 @@ int service_keep(struct service *service, uint64_t number, int fd);
 /** systemd closes what it keeps under that number, now or as soon as it reads its messages. */
 void service_drop(struct service *service, uint64_t number);
 
-/** Take one that the last start left.  @return -1: there is none.  Caller owns. */
+/** What the last start left.  @return -1: there is no i-th one.  Borrowed. */
+int service_kept(const struct service *service, size_t i, uint64_t *number);
+
+/** Take one of them.  @return -1: there is none.  Caller owns. */
 int service_take_kept(struct service *service, uint64_t *number);
 
 /** Close the timers, and descriptors that nobody has taken. */

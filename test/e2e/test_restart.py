@@ -197,6 +197,24 @@ def test_a_kill_at_any_time(systemd, make_camera):
         assert_sound(viewer)
 
 
+def test_a_start_that_fails(systemd):
+    """Its port is another program's: it leaves all to the next start."""
+    gateway = systemd.start()
+    ask = head_bytes("/healthz", headers={"Connection": "keep-alive"})
+    with connect(gateway.snapshot_port, 60) as kept, socket.create_server(("127.0.0.1", 0)) as other:
+        answers = kept.makefile("rb")
+        assert read_snapshot(kept, answers, ask) == b"ok\n"
+        systemd.stop()
+        ports, systemd.ports = systemd.ports, (other.getsockname()[1], systemd.ports[1])
+        for _ in range(2):
+            with pytest.raises(AssertionError, match="cannot listen on"):
+                systemd.start()
+        systemd.ports = ports
+        gateway = systemd.start()
+        assert read_snapshot(kept, answers, ask) == b"ok\n"
+        assert "restart: done, 1 connections go on, 0 are closed" in gateway.log()
+
+
 def test_a_stop_ends_the_viewers(systemd, make_camera):
     """The service cannot tell it from a restart: systemd closes what it keeps, and each stream ends with a whole tag."""
     camera = make_camera()

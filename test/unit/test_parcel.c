@@ -58,6 +58,15 @@ static void close_pipes(int (*pipes)[2], size_t count)
     }
 }
 
+/* As a start that succeeds. */
+static enum takeover_news unpack(int parcel, struct takeover **t)
+{
+    enum takeover_news news = parcel_read(parcel, t);
+    parcel_empty(parcel);
+    fd_close(&parcel);
+    return news;
+}
+
 static void test_all_comes_out(void **state)
 {
     (void)state;
@@ -81,8 +90,7 @@ static void test_all_comes_out(void **state)
         fd_close(&pipes[i][1]); /* as if the writer had ended */
     assert_int_equal(fcntl(parcel, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 
-    assert_int_equal(parcel_unpack(parcel, &t), TAKEOVER_THERE);
-    assert_false(is_open(parcel));
+    assert_int_equal(unpack(parcel, &t), TAKEOVER_THERE);
     assert_true(takeover_next(t, &r));
     assert_int_equal(r.type, TAKEOVER_CAMERA);
     assert_memory_equal(r.tail, "tail", 4);
@@ -105,6 +113,43 @@ static void test_all_comes_out(void **state)
     assert_int_equal(first_free(), free_before);
 }
 
+/* A start that fails leaves all to the next one; a start that succeeds leaves nothing, even if
+ * systemd does not hear of it. */
+static void test_until_a_start_succeeds(void **state)
+{
+    (void)state;
+    static int pipes[MANY][2];
+    int32_t numbers[MANY];
+    struct takeover_writer w = {.way = TAKEOVER_AT_END};
+    struct takeover *t;
+    size_t left_out;
+    int free_before = first_free();
+    make_pipes(pipes, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        numbers[i] = takeover_pass(&w, pipes[i][1]);
+    int parcel = parcel_pack(&w, no_listeners, &left_out);
+    takeover_writer_free(&w, false);
+    for (size_t i = 0; i < MANY; i++)
+        fd_close(&pipes[i][1]);
+    for (int start = 0; start < 3; start++) {
+        assert_int_equal(parcel_read(parcel, &t), TAKEOVER_THERE);
+        for (size_t i = 0; i < MANY; i++) {
+            int fd = takeover_claim(t, numbers[i]);
+            assert_true(is_same(fd, pipes[i][0]));
+            fd_close(&fd);
+        }
+        takeover_close(&t);
+    }
+    parcel_empty(parcel);
+    assert_int_equal(parcel_read(parcel, &t), TAKEOVER_NONE);
+    assert_null(t);
+    char byte;
+    assert_int_equal(read(pipes[1][0], &byte, 1), 0);
+    fd_close(&parcel);
+    close_pipes(pipes, MANY);
+    assert_int_equal(first_free(), free_before);
+}
+
 /* The kernel bounds a queue.  Memory and listeners find room, whatever does not. */
 static void test_what_finds_no_room_is_left_out(void **state)
 {
@@ -121,7 +166,7 @@ static void test_what_finds_no_room_is_left_out(void **state)
     assert_true(parcel > 0);
     assert_in_range(left_out, 1, count - 1);
     takeover_writer_free(&w, false);
-    assert_int_equal(parcel_unpack(parcel, &t), TAKEOVER_THERE);
+    assert_int_equal(unpack(parcel, &t), TAKEOVER_THERE);
     int listener = takeover_listener(t, 0);
     assert_true(is_same(listener, ends[0]));
     fd_close(&listener);
@@ -149,7 +194,7 @@ static void test_a_reader_without_descriptors(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     const struct rlimit low = {(rlim_t)free_before + 300, before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-    assert_int_equal(parcel_unpack(parcel, &t), TAKEOVER_THERE);
+    assert_int_equal(unpack(parcel, &t), TAKEOVER_THERE);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     for (size_t i = 0; i < MANY; i++) {
         int fd = takeover_claim(t, pipes[i][1]);
@@ -194,7 +239,7 @@ static void test_another_version(void **state)
     fd_close(&queue[0]);
     fd_close(&memory);
 
-    assert_int_equal(parcel_unpack(queue[1], &t), TAKEOVER_UNKNOWN);
+    assert_int_equal(unpack(queue[1], &t), TAKEOVER_UNKNOWN);
     assert_false(takeover_next(t, &r));
     int listener = takeover_listener(t, 0);
     assert_true(is_same(listener, ends[0]));
@@ -230,19 +275,16 @@ static void test_what_is_no_parcel(void **state)
     struct takeover *t;
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC), free_before = first_free();
     int fd = dup(null);
-    assert_int_equal(parcel_unpack(fd, &t), TAKEOVER_BROKEN);
+    assert_int_equal(unpack(fd, &t), TAKEOVER_BROKEN);
     assert_false(is_open(fd));
-    assert_int_equal(parcel_unpack(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), &t),
-                     TAKEOVER_BROKEN);
-    assert_int_equal(parcel_unpack(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), &t),
-                     TAKEOVER_BROKEN);
-    assert_int_equal(parcel_unpack(queue_with("nonsense", 8, null), &t), TAKEOVER_BROKEN);
-    assert_int_equal(parcel_unpack(queue_with("n", 1, null), &t), TAKEOVER_BROKEN);
+    assert_int_equal(unpack(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), &t), TAKEOVER_BROKEN);
+    assert_int_equal(unpack(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), &t), TAKEOVER_BROKEN);
+    assert_int_equal(unpack(queue_with("nonsense", 8, null), &t), TAKEOVER_BROKEN);
+    assert_int_equal(unpack(queue_with("n", 1, null), &t), TAKEOVER_BROKEN);
     assert_null(t);
     /* Nothing is in it: another start has emptied it, and ended before systemd dropped it. */
-    assert_int_equal(parcel_unpack(queue_with("nonsense", 8, -1), &t), TAKEOVER_NONE);
-    assert_int_equal(parcel_unpack(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), &t),
-                     TAKEOVER_NONE);
+    assert_int_equal(unpack(queue_with("nonsense", 8, -1), &t), TAKEOVER_NONE);
+    assert_int_equal(unpack(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), &t), TAKEOVER_NONE);
     assert_null(t);
     assert_int_equal(first_free(), free_before);
     fd_close(&null);
@@ -261,7 +303,7 @@ static struct worker_remains remains_of(const struct worker *w, int64_t by_ms)
     assert_true(worker_save_remains(w, &writer));
     int parcel = parcel_pack(&writer, no_listeners, &left_out);
     takeover_writer_free(&writer, false);
-    assert_int_equal(parcel_unpack(parcel, &t), TAKEOVER_THERE);
+    assert_int_equal(unpack(parcel, &t), TAKEOVER_THERE);
     assert_true(takeover_next(t, &r));
     assert_int_equal(r.type, TAKEOVER_REMAINS);
     worker_restore_remains(&r, t, by_ms, &remains);
@@ -307,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_comes_out),
+        cmocka_unit_test(test_until_a_start_succeeds),
         cmocka_unit_test(test_what_finds_no_room_is_left_out),
         cmocka_unit_test(test_a_reader_without_descriptors),
         cmocka_unit_test(test_another_version),

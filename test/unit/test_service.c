@@ -289,6 +289,10 @@ static void test_what_the_last_start_left(void **state)
     hand_over(5, SOCK_STREAM);
     announce(5, "takeover-3:a.socket:stored:takeover-18446744073709551615:a.socket");
     assert_int_equal(service_open(&service, &loop), 0);
+    assert_int_equal(service_kept(&service, 0, &number), SD_LISTEN_FDS_START);
+    assert_int_equal(number, 3);
+    assert_int_equal(service_kept(&service, 1, &number), SD_LISTEN_FDS_START + 3);
+    assert_int_equal(service_kept(&service, 2, &number), -1);
     assert_int_equal(service_take_kept(&service, &number), SD_LISTEN_FDS_START + 3);
     assert_int_equal(number, UINT64_MAX);
     assert_int_equal(service_take_socket(&service, ROUTE_PORT_STREAM), SD_LISTEN_FDS_START + 1);

@@ -83,7 +83,7 @@ class SystemdStore:
         os.close(read)
 
     def start(self, store=str(STORE_MAX)):
-        """The next start, with all that is kept."""
+        """The next start, with all that is kept.  AssertionError: it fails."""
         self.sync()
         names, copies = [], []
         with self._lock:
@@ -103,7 +103,9 @@ class SystemdStore:
         finally:
             for copy in copies:
                 os.close(copy)
-        wait_for(lambda: "nursery" in self.gateway.log() or self.gateway.nursery(), 30, "the program to run")
+        wait_for(lambda: self.gateway.process.poll() is not None or "nursery" in self.gateway.log() or self.gateway.nursery(), 30,
+                 "the program to run")
+        assert self.gateway.process.poll() is None, self.gateway.log()
         return self.gateway
 
     def stop(self):
