@@ -6,8 +6,8 @@
 #define PICTURES_MAX 512
 /* Nobody's wall of tiles shows one camera more often. */
 #define ONE_CAMERA_FLOOR 4
-/* Whoever stops a stream and starts it again at once is no reason for a refusal. */
-#define LEAVING_FLOOR 8
+/* A wall that turns the page leaves all its cameras at once. */
+#define LEAVING_FLOOR CLIENT_SHARE_FLOOR
 
 /* Does the client's share allow one more? */
 static bool has_share(const struct camera_admission *a, const struct client_share *share,
@@ -129,34 +129,79 @@ static size_t places(const struct camera_admission *a, bool named)
     return named ? max : max - places_kept(a);
 }
 
-/* A client that stops cameras, so that others can be started, holds up nobody by those that are
- * slow to leave. */
-static enum http_error may_hold(const struct camera_admission *a, const struct client_key *client,
-                                const struct workers_held *held, const char **message)
+/* @return how many of the places for cameras by URL no camera of the configuration has. */
+static size_t places_left(const struct camera_admission *a, size_t places_by_url)
 {
-    size_t max = a->conf->server.max_cameras;
+    size_t named = 0;
+    for (size_t i = 0; i < a->cameras.count; i++)
+        named += a->cameras.list[i]->named && camera_is_served(a->cameras.list[i]);
+    return named < places_by_url ? places_by_url - named : 0;
+}
+
+/* A client that stops cameras, so that others can be started, holds up nobody by those that are
+ * slow to leave.  That comes first: no camera makes room for one that cannot be started. */
+static enum http_error may_hold(const struct camera_admission *a, const struct client_key *client,
+                                const struct workers_held *held, size_t limit, const char **message)
+{
     unsigned percent = a->conf->server.client_share;
-    if (held->requested < max &&
-        !client_share_fair(client, held->own, held->requested, max, percent, CLIENT_SHARE_FLOOR)) {
-        *message = "your address has its share of the cameras ([server] client_share)";
-        return HTTP_ERROR_CLIENT_SHARE;
-    }
     if (!client_share_fair(client, held->leaving, held->leaving, LEAVING_MAX, percent,
                            LEAVING_FLOOR)) {
         *message = "workers of streams that you stopped are still leaving; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }
+    if (held->requested < limit && !client_share_fair(client, held->own, held->requested, limit,
+                                                      percent, CLIENT_SHARE_FLOOR)) {
+        *message = "your address has its share of the cameras ([server] client_share)";
+        return HTTP_ERROR_CLIENT_SHARE;
+    }
     return HTTP_ERROR_NONE;
+}
+
+/* Somebody may poll all cameras of the configuration, each of which leaves in between. */
+static uint32_t named_per_minute(const struct conf *conf)
+{
+    size_t cameras = conf->server.max_cameras;
+    if (cameras < conf->camera_count)
+        cameras = conf->camera_count;
+    return (uint32_t)(STARTS_PER_MINUTE + 4 * cameras);
+}
+
+static bool is_counted(const struct camera_admission *a, const struct client_key *client)
+{
+    return a->conf->server.client_share < 100 && !client_key_is_none(client);
+}
+
+static enum http_error may_start_named(struct camera_admission *a, const struct client_key *client,
+                                       const char **message)
+{
+    if (!is_counted(a, client) ||
+        rate_limit_allows(&a->named_starts, client, named_per_minute(a->conf), clock_ms()))
+        return HTTP_ERROR_NONE;
+    *message = "your address has started cameras of the configuration too often within a minute: "
+               "600 starts and four for each camera, of max_cameras or of the configuration, are "
+               "allowed ([server] client_share)";
+    return HTTP_ERROR_OVERLOADED;
 }
 
 enum http_error camera_admission_restart(struct camera_admission *a,
                                          const struct client_key *client, const char **message)
 {
-    if (a->conf->server.client_share == 100 || client_key_is_none(client) ||
-        rate_limit_pass(&a->starts, client, STARTS_PER_MINUTE, clock_ms()))
+    if (!is_counted(a, client) ||
+        rate_limit_allows(&a->starts, client, STARTS_PER_MINUTE, clock_ms()))
         return HTTP_ERROR_NONE;
     *message = "your address has started 600 cameras within a minute ([server] client_share)";
     return HTTP_ERROR_OVERLOADED;
+}
+
+void camera_admission_started(struct camera_admission *a, const struct client_key *client,
+                              bool named)
+{
+    if (!is_counted(a, client))
+        return;
+    if (named)
+        (void)rate_limit_pass(&a->named_starts, client, named_per_minute(a->conf), clock_ms());
+    else
+        (void)rate_limit_pass(&a->starts, client, STARTS_PER_MINUTE, clock_ms());
 }
 
 enum http_error camera_admission_start(struct camera_admission *a,
@@ -164,21 +209,22 @@ enum http_error camera_admission_start(struct camera_admission *a,
                                        const struct workers_held *held, const char **message)
 {
     size_t max = a->conf->server.max_cameras;
+    size_t limit = places(a, named);
     enum http_error error = may_log_in(a, request->url, named, message);
     if (error == HTTP_ERROR_NONE && !named)
-        error = may_hold(a, request->client, held, message);
+        error = may_hold(a, request->client, held, places_left(a, limit), message);
     if (error != HTTP_ERROR_NONE)
         return error;
-    if (camera_admission_active(a) >= places(a, named)) {
-        *message = places(a, named) < max
-                       ? "the places that are left of [server] max_cameras are for cameras of the "
-                         "configuration"
-                       : "the server has as many cameras as [server] max_cameras allows";
-        return HTTP_ERROR_TOO_MANY_CAMERAS;
-    }
     if (held->busy >= max + LEAVING_MAX) {
         *message = "workers of streams that were stopped are still leaving; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }
-    return camera_admission_restart(a, request->client, message);
+    if (camera_admission_active(a) >= limit) {
+        *message = limit < max ? "the places that are left of [server] max_cameras are for cameras "
+                                 "of the configuration"
+                               : "the server has as many cameras as [server] max_cameras allows";
+        return HTTP_ERROR_TOO_MANY_CAMERAS;
+    }
+    return named ? may_start_named(a, request->client, message)
+                 : camera_admission_restart(a, request->client, message);
 }

@@ -17,9 +17,10 @@
 #include <stddef.h>
 
 /* How many workers may still be leaving, beyond max_cameras. */
-#define LEAVING_MAX 64
+#define LEAVING_MAX 128
 
-/* How many cameras one client may start a minute, or start anew: as many may come at once. */
+/* How many cameras one client may start a minute by their URLs, or start anew: as many may come at
+ * once.  Of cameras of the configuration it may start more: four times max_cameras more. */
 #define STARTS_PER_MINUTE 600
 
 /* What decisions are based on.  The camera table keeps it up to date. */
@@ -27,7 +28,8 @@ struct camera_admission {
     const struct conf *conf; /* Borrowed */
     struct camera_set cameras;
     struct client_share viewers; /* viewers of all cameras */
-    struct rate_limit starts;    /* of cameras, by each client */
+    struct rate_limit starts;    /* of cameras by URL, by each client */
+    struct rate_limit named_starts;
     struct login_guard logins;
 };
 
@@ -56,7 +58,7 @@ enum http_error camera_admission_client(const struct camera_admission *a, const 
 size_t camera_admission_active(const struct camera_admission *a);
 
 /**
- * May a worker be started for a client?  If so, it counts as a start.  @return as above.
+ * May a worker be started for a client?  @return as above.
  *
  * @param named  the configuration names the camera.
  * @param held   what the client and all others hold of the workers.  Borrowed.
@@ -65,9 +67,12 @@ enum http_error camera_admission_start(struct camera_admission *a,
                                        const struct camera_request *request, bool named,
                                        const struct workers_held *held, const char **message);
 
-/** May this client make a camera's session anew?  If so, it counts as a start.  @return as above.
- */
+/** May this client make a camera's session anew?  Parameters and result as above. */
 enum http_error camera_admission_restart(struct camera_admission *a,
                                          const struct client_key *client, const char **message);
+
+/** A camera was started for this client, or its session is made anew: that counts as a start. */
+void camera_admission_started(struct camera_admission *a, const struct client_key *client,
+                              bool named);
 
 #endif /* MASTER_CAMERA_ADMISSION_H */

@@ -57,17 +57,38 @@ static enum http_error may_start(struct camera_table *t, const struct camera_req
     return camera_admission_start(&t->admission, request, named, &held, message);
 }
 
+/* The camera that made room is one of those that leave now: that was allowed before. */
+static enum http_error may_take_place(struct camera_table *t, const struct camera_request *request,
+                                      bool named, const char **message)
+{
+    struct workers_held held = workers_held_by(t->workers, request->client);
+    held.leaving -= held.leaving > 0;
+    return camera_admission_start(&t->admission, request, named, &held, message);
+}
+
 /* @param cam  NULL: not known yet. */
-static enum http_error admit(struct camera_table *t, const struct camera *cam, const char *key,
+static enum http_error admit(struct camera_table *t, const struct camera *cam, bool named,
                              const struct camera_request *request, const char **message)
 {
-    struct camera_admission *a = &t->admission;
-    bool named = camera_set_configured(&a->cameras, key, request->transport) != NULL;
-    enum http_error error = camera_admission_client(a, cam, request, message);
+    enum http_error error = camera_admission_client(&t->admission, cam, request, message);
     if (error != HTTP_ERROR_NONE || (cam != NULL && cam->worker != NULL))
         return error;
     error = may_start(t, request, named, message);
-    return make_place(t, error, request->client) ? may_start(t, request, named, message) : error;
+    if (make_place(t, error, request->client))
+        error = may_take_place(t, request, named, message);
+    return error;
+}
+
+/* @return 0 or negative errno: then the camera is forgotten, if nothing else is known of it. */
+static int start_for(struct camera *cam, const struct client_key *client, bool named)
+{
+    cam->starter = *client;
+    int rc = camera_table_start(cam, false);
+    if (rc == 0)
+        camera_admission_started(&cam->table->admission, client, named);
+    else
+        camera_table_release(cam);
+    return rc;
 }
 
 enum http_error camera_table_handover(struct camera_table *table,
@@ -77,7 +98,8 @@ enum http_error camera_table_handover(struct camera_table *table,
     char key[IPC_URL_MAX];
     (void)url_format(request->url, key);
     struct camera *cam = camera_set_find(&table->admission.cameras, key, request->transport);
-    enum http_error error = admit(table, cam, key, request, message);
+    bool named = camera_set_configured(&table->admission.cameras, key, request->transport) != NULL;
+    enum http_error error = admit(table, cam, named, request, message);
     if (error != HTTP_ERROR_NONE) {
         if (cam != NULL)
             cam->asked_ms = clock_ms();
@@ -86,13 +108,9 @@ enum http_error camera_table_handover(struct camera_table *table,
     if (cam == NULL)
         cam = camera_table_add(table, request->url, key, request->transport);
     cam->stopped = false;
-    if (cam->worker == NULL) {
-        cam->starter = *request->client;
-        if (camera_table_start(cam, false) != 0) {
-            camera_table_release(cam);
-            *message = "no worker process can be started at the moment";
-            return HTTP_ERROR_OVERLOADED;
-        }
+    if (cam->worker == NULL && start_for(cam, request->client, named) != 0) {
+        *message = "no worker process can be started at the moment";
+        return HTTP_ERROR_OVERLOADED;
     }
     cam->asked_ms = clock_ms();
     if (camera_clients_send(&table->clients, cam, request, fd) != 0) {
@@ -106,4 +124,9 @@ bool camera_table_may_restart(struct camera_table *table, const struct client_ke
                               const char **message)
 {
     return camera_admission_restart(&table->admission, client, message) == HTTP_ERROR_NONE;
+}
+
+void camera_table_restarted(struct camera_table *table, const struct client_key *client)
+{
+    camera_admission_started(&table->admission, client, false);
 }

@@ -326,6 +326,7 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn
                     NULL);
     (void)uv_random(NULL, NULL, &t->admission.starts.seed, sizeof(t->admission.starts.seed), 0,
                     NULL);
+    t->admission.named_starts.seed = t->admission.starts.seed;
     t->admission.conf = conf;
     camera_clients_init(&t->clients, &t->admission.viewers, returned, ctx);
     int rc = workers_open(loop, conf, &worker_events, &t->workers);

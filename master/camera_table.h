@@ -77,10 +77,13 @@ int camera_table_stop(struct camera_table *table, const char *id);
  */
 int camera_table_restart(struct camera_table *table, const char *id);
 
-/** May this client use camera_table_restart() once more?  It counts.  @param message  if not: why,
- * a literal. */
+/** May this client use camera_table_restart() once more?  @param message  if not: why, a literal.
+ */
 bool camera_table_may_restart(struct camera_table *table, const struct client_key *client,
                               const char **message);
+
+/** This client has used it. */
+void camera_table_restarted(struct camera_table *table, const struct client_key *client);
 
 /** Tell all workers to end their clients and leave. */
 void camera_table_drain(struct camera_table *table, uint32_t grace_ms);

@@ -20,18 +20,29 @@ static struct rate_limit_bucket *find(struct rate_limit *limit, const struct cli
     return oldest;
 }
 
-bool rate_limit_pass(struct rate_limit *limit, const struct client_key *client, uint32_t per_minute,
-                     int64_t now_ms)
+static struct rate_limit_bucket *fill(struct rate_limit *limit, const struct client_key *client,
+                                      uint32_t per_minute, int64_t now_ms)
 {
-    if (per_minute == 0)
-        return true;
     struct rate_limit_bucket *b = find(limit, client, per_minute, now_ms);
     b->tokens += (double)(now_ms - b->last_ms) * per_minute / MINUTE_MS;
     b->last_ms = now_ms;
     if (b->tokens > per_minute)
         b->tokens = per_minute;
-    if (b->tokens < 1)
+    return b;
+}
+
+bool rate_limit_allows(struct rate_limit *limit, const struct client_key *client,
+                       uint32_t per_minute, int64_t now_ms)
+{
+    return per_minute == 0 || fill(limit, client, per_minute, now_ms)->tokens >= 1;
+}
+
+bool rate_limit_pass(struct rate_limit *limit, const struct client_key *client, uint32_t per_minute,
+                     int64_t now_ms)
+{
+    if (!rate_limit_allows(limit, client, per_minute, now_ms))
         return false;
-    b->tokens -= 1;
+    if (per_minute > 0)
+        fill(limit, client, per_minute, now_ms)->tokens -= 1;
     return true;
 }

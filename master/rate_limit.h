@@ -38,4 +38,8 @@ struct rate_limit {
 bool rate_limit_pass(struct rate_limit *limit, const struct client_key *client, uint32_t per_minute,
                      int64_t now_ms);
 
+/** Could a request be served now?  Nothing is counted.  Parameters and result as above. */
+bool rate_limit_allows(struct rate_limit *limit, const struct client_key *client,
+                       uint32_t per_minute, int64_t now_ms);
+
 #endif /* MASTER_RATE_LIMIT_H */

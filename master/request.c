@@ -291,6 +291,8 @@ static void answer_change(struct conn *c, const char *id, bool starts,
         return;
     }
     int rc = change(c->server->cameras, id);
+    if (rc == 0 && starts)
+        camera_table_restarted(c->server->cameras, &c->asker);
     if (rc == 0)
         server_expire_texts(c->server);
     if (rc == -ENOENT)
