@@ -207,6 +207,54 @@ static void test_other_payload_types(void **state)
     }
 }
 
+/* Over TCP a number that error correction has used is no loss, wherever it was sent; one that
+ * nobody has used is. */
+static void test_numbers_of_other_types_over_tcp(void **state)
+{
+    static const struct {
+        const char *sent; /* m: media, f: error correction, each with the number that follows */
+        unsigned lost;
+    } cases[] = {
+        {"m0 f1 f2 m3 f4 f5 m6", 0},
+        {"m0 f3 m1 m2 m4 f7 m5 m6 m8", 0},          /* sent before the media that it protects */
+        {"m0 m1 f2 f3 m2 m3 f4 f5 m4 m5 m6", 0},    /* with numbers of media that follow */
+        {"m0 m1 f0 m2 f1 m3", 0},                   /* with numbers of media that have come */
+        {"m65534 f0 f1 m65535 m2", 0},              /* the numbers wrap */
+        {"m0 f1 m3 m4", 1},                         /* nobody has used 2 */
+        {"m0 f2 m4 m513 m515", 2 + 508 + 1},        /* what was used once is forgotten */
+        {"m0 f2 m9000 m8999 m9000 m9001 m9002", 0}, /* new starts forget it, too */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rtp_receiver *r = open_receiver(false);
+        for (const char *at = cases[i].sent; at != NULL; at = strchr(at, ' ')) {
+            at += *at == ' ';
+            push_type(r, *at == 'm' ? 96 : 122, 1, (uint16_t)strtoul(at + 1, NULL, 10));
+        }
+        if (rtp_receiver_stats(r)->lost != cases[i].lost)
+            fail_msg("%s: %d lost", cases[i].sent, (int)rtp_receiver_stats(r)->lost);
+        bool any = false;
+        for (size_t k = 0; k < out.count; k++)
+            any = any || out.lost[k];
+        if (any != (cases[i].lost > 0 || strstr(cases[i].sent, "m9000") != NULL))
+            fail_msg("%s: damaged: %d", cases[i].sent, any);
+        rtp_receiver_free(&r);
+    }
+}
+
+/* Comfort noise, for as long as nobody speaks. */
+static void test_long_run_of_another_type(void **state)
+{
+    struct rtp_receiver *r = open_receiver(false);
+    push_type(r, 96, 1, 60000);
+    for (uint32_t i = 60001; i < 60001 + 70000; i++)
+        push_type(r, 13, 1, (uint16_t)i);
+    push_type(r, 96, 1, (uint16_t)(60001 + 70000));
+    assert_int_equal(out.count, 2);
+    assert_false(out.lost[1]);
+    assert_int_equal(rtp_receiver_stats(r)->lost, 0);
+    rtp_receiver_free(&r);
+}
+
 /* Some cameras send another type than they announce. */
 static void test_another_type_than_announced(void **state)
 {
@@ -359,6 +407,8 @@ int main(void)
         cmocka_unit_test(test_window_is_bounded_in_bytes),
         cmocka_unit_test(test_new_start),
         cmocka_unit_test(test_other_payload_types),
+        cmocka_unit_test(test_numbers_of_other_types_over_tcp),
+        cmocka_unit_test(test_long_run_of_another_type),
         cmocka_unit_test(test_another_type_than_announced),
         cmocka_unit_test(test_new_ssrc_is_no_loss),
         cmocka_unit_test(test_tcp_waits_for_nothing),

@@ -45,8 +45,10 @@ struct rtp_receiver {
     uint16_t next;      /* sequence number to deliver next */
     uint16_t suspicion; /* sequence number that would confirm a jump back */
     bool suspicious;
-    bool lost;            /* something is missing before `next` */
-    struct identity last; /* TCP: identity of the packet before `next` */
+    bool lost;                      /* something is missing before `next` */
+    struct identity last;           /* TCP: identity of the packet before `next` */
+    uint8_t others[RTP_WINDOW / 8]; /* TCP: a bit for each number from `next` on that another
+                                       payload type has used */
 
     struct slot slots[RTP_WINDOW]; /* early packets, by sequence number */
     size_t waiting;
@@ -151,6 +153,35 @@ static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet 
            memcmp(id.beginning, r->last.beginning, BEGINNING_BYTES) != 0;
 }
 
+/* Has another payload type used the number?  Forget it. */
+static bool forget_other(struct rtp_receiver *r, uint16_t number)
+{
+    uint8_t *byte = &r->others[number % RTP_WINDOW / 8];
+    uint8_t bit = (uint8_t)(1 << number % 8);
+    bool used = (*byte & bit) != 0;
+    *byte &= (uint8_t)~bit;
+    return used;
+}
+
+/* TCP keeps the order, so what another payload type says of a number is only needed when media
+ * leave the number out. */
+static void note_other(struct rtp_receiver *r, uint16_t number)
+{
+    if ((uint16_t)(number - r->next) == RTP_WINDOW && forget_other(r, r->next))
+        r->next++; /* a long run of them */
+    if ((uint16_t)(number - r->next) < RTP_WINDOW)
+        r->others[number % RTP_WINDOW / 8] |= (uint8_t)(1 << number % 8);
+}
+
+/* Go on with this number. @return how many before it nobody has used: they are missing. */
+static uint16_t skip_to(struct rtp_receiver *r, uint16_t number)
+{
+    uint16_t missing = 0;
+    for (; r->next != number; r->next++)
+        missing = (uint16_t)(missing + !forget_other(r, r->next));
+    return missing;
+}
+
 static void deliver(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t received_us)
 {
     if (packet->payload_type != r->type) {
@@ -161,6 +192,7 @@ static void deliver(struct rtp_receiver *r, const struct rtp_packet *packet, int
         r->last = identity_of(packet);
     bool lost_before = r->lost;
     r->lost = false;
+    (void)forget_other(r, packet->sequence);
     r->next = (uint16_t)(packet->sequence + 1);
     r->deliver(r->ctx, packet, lost_before, received_us);
 }
@@ -204,6 +236,7 @@ static void restart(struct rtp_receiver *r, const struct rtp_packet *packet, boo
     r->lost = r->lost || lost;
     r->started = true;
     r->suspicious = false;
+    memset(r->others, 0, sizeof(r->others));
     r->ssrc = packet->ssrc;
     r->next = packet->sequence;
     r->highest = packet->sequence;
@@ -296,7 +329,7 @@ static void settle_type(struct rtp_receiver *r, const struct rtp_packet *packet)
 static bool takes_a_number(const struct rtp_receiver *r, const struct rtp_packet *packet)
 {
     uint16_t ahead = (uint16_t)(packet->sequence - r->next);
-    return r->started && packet->ssrc == r->ssrc && ahead < (r->reorder ? RTP_WINDOW : 1);
+    return r->started && packet->ssrc == r->ssrc && ahead < RTP_WINDOW + !r->reorder;
 }
 
 /* Take a packet with another SSRC: cameras begin a new sequence so, some with every GOP.
@@ -327,6 +360,11 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
         r->stats.foreign++;
         if (!takes_a_number(r, &packet))
             return;
+        if (!r->reorder) {
+            count(r, &packet, now_us);
+            note_other(r, packet.sequence);
+            return;
+        }
     }
     if ((!r->started || packet.ssrc != r->ssrc) && !take_ssrc(r, &packet, now_us))
         return;
@@ -351,7 +389,7 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
     }
     if (ahead > 0) {
         flush(r);
-        uint16_t missing = (uint16_t)(packet.sequence - r->next);
+        uint16_t missing = skip_to(r, packet.sequence);
         r->stats.lost += missing;
         r->lost = r->lost || missing > 0;
     }
