@@ -161,6 +161,7 @@ static int on_ready(struct worker *w, const struct ipc_ready *m, int *fd)
                    m->version, IPC_VERSION);
         return -EPROTO;
     }
+    set_time(&w->heard, clock_ms());
     raise_limit(w);        /* it has lowered it in the meantime */
     w->phase = IPC_PH_RUN; /* the nursery reports its pid; a worker's own claim is not believed */
     if (w->state == WORKER_STARTING)
@@ -179,9 +180,11 @@ static int on_state(struct worker *w, const struct ipc_state *m, int *fd)
     return 0;
 }
 
+/* An honest worker leaves them out when a thread of it hangs, and only then. */
 static int on_stats(struct worker *w, const struct ipc_stats *m, int *fd)
 {
     (void)fd;
+    set_time(&w->heard, clock_ms());
     if (w->owner != NULL)
         w->env->events->on_stats(w->owner, m);
     return 0;
@@ -273,7 +276,6 @@ static int receive(struct worker *w)
         if (rc != 1)
             break;
         w->messages++;
-        set_time(&w->heard, clock_ms());
         rc = dispatch(w, &msg) == 0 ? 1 : -EPROTO;
         ipc_msg_free(&msg);
     }

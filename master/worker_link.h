@@ -11,7 +11,7 @@
  * A camera may have taken its worker over.  So the master alone measures whether a worker keeps
  * these limits, and kills one that does not:
  *
- *   time without a message (STATS come every second)      WORKER_SILENCE_MS
+ *   time without a report (STATS come every second)       WORKER_SILENCE_MS
  *   time without reading its messages (SIOCOUTQ)          WORKER_SILENCE_MS
  *   time to end or make way, when told to                 WORKER_END_MS
  *   time to end with a closed channel, also if it only
@@ -118,11 +118,11 @@ struct worker {
     bool reaped;               /* or no process was started for it */
     struct log_source *log;
     bool killed;
-    size_t files;             /* descriptors that it may have */
-    unsigned messages;        /* since the last check */
-    int unread;               /* bytes in the channel at the last check */
-    struct worker_time asked; /* when the nursery was asked for it */
-    struct worker_time heard;
+    size_t files;              /* descriptors that it may have */
+    unsigned messages;         /* since the last check */
+    int unread;                /* bytes in the channel at the last check */
+    struct worker_time asked;  /* when the nursery was asked for it */
+    struct worker_time heard;  /* its last report, or READY */
     struct worker_time read;   /* when it had last read something, or had nothing to read */
     struct worker_time shut;   /* when a message first found the channel closed; 0: none did */
     struct worker_time end_by; /* also while it is BUSY and was told to make way; 0: no deadline */

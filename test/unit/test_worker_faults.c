@@ -156,6 +156,26 @@ static void test_silence(void **state)
     assert_killed("has been silent for 10 s");
 }
 
+/* Its reading thread hangs, so it reports nothing; the rest of it goes on. */
+static void test_talks_and_does_not_report(void **state)
+{
+    const struct ipc_state connecting = {.state = IPC_CAMERA_CONNECTING};
+    const struct ipc_left left = {.count = 1};
+    const struct ipc_idle idle = {0};
+    get_busy();
+    int64_t last_ms = rig.worker->heard.at_ms + WORKER_SILENCE_MS;
+    rig.worker->heard.at_ms -= 1; /* the clock may be at the same millisecond */
+    int64_t heard_ms = rig.worker->heard.at_ms;
+    say(IPC_STATE, &connecting);
+    say(IPC_LEFT, &left);
+    say(IPC_IDLE, &idle);
+    return_connection(0);
+    assert_int_equal(rig.states + rig.left + rig.returned, 3);
+    assert_int_equal(rig.worker->heard.at_ms, heard_ms);
+    worker_check(rig.worker, last_ms + EXCUSED_MS);
+    assert_killed("has been silent for 10 s");
+}
+
 static void test_spare_one_is_silent(void **state)
 {
     worker_check(rig.worker, clock_ms() + WORKER_SILENCE_MS + EXCUSED_MS);
@@ -343,6 +363,7 @@ int main(void)
         CASE(test_messages_without_end),
         CASE(test_as_many_departures_as_clients),
         CASE(test_silence),
+        CASE(test_talks_and_does_not_report),
         CASE(test_spare_one_is_silent),
         CASE(test_excused),
         CASE(test_excuses_end_while_it_talks),
