@@ -110,7 +110,7 @@ static void save_guest(const struct guest *guest, uint32_t ticket, struct takeov
     takeover_put(w, TAKEOVER_GUEST, &r, sizeof(r), fields, len);
 }
 
-/* @return false: not now; then its clients are not saved. */
+/* @return false: it is about to end; then its clients are not saved. */
 static bool save_worker(const struct worker *worker, struct takeover_writer *w)
 {
     if (w->way != TAKEOVER_BY_EXECVE)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 /* Messages read in one turn: a worker that never stops sending must not starve the others. */
 #define MESSAGES_AT_ONCE 64
@@ -72,6 +73,7 @@ void worker_close(struct worker *w)
     set_state(w, WORKER_ENDING);
     set_time(&w->end_by, clock_ms() + WORKER_END_MS);
     uv_close((uv_handle_t *)&w->poll, on_poll_closed);
+    (void)shutdown(w->channel, SHUT_WR); /* a parcel may hold it open (workers_takeover.c) */
     fd_close(&w->channel);
     outbox_clear(&w->outbox);
     (void)closing_ask(&w->closing, w->env->on_freed, w->env->table);

@@ -12,8 +12,8 @@
 /* A worker that ends with this program. */
 struct remains_record {
     int32_t memory;
-    int32_t log; /* the read end of its stderr, which nobody else writes to */
-    int32_t pid; /* for the log alone: it may be another process by then */
+    int32_t life; /* hangs up when it has ended: see sign_of_life() */
+    int32_t pid;  /* for the log alone: it may be another process by then */
     uint32_t handover_version;
 };
 #pragma GCC diagnostic pop
@@ -68,13 +68,21 @@ void workers_save(const struct workers *workers, struct takeover_writer *w)
 
 /* --- workers that end with their master ----------------------------------------- */
 
+/* The read end of its stderr, which nobody else writes to.  Until it is announced, the channel: its
+ * other end is ours, on the way, or the worker's.  @return -1: none. */
+static int sign_of_life(const struct worker *w)
+{
+    return w->log != NULL ? log_source_descriptor(w->log) : w->channel;
+}
+
 bool worker_save_remains(const struct worker *w, struct takeover_writer *writer)
 {
-    if (w->pid == 0 || w->log == NULL || w->handover == NULL)
+    int life = sign_of_life(w);
+    if (life == -1 || w->handover == NULL)
         return false;
     const struct remains_record r = {
         .memory = takeover_pass(writer, handover_descriptor(w->handover)),
-        .log = takeover_pass(writer, log_source_descriptor(w->log)),
+        .life = takeover_pass(writer, life),
         .pid = w->pid,
         .handover_version = HANDOVER_VERSION,
     };
@@ -83,9 +91,9 @@ bool worker_save_remains(const struct worker *w, struct takeover_writer *writer)
 }
 
 /* The kernel kills workers with their master, but not in the same instant. */
-static bool has_ended(int log, int64_t by_ms)
+static bool has_ended(int life, int64_t by_ms)
 {
-    struct pollfd polled = {.fd = log};
+    struct pollfd polled = {.fd = life};
     int rc;
     do {
         int64_t left_ms = by_ms - clock_ms();
@@ -102,16 +110,16 @@ void worker_restore_remains(const struct takeover_record *record, struct takeove
     remains->there = true;
     takeover_get(record, &r, sizeof(r));
     int memory = takeover_claim(takeover, r.memory);
-    int log = takeover_claim(takeover, r.log);
-    if (log != -1 && !has_ended(log, by_ms))
+    int life = takeover_claim(takeover, r.life);
+    if (life != -1 && !has_ended(life, by_ms))
         log_errorx(NULL,
                    "worker (pid %d) of the last master still runs: its clients are "
                    "disconnected",
                    (int)r.pid);
-    else if (log != -1 && memory != -1 && r.handover_version == HANDOVER_VERSION)
+    else if (life != -1 && memory != -1 && r.handover_version == HANDOVER_VERSION)
         (void)handover_adopt(&memory, &remains->slots);
     fd_close(&memory);
-    fd_close(&log);
+    fd_close(&life);
 }
 
 void worker_remains_clear(struct worker_remains *remains)

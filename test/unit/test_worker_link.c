@@ -2,6 +2,8 @@
 #include "test/unit/worker_rig.h"
 
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* --- an honest one ---------------------------------------------------------- */
 
@@ -79,6 +81,17 @@ static void test_makes_way(void **state)
     worker_check(rig.worker, last_ms + EXCUSED_MS);
     assert_non_null(worker_slot(rig.worker, 0)); /* it is believed */
     assert_killed("did not make way when told to");
+}
+
+/* systemd may keep a duplicate of the channel for the next start. */
+static void test_its_channel_ends_with_it(void **state)
+{
+    char byte;
+    get_busy();
+    int kept = dup(rig.worker->channel);
+    worker_close(rig.worker);
+    assert_int_equal(recv(rig.theirs, &byte, sizeof(byte), MSG_DONTWAIT), 0);
+    fd_close(&kept);
 }
 
 /* What is sent to it before it is reaped is lost. */
@@ -218,6 +231,7 @@ int main(void)
         CASE(test_dies),
         CASE(test_is_killed_and_does_not_end),
         CASE(test_makes_way),
+        CASE(test_its_channel_ends_with_it),
         CASE(test_is_sent_a_message_at_its_end),
         CASE(test_messages_before_its_end_count),
         CASE(test_descriptors_for_its_clients),
