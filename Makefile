@@ -276,7 +276,7 @@ tools: $(TOOL_BIN)
 UNIT_LONG  := $(addprefix test_,audio_hour transcoder snapshot audio_skew audio source_flv dial)
 UNIT_RUN   := $(UNIT_LONG) $(filter-out $(UNIT_LONG),$(notdir $(UNIT_BIN)))
 FUZZ_RUN   := $(notdir $(FUZZ_BIN))
-TEST_TIMEOUT ?= 120
+TEST_TIMEOUT ?= 300
 CASE       ?=
 .PHONY: $(UNIT_RUN) $(FUZZ_RUN)
 
