@@ -27,8 +27,9 @@
 
 /* Viewers come and leave in groups: one parcel for them. */
 #define FD_STORE_DELAY_MS 100
-/* From one parcel to the next; but a camera whose worker is another one has none of its viewers in
- * it, so then at once.  No sooner than FD_STORE_COST times as long as the last one took. */
+/* From one parcel to the next.  When a camera has got another worker, the parcel has none of its
+ * viewers, so the next one is made at once.  But the pause is at least FD_STORE_COST times as long
+ * as the last parcel took. */
 #define FD_STORE_INTERVAL_MS 1000
 #define FD_STORE_COST 50
 

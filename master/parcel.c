@@ -44,7 +44,8 @@ static int send_batch(int sock, const int *fds, size_t count)
     return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -errno : 0;
 }
 
-/* The last ones first: the memory is the last.  @return how many were sent. */
+/* Send the last descriptors first, because the last one is the memory.  @return how many were sent.
+ */
 static size_t send_all(int sock, const struct takeover_writer *w, int *error)
 {
     size_t left = w->passed_count;
@@ -114,7 +115,7 @@ static void add(struct contents *all, int32_t number, int fd)
     all->fds[all->count++] = fd;
 }
 
-/* A process that has no descriptor left gets fewer than were sent. */
+/* A process that has no free descriptor number gets fewer descriptors than were sent. */
 static void add_batch(struct contents *all, const struct batch *b, size_t len, struct msghdr *m)
 {
     size_t numbers = len / sizeof(b->numbers[0]);
@@ -149,7 +150,7 @@ static void peek_all(int sock, struct contents *all)
     }
 }
 
-/* Nothing else is read from: it may be anything. */
+/* Only such a socket is read: any other descriptor may be anything. */
 static bool is_queue(int fd)
 {
     int domain = 0, type = 0;

@@ -18,8 +18,8 @@
  *   reads no more (shutdown())                            WORKER_END_MS
  *   messages a second, besides those about clients        WORKER_MESSAGES_MAX
  *   threads, counted once a second                        WORKER_THREADS_MAX
- *   descriptors: the kernel keeps that limit              IPC_WORKER_FILES, and 2 for each client
- * of the server
+ *   descriptors (the kernel keeps that limit): 2 for
+ *   each client of the server, besides                    IPC_WORKER_FILES
  *
  * Time that it waits for a processor does not count, up to WORKER_EXCUSED_MAX_MS for each of the
  * times above: on a machine that is overloaded, killing workers makes more work.  A worker can wait

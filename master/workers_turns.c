@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "master/workers_private.h"
 
-#define START_MS 500 /* one that takes longer does not hold up the others */
+#define START_MS 500 /* a worker that takes longer to start does not hold up the others */
 
 bool workers_waits_for_start(const struct worker *w)
 {
@@ -16,7 +16,7 @@ static bool is_for(const struct worker *w, const struct worker *like)
     return w->requested == like->requested && client_key_equal(&w->client, &like->client);
 }
 
-/* @param like  those of its client; NULL: all. */
+/* @param like  count the starts for its client; NULL: all. */
 static size_t count_starts(const struct workers *ws, const struct worker *like)
 {
     const struct worker *w;
@@ -31,7 +31,7 @@ static size_t count_starts(const struct workers *ws, const struct worker *like)
     return n;
 }
 
-/* Spare workers come last; who has fewer under way comes first. */
+/* Clients with fewer starts under way come first, spare workers last. */
 static size_t rank_of(const struct workers *ws, const struct worker *w)
 {
     return w->owner != NULL ? count_starts(ws, w) : SIZE_MAX;

@@ -1,7 +1,7 @@
 // Tiles change places: by mouse, by finger, and by keys.
 
 const MOVE_PX = 8; // a mouse that moves farther drags
-const HOLD_MS = 400; // a finger or pen that rests so long drags; one that moves before scrolls the page
+const HOLD_MS = 400; // a finger or pen that rests so long drags; one that moves earlier scrolls the page
 const EDGE_PX = 48; // of the window: a tile that is held there scrolls the page
 const SCROLL_PX = 16;
 

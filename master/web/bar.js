@@ -57,8 +57,8 @@ function summaryText(states) {
   return parts.filter(Boolean).join(text('list_separator'));
 }
 
-// Of the tiles that are shown.
-// @param tiles  () => them
+// Says how many of the tiles that are shown are live.
+// @param tiles  () => the tiles
 export function summarise(tiles) {
   clearTimeout(summaryTimer);
   summaryTimer = setTimeout(() => {
@@ -66,7 +66,7 @@ export function summarise(tiles) {
   }, SILENCE_MS);
 }
 
-// Of all cameras of the server, those in sight or not: how many are down?
+// Says how many cameras of the server are down, in sight or not.
 // @param rows  as rowsOf() makes them
 export function showDown(rows) {
   const down = rows.filter(({ condition }) => condition.state === 'retrying').length;

@@ -3,7 +3,7 @@
 import { showKeys } from './dialogs.js';
 import { toggleFullScreen } from './wall.js';
 
-const CYCLE_S = 15; // of the button and the key
+const CYCLE_S = 15; // for each page, when the button or the key starts it
 
 const HELP = [
   ['← ↑ → ↓', 'key_arrows'],
@@ -40,7 +40,9 @@ export class Keys {
   #onFind;
 
   // @param board, grid  a Board and the Grid that shows it
-  // @param onAdd, onRemove, onFind  () ; of the index within the page ; at a place or null
+  // @param onAdd     ()
+  // @param onRemove  (index within the page)
+  // @param onFind    (the place that has the focus, or null)
   constructor(board, grid, { onAdd, onRemove, onFind }) {
     this.#board = board;
     this.#grid = grid;

@@ -5,7 +5,7 @@ const TAG_HEADER = 11;
 const TAG_VIDEO = 9;
 const FILE_HEADER = 9 + 4; // of FLV, with the size of the tag before the first one
 const OWN_CODES = 4000; // close codes of an application (RFC 6455 section 7.4.2)
-const HANDSHAKE_MS = 8000; // that take longer: Chromium may hold one back for 5 s, the server answers at once
+const HANDSHAKE_MS = 8000; // longer is a failure: Chromium may hold one back for 5 s, the server answers at once
 
 // Pictures in a stream of FLV bytes, however it is cut into messages.
 export class PictureCounter {

@@ -32,12 +32,12 @@
 #define YIELD_POLL_MS 10
 /* How long after the source's own deadlines the loop gives up on the source's thread. */
 #define GRACE_MS 1000
-/* How long after the last request reading is lazy: longer than connections of snapshots stay here,
- * whose next requests come without notice. */
+/* Reading becomes lazy so long after the last request.  A snapshot's connection stays here for
+ * less, and its next request comes without notice. */
 #define LAZY_AFTER_MS 1500
-/* How long requests are held for what has gathered, if nobody says that it has been read. */
+/* Requests wait so long for what has gathered, if the source does not say that it has been read. */
 #define HOLD_MS 200
-#define HELD_MAX 512
+#define HELD_MAX 512 /* requests beyond this do not wait */
 /* How long an unreachable camera without viewers is kept. */
 #define FAILED_IDLE_MS 1000
 /* A source that has not ended this long after it was told to has hung. */

@@ -13,9 +13,9 @@
 
 #include <stddef.h>
 
-/* At most this many forms of one picture are made and kept at a time ... */
+/* At most this many forms of one picture are made and kept at a time. */
 #define SNAPSHOT_FORMS_MAX 8
-/* ... and beyond this many pixels only one: others wait for the whole job. */
+/* Clients wait for the whole job, so it makes several forms only up to so many pixels together. */
 #define SNAPSHOT_JOB_PIXELS (4u << 20)
 
 #define SNAPSHOT_QUALITY_DEFAULT 85

@@ -5,11 +5,11 @@
 
 #define STEP 1.04 /* factor by which each packet moves the estimate */
 #define MAX 1e4
-#define COARSE (1 / 30.) /* such stamps are some ticks apart: their steps are uneven */
+#define COARSE (1 / 30.) /* stamps at a lower rate are a few ticks apart: steps are uneven */
 #define NEAR 1.6         /* a rate nearer to 1 must be steady */
-#define STEADY 50        /* packets that show it */
-#define DOUBT 5          /* of which another one takes away so many */
-#define OFF 0.02         /* it counts if it differs from 1 by more: the rest is left to the pace */
+#define STEADY 50        /* so many packets that agree show that it is steady */
+#define DOUBT 5          /* a packet that disagrees outweighs so many that agree */
+#define OFF 0.02         /* a rate this near to 1 counts as 1: the pace takes care of it */
 
 void stamp_rate_init(struct stamp_rate *rate)
 {

@@ -23,8 +23,8 @@ void stamp_rate_init(struct stamp_rate *rate);
  * Take a packet.
  *
  * @param ratio  how far the stamps moved since the packet before, in durations of that.
- * @return time by stamps per duration; 1 unless it is known to be another; 0 if this packet does
- * not tell: its step is unusual, or the stamps are too coarse.
+ * @return time by stamps per duration: 1 unless it is known to be another.  0: this packet does not
+ *         tell, because its step is unusual or the stamps are too coarse.
  */
 double stamp_rate_take(struct stamp_rate *rate, double ratio);
 
