@@ -23,6 +23,7 @@ struct scene {
     enum AVCodecID codec;
     int width;
     int height;
+    bool broken; /* no decoder can make anything of it */
 };
 
 /* A viewer's connection, and what its decoder shows. */
@@ -99,11 +100,13 @@ static void scene_encode(const struct scene *scene, struct encoded *out)
     encode_video(&spec, out);
 }
 
-static void push_picture(struct bench *b, const struct encoded *clip, int number)
+static void push_picture(struct bench *b, const struct encoded *clip, int number, bool broken)
 {
     const struct frame *from = clip->frames[number % clip->count];
     struct frame *f = frame_new(clip->config, from->len);
     memcpy(f->data, from->data, from->len);
+    if (broken)
+        memset(f->data, 0, f->len);
     f->key = true;
     f->dts_us = f->pts_us = b->dts_us;
     f->received_us = clock_us();
@@ -207,6 +210,7 @@ static void bench_open(struct bench *b)
     static const struct client_return back;
     *b = (struct bench){.limits = {.gop_max_bytes = 4 << 20,
                                    .queue_max_ms = 60000,
+                                   .connect_timeout_ms = 60000,
                                    .viewer_stall_timeout_ms = 60000}};
     assert_int_equal(uv_loop_init(&b->loop), 0);
     b->outputs = outputs_new(&b->loop, &b->limits, "rtsp://***@camera/", &back);
@@ -240,7 +244,8 @@ static bool play(struct bench *b, const struct scene *scene, int width, int heig
     for (int i = 0; !v->closed && (v->width != width || v->height != height); i++) {
         if (clock_ms() > by_ms)
             fail_msg("%d x %d, not %d x %d", v->width, v->height, width, height);
-        push_picture(b, &clip, i);
+        push_picture(b, &clip, i, scene->broken);
+        outputs_check(b->outputs);
         for (int turn = 0; turn < 10; turn++) {
             (void)uv_run(&b->loop, UV_RUN_NOWAIT);
             viewer_read(v);
@@ -251,17 +256,17 @@ static bool play(struct bench *b, const struct scene *scene, int width, int heig
     return !v->closed;
 }
 
-#define JPEG(w, h)              \
-    {                           \
-        AV_CODEC_ID_MJPEG, w, h \
+#define JPEG(w, h)                     \
+    {                                  \
+        AV_CODEC_ID_MJPEG, w, h, false \
     }
-#define H264(w, h)             \
-    {                          \
-        AV_CODEC_ID_H264, w, h \
+#define H264(w, h)                    \
+    {                                 \
+        AV_CODEC_ID_H264, w, h, false \
     }
-#define HEVC(w, h)             \
-    {                          \
-        AV_CODEC_ID_HEVC, w, h \
+#define HEVC(w, h)                    \
+    {                                 \
+        AV_CODEC_ID_HEVC, w, h, false \
     }
 
 /* Whoever plays H.264 gets what it asked for, in the same answer, whatever the camera turns to. */
@@ -323,6 +328,51 @@ static void test_transcoding_is_forbidden(void **state)
     bench_close(&b);
 }
 
+/* Nor with nothing at all, if it lasts. */
+static void test_nothing_can_be_decoded(void **state)
+{
+    static const struct scene before = H264(320, 240), after[] = {JPEG(320, 240), HEVC(320, 240)};
+    (void)state;
+    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+        struct scene broken = after[i];
+        struct bench b;
+        broken.broken = true;
+        bench_open(&b);
+        viewer_open(&b, 0, 0);
+        assert_true(play(&b, &before, 320, 240));
+        b.limits.connect_timeout_ms = 300;
+        assert_false(play(&b, &broken, 320, 240));
+        bench_close(&b);
+    }
+}
+
+static void send_broken(struct bench *b, const struct scene *scene)
+{
+    static struct encoded clip;
+    uint64_t before = outputs_transcoder_stats(b->outputs).frames_in;
+    scene_encode(scene, &clip);
+    for (int i = 0; i < 10 || outputs_transcoder_stats(b->outputs).frames_in < before + 10; i++) {
+        push_picture(b, &clip, i, true);
+        outputs_check(b->outputs);
+        (void)uv_run(&b->loop, UV_RUN_NOWAIT);
+        (void)usleep(10000);
+    }
+    encoded_free(&clip);
+}
+
+static void test_some_pictures_cannot_be_decoded(void **state)
+{
+    static const struct scene before = H264(320, 240), after = JPEG(320, 240);
+    struct bench b;
+    (void)state;
+    bench_open(&b);
+    viewer_open(&b, 0, 0);
+    assert_true(play(&b, &before, 320, 240));
+    send_broken(&b, &after);
+    assert_true(play(&b, &after, 320, 240));
+    bench_close(&b);
+}
+
 int main(void)
 {
     log_set_level(LOG_LEVEL_ERROR);
@@ -330,6 +380,8 @@ int main(void)
         cmocka_unit_test(test_the_answer_goes_on),
         cmocka_unit_test(test_who_played_the_original_is_disconnected),
         cmocka_unit_test(test_transcoding_is_forbidden),
+        cmocka_unit_test(test_nothing_can_be_decoded),
+        cmocka_unit_test(test_some_pictures_cannot_be_decoded),
     };
     return cmocka_run_group_tests_name("outputs that change", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "worker/transcode/rendition.h"
 
+#include "common/clock.h"
 #include "common/closing.h"
 #include "common/log.h"
 #include "worker/transcode/transcoder.h"
@@ -43,6 +44,8 @@ struct rendition {
     struct frame *out[OUT_MAX];
     unsigned out_head;
     unsigned out_count;
+    int64_t failed_us;  /* the first failure since the last frame out; 0: none */
+    int64_t failing_us; /* from that to the newest one */
     struct rendition_stats stats;
 };
 
@@ -58,6 +61,7 @@ static void on_encoded(void *ctx, struct frame *frame)
     if (!r->stop) {
         r->out[(r->out_head + r->out_count++) % OUT_MAX] = frame;
         r->stats.frames_out++;
+        r->failed_us = r->failing_us = 0;
         frame = NULL;
     }
     uv_mutex_unlock(&r->lock);
@@ -75,6 +79,15 @@ static bool is_wanted(void *ctx, int64_t pts_us)
         r->stats.frames_late++;
     uv_mutex_unlock(&r->lock);
     return wanted;
+}
+
+/* With the lock held. */
+static void note_failure(struct rendition *r)
+{
+    int64_t now_us = clock_awake_us();
+    if (r->failed_us == 0)
+        r->failed_us = now_us;
+    r->failing_us = now_us - r->failed_us;
 }
 
 /* Take the oldest frame queued; with the lock held.  Caller owns. */
@@ -115,6 +128,8 @@ static void run(void *arg)
             log_write(LOG_LEVEL_WARN, NULL, -rc, "rendition: waits for a key frame (%u more)",
                       suppressed);
         uv_mutex_lock(&r->lock);
+        if (rc != 0)
+            note_failure(r);
     }
     r->ended = true;
     uv_mutex_unlock(&r->lock);
@@ -287,6 +302,14 @@ void rendition_get_stats(struct rendition *rendition, struct rendition_stats *st
     uv_mutex_lock(&rendition->lock);
     *stats = rendition->stats;
     uv_mutex_unlock(&rendition->lock);
+}
+
+int64_t rendition_failing_us(struct rendition *rendition)
+{
+    uv_mutex_lock(&rendition->lock);
+    int64_t failing_us = rendition->failing_us;
+    uv_mutex_unlock(&rendition->lock);
+    return failing_us;
 }
 
 void rendition_close(struct rendition **rendition, void (*closed)(void *ctx), void *ctx)

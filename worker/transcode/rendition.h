@@ -63,6 +63,10 @@ void rendition_request_key(struct rendition *rendition);
 
 void rendition_get_stats(struct rendition *rendition, struct rendition_stats *stats);
 
+/** For how long has it failed: the time in us from the first to the newest frame that could not be
+ * decoded or encoded, since the last frame came out.  0: it has not, or once. */
+int64_t rendition_failing_us(struct rendition *rendition);
+
 /**
  * Stop.  Returns at once; the thread ends after its current picture, and the loop joins it.
  *

@@ -167,10 +167,23 @@ void h264_output_limits_changed(struct h264_output *output)
     fanout_limits_changed(output->fanout);
 }
 
+/* Players would show a picture that stands still, for ever: who was moved here gets nothing at all.
+ * Who waits has a deadline already. */
+static void end_without_pictures(struct h264_output *o)
+{
+    if (rendition_failing_us(o->rendition) > (int64_t)o->p.limits->connect_timeout_ms * 1000)
+        fanout_close_streaming(o->fanout, HTTP_ERROR_UNSUPPORTED_CODEC,
+                               "the camera's pictures cannot be decoded");
+}
+
 void h264_output_check(struct h264_output *output)
 {
-    if (output->rendition == NULL || has_viewers(output))
+    if (output->rendition == NULL)
         return;
+    if (has_viewers(output)) {
+        end_without_pictures(output);
+        return;
+    }
     log_info(NULL, "nobody needs the transcoder to %d lines any more", output->p.lines);
     stop_rendition(output, NULL, NULL);
 }

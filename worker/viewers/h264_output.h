@@ -46,7 +46,8 @@ void h264_output_codec_changed(struct h264_output *output);
 
 void h264_output_limits_changed(struct h264_output *output);
 
-/** Release the transcoder if nobody needs it any more.  Call about once a second. */
+/** Release the transcoder if nobody needs it any more; end the viewers' streams when it has failed
+ * for connect_timeout_ms.  Call about once a second. */
 void h264_output_check(struct h264_output *output);
 
 /** Totals of its transcoders so far. */

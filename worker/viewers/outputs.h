@@ -55,7 +55,8 @@ struct rendition_stats outputs_transcoder_stats(const struct outputs *outputs);
 /** As snapshot_give_back(). */
 void outputs_give_back(struct outputs *outputs);
 
-/** Release the transcoder if no viewer needs it any more.  Call about once a second. */
+/** Release transcoders that no viewer needs any more, and end the streams of those that fail.  Call
+ * about once a second. */
 void outputs_check(struct outputs *outputs);
 
 #endif /* WORKER_OUTPUTS_H */
