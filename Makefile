@@ -215,6 +215,7 @@ $(UNIT_BIN): $(O)/test/%: $(O)/test/unit/%.o $(UNIT_FILTER) $(NOMAIN_OBJ) $(COMM
 
 $(O)/test/test_access: private WRAP := ,--wrap=CRYPTO_memcmp
 $(O)/test/test_workers: private WRAP := ,--wrap=nursery_link_open,--wrap=nursery_link_is_open,--wrap=nursery_link_spawn
+$(O)/test/test_snapshot_mjpeg: private WRAP := ,--wrap=picture_form_pixels
 $(O)/test/test_rtsp_udp: private WRAP := ,--wrap=rtsp_transport_gather_us,--wrap=rtsp_transport_set_lazy,--wrap=rtsp_transport_overruns
 
 # The tests of JPEG run with stb_image_write, too, where the program uses another.

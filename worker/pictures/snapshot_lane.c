@@ -157,59 +157,41 @@ static void fail_unserved(const struct snapshot_lane *lane, struct rendered_set 
 
 /* --- making JPEGs ----------------------------------------------------------- */
 
-/* How many forms are in the set for this client's turn. */
-static size_t count_turns(const struct rendered_set *set, uint64_t client)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < set->count; i++)
-        n += set->items[i].client == client;
-    return n;
-}
-
 /* Whose form comes next: clients take turns, and each one's requests are served in order.
  * @return NULL: all due forms that this picture answers are in the set. */
 static const struct snapshot_client *next_in_turn(const struct snapshot_lane *lane,
                                                   struct rendered_set *set)
 {
     const struct snapshot_client *next = NULL;
-    size_t fewest = SIZE_MAX;
+    uint64_t longest_ago = UINT64_MAX;
     for (size_t i = 0; i < lane->clients->count; i++) {
         const struct snapshot_client *client = lane->clients->items[i];
         const struct picture_form *form = due_form(lane, client, set);
         if (form == NULL || rendered_set_find(set, form) != NULL)
             continue;
-        size_t turns = count_turns(set, snapshot_client_request(client)->client);
+        uint64_t last = snapshot_turns_last(&lane->turns, snapshot_client_request(client)->client);
         bool earlier = next == NULL ||
                        snapshot_client_due_since_us(client) < snapshot_client_due_since_us(next);
-        if (turns < fewest || (turns == fewest && earlier)) {
+        if (last < longest_ago || (last == longest_ago && earlier)) {
             next = client;
-            fewest = turns;
+            longest_ago = last;
         }
     }
     return next;
 }
 
-static uint64_t count_pixels(const struct picture_form *form, const struct snapshot_picture *source)
-{
-    uint32_t width = form->width, height = form->height;
-    bool cropped = form->crop.width > 0;
-    picture_scaler_fit(cropped ? (int)form->crop.width : source->width,
-                       cropped ? (int)form->crop.height : source->height, &width, &height);
-    return (uint64_t)width * height;
-}
-
-/* List due forms.  Those that do not fit are left for the next job. */
-static void list_forms(const struct snapshot_lane *lane, struct rendered_set *set)
+/* List due forms.  Those that do not fit are left for the next job, which begins with them. */
+static void list_forms(struct snapshot_lane *lane, struct rendered_set *set)
 {
     const struct snapshot_client *client;
     uint64_t pixels = 0, seq;
     while (set->count < SNAPSHOT_FORMS_MAX && (client = next_in_turn(lane, set)) != NULL) {
         const struct picture_form *form = snapshot_client_due(client, &seq);
-        pixels += count_pixels(form, &set->picture);
+        pixels += picture_form_pixels(form, set->picture.width, set->picture.height);
         if (set->count > 0 && pixels > SNAPSHOT_JOB_PIXELS)
             return;
-        set->items[set->count++] =
-            (struct rendered){.form = *form, .client = snapshot_client_request(client)->client};
+        set->items[set->count++] = (struct rendered){.form = *form};
+        snapshot_turns_take(&lane->turns, snapshot_client_request(client)->client);
     }
 }
 

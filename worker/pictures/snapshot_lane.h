@@ -13,6 +13,7 @@
 #include "worker/pictures/snapshot_pace.h"
 #include "worker/pictures/snapshot_render.h"
 #include "worker/pictures/snapshot_stats.h"
+#include "worker/pictures/snapshot_turns.h"
 
 #include <stdbool.h>
 
@@ -29,6 +30,7 @@ struct snapshot_lane {
     struct picture_feed *feed; /* NULL once closed */
     struct rendered_set made;  /* JPEGs of the picture given out now */
     struct snapshot_pace pace;
+    struct snapshot_turns turns; /* of those who get JPEGs made */
 };
 
 bool snapshot_lane_holds_memory(const struct snapshot_lane *lane);

@@ -21,19 +21,32 @@ void rendered_set_clear(struct rendered_set *set)
     memset(set, 0, sizeof(*set));
 }
 
+static void fit(const struct picture_form *form, int source_width, int source_height,
+                uint32_t *width, uint32_t *height)
+{
+    bool cropped = form->crop.width > 0;
+    *width = form->width;
+    *height = form->height;
+    picture_scaler_fit(cropped ? (int)form->crop.width : source_width,
+                       cropped ? (int)form->crop.height : source_height, width, height);
+}
+
+uint64_t picture_form_pixels(const struct picture_form *form, int width, int height)
+{
+    uint32_t form_width, form_height;
+    fit(form, width, height, &form_width, &form_height);
+    return (uint64_t)form_width * form_height;
+}
+
 static int render(struct render_job *job, struct rendered *r)
 {
     const struct picture_crop *crop = &r->form.crop;
-    uint32_t width = r->form.width;
-    uint32_t height = r->form.height;
+    uint32_t width, height;
     uint32_t quality = r->form.quality != 0 ? r->form.quality : SNAPSHOT_QUALITY_DEFAULT;
     struct jpeg_source rows;
     if (!picture_crop_fits(crop, job->frame->width, job->frame->height))
         return -ERANGE;
-    if (crop->width > 0)
-        picture_scaler_fit((int)crop->width, (int)crop->height, &width, &height);
-    else
-        picture_scaler_fit(job->frame->width, job->frame->height, &width, &height);
+    fit(&r->form, job->frame->width, job->frame->height, &width, &height);
     if (width > JPEG_SIDE_MAX || height > JPEG_SIDE_MAX)
         return -EFBIG;
     int rc = picture_scaler_begin(job->scaler, job->frame, crop, width, height, &rows);

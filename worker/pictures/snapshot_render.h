@@ -28,10 +28,12 @@ struct picture_form {
     uint32_t quality;
 };
 
+/** @return the pixels of a picture of that form, of a camera's picture of that size.  Pure. */
+uint64_t picture_form_pixels(const struct picture_form *form, int width, int height);
+
 struct rendered {
     struct picture_form form;
     struct jpeg *jpeg; /* NULL: not made yet, or it failed */
-    uint64_t client;   /* for whose turn it is made: ipc_client.client */
     int error;         /* why it failed: -ERANGE (crop outside the picture), -ENOTSUP, -ENOMEM; 0 */
 };
 
