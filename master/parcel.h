@@ -16,8 +16,9 @@
 /**
  * @param w          the descriptors stay the caller's, too.
  * @param listeners  as for takeover_seal().
- * @param left_out   how many descriptors, the first that were passed, found no room: the kernel
- *                   bounds a queue, and what a user has in queues (unix(7), ETOOMANYREFS).
+ * @param left_out   how many descriptors found no room, of takeover_pass() before those of
+ *                   takeover_pass_last(): the kernel bounds a queue, and what a user has in queues
+ *                   (unix(7), ETOOMANYREFS).
  * @return the parcel, which the caller owns; or negative errno.
  */
 int parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS],

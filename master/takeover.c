@@ -66,7 +66,7 @@ void takeover_put(struct takeover_writer *w, enum takeover_type type, const void
     w->len += padded(len + tail_len) - (len + tail_len); /* zeros */
 }
 
-int32_t takeover_pass(struct takeover_writer *w, int fd)
+int32_t takeover_pass_last(struct takeover_writer *w, int fd)
 {
     if (fd == -1)
         return -1;
@@ -77,6 +77,15 @@ int32_t takeover_pass(struct takeover_writer *w, int fd)
             abort();
     }
     w->passed[w->passed_count++] = fd;
+    return fd;
+}
+
+int32_t takeover_pass(struct takeover_writer *w, int fd)
+{
+    if (takeover_pass_last(w, fd) == -1)
+        return -1;
+    w->passed[w->passed_count - 1] = w->passed[w->early_count];
+    w->passed[w->early_count++] = fd;
     return fd;
 }
 
@@ -123,8 +132,8 @@ static struct takeover_head make_head(struct takeover_writer *w, int memory, con
     struct takeover_head head = {.version = TAKEOVER_VERSION};
     memcpy(head.magic, TAKEOVER_MAGIC, sizeof(head.magic));
     for (size_t i = 0; i < TAKEOVER_LISTENERS; i++)
-        head.listeners[i] = takeover_pass(w, listeners[i]);
-    (void)takeover_pass(w, memory);
+        head.listeners[i] = takeover_pass_last(w, listeners[i]);
+    (void)takeover_pass_last(w, memory);
     for (size_t i = 0; i < w->passed_count; i++)
         head.highest = w->passed[i] > head.highest ? w->passed[i] : head.highest;
     return head;

@@ -82,6 +82,7 @@ struct takeover_writer { /* zeroed at first, but for the way; the rest is privat
     size_t capacity;
     int *passed;
     size_t passed_count;
+    size_t early_count; /* of them, by takeover_pass() */
     size_t passed_capacity;
 };
 
@@ -91,6 +92,10 @@ void takeover_put(struct takeover_writer *w, enum takeover_type type, const void
 
 /** This descriptor stays open in the new program. @return fd. */
 int32_t takeover_pass(struct takeover_writer *w, int fd);
+
+/** The same for one that others are worth nothing without: it comes after all of takeover_pass().
+ */
+int32_t takeover_pass_last(struct takeover_writer *w, int fd);
 
 /**
  * Make the memory.  It is the last of the passed descriptors, after the listeners.

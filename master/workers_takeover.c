@@ -81,8 +81,8 @@ bool worker_save_remains(const struct worker *w, struct takeover_writer *writer)
     if (life == -1 || w->handover == NULL)
         return false;
     const struct remains_record r = {
-        .memory = takeover_pass(writer, handover_descriptor(w->handover)),
-        .life = takeover_pass(writer, life),
+        .memory = takeover_pass_last(writer, handover_descriptor(w->handover)),
+        .life = takeover_pass_last(writer, life),
         .pid = w->pid,
         .handover_version = HANDOVER_VERSION,
     };

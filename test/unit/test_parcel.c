@@ -150,7 +150,8 @@ static void test_until_a_start_succeeds(void **state)
     assert_int_equal(first_free(), free_before);
 }
 
-/* The kernel bounds a queue.  Memory and listeners find room, whatever does not. */
+/* The kernel bounds a queue.  Memory, listeners, and what many are worth nothing without find room,
+ * whatever does not. */
 static void test_what_finds_no_room_is_left_out(void **state)
 {
     (void)state;
@@ -158,8 +159,10 @@ static void test_what_finds_no_room_is_left_out(void **state)
     struct takeover_writer w = {.way = TAKEOVER_AT_END};
     struct takeover *t;
     size_t left_out = 0;
-    int free_before = first_free(), ends[2];
+    int free_before = first_free(), ends[2], shared[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(shared, O_CLOEXEC), 0);
+    int32_t numbers[2] = {takeover_pass_last(&w, shared[0]), takeover_pass_last(&w, shared[1])};
     for (size_t i = 0; i < count; i++)
         (void)takeover_pass(&w, ends[0]);
     int parcel = parcel_pack(&w, (const int[]){ends[1], -1}, &left_out);
@@ -170,6 +173,12 @@ static void test_what_finds_no_room_is_left_out(void **state)
     int listener = takeover_listener(t, 0);
     assert_true(is_same(listener, ends[0]));
     fd_close(&listener);
+    for (int i = 0; i < 2; i++) {
+        int fd = takeover_claim(t, numbers[i]);
+        assert_true(i == 0 ? is_same(shared[1], fd) : is_same(fd, shared[0]));
+        fd_close(&fd);
+    }
+    close_pipes(&shared, 1);
     takeover_close(&t);
     fd_close(&ends[0]);
     fd_close(&ends[1]);
