@@ -48,7 +48,8 @@ struct camera {
     bool always_on;
     bool moves;                 /* clients asked for it by a name that another camera has now */
     enum http_error move_error; /* why that one does not take them yet */
-    int64_t gone_ms;            /* when its last worker ended, or a pause without starts */
+    int64_t gone_ms;            /* when its last worker ended, or a pause without starts, or its
+                                   first clients came from another camera */
     bool yielding;              /* its worker was told to make way for another one */
     bool stopped;               /* through the API: always_on waits for the next request */
     struct camera *heir;        /* this one only holds the last program's worker; NULL: it is

@@ -59,6 +59,13 @@ static struct camera *target_of(const struct camera *cam, uint32_t ticket)
     return guest_list_find(&cam->guests, ticket) != NULL ? cam->heir : NULL;
 }
 
+/* Its clients wait from now on, however long it had none. */
+static void begin_wait(struct camera *target)
+{
+    if (target->worker == NULL && target->guests.count == 0)
+        target->gone_ms = clock_ms();
+}
+
 static void move_clients(struct camera *cam)
 {
     const struct log_context ctx = camera_log(cam);
@@ -66,6 +73,7 @@ static void move_clients(struct camera *cam)
         struct camera *target = target_of(cam, ticket);
         if (target == NULL)
             continue;
+        begin_wait(target);
         camera_clients_move(&cam->table->clients, cam, ticket, target);
         if (target->worker == NULL)
             start_successor(target);

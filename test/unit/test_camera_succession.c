@@ -1,6 +1,8 @@
 /* master/camera_succession: how long clients wait for a worker that cannot be started. */
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/log.h"
+#include "common/url.h"
 #include "master/camera_table_private.h"
 #include "master/workers_private.h"
 #include "test/unit/log_capture.h"
@@ -9,6 +11,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -66,6 +71,49 @@ static void test_no_worker_may_be_started(void **state)
     assert_int_equal(cam.guests.count, 0);
 }
 
+/* @return a camera of the table. */
+static struct camera *add(const char *text)
+{
+    struct camera_url url;
+    const char *reason;
+    assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
+    return camera_table_add(&table, &url, text, IPC_TRANSPORT_RTSP_TCP);
+}
+
+/* The name's new camera has had no worker yet, or none for long: their time begins with the move.
+ */
+static void test_clients_that_move(void **state)
+{
+    const char *const urls[] = {"rtsp://old/", "rtsp://new/"};
+    const struct ipc_client asked = {.kind = IPC_CLIENT_STREAM, .camera = "door"};
+    const struct client_key client = {.bits = {1}};
+    const union address from = {0};
+    struct conf_camera named = {.name = "door", .transport = IPC_TRANSPORT_RTSP_TCP};
+    int ends[2];
+    text_index_put(&conf.names, named.name, &named);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    struct camera *old = add(urls[0]), *new = add(urls[1]);
+    uint32_t ticket = guest_list_add(&old->guests, &client, &from, IPC_CLIENT_STREAM);
+    struct visit *visit = visit_new(&asked, ends[0]);
+    camera_clients_remember(&table.clients, guest_list_find(&old->guests, ticket), visit);
+    for (int i = 0; i < 2; i++) { /* there and back again */
+        struct camera *target = i == 0 ? new : old;
+        target->gone_ms = 0;
+        (void)snprintf(named.key, sizeof(named.key), "%s", urls[1 - i]);
+        camera_succession_renamed(&table);
+        assert_int_equal(target->guests.count, 1);
+        camera_succession_tick(target);
+        assert_int_equal(target->guests.count, 1);
+    }
+    assert_int_equal(log_capture_count(&captured, "no worker process"), 0);
+    camera_clients_drop(&table.clients, old);
+    camera_clients_drop(&table.clients, new);
+    camera_set_clear(&table.admission.cameras);
+    text_index_clear(&conf.names);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -73,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_no_worker_can_be_started),
         CASE(test_no_worker_may_be_started),
+        CASE(test_clients_that_move),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");
