@@ -127,6 +127,7 @@ static void on_left(void *ctx, bool stored)
              "service",
              r->server.stored_viewers);
     r->server.draining = true;
+    listener_close(&r->server.listeners[ROUTE_PORT_STREAM]); /* one that could not be paused */
     conn_close_all(&r->server, true);
     camera_table_close(r->server.cameras, on_cameras_closed, r);
 }

@@ -59,6 +59,7 @@ void visit_free(struct visit **visit)
     if (*visit == NULL)
         return;
     fd_close(&(*visit)->fd);
+    explicit_bzero(*visit, sizeof(**visit) + (*visit)->len + strlen(visit_name(*visit)));
     free(*visit);
     *visit = NULL;
 }
@@ -98,7 +99,10 @@ static void forget_rest(struct visit *v)
     visit_request(v, &message);
     message.rest_bytes = 0;
     size_t len = client_fields_write(&message, fields); /* not longer than it was */
+    explicit_bzero(v->request, v->len + strlen(visit_name(v)));
     fill(v, &message, fields, len);
+    explicit_bzero(fields, sizeof(fields)); /* a camera's password, perhaps */
+    explicit_bzero(&message, sizeof(message));
 }
 
 enum visit_fate visit_judge(struct visit *visit, const struct handover_slot *slot)
