@@ -9,6 +9,11 @@
 /* A wall that turns the page leaves all its cameras at once. */
 #define LEAVING_FLOOR CLIENT_SHARE_FLOOR
 
+/* To push a user's only rejected password out of the login guard, before it is forgotten, another
+ * client must have two rejected of each of LOGIN_MAX other users. */
+_Static_assert(2 * LOGIN_MAX > STARTS_PER_MINUTE * (LOGIN_FORGIVEN_MS / 60000 + 1),
+               "one client can make the login guard forget");
+
 /* Does the client's share allow one more? */
 static bool has_share(const struct camera_admission *a, const struct client_share *share,
                       const struct client_key *client, size_t limit)

@@ -25,7 +25,9 @@
 #define LOGIN_WAIT_MAX_MS INT64_C(300000)
 #define LOGIN_FORGIVEN_MS INT64_C(600000)
 #define LOGIN_PASSWORDS 8 /* remembered for each host and user */
-#define LOGIN_MAX 1024    /* pairs of host and user; the one with the fewest wrong passwords goes */
+/* Pairs of host and user; the one with the fewest wrong passwords goes.  One client cannot start as
+ * many cameras as would push out others (camera_admission.c). */
+#define LOGIN_MAX 4096
 
 enum login_verdict {
     LOGIN_ALLOWED,

@@ -175,6 +175,33 @@ static void test_guesses_are_not_pushed_out(void **state)
     assert_int_equal(ask("rtsp://v0:x@10.0.0.9/"), LOGIN_REFUSED);
 }
 
+/* @return may it be tried?  If so, it was, and is wrong. */
+static bool guess(const char *user, int number, int password, const char *host)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "rtsp://%s%d:%d@%s/", user, number, password, host);
+    now_ms += 60000 / 600; /* as often as a client may start a camera */
+    if (ask(text) != LOGIN_ALLOWED)
+        return false;
+    try_password(text, false);
+    return true;
+}
+
+/* Somebody fills the memory with users of a host of his own, two wrong passwords of each: one of
+ * the victim's user is worth less than any of those. */
+static void test_own_users_do_not_push_out_others(void **state)
+{
+    int64_t filled_ms = now_ms + LOGIN_FORGIVEN_MS;
+    unsigned guesses = 0;
+    for (int n = 0; now_ms < filled_ms; n++)
+        (void)guess("own", n / 2, n % 2, "10.6.6.6");
+    for (int n = 0; n < 100; n++) {
+        guesses += guess("admin", 0, n, "10.0.0.9");
+        (void)guess("more", n, 0, "10.6.6.6");
+    }
+    assert_int_equal(guesses, LOGIN_FREE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_forgive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_hosts_than_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_guesses_are_not_pushed_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_users_do_not_push_out_others, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
