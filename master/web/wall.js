@@ -3,6 +3,7 @@
 import { loadedFiles, versionOf } from './server.js';
 
 const VERSION_MS = 10 * 60 * 1000;
+const AGAIN_MS = 10 * 1000; // the server did not give all of it
 
 export function toggleFullScreen() {
   if (document.fullscreenElement) document.exitFullscreen();
@@ -24,12 +25,14 @@ async function keepAwake() {
 }
 
 // Another version of the page is on the server, after an upgrade: take it, when all of it is there.
+// @return is it?
 let version = null;
 async function takeNewVersion() {
   const now = await versionOf(loadedFiles());
-  if (now === null) return;
+  if (now === null) return false;
   if (version !== null && now !== version) location.reload();
   version = now;
+  return true;
 }
 
 export class Wall {
@@ -40,11 +43,10 @@ export class Wall {
     if (on === this.#on) return;
     this.#on = on;
     document.documentElement.dataset.kiosk = String(on);
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     if (on) {
       keepAwake();
-      takeNewVersion();
-      this.#timer = setInterval(takeNewVersion, VERSION_MS);
+      this.#look();
     } else awake?.release();
   }
 
@@ -55,7 +57,14 @@ export class Wall {
 
   // The server answers again: it may be another version.
   onReturn() {
-    if (this.#on) takeNewVersion();
+    if (this.#on) this.#look();
+  }
+
+  async #look() {
+    const whole = await takeNewVersion();
+    clearTimeout(this.#timer);
+    if (this.#on)
+      this.#timer = setTimeout(() => this.#look(), whole ? VERSION_MS : AGAIN_MS);
   }
 
   // Browsers fill the screen only after somebody touched the page.

@@ -2,7 +2,9 @@
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -11,6 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 from lib import fake_rtsp
 from lib import wall as lib_wall
+from lib.cameras import ROOT
 from lib.fake_rtsp import FakeCamera
 from lib.gateway import Gateway
 from lib.http import Viewer, request
@@ -565,6 +568,24 @@ def test_small_tiles_take_the_sub_stream(browser, wall, tmp_path):
         wait_for(lambda: viewers() == {"twin:sub": 1, "half": 1}, 30, viewers)
         browser.resize(1280, 800)
         browser.driver.get("about:blank")
+
+
+@pytest.mark.parametrize("steps, loads", [
+    ("all 1 kiosk wait 5 return wait 5 return wait 2000", 0),
+    ("all 1 kiosk wait 5 all 2 return", 1),
+    ("all 1 kiosk wait 5 all 2 wait 700", 1),  # an upgrade, which nobody notices
+    ("all 1 kiosk wait 5 part 2 return wait 60", 0),
+    ("all 1 kiosk wait 5 part 2 return wait 60 all 2 wait 60", 1),
+    ("part 1 kiosk wait 5 all 1 wait 60 all 2 return", 1),  # it was busy when the page came
+])
+def test_takes_a_new_version(steps, loads):
+    """As soon as all of it is there."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    told = subprocess.run(["node", os.path.join(ROOT, "test/e2e/lib/wall_version.mjs"),
+                           os.path.join(ROOT, "master/web/wall.js"), *steps.split()],
+                          capture_output=True, text=True, check=True, timeout=60).stdout
+    assert json.loads(told)[-1] == loads, told
 
 
 def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
