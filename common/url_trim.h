@@ -21,7 +21,8 @@ struct span url_trim_space(struct span s, bool encoded);
 
 /**
  * Take white space and quotes of any language off both ends.  A quote goes only together with one
- * at the other end: alone, it may be a part of the URL (`?name=%22a%22`).
+ * at the other end: alone, it may be a part of the URL (`?name=%22a%22`), and stays; one at the
+ * beginning is refused with the URL, because no scheme begins so.
  *
  * @param encoded  as above.
  * @return the rest.  Borrows the same text.
