@@ -143,6 +143,19 @@ static size_t places_left(const struct camera_admission *a, size_t places_by_url
     return named < places_by_url ? places_by_url - named : 0;
 }
 
+static bool may_own(const struct camera_admission *a, const struct client_key *client,
+                    const struct workers_held *held, size_t limit)
+{
+    return client_share_fair(client, held->own, held->requested, limit,
+                             a->conf->server.client_share, CLIENT_SHARE_FLOOR);
+}
+
+bool camera_admission_has_share(const struct camera_admission *a, const struct client_key *client,
+                                const struct workers_held *held)
+{
+    return may_own(a, client, held, places_left(a, places(a, false)));
+}
+
 /* A client that stops cameras, so that others can be started, holds up nobody by those that are
  * slow to leave.  That comes first: no camera makes room for one that cannot be started. */
 static enum http_error may_hold(const struct camera_admission *a, const struct client_key *client,
@@ -154,8 +167,7 @@ static enum http_error may_hold(const struct camera_admission *a, const struct c
         *message = "workers of streams that you stopped are still leaving; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }
-    if (held->requested < limit && !client_share_fair(client, held->own, held->requested, limit,
-                                                      percent, CLIENT_SHARE_FLOOR)) {
+    if (held->requested < limit && !may_own(a, client, held, limit)) {
         *message = "your address has its share of the cameras ([server] client_share)";
         return HTTP_ERROR_CLIENT_SHARE;
     }

@@ -67,6 +67,10 @@ enum http_error camera_admission_start(struct camera_admission *a,
                                        const struct camera_request *request, bool named,
                                        const struct workers_held *held, const char **message);
 
+/** Does this client's share of cameras allow one more?  @param held  as above, without that one. */
+bool camera_admission_has_share(const struct camera_admission *a, const struct client_key *client,
+                                const struct workers_held *held);
+
 /** May this client make a camera's session anew?  Parameters and result as above. */
 enum http_error camera_admission_restart(struct camera_admission *a,
                                          const struct client_key *client, const char **message);

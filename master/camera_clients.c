@@ -49,6 +49,22 @@ bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_
     return true;
 }
 
+bool camera_clients_return(struct camera_clients *all, struct camera *cam,
+                           const struct ipc_return *connection, int *fd)
+{
+    const struct guest *guest = guest_list_find(&cam->guests, connection->ticket);
+    if (guest == NULL)
+        return false;
+    bool known = guest->visit != NULL;
+    if (known && !visit_has_socket(guest->visit, *fd))
+        return false;
+    const union address from = guest->from;
+    (void)camera_clients_left(all, cam, connection->ticket);
+    if (known)
+        all->returned(all->ctx, connection, &from, fd); /* may end the camera */
+    return true;
+}
+
 /* Snapshots and MJPEG clients do not count: their workers notice at the next picture. */
 static bool is_kept_after_its_end(const struct camera *cam, struct guest *guest)
 {
@@ -130,6 +146,15 @@ static void expect_client(const struct camera_clients *all, const struct camera 
     worker_expect_clients(cam->worker, all->sockets + cam->guests.count);
 }
 
+/* Without a descriptor of its own, the master could not tell whose connection comes back. */
+static void keep_if_known(const struct guest *guest, struct ipc_client *m)
+{
+    if (guest->visit != NULL)
+        return;
+    m->keep = 0;
+    m->head_bytes = m->rest_bytes = 0;
+}
+
 int camera_clients_send(struct camera_clients *all, struct camera *cam,
                         const struct camera_request *request, int *fd)
 {
@@ -145,6 +170,7 @@ int camera_clients_send(struct camera_clients *all, struct camera *cam,
         handover_reset(slot, m->conn_id);
         remember(all, guest_list_find(&cam->guests, m->ticket), m, *fd);
     }
+    keep_if_known(guest_list_find(&cam->guests, m->ticket), m);
     int rc = worker_send(cam->worker, IPC_CLIENT, m, fd);
     note_change(all, kind);
     if (rc == 0)
@@ -202,8 +228,9 @@ void camera_clients_judge(struct camera_clients *all, struct camera *cam)
                  before - kept);
 }
 
-static int give(struct camera *cam, const struct visit *visit, uint32_t ticket)
+static int give(struct camera *cam, const struct guest *guest, uint32_t ticket)
 {
+    const struct visit *visit = guest->visit;
     struct ipc_client m;
     struct handover_slot *slot = worker_slot(cam->worker, ticket);
     int fd = slot != NULL ? visit_socket(visit) : -1;
@@ -211,6 +238,7 @@ static int give(struct camera *cam, const struct visit *visit, uint32_t ticket)
         return -EMFILE;
     visit_request(visit, &m);
     m.ticket = ticket;
+    m.client = client_key_hash(&guest->client, 0); /* an older program did not say */
     visit_fill_slot(visit, slot);
     int rc = worker_send(cam->worker, IPC_CLIENT, &m, &fd);
     fd_close(&fd);
@@ -223,7 +251,7 @@ static void give_or_end(struct camera_clients *all, struct camera *cam, uint32_t
     if (guest == NULL)
         return;
     expect_client(all, cam);
-    int rc = guest->visit != NULL ? give(cam, guest->visit, ticket) : -EMFILE;
+    int rc = guest->visit != NULL ? give(cam, guest, ticket) : -EMFILE;
     all->moves += guest_is_viewer(guest->kind);
     if (rc == 0)
         cam->clients_sent++;

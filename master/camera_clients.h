@@ -49,6 +49,16 @@ int camera_clients_send(struct camera_clients *all, struct camera *cam,
 /** A guest was taken over from another program, with its visit or NULL.  Moved. */
 void camera_clients_remember(struct camera_clients *all, struct guest *guest, struct visit *visit);
 
+/**
+ * A client's worker gives its connection back.  Where that cannot be told from another one, because
+ * there is no descriptor of the client's to compare, the client has left.
+ *
+ * @param fd  Moved if it becomes -1.
+ * @return false: nobody has this ticket, or it is another connection.
+ */
+bool camera_clients_return(struct camera_clients *all, struct camera *cam,
+                           const struct ipc_return *connection, int *fd);
+
 /** A client has left. @return false: nobody has this ticket. */
 bool camera_clients_left(struct camera_clients *all, struct camera *cam, uint32_t ticket);
 

@@ -6,12 +6,24 @@
 #include "common/url.h"
 #include "master/camera_table_private.h"
 
+/* Does the client's share allow that the camera's worker counts for it instead? */
+static bool may_count_for(const struct camera *cam, const struct client_key *client)
+{
+    struct workers_held held = workers_held_by(cam->table->workers, client);
+    held.requested -= held.requested > 0; /* it counts already, for whoever started it */
+    return cam->named || camera_admission_has_share(&cam->table->admission, client, &held);
+}
+
 void camera_find_starter(struct camera *cam)
 {
     if (cam->worker == NULL || cam->guests.count == 0)
         return;
-    if (!guest_list_has(&cam->guests, &cam->starter))
-        cam->starter = guest_list_find(&cam->guests, guest_list_any(&cam->guests))->client;
+    if (!guest_list_has(&cam->guests, &cam->starter)) {
+        const struct client_key *client =
+            &guest_list_find(&cam->guests, guest_list_any(&cam->guests))->client;
+        if (may_count_for(cam, client))
+            cam->starter = *client;
+    }
     worker_count_for(cam->worker, camera_starter(cam));
 }
 

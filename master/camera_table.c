@@ -7,7 +7,6 @@
 #include "master/camera_settings.h"
 #include "master/camera_table_private.h"
 #include "master/stats_clamp.h"
-#include "master/visit.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -238,14 +237,7 @@ static void on_idle(void *owner, const struct ipc_idle *idle)
 static bool on_return(void *owner, const struct ipc_return *connection, int *fd)
 {
     struct camera *cam = owner;
-    struct camera_table *t = cam->table;
-    const struct guest *guest = guest_list_find(&cam->guests, connection->ticket);
-    if (guest == NULL || (guest->visit != NULL && !visit_has_socket(guest->visit, *fd)))
-        return false;
-    const union address from = guest->from;
-    (void)camera_clients_left(&t->clients, cam, connection->ticket);
-    t->clients.returned(t->clients.ctx, connection, &from, fd); /* may end the camera */
-    return true;
+    return camera_clients_return(&cam->table->clients, cam, connection, fd);
 }
 
 static const struct worker_events worker_events = {.on_state = on_state,

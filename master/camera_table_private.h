@@ -60,7 +60,8 @@ static inline const struct client_key *camera_starter(const struct camera *cam)
     return cam->named ? NULL : &cam->starter;
 }
 
-/** Once a second: if whoever requested it first has left, it counts for a client that is here. */
+/** Once a second: if whoever requested it first has left, it counts for a client that is here, if
+ * that one's share allows it. */
 void camera_find_starter(struct camera *cam);
 
 /* --- camera_succession.c: from one worker to the next ----------------------- */

@@ -13,7 +13,8 @@ bool workers_waits_for_start(const struct worker *w)
 
 static bool is_for(const struct worker *w, const struct worker *like)
 {
-    return w->requested == like->requested && client_key_equal(&w->client, &like->client);
+    return (w->owner != NULL) == (like->owner != NULL) && w->requested == like->requested &&
+           client_key_equal(&w->client, &like->client);
 }
 
 /* @param like  count the starts for its client; NULL: all. */

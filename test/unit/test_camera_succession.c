@@ -116,12 +116,79 @@ static void test_clients_that_move(void **state)
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static unsigned returned;
+
+static void on_returned(void *ctx, const struct ipc_return *connection, const union address *from,
+                        int *fd)
+{
+    returned++;
+    fd_close(fd);
+}
+
+/* The master has no second descriptor of it: it ends with its answer, and must not come back. */
+static void test_connection_that_cannot_be_compared(void **state)
+{
+    struct worker worker = {.state = WORKER_ENDING, .files = IPC_WORKER_FILES};
+    struct ipc_client m = {
+        .kind = IPC_CLIENT_SNAPSHOT, .keep = 1, .head_bytes = 9, .rest_bytes = 9};
+    const struct client_key client = {.bits = {1}};
+    const union address from = {0};
+    const struct camera_request request = {
+        .client = &client, .from = &from, .name = "door", .message = &m};
+    int ends[2];
+    returned = 0;
+    camera_clients_init(&table.clients, &table.admission.viewers, on_returned, NULL);
+    cam.worker = &worker;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    int copy = dup(ends[0]);
+    assert_int_equal(camera_clients_send(&table.clients, &cam, &request, &ends[0]), 0);
+    assert_int_equal(m.keep + m.head_bytes + m.rest_bytes, 0);
+    const struct ipc_return back = {.ticket = m.ticket};
+    assert_true(camera_clients_return(&table.clients, &cam, &back, &copy));
+    assert_int_equal(returned, 0);
+    assert_null(guest_list_find(&cam.guests, m.ticket));
+    assert_false(camera_clients_return(&table.clients, &cam, &back, &copy));
+    cam.worker = NULL;
+    fd_close(&copy);
+    fd_close(&ends[1]);
+}
+
+#define SHARE 128
+
+/* Who started a camera has left: it counts for another viewer, if that one's share allows it. */
+static void test_starter_leaves(void **state)
+{
+    static struct worker others[SHARE], worker;
+    const struct client_key viewer = {.bits = {1}}, starter = {.bits = {2}};
+    conf.server.max_cameras = 2 * SHARE + 1;
+    conf.server.client_share = 50;
+    cam.worker = &worker;
+    cam.starter = starter;
+    worker = (struct worker){.state = WORKER_BUSY};
+    LIST_INIT(&workers.list);
+    LIST_INSERT_HEAD(&workers.list, &worker, link);
+    for (int i = 0; i < SHARE; i++) {
+        others[i] = (struct worker){.state = WORKER_BUSY};
+        worker_count_for(&others[i], &viewer);
+        LIST_INSERT_HEAD(&workers.list, &others[i], link);
+    }
+    worker_count_for(&worker, &starter);
+    camera_find_starter(&cam);
+    assert_true(client_key_equal(&worker.client, &starter));
+    worker_count_for(&others[0], &starter);
+    camera_find_starter(&cam);
+    assert_true(client_key_equal(&worker.client, &viewer));
+    camera_find_starter(&cam); /* it stays */
+    assert_true(client_key_equal(&worker.client, &viewer));
+    cam.worker = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_no_worker_can_be_started),
-        CASE(test_no_worker_may_be_started),
-        CASE(test_clients_that_move),
+        CASE(test_no_worker_can_be_started), CASE(test_no_worker_may_be_started),
+        CASE(test_clients_that_move),        CASE(test_connection_that_cannot_be_compared),
+        CASE(test_starter_leaves),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");

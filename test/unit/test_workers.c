@@ -255,6 +255,26 @@ static void test_clients_take_turns(void **state)
     assert_int_equal(rig.asked, STARTS_AT_ONCE + 3);
 }
 
+/* Spare ones that are starting are nobody's: the configuration's camera, which asked first, is
+ * next.
+ */
+static void test_spare_ones_count_for_nobody(void **state)
+{
+    struct workers ws = {.conf = &rig.conf};
+    const struct client_key client = {{1, 1}};
+    struct worker spare = {
+        .unforked = -1, .phase = IPC_PH_BOOT, .asked.at_ms = clock_ms() + A_LONG_TIME_MS};
+    struct worker configured = {.unforked = 0, .owner = &rig};
+    struct worker theirs = {.unforked = 0, .owner = &rig};
+    worker_count_for(&theirs, &client);
+    LIST_INIT(&ws.list);
+    LIST_INSERT_HEAD(&ws.list, &spare, link);
+    LIST_INSERT_HEAD(&ws.list, &configured, link);
+    LIST_INSERT_HEAD(&ws.list, &theirs, link);
+    assert_int_equal(workers_count_starts(&ws), 1);
+    assert_ptr_equal(workers_next_to_start(&ws), &configured);
+}
+
 static void test_spare_ones_come_last(void **state)
 {
     rig.refuses = -EAGAIN;
@@ -312,6 +332,7 @@ int main(void)
         CASE(test_one_that_was_not_asked_for_waits_for_the_next_nursery),
         CASE(test_closed_while_one_waits),
         CASE(test_clients_take_turns),
+        CASE(test_spare_ones_count_for_nobody),
         CASE(test_spare_ones_come_last),
         CASE(test_what_a_client_holds),
     };
