@@ -64,6 +64,7 @@ void conn_close(struct conn *c)
     if (uv_is_closing((uv_handle_t *)&c->tcp))
         return;
     TAILQ_REMOVE(&c->server->open_conns, c, link);
+    text_reader_end(&c->server->text_readers, &c->reader);
     c->server->conns--;
     client_share_give(&c->server->conn_share, &c->client);
     uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
@@ -430,6 +431,12 @@ static void begin(struct conn *c, const char *data, size_t len)
     conn_read_on(c);
 }
 
+void conn_hold_text(struct conn *c, struct shared_text *text)
+{
+    c->text = text;
+    text_reader_begin(&c->server->text_readers, &c->reader, &c->asker);
+}
+
 void conn_begin(struct conn *c)
 {
     char *rest = c->rest;
@@ -445,6 +452,7 @@ void conn_begin(struct conn *c)
 /* The answer is written.  The bytes after the request are the next one (pipelining). */
 static void next_request(struct conn *c)
 {
+    text_reader_end(&c->server->text_readers, &c->reader);
     shared_text_unref(c->text);
     c->text = NULL;
     conn_begin(c);

@@ -28,6 +28,7 @@
 #include "master/http_head.h"
 #include "master/shared_text.h"
 #include "master/takeover.h"
+#include "master/text_readers.h"
 
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -83,7 +84,7 @@ struct conn {
     void (*on_end)(struct conn *conn);                                 /* before it is freed */
     size_t head_len;          /* length of the head, directly before input; 0: it came in pieces */
     struct shared_text *text; /* the answer's body, or NULL.  Shared: the connection's reference */
-    int64_t text_since_us;    /* when it was answered with that */
+    struct text_reader reader;
 };
 
 /**
@@ -107,6 +108,9 @@ void conn_answer(struct conn *conn, size_t len);
 
 /** The same, with a body that lives as long as the connection.  Borrowed. */
 void conn_answer_with(struct conn *conn, size_t len, const void *body, size_t body_len);
+
+/** The answer's body will be this text, which lives as long.  Moved. */
+void conn_hold_text(struct conn *conn, struct shared_text *text);
 
 /** Answer the handshake of a WebSocket. @return false: the connection is lost, and closed. */
 bool conn_accept_websocket(struct conn *conn);

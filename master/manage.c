@@ -66,7 +66,7 @@ static void answer_saved(struct conn *c, const struct camera_store_result *resul
         conn_refuse(c, HTTP_ERROR_OVERLOADED, "out of memory: the camera is saved");
         return;
     }
-    c->text = shared_text_new(json, &c->server->text_bytes);
+    conn_hold_text(c, shared_text_new(json, &c->server->text_bytes));
     (void)snprintf(headers, sizeof(headers),
                    "Content-Type: application/json\r\nCache-Control: no-store\r\n"
                    "Content-Length: %zu\r\n",

@@ -13,6 +13,7 @@
 #include "master/server_shared.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,32 +76,21 @@ static void answer_text(struct conn *c, const char *type, struct shared_text *te
     (void)snprintf(headers, sizeof(headers),
                    "Content-Type: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n", type,
                    text->len);
-    c->text = text;
-    c->text_since_us = clock_us();
+    conn_hold_text(c, text);
     size_t len = http_reply_head(conn_output(c), 200, request->origin, headers);
     conn_answer_with(c, len, text->text, request->method == REQUEST_HEAD ? 0 : text->len);
 }
 
-/* The connection that has been reading a text for the longest time; NULL: none is. */
-static struct conn *find_slowest_reader(const struct server *server)
+static void evict(struct text_reader *reader)
 {
-    struct conn *slowest = NULL;
-    struct conn *c;
-    TAILQ_FOREACH (c, &server->open_conns, link) {
-        if (c->text != NULL && (slowest == NULL || c->text_since_us < slowest->text_since_us))
-            slowest = c;
-    }
-    return slowest;
+    conn_evict((struct conn *)(void *)((char *)reader - offsetof(struct conn, reader)));
 }
 
-/* Before a text of this length is made: if it is too much beside those still being sent, the
- * slowest readers go, whoever they are. */
-static void make_room_for_text(struct server *server, size_t len)
+/* Before a text of this length is made, for this client. */
+static void make_room_for_text(struct server *server, const struct client_key *asker, size_t len)
 {
-    struct conn *slowest;
-    while (server->text_bytes + len > SERVER_MAX_TEXT_BYTES &&
-           (slowest = find_slowest_reader(server)) != NULL)
-        conn_evict(slowest);
+    size_t most = len < SERVER_MAX_TEXT_BYTES ? SERVER_MAX_TEXT_BYTES - len : 0;
+    text_readers_make_room(&server->text_readers, asker, &server->text_bytes, most, evict);
 }
 
 /* @param text  Moved; NULL: out of memory. @return NULL: refused for that. */
@@ -142,7 +132,7 @@ static void answer_cached(struct conn *c, struct text_cache *cache, const char *
 {
     struct shared_text *text = text_cache_get(cache, clock_us());
     if (text == NULL) {
-        make_room_for_text(c->server, cache->last_len);
+        make_room_for_text(c->server, &c->asker, cache->last_len);
         int64_t began_us = processor_time_us();
         text = share(c, make(c->server));
         if (text == NULL)

@@ -384,6 +384,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     greeting_log_advice(conf);
     raise_descriptor_limit(&r.server);
     TAILQ_INIT(&r.server.open_conns);
+    TAILQ_INIT(&r.server.text_readers);
     camera_store_init(&r.store, &r.server, conf);
     r.server.store = &r.store;
     if (uv_loop_init(&r.loop) != 0) {

@@ -11,6 +11,7 @@
 #include "master/conf.h"
 #include "master/rate_limit.h"
 #include "master/shared_text.h"
+#include "master/text_readers.h"
 
 #include <sys/queue.h>
 #include <uv.h>
@@ -18,8 +19,8 @@
 /* How many connections the master may read and answer at once, or half the limit of descriptors if
  * that is less; beyond this, the oldest is closed (conn.h). */
 #define SERVER_MAX_CONNS 8192
-/* JSON and metrics that slow clients have not taken yet.  Beyond this, the client that has been
- * reading for the longest time is closed. */
+/* JSON and metrics that slow clients have not taken yet.  Beyond this, slow readers are closed
+ * (text_readers.h). */
 #define SERVER_MAX_TEXT_BYTES (32u << 20)
 
 TAILQ_HEAD(conn_list, conn);
@@ -44,7 +45,8 @@ struct server {
     struct text_cache streams;
     struct text_cache list; /* of the named cameras */
     size_t text_bytes;      /* total length of the texts that answers hold */
-    uint64_t next_conn_id;  /* the last connection's ID, for logs: counts all accepted */
+    struct text_reader_list text_readers;
+    uint64_t next_conn_id; /* the last connection's ID, for logs: counts all accepted */
     bool draining;
     bool paused;       /* another program takes this one's place: no request is begun (conn.h) */
     int64_t started_s; /* UNIX time */
