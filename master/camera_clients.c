@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-/* Places in a camera's list at which camera_clients_obey() looks: a system call each. */
-#define LOOKS 64
+/* Places in a camera's list at which camera_clients_obey() looks at least: a system call each. */
+#define LOOKS_MIN 64
 
 void camera_clients_init(struct camera_clients *all, struct client_share *viewers,
                          camera_return_fn returned, void *ctx)
@@ -76,11 +76,20 @@ static bool is_kept_after_its_end(const struct camera *cam, struct guest *guest)
     return guest->gone_since != 0 && cam->reports >= guest->gone_since + CLIENT_GONE_REPORTS;
 }
 
+/* At each place twice in the time after which a worker is killed. */
+static uint32_t looks_at(const struct guest_list *list)
+{
+    uint32_t looks = list->room / (CLIENT_GONE_REPORTS / 2);
+    if (looks < LOOKS_MIN)
+        looks = LOOKS_MIN;
+    return looks < list->room ? looks : list->room;
+}
+
 bool camera_clients_obey(struct camera *cam)
 {
     struct guest_list *list = &cam->guests;
     bool obeys = true;
-    for (uint32_t n = 0; cam->worker != NULL && n < LOOKS && n < list->room; n++) {
+    for (uint32_t n = 0; cam->worker != NULL && n < looks_at(list); n++) {
         if (list->looked_at >= list->room)
             list->looked_at = 0;
         struct guest *guest = guest_list_find(list, list->looked_at++);

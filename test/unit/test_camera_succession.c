@@ -153,6 +153,31 @@ static void test_connection_that_cannot_be_compared(void **state)
     fd_close(&ends[1]);
 }
 
+/* One of a thousand viewers has closed, and the worker does not say so. */
+static void test_keeps_one_of_many(void **state)
+{
+    struct worker worker = {.state = WORKER_BUSY};
+    const struct ipc_client asked = {.kind = IPC_CLIENT_STREAM, .camera = "door"};
+    const struct client_key client = {.bits = {1}};
+    const union address from = {0};
+    int ends[2];
+    uint32_t ticket = 0;
+    cam.worker = &worker;
+    for (int i = 0; i < 1000; i++) {
+        ticket = guest_list_add(&cam.guests, &client, &from, IPC_CLIENT_STREAM);
+        client_share_take(&table.admission.viewers, &client);
+    }
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    guest_list_find(&cam.guests, ticket)->visit = visit_new(&asked, ends[0]);
+    table.clients.sockets++;
+    fd_close(&ends[1]);
+    while (camera_clients_obey(&cam))
+        cam.reports++;
+    assert_in_range(cam.reports, CLIENT_GONE_REPORTS, 2 * CLIENT_GONE_REPORTS);
+    cam.worker = NULL;
+    fd_close(&ends[0]);
+}
+
 #define SHARE 128
 
 /* Who started a camera has left: it counts for another viewer, if that one's share allows it. */
@@ -188,7 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_no_worker_can_be_started), CASE(test_no_worker_may_be_started),
         CASE(test_clients_that_move),        CASE(test_connection_that_cannot_be_compared),
-        CASE(test_starter_leaves),
+        CASE(test_keeps_one_of_many),        CASE(test_starter_leaves),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");
