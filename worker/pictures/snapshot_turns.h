@@ -1,5 +1,5 @@
 /*
- * Whose turn it is to get a picture: clients are served one after the other, in every job anew
+ * Whose turn it is to get a picture: clients are served one after the other, and each job goes on
  * where the last one ended.  Worker, one thread.  Pure.  Lives in its user by value.
  */
 #ifndef WORKER_SNAPSHOT_TURNS_H
