@@ -18,7 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bump on any change to the layout below; the memory itself carries it. */
+/* The memory itself carries it.  Bump it on any change to the layout below, unless a reserved
+ * member gets a meaning in which 0 says that nothing is known, as client did. */
 #define HANDOVER_VERSION 1u
 /* Clients beyond this number end with their worker.  Pages that nobody writes to cost nothing. */
 #define HANDOVER_SLOTS 65536u

@@ -22,6 +22,8 @@
 /* How many cameras one client may start a minute by their URLs, or start anew: as many may come at
  * once.  Of cameras of the configuration it may start more: four times max_cameras more. */
 #define STARTS_PER_MINUTE 600
+/* The texts of camera_admission.c say so. */
+_Static_assert(STARTS_PER_MINUTE == 600, "a text says how many");
 
 /* What decisions are based on.  The camera table keeps it up to date. */
 struct camera_admission {

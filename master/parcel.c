@@ -1,7 +1,6 @@
 #include "master/parcel.h"
 
 #include "common/fd.h"
-#include "common/xalloc.h"
 
 #include <errno.h>
 #include <stdbool.h>
