@@ -137,6 +137,7 @@ def test_websocket_error_in_the_browser(shared_gateway, browser, library):
             socket.onclose = ({code, reason, wasClean}) => done([code, JSON.parse(reason).error.code, wasClean]);
             """, url)
         assert told == [4404, "unknown_camera", True]
+    assert any("Unsupported WebSocket message" in error for error in browser.errors())  # the library's own words
 
 
 def test_ffplay_takes_compressed_time(shared_gateway, long_gop_camera):
