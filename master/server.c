@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #define DRAIN_POLL_MS 50
@@ -239,8 +240,10 @@ static int take_left_socket(struct run *r, enum route_port kind, uint32_t port)
 {
     int fd = takeover_listener(r->takeover, kind);
     if (fd != -1 && r->restarted &&
-        !listener_is_at(fd, r->server.conf->server.bind, (uint16_t)port))
+        !listener_is_at(fd, r->server.conf->server.bind, (uint16_t)port)) {
+        (void)shutdown(fd, SHUT_RDWR); /* systemd has it, too, until nothing can fail any more */
         fd_close(&fd);
+    }
     return fd;
 }
 
