@@ -11,7 +11,7 @@
 
 /* To push a user's only rejected password out of the login guard, before it is forgotten, another
  * client must have two rejected of each of LOGIN_MAX other users. */
-_Static_assert(2 * LOGIN_MAX > STARTS_PER_MINUTE * (LOGIN_FORGIVEN_MS / 60000 + 1),
+_Static_assert(INT64_C(2) * LOGIN_MAX > STARTS_PER_MINUTE * (LOGIN_FORGIVEN_MS / 60000 + 1),
                "one client can make the login guard forget");
 
 /* Does the client's share allow one more? */
