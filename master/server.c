@@ -241,7 +241,8 @@ static int take_left_socket(struct run *r, enum route_port kind, uint32_t port)
     int fd = takeover_listener(r->takeover, kind);
     if (fd != -1 && r->restarted &&
         !listener_is_at(fd, r->server.conf->server.bind, (uint16_t)port)) {
-        (void)shutdown(fd, SHUT_RDWR); /* systemd has it, too, until nothing can fail any more */
+        if (r->service.sockets[kind] == -1) /* else it may be that one: cam-httpflv.socket's */
+            (void)shutdown(fd, SHUT_RDWR);  /* the parcel has it until nothing can fail any more */
         fd_close(&fd);
     }
     return fd;
