@@ -68,11 +68,10 @@ void workers_save(const struct workers *workers, struct takeover_writer *w)
 
 /* --- workers that end with their master ----------------------------------------- */
 
-/* The read end of its stderr, which nobody else writes to.  Until it is announced, the channel: its
- * other end is ours, on the way, or the worker's.  @return -1: none. */
+/* The read end of its stderr, which nobody else writes to.  @return -1: it is not announced yet. */
 static int sign_of_life(const struct worker *w)
 {
-    return w->log != NULL ? log_source_descriptor(w->log) : w->channel;
+    return w->log != NULL ? log_source_descriptor(w->log) : -1;
 }
 
 bool worker_save_remains(const struct worker *w, struct takeover_writer *writer)
