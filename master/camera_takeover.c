@@ -110,7 +110,7 @@ static void save_guest(const struct guest *guest, uint32_t ticket, struct takeov
     takeover_put(w, TAKEOVER_GUEST, &r, sizeof(r), fields, len);
 }
 
-/* @return false: it is about to end; then its clients are not saved. */
+/* @return false: not now; then its clients are not saved. */
 static bool save_worker(const struct worker *worker, struct takeover_writer *w)
 {
     if (w->way != TAKEOVER_BY_EXECVE)
@@ -162,7 +162,7 @@ static void save_camera(const struct camera *cam, const struct camera *served,
 static void save_clients(const struct camera *cam, struct takeover_writer *w, uint8_t *fields)
 {
     if (cam->worker != NULL && !save_worker(cam->worker, w)) {
-        w->postponed = true;
+        w->postponed = w->postponed || cam->guests.count > 0;
         return;
     }
     for (uint32_t ticket = 0; ticket < cam->guests.room; ticket++) {

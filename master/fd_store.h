@@ -48,7 +48,7 @@ struct fd_store {
     uint64_t number;  /* of systemd's newest parcel, or of the last program's */
     bool stored;      /* systemd has that one */
     bool failed;      /* the last one could not be made, or systemd did not take it */
-    bool postponed;   /* it lacks viewers of workers that are about to end */
+    bool postponed;   /* it lacks viewers of workers that are just beginning */
     uint64_t changes; /* camera_table_changes() when it was made */
     uint64_t moves;   /* likewise */
     int64_t made_ms;  /* clock_ms() */
