@@ -39,6 +39,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     camera_clients_drop(&table.clients, &cam);
+    client_share_clear(&table.admission.viewers);
     log_capture_end(&captured);
     return 0;
 }
