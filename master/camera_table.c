@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define TICK_MS 1000
+#define RATE_MIN_MS 500 /* the report that comes with a state may follow another one at once */
 
 /* --- remembering ---------------------------------------------------------- */
 
@@ -146,7 +147,7 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
     int64_t elapsed_ms = cam->stats_ms != 0 ? now_ms - cam->stats_ms : 0;
     struct ipc_stats said = *stats;
     stats_clamp(&said, &cam->stats, elapsed_ms);
-    if (elapsed_ms > 0)
+    if (elapsed_ms >= RATE_MIN_MS)
         cam->bit_rate_bps = (said.bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)elapsed_ms;
     cam->stats = said;
     cam->stats_ms = now_ms;

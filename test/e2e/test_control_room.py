@@ -73,6 +73,9 @@ def test_a_camera_that_nobody_watches_is_listed(make_gateway, camera):
     assert request(gateway.snapshot_port, "/api/streams/gate", "DELETE").status == 204
     assert request(gateway.snapshot_port, "/api/streams/nobody", "DELETE").status == 404
     with watch(gateway, "yard") as viewer:
+        yard = wait_for(lambda: [one for one in [api(gateway, "/api/streams/yard")] if one["state"] == "streaming"], 30,
+                        "pictures", interval=0.001)[0]
+        assert (yard["video_codec"], yard["width"]) == ("H.264", 320)  # known as soon as it streams
         viewer.wait_frames(3)
         assert streams(gateway)["yard"]["state"] == cameras(gateway)["yard"]["state"] == "streaming"
         wait_for(lambda: cameras(gateway)["yard"]["viewers"] == 1, 20, "the viewer to be counted")
