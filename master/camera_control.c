@@ -1,6 +1,6 @@
 /*
- * The operator controls the cameras: another configuration, the end of a stream, a new session with a
- * camera.  Master, loop thread.
+ * An operator's control of the cameras: another configuration, the end of a stream, a new session
+ * with a camera.  Master, loop thread.
  */
 #include "common/http_reply.h"
 #include "common/log.h"

@@ -1,6 +1,6 @@
 /*
- * A client gets its camera: may a worker be started for it, which other camera makes room, and for
- * whom does the worker count?  Master, loop thread.  camera_admission.h has the bounds.
+ * Dispatches each client to its camera's worker: may one be started, which other camera makes room
+ * for it, and for whom does it count?  Master, loop thread.  camera_admission.h has the bounds.
  */
 #include "common/clock.h"
 #include "common/url.h"
@@ -103,7 +103,7 @@ static int start_for(struct camera *cam, const struct client_key *client, bool n
     return rc;
 }
 
-enum http_error camera_table_handover(struct camera_table *table,
+enum http_error camera_table_dispatch(struct camera_table *table,
                                       const struct camera_request *request, int *fd,
                                       const char **message)
 {

@@ -43,14 +43,14 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn
 void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx);
 
 /**
- * Hand a client to its camera's worker, starting one if there is none.
+ * Dispatch a client to its camera's worker, starting one if there is none.
  *
  * @param request  Borrowed.
  * @param fd       connected socket.  Moved on success (*fd becomes -1).
  * @param message  on refusal: the reason, a literal.
  * @return HTTP_ERROR_NONE, or the error to answer with; then the caller still owns *fd.
  */
-enum http_error camera_table_handover(struct camera_table *table,
+enum http_error camera_table_dispatch(struct camera_table *table,
                                       const struct camera_request *request, int *fd,
                                       const char **message);
 

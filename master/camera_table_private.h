@@ -52,7 +52,7 @@ int camera_table_end(struct camera *cam, uint32_t grace_ms);
  */
 int camera_table_start(struct camera *cam, bool connect);
 
-/* --- camera_dispatch.c: who gets a worker ------------------------------------- */
+/* --- camera_dispatch.c: who gets a worker ----------------------------------- */
 
 /** The client for whom the camera's worker counts; NULL: the configuration wants it.  Borrowed. */
 static inline const struct client_key *camera_starter(const struct camera *cam)

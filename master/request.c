@@ -257,7 +257,7 @@ static void hand_over(struct conn *c, struct route *r)
     enum http_error error = HTTP_ERROR_OVERLOADED;
     int fd = conn_detach(c);
     if (fd != -1)
-        error = camera_table_handover(c->server->cameras, &request, &fd, &message);
+        error = camera_table_dispatch(c->server->cameras, &request, &fd, &message);
     fd_close(&fd);
     if (error == HTTP_ERROR_NONE) {
         conn_close(c);
