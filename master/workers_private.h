@@ -1,4 +1,4 @@
-/* What workers.c, workers_turns.c and workers_takeover.c share.  Master, loop thread. */
+/* What workers.c, workers_schedule.c and workers_takeover.c share.  Master, loop thread. */
 #ifndef MASTER_WORKERS_PRIVATE_H
 #define MASTER_WORKERS_PRIVATE_H
 

@@ -1,5 +1,6 @@
 /*
- * Whose worker starts next, and how many workers a client holds.  Master, loop thread.
+ * The schedule of starts: whose worker starts next, and how many workers a client holds.  Master,
+ * loop thread.
  */
 #include "common/clock.h"
 #include "master/workers_private.h"
