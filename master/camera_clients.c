@@ -149,7 +149,7 @@ static void remember(struct camera_clients *all, struct guest *guest, const stru
 }
 
 /* Linux lets nobody send a descriptor while more are under way, for all processes of the user, than
- * the sender may have; a parcel (parcel.h) is under way.  So everybody's clients count. */
+ * the sender may have; a parcel (fd_parcel.h) is under way.  So everybody's clients count. */
 static void expect_client(const struct camera_clients *all, const struct camera *cam)
 {
     worker_expect_clients(cam->worker, all->sockets + cam->guests.count);

@@ -3,8 +3,8 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "master/fd_parcel.h"
 #include "master/listener.h"
-#include "master/parcel.h"
 #include "master/server_shared.h"
 
 #include <errno.h>
@@ -47,7 +47,7 @@ enum takeover_news fd_store_read(struct fd_store *s, struct takeover **out)
     *out = NULL;
     for (size_t i = 0; (fd = service_kept(s->service, i, &number)) != -1; i++) {
         struct takeover *t;
-        enum takeover_news news = parcel_read(fd, &t);
+        enum takeover_news news = fd_parcel_read(fd, &t);
         tell_news(news, number);
         if (number > s->number)
             s->number = number;
@@ -69,7 +69,7 @@ void fd_store_drop_left(struct fd_store *s)
     uint64_t number;
     int fd;
     while ((fd = service_take_kept(s->service, &number)) != -1) {
-        parcel_empty(fd);
+        fd_parcel_empty(fd);
         fd_close(&fd);
         service_drop(s->service, number);
     }
@@ -110,7 +110,7 @@ static int store(struct fd_store *s, enum takeover_way way, const int *listeners
     size_t left_out = 0;
     int64_t began_us = clock_us();
     s->save(s->server, &w);
-    int parcel = parcel_pack(&w, listeners, &left_out);
+    int parcel = fd_parcel_pack(&w, listeners, &left_out);
     size_t viewers = w.viewers;
     s->postponed = w.postponed;
     takeover_writer_free(&w, false);

@@ -1,7 +1,7 @@
 /*
  * What the next start of this service gets of us through systemd, which keeps descriptors for it
  * (FileDescriptorStoreMax=): ports, viewers' sockets, and the records to go on with them, as a
- * parcel (parcel.h).  Master, loop thread.
+ * parcel (fd_parcel.h).  Master, loop thread.
  *
  *   while we run   systemd always has a parcel that was made when a viewer last came, left or got
  *                  another worker.  It is right at any later time: how far a viewer got is in the

@@ -5,7 +5,7 @@
  *
  * By execve() in the same process, descriptors keep their numbers.  Those that takeover_pass()
  * names stay open; the new program closes what no record of its own claims, so nothing leaks
- * whatever it does not know.  Through systemd to another process (parcel.h), they get other
+ * whatever it does not know.  Through systemd to another process (fd_parcel.h), they get other
  * numbers; records name them by those that the old program had.
  *
  * The records hold cameras' passwords, as the process itself does; the memory has no name and

@@ -6,8 +6,8 @@
  * A descriptor per viewer would be simpler, but systemd compares each with all that it has, keeps
  * no more than FileDescriptorStoreMax=, and would have to be told of every viewer that leaves.
  */
-#ifndef MASTER_PARCEL_H
-#define MASTER_PARCEL_H
+#ifndef MASTER_FD_PARCEL_H
+#define MASTER_FD_PARCEL_H
 
 #include "master/takeover.h"
 
@@ -21,8 +21,8 @@
  *                   (unix(7), ETOOMANYREFS).
  * @return the parcel, which the caller owns; or negative errno.
  */
-int parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS],
-                size_t *left_out);
+int fd_parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS],
+                   size_t *left_out);
 
 /**
  * Take out duplicates of all that is in a parcel, which stays as it is.
@@ -30,9 +30,9 @@ int parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENER
  * @param fd  Borrowed.
  * @return as takeover_read(); NONE: somebody has emptied it before.
  */
-enum takeover_news parcel_read(int fd, struct takeover **out);
+enum takeover_news fd_parcel_read(int fd, struct takeover **out);
 
 /** Nobody finds anything in it any more.  @param fd  Borrowed; it may be anything. */
-void parcel_empty(int fd);
+void fd_parcel_empty(int fd);
 
-#endif /* MASTER_PARCEL_H */
+#endif /* MASTER_FD_PARCEL_H */

@@ -1,6 +1,6 @@
-/* master/parcel: what goes in comes out, in another process with other numbers; and what may be in
- * the place of one. */
-#include "master/parcel.h"
+/* master/fd_parcel: what goes in comes out, in another process with other numbers; and what may be
+ * in the place of one. */
+#include "master/fd_parcel.h"
 
 #include "common/clock.h"
 #include "common/fd.h"
@@ -61,8 +61,8 @@ static void close_pipes(int (*pipes)[2], size_t count)
 /* As a start that succeeds. */
 static enum takeover_news unpack(int parcel, struct takeover **t)
 {
-    enum takeover_news news = parcel_read(parcel, t);
-    parcel_empty(parcel);
+    enum takeover_news news = fd_parcel_read(parcel, t);
+    fd_parcel_empty(parcel);
     fd_close(&parcel);
     return news;
 }
@@ -82,7 +82,7 @@ static void test_all_comes_out(void **state)
     for (size_t i = 0; i < MANY; i++)
         numbers[i] = takeover_pass(&w, pipes[i][1]);
     takeover_put(&w, TAKEOVER_CAMERA, &free_before, sizeof(free_before), "tail", 4);
-    int parcel = parcel_pack(&w, listeners, &left_out);
+    int parcel = fd_parcel_pack(&w, listeners, &left_out);
     assert_true(parcel > 0);
     assert_int_equal(left_out, 0);
     takeover_writer_free(&w, false);
@@ -127,12 +127,12 @@ static void test_until_a_start_succeeds(void **state)
     make_pipes(pipes, MANY);
     for (size_t i = 0; i < MANY; i++)
         numbers[i] = takeover_pass(&w, pipes[i][1]);
-    int parcel = parcel_pack(&w, no_listeners, &left_out);
+    int parcel = fd_parcel_pack(&w, no_listeners, &left_out);
     takeover_writer_free(&w, false);
     for (size_t i = 0; i < MANY; i++)
         fd_close(&pipes[i][1]);
     for (int start = 0; start < 3; start++) {
-        assert_int_equal(parcel_read(parcel, &t), TAKEOVER_THERE);
+        assert_int_equal(fd_parcel_read(parcel, &t), TAKEOVER_THERE);
         for (size_t i = 0; i < MANY; i++) {
             int fd = takeover_claim(t, numbers[i]);
             assert_true(is_same(fd, pipes[i][0]));
@@ -140,8 +140,8 @@ static void test_until_a_start_succeeds(void **state)
         }
         takeover_close(&t);
     }
-    parcel_empty(parcel);
-    assert_int_equal(parcel_read(parcel, &t), TAKEOVER_NONE);
+    fd_parcel_empty(parcel);
+    assert_int_equal(fd_parcel_read(parcel, &t), TAKEOVER_NONE);
     assert_null(t);
     char byte;
     assert_int_equal(read(pipes[1][0], &byte, 1), 0);
@@ -165,7 +165,7 @@ static void test_what_finds_no_room_is_left_out(void **state)
     int32_t numbers[2] = {takeover_pass_last(&w, shared[0]), takeover_pass_last(&w, shared[1])};
     for (size_t i = 0; i < count; i++)
         (void)takeover_pass(&w, ends[0]);
-    int parcel = parcel_pack(&w, (const int[]){ends[1], -1}, &left_out);
+    int parcel = fd_parcel_pack(&w, (const int[]){ends[1], -1}, &left_out);
     assert_true(parcel > 0);
     assert_in_range(left_out, 1, count - 1);
     takeover_writer_free(&w, false);
@@ -198,7 +198,7 @@ static void test_a_reader_without_descriptors(void **state)
     int free_before = first_free();
     for (size_t i = 0; i < MANY; i++)
         (void)takeover_pass(&w, pipes[i][1]);
-    int parcel = parcel_pack(&w, no_listeners, &left_out);
+    int parcel = fd_parcel_pack(&w, no_listeners, &left_out);
     takeover_writer_free(&w, false);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     const struct rlimit low = {(rlim_t)free_before + 300, before.rlim_max};
@@ -310,7 +310,7 @@ static struct worker_remains remains_of(const struct worker *w, int64_t by_ms)
     struct takeover *t;
     size_t left_out;
     assert_true(worker_save_remains(w, &writer));
-    int parcel = parcel_pack(&writer, no_listeners, &left_out);
+    int parcel = fd_parcel_pack(&writer, no_listeners, &left_out);
     takeover_writer_free(&writer, false);
     assert_int_equal(unpack(parcel, &t), TAKEOVER_THERE);
     assert_true(takeover_next(t, &r));

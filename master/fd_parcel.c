@@ -1,4 +1,4 @@
-#include "master/parcel.h"
+#include "master/fd_parcel.h"
 
 #include "common/fd.h"
 
@@ -69,8 +69,8 @@ static int make_queue(int ends[2])
     return 0;
 }
 
-int parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS],
-                size_t *left_out)
+int fd_parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTENERS],
+                   size_t *left_out)
 {
     int ends[2];
     int error;
@@ -158,7 +158,7 @@ static bool is_queue(int fd)
            getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
 }
 
-enum takeover_news parcel_read(int fd, struct takeover **out)
+enum takeover_news fd_parcel_read(int fd, struct takeover **out)
 {
     struct contents all = {0};
     bool queue = is_queue(fd);
@@ -173,7 +173,7 @@ enum takeover_news parcel_read(int fd, struct takeover **out)
     return news;
 }
 
-void parcel_empty(int fd)
+void fd_parcel_empty(int fd)
 {
     char byte;
     if (!is_queue(fd))
