@@ -2,8 +2,8 @@
 //
 // States: idle -> connecting -> live <-> silent; any of them -> retrying -> connecting.
 
-import { EdgeKeeper, lagOf } from './edge.js';
 import { Gate } from './gate.js';
+import { LatencyController, latencyOf } from './latency.js';
 import { PictureRate } from './rate.js';
 import { explain, playsHevc, reasonOf, serverAnswers, streamUrl, wordsOf } from './server.js';
 import { FlvSocket, PictureCounter, socketLoader } from './socket.js';
@@ -76,7 +76,7 @@ export class CameraStream extends EventTarget {
   #rate = new PictureRate();
   #quiet = false;
   #liveAt = 0;
-  #edge = new EdgeKeeper();
+  #latency = new LatencyController();
   #pictureAt = 0;
   #pictureTime = 0;
   #total = 0; // pictures decoded
@@ -213,7 +213,7 @@ export class CameraStream extends EventTarget {
       arriving: this.#rate.arriving,
       tooSlow: this.state === 'live' && this.#rate.tooSlow,
       bitRate: this.#bitRate,
-      delay: lagOf(this.#video),
+      delay: latencyOf(this.#video),
       dropped: this.#video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0,
       transport: this.#overHttp ? 'HTTP' : 'WebSocket',
       transcoded: this.#h264Only,
@@ -457,7 +457,7 @@ export class CameraStream extends EventTarget {
   #tick() {
     const now = performance.now();
     this.#countPictures(now);
-    if (this.#liveAt !== 0) this.#edge.keep(this.#video, now);
+    if (this.#liveAt !== 0) this.#latency.keep(this.#video, now);
     const quiet = now - this.#pictureAt;
     if (quiet > QUIET_MS !== this.#quiet) {
       this.#quiet = quiet > QUIET_MS;
@@ -483,7 +483,7 @@ export class CameraStream extends EventTarget {
       this.#onPicture(now);
     }
     const counted = { shown, arrived: this.#counter.pictures };
-    if (this.#liveAt !== 0) this.#rate.update(now, counted, lagOf(this.#video));
+    if (this.#liveAt !== 0) this.#rate.update(now, counted, latencyOf(this.#video));
   }
 
   #onPicture(now) {

@@ -1,17 +1,17 @@
-// Keeps a video close to the newest picture that has arrived.
+// Keeps a video at the live edge: close to the newest picture that has arrived.
 
-// Seconds between what is shown and the newest that has arrived.
-const EDGE = { jump: 2.0, faster: 1.0, fast: 0.5, enough: 0.25, target: 0.2 };
+// Seconds between the picture that is shown and the newest one that has arrived.
+const LATENCY = { jump: 2.0, faster: 1.0, fast: 0.5, enough: 0.25, target: 0.2 };
 const RATE = { faster: 1.3, fast: 1.1 };
 // A jump makes the browser decode from the key frame before: one that is short of CPU only falls
 // farther behind when it jumps at every tick.
 const JUMP_PAUSE_MS = 5000;
 
-export function lagOf({ buffered, currentTime }) {
+export function latencyOf({ buffered, currentTime }) {
   return buffered.length === 0 ? 0 : Math.max(0, buffered.end(buffered.length - 1) - currentTime);
 }
 
-export class EdgeKeeper {
+export class LatencyController {
   #jumpedAt = -Infinity;
 
   // To be called again and again while pictures are shown.
@@ -19,16 +19,16 @@ export class EdgeKeeper {
     const { buffered } = video;
     if (buffered.length === 0) return;
     const end = buffered.end(buffered.length - 1);
-    const lag = end - video.currentTime;
+    const latency = end - video.currentTime;
     const start = buffered.start(buffered.length - 1);
     const mayJump = now - this.#jumpedAt > JUMP_PAUSE_MS;
-    if ((lag > EDGE.jump && mayJump) || video.currentTime < start) {
+    if ((latency > LATENCY.jump && mayJump) || video.currentTime < start) {
       this.#jumpedAt = now;
-      video.currentTime = Math.max(start, end - EDGE.target);
+      video.currentTime = Math.max(start, end - LATENCY.target);
       video.playbackRate = 1;
-    } else if (lag > EDGE.fast) {
-      video.playbackRate = lag > EDGE.faster ? RATE.faster : RATE.fast;
-    } else if (lag < EDGE.enough) {
+    } else if (latency > LATENCY.fast) {
+      video.playbackRate = latency > LATENCY.faster ? RATE.faster : RATE.fast;
+    } else if (latency < LATENCY.enough) {
       video.playbackRate = 1;
     }
     if (video.paused) Promise.resolve(video.play()).catch(() => {});
