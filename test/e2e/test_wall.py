@@ -1,36 +1,20 @@
 """The dashboard with forty cameras, of which 13 are silent, one rejects the password and two die."""
-import json
-import os
 import re
-import shutil
-import signal
-import subprocess
 import time
 
 import pytest
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from lib import fake_rtsp
 from lib import wall as lib_wall
-from lib.cameras import ROOT
-from lib.fake_rtsp import FakeCamera
 from lib.gateway import Gateway
 from lib.http import Viewer, request
-from lib.ports import free_port
 from lib.wait import wait_for
+from lib.wall import PATIENT, labels, part, press, show, text, wait_text
 
 browser_module = pytest.importorskip("lib.browser", reason="selenium is not installed")
 pytestmark = pytest.mark.skipif(browser_module.browser_missing() is not None, reason=str(browser_module.browser_missing()))
 
-# Silent cameras stay silent for longer than a test lasts: who waits for one of them waits in vain.
-PATIENT = """
-[camera]
-connect_timeout_ms = 60000
-stall_timeout_ms = 10000
-idle_timeout_ms = 1000
-reconnect_window_ms = 60000
-"""
 SINCE = r"^since \d{1,2}:\d\d:\d\d [AP]M \(\d+ (s|min)\)$"
 
 
@@ -53,27 +37,6 @@ def browser():
         yield one
 
 
-def show(gateway, browser, address=""):
-    browser.open(f"http://127.0.0.1:{gateway.flv_port}/{address}")
-
-
-def labels(browser):
-    return browser.run("return [...document.querySelectorAll('#grid > *')].map((e) => e.tile?.label ?? null)")
-
-
-def part(browser, label, name):
-    return browser.run("return [...document.querySelectorAll('.tile')].find((t) => t.tile.label === arguments[0])"
-                       ".querySelector(`[data-part=${arguments[1]}]`).textContent", label, name)
-
-
-def text(browser, selector):
-    return browser.run("return document.querySelector(arguments[0]).textContent", selector)
-
-
-def wait_text(browser, selector, wanted):
-    wait_for(lambda: re.search(wanted, text(browser, selector)), 30, lambda: f"{wanted}: {text(browser, selector)}")
-
-
 def touch(browser, kind, *points):
     browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
@@ -88,10 +51,6 @@ def drag_by_finger(browser, start, end):
     browser.wait("document.querySelector('#grid').children[arguments[0]].dataset.drop === 'true'", 30, "its place", end)
     touch(browser, "touchEnd")
     browser.wait("document.querySelector('[data-dragged], [data-drop=true]') === null", 30, "the end")
-
-
-def press(browser, *keys):
-    browser.driver.switch_to.active_element.send_keys(*keys)
 
 
 def test_silent_cameras_hold_nobody_up(gateway, browser, wall):
@@ -348,63 +307,6 @@ def test_find_and_status(gateway, browser, wall):
     assert browser.console() == []
 
 
-def test_the_table_tells_what_is_known(browser, wall, tmp_path):
-    """Second names, sub-streams, cameras that nobody watches, a server that refuses, and one that is gone."""
-    config = (f'{PATIENT}[camera "gate"]\nurl = {wall.camera.url("/gate")}\n[camera "gate2"]\nurl = {wall.camera.url("/gate")}\n'
-              f'[camera "yard"]\nurl = {wall.camera.url("/yard")}\nsub = {{0}}/sub\n'
-              '[camera "shed"]\nurl = {0}/shed\n')
-
-    def rows():
-        return browser.run("return Object.fromEntries([...document.querySelectorAll('#status-rows tr')].map((r) => "
-                           "[r.querySelector('th').textContent, [r.querySelector('[data-part=state]').textContent, "
-                           "!r.querySelector('button').hidden]]))")
-
-    def wait_rows(wanted):
-        wait_for(lambda: wanted.items() <= rows().items(), 60, lambda: f"{wanted}, got {rows()}")
-    live, down, nobody = ["Live", True], ["Down", True], ["Nobody watches", False]
-    with FakeCamera(fake_rtsp.media()) as dying, Gateway(
-            tmp_path, config.format(dying.url("")), secrets=["one-secret", "other-secret"]) as gateway:
-        show(gateway, browser, "#status=1")
-        wait_rows({"gate": nobody, "gate2": nobody, "yard": nobody, "shed": nobody})
-        with Viewer(gateway.flv_port, "/?cam=gate2"):
-            wait_rows({"gate": live, "gate2": live})
-        with Viewer(gateway.flv_port, "/?cam=yard&stream=sub") as sub, Viewer(gateway.flv_port, "/?cam=shed") as shed:
-            sub.wait_frames(3)
-            shed.wait_frames(3)
-            dying.close()
-            wait_rows({"yard, sub-stream": down, "shed": down, "yard": nobody})
-            wait_text(browser, "#down", "^2 down$")
-        last = "Nobody watches. Last time: The camera cannot be reached ("
-        wait_for(lambda: rows()["shed"][0].startswith(last), 60, rows)
-        wait_text(browser, "#down", "^$")
-        assert browser.run("return document.title") == "Cameras · CAM-HTTPFLV"
-        # Two cameras whose URLs look alike.
-        urls = [wall.camera.url("/alike", user="admin", password=f"{name}-secret") for name in ("one", "other")]
-        with Viewer(gateway.flv_port, f"/?cam_url={urls[0]}"), Viewer(gateway.flv_port, f"/?cam_url={urls[1]}"):
-            alike = "[...document.querySelectorAll('#status-rows tr')].filter((r) => r.textContent.includes('alike'))"
-            browser.wait(f"{alike}.filter((r) => !r.querySelector('button').hidden).length === 2", 60, "both")
-            keys, asked = browser.run(f"""const real = fetch, asked = [];
-                window.fetch = (url, options) => {{ if (options?.method === 'POST') asked.push(String(url));
-                                                    return real(url, options); }};
-                const rows = {alike};
-                for (const row of rows) {{ row.querySelector('button').click();
-                                           await new Promise((resolve) => setTimeout(resolve, 500)); }}
-                window.fetch = real;
-                return [rows.map((r) => r.dataset.key), asked];""")
-            assert len(set(keys)) == 2 and [url.split("/")[-2] for url in asked] == keys
-        browser.run("""window.real = fetch; window.fetch = async () => new Response(
-            JSON.stringify({error: {code: 'client_share', message: 'too much'}}), {status: 503});""")
-        wait_text(browser, "#notice", "^This address has used up its share of the server: ")
-        browser.run("window.fetch = window.real")
-        wait_rows({"gate": nobody})
-        words = browser.run("""return import('/assets/condition.js').then((c) => c.conditionOf({state: 'quarantined',
-            reason: 'overloaded', down_since: '2026-01-02T03:04:05Z', next_try: '2026-01-02T03:05:05Z'}).words)""")
-        assert words.startswith("This camera's process crashes again and again; next try at ")
-    wait_text(browser, "#notice", "cannot be reached")
-    wait_rows(dict.fromkeys(("gate", "gate2", "yard", "shed"), ["Unknown: the server does not answer", False]))
-    browser.driver.get("about:blank")
-
-
 def test_next_and_previous(gateway, browser, wall):
     show(gateway, browser, "#layout=1&group=Gate")
     wait_text(browser, "#page", "^1–1 of 24$")
@@ -524,96 +426,3 @@ def test_the_list_follows_a_reload(gateway, browser, wall):
     lib_wall.wait_states(browser, {"新": "live"})
     gateway.reload(wall.config(PATIENT))
     wait_for(lambda: labels(browser) == ["locked", "dying-1", "dying-2", None], 60, lambda: labels(browser))
-
-
-def test_small_tiles_take_the_sub_stream(browser, wall, tmp_path):
-    """The main stream is for whoever opens the camera, and for a sub-stream that does not play."""
-    with FakeCamera(fake_rtsp.media()) as main, FakeCamera(fake_rtsp.media()) as sub, Gateway(
-            tmp_path, f'{PATIENT}[camera "twin"]\nurl = {main.url("/main")}\nsub = {sub.url("/sub")}\n'
-                      f'[camera "half"]\nurl = {wall.camera.url("/half")}\nsub = rtsp://127.0.0.1:1/refused\n') as gateway:
-        def viewers():
-            answer = request(gateway.snapshot_port, "/api/streams")
-            return {s["name"]: s["viewers"] for s in json.loads(answer.body)["streams"] if s["viewers"]}
-        browser.resize(1000, 700)
-        show(gateway, browser, "#layout=2&cam=twin&cam=half")
-        lib_wall.wait_states(browser, {"twin": "live", "half": "live"})
-        wait_for(lambda: viewers() == {"twin:sub": 1, "half": 1}, 30, viewers)
-        wait_for(lambda: part(browser, "half", "note") == "The sub-stream does not play: this is the main stream", 30,
-                 lambda: part(browser, "half", "note"))
-        assert part(browser, "twin", "note") == ""
-        # An edge that is dragged to and fro connects nothing anew.
-        browser.resize(1360, 800)
-        browser.wait("document.querySelector('.tile').clientWidth > 640", 30, "a tile that is a little larger")
-        time.sleep(2)
-        assert viewers() == {"twin:sub": 1, "half": 1}
-        assert main.plays == 0, "nobody asked for the main stream, for a still neither"
-        # A sub-stream that fails and comes back is taken again.
-        sub.close()
-        wait_for(lambda: viewers() == {"twin": 1, "half": 1}, 60, viewers)
-        sub.listen()
-        with Viewer(gateway.flv_port, "/?cam=twin&stream=sub"):
-            wait_for(lambda: viewers() == {"twin:sub": 2, "half": 1}, 60, viewers)
-        wait_for(lambda: viewers() == {"twin:sub": 1, "half": 1}, 30, viewers)
-        browser.resize(1600, 900)
-        wait_for(lambda: viewers() == {"twin": 1, "half": 1}, 30, viewers)
-        lib_wall.wait_states(browser, {"twin": "live", "half": "live"})
-        # A browser that drops three pictures of five, as one that is too slow does.
-        browser.run("""const real = HTMLVideoElement.prototype.getVideoPlaybackQuality;
-            HTMLVideoElement.prototype.getVideoPlaybackQuality = function () {
-                const {totalVideoFrames} = real.call(this);
-                return {totalVideoFrames, droppedVideoFrames: Math.floor(totalVideoFrames * 0.6)}; };""")
-        slow = r"^This computer is too slow: \d+ of \d+ pictures/s"
-        wait_for(lambda: re.match(slow, part(browser, "twin", "note")), 60, lambda: part(browser, "twin", "note"))
-        browser.find(".tile [data-part='smaller']").click()
-        wait_for(lambda: viewers() == {"twin:sub": 1, "half": 1}, 30, viewers)
-        browser.resize(1280, 800)
-        browser.driver.get("about:blank")
-
-
-@pytest.mark.parametrize("steps, loads", [
-    ("all 1 kiosk wait 5 return wait 5 return wait 2000", 0),
-    ("all 1 kiosk wait 5 all 2 return", 1),
-    ("all 1 kiosk wait 5 all 2 wait 700", 1),  # an upgrade, which nobody notices
-    ("all 1 kiosk wait 5 part 2 return wait 60", 0),
-    ("all 1 kiosk wait 5 part 2 return wait 60 all 2 wait 60", 1),
-    ("part 1 kiosk wait 5 all 1 wait 60 all 2 return", 1),  # it was busy when the page came
-])
-def test_takes_a_new_version(steps, loads):
-    """As soon as all of it is there."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    told = subprocess.run(["node", os.path.join(ROOT, "test/e2e/lib/wall_version.mjs"),
-                           os.path.join(ROOT, "master/web/wall.js"), *steps.split()],
-                          capture_output=True, text=True, check=True, timeout=60).stdout
-    assert json.loads(told)[-1] == loads, told
-
-
-def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
-    """And after an upgrade, which nobody notices."""
-    ports = (free_port(), free_port())
-    config = (f"[server]\nbind = 127.0.0.1\nflv_port = {ports[0]}\nsnapshot_port = {ports[1]}\n"
-              f"{wall.config(PATIENT)}")
-
-    def all_live():
-        lib_wall.wait_states(browser, dict.fromkeys(wall.good[:4], "live"))
-    with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]) as first:
-        show(first, browser, "#layout=4&kiosk=1&group=Gate")
-        all_live()
-        browser.run("window.kept = true")
-        frames = browser.frames()
-        os.kill(first.pid, signal.SIGUSR2)
-        wait_for(lambda: "upgrade: done" in first.log(), 90, lambda: first.log()[-4000:])
-        wait_for(lambda: browser.frames() > frames + 25, 60, "pictures after the upgrade")
-        all_live()
-        assert browser.run("return window.kept")
-        opened = browser.run("return sockets.length")
-    wait_for(lambda: "live" not in lib_wall.states(browser).values(), 60, "the end of all streams")
-    wait_text(browser, "#notice", "cannot be reached")
-    time.sleep(3)  # every tile has tried again
-    # Browsers hold a page back whose handshakes fail: it asks by HTTP until there is an answer.
-    assert browser.run("return sockets.length") == opened
-    with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]):
-        all_live()
-        browser.wait("document.querySelector('#notice').hidden", 30, "the end of the notice")
-        assert browser.run("return window.kept"), "the page was not loaded again"
-        browser.driver.get("about:blank")

@@ -1,5 +1,6 @@
 """Forty cameras, of which some are silent, one rejects the password and two can die; and what the page says of each."""
 import contextlib
+import re
 import socket
 import time
 
@@ -8,6 +9,14 @@ from .wait import wait_for
 
 GOOD, SILENT, DYING = 24, 13, 2
 
+# Silent cameras stay silent for longer than a test lasts: who waits for one of them waits in vain.
+PATIENT = """
+[camera]
+connect_timeout_ms = 60000
+stall_timeout_ms = 10000
+idle_timeout_ms = 1000
+reconnect_window_ms = 60000
+"""
 # When each tile came into each state, in seconds since the page was asked for; all WebSockets of the page, and how many
 # of them were opening at the same time at most.
 RECORDER = """
@@ -92,3 +101,28 @@ def wait_states(browser, wanted, deadline=60):
     wait_for(lambda: wanted.items() <= states(browser).items(), deadline, lambda: f"{wanted}, got {states(browser)}",
              interval=0.05)
     return time.monotonic() - begun
+
+
+def show(gateway, browser, address=""):
+    browser.open(f"http://127.0.0.1:{gateway.flv_port}/{address}")
+
+
+def labels(browser):
+    return browser.run("return [...document.querySelectorAll('#grid > *')].map((e) => e.tile?.label ?? null)")
+
+
+def part(browser, label, name):
+    return browser.run("return [...document.querySelectorAll('.tile')].find((t) => t.tile.label === arguments[0])"
+                       ".querySelector(`[data-part=${arguments[1]}]`).textContent", label, name)
+
+
+def text(browser, selector):
+    return browser.run("return document.querySelector(arguments[0]).textContent", selector)
+
+
+def wait_text(browser, selector, wanted):
+    wait_for(lambda: re.search(wanted, text(browser, selector)), 30, lambda: f"{wanted}: {text(browser, selector)}")
+
+
+def press(browser, *keys):
+    browser.driver.switch_to.active_element.send_keys(*keys)
