@@ -94,7 +94,7 @@ function findToken() {
 
 findToken();
 
-export function withToken(query) {
+function withToken(query) {
   return token === null || isSigned(query)
     ? query
     : `${query}&token=${encodeURIComponent(token)}`;

@@ -37,7 +37,7 @@ export class PictureCounter {
 
 // What a close frame says: the server's error as JSON, or nothing of use.
 // -> { code, message } or null
-export function readCloseReason(closeCode, reason) {
+function readCloseReason(closeCode, reason) {
   if (closeCode < OWN_CODES) return null;
   try {
     const answer = JSON.parse(reason);

@@ -33,7 +33,7 @@ export function has(key) {
 }
 
 // Fill in what the HTML marks: data-text="key"; data-label, data-title: attributes.
-export function fillIn(root) {
+function fillIn(root) {
   for (const element of root.querySelectorAll('[data-text]'))
     element.textContent = text(element.dataset.text);
   for (const element of root.querySelectorAll('[data-label]'))

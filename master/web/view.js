@@ -25,7 +25,7 @@ export function layoutFor(count) {
   return GRIDS.find((layout) => placesOf(layout) >= count) ?? GRIDS.at(-1);
 }
 
-export const EMPTY_VIEW = {
+const EMPTY_VIEW = {
   layout: '', // '': the smallest that fits
   cameras: [], // null is an empty place
   all: true, // the server's cameras follow
