@@ -1,9 +1,11 @@
 """Hundreds of cheap RTSP cameras in one process, for benches in which the sample cameras would be the limit.
 
 A sample camera costs its server tens of milliseconds of processor time for each session; here a session costs a fraction of
-one: the packets of each frame are made once, whoever plays.  Every path is a camera: H.264 and AAC over the RTSP connection
-(RFC 2326, RFC 6184, RFC 3640), from a key frame on, at the pace of real time.
+one: the packets of a frame are made once for all sessions that play it, as long as KEPT_FRAMES lie between the first and
+the last of them.  Every path is a camera: H.264 and AAC over the RTSP connection (RFC 2326, RFC 6184, RFC 3640), from a
+key frame on, at the pace of real time.
 """
+import functools
 import heapq
 import itertools
 import math
@@ -18,11 +20,12 @@ import time
 
 import measure  # noqa: F401  first: it leads to lib
 
-from lib.fake_rtsp import FPS, _rtp_payloads, media
+from lib.fake_rtsp import FPS, media, rtp_payloads
 
 SAMPLE_RATE, FRAME_SAMPLES = 48000, 1024
 BACKLOG = 1024
 UNSENT_BYTES = 1 << 20  # more waits for a client: it misses frames
+KEPT_FRAMES = 1000
 
 
 def aac_frames(seconds):
@@ -48,28 +51,22 @@ class Loop:
     """The packets of each video frame, and of the sound until the next one, as every session sends them."""
 
     def __init__(self, size, bit_rate):
-        self.video, self.audio = media("h264", size, 4, bit_rate, gop=2 * FPS), aac_frames(4)
-        self.chunks = []
-        self.sequences = [0, 0]
-
-    def chunk(self, number):
-        while len(self.chunks) <= number:
-            self.chunks.append(self.make(len(self.chunks)))
-        return self.chunks[number]
-
-    def next_sequence(self, track):
-        self.sequences[track] += 1
-        return self.sequences[track]
+        units, self.audio = media("h264", size, 4, bit_rate, gop=2 * FPS).units, aac_frames(4)
+        self.video = [[p for nal in unit for p in rtp_payloads("h264", nal)] for unit in units]
+        # Packets of the loop before each of its frames; the last one: of the whole loop.
+        self.before = list(itertools.accumulate(map(len, self.video), initial=0))
+        self.chunk = functools.lru_cache(KEPT_FRAMES)(self.make)
 
     def make(self, number):
-        unit = self.video.units[number % len(self.video.units)]
-        payloads = [p for nal in unit for p in _rtp_payloads("h264", nal)]
-        packets = [interleaved(0, 96 | (0x80 if i == len(payloads) - 1 else 0), self.next_sequence(0),
-                               number * 90000 // FPS, payload) for i, payload in enumerate(payloads)]
+        repetition, at = divmod(number, len(self.video))
+        sequence = repetition * self.before[-1] + self.before[at]
+        payloads = self.video[at]
+        packets = [interleaved(0, 96 | (0x80 if i == len(payloads) else 0), sequence + i, number * 90000 // FPS, payload)
+                   for i, payload in enumerate(payloads, 1)]
         first, last = (math.ceil(n * SAMPLE_RATE / FPS / FRAME_SAMPLES) for n in (number, number + 1))
         for frame in range(first, last):
             unit = self.audio[frame % len(self.audio)]
-            packets.append(interleaved(2, 97 | 0x80, self.next_sequence(1), frame * FRAME_SAMPLES,
+            packets.append(interleaved(2, 97 | 0x80, frame + 1, frame * FRAME_SAMPLES,
                                        struct.pack(">HH", 16, len(unit) << 3) + unit))
         return b"".join(packets)
 

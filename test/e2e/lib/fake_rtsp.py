@@ -102,7 +102,7 @@ def counting_media(gop, bframes=0, frames=500, size=(640, 360)):
     return _media[key]
 
 
-def _rtp_payloads(codec, nal, limit=1400):
+def rtp_payloads(codec, nal, limit=1400):
     """One NAL unit as RTP payloads, fragmented when it is too long."""
     if len(nal) <= limit:
         return [nal]
@@ -364,7 +364,7 @@ class _Session:
                 continue
             if video_due <= audio_due:
                 nals = camera.video.units[frame % len(camera.video.units)]
-                payloads = [p for nal in nals for p in _rtp_payloads(camera.video.codec, nal)]
+                payloads = [p for nal in nals for p in rtp_payloads(camera.video.codec, nal)]
                 yield video_due, "video", [(96, self._shown(frame) * 90000 // FPS, i == len(payloads) - 1, p)
                                            for i, p in enumerate(payloads)]
                 frame += 1

@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 
-from .fake_rtsp import FPS, _rtp_payloads, media, read_messages
+from .fake_rtsp import FPS, media, read_messages, rtp_payloads
 from .gateway import ROOT
 from .listener import Listener
 
@@ -140,7 +140,7 @@ class Script:
         return self.video.units[index]
 
     def payloads(self, nals):
-        return [p for nal in nals for p in _rtp_payloads(self.video.codec, nal, self.mtu)]
+        return [p for nal in nals for p in rtp_payloads(self.video.codec, nal, self.mtu)]
 
     def marker(self, place, count):
         return place == count - 1
