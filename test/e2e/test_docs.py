@@ -50,6 +50,7 @@ def test_documents_are_complete():
     ("docs/compose.yaml", "image: cam-httpflv:", "image: cam-httpflv:9", "docs/compose.yaml: version"),
     ("docs/architecture.md", "| `worker/rtp` |", "| `worker/srt` |", "room worker/rtp is missing"),
     ("docs/architecture.md", "| http media pictures transcode |", "| http media pictures |", "room worker/viewers: transcode is missing"),
+    ("docs/architecture.md", "`xalloc` |", "`malloc` |", "file common/xalloc is missing"),
     ("CONTRIBUTING.md", "`master/query.h`", "`master/queries.h`", "CONTRIBUTING.md: there is no master/queries.h"),
     ("CONTRIBUTING.md", "`warm_up()`", "`warm_down()`", "CONTRIBUTING.md: there is no function warm_down()"),
     ("docs/operations.md", "(performance.md)", "(performances.md)", "docs/operations.md: there is no performances.md"),
