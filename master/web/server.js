@@ -385,21 +385,31 @@ export async function explain(query, signal) {
 
 // --- the page's own files ------------------------------------------------------------------------
 
-// What this page was made of.
-export function loadedFiles() {
-  const entries = performance.getEntriesByType('resource').map(({ name }) => name.split(/[?#]/)[0]);
-  const own = entries.filter((name) => /\/assets\/[^/]+\.(js|css)$/.test(name));
-  return [base.href, ...new Set(own)].sort();
+const VERSION = /<meta name="version" content="(\w+)">/;
+
+// Of all files that this page was made of; the build writes it into the document.
+export function ownVersion() {
+  return document.querySelector('meta[name="version"]')?.content;
 }
 
-// Their versions, as one text.  Null when the server does not give all of them.
-export async function versionOf(files) {
-  const tags = [];
+// The page as the server gives it now: its version, and the files that it names.  Null when there is
+// none, or something else in its place.
+export async function servedPage() {
+  const options = { cache: 'no-store', signal: AbortSignal.timeout(5000) };
+  const reply = await fetch(base.href, options).catch(() => null);
+  const html = reply?.ok ? await reply.text().catch(() => '') : '';
+  const version = VERSION.exec(html)?.[1];
+  if (version === undefined) return null;
+  const files = [...html.matchAll(/"(assets\/[^"]+)"/g)].map(([, file]) => new URL(file, base).href);
+  return { version, files };
+}
+
+// Does the server give all of them?
+export async function givesAll(files) {
   for (const file of files) {
     const options = { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(5000) };
     const reply = await fetch(file, options).catch(() => null);
-    if (!reply?.ok) return null;
-    tags.push(reply.headers.get('ETag'));
+    if (!reply?.ok) return false;
   }
-  return tags.join();
+  return true;
 }

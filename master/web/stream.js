@@ -448,7 +448,7 @@ export class CameraStream extends EventTarget {
     const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)];
     const spread = wait * (0.9 + 0.2 * Math.random()); // sixteen tiles need not knock at once
     this.#failure = reason;
-    this.#doubtful = code === 'ended' || code === 'unreachable';
+    this.#doubtful = ['ended', 'unreachable', 'draining'].includes(code);
     this.#bitRate = 0;
     this.#set('retrying', reason, code);
     this.#retryTimer = setTimeout(() => this.#connect(), spread);

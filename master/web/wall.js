@@ -1,9 +1,10 @@
 // The page on a wall, where nobody has a mouse: it fills the screen, keeps it awake, turns its pages.
 
-import { loadedFiles, versionOf } from './server.js';
+import { givesAll, ownVersion, servedPage } from './server.js';
 
 const VERSION_MS = 10 * 60 * 1000;
 const AGAIN_MS = 10 * 1000; // the server did not give all of it
+const YOUNG_MS = 60 * 1000; // two servers of different versions behind one proxy: load no page more often
 
 export function toggleFullScreen() {
   if (document.fullscreenElement) document.exitFullscreen();
@@ -25,13 +26,13 @@ async function keepAwake() {
 }
 
 // Another version of the page is on the server, after an upgrade: take it, when all of it is there.
-// @return is it?
-let version = null;
+// @return is this page, or the other one, there as a whole?
 async function takeNewVersion() {
-  const now = await versionOf(loadedFiles());
-  if (now === null) return false;
-  if (version !== null && now !== version) location.reload();
-  version = now;
+  const served = await servedPage();
+  if (served === null) return false;
+  if (served.version === ownVersion()) return true;
+  if (!(await givesAll(served.files))) return false;
+  location.reload();
   return true;
 }
 
@@ -61,10 +62,10 @@ export class Wall {
   }
 
   async #look() {
-    const whole = await takeNewVersion();
+    const young = YOUNG_MS - performance.now();
+    const wait = young > 0 ? young : (await takeNewVersion()) ? VERSION_MS : AGAIN_MS;
     clearTimeout(this.#timer);
-    if (this.#on)
-      this.#timer = setTimeout(() => this.#look(), whole ? VERSION_MS : AGAIN_MS);
+    if (this.#on) this.#timer = setTimeout(() => this.#look(), wait);
   }
 
   // Browsers fill the screen only after somebody touched the page.

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 
 from lib import fake_rtsp
 from lib import wall as lib_wall
@@ -139,11 +140,15 @@ def test_small_tiles_take_the_sub_stream(browser, wall, tmp_path):
 
 @pytest.mark.parametrize("steps, loads", [
     ("all 1 kiosk wait 5 return wait 5 return wait 2000", 0),
-    ("all 1 kiosk wait 5 all 2 return", 1),
-    ("all 1 kiosk wait 5 all 2 wait 700", 1),  # an upgrade, which nobody notices
-    ("all 1 kiosk wait 5 part 2 return wait 60", 0),
-    ("all 1 kiosk wait 5 part 2 return wait 60 all 2 wait 60", 1),
-    ("part 1 kiosk wait 5 all 1 wait 60 all 2 return", 1),  # it was busy when the page came
+    ("all 1 kiosk wait 65 all 2 return", 1),
+    ("all 1 kiosk wait 65 all 2 wait 700", 1),  # an upgrade, which nobody notices
+    ("all 1 kiosk wait 65 part 2 return wait 60", 0),
+    ("all 1 kiosk wait 65 part 2 return wait 60 all 2 wait 60", 1),
+    ("all 2 kiosk wait 65", 1),  # an upgrade while the page came
+    ("part 1 kiosk wait 65 all 2 return", 1),
+    ("all 2 kiosk wait 5 return wait 5", 0),  # two versions behind one proxy: once a minute, not without end
+    ("other kiosk wait 700 return", 0),  # a proxy's own page
+    ("other kiosk wait 65 all 2 wait 15", 1),
 ])
 def test_takes_a_new_version(steps, loads):
     """As soon as all of it is there."""
@@ -155,8 +160,16 @@ def test_takes_a_new_version(steps, loads):
     assert json.loads(told)[-1] == loads, told
 
 
+def is_new(browser):
+    """Has the page been loaded again since window.kept was set?"""
+    try:
+        return not browser.run("return window.kept")
+    except WebDriverException:
+        return False  # it is being loaded
+
+
 def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
-    """And after an upgrade, which nobody notices."""
+    """And after an upgrade, which nobody notices; if that brings another version of the page, it takes it."""
     ports = (free_port(), free_port())
     config = (f"[server]\nbind = 127.0.0.1\nflv_port = {ports[0]}\nsnapshot_port = {ports[1]}\n"
               f"{wall.config(PATIENT)}")
@@ -164,8 +177,11 @@ def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
     def all_live():
         lib_wall.wait_states(browser, dict.fromkeys(wall.good[:4], "live"))
     with Gateway(tmp_path, config, ports=ports, secrets=["wrong-secret"]) as first:
-        show(first, browser, "#layout=4&kiosk=1&group=Gate")
+        # A tile that waits for its camera is told that the server stops; one that plays is only disconnected.
+        waiting = wall.silent[0]
+        show(first, browser, "#layout=6&kiosk=1&" + "&".join(f"cam={name}" for name in [*wall.good[:4], waiting]))
         all_live()
+        lib_wall.wait_states(browser, {waiting: "connecting"})
         browser.run("window.kept = true")
         frames = browser.frames()
         os.kill(first.pid, signal.SIGUSR2)
@@ -183,4 +199,11 @@ def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
         all_live()
         browser.wait("document.querySelector('#notice').hidden", 30, "the end of the notice")
         assert browser.run("return window.kept"), "the page was not loaded again"
+        # The page is of another version, and a minute old.
+        browser.run("""document.querySelector('meta[name=version]').content = 'another';
+            const real = performance.now.bind(performance); performance.now = () => real() + 60000;""")
+        browser.driver.switch_to.active_element.send_keys("k", "k")
+        wait_for(lambda: is_new(browser), 30, "the page that the server has")
+        all_live()
+        assert browser.run("return document.documentElement.dataset.kiosk") == "true"
         browser.driver.get("about:blank")

@@ -72,6 +72,19 @@ static void test_every_asset(void **state)
     }
 }
 
+/* The page compares it with that of the document it was made of. */
+static void test_version(void **state)
+{
+    static const char meta[] = "<meta name=\"version\" content=\"";
+
+    get("/", "", "");
+    const char *version = strstr((const char *)body, meta);
+    assert_non_null(version);
+    version += sizeof(meta) - 1;
+    assert_int_equal(16, strspn(version, "0123456789abcdef"));
+    assert_int_equal('"', version[16]);
+}
+
 static void test_compression(void **state)
 {
     static const char *const yes[] = {"gzip", "deflate, gzip, br", "GZIP;q=0.5", "br,gzip"};
@@ -131,9 +144,8 @@ static void test_head_and_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_asset),
-        cmocka_unit_test(test_compression),
-        cmocka_unit_test(test_revalidation),
+        cmocka_unit_test(test_every_asset),     cmocka_unit_test(test_version),
+        cmocka_unit_test(test_compression),     cmocka_unit_test(test_revalidation),
         cmocka_unit_test(test_head_and_config),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
