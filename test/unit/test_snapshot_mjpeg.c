@@ -120,7 +120,7 @@ static void test_clients_take_turns(void **state)
 /* One at a time is made of a camera whose pictures are large: they take turns from job to job. */
 static void test_clients_take_turns_for_large_pictures(void **state)
 {
-    times_as_large = SNAPSHOT_JOB_PIXELS;
+    times_as_large = SNAPSHOT_JOB_PIXELS_MAX;
     check_turns(SNAPSHOT_FORMS_MAX / 2);
     times_as_large = 1;
 }

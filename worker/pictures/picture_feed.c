@@ -19,9 +19,9 @@ struct picture_feed {
     void *ctx;
 
     /* These belong to the pool thread while busy. */
-    struct picture_decoder *decoder;               /* NULL until needed */
-    struct frame *frames[PICTURE_FEED_JOB_FRAMES]; /* one reference each */
-    uint64_t seqs[PICTURE_FEED_JOB_FRAMES];
+    struct picture_decoder *decoder;                   /* NULL until needed */
+    struct frame *frames[PICTURE_FEED_JOB_FRAMES_MAX]; /* one reference each */
+    uint64_t seqs[PICTURE_FEED_JOB_FRAMES_MAX];
     size_t frame_count;
     bool gap;      /* frames before the first one were left out */
     unsigned lost; /* frames after the newest good picture that could not be decoded */
@@ -202,7 +202,7 @@ static void collect_all(struct picture_feed *f)
         skip_all(f);
         return;
     }
-    for (; seq < frame_ring_head(f->ring) && f->frame_count < PICTURE_FEED_JOB_FRAMES; seq++) {
+    for (; seq < frame_ring_head(f->ring) && f->frame_count < PICTURE_FEED_JOB_FRAMES_MAX; seq++) {
         if (frame_ring_get(f->ring, seq)->track == TRACK_VIDEO)
             add_frame(f, seq);
     }

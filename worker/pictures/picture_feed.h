@@ -17,7 +17,7 @@
 #include <uv.h>
 
 /* Frames decoded by one job; a longer backlog takes several. */
-#define PICTURE_FEED_JOB_FRAMES 128
+#define PICTURE_FEED_JOB_FRAMES_MAX 128
 /* A picture counts as the newest while at most this many frames after it could not be decoded. */
 #define PICTURE_FEED_LOST_MAX 2
 

@@ -188,7 +188,7 @@ static void list_forms(struct snapshot_lane *lane, struct rendered_set *set)
     while (set->count < SNAPSHOT_FORMS_MAX && (client = next_in_turn(lane, set)) != NULL) {
         const struct picture_form *form = snapshot_client_due(client, &seq);
         pixels += picture_form_pixels(form, set->picture.width, set->picture.height);
-        if (set->count > 0 && pixels > SNAPSHOT_JOB_PIXELS)
+        if (set->count > 0 && pixels > SNAPSHOT_JOB_PIXELS_MAX)
             return;
         set->items[set->count++] = (struct rendered){.form = *form};
         snapshot_turns_take(&lane->turns, snapshot_client_request(client)->client);

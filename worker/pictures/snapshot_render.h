@@ -16,7 +16,7 @@
 /* At most this many forms of one picture are made and kept at a time. */
 #define SNAPSHOT_FORMS_MAX 8
 /* Clients wait for the whole job, so it makes several forms only up to so many pixels together. */
-#define SNAPSHOT_JOB_PIXELS (4u << 20)
+#define SNAPSHOT_JOB_PIXELS_MAX (4u << 20)
 
 #define SNAPSHOT_QUALITY_DEFAULT 85
 

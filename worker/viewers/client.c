@@ -386,7 +386,7 @@ const struct client_wish *client_get_wish(const struct client *client)
 
 bool client_plays_h264(const struct client *client)
 {
-    return flv_output_is_h264(&client->output);
+    return client->output.codec == FLV_OUTPUT_H264;
 }
 
 int64_t client_opened_ms(const struct client *client)

@@ -48,13 +48,11 @@ static bool same_config(const struct codec_config *a, const struct codec_config 
                       memcmp(a->record, b->record, a->record_len) == 0);
 }
 
-#define FOURCC_AVC1 0x61766331u
-
 static uint32_t fourcc(const struct codec_config *video)
 {
     return video->codec == AV_CODEC_ID_HEVC  ? 0x68766331u /* hvc1 */
            : video->codec == AV_CODEC_ID_AV1 ? 0x61763031u /* av01 */
-                                             : FOURCC_AVC1;
+                                             : FLV_OUTPUT_H264;
 }
 
 static void remember_config(struct flv_output *o, struct codec_config *config)
@@ -452,11 +450,6 @@ void flv_output_move(struct flv_output *output, const struct frame_ring *ring)
     output->ring = ring;
     output->at.cursor = frame_ring_head(ring);
     output->at.wait_key = true;
-}
-
-bool flv_output_is_h264(const struct flv_output *output)
-{
-    return output->codec == FOURCC_AVC1;
 }
 
 /* --- going on after another worker --------------------------------------------- */

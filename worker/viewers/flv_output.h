@@ -34,7 +34,9 @@ struct flv_output_position {
     struct viewer_clock clock;
 };
 
-/* Members are private to flv_output.c, except the counters. */
+#define FLV_OUTPUT_H264 0x61766331u /* codec: 'avc1' */
+
+/* Members are private to flv_output.c, except codec and the counters. */
 struct flv_output {
     const struct frame_ring *ring;   /* Borrowed */
     const struct ipc_limits *limits; /* Borrowed; may change */
@@ -114,9 +116,6 @@ bool flv_output_resume(struct flv_output *output, const struct handover_slot *sl
 /** Go on in another ring, at its next key frame.  What the socket took in part is finished first.
  */
 void flv_output_move(struct flv_output *output, const struct frame_ring *ring);
-
-/** Was the viewer told that its video is H.264? */
-bool flv_output_is_h264(const struct flv_output *output);
 
 /** Write down what another worker needs to go on.  The connection is between two messages. */
 void flv_output_record(const struct flv_output *output, struct handover_slot *slot);
