@@ -1,6 +1,7 @@
-/* worker/pictures/snapshot without memory for a picture. */
+/* worker/pictures/snapshot: how much memory it takes, and when there is none for a picture. */
 #include "test/unit/snapshot_bench.h"
 
+#include <dlfcn.h>
 #include <libswscale/swscale.h>
 
 static struct {
@@ -19,6 +20,54 @@ struct SwsContext *sws_getContext(int source_width, int source_height,
                ? NULL
                : sws_getCachedContext(NULL, source_width, source_height, source_format, width,
                                       height, format, flags, source_filter, filter, param);
+}
+
+#define BUFFERS_MAX 32
+
+static struct {
+    const uint8_t *list[BUFFERS_MAX];
+    int count;
+} buffers;
+
+static void note_buffer(const uint8_t *data)
+{
+    int i = 0;
+    while (i < buffers.count && buffers.list[i] != data)
+        i++;
+    assert_in_range(i, 0, BUFFERS_MAX - 1);
+    buffers.list[i] = data;
+    if (i == buffers.count)
+        buffers.count++;
+}
+
+/* In place of libavcodec's: which memory does it use for pictures? */
+int avcodec_default_get_buffer2(AVCodecContext *avctx, AVFrame *frame, int flags)
+{
+    int (*real)(AVCodecContext *, AVFrame *, int) = NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "avcodec_default_get_buffer2");
+    int rc = real(avctx, frame, flags);
+    if (rc >= 0)
+        note_buffer(frame->data[0]);
+    return rc;
+}
+
+/* A camera's worker holds two decoded pictures, the newest and the one that it refers to, also
+ * after several frames were decoded at once. */
+static void test_two_pictures_are_enough(void **state)
+{
+    struct bench b;
+    bench_open(&b, AV_CODEC_ID_H264, 60, 0);
+    buffers.count = 0;
+    struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
+    for (int i = 0; i < 10; i++) {
+        push(&b, 1 + i % 4);
+        struct answer *a = ask(&b, &r);
+        assert_true(wait_for(&b, a, 30000));
+        check_status(a, "200");
+        answer_free(a);
+    }
+    assert_int_equal(buffers.count, 2);
+    bench_close(&b);
 }
 
 /* No memory for a picture: the MJPEG client is closed instead of tried again and again. */
@@ -80,6 +129,7 @@ static void test_only_one_size_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_pictures_are_enough),
         cmocka_unit_test(test_mjpeg_without_memory),
         cmocka_unit_test(test_only_one_size_without_memory),
     };

@@ -34,7 +34,7 @@ struct picture_feed {
     bool has_chain;    /* the decoder can decode that frame */
     uint64_t decoded;
 
-    AVFrame *newest; /* the newest picture after the last job: one reference if has_newest */
+    AVFrame *newest; /* the newest picture after the last job: one reference, unless let go */
     bool has_newest;
     bool fresh; /* not too many frames after it were lost */
     struct picture_feed_newest info;
@@ -218,6 +218,14 @@ static void collect_key(struct picture_feed *f)
     f->next_seq = frame_ring_head(f->ring);
 }
 
+/* When the second frame of a job is decoded, the decoder holds the first one's picture.  This one
+ * beside them would take megabytes, for good: decoders use memory again, but never return it. */
+static void let_go_newest(struct picture_feed *f)
+{
+    av_frame_unref(f->newest);
+    f->info.frame = NULL;
+}
+
 bool picture_feed_update(struct picture_feed *feed)
 {
     struct picture_feed *f = feed;
@@ -233,6 +241,8 @@ bool picture_feed_update(struct picture_feed *feed)
         f->info.until = f->next_seq; /* only audio came, or frames that cannot be decoded */
         return false;
     }
+    if (f->frame_count > 1)
+        let_go_newest(f);
     f->busy = true;
     closing_hold(&f->closing);
     if (uv_queue_work(f->loop, &f->work, run_job, on_job_done) != 0)

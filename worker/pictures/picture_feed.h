@@ -46,7 +46,9 @@ uint64_t picture_feed_backlog(const struct picture_feed *feed);
 bool picture_feed_has_chain(const struct picture_feed *feed);
 
 struct picture_feed_newest {
-    const AVFrame *frame; /* Borrowed until control returns to the loop */
+    /* Borrowed until control returns to the loop.  NULL: let go until the job under way, which
+     * decodes several frames, is done. */
+    const AVFrame *frame;
     struct picture_stamp stamp;
     /* The picture is the newest of all frames of the ring before this number; 0: it is not, because
      * too many frames after it could not be decoded. */

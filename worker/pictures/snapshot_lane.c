@@ -216,6 +216,8 @@ bool snapshot_lane_begin_job(struct snapshot_lane *lane, struct render_job *job)
         lane->made.newest_until = newest.until;
         snapshot_lane_answer(lane);
     }
+    if (newest.frame == NULL)
+        return false;
     job->set.picture = same ? lane->made.picture
                             : describe(&newest.stamp, newest.frame->width, newest.frame->height);
     job->set.newest_until = newest.until;
