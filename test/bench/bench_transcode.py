@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What transcoding an HEVC camera to each size costs, beside ffmpeg: the same pictures, decoded, scaled and encoded
-by x264's veryfast, one thread each.  A machine with other work makes the transcoder leave pictures out: the last
-column tells how many.
+by x264's veryfast, one thread, without pauses.  A machine with other work makes the transcoder leave pictures out: the
+last column tells how many.
 
     bench_transcode.py [--row 1080p-H265-AAC] [--seconds 20]
 """

@@ -213,6 +213,18 @@ static int64_t max_rate(int pixels)
     return pixels > 640 * 360 ? 4000000 : 2000000;
 }
 
+static void set_options(AVDictionary **options)
+{
+    av_dict_set(options, "preset", "veryfast", 0);
+    /* Without p8x8 the blocks of P pictures are not divided.  That saves a fifth of the time, and
+     * takes up to 6 % more bits: docs/performance.md. */
+    av_dict_set(options, "partitions", "i8x8,i4x4", 0);
+    av_dict_set(options, "tune", "zerolatency", 0);
+    av_dict_set(options, "crf", "23", 0);
+    av_dict_set(options, "forced-idr", "1", 0);
+    av_dict_set(options, "sc_threshold", "0", 0);
+}
+
 static int open_encoder(struct transcoder *t, const AVFrame *picture, int width, int height)
 {
     const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
@@ -239,11 +251,7 @@ static int open_encoder(struct transcoder *t, const AVFrame *picture, int width,
     enc->thread_count = thread_count(width, height, enc->framerate, ONE_THREAD_ENCODES);
     enc->rc_max_rate = max_rate(width * height);
     enc->rc_buffer_size = (int)enc->rc_max_rate;
-    av_dict_set(&options, "preset", "veryfast", 0);
-    av_dict_set(&options, "tune", "zerolatency", 0);
-    av_dict_set(&options, "crf", "23", 0);
-    av_dict_set(&options, "forced-idr", "1", 0);
-    av_dict_set(&options, "sc_threshold", "0", 0);
+    set_options(&options);
     rc = avcodec_open2(enc, codec, &options);
     if (rc < 0) {
         log_warnx(NULL, "H.264 encoder for %dx%d: %s", width, height, av_err2str(rc));
