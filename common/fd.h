@@ -2,6 +2,10 @@
 #ifndef COMMON_FD_H
 #define COMMON_FD_H
 
+#include <stddef.h>
+
+struct msghdr;
+
 /** Close *fd if it is open, and set it to -1.  Safe on -1; preserves errno. */
 void fd_close(int *fd);
 
@@ -15,5 +19,17 @@ int fd_take(int *fd);
  * @return 0 or negative errno.
  */
 int fd_seqpacket_pair(int *a, int *b);
+
+/**
+ * Let a message carry descriptors (SCM_RIGHTS, unix(7)).
+ *
+ * @param message  msg_control has room for them; msg_controllen is set.
+ * @param fds      Borrowed: the message carries duplicates.
+ */
+void fd_put_rights(struct msghdr *message, const int *fds, size_t count);
+
+/** Copy the descriptors that a message brought, at most max. @return how many.  Caller owns them.
+ */
+size_t fd_get_rights(struct msghdr *message, int *fds, size_t max);
 
 #endif /* COMMON_FD_H */

@@ -81,13 +81,8 @@ int ipc_send(int sock, enum ipc_type type, const void *payload, int *fd)
     struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
     union ipc_cmsg cm;
     if (fd != NULL) {
-        memset(&cm, 0, sizeof(cm));
-        cm.hdr.cmsg_level = SOL_SOCKET;
-        cm.hdr.cmsg_type = SCM_RIGHTS;
-        cm.hdr.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&cm.hdr), fd, sizeof(int));
         mh.msg_control = &cm;
-        mh.msg_controllen = CMSG_SPACE(sizeof(int));
+        fd_put_rights(&mh, fd, 1);
     }
 
     ssize_t n;
@@ -106,7 +101,6 @@ int ipc_send(int sock, enum ipc_type type, const void *payload, int *fd)
 int ipc_recv(int sock, enum ipc_phase phase, struct ipc_msg *msg)
 {
     int fds[IPC_FDS_ROOM];
-    int nfds = 0;
     int rc;
     union ipc_cmsg cm;
     struct iovec iov[2] = {
@@ -125,13 +119,7 @@ int ipc_recv(int sock, enum ipc_phase phase, struct ipc_msg *msg)
         return -errno;
 
     /* Collect descriptors first: an empty record reads as n == 0, like EOF, and may carry some. */
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count && nfds < IPC_FDS_ROOM; i++)
-            memcpy(&fds[nfds++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-    }
+    int nfds = (int)fd_get_rights(&mh, fds, IPC_FDS_ROOM);
 
     rc = -EPROTO;
     if (n == 0) {

@@ -34,11 +34,7 @@ static int send_batch(int sock, const int *fds, size_t count)
     static struct batch b;
     struct iovec part;
     struct msghdr m = message_of(&b, &part, count);
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(count * sizeof(int));
-    memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+    fd_put_rights(&m, fds, count);
     memcpy(b.numbers, fds, count * sizeof(int));
     return sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -errno : 0;
 }
@@ -117,17 +113,11 @@ static void add(struct contents *all, int32_t number, int fd)
 /* A process that has no free descriptor number gets fewer descriptors than were sent. */
 static void add_batch(struct contents *all, const struct batch *b, size_t len, struct msghdr *m)
 {
+    int fds[BATCH];
     size_t numbers = len / sizeof(b->numbers[0]);
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            add(all, i < numbers ? b->numbers[i] : -1, fd);
-        }
-    }
+    size_t count = fd_get_rights(m, fds, BATCH);
+    for (size_t i = 0; i < count; i++)
+        add(all, i < numbers ? b->numbers[i] : -1, fds[i]);
 }
 
 /* All stays in the queue: the kernel makes duplicates. */

@@ -86,19 +86,14 @@ void notifier_tell_now(struct notifier *n, const char *text)
 
 int notifier_send(struct notifier *n, const char *text, int fd)
 {
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct iovec part = {(char *)(uintptr_t)text, strlen(text)};
-    const struct msghdr m = {.msg_name = &n->address,
-                             .msg_namelen = n->address_len,
-                             .msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    struct msghdr m = {.msg_name = &n->address,
+                       .msg_namelen = n->address_len,
+                       .msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control};
+    fd_put_rights(&m, &fd, 1);
     if (n->fd == -1)
         return -ENOTCONN;
     if (n->waiting > 0)
