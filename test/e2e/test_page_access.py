@@ -264,73 +264,80 @@ def test_in_a_folder_of_a_proxy(gateway, browser, tmp_path, proxy):
     assert len(asked) > 10 and [address for address in asked if not address.startswith(folder)] == []
 
 
+class AddDialog:
+    """The dialog of the page at an address, where the server may let it save a camera with this URL."""
+    SAVE_PART = "return !document.querySelector('#save-part').hidden"
+
+    def __init__(self, browser, page, url):
+        self.browser, self.page, self.url = browser, page, url
+
+    def open(self):
+        self.browser.open("about:blank")
+        self.browser.open(self.page)
+        self.browser.wait("document.querySelector('#grid').children.length > 0", 30, "the page")
+        self.browser.wait("document.querySelector('#notice').hidden", 30, "the list of cameras")
+        self.browser.find("#add").click()
+
+    def saves(self):
+        return self.browser.run(self.SAVE_PART)
+
+    def fill(self, title):
+        wait_for(lambda: self.open() or self.saves(), 60, "the part of the dialog that saves")
+        self.browser.find("#add-url").send_keys(self.url)
+        self.browser.find("#save").click()
+        self.browser.find("#save-title").send_keys(title)
+
+    def submit(self, name):
+        self.browser.find("#save-name").clear()
+        self.browser.find("#save-name").send_keys(name)
+        self.browser.find("#add-submit").click()
+
+    def wait_error(self, key):  # the browser may speak Chinese by now
+        words = self.browser.run("return import('./assets/text.js').then((t) => t.text(arguments[0]))", key)
+        wait_for(lambda: self.browser.find("#add-error").text == words, 30, lambda: self.browser.find("#add-error").text)
+
+    def wait_added(self, name):
+        shown = "return [...document.querySelectorAll('.tile')].map((t) => t.tile.camera.cam)"
+        wait_for(lambda: self.browser.run(shown) == [name], 30, lambda: f"{name}: {self.browser.run(shown)}")
+
+
 def test_saves_a_camera(make_gateway, browser, camera, tmp_path):
     """The Add dialog saves on the server where that lets it; the URL is then no part of the page's address."""
-    url = f"rtsp://admin:p@ss#1@127.0.0.1:{camera.port}/saved"
     config = (f'{QUICK}[access]\ntoken = {TOKEN}\nmanage_file = {tmp_path}/cameras.ini\nmanage = {{}}\n'
               '[camera "own"]\nurl = rtsp://127.0.0.1:9/\n')
     gateway = make_gateway(config.format("yes"), secrets=[TOKEN, "p@ss#1"])
-    page = f"http://127.0.0.1:{gateway.flv_port}/?token={TOKEN}#layout=1"
-    shown = "return !document.querySelector('#save-part').hidden"
+    dialog = AddDialog(browser, f"http://127.0.0.1:{gateway.flv_port}/?token={TOKEN}#layout=1",
+                       f"rtsp://admin:p@ss#1@127.0.0.1:{camera.port}/saved")
 
-    def open_dialog():
-        browser.open("about:blank")
-        browser.open(page)
-        wait_for(lambda: browser.run("return document.querySelector('#grid').children.length > 0"), 30, "the page")
-        wait_for(lambda: browser.run("return document.querySelector('#notice').hidden"), 30, "the list of cameras")
-        browser.find("#add").click()
-
-    def words(key):  # the browser may speak Chinese by now
-        return browser.run("return import('./assets/text.js').then((t) => t.text(arguments[0]))", key)
-
-    def error():
-        return browser.find("#add-error").text
-
-    def submit(name):
-        browser.find("#save-name").clear()
-        browser.find("#save-name").send_keys(name)
-        browser.find("#add-submit").click()
-
-    def fill(title):
-        wait_for(lambda: open_dialog() or browser.run(shown), 60, "the part of the dialog that saves")
-        browser.find("#add-url").send_keys(url)
-        browser.find("#save").click()
-        browser.find("#save-title").send_keys(title)
-
-    def wait_added(name):
-        shown = "return [...document.querySelectorAll('.tile')].map((t) => t.tile.camera.cam)"
-        wait_for(lambda: browser.run(shown) == [name], 30, lambda: f"{name}: {browser.run(shown)}")
-
-    def cameras_in_file():
-        return re.findall(r'camera "(.*)"', (tmp_path / "cameras.ini").read_text(encoding="utf-8"))
-    fill("Gate")
-    submit("大门")
-    wait_for(lambda: error() == words("name_wrong"), 30, error)
-    submit("own")
-    wait_for(lambda: error() == words("camera_in_file"), 30, error)
-    browser.find("#save-name").clear()
-    browser.find("#add-submit").click()  # the title names it
+    def file():
+        return (tmp_path / "cameras.ini").read_text(encoding="utf-8")
+    dialog.fill("Gate")
+    dialog.submit("大门")
+    dialog.wait_error("name_wrong")
+    dialog.submit("own")
+    dialog.wait_error("camera_in_file")
+    dialog.submit("")  # the title names it
     wait_states(browser, wanted=("live",))
     place = browser.run("return location.hash")
     assert place == "#layout=1&page=2", "it is one of the server's cameras, once"
     wait_text(browser, ".tile h2", "Gate")
-    assert '[camera "gate"]\nurl = rtsp://admin:p%40ss%231@' in (tmp_path / "cameras.ini").read_text(encoding="utf-8")
+    assert '[camera "gate"]\nurl = rtsp://admin:p%40ss%231@' in file()
 
     # a name that is taken: typed, it is refused; suggested, it gets a number, also if others took that meanwhile
-    fill("Gate")
-    submit("gate")
-    wait_for(lambda: error() == words("camera_exists"), 30, error)
+    dialog.fill("Gate")
+    dialog.submit("gate")
+    dialog.wait_error("camera_exists")
     taken = request(gateway.snapshot_port, f"/api/cameras/gate-2?token={TOKEN}", "PUT",
                     body=b'{"camera_url": "rtsp://127.0.0.1:9/"}')
     assert taken.status == 201, taken.body
-    submit("")
-    wait_added("gate-3")
+    dialog.submit("")
+    dialog.wait_added("gate-3")
     for name in ("127.0.0.1", "127.0.0.1-2"):  # no Latin letter in the title: the host
-        fill("后门")
-        submit("")
-        wait_added(name)
-    assert cameras_in_file() == ["gate", "gate-2", "gate-3", "127.0.0.1", "127.0.0.1-2"]
+        dialog.fill("后门")
+        dialog.submit("")
+        dialog.wait_added(name)
+    assert re.findall(r'camera "(.*)"', file()) == ["gate", "gate-2", "gate-3", "127.0.0.1", "127.0.0.1-2"]
 
     gateway.reload(config.format("no"))
-    open_dialog()
-    assert not browser.run(shown)
+    dialog.open()
+    assert not dialog.saves()
