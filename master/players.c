@@ -27,6 +27,11 @@ static const struct {
     /* GStreamer 1.22.0, "GStreamer souphttpsrc 1.22.0 libsoup/3.2.3": flvdemux finds no track.
      * Later versions were not tried. */
     {"GStreamer souphttpsrc", 1, 23},
+    /* Kodi was not run.  Kodi 20 has FFmpeg 4.4 built in (xbmc issue 22238), 21 has 6.0 (pull 250 of
+     * flathub/tv.kodi.Kodi), 22 will have 7 (xbmc pull 24972).  Its name is "Kodi/20.0-RC2
+     * (Macintosh; Mac OS X 12_6) App_Bitness/64 Version/20.0-RC2-…" (xbmc pull 22457).  One that a
+     * distribution built with its own, newer FFmpeg gets H.264, too. */
+    {"Kodi", 22, 0},
 };
 /* clang-format on */
 

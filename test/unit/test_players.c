@@ -27,6 +27,11 @@ static void test_players(void **state)
         {"GStreamer souphttpsrc 1.22.0 libsoup/3.2.3", true},
         {"GStreamer souphttpsrc 1.26.2 libsoup/3.6.5", false},
         {"GStreamer curlhttpsrc libcurl/7.88.1", false},
+        {"Kodi/20.0-RC2 (Macintosh; Mac OS X 12_6) App_Bitness/64 "
+         "Version/20.0-RC2-(19.90.905)-Git:20230111-21ec545866",
+         true},
+        {"Kodi/21.1 (Windows NT 10.0; Win64; x64) App_Bitness/64 Version/21.1", true},
+        {"Kodi/22.0-BETA1 (X11; Linux x86_64) App_Bitness/64 Version/22.0", false},
         {"libmpv", false},
         {"CAM-HTTPFLV", false},
         {"curl/7.88.1", false},
