@@ -240,43 +240,90 @@ static void test_connect_timeout(void **state)
 
 #define ROUNDS 8
 
-/* An HTTP camera that sends two pictures, then one whenever it is told to. */
+/* A camera that sends two pictures, then one whenever it is told to. */
 struct teller {
+    bool rtsp; /* else HTTP */
     int listener;
     int fd;
-    uint32_t ms;
+    uint32_t sent; /* pictures since */
 };
 
-static void teller_open(struct teller *t, uint16_t *port)
+/* What the tests below share: a camera, its source, and what comes of it. */
+struct rig {
+    struct teller camera;
+    struct camera_url url;
+    struct ipc_limits limits;
+    struct source_params params;
+    struct ingest *ingest;
+    struct seen seen;
+    uv_loop_t loop;
+    struct source *source;
+};
+
+static uint16_t teller_open(struct teller *t)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(addr);
-    *t = (struct teller){.listener = socket(AF_INET, SOCK_STREAM, 0), .ms = 4096};
+    t->listener = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(t->listener, (struct sockaddr *)&addr, len), 0);
     assert_int_equal(listen(t->listener, 1), 0);
     assert_int_equal(getsockname(t->listener, (struct sockaddr *)&addr, &len), 0);
-    *port = ntohs(addr.sin_port);
+    return ntohs(addr.sin_port);
 }
 
-static void teller_answer(struct teller *t)
+static void send_bytes(const struct teller *t, const char *data, size_t len)
 {
+    assert_int_equal(send(t->fd, data, len, MSG_NOSIGNAL), len);
+}
+
+static void *teller_answer(void *arg)
+{
+    struct teller *t = arg;
     char request[2048];
     t->fd = accept(t->listener, NULL, NULL);
-    assert_true(recv(t->fd, request, sizeof(request), 0) > 0);
-    assert_true(send(t->fd, flv_answers[0], strlen(flv_answers[0]), MSG_NOSIGNAL) > 0);
-    assert_true(send(t->fd, flv, sizeof(flv) - 1, MSG_NOSIGNAL) > 0);
+    for (const char *const *answer = t->rtsp ? rtsp_answers : flv_answers; *answer != NULL;
+         answer++) {
+        assert_true(recv(t->fd, request, sizeof(request), 0) > 0);
+        send_bytes(t, *answer, strlen(*answer));
+    }
+    if (t->rtsp)
+        send_bytes(t, rtp, sizeof(rtp) - 1);
+    else
+        send_bytes(t, flv, sizeof(flv) - 1);
+    return NULL;
+}
+
+static void send_tag(struct teller *t)
+{
+    static const char picture[] = "\11\0\0\x0e\0\0\0\0\0\0\0\x17\1\0\0\0\0\0\0\5" IDR "\0\0\0\x19";
+    char tag[sizeof(picture) - 1];
+    uint32_t ms = 4096 + 40 * t->sent;
+    memcpy(tag, picture, sizeof(tag));
+    tag[4] = (char)(ms >> 16);
+    tag[5] = (char)(ms >> 8);
+    tag[6] = (char)ms;
+    send_bytes(t, tag, sizeof(tag));
+}
+
+static void send_rtp(struct teller *t)
+{
+    char packet[(sizeof(rtp) - 1) / 2];
+    uint32_t time = 0x3001 + 3600 * t->sent;
+    memcpy(packet, rtp, sizeof(packet));
+    packet[7] = (char)(2 + t->sent); /* sequence number */
+    packet[9] = (char)(time >> 16);
+    packet[10] = (char)(time >> 8);
+    packet[11] = (char)time;
+    send_bytes(t, packet, sizeof(packet));
 }
 
 static void teller_send(struct teller *t)
 {
-    static const char picture[] = "\11\0\0\x0e\0\0\0\0\0\0\0\x17\1\0\0\0\0\0\0\5" IDR "\0\0\0\x19";
-    char tag[sizeof(picture) - 1];
-    memcpy(tag, picture, sizeof(tag));
-    t->ms += 40;
-    tag[4] = (char)(t->ms >> 16);
-    tag[5] = (char)(t->ms >> 8);
-    tag[6] = (char)t->ms;
-    assert_int_equal(send(t->fd, tag, sizeof(tag), MSG_NOSIGNAL), sizeof(tag));
+    t->sent++;
+    if (t->rtsp)
+        send_rtp(t);
+    else
+        send_tag(t);
 }
 
 static void turn_until(uv_loop_t *loop, const int *value, int least)
@@ -288,55 +335,118 @@ static void turn_until(uv_loop_t *loop, const int *value, int least)
     assert_true(*value >= least);
 }
 
+static void rig_open(struct rig *r, bool rtsp)
+{
+    char text[64];
+    const char *reason;
+    pthread_t thread;
+    *r = (struct rig){
+        .camera = {.rtsp = rtsp},
+        .limits = {.connect_timeout_ms = LONG_MS, .stall_timeout_ms = LONG_MS},
+        .seen = {.frames_then = -1},
+    };
+    uint16_t port = teller_open(&r->camera);
+    (void)snprintf(text, sizeof(text), "%s://127.0.0.1:%u/live/cam", rtsp ? "rtsp" : "http", port);
+    assert_int_equal(url_parse(&r->url, text, strlen(text), &reason), 0);
+    r->params = (struct source_params){
+        .url = &r->url,
+        .transport = rtsp ? IPC_TRANSPORT_RTSP_TCP : IPC_TRANSPORT_HTTP_FLV,
+        .limits = &r->limits,
+    };
+    r->ingest = ingest_new();
+    assert_int_equal(pthread_create(&thread, NULL, teller_answer, &r->camera), 0);
+    assert_int_equal(uv_loop_init(&r->loop), 0);
+    const struct source_events events = {
+        {on_tracks, on_frame, &r->seen}, on_caught_up, on_end, &r->seen};
+    r->source = source_open(&r->loop, &r->params, r->ingest, &events);
+    turn_until(&r->loop, &r->seen.frames, 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void rig_close(struct rig *r)
+{
+    assert_false(r->seen.ended);
+    source_close(r->source, on_closed, &r->seen);
+    turn(&r->loop, &r->seen.closed, PATIENCE_MS);
+    assert_true(r->seen.closed);
+    assert_int_equal(uv_run(&r->loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&r->loop), 0);
+    ingest_free(&r->ingest);
+    (void)close(r->camera.fd);
+    (void)close(r->camera.listener);
+}
+
 /* All pictures sent before somebody asks have come when the source says so. */
 static void test_what_gathered_comes_first(void **state)
 {
-    const struct ipc_limits limits = {.connect_timeout_ms = LONG_MS, .stall_timeout_ms = LONG_MS};
     const bool never = false;
-    struct seen seen = {.frames_then = -1};
-    struct ingest *ingest = ingest_new();
-    struct camera_url url;
-    struct teller camera;
-    uv_loop_t loop;
-    char text[64];
-    const char *reason;
-    uint16_t port;
+    struct rig r;
     int gathered = 0;
     (void)state;
-    teller_open(&camera, &port);
-    (void)snprintf(text, sizeof(text), "http://127.0.0.1:%u/live/cam", port);
-    assert_int_equal(url_parse(&url, text, strlen(text), &reason), 0);
-    const struct source_params params = {
-        .url = &url, .transport = IPC_TRANSPORT_HTTP_FLV, .limits = &limits};
-    const struct source_events events = {{on_tracks, on_frame, &seen}, on_caught_up, on_end, &seen};
-    assert_int_equal(uv_loop_init(&loop), 0);
-    struct source *source = source_open(&loop, &params, ingest, &events);
-    teller_answer(&camera);
-    turn_until(&loop, &seen.frames, 1);
-    assert_false(source_set_lazy(source, false));
-    int before = seen.frames;
+    rig_open(&r, false);
+    assert_false(source_set_lazy(r.source, false));
+    int before = r.seen.frames;
     for (int sent = 1; sent <= ROUNDS || gathered == 0; sent++) {
-        assert_false(source_set_lazy(source, true));
-        turn(&loop, &never, 120);
-        teller_send(&camera);
+        assert_false(source_set_lazy(r.source, true));
+        turn(&r.loop, &never, 120);
+        teller_send(&r.camera);
         (void)usleep(10000);
-        seen.frames_then = -1;
-        if (!source_set_lazy(source, false))
+        r.seen.frames_then = -1;
+        if (!source_set_lazy(r.source, false))
             continue; /* it was reading */
         (void)usleep(20000);
-        (void)source_set_lazy(source, false); /* another request, before the loop has its turn */
-        turn_until(&loop, &seen.frames_then, before + sent);
+        (void)source_set_lazy(r.source, false); /* another request, before the loop has its turn */
+        turn_until(&r.loop, &r.seen.frames_then, before + sent);
         gathered++;
     }
-    assert_false(seen.ended);
-    source_close(source, on_closed, &seen);
-    turn(&loop, &seen.closed, PATIENCE_MS);
-    assert_true(seen.closed);
-    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    ingest_free(&ingest);
-    (void)close(camera.fd);
-    (void)close(camera.listener);
+    rig_close(&r);
+}
+
+/* Say again and again that nobody watches, until so many frames have come. */
+static void look_until(struct rig *r, int frames)
+{
+    int64_t by_ms = clock_ms() + PATIENCE_MS;
+    while (r->seen.frames < frames) {
+        assert_true(clock_ms() < by_ms);
+        assert_false(source_set_lazy(r->source, true));
+        (void)usleep(1000);
+    }
+}
+
+/* While nobody watches, the loop is not woken up for a picture.  It looks once a second. */
+static void test_a_look_brings_what_has_come(void **state)
+{
+    const bool never = false;
+    struct rig r;
+    (void)state;
+    rig_open(&r, false);
+    int before = r.seen.frames;
+    assert_false(source_set_lazy(r.source, true));
+    turn(&r.loop, &never, 20);
+    teller_send(&r.camera);
+    turn(&r.loop, &never, 800); /* longer than the reading thread waits */
+    assert_int_equal(r.seen.frames, before);
+    look_until(&r, before + 1);
+    teller_send(&r.camera);
+    (void)source_set_lazy(r.source, false);
+    turn_until(&r.loop, &r.seen.frames, before + 2); /* now it is woken up */
+    rig_close(&r);
+}
+
+/* An RTSP camera is read by the look itself. */
+static void test_a_look_reads(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_open(&r, true);
+    int before = r.seen.frames;
+    assert_false(source_set_lazy(r.source, true));
+    for (int sent = 1; sent <= ROUNDS; sent++) {
+        teller_send(&r.camera);
+        look_until(&r, before + sent);
+    }
+    assert_false(source_set_lazy(r.source, false));
+    rig_close(&r);
 }
 
 int main(void)
@@ -345,6 +455,8 @@ int main(void)
         cmocka_unit_test(test_stall_timeout),
         cmocka_unit_test(test_connect_timeout),
         cmocka_unit_test(test_what_gathered_comes_first),
+        cmocka_unit_test(test_a_look_brings_what_has_come),
+        cmocka_unit_test(test_a_look_reads),
     };
     av_util_log_open();
     return cmocka_run_group_tests_name("source", tests, NULL, NULL);

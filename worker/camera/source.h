@@ -38,8 +38,9 @@ void source_close(struct source *source, void (*closed)(void *ctx), void *ctx);
 
 /**
  * If lazy, media may gather in the socket because nobody watches: frames come some tenths of a
- * second later.  Setting lazy to false delivers what has been read during the call; of an RTSP
- * camera that is all that has gathered.
+ * second later.  Say so again once a second: each such call delivers what has been read, and an
+ * RTSP camera is read during it.  Setting lazy to false delivers what has been read during the
+ * call; of an RTSP camera that is all that has gathered.
  *
  * @return true: the rest of it comes soon, and then on_caught_up(), unless the source ends.
  */

@@ -41,15 +41,18 @@ static void on_ingest_tracks(void *ctx, enum AVCodecID camera_audio, struct code
         .camera_audio = camera_audio,
         .audio = audio != NULL ? codec_config_ref(audio) : NULL,
     };
-    frame_queue_push(&s->queue, item);
+    (void)frame_queue_push(&s->queue, item);
     (void)uv_async_send(&s->wake);
 }
 
+/* While lazy, frames wait for the loop's next look (source_thread_set_lazy()) as long as the queue
+ * has plenty of room.  In this order: whoever wants to be eager after this takes the frame. */
 static void on_ingest_frame(void *ctx, struct frame *frame)
 {
     struct source_thread *s = ctx;
-    frame_queue_push(&s->queue, (struct frame_queue_item){.frame = frame});
-    (void)uv_async_send(&s->wake);
+    bool filling = frame_queue_push(&s->queue, (struct frame_queue_item){.frame = frame});
+    if (filling || !flv_lazy_is_wanted(&s->control.lazy))
+        (void)uv_async_send(&s->wake);
 }
 
 static void run(void *arg)
@@ -158,8 +161,7 @@ bool source_thread_set_lazy(struct source_thread *thread, bool lazy)
     bool gathered = flv_lazy_set(&thread->control.lazy, lazy);
     /* What is owed from an earlier call stays owed: its wake-up is on its way. */
     thread->catching_up = !lazy && (gathered || thread->catching_up);
-    if (!lazy)
-        deliver(thread);
+    deliver(thread);
     return thread->catching_up;
 }
 

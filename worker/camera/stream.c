@@ -384,7 +384,7 @@ static void check_idle(struct stream *s)
     s->events.on_idle(s->events.ctx);
 }
 
-/* Read seldom while nobody watches. */
+/* Read seldom while nobody watches: in this tick, and once before the next. */
 static void be_lazy(struct stream *s)
 {
     int64_t since_ms = clock_ms() - s->asked_ms;

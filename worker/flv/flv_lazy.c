@@ -31,6 +31,11 @@ void flv_lazy_wake(struct flv_lazy *lazy)
         (void)eventfd_write(lazy->wake, 1);
 }
 
+bool flv_lazy_is_wanted(const struct flv_lazy *lazy)
+{
+    return atomic_load(&lazy->wanted);
+}
+
 bool flv_lazy_is_gathering(const struct flv_lazy *lazy)
 {
     return atomic_load(&lazy->gathering);
@@ -38,7 +43,7 @@ bool flv_lazy_is_gathering(const struct flv_lazy *lazy)
 
 bool flv_lazy_is_due(const struct flv_lazy *lazy)
 {
-    return atomic_load(&lazy->wanted) || flv_lazy_is_gathering(lazy);
+    return flv_lazy_is_wanted(lazy) || flv_lazy_is_gathering(lazy);
 }
 
 bool flv_lazy_set(struct flv_lazy *lazy, bool wanted)

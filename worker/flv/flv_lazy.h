@@ -45,6 +45,9 @@ bool flv_lazy_set(struct flv_lazy *lazy, bool wanted);
 /** End the reading thread's wait: it is to look at something else. */
 void flv_lazy_wake(struct flv_lazy *lazy);
 
+/** Is lazy wanted? */
+bool flv_lazy_is_wanted(const struct flv_lazy *lazy);
+
 /** May the socket hold media that have waited? */
 bool flv_lazy_is_gathering(const struct flv_lazy *lazy);
 

@@ -38,7 +38,7 @@ static bool accepts(struct frame_queue *q, const struct frame *frame)
     return !q->refusing;
 }
 
-void frame_queue_push(struct frame_queue *q, struct frame_queue_item item)
+bool frame_queue_push(struct frame_queue *q, struct frame_queue_item item)
 {
     (void)pthread_mutex_lock(&q->lock);
     bool accepted = accepts(q, item.frame);
@@ -48,9 +48,11 @@ void frame_queue_push(struct frame_queue *q, struct frame_queue_item item)
     } else {
         q->refused++;
     }
+    bool filling = q->count > FRAME_QUEUE_ITEMS / 4 || q->bytes > FRAME_QUEUE_BYTES / 4;
     (void)pthread_mutex_unlock(&q->lock);
     if (!accepted)
         item_free(&item);
+    return filling;
 }
 
 bool frame_queue_take(struct frame_queue *q, struct frame_queue_item *item)

@@ -36,8 +36,12 @@ void frame_queue_init(struct frame_queue *q);
 /** Free the items that are left.  No thread may use the queue any more. */
 void frame_queue_destroy(struct frame_queue *q);
 
-/** Append an item.  Its frame and configuration are Moved, whether they fit or not. */
-void frame_queue_push(struct frame_queue *q, struct frame_queue_item item);
+/**
+ * Append an item.  Its frame and configuration are Moved, whether they fit or not.
+ *
+ * @return true if more than a quarter of the queue is full now.
+ */
+bool frame_queue_push(struct frame_queue *q, struct frame_queue_item item);
 
 /** @return true and *item filled (Caller owns its contents), or false if the queue is empty. */
 bool frame_queue_take(struct frame_queue *q, struct frame_queue_item *item);

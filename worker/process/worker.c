@@ -155,7 +155,10 @@ static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
     w->phase = IPC_PH_RUN;
     const struct stream_events events = {on_stream_state, on_stream_idle, on_stream_return,
                                          on_stream_yielded, w};
-    return stream_open(&w->loop, m, &events, &w->stream);
+    int rc = stream_open(&w->loop, m, &events, &w->stream);
+    /* Right after the stream's tick, which has just begun: one wake-up for both. */
+    (void)uv_timer_start(&w->stats, on_stats, STATS_INTERVAL_MS, STATS_INTERVAL_MS);
+    return rc;
 }
 
 static int on_client(struct worker *w, const struct ipc_client *m, int *fd)

@@ -197,12 +197,13 @@ void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy)
 void rtsp_link_gather(struct rtsp_link *link)
 {
     uv_os_fd_t fd;
-    ssize_t n = 1;
-    while (n > 0 && link->tcp_open && !link->ended &&
+    bool full = true; /* the last read found as much as it had room for */
+    while (full && link->tcp_open && !link->ended &&
            uv_fileno((const uv_handle_t *)&link->tcp, &fd) == 0) {
         uv_buf_t buf;
         on_alloc((uv_handle_t *)&link->tcp, 0, &buf);
-        n = recv(fd, buf.base, buf.len, MSG_DONTWAIT);
+        ssize_t n = recv(fd, buf.base, buf.len, MSG_DONTWAIT);
+        full = n > 0 && (size_t)n == buf.len;
         if (n > 0) /* libuv reports the end */
             on_read((uv_stream_t *)&link->tcp, n, &buf);
     }

@@ -15,6 +15,7 @@
 #define UDP_BUFFER_BYTES 4194304 /* a 4K key frame arrives as one burst */
 #define UDP_PAIR_TRIES 32
 #define DATAGRAM_MAX 65536
+#define BATCH 16 /* datagrams that one system call reads while lazy */
 /* What the kernel counts for a datagram in a socket's buffer: pages of 2 KB and its own struct. */
 #define CHARGE_UNIT_BYTES 2048
 #define CHARGE_STRUCT_BYTES 256
@@ -46,7 +47,8 @@ struct rtsp_udp {
     struct log_limit overruns_limit;
     uv_idle_t last; /* makes closing take a turn of the loop even without ports */
     struct closing closing;
-    uint8_t datagram[DATAGRAM_MAX];
+    /* Most datagrams fit into a page, so most of this is never touched, and takes no memory. */
+    uint8_t datagrams[BATCH][DATAGRAM_MAX];
 };
 
 /* --- addresses ---------------------------------------------------------- */
@@ -97,7 +99,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     const struct udp_port *p = handle->data;
     (void)suggested;
-    *buf = uv_buf_init((char *)p->udp->datagram, DATAGRAM_MAX);
+    *buf = uv_buf_init((char *)p->udp->datagrams[0], DATAGRAM_MAX);
 }
 
 static size_t charge_of(size_t len)
@@ -206,23 +208,53 @@ void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy)
     }
 }
 
+/* Datagrams read by one system call, and where they came from. */
+struct batch {
+    struct mmsghdr messages[BATCH];
+    struct iovec places[BATCH];
+    struct sockaddr_storage from[BATCH];
+};
+
+/* @return how many came; 0: none. */
+static unsigned read_batch(struct udp_port *p, struct batch *b)
+{
+    uv_os_fd_t fd;
+    if (!p->open || uv_fileno((const uv_handle_t *)&p->handle, &fd) != 0)
+        return 0;
+    for (unsigned i = 0; i < BATCH; i++) {
+        b->places[i] = (struct iovec){p->udp->datagrams[i], DATAGRAM_MAX};
+        b->from[i].ss_family = AF_UNSPEC;
+        b->messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &b->from[i],
+                                                      .msg_namelen = sizeof(b->from[i]),
+                                                      .msg_iov = &b->places[i],
+                                                      .msg_iovlen = 1}};
+    }
+    int n = recvmmsg(fd, b->messages, BATCH, MSG_DONTWAIT, NULL);
+    return n > 0 ? (unsigned)n : 0;
+}
+
+/* @return what they took of the socket's buffer. */
+static size_t take_batch(struct udp_port *p, const struct batch *b, unsigned count)
+{
+    size_t charge = 0;
+    for (unsigned i = 0; i < count; i++) {
+        size_t len = b->messages[i].msg_len;
+        charge += charge_of(len);
+        if (len > 0 && p->open) /* else the one before has closed it */
+            take(p, p->udp->datagrams[i], len, (const struct sockaddr *)&b->from[i]);
+    }
+    return charge;
+}
+
 /* No more than a buffer full: whoever floods the port must not keep this thread. */
 static void gather_port(struct udp_port *p)
 {
-    struct rtsp_udp *u = p->udp;
-    struct sockaddr_storage from = {0};
-    uv_os_fd_t fd;
+    struct batch b;
+    unsigned count = BATCH;
     size_t charge = 0;
-    while (charge <= p->capacity && p->open &&
-           uv_fileno((const uv_handle_t *)&p->handle, &fd) == 0) {
-        socklen_t from_len = sizeof(from);
-        ssize_t n = recvfrom(fd, u->datagram, DATAGRAM_MAX, MSG_DONTWAIT, (struct sockaddr *)&from,
-                             &from_len);
-        if (n < 0)
-            break;
-        charge += charge_of((size_t)n);
-        if (n > 0)
-            take(p, u->datagram, (size_t)n, (const struct sockaddr *)&from);
+    while (charge <= p->capacity && count == BATCH) { /* fewer: these were all */
+        count = read_batch(p, &b);
+        charge += take_batch(p, &b, count);
     }
     if (2 * charge > p->capacity) /* more than ever came before: no more waiting */
         p->charge_max = charge;

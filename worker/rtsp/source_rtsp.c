@@ -22,6 +22,7 @@
 #define UDP_SILENCE_US 3000000
 #define REPORT_INTERVAL_US 5000000 /* some cameras stop without receiver reports */
 #define TEARDOWN_US 500000
+#define EARLY_US 2000 /* the loop counts whole milliseconds: so early may a timer fire */
 
 /* The state of one connection to the camera; each connection begins anew. */
 struct connection {
@@ -64,6 +65,7 @@ struct source_rtsp {
     const char *bad; /* why no connection could be tried; the timer reports it */
     bool ended;      /* on_end was called */
     bool busy;       /* in a call into the session or its media: they must not be freed now */
+    bool gathering;  /* more datagrams follow at once: pump() after the last one */
     struct closing closing; /* timer, transports */
 };
 
@@ -219,7 +221,8 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
     s->busy = true;
     on_data(s, track, rtcp, data, len);
     s->busy = false;
-    pump(s);
+    if (!s->gathering)
+        pump(s);
 }
 
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
@@ -435,13 +438,19 @@ static int64_t media_deadline(const struct source_rtsp *s)
     return at_us == INT64_MAX ? at_us : at_us - clock_us() + clock_awake_us();
 }
 
+/* A lazy reader sends its report when it reads next: it need not wake up for that. */
+static int64_t report_deadline(const struct connection *c)
+{
+    return rtsp_lazy_is_on(&c->lazy) ? INT64_MAX : c->report_at_us;
+}
+
 static int64_t next_deadline(const struct source_rtsp *s)
 {
     if (s->closing.asked) /* nothing else happens any more */
         return s->teardown_by_us;
     int64_t at = s->bad != NULL ? 0 : media_by_us(s);
     const int64_t others[] = {s->conn.udp_silence_by_us,
-                              s->conn.report_at_us,
+                              report_deadline(&s->conn),
                               s->teardown_by_us,
                               media_deadline(s),
                               s->conn.lazy.at_us,
@@ -459,7 +468,10 @@ static void gather(struct source_rtsp *s)
     if (!rtsp_lazy_is_on(&c->lazy) || s->ended || s->closing.asked)
         return;
     rtsp_lazy_reading(&c->lazy, c->transport, &s->patience);
+    s->gathering = true;
     rtsp_transport_gather(c->transport);
+    s->gathering = false;
+    pump(s);
     if (rtsp_lazy_is_on(&c->lazy) && !s->ended && !s->closing.asked) /* else it is another one */
         rtsp_lazy_check(&c->lazy, c->transport);
 }
@@ -468,7 +480,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct source_rtsp *s = timer->data;
     s->timer_at_us = INT64_MAX;
-    if (rtsp_lazy_is_due(&s->conn.lazy, media_deadline(s), clock_awake_us()))
+    if (rtsp_lazy_is_due(&s->conn.lazy, media_deadline(s), clock_awake_us() + EARLY_US))
         gather(s);
     pump(s);
 }
@@ -488,16 +500,19 @@ void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy)
 {
     struct source_rtsp *s = source;
     struct connection *c = &s->conn;
-    if (lazy == rtsp_lazy_is_on(&c->lazy) || !c->playing)
+    bool was_lazy = rtsp_lazy_is_on(&c->lazy);
+    if ((!lazy && !was_lazy) || !c->playing)
         return;
-    if (lazy)
-        rtsp_lazy_begin(&c->lazy, c->transport, &s->patience);
-    else
+    if (was_lazy)
         gather(s);
+    else
+        rtsp_lazy_begin(&c->lazy, c->transport, &s->patience);
     if (!lazy && rtsp_lazy_is_on(&c->lazy))
         rtsp_lazy_end(&c->lazy, c->transport);
-    if (!uv_is_closing((uv_handle_t *)&s->timer))
-        arm_timer(s);
+    if (uv_is_closing((uv_handle_t *)&s->timer))
+        return;
+    s->timer_at_us = INT64_MAX; /* it was just read: a timer armed for that has nothing to do */
+    arm_timer(s);
 }
 
 void source_rtsp_limits_changed(struct source_rtsp *source)

@@ -11,15 +11,12 @@
 
 size_t nal_find_start_code(const uint8_t *data, size_t len)
 {
-    size_t i = 0;
-    while (i + 3 <= len) {
-        /* The third byte decides how far the next candidate is: mostly three bytes on. */
-        if (data[i + 2] > 1)
-            i += 3;
-        else if (data[i + 2] == 1 && data[i] == 0 && data[i + 1] == 0)
-            return i;
-        else
-            i++;
+    const uint8_t *end = data + len;
+    const uint8_t *one = len >= 3 ? data + 2 : end;
+    while (one < end && (one = memchr(one, 1, (size_t)(end - one))) != NULL) {
+        if (one[-1] == 0 && one[-2] == 0)
+            return (size_t)(one - 2 - data);
+        one++;
     }
     return len;
 }
