@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "worker/flv/address_guard.h"
 #include "worker/flv/flv_reader.h"
+#include "worker/flv/read_ahead.h"
 #include "worker/flv/rtmp_path.h"
 #include "worker/media/av_util.h"
 #include "worker/media/gather.h"
@@ -37,6 +38,8 @@ struct flv_source {
     struct flv_reader *reader;
     int reader_rc; /* of the last flv_reader_tick() */
     struct address_guard guard;
+    int socket; /* what media come from, once they do; -1: not known */
+    struct read_ahead ahead;
     char log[512]; /* libavformat's errors */
 };
 
@@ -111,10 +114,20 @@ static bool is_over(struct flv_source *s)
     return is_stopped(s) || s->reader_rc != 0 || clock_awake_us() > deadline_us(s);
 }
 
-/* The socket that is read, if media may gather in it. */
-static int lazy_socket(const struct flv_source *s)
+/* Media come: the socket stays the same from now on. */
+static void find_socket(struct flv_source *s)
 {
-    return s->accepted_us != 0 && s->leave_by_us == 0 ? address_guard_socket(&s->guard) : -1;
+    if (s->socket >= 0 || s->accepted_us == 0)
+        return;
+    s->socket = address_guard_socket(&s->guard);
+    if (s->socket >= 0)
+        read_ahead_begin(&s->ahead, s->socket);
+}
+
+static void leave_socket(struct flv_source *s)
+{
+    read_ahead_end();
+    s->socket = -1;
 }
 
 /* libavformat calls this on our own thread before each look for bytes, and ten times a second while
@@ -123,11 +136,11 @@ static int on_interrupt(void *opaque)
 {
     struct flv_source *s = opaque;
     struct flv_lazy *lazy = &s->control->lazy;
+    if (read_ahead_has_bytes()) /* it waits for nothing */
+        return false;
     if (is_over(s))
         return true;
-    if (!flv_lazy_is_due(lazy))
-        return false;
-    return flv_lazy_wait(lazy, lazy_socket(s), gather_us(s)) && is_over(s);
+    return flv_lazy_is_due(lazy) && flv_lazy_wait(lazy, s->socket, gather_us(s)) && is_over(s);
 }
 
 static bool is_rtmp(const struct source_params *params)
@@ -312,6 +325,7 @@ static enum http_error read_stream(struct flv_source *s, char *detail, size_t de
 {
     uint8_t data[READ_BYTES];
     while (!is_over(s)) {
+        find_socket(s);
         int n = avio_read_partial(s->io, data, sizeof(data));
         if (n == AVERROR(EAGAIN))
             continue;
@@ -343,7 +357,12 @@ enum http_error source_flv_run(const struct source_params *params,
                                struct source_flv_control *control, const struct media_sink *sink,
                                char *detail, size_t detail_size)
 {
-    struct flv_source s = {.params = params, .control = control, .started_us = clock_awake_us()};
+    struct flv_source s = {
+        .params = params,
+        .control = control,
+        .started_us = clock_awake_us(),
+        .socket = -1,
+    };
     enum http_error error;
 
     if (address_guard_enter(&s.guard, &params->access, params->url->host) != 0)
@@ -362,6 +381,7 @@ enum http_error source_flv_run(const struct source_params *params,
         error = transport_error(&s, rc, detail, detail_size);
 
     s.leave_by_us = clock_awake_us() + LEAVE_US;
+    leave_socket(&s);
     (void)avio_closep(&s.io);
     av_util_log_capture(NULL, 0);
     av_util_log_hide(NULL);

@@ -1,0 +1,78 @@
+#include "worker/flv/read_ahead.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Thread_local struct read_ahead *current;
+
+void read_ahead_begin(struct read_ahead *ahead, int fd)
+{
+    ahead->fd = fd;
+    ahead->start = ahead->end = 0;
+    current = ahead;
+}
+
+bool read_ahead_has_bytes(void)
+{
+    return current != NULL && current->start < current->end;
+}
+
+void read_ahead_end(void)
+{
+    current = NULL;
+}
+
+static ssize_t receive(int fd, void *buf, size_t len, int flags)
+{
+    return syscall(SYS_recvfrom, fd, buf, len, flags, NULL, NULL);
+}
+
+static ssize_t take(struct read_ahead *a, void *buf, size_t len)
+{
+    size_t left = a->end - a->start;
+    size_t n = len < left ? len : left;
+    memcpy(buf, a->data + a->start, n);
+    a->start += n;
+    return (ssize_t)n;
+}
+
+/* poll() and recv() have other names here because libc's headers may define them as inline
+ * functions. */
+ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags) __asm__("recv");
+int read_ahead_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("poll");
+
+ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct read_ahead *a = current;
+    if (a == NULL || fd != a->fd || flags != 0)
+        return receive(fd, buf, len, flags);
+    if (!read_ahead_has_bytes()) {
+        ssize_t n = receive(fd, a->data, sizeof(a->data), 0);
+        if (n <= 0)
+            return n;
+        a->start = 0;
+        a->end = (size_t)n;
+    }
+    return take(a, buf, len);
+}
+
+static int wait_for_events(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    struct timespec timeout = {.tv_sec = timeout_ms / 1000,
+                               .tv_nsec = timeout_ms % 1000 * 1000000L};
+    return (int)syscall(SYS_ppoll, fds, count, timeout_ms < 0 ? NULL : &timeout, NULL, _NSIG / 8);
+}
+
+int read_ahead_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    bool ours = count == 1 && read_ahead_has_bytes() && fds->fd == current->fd;
+    if (!ours || (fds->events & POLLIN) == 0)
+        return wait_for_events(fds, count, timeout_ms);
+    fds->revents = POLLIN;
+    return 1;
+}
