@@ -8,6 +8,7 @@ RTSP rows of the sample cameras over TCP and over UDP.
 """
 import argparse
 import contextlib
+import json
 import multiprocessing
 import os
 import random
@@ -18,8 +19,9 @@ import subprocess
 import tempfile
 import time
 
-from measure import (ROOT, CpuSampler, enter_own_network, lose_udp, quantile, table, write)  # first: it leads to lib
+from measure import ROOT, enter_own_network, lose_udp, quantile, table, write  # first: it leads to lib
 from light_cameras import LightCameras
+from light_flv import LightFlv
 from stamping import Stamping
 
 from lib import processes
@@ -124,31 +126,55 @@ def handshake_text(r):
 
 # --- what a camera costs --------------------------------------------------------------------------
 
+FLV_KINDS = {"rtmp": 4096, "rtmp-128": 128, "http-flv": 4096}  # the RTMP chunk size that the server sets
+
+
+@contextlib.contextmanager
+def idle_cameras(count, kind):
+    """-> their URLs, and the port of all of them."""
+    if kind not in FLV_KINDS:
+        with SampleCameras(sizes=("720p",)) as cameras:
+            yield [cameras.rtsp_url(ROW, number=i) for i in range(count)], cameras.rtsp_port
+        return
+    with LightFlv("1280x720", "2M", FLV_KINDS[kind]) as cameras:
+        http = kind == "http-flv"
+        url = cameras.http_url if http else cameras.rtmp_url
+        yield [url(i) for i in range(count)], cameras.http_port if http else cameras.rtmp_port
+
+
 def bench_cameras(directory, count, seconds, kind):
     """So many cameras, each with a worker, nobody watching."""
-    with SampleCameras(sizes=("720p",)) as cameras:
-        config = "".join(f'[camera "c{i}"]\nurl = {cameras.rtsp_url(ROW, number=i)}\ntype = {kind}\nalways_on = yes\n'
-                         for i in range(count))
+    kind_line = "" if kind in FLV_KINDS else f"type = {kind}\n"  # the URL says it
+    with idle_cameras(count, kind) as (urls, port):
+        config = "".join(f'[camera "c{i}"]\nurl = {url}\n{kind_line}always_on = yes\n' for i, url in enumerate(urls))
         with Gateway(directory, config, log_level="info") as gateway:
-            wait_for(lambda: cameras.active_sessions() == count, 120, "all cameras to play")
+            wait_for(lambda: streaming(gateway) == count, 120, "all cameras to play")
             time.sleep(5)  # two GOPs: the rings hold what they will
-            workers = gateway.worker_of(cameras.rtsp_port)
+            workers = gateway.worker_of(port)
             assert len(workers) == count, f"{len(workers)} workers"
             others = [gateway.pid, gateway.nursery()]
-            samplers = [CpuSampler(workers), CpuSampler(others)]
             begun = time.monotonic()
+            cpu = [sum(map(processes.run_seconds, pids)) for pids in (workers, others)]
+            wakes = sum(map(processes.wake_ups, workers))
             time.sleep(seconds)
-            cpu = [sampler.between(begun, time.monotonic()) for sampler in samplers]
-            for sampler in samplers:
-                sampler.stop()
-            return {"cameras": count, "type": kind, "cores": cpu[0] / count, "others_cores": cpu[1],
+            passed = time.monotonic() - begun
+            cores = [(sum(map(processes.run_seconds, pids)) - before) / passed
+                     for pids, before in zip((workers, others), cpu)]
+            return {"cameras": count, "type": kind, "cores": cores[0] / count, "others_cores": cores[1],
+                    "wake_ups": (sum(map(processes.wake_ups, workers)) - wakes) / passed / count,
                     "private_mb": statistics.mean(map(processes.private_bytes, workers)) / 1e6,
                     "pss_mb": statistics.mean(map(processes.pss_bytes, workers)) / 1e6}
 
 
+def streaming(gateway):
+    streams = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+    return sum(stream["state"] == "streaming" for stream in streams)
+
+
 def cameras_text(r):
     return "\n".join([f"## {r['cameras']} cameras ({ROW}, 2 Mbit/s, {r['type']}), no viewer", "", table(
-        ("per camera", ""), [("core", f"{r['cores']:.4f}"), ("private memory, MB", f"{r['private_mb']:.1f}"),
+        ("per camera", ""), [("core", f"{r['cores']:.5f}"), ("wake-ups a second", f"{r['wake_ups']:.1f}"),
+                             ("private memory, MB", f"{r['private_mb']:.1f}"),
                              ("PSS, MB", f"{r['pss_mb']:.1f}")]), "",
         f"Master and nursery: {r['others_cores']:.4f} core."])
 
@@ -315,7 +341,8 @@ def main():
     parser.add_argument("--viewers", default="1,100")
     parser.add_argument("--starts", type=int, default=20)
     parser.add_argument("--cameras", type=int, default=64)
-    parser.add_argument("--type", default="rtsp-tcp", help="cameras: rtsp-tcp, rtsp-udp")
+    parser.add_argument("--type", default="rtsp-tcp", 
+                        help="cameras: rtsp-tcp, rtsp-udp, rtmp, rtmp-128 (chunks of 128 bytes), http-flv")
     parser.add_argument("--wall", type=int, default=256, help="wall: so many cameras")
     options = parser.parse_args()
     if options.only == "rows":

@@ -27,9 +27,9 @@ def _amf(value):
     return b"\x00" + struct.pack(">d", value)
 
 
-def message(kind, body, timestamp=0, chunk_stream=CONTROL_STREAM, stream_id=0):
+def message(kind, body, timestamp=0, chunk_stream=CONTROL_STREAM, stream_id=0, chunk_bytes=CHUNK_BYTES):
     """One message, whose header is complete (chunk type 0)."""
-    chunks = [body[at:at + CHUNK_BYTES] for at in range(0, len(body), CHUNK_BYTES)]
+    chunks = [body[at:at + chunk_bytes] for at in range(0, len(body), chunk_bytes)]
     return (bytes([chunk_stream]) + struct.pack(">I", timestamp)[1:] + struct.pack(">I", len(body))[1:] + bytes([kind])
             + struct.pack("<I", stream_id) + bytes([0xC0 | chunk_stream]).join(chunks))
 
