@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,12 +208,33 @@ static void test_other_payload_types(void **state)
     }
 }
 
+/* m: media, f: error correction with the same SSRC, each with the number that follows; t: a gap is
+ * given up. */
+static void play(struct rtp_receiver *r, const char *sent)
+{
+    for (const char *at = sent; at != NULL; at = strchr(at, ' ')) {
+        at += *at == ' ';
+        if (*at == 't')
+            rtp_receiver_timeout(r, 2 * RTP_REORDER_US);
+        else
+            push_type(r, *at == 'm' ? 96 : 122, 1, (uint16_t)strtoul(at + 1, NULL, 10));
+    }
+}
+
+static bool is_anything_damaged(void)
+{
+    bool any = false;
+    for (size_t k = 0; k < out.count; k++)
+        any = any || out.lost[k];
+    return any;
+}
+
 /* Over TCP a number that error correction has used is no loss, wherever it was sent; one that
  * nobody has used is. */
 static void test_numbers_of_other_types_over_tcp(void **state)
 {
     static const struct {
-        const char *sent; /* m: media, f: error correction, each with the number that follows */
+        const char *sent;
         unsigned lost;
     } cases[] = {
         {"m0 f1 f2 m3 f4 f5 m6", 0},
@@ -223,20 +245,87 @@ static void test_numbers_of_other_types_over_tcp(void **state)
         {"m0 f1 m3 m4", 1},                         /* nobody has used 2 */
         {"m0 f2 m4 m513 m515", 2 + 508 + 1},        /* what was used once is forgotten */
         {"m0 f2 m9000 m8999 m9000 m9001 m9002", 0}, /* new starts forget it, too */
+        {"m0 m2 f1 m4 f3 m6 f5 m7", 1},             /* sent after the media that follow: learnt */
+        {"m0 m2 f1 m3 m5 t m6", 1 + 1},             /* then a gap still is one, after a moment */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct rtp_receiver *r = open_receiver(false);
-        for (const char *at = cases[i].sent; at != NULL; at = strchr(at, ' ')) {
-            at += *at == ' ';
-            push_type(r, *at == 'm' ? 96 : 122, 1, (uint16_t)strtoul(at + 1, NULL, 10));
-        }
+        play(r, cases[i].sent);
         if (rtp_receiver_stats(r)->lost != cases[i].lost)
             fail_msg("%s: %d lost", cases[i].sent, (int)rtp_receiver_stats(r)->lost);
-        bool any = false;
-        for (size_t k = 0; k < out.count; k++)
-            any = any || out.lost[k];
-        if (any != (cases[i].lost > 0 || strstr(cases[i].sent, "m9000") != NULL))
-            fail_msg("%s: damaged: %d", cases[i].sent, any);
+        if (is_anything_damaged() != (cases[i].lost > 0 || strstr(cases[i].sent, "m9000") != NULL))
+            fail_msg("%s: damaged: %d", cases[i].sent, is_anything_damaged());
+        rtp_receiver_free(&r);
+    }
+}
+
+/* Over UDP, too; and such a number takes no media's place. */
+static void test_numbers_of_other_types_over_udp(void **state)
+{
+    static const struct {
+        const char *sent;
+        size_t delivered;
+        unsigned lost;
+    } cases[] = {
+        {"m0 f1 f2 m3 f4 f5 m6", 3, 0},
+        {"m0 f3 m1 m2 m4", 4, 0},          /* sent before the media that it protects */
+        {"m0 m2 f1 m4 f3 m5", 4, 0},       /* after the media that follow */
+        {"m0 m1 f2 f3 m2 m3 f4 m4", 5, 0}, /* with numbers of media that follow */
+        {"m0 f2 m2 m1 m3 f4 m5 m4", 6, 0}, /* the same, reordered */
+        {"m0 m2 f2 m1 m3", 4, 0},          /* with the number of one that waits */
+        {"m0 f2 t m1 m2", 3, 0},           /* media that come much later than its number */
+        {"m65534 f0 f1 m65535 m2", 3, 0},  /* the numbers wrap */
+        {"m0 f1 m3 m4 t", 3, 1},           /* nobody has used 2 */
+        {"m0 m2 f2 f1 t m3", 3, 1},        /* what has numbers of its own excuses no loss */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rtp_receiver *r = open_receiver(true);
+        play(r, cases[i].sent);
+        if (rtp_receiver_stats(r)->lost != cases[i].lost || out.count != cases[i].delivered)
+            fail_msg("%s: %d lost, %d delivered", cases[i].sent, (int)rtp_receiver_stats(r)->lost,
+                     (int)out.count);
+        assert_int_equal(is_anything_damaged(), cases[i].lost > 0);
+        for (size_t k = 1; k < out.count; k++)
+            assert_true((uint16_t)(out.sequences[k] - out.sequences[k - 1]) < 0x8000);
+        rtp_receiver_free(&r);
+    }
+}
+
+static void on_payload(void *ctx, const struct rtp_packet *packet, bool lost_before,
+                       int64_t received_us)
+{
+    (void)lost_before;
+    (void)received_us;
+    char *text = ctx;
+    (void)snprintf(text + strlen(text), 100 - strlen(text), "%u:%.*s ", packet->payload_type,
+                   (int)packet->payload_len, (const char *)packet->payload);
+}
+
+static void push_red(struct rtp_receiver *r, uint16_t sequence, const char *payload, size_t len)
+{
+    uint8_t p[100] = {0x80, 100, 0, (uint8_t)sequence};
+    memcpy(p + 12, payload, len);
+    rtp_receiver_packet(r, p, 12 + len, 0);
+}
+
+/* RFC 2198: media within, alone or behind older ones, and error correction (RFC 5109). */
+static void test_media_wrapped_in_red(void **state)
+{
+    const struct rtp_types red = {
+        .chosen = 96, .red = 100, .refused = {[100 / 8] = 1 << (100 % 8)}};
+    for (int reorder = 0; reorder < 2; reorder++) {
+        char text[100] = "";
+        struct rtp_receiver *r = rtp_receiver_new(reorder, 90000, &red, on_payload, text);
+        push_red(r, 0, "\x60one", 4);
+        push_red(r, 1, "\x7a error correction", 18);
+        push_red(r, 3, "\xe0\0\0\3\x60oldtwo", 11); /* early over UDP, a loss over TCP */
+        push_red(r, 4, "\xe0\0\0\3\x60ol", 7);      /* broken */
+        push_red(r, 5, "\xe0\0\0\3", 4);
+        push_red(r, 6, "", 0);
+        rtp_receiver_timeout(r, 2 * RTP_REORDER_US);
+        push_red(r, 7, "\x60three", 6);
+        assert_string_equal(text, "96:one 96:two 96:three ");
+        assert_int_equal(rtp_receiver_stats(r)->lost, 1);
         rtp_receiver_free(&r);
     }
 }
@@ -244,15 +333,17 @@ static void test_numbers_of_other_types_over_tcp(void **state)
 /* Comfort noise, for as long as nobody speaks. */
 static void test_long_run_of_another_type(void **state)
 {
-    struct rtp_receiver *r = open_receiver(false);
-    push_type(r, 96, 1, 60000);
-    for (uint32_t i = 60001; i < 60001 + 70000; i++)
-        push_type(r, 13, 1, (uint16_t)i);
-    push_type(r, 96, 1, (uint16_t)(60001 + 70000));
-    assert_int_equal(out.count, 2);
-    assert_false(out.lost[1]);
-    assert_int_equal(rtp_receiver_stats(r)->lost, 0);
-    rtp_receiver_free(&r);
+    for (int reorder = 0; reorder < 2; reorder++) {
+        struct rtp_receiver *r = open_receiver(reorder);
+        push_type(r, 96, 1, 60000);
+        for (uint32_t i = 60001; i < 60001 + 70000; i++)
+            push_type(r, 13, 1, (uint16_t)i);
+        push_type(r, 96, 1, (uint16_t)(60001 + 70000));
+        assert_int_equal(out.count, 2);
+        assert_false(out.lost[1]);
+        assert_int_equal(rtp_receiver_stats(r)->lost, 0);
+        rtp_receiver_free(&r);
+    }
 }
 
 /* Some cameras send another type than they announce. */
@@ -408,6 +499,8 @@ int main(void)
         cmocka_unit_test(test_new_start),
         cmocka_unit_test(test_other_payload_types),
         cmocka_unit_test(test_numbers_of_other_types_over_tcp),
+        cmocka_unit_test(test_numbers_of_other_types_over_udp),
+        cmocka_unit_test(test_media_wrapped_in_red),
         cmocka_unit_test(test_long_run_of_another_type),
         cmocka_unit_test(test_another_type_than_announced),
         cmocka_unit_test(test_new_ssrc_is_no_loss),

@@ -151,6 +151,8 @@ static void test_other_types_of_a_section(void **state)
     const struct sdp_track *audio = sdp_choose(sdp, TRACK_AUDIO);
     assert_int_equal(video->types.chosen, 96);
     assert_true(is_refused(video, 100) && is_refused(video, 97));
+    assert_int_equal(video->types.red, 100);
+    assert_int_equal(audio->types.red, 0);
     assert_false(is_refused(video, 96));
     assert_false(is_refused(video, 98) || is_refused(video, 99)); /* who knows */
     assert_int_equal(audio->types.chosen, 8);
@@ -164,6 +166,11 @@ static void test_audio_that_can_be_heard_first(void **state)
                             "m=audio 0 RTP/AVP 111\na=rtpmap:111 SPEEX/16000\n"
                             "m=audio 0 RTP/AVP 8\na=control:second\n");
     assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->control, "second");
+    free(sdp);
+    sdp = parse("m=audio 0 RTP/AVP 13 101 111 63 8\na=rtpmap:101 telephone-event/8000\n"
+                "a=rtpmap:111 SPEEX/16000\na=rtpmap:63 red/8000\n");
+    assert_int_equal(sdp_choose(sdp, TRACK_AUDIO)->types.chosen, 8);
+    assert_int_equal(sdp_choose(sdp, TRACK_AUDIO)->types.red, 63);
     free(sdp);
     sdp = parse(
         "m=audio 0 RTP/AVP 111\na=rtpmap:111 SPEEX/16000\n"); /* better than none: to say so */

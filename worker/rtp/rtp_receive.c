@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "common/xalloc.h"
+#include "worker/rtp/rtp_red.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,8 +48,12 @@ struct rtp_receiver {
     bool suspicious;
     bool lost;                      /* something is missing before `next` */
     struct identity last;           /* TCP: identity of the packet before `next` */
-    uint8_t others[RTP_WINDOW / 8]; /* TCP: a bit for each number from `next` on that another
-                                       payload type has used */
+    uint8_t others[RTP_WINDOW / 8]; /* a bit for each number from `next` on that another payload
+                                       type has used */
+    bool others_apart;              /* other types have numbers of their own */
+    bool waits;                     /* a gap stays open for a while */
+    uint16_t gap;                   /* TCP: first number of the newest gap, and how many follow */
+    uint16_t gap_len;
 
     struct slot slots[RTP_WINDOW]; /* early packets, by sequence number */
     size_t waiting;
@@ -108,6 +113,7 @@ struct rtp_receiver *rtp_receiver_new(bool reorder, uint32_t clock_rate,
 {
     struct rtp_receiver *r = xcalloc(1, sizeof(*r));
     r->reorder = reorder;
+    r->waits = reorder;
     r->clock_rate = clock_rate;
     r->types = *types;
     r->type = -1;
@@ -153,27 +159,27 @@ static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet 
            memcmp(id.beginning, r->last.beginning, BEGINNING_BYTES) != 0;
 }
 
+static bool is_other(const struct rtp_receiver *r, uint16_t number)
+{
+    return (r->others[number % RTP_WINDOW / 8] >> number % 8 & 1) != 0;
+}
+
 /* Has another payload type used the number?  Forget it. */
 static bool forget_other(struct rtp_receiver *r, uint16_t number)
 {
-    uint8_t *byte = &r->others[number % RTP_WINDOW / 8];
-    uint8_t bit = (uint8_t)(1 << number % 8);
-    bool used = (*byte & bit) != 0;
-    *byte &= (uint8_t)~bit;
+    bool used = is_other(r, number);
+    r->others[number % RTP_WINDOW / 8] &= (uint8_t) ~(1 << number % 8);
     return used;
 }
 
-/* TCP keeps the order, so what another payload type says of a number is only needed when media
- * leave the number out. */
-static void note_other(struct rtp_receiver *r, uint16_t number)
+/* Media and another type have used the same number: so numbers of other types say nothing. */
+static void take_apart(struct rtp_receiver *r)
 {
-    if ((uint16_t)(number - r->next) == RTP_WINDOW && forget_other(r, r->next))
-        r->next++; /* a long run of them */
-    if ((uint16_t)(number - r->next) < RTP_WINDOW)
-        r->others[number % RTP_WINDOW / 8] |= (uint8_t)(1 << number % 8);
+    r->others_apart = true;
+    memset(r->others, 0, sizeof(r->others));
 }
 
-/* Go on with this number. @return how many before it nobody has used: they are missing. */
+/* @return how many numbers before this one, from `next` on, nobody has used: they are missing. */
 static uint16_t skip_to(struct rtp_receiver *r, uint16_t number)
 {
     uint16_t missing = 0;
@@ -184,41 +190,61 @@ static uint16_t skip_to(struct rtp_receiver *r, uint16_t number)
 
 static void deliver(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t received_us)
 {
-    if (packet->payload_type != r->type) {
-        r->next = (uint16_t)(packet->sequence + 1);
-        return;
-    }
     if (!r->reorder)
         r->last = identity_of(packet);
     bool lost_before = r->lost;
     r->lost = false;
-    (void)forget_other(r, packet->sequence);
     r->next = (uint16_t)(packet->sequence + 1);
     r->deliver(r->ctx, packet, lost_before, received_us);
+}
+
+/* @return false if it is no RTP packet. */
+static bool read_packet(const struct rtp_receiver *r, struct rtp_packet *packet,
+                        const uint8_t *data, size_t len)
+{
+    if (rtp_parse(packet, data, len) != 0)
+        return false;
+    if (r->types.red != 0 && packet->payload_type == r->types.red)
+        (void)rtp_red_unwrap(packet); /* a broken one stays of a refused type */
+    return true;
 }
 
 static void deliver_slot(struct rtp_receiver *r, struct slot *slot)
 {
     struct rtp_packet packet;
-    if (rtp_parse(&packet, slot->data, slot->len) == 0) /* it was parsed before it was kept */
+    if (read_packet(r, &packet, slot->data, slot->len)) /* it was parsed before it was kept */
         deliver(r, &packet, slot->received_us);
     drop_slot(r, slot);
 }
 
-/* Deliver the waiting packets up to the next gap. */
+/* What other types have used before this number is not awaited. */
+static void pass_others(struct rtp_receiver *r, uint16_t number)
+{
+    while (r->next != number && forget_other(r, r->next))
+        r->next++;
+}
+
+/* Deliver the waiting packets up to the next number that is missing. */
 static void drain(struct rtp_receiver *r)
 {
-    while (r->waiting > 0 && r->slots[r->next % RTP_WINDOW].data != NULL)
-        deliver_slot(r, &r->slots[r->next % RTP_WINDOW]);
+    while (r->waiting > 0) {
+        struct slot *slot = &r->slots[r->next % RTP_WINDOW];
+        if (slot->data != NULL)
+            deliver_slot(r, slot);
+        else if (forget_other(r, r->next))
+            r->next++;
+        else
+            return;
+    }
 }
 
 /* Give up the packets missing before the first waiting one. */
 static void skip_gap(struct rtp_receiver *r)
 {
     while (r->waiting > 0 && r->slots[r->next % RTP_WINDOW].data == NULL) {
-        r->next++;
-        r->stats.lost++;
-        r->lost = true;
+        bool other = forget_other(r, r->next++);
+        r->stats.lost += !other;
+        r->lost = r->lost || !other;
     }
     drain(r);
 }
@@ -237,6 +263,7 @@ static void restart(struct rtp_receiver *r, const struct rtp_packet *packet, boo
     r->started = true;
     r->suspicious = false;
     memset(r->others, 0, sizeof(r->others));
+    r->gap_len = 0;
     r->ssrc = packet->ssrc;
     r->next = packet->sequence;
     r->highest = packet->sequence;
@@ -324,12 +351,45 @@ static void settle_type(struct rtp_receiver *r, const struct rtp_packet *packet)
     r->type = (int)type;
 }
 
-/* Does a packet of another type share the media's sequence numbers (GStreamer's error correction)?
- */
-static bool takes_a_number(const struct rtp_receiver *r, const struct rtp_packet *packet)
+/* Other types may share the media's numbers (GStreamer's error correction), before or after their
+ * turn.  What they have used is not awaited. */
+static void note_other(struct rtp_receiver *r, uint16_t number)
 {
-    uint16_t ahead = (uint16_t)(packet->sequence - r->next);
-    return r->started && packet->ssrc == r->ssrc && ahead < RTP_WINDOW + !r->reorder;
+    uint16_t ahead = (uint16_t)(number - r->next);
+    if (ahead == RTP_WINDOW && forget_other(r, r->next)) { /* a long run of them */
+        r->next++;
+        ahead--;
+    }
+    if (ahead >= RTP_WINDOW)
+        return;
+    if (r->slots[number % RTP_WINDOW].data != NULL) {
+        take_apart(r);
+        return;
+    }
+    r->others[number % RTP_WINDOW / 8] |= (uint8_t)(1 << number % 8);
+    drain(r);
+}
+
+/* TCP: does another type send its numbers after media that follow them?  Then gaps wait for it. */
+static void note_late_other(struct rtp_receiver *r, uint16_t number)
+{
+    if ((uint16_t)(number - r->gap) >= r->gap_len)
+        return;
+    r->waits = true;
+    r->gap_len = 0;
+}
+
+static void take_other(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t now_us)
+{
+    r->stats.foreign++;
+    if (!r->started || packet->ssrc != r->ssrc || r->others_apart)
+        return;
+    if ((uint16_t)(packet->sequence - r->next) <= RTP_WINDOW) {
+        count(r, packet, now_us);
+        note_other(r, packet->sequence);
+    } else {
+        note_late_other(r, packet->sequence);
+    }
 }
 
 /* Take a packet with another SSRC: cameras begin a new sequence so, some with every GOP.
@@ -348,23 +408,38 @@ static bool take_ssrc(struct rtp_receiver *r, const struct rtp_packet *packet, i
     return true;
 }
 
+/* Media have used this number. @return how many that are missing come before it. */
+static uint16_t claim(struct rtp_receiver *r, uint16_t number)
+{
+    if (is_other(r, number))
+        take_apart(r);
+    pass_others(r, number);
+    return (uint16_t)(number - r->next);
+}
+
+/* Go on with this number: nothing is awaited any more. */
+static void jump_to(struct rtp_receiver *r, uint16_t number)
+{
+    flush(r);
+    uint16_t gap = r->next;
+    uint16_t missing = skip_to(r, number);
+    r->stats.lost += missing;
+    r->lost = r->lost || missing > 0;
+    r->gap = gap;
+    r->gap_len = (uint16_t)(number - gap);
+}
+
 void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, size_t len,
                          int64_t now_us)
 {
     struct rtp_receiver *r = receiver;
     struct rtp_packet packet;
-    if (rtp_parse(&packet, data, len) != 0)
+    if (!read_packet(r, &packet, data, len))
         return;
     settle_type(r, &packet);
     if (packet.payload_type != r->type) {
-        r->stats.foreign++;
-        if (!takes_a_number(r, &packet))
-            return;
-        if (!r->reorder) {
-            count(r, &packet, now_us);
-            note_other(r, packet.sequence);
-            return;
-        }
+        take_other(r, &packet, now_us);
+        return;
     }
     if ((!r->started || packet.ssrc != r->ssrc) && !take_ssrc(r, &packet, now_us))
         return;
@@ -380,19 +455,17 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
         }
         restart(r, &packet, true);
         ahead = 0;
+    } else if (ahead < RTP_WINDOW) {
+        ahead = claim(r, packet.sequence);
     }
     r->suspicious = false;
     count(r, &packet, now_us);
-    if (ahead > 0 && r->reorder && ahead < RTP_WINDOW) {
+    if (ahead > 0 && r->waits && ahead < RTP_WINDOW) {
         keep(r, data, len, &packet, now_us);
         return;
     }
-    if (ahead > 0) {
-        flush(r);
-        uint16_t missing = skip_to(r, packet.sequence);
-        r->stats.lost += missing;
-        r->lost = r->lost || missing > 0;
-    }
+    if (ahead > 0)
+        jump_to(r, packet.sequence);
     deliver(r, &packet, now_us);
     drain(r);
 }

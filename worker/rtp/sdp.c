@@ -14,6 +14,8 @@
 #define VIDEO_CLOCK_RATE 90000
 #define CLOCK_RATE_MAX 1000000
 #define FIRST_UNASSIGNED_PAYLOAD_TYPE 35 /* RFC 3551 table 5 */
+#define COMFORT_NOISE 13                 /* RFC 3389 */
+#define OLD_COMFORT_NOISE 19             /* reserved for it once */
 #define LINE_MAX_BYTES 16384
 
 /* One payload type of a media section. */
@@ -72,23 +74,23 @@ static int video_rank(const char *codec)
     return rtp_encoding_find(codec) != NULL;
 }
 
-/* Can the track become AAC, by its codec name or, without one, its static payload type (RFC 3551)?
- */
-static bool is_wanted_audio(const struct sdp_track *t)
+/* Can audio become AAC, by its codec name or, without one, its static payload type (RFC 3551)? */
+static bool is_wanted_audio(const char *codec, int payload_type)
 {
     static const char *const names[] = {"PCMA",      "PCMU", "L16", "G722", "mpeg4-generic",
                                         "MP4A-LATM", "opus", "MPA", "AC3"};
-    if (strncasecmp(t->codec, "G726-", 5) == 0 || strncasecmp(t->codec, "AAL2-G726-", 10) == 0)
+    if (strncasecmp(codec, "G726-", 5) == 0 || strncasecmp(codec, "AAL2-G726-", 10) == 0)
         return true;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcasecmp(t->codec, names[i]) == 0)
+        if (strcasecmp(codec, names[i]) == 0)
             return true;
-    return t->codec[0] == '\0' && t->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE;
+    return codec[0] == '\0' && payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE &&
+           payload_type != COMFORT_NOISE && payload_type != OLD_COMFORT_NOISE;
 }
 
-static int rank(const struct sdp_track *t)
+static int rank(enum track kind, const char *codec, int payload_type)
 {
-    return t->kind == TRACK_VIDEO ? video_rank(t->codec) : is_wanted_audio(t);
+    return kind == TRACK_VIDEO ? video_rank(codec) : is_wanted_audio(codec, payload_type);
 }
 
 static uint32_t static_clock_rate(enum track kind, int payload_type)
@@ -127,7 +129,14 @@ static void note_other_types(struct parser *p, const struct format *chosen)
         bool fixed = f->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE;
         if (f != chosen && (named ? strcasecmp(f->codec, chosen->codec) != 0 : fixed))
             p->track->types.refused[f->payload_type / 8] |= (uint8_t)(1u << (f->payload_type % 8));
+        if (f != chosen && strcasecmp(f->codec, "red") == 0)
+            p->track->types.red = (uint8_t)f->payload_type;
     }
+}
+
+static int format_rank(const struct parser *p, const struct format *f)
+{
+    return rank(p->track->kind, f->codec, f->payload_type);
 }
 
 /* The section is over: choose one of its formats. */
@@ -138,7 +147,7 @@ static void finish_track(struct parser *p)
     name_static_video(p);
     const struct format *f = &p->formats[0];
     for (size_t i = 1; i < p->format_count; i++)
-        if (p->track->kind == TRACK_VIDEO && video_rank(p->formats[i].codec) > video_rank(f->codec))
+        if (format_rank(p, &p->formats[i]) > format_rank(p, f))
             f = &p->formats[i];
     p->track->payload_type = f->payload_type;
     p->track->types.chosen = (uint8_t)f->payload_type;
@@ -333,7 +342,8 @@ static bool is_better(const struct sdp_track *t, const struct sdp_track *than)
 {
     if (t->encrypted != than->encrypted)
         return than->encrypted;
-    return rank(t) > rank(than);
+    return rank(t->kind, t->codec, t->payload_type) >
+           rank(than->kind, than->codec, than->payload_type);
 }
 
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
