@@ -63,13 +63,68 @@ static void test_keepalive_not_answered(void **state)
     to_playing(c);
     expect_keepalive(c, "GET_PARAMETER ");
     int64_t asked_us = c->now_us;
-    assert_true(rtsp_session_awaits_get_parameter(c->session));
+    assert_true(rtsp_session_awaits_parameter(c->session));
     expect_keepalive(c, "OPTIONS ");
     assert_true(c->now_us - asked_us < 10000000); /* before the session's time is up */
     answer(c, "200 OK", "", "");
     expect_keepalive(c, "OPTIONS ");
     answer(c, "200 OK", "Public: GET_PARAMETER\r\n", "");
     expect_keepalive(c, "OPTIONS "); /* it lists what it does not answer */
+}
+
+/* Devices of ONVIF. */
+static void test_keepalive_by_set_parameter(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    answer(c, "405 Method Not Allowed", "", "");
+    for (int i = 0; i < 3; i++) {
+        expect(c, "OPTIONS ");
+        answer(c, "200 OK", "Public: OPTIONS, PLAY, SET_PARAMETER\r\n", "");
+        expect(c, "SET_PARAMETER ");
+        assert_true(rtsp_session_awaits_parameter(c->session) == (i == 0));
+        answer(c, "200 OK", "", "");
+        expect_nothing(c);
+        c->now_us = rtsp_session_deadline(c->session);
+        rtsp_session_timeout(c->session, c->now_us);
+    }
+}
+
+static void test_set_parameter_refused_or_not_answered(void **state)
+{
+    struct camera *c = *state;
+    for (int answers = 0; answers < 2; answers++) {
+        start(c);
+        c->now_us = 2000;
+        to_playing(c);
+        expect_keepalive(c, "GET_PARAMETER ");
+        answer(c, "501 Not Implemented", "", "");
+        expect(c, "OPTIONS ");
+        answer(c, "200 OK", "Public: SET_PARAMETER, OPTIONS\r\n", "");
+        expect(c, "SET_PARAMETER ");
+        if (answers)
+            answer(c, "451 Parameter Not Understood", "", "");
+        for (int i = 0; i < 3; i++) {
+            expect_keepalive(c, "OPTIONS ");
+            answer(c, "200 OK", "Public: SET_PARAMETER, OPTIONS\r\n", "");
+            expect_nothing(c);
+        }
+    }
+}
+
+/* A server that hung up on such requests in the session before. */
+static void test_keepalive_by_options_only(void **state)
+{
+    struct camera *c = *state;
+    c->params.only_options = true;
+    start(c);
+    to_playing(c);
+    for (int i = 0; i < 3; i++) {
+        expect_keepalive(c, "OPTIONS ");
+        answer(c, "200 OK", "Public: SET_PARAMETER, OPTIONS\r\n", "");
+        expect_nothing(c);
+    }
 }
 
 static void test_keepalive_listed_in_the_dialogue(void **state)
@@ -128,6 +183,9 @@ int main(void)
         T(test_keepalive_not_listed),
         T(test_keepalive_refused),
         T(test_keepalive_not_answered),
+        T(test_keepalive_by_set_parameter),
+        T(test_set_parameter_refused_or_not_answered),
+        T(test_keepalive_by_options_only),
         T(test_keepalive_listed_in_the_dialogue),
         T(test_keepalive_with_a_new_nonce),
         T(test_keepalives_that_are_never_accepted),

@@ -146,6 +146,34 @@ static void test_size_changes(void **state)
     encoded_free(&b);
 }
 
+/* The camera says another frame rate, nothing else changes: so does the H.264. */
+static void test_frame_rate_changes(void **state)
+{
+    static const struct movie m = {320, 192, AV_PIX_FMT_YUV420P, 10, 10, 0};
+    static const struct movie more = {320, 192, AV_PIX_FMT_YUV420P, 20, 10, 0};
+    static struct encoded a, b;
+    struct judge j;
+
+    make_clip(&m, &a);
+    make_clip(&more, &b);
+    b.config->frame_rate_num = 2 * FPS;
+    judge_open(&j, &more, 320, 192);
+    struct transcoder *t = open_transcoder(&j);
+    for (int i = 0; i < a.count; i++)
+        assert_int_equal(0, transcoder_push(t, a.frames[i]));
+    assert_int_equal(FPS, j.config->frame_rate_num / j.config->frame_rate_den);
+    assert_int_equal(1, j.keys);
+    for (int i = 10; i < b.count; i++)
+        assert_int_equal(0, transcoder_push(t, b.frames[i]));
+    assert_int_equal(2 * FPS, j.config->frame_rate_num / j.config->frame_rate_den);
+    assert_int_equal(20, j.count);
+    assert_int_equal(2, j.keys);
+    transcoder_free(t);
+    judge_close(&j);
+    encoded_free(&a);
+    encoded_free(&b);
+}
+
 static void test_damage_waits_for_key(void **state)
 {
     static const struct movie m = {320, 192, AV_PIX_FMT_YUV420P, 75, 25, 0};
@@ -178,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_sizes_and_depths),
         cmocka_unit_test(test_size_changes),
+        cmocka_unit_test(test_frame_rate_changes),
         cmocka_unit_test(test_damage_waits_for_key),
     };
     av_log_set_level(AV_LOG_ERROR);

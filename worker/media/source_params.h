@@ -12,11 +12,11 @@
 
 /* What one connection to a camera learns for the next. */
 struct source_memory {
-    bool other_transport;       /* media came over the transport that was not requested */
-    bool options_first;         /* RTSP: the camera wants OPTIONS before any other request */
-    bool first_known;           /* RTSP: options_first was right once */
-    bool both_tried;            /* RTSP: neither first request was answered in one attempt */
-    bool without_get_parameter; /* RTSP: it hangs up on keep-alives that are not OPTIONS */
+    bool other_transport; /* media came over the transport that was not requested */
+    bool options_first;   /* RTSP: the camera wants OPTIONS before any other request */
+    bool first_known;     /* RTSP: options_first was right once */
+    bool both_tried;      /* RTSP: neither first request was answered in one attempt */
+    bool only_options;    /* RTSP: it hangs up on keep-alives that are not OPTIONS */
 };
 
 struct source_params {

@@ -184,6 +184,7 @@ static void on_success(struct rtsp_session *s, enum method method, const struct 
         break;
     case METHOD_NONE:
     case METHOD_GET_PARAMETER:
+    case METHOD_SET_PARAMETER:
         break;
     }
 }
@@ -259,6 +260,7 @@ static void on_refused(struct rtsp_session *s, enum method method, int status)
         break;
     case METHOD_NONE:
     case METHOD_GET_PARAMETER:
+    case METHOD_SET_PARAMETER:
         break;
     }
 }

@@ -3,7 +3,9 @@
  *
  * GET_PARAMETER comes first (RFC 2326 section 10.8): servers that count only one kind count this
  * one.  If Public lists it, it is enough.  If not, OPTIONS follows its answer.  If the camera
- * refuses it, does not answer it, or hangs up on it, only OPTIONS is sent.
+ * refuses it, does not answer it, or hangs up on it, only OPTIONS is sent.  SET_PARAMETER without
+ * a body follows the answer to OPTIONS where Public lists it and no GET_PARAMETER, as some
+ * devices of ONVIF do.
  */
 #include "worker/rtsp/rtsp_session_private.h"
 
@@ -31,17 +33,29 @@ static void send(struct rtsp_session *s, enum method method)
     s->keepalive.cseq = s->cseq;
 }
 
-bool rtsp_session_awaits_get_parameter(const struct rtsp_session *s)
+static bool awaits_get_parameter(const struct rtsp_keepalive *k)
 {
-    return s->keepalive.sent == METHOD_GET_PARAMETER && !s->keepalive.get_parameter_works;
+    return k->sent == METHOD_GET_PARAMETER && !k->get_parameter_works;
+}
+
+static bool awaits_set_parameter(const struct rtsp_keepalive *k)
+{
+    return k->sent == METHOD_SET_PARAMETER && k->set == SET_PARAMETER_LISTED;
+}
+
+bool rtsp_session_awaits_parameter(const struct rtsp_session *s)
+{
+    return awaits_get_parameter(&s->keepalive) || awaits_set_parameter(&s->keepalive);
 }
 
 void rtsp_session_keep_alive(struct rtsp_session *s)
 {
     struct rtsp_keepalive *k = &s->keepalive;
     rtsp_session_arm_keepalive(s);
-    if (rtsp_session_awaits_get_parameter(s))
+    if (awaits_get_parameter(k))
         k->ways = KEEPALIVE_OPTIONS;
+    if (awaits_set_parameter(k))
+        k->set = SET_PARAMETER_USELESS;
     if (k->ways == KEEPALIVE_OPTIONS) {
         send(s, METHOD_OPTIONS);
         return;
@@ -53,10 +67,28 @@ void rtsp_session_keep_alive(struct rtsp_session *s)
 
 void rtsp_session_read_public(struct rtsp_session *s, const struct rtsp_message *m)
 {
+    struct rtsp_keepalive *k = &s->keepalive;
     struct rtsp_slice value;
-    if (s->keepalive.ways == KEEPALIVE_BOTH && rtsp_message_header(m, "Public", NULL, &value) &&
-        rtsp_slice_find(value, "GET_PARAMETER") != NULL)
-        s->keepalive.ways = KEEPALIVE_GET_PARAMETER;
+    if (!rtsp_message_header(m, "Public", NULL, &value))
+        return;
+    bool get = rtsp_slice_find(value, "GET_PARAMETER") != NULL;
+    if (get && k->ways == KEEPALIVE_BOTH)
+        k->ways = KEEPALIVE_GET_PARAMETER;
+    if (!get && k->set == SET_PARAMETER_UNLISTED && rtsp_slice_find(value, "SET_PARAMETER") != NULL)
+        k->set = SET_PARAMETER_LISTED;
+}
+
+/* What follows the answer to GET_PARAMETER. */
+static void on_get_parameter(struct rtsp_session *s, bool accepted)
+{
+    struct rtsp_keepalive *k = &s->keepalive;
+    rtsp_session_arm_keepalive(s);
+    if (accepted)
+        k->get_parameter_works = true;
+    else
+        k->ways = KEEPALIVE_OPTIONS;
+    if (k->ways != KEEPALIVE_GET_PARAMETER)
+        send(s, METHOD_OPTIONS);
 }
 
 /* A failed keep-alive is no error: the media show whether the camera is alive. */
@@ -72,13 +104,11 @@ void rtsp_session_on_keepalive_reply(struct rtsp_session *s, const struct rtsp_m
     }
     rtsp_auth_accepted(&s->auth);
     rtsp_session_read_public(s, m);
-    if (sent != METHOD_GET_PARAMETER)
-        return;
-    rtsp_session_arm_keepalive(s);
-    if (m->status >= 400)
-        k->ways = KEEPALIVE_OPTIONS;
-    else
-        k->get_parameter_works = true;
-    if (k->ways != KEEPALIVE_GET_PARAMETER)
-        send(s, METHOD_OPTIONS);
+    bool accepted = m->status < 400;
+    if (sent == METHOD_GET_PARAMETER)
+        on_get_parameter(s, accepted);
+    else if (sent == METHOD_SET_PARAMETER)
+        k->set = accepted ? SET_PARAMETER_WORKS : SET_PARAMETER_USELESS;
+    else if (k->set == SET_PARAMETER_LISTED || k->set == SET_PARAMETER_WORKS)
+        send(s, METHOD_SET_PARAMETER);
 }

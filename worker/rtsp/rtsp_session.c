@@ -15,8 +15,8 @@
 
 const char *rtsp_method_name(enum method method)
 {
-    static const char *const names[] = {"",     "OPTIONS",       "DESCRIBE", "SETUP",
-                                        "PLAY", "GET_PARAMETER", "TEARDOWN"};
+    static const char *const names[] = {"",     "OPTIONS",       "DESCRIBE",      "SETUP",
+                                        "PLAY", "GET_PARAMETER", "SET_PARAMETER", "TEARDOWN"};
     return names[method];
 }
 
@@ -239,7 +239,10 @@ struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
     memcpy(s->udp_ports, params->udp_ports, sizeof(s->udp_ports));
     s->options_done = params->options_first;
     s->timeout_s = SESSION_TIMEOUT_S;
-    s->keepalive.ways = params->without_get_parameter ? KEEPALIVE_OPTIONS : KEEPALIVE_BOTH;
+    if (params->only_options) {
+        s->keepalive.ways = KEEPALIVE_OPTIONS;
+        s->keepalive.set = SET_PARAMETER_USELESS;
+    }
     s->keepalive.at_us = INT64_MAX;
     return s;
 }

@@ -58,7 +58,7 @@ struct rtsp_session_params {
     const char *password;
     enum rtsp_way way;
     bool options_first;
-    bool without_get_parameter;      /* keep-alives are OPTIONS */
+    bool only_options;               /* keep-alives are OPTIONS */
     uint64_t seed;                   /* random */
     uint16_t udp_ports[TRACK_COUNT]; /* even local RTP ports, RTCP on the next; 0: do not offer */
 };
@@ -109,8 +109,8 @@ void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us);
 /** When to call rtsp_session_timeout(), on its clock; INT64_MAX: never. */
 int64_t rtsp_session_deadline(const struct rtsp_session *session);
 
-/** Has GET_PARAMETER been sent but never yet been answered? */
-bool rtsp_session_awaits_get_parameter(const struct rtsp_session *session);
+/** Has GET_PARAMETER or SET_PARAMETER been sent but never yet been answered? */
+bool rtsp_session_awaits_parameter(const struct rtsp_session *session);
 
 /** Bytes to send.  Borrowed until rtsp_session_sent(), which removes the first len bytes. */
 const uint8_t *rtsp_session_output(const struct rtsp_session *session, size_t *len);

@@ -15,12 +15,20 @@ enum method {
     METHOD_SETUP,
     METHOD_PLAY,
     METHOD_GET_PARAMETER,
+    METHOD_SET_PARAMETER,
     METHOD_TEARDOWN
 };
 
 /* How the session is kept alive; rtsp_keepalive.c. */
 struct rtsp_keepalive {
     enum { KEEPALIVE_BOTH, KEEPALIVE_GET_PARAMETER, KEEPALIVE_OPTIONS } ways;
+    /* SET_PARAMETER, where Public lists it and no GET_PARAMETER. */
+    enum {
+        SET_PARAMETER_UNLISTED,
+        SET_PARAMETER_LISTED,
+        SET_PARAMETER_WORKS,
+        SET_PARAMETER_USELESS
+    } set;
     enum method sent; /* NONE once answered; the dialogue does not wait for the answer */
     uint32_t cseq;    /* CSeq of the newest keep-alive; 0: none yet */
     int64_t at_us;    /* when the next is due; INT64_MAX: not armed */

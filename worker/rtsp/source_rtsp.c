@@ -335,8 +335,7 @@ static void on_connected(void *ctx)
         .way = s->way,
         .options_first = s->options_first,
         .seed = s->seed,
-        .without_get_parameter =
-            s->params.memory != NULL && s->params.memory->without_get_parameter,
+        .only_options = s->params.memory != NULL && s->params.memory->only_options,
     };
     for (int i = 0; i < TRACK_COUNT; i++)
         params.udp_ports[i] = rtsp_transport_udp_port(s->conn.transport, (enum track)i);
@@ -378,8 +377,8 @@ static void on_transport_end(void *ctx, const char *detail)
 {
     struct source_rtsp *s = ctx;
     if (s->conn.session != NULL) {
-        if (rtsp_session_awaits_get_parameter(s->conn.session) && s->params.memory != NULL)
-            s->params.memory->without_get_parameter = true;
+        if (rtsp_session_awaits_parameter(s->conn.session) && s->params.memory != NULL)
+            s->params.memory->only_options = true;
         rtsp_session_eof(s->conn.session, detail);
         pump(s);
     } else {

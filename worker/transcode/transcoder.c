@@ -269,9 +269,12 @@ out:
     return rc;
 }
 
-static bool encoder_fits(const AVCodecContext *enc, const AVFrame *picture, int width, int height)
+/* The rate counts, too: x264 fills its bit budget by it. */
+static bool encoder_fits(const struct transcoder *t, const AVFrame *picture, int width, int height)
 {
+    const AVCodecContext *enc = t->enc;
     return enc != NULL && enc->width == width && enc->height == height &&
+           av_cmp_q(enc->framerate, frame_rate(t->in)) == 0 &&
            enc->color_range == picture->color_range &&
            av_cmp_q(enc->sample_aspect_ratio, picture->sample_aspect_ratio) == 0;
 }
@@ -339,7 +342,7 @@ static int encode_picture(struct transcoder *t, AVFrame *picture)
     if (pts_us == AV_NOPTS_VALUE || (t->last_pts_us != AV_NOPTS_VALUE && pts_us <= t->last_pts_us))
         return 0;
     fit_size(t->lines_max, picture->width, picture->height, &width, &height);
-    if (!encoder_fits(t->enc, picture, width, height)) {
+    if (!encoder_fits(t, picture, width, height)) {
         int rc = open_encoder(t, picture, width, height);
         if (rc != 0)
             return rc;
