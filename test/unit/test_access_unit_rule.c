@@ -6,7 +6,7 @@ enum container { RTP, RTP_NO_MARKER, MESSAGE, MESSAGE_PER_NAL };
 struct delivery {
     enum container container;
     int64_t stamp_step; /* each NAL unit is stamped so many ticks after the one before */
-    bool repeat_sets;   /* parameter sets before each slice of a key frame */
+    bool repeat_sets;   /* before each slice SEI and a delimiter; of a key frame parameter sets */
 };
 
 static size_t put_bytes(uint8_t *to, bool lengths, const struct nal *nal)
@@ -49,6 +49,21 @@ static void send_nal(struct sender *to, const struct nal *nal, bool last)
         send_bytes(to, lengths, lengths || (to->how->container == RTP && last));
 }
 
+/* What begins another picture after a slice, but is sent within one. */
+static void send_between(struct sender *to, enum AVCodecID codec)
+{
+    static const uint8_t h264_sei[] = {H264_NAL_SEI, 4, 1, 0xb5, 0x80}, h264_aud[] = {9, 0xf0};
+    static const uint8_t hevc_sei[] = {HEVC_NAL_SEI_PREFIX << 1, 1, 4, 1, 0xb5, 0x80};
+    static const uint8_t hevc_aud[] = {HEVC_NAL_AUD << 1, 1, 0x50};
+    bool is_h264 = codec == AV_CODEC_ID_H264;
+    const struct nal sei = {is_h264 ? h264_sei : hevc_sei,
+                            is_h264 ? sizeof(h264_sei) : sizeof(hevc_sei)};
+    const struct nal aud = {is_h264 ? h264_aud : hevc_aud,
+                            is_h264 ? sizeof(h264_aud) : sizeof(hevc_aud)};
+    send_nal(to, &aud, false);
+    send_nal(to, &sei, false);
+}
+
 static void send_unit(struct rig *rig, const struct sample *s, int i, const struct delivery *how)
 {
     struct sender to = {.rig = rig, .how = how, .pts = s->unit[i]->pts * TICKS};
@@ -61,7 +76,10 @@ static void send_unit(struct rig *rig, const struct sample *s, int i, const stru
         enum nal_role role = nal_role(s->codec, nal.data);
         if (role == NAL_PARAMETER_SET)
             sets[set_count++] = nal;
-        for (int k = 0; k < set_count && role == NAL_SLICE && after_slice && how->repeat_sets; k++)
+        bool repeats = role == NAL_SLICE && after_slice && how->repeat_sets;
+        if (repeats)
+            send_between(&to, s->codec);
+        for (int k = 0; k < set_count && repeats; k++)
             send_nal(&to, &sets[k], false);
         after_slice |= role == NAL_SLICE;
         more = nal_next_annex_b(&cursor, &next);

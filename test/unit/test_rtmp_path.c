@@ -20,6 +20,8 @@ static void test_split(void **state)
         {"/live/cam?token=/", "live", "cam?token=/"},
         {"/live/site/cam?token=ab/cd/ef=", "live/site", "cam?token=ab/cd/ef="},
         {"/live/site/door/cam?t=a/b", "live/site", "door/cam?t=a/b"},
+        {"/ondemand/folder/cam?t=a/b", "ondemand", "folder/cam?t=a/b"},
+        {"/ondemandlive/folder/cam?t=a/b", "ondemandlive/folder", "cam?t=a/b"},
         {"/live/mp4:folder/cam?t=a/b", "live", "mp4:folder/cam?t=a/b"},
         {"/live/cam?u=rtmp://10.0.0.9/x", "live", "cam?u=rtmp://10.0.0.9/x"},
         {"/live/cam?mslist=a", "live", "cam?mslist=a"},

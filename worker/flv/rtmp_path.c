@@ -12,6 +12,13 @@ bool rtmp_path_needs_split(const char *path)
     return strchr(query, '/') != NULL;
 }
 
+/* Recordings of Adobe's server: an application of one level, whatever follows. */
+static bool is_on_demand(const char *start)
+{
+    static const char name[] = "ondemand/";
+    return strncmp(start, name, sizeof(name) - 1) == 0;
+}
+
 void rtmp_path_split(const char *path, struct rtmp_path *out)
 {
     const char *start = path[0] == '/' ? path + 1 : path;
@@ -25,7 +32,7 @@ void rtmp_path_split(const char *path, struct rtmp_path *out)
     size_t left = len - (size_t)(cut + 1 - start);
     const char *second = memchr(cut + 1, '/', left);
     const char *colon = memchr(cut + 1, ':', left); /* mp4:folder/file is one name */
-    if (second != NULL && (colon == NULL || colon > second))
+    if (second != NULL && (colon == NULL || colon > second) && !is_on_demand(start))
         cut = second;
     (void)snprintf(out->app, sizeof(out->app), "%.*s", (int)(cut - start), start);
     (void)snprintf(out->stream, sizeof(out->stream), "%s", cut + 1);

@@ -16,7 +16,8 @@ struct rtmp_path {
 
 /**
  * Split as libavformat does, but ignore the query, where tokens may hold slashes.  The application
- * is the path's first segment, or its first two if there are three or more.
+ * is the path's first segment, or its first two if there are three or more and the first is not
+ * `ondemand`.
  *
  * @param path  with query, from `/` or `?`, or "".
  */

@@ -73,8 +73,8 @@ static size_t put_payload(const struct access_unit_frame *what, uint8_t *p)
     for (unsigned i = 0; i < what->nals->count; i++) {
         struct nal nal = nal_list_get(what->nals, i);
         enum nal_role role = nal_role(what->sets->codec, nal.data);
-        if (role == NAL_PARAMETER_SET && after_slice)
-            continue;
+        if (after_slice && nal_begins_unit(what->sets->codec, nal.data))
+            continue; /* decoders that read bytes would take it for the next unit */
         if (role == NAL_SLICE && !after_slice && what->add_recovery_point)
             len += put_nal(behind(p, len), recovery_point, sizeof(recovery_point));
         after_slice |= role == NAL_SLICE;

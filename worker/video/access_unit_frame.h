@@ -2,8 +2,8 @@
  * Makes the frame of an access unit: the camera's unchanged NAL units, each after a 4-byte length.
  * Worker, the source's thread; pure.
  *
- * Parameter sets stay where they were sent, but those repeated after the first slice are left out:
- * hardware decoders take them for the end of the picture (ITU-T H.264 7.4.1.2.3).
+ * Parameter sets and SEI stay where they were sent, but those after the first slice are left out:
+ * hardware decoders and parsers take them for the end of the picture (ITU-T H.264 7.4.1.2.3).
  */
 #ifndef WORKER_ACCESS_UNIT_FRAME_H
 #define WORKER_ACCESS_UNIT_FRAME_H

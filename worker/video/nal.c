@@ -112,6 +112,15 @@ enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal)
     return layer == 0 ? hevc_role(type) : NAL_DISCARD;
 }
 
+bool nal_begins_unit(enum AVCodecID codec, const uint8_t *nal)
+{
+    unsigned type = nal_type(codec, nal);
+    if (codec == AV_CODEC_ID_H264)
+        return (type >= H264_NAL_SEI && type <= H264_NAL_AUD) || (type >= 14 && type <= 18);
+    return (type >= HEVC_NAL_VPS && type <= HEVC_NAL_AUD) || type == HEVC_NAL_SEI_PREFIX ||
+           (type >= 41 && type <= 44) || (type >= 48 && type <= 55);
+}
+
 void nal_bits_init(struct nal_bits *bits, enum AVCodecID codec, const struct nal *nal)
 {
     size_t header = nal_header_len(codec);

@@ -80,6 +80,12 @@ unsigned nal_type(enum AVCodecID codec, const uint8_t *nal);
 size_t nal_header_len(enum AVCodecID codec);
 enum nal_role nal_role(enum AVCodecID codec, const uint8_t *nal);
 
+/**
+ * Would this NAL unit begin another access unit if it came after a picture's slices (H.264
+ * 7.4.1.2.3, H.265 7.4.2.4.4)?  Parameter sets, SEI, delimiters and the like; not slices.
+ */
+bool nal_begins_unit(enum AVCodecID codec, const uint8_t *nal);
+
 /** Reads bits of an RBSP, skips emulation prevention bytes, and reads zeros beyond the end. */
 struct nal_bits {
     const uint8_t *data;
