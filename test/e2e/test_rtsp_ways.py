@@ -1,6 +1,7 @@
 """Other ways to an RTSP camera: over HTTP, as a GET and a POST; by multicast.  GStreamer's server, and cameras of ours
 where what counts is an answer that a real server does not give."""
 import base64
+import hashlib
 import json
 import os
 import re
@@ -48,12 +49,17 @@ class Tunnel(Listener):
         cookie = re.search(r"x-sessioncookie: (\S+)", head).group(1)
         if self.status != 200 and head.startswith(self.method):
             sock.sendall(f"HTTP/1.0 {self.status} No\r\n\r\n".encode())
+        elif (refusal := self.refuses(head.split(" ")[0], head)) is not None:
+            sock.sendall(refusal.encode())
         elif self.login is not None and f"Authorization: {self.login}" not in head:
             sock.sendall(b'HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="cam"\r\nContent-Length: 4\r\n\r\nNo!\n')
         elif head.startswith("GET /cam HTTP/1.0\r\n"):
             self.down(sock, cookie)
         elif head.startswith("POST /cam HTTP/1.0\r\n"):
             self.up(sock, cookie)
+
+    def refuses(self, method, head):
+        """An answer, or None."""
 
     def down(self, sock, cookie):
         with socket.create_connection(("127.0.0.1", self.camera.port)) as inside:
@@ -125,6 +131,42 @@ def test_tunnel_with_a_password():
     assert ["Authorization" in head for head in front.heads] == [False, True, True]
     result, _, front = tunnelled(Script(), tunnel={"login": basic}, url={"login": "admin:wrong@"})
     assert result.error == "camera_unauthorized" and len(front.heads) == 2
+
+
+class DigestTunnel(Tunnel):
+    """Digest, with a nonce for each connection; methods: those that it protects."""
+
+    def __init__(self, camera, methods, password="secret"):
+        self.methods, self.password = methods, password
+        super().__init__(camera)
+
+    def refuses(self, method, head):
+        if method not in self.methods:
+            return None
+        fields = dict(re.findall(r'(\w+)="([^"]*)"', head))
+
+        def h(text):
+            return hashlib.md5(text.encode()).hexdigest()
+        right = h(f"{h(f'admin:cam:{self.password}')}:{method}:{h(f'{method}:/cam')}")
+        if fields.get("nonce") == method and fields.get("response") == right:
+            return None
+        return f'HTTP/1.0 401 No\r\nWWW-Authenticate: Digest realm="cam", nonce="{method}"\r\n\r\n'
+
+
+@pytest.mark.parametrize("methods", [("GET",), ("POST",), ("GET", "POST")])
+def test_tunnel_with_digest(methods):
+    """What was sent up behind a POST that is refused is sent again."""
+    script = Script()
+    with ScriptedCamera(script) as camera, DigestTunnel(camera, methods) as front:
+        result = probe(front.url(login="admin:secret@"), "--http")
+        result.assert_unharmed(camera)
+        assert camera.methods().count("DESCRIBE") == 1
+        heads = [head.split(" ")[0] for head in front.heads]
+        assert heads == ["GET"] * (1 + ("GET" in methods)) + ["POST"] * (1 + ("POST" in methods))
+        front.heads.clear()
+        result = probe(front.url(login="admin:wrong@"), "--http")
+        assert result.error == "camera_unauthorized"
+        assert len(front.heads) <= 4
 
 
 @pytest.mark.parametrize("status, error", [(404, "camera_not_found"), (403, "camera_unauthorized"),

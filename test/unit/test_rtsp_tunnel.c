@@ -89,6 +89,46 @@ static void test_password(void **state)
     assert_int_equal(rtsp_tunnel_error(&tunnel), HTTP_ERROR_CAMERA_UNAUTHORIZED);
 }
 
+/* The POST alone is asked for a password, or for another nonce than the GET. */
+static void test_password_for_post(void **state)
+{
+    size_t used = 0;
+    (void)state;
+    start("rtsph://user:pw@h/s");
+    assert_int_equal(answer("HTTP/1.0 200 OK\r\n\r\n", &used), RTSP_TUNNEL_OPEN);
+    for (int i = 0; i < 2; i++) {
+        assert_true(rtsp_tunnel_request(&tunnel, true, request) > 0);
+        rtsp_tunnel_remember(&tunnel, (const uint8_t *)"DESCRIBE", 8);
+        char refusal[100];
+        (void)snprintf(refusal, sizeof(refusal),
+                       "HTTP/1.0 401 No\r\nWWW-Authenticate: Digest realm=\"r\", "
+                       "nonce=\"n%d\"\r\n\r\n",
+                       i);
+        assert_int_equal(answer(refusal, &used), RTSP_TUNNEL_AGAIN);
+        assert_true(rtsp_tunnel_request(&tunnel, true, request) > 0);
+        assert_non_null(strstr(request, i == 0 ? "nonce=\"n0\"" : "nonce=\"n1\""));
+        assert_int_equal(answer("HTTP/1.0 200 OK\r\n\r\n", &used), RTSP_TUNNEL_OPEN);
+    }
+    assert_int_equal(tunnel.unheard_len, 16);
+    assert_memory_equal(tunnel.unheard, "DESCRIBEDESCRIBE", 16);
+    rtsp_tunnel_hear(&tunnel);
+    rtsp_tunnel_remember(&tunnel, (const uint8_t *)"SETUP", 5);
+    assert_int_equal(tunnel.unheard_len, 0);
+    assert_false(tunnel.unheard_lost);
+}
+
+static void test_too_much_to_remember(void **state)
+{
+    (void)state;
+    start("rtsph://h/s");
+    for (size_t i = 0; i < sizeof(tunnel.unheard) / 100; i++)
+        rtsp_tunnel_remember(&tunnel, (const uint8_t *)request, 100);
+    assert_false(tunnel.unheard_lost);
+    rtsp_tunnel_remember(&tunnel, (const uint8_t *)request, 100);
+    rtsp_tunnel_remember(&tunnel, (const uint8_t *)request, 1);
+    assert_true(tunnel.unheard_lost);
+}
+
 static void test_refused(void **state)
 {
     static char big[RTSP_TUNNEL_HEAD_MAX + 1];
@@ -120,6 +160,8 @@ int main(void)
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_password),
+        cmocka_unit_test(test_password_for_post),
+        cmocka_unit_test(test_too_much_to_remember),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("rtsp_tunnel", tests, NULL, NULL);

@@ -28,6 +28,7 @@ struct rtsp_transport {
     struct rtsp_tunnel *tunnel; /* NULL: no tunnel */
     bool tunnel_open;           /* the GET was answered */
     bool up_open;               /* the POST was sent */
+    bool up_again;              /* it was sent before, without the right credentials */
     uint8_t answer[2048];       /* bytes of an HTTP answer */
     struct rtsp_udp *udp;       /* NULL: media come on the connection */
 
@@ -37,6 +38,8 @@ struct rtsp_transport {
 
 static const struct rtsp_link_events *link_events(struct rtsp_transport *t,
                                                   struct rtsp_link_events *events);
+static const struct rtsp_link_events *up_events(struct rtsp_transport *t,
+                                                struct rtsp_link_events *events);
 
 /* --- the end ------------------------------------------------------------ */
 
@@ -140,6 +143,43 @@ static bool send_http(struct rtsp_transport *t, bool up)
     return len > 0;
 }
 
+/* Connect again, with credentials.  The old link is closed once there is a new one. */
+static void connect_again(struct rtsp_transport *t, struct rtsp_link **old,
+                          const struct rtsp_link_events *events)
+{
+    struct rtsp_link *link;
+    if (!open_link(t, &link, events)) {
+        end(t, "out of memory");
+        return;
+    }
+    close_link(t, old);
+    *old = link;
+}
+
+/* The camera refused a request of the tunnel. */
+static void end_refused(struct rtsp_transport *t, const char *method)
+{
+    char detail[64];
+    t->error = rtsp_tunnel_error(t->tunnel);
+    (void)snprintf(detail, sizeof(detail), "the camera answered %d to %s", t->tunnel->status,
+                   method);
+    end(t, t->error == HTTP_ERROR_CAMERA_UNAUTHORIZED ? "the camera refused user name or password"
+           : t->tunnel->status == 0                   ? "the camera does not speak HTTP"
+                                                      : detail);
+}
+
+static void send_up(struct rtsp_transport *t, const uint8_t *data, size_t len)
+{
+    char text[AV_BASE64_SIZE(PIECE_BYTES)];
+    while (len > 0 && t->up_open && !t->ended) {
+        size_t piece = len < PIECE_BYTES ? len : PIECE_BYTES;
+        (void)av_base64_encode(text, sizeof(text), data, (int)piece);
+        rtsp_link_send(t->up, (const uint8_t *)text, strlen(text));
+        data += piece;
+        len -= piece;
+    }
+}
+
 static void on_up_connected(void *ctx)
 {
     struct rtsp_transport *t = ctx;
@@ -148,7 +188,10 @@ static void on_up_connected(void *ctx)
         return;
     }
     t->up_open = true; /* the POST is answered at its end, if at all */
-    t->events.on_connected(t->events.ctx);
+    if (t->up_again)
+        send_up(t, t->tunnel->unheard, t->tunnel->unheard_len);
+    else
+        t->events.on_connected(t->events.ctx);
 }
 
 static uint8_t *on_up_space(void *ctx, size_t *len)
@@ -158,15 +201,22 @@ static uint8_t *on_up_space(void *ctx, size_t *len)
     return t->answer;
 }
 
+/* The POST was refused: send it again with what it asks for, or end. */
 static void on_up_bytes(void *ctx, size_t len)
 {
     struct rtsp_transport *t = ctx;
-    char detail[64];
-    int status = rtsp_tunnel_status((const char *)t->answer, len);
-    if (status < 400)
+    struct rtsp_link_events events;
+    size_t used = 0;
+    if (t->ended || t->tunnel->heard)
         return;
-    (void)snprintf(detail, sizeof(detail), "the camera answered %d to POST", status);
-    end(t, detail);
+    enum rtsp_tunnel_answer answer = rtsp_tunnel_read(t->tunnel, t->answer, len, &used);
+    if (answer == RTSP_TUNNEL_AGAIN && !t->tunnel->unheard_lost) {
+        t->up_open = false;
+        t->up_again = true;
+        connect_again(t, &t->up, up_events(t, &events));
+    } else if (t->tunnel->status >= 400) {
+        end_refused(t, "POST");
+    }
 }
 
 static void on_up_end(void *ctx, const char *detail)
@@ -174,44 +224,33 @@ static void on_up_end(void *ctx, const char *detail)
     end(ctx, detail[0] != '\0' ? detail : "the camera closed the connection that it is told by");
 }
 
-/* Connect again, with credentials.  The old link is closed once there is a new one. */
-static void connect_again(struct rtsp_transport *t)
+static const struct rtsp_link_events *up_events(struct rtsp_transport *t,
+                                                struct rtsp_link_events *events)
 {
-    struct rtsp_link_events events;
-    struct rtsp_link *link;
-    if (!open_link(t, &link, link_events(t, &events))) {
-        end(t, "out of memory");
-        return;
-    }
-    close_link(t, &t->link);
-    t->link = link;
+    *events = (struct rtsp_link_events){on_up_connected, on_up_space, on_up_bytes, on_up_end, t};
+    return events;
 }
 
 /* Read the GET's answer: open the other direction, connect again, or end. */
 static void read_answer(struct rtsp_transport *t, size_t len)
 {
-    const struct rtsp_link_events up = {on_up_connected, on_up_space, on_up_bytes, on_up_end, t};
-    char detail[64];
+    struct rtsp_link_events events;
     size_t used = 0;
     switch (rtsp_tunnel_read(t->tunnel, t->answer, len, &used)) {
     case RTSP_TUNNEL_MORE:
         return;
     case RTSP_TUNNEL_OPEN: /* nothing follows yet: no RTSP request was sent */
         t->tunnel_open = true;
-        if (!open_link(t, &t->up, &up))
+        if (!open_link(t, &t->up, up_events(t, &events)))
             end(t, "out of memory");
         return;
     case RTSP_TUNNEL_AGAIN:
-        connect_again(t);
+        connect_again(t, &t->link, link_events(t, &events));
         return;
     case RTSP_TUNNEL_REFUSED:
-        break;
+        end_refused(t, "GET");
+        return;
     }
-    t->error = rtsp_tunnel_error(t->tunnel);
-    (void)snprintf(detail, sizeof(detail), "the camera answered %d to GET", t->tunnel->status);
-    end(t, t->error == HTTP_ERROR_CAMERA_UNAUTHORIZED ? "the camera refused user name or password"
-           : t->tunnel->status == 0                   ? "the camera does not speak HTTP"
-                                                      : detail);
 }
 
 /* --- the connection ------------------------------------------------------ */
@@ -244,10 +283,13 @@ static void on_bytes(void *ctx, size_t len)
     struct rtsp_transport *t = ctx;
     if (t->ended)
         return;
-    if (t->tunnel == NULL || t->tunnel_open)
-        t->events.on_bytes(t->events.ctx, len);
-    else
+    if (t->tunnel != NULL && !t->tunnel_open) {
         read_answer(t, len);
+        return;
+    }
+    if (t->tunnel != NULL)
+        rtsp_tunnel_hear(t->tunnel);
+    t->events.on_bytes(t->events.ctx, len);
 }
 
 static void on_link_end(void *ctx, const char *detail)
@@ -270,23 +312,14 @@ enum http_error rtsp_transport_error(const struct rtsp_transport *transport)
     return transport->error;
 }
 
-static void send_up(struct rtsp_transport *t, const uint8_t *data, size_t len)
-{
-    char text[AV_BASE64_SIZE(PIECE_BYTES)];
-    while (len > 0 && t->up_open && !t->ended) {
-        size_t piece = len < PIECE_BYTES ? len : PIECE_BYTES;
-        (void)av_base64_encode(text, sizeof(text), data, (int)piece);
-        rtsp_link_send(t->up, (const uint8_t *)text, strlen(text));
-        data += piece;
-        len -= piece;
-    }
-}
-
 void rtsp_transport_send(struct rtsp_transport *transport, const uint8_t *data, size_t len)
 {
-    if (transport->tunnel != NULL)
+    if (transport->tunnel != NULL) {
+        rtsp_tunnel_remember(transport->tunnel, data, len);
         send_up(transport, data, len);
-    else if (transport->link != NULL)
+        return;
+    }
+    if (transport->link != NULL)
         rtsp_link_send(transport->link, data, len);
 }
 

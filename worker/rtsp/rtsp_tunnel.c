@@ -34,13 +34,12 @@ int rtsp_tunnel_request(struct rtsp_tunnel *tunnel, bool up, char *buf)
                  "%s %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: CAM-HTTPFLV\r\n"
                  "x-sessioncookie: %s\r\n%sPragma: no-cache\r\nCache-Control: no-cache\r\n%s\r\n",
                  method, tunnel->path, tunnel->host, tunnel->cookie, up ? post : get, auth);
-    if (!up)
-        tunnel->head_len = 0;
+    tunnel->head_len = 0;
     return n > 0 && (size_t)n < RTSP_TUNNEL_REQUEST_MAX ? n : -ENAMETOOLONG;
 }
 
 /* Some cameras answer with RTSP's status line. */
-int rtsp_tunnel_status(const char *head, size_t len)
+static int read_status(const char *head, size_t len)
 {
     int status = 0;
     if (len < 12 || (memcmp(head, "HTTP/", 5) != 0 && memcmp(head, "RTSP/", 5) != 0))
@@ -90,13 +89,32 @@ enum rtsp_tunnel_answer rtsp_tunnel_read(struct rtsp_tunnel *tunnel, const uint8
     if (end == NULL)
         return t->head_len < sizeof(t->head) - 1 ? RTSP_TUNNEL_MORE : RTSP_TUNNEL_REFUSED;
     size_t head = (size_t)(end - t->head) + 4;
-    t->status = rtsp_tunnel_status(t->head, head);
+    t->status = read_status(t->head, head);
     if (t->status == 200) {
         rtsp_auth_accepted(&t->auth);
         *used = head - before;
         return RTSP_TUNNEL_OPEN;
     }
     return t->status == 401 && takes_challenge(t, head) ? RTSP_TUNNEL_AGAIN : RTSP_TUNNEL_REFUSED;
+}
+
+void rtsp_tunnel_remember(struct rtsp_tunnel *tunnel, const uint8_t *data, size_t len)
+{
+    struct rtsp_tunnel *t = tunnel;
+    t->unheard_lost = t->unheard_lost || len > sizeof(t->unheard) - t->unheard_len;
+    if (t->heard || t->unheard_lost)
+        return;
+    memcpy(t->unheard + t->unheard_len, data, len);
+    t->unheard_len += len;
+}
+
+void rtsp_tunnel_hear(struct rtsp_tunnel *tunnel)
+{
+    if (tunnel->heard)
+        return;
+    tunnel->heard = true;
+    explicit_bzero(tunnel->unheard, sizeof(tunnel->unheard));
+    tunnel->unheard_len = 0;
 }
 
 enum http_error rtsp_tunnel_error(const struct rtsp_tunnel *tunnel)

@@ -28,6 +28,13 @@ struct rtsp_tunnel {
     char head[RTSP_TUNNEL_HEAD_MAX];
     size_t head_len;
     int status; /* the last answer's */
+
+    /* What was sent up before the camera said anything: a POST that asks for a password is sent
+     * again with all of it. */
+    uint8_t unheard[RTSP_TUNNEL_REQUEST_MAX];
+    size_t unheard_len;
+    bool unheard_lost; /* it was too much to remember */
+    bool heard;
 };
 
 /**
@@ -37,7 +44,7 @@ struct rtsp_tunnel {
 void rtsp_tunnel_init(struct rtsp_tunnel *tunnel, const struct camera_url *url, uint64_t seed);
 
 /**
- * Write the request that opens a direction.  After a GET, rtsp_tunnel_read() starts anew.
+ * Write the request that opens a direction.  rtsp_tunnel_read() then starts anew.
  *
  * @param up   POST, else GET.
  * @param buf  RTSP_TUNNEL_REQUEST_MAX bytes.
@@ -46,15 +53,18 @@ void rtsp_tunnel_init(struct rtsp_tunnel *tunnel, const struct camera_url *url, 
 int rtsp_tunnel_request(struct rtsp_tunnel *tunnel, bool up, char *buf);
 
 /**
- * Take bytes of the answer to the GET.
+ * Take bytes of the answer to the newest request.
  *
  * @param used  set with OPEN: how many of them belong to the head.
  */
 enum rtsp_tunnel_answer rtsp_tunnel_read(struct rtsp_tunnel *tunnel, const uint8_t *data,
                                          size_t len, size_t *used);
 
-/** The status of an answer that begins with HTTP/1.x NNN or RTSP/1.0 NNN; 0 if it does not. */
-int rtsp_tunnel_status(const char *head, size_t len);
+/** Remember bytes that go up, until the camera is heard. */
+void rtsp_tunnel_remember(struct rtsp_tunnel *tunnel, const uint8_t *data, size_t len);
+
+/** The camera has said something in the tunnel: forget what was sent up. */
+void rtsp_tunnel_hear(struct rtsp_tunnel *tunnel);
 
 /** The error to report after RTSP_TUNNEL_REFUSED. */
 enum http_error rtsp_tunnel_error(const struct rtsp_tunnel *tunnel);
