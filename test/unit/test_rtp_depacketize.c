@@ -99,6 +99,46 @@ static void test_single_and_aggregate(void **state)
     assert_out("0000000167aa\n0000000168bb0000000106cccc\n000000016511 last\n");
 }
 
+/* RED (RFC 2198) that the description does not name, from GStreamer's rtpredenc: alone, with error
+ * correction, and with an older payload before. */
+static void test_wrapped_in_red(void **state)
+{
+    open_h264();
+    push("6067aa", false, false);
+    push("6068bb", false, false);
+    push("606511", true, false);
+    push("7a01020304", false, false);
+    push("e0000002606511"
+         "41b1",
+         true, false);
+    push("607c85a1", false, true);
+    push("7a01020304", false, true);
+    push("607c45a3", true, false);
+    assert_out("0000000167aa\n0000000168bb\n000000016511 last\n0000000141b1 last\n"
+               "0000000165a1 cut lost\n");
+    open_track("m=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\n", TRACK_VIDEO);
+    push("604001aa", false, false);
+    push("60620193a1", false, false);
+    push("60620153a2", true, false);
+    assert_out("000000014001aa\n000000012601a1a2 last\n");
+}
+
+/* A few NAL units of type 0 are nothing; they are left out later. */
+static void test_type_that_is_not_used(void **state)
+{
+    open_h264();
+    push("67aa", false, false);
+    for (int i = 0; i < 5; i++) {
+        push("6000", false, false);
+        push("41b1", true, false);
+        push("41b2", true, false);
+    }
+    for (int i = 0; i < 10; i++)
+        push("41b3", true, false);
+    assert_int_equal(out.packets, 1 + 5 * 3 + 10);
+    rtp_depacketizer_free(&dep);
+}
+
 static void test_fragments(void **state)
 {
     open_h264();
@@ -392,6 +432,8 @@ int main(void)
     av_log_set_level(AV_LOG_QUIET);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single_and_aggregate),
+        cmocka_unit_test(test_wrapped_in_red),
+        cmocka_unit_test(test_type_that_is_not_used),
         cmocka_unit_test(test_fragments),
         cmocka_unit_test(test_joining_in_the_middle),
         cmocka_unit_test(test_lost_fragment),

@@ -7,6 +7,7 @@
 #include "worker/rtp/rtp_encoding.h"
 #include "worker/rtp/rtp_nal.h"
 #include "worker/rtp/rtp_picture.h"
+#include "worker/rtp/rtp_red.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,6 +44,7 @@ struct rtp_depacketizer {
     bool aac;     /* frames are read here, if packets hold whole ones */
     struct rtp_nal_format format;
     struct fu_repair fu;
+    struct rtp_red_guess red;
     struct rtp_buffer unit; /* a NAL unit with its fragments joined, or an AAC frame */
     struct media_packet unit_packet;
 
@@ -378,7 +380,10 @@ static void push_payload(struct rtp_depacketizer *d, const struct rtp_packet *pa
         p.payload_len -= skip;
     }
     if (d->annex_b) {
-        push_nal(d, &p, lost_before, &like);
+        if (rtp_red_guess(&d->red, d->format.codec, &p) && p.payload_len > 0)
+            push_nal(d, &p, lost_before, &like);
+        else
+            d->missed = lost_before;
         return;
     }
     if (d->track == TRACK_AUDIO)

@@ -8,10 +8,27 @@
 
 #include "worker/rtp/rtp_receive.h"
 
+#include <libavcodec/codec_id.h>
+
 /**
  * Put the primary payload and its type in the place of the packet's.  The older ones are left out.
  * @return 0, or -EPROTO: the packet is unchanged.
  */
 int rtp_red_unwrap(struct rtp_packet *packet);
+
+/* Finds RED in H.264 and HEVC that the description does not name: GStreamer's `rtpredenc` keeps the
+ * description of what it wraps. */
+struct rtp_red_guess {
+    unsigned wrapped; /* grows with each packet that is wrapped, falls with each that is not */
+};
+
+/**
+ * Unwrap the packet if its first byte can only be RED's, payload type 96.  As a NAL unit's header
+ * that is type 0 of H.264, which RTP does not use (RFC 6184 section 5.2), and an aggregate of HEVC
+ * whose layer or temporal ID is none.
+ *
+ * @return false: leave it out, since media are wrapped and this is none of them.
+ */
+bool rtp_red_guess(struct rtp_red_guess *guess, enum AVCodecID codec, struct rtp_packet *packet);
 
 #endif /* WORKER_RTP_RED_H */
