@@ -33,6 +33,9 @@ static const char *const descriptions[] = {
     "m=video 0 RTP/AVP 96\na=rtpmap:96 VP8/90000\n",
     "m=video 0 RTP/AVP 96\na=rtpmap:96 VP9/90000\n",
     "m=video 0 RTP/AVP 96\na=rtpmap:96 AV1/90000\n",
+    "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\na=fmtp:97 cpresent=1\n",
+    "m=video 0 RTP/AVP 96 98 99\na=rtpmap:96 H264/90000\na=rtpmap:98 red/90000\n"
+    "a=rtpmap:99 ulpfec/90000\n",
 };
 
 struct fuzz {

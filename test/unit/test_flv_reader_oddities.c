@@ -154,6 +154,8 @@ static void test_audio_of_many_kinds(void **state)
     } kinds[] = {
 #define KIND(config, frame, ...) {config, frame, sizeof(config) - 1, sizeof(frame) - 1, __VA_ARGS__}
         KIND("", "\xaf\1" ADTS, AV_CODEC_ID_AAC, 16000, 1),
+        KIND("", "\xaf" ADTS, AV_CODEC_ID_AAC, 16000, 1), /* without a packet type */
+        KIND("", "\xaf\0" ADTS, AV_CODEC_ID_AAC, 16000, 1),
         KIND("\x90mp4a\x12\x10", "\x91mp4a\1\2", AV_CODEC_ID_AAC, 44100, 2),
         KIND("", "\x91mp4a" ADTS, AV_CODEC_ID_AAC, 16000, 1),
         KIND("\x90OpusOpusHead\1\1\0\0\x80\xbb\0\0\0\0\0", "\x91Opus\1", AV_CODEC_ID_OPUS, 48000,

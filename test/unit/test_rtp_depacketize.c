@@ -414,6 +414,43 @@ static void test_aac_fragments(void **state)
     assert_out("aabbccdd\neeff lost\n");
 }
 
+/* MP4A-LATM without cpresent=0: the configuration (LC, 16 kHz, mono) comes in band, and every bit
+ * is shifted. */
+static void test_latm_in_band(void **state)
+{
+    static const char *const descriptions[] = {
+        "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\n",
+        "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\na=fmtp:97 cpresent=1;object=2\n",
+    };
+    for (size_t i = 0; i < sizeof(descriptions) / sizeof(descriptions[0]); i++) {
+        open_track(descriptions[i], TRACK_AUDIO);
+        push("81eef77f80", true, false); /* before the first configuration */
+        push("200014081fe01d55de60", true, false);
+        push("81eef77f80", true, false);
+        push("81ee", false, false); /* in two packets */
+        push("f77f80", true, false);
+        push("81ee", false, false); /* of three, of which one is lost */
+        push("80", true, true);
+        push("85eef77f80", true, false); /* longer than the element */
+        push("20001408", true, false);
+        push("81eef77f80", true, false);
+        assert_out("aabbcc\nddeeff\nddeeff\nddeeff lost\n");
+    }
+}
+
+/* Of raw frames after their length, as some cameras send them without a configuration. */
+static void test_latm_without_configuration(void **state)
+{
+    open_track("m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\n"
+               "a=fmtp:97 cpresent=0;config=\n",
+               TRACK_AUDIO);
+    push("03aabbcc", true, false);
+    push("04aabb", false, false);
+    push("ccdd", true, false);
+    push("03ddeeff", true, false);
+    assert_out("aabbcc\naabbccdd\nddeeff\n");
+}
+
 static void test_broken_aac(void **state)
 {
     static const char *const broken[] = {"00",         "0010",         "001000",
@@ -457,6 +494,8 @@ int main(void)
         cmocka_unit_test(test_audio),
         cmocka_unit_test(test_aac_frames_in_one_packet),
         cmocka_unit_test(test_aac_fragments),
+        cmocka_unit_test(test_latm_in_band),
+        cmocka_unit_test(test_latm_without_configuration),
         cmocka_unit_test(test_broken_aac),
     };
     return cmocka_run_group_tests_name("rtp_depacketize", tests, NULL, NULL);

@@ -152,6 +152,26 @@ static int read_video(const struct flv_tag *tag, struct flv_unit *unit)
     return 0;
 }
 
+static bool is_adts(const uint8_t *data, size_t len)
+{
+    struct aac_adts adts;
+    return aac_adts_parse(data, len, &adts) == 0;
+}
+
+/* What follows the tag's first byte: AACPacketType, then a configuration or a frame.  Publishers
+ * that send ADTS may leave the type out, or have it always 0. */
+static void read_aac(struct flv_unit *unit)
+{
+    unit->codec = AV_CODEC_ID_AAC;
+    if (is_adts(unit->data, unit->len))
+        return;
+    unit->config = unit->data[0] == 0;
+    unit->data++;
+    unit->len--;
+    if (is_adts(unit->data, unit->len))
+        unit->config = false;
+}
+
 /* E.4.2.1 AudioTagHeader. */
 static void read_audio(const struct flv_tag *tag, struct flv_unit *unit)
 {
@@ -167,10 +187,7 @@ static void read_audio(const struct flv_tag *tag, struct flv_unit *unit)
     unit->channels = (tag->data[0] & 1) + 1;
     switch (tag->data[0] >> 4) {
     case SOUND_AAC:
-        unit->codec = AV_CODEC_ID_AAC;
-        unit->config = tag->data[1] == 0; /* AACPacketType */
-        unit->data++;
-        unit->len--;
+        read_aac(unit);
         break;
     case SOUND_G711_A:
     case SOUND_G711_MU:

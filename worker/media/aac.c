@@ -1,6 +1,8 @@
 /* AAC headers.  Worker; pure. */
 #include "worker/media/aac.h"
 
+#include "worker/media/aac_bits.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,26 +19,10 @@ static const int rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
                             22050, 16000, 12000, 11025, 8000,  7350};
 enum { RATES = sizeof(rates) / sizeof(rates[0]) };
 
-struct bits {
-    const uint8_t *data;
-    size_t len; /* bits */
-    size_t at;  /* may pass len: bits beyond the end read as 0 */
-};
-
-static unsigned take(struct bits *b, unsigned n)
+static int take_object_type(struct aac_bits *b)
 {
-    unsigned value = 0;
-    for (; n > 0; n--, b->at++) {
-        unsigned bit = b->at < b->len ? b->data[b->at / 8] >> (7 - b->at % 8) & 1u : 0;
-        value = value << 1 | bit;
-    }
-    return value;
-}
-
-static int take_object_type(struct bits *b)
-{
-    unsigned type = take(b, 5);
-    return (int)(type == OBJECT_ESCAPE ? 32 + take(b, 6) : type);
+    unsigned type = aac_bits_take(b, 5);
+    return (int)(type == OBJECT_ESCAPE ? 32 + aac_bits_take(b, 6) : type);
 }
 
 /*
@@ -44,12 +30,12 @@ static int take_object_type(struct bits *b)
  * rate that is written out (ISO/IEC 14496-3, 4.5.1.1): within 1 % of a standard rate we return that
  * one.
  */
-static int take_rate(struct bits *b)
+static int take_rate(struct aac_bits *b)
 {
-    unsigned index = take(b, 4);
+    unsigned index = aac_bits_take(b, 4);
     if (index != RATE_ESCAPE)
         return index < RATES ? rates[index] : 0;
-    int rate = (int)take(b, 24);
+    int rate = (int)aac_bits_take(b, 24);
     for (int i = 0; i < RATES; i++) {
         if (abs(rate - rates[i]) < rates[i] / 100)
             return rates[i];
@@ -57,26 +43,31 @@ static int take_rate(struct bits *b)
     return rate;
 }
 
-int aac_config_parse(const uint8_t *record, size_t len, struct aac_config *config)
+int aac_bits_take_config(struct aac_bits *b, struct aac_config *config)
 {
-    struct bits b = {.data = record, .len = len * 8};
-    struct aac_config c = {.object_type = take_object_type(&b)};
+    struct aac_config c = {.object_type = take_object_type(b)};
 
-    c.sample_rate = take_rate(&b);
-    c.channels = (int)take(&b, 4);
+    c.sample_rate = take_rate(b);
+    c.channels = (int)aac_bits_take(b, 4);
     if (c.object_type == OBJECT_SBR || c.object_type == OBJECT_PS) {
-        (void)take_rate(&b); /* the rate after SBR */
-        c.object_type = take_object_type(&b);
+        (void)take_rate(b); /* the rate after SBR */
+        c.object_type = take_object_type(b);
     }
-    if (b.at > b.len || c.sample_rate <= 0)
+    if (b->at > b->len || c.sample_rate <= 0)
         return -EINVAL;
     if (c.object_type < 1 || c.object_type > 4)
         return -EINVAL; /* only Main, LC, SSR and LTP are AAC */
     /* GASpecificConfig.  Some cameras leave it out: its flags then read as 0. */
-    c.short_frames = take(&b, 1) != 0;
-    c.needs_core = take(&b, 1) != 0;
+    c.short_frames = aac_bits_take(b, 1) != 0;
+    c.needs_core = aac_bits_take(b, 1) != 0;
     *config = c;
     return 0;
+}
+
+int aac_config_parse(const uint8_t *record, size_t len, struct aac_config *config)
+{
+    struct aac_bits b = {.data = record, .len = len * 8};
+    return aac_bits_take_config(&b, config);
 }
 
 bool aac_config_is_plain(const struct aac_config *config)
@@ -124,23 +115,23 @@ const uint8_t *aac_silent_frame(int channels, size_t *len)
 
 int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts)
 {
-    struct bits b = {.data = data, .len = len * 8};
+    struct aac_bits b = {.data = data, .len = len * 8};
     struct aac_adts a = {0};
 
-    if (take(&b, 12) != 0xfff)
+    if (aac_bits_take(&b, 12) != 0xfff)
         return -EINVAL;
-    (void)take(&b, 1); /* MPEG-2 or MPEG-4 */
-    if (take(&b, 2) != 0)
+    (void)aac_bits_take(&b, 1); /* MPEG-2 or MPEG-4 */
+    if (aac_bits_take(&b, 2) != 0)
         return -EINVAL; /* layer */
-    a.header_len = take(&b, 1) != 0 ? 7 : 9;
-    a.config.object_type = (int)take(&b, 2) + 1;
-    unsigned index = take(&b, 4);
-    (void)take(&b, 1);
-    a.config.channels = (int)take(&b, 3);
-    (void)take(&b, 4);
-    a.frame_len = take(&b, 13);
-    (void)take(&b, 11); /* buffer fullness */
-    a.blocks = (int)take(&b, 2) + 1;
+    a.header_len = aac_bits_take(&b, 1) != 0 ? 7 : 9;
+    a.config.object_type = (int)aac_bits_take(&b, 2) + 1;
+    unsigned index = aac_bits_take(&b, 4);
+    (void)aac_bits_take(&b, 1);
+    a.config.channels = (int)aac_bits_take(&b, 3);
+    (void)aac_bits_take(&b, 4);
+    a.frame_len = aac_bits_take(&b, 13);
+    (void)aac_bits_take(&b, 11); /* buffer fullness */
+    a.blocks = (int)aac_bits_take(&b, 2) + 1;
     if (index >= RATES || a.frame_len <= a.header_len || a.frame_len > len)
         return -EINVAL;
     a.config.sample_rate = rates[index];

@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "common/xalloc.h"
+#include "worker/media/aac_latm.h"
 #include "worker/rtp/rtp_aac.h"
 #include "worker/rtp/rtp_buffer.h"
 #include "worker/rtp/rtp_encoding.h"
@@ -42,6 +43,8 @@ struct rtp_depacketizer {
 
     bool annex_b; /* H.264 or HEVC */
     bool aac;     /* frames are read here, if packets hold whole ones */
+    bool latm;    /* those in LATM elements, too */
+    struct aac_latm elements;
     struct rtp_nal_format format;
     struct fu_repair fu;
     struct rtp_red_guess red;
@@ -181,6 +184,7 @@ int rtp_depacketizer_open(const struct sdp_track *track,
     enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
     d->annex_b = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
     d->aac = rtp_aac_is_readable(track->codec, track->fmtp);
+    d->latm = rtp_aac_lacks_config(track->codec, track->fmtp);
     d->format = rtp_nal_format(codec, track->fmtp);
     fu_repair_init(&d->fu, codec);
     *out = d;
@@ -345,6 +349,37 @@ static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet
         flush_unit(d, true);
 }
 
+/* Take the frame out of a LATM element, or of one that has its length only.  Returns its bytes, in
+ * d->packet; not above 0: there is none. */
+static int read_element(struct rtp_depacketizer *d)
+{
+    struct rtp_aac_frame frames[RTP_AAC_FRAMES_MAX];
+    if (!d->elements.known && rtp_aac_read(frames, d->unit.data, d->unit.len) == 1) {
+        memcpy(d->packet, frames[0].data, frames[0].len);
+        return (int)frames[0].len;
+    }
+    return aac_latm_read(&d->elements, d->unit.data, d->unit.len, d->packet);
+}
+
+/* The packets up to the marker hold an element (RFC 6416 section 6.1). */
+static void push_latm(struct rtp_depacketizer *d, const struct rtp_packet *packet, bool lost_before,
+                      const struct media_packet *like)
+{
+    if (lost_before || d->unit.len + packet->payload_len > PACKET_MAX)
+        d->unit.len = 0;
+    join(d, packet->payload, packet->payload_len);
+    if (!packet->marker)
+        return;
+    int size = read_element(d);
+    d->unit.len = 0;
+    if (size <= 0)
+        return;
+    d->unit_packet = *like;
+    d->unit_packet.pts = audio_pts(d, like->pts);
+    join(d, d->packet, (size_t)size);
+    flush_unit(d, false);
+}
+
 static bool push_aac(struct rtp_depacketizer *d, const struct rtp_packet *packet,
                      const struct media_packet *like)
 {
@@ -389,7 +424,11 @@ static void push_payload(struct rtp_depacketizer *d, const struct rtp_packet *pa
     if (d->track == TRACK_AUDIO)
         measure_frames(d, pts, lost_before);
     d->lost = d->lost || lost_before;
-    if (!d->aac || !push_aac(d, &p, &like))
+    if (d->aac && d->unit.len == 0 && !d->elements.known && push_aac(d, &p, &like))
+        return;
+    if (d->latm)
+        push_latm(d, &p, lost_before, &like);
+    else
         push_libavformat(d, &p, &like);
 }
 
