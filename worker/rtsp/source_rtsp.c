@@ -376,14 +376,14 @@ static void on_bytes(void *ctx, size_t len)
 static void on_transport_end(void *ctx, const char *detail)
 {
     struct source_rtsp *s = ctx;
-    if (s->conn.session != NULL) {
+    enum http_error error = rtsp_transport_error(s->conn.transport);
+    if (s->conn.session != NULL && error == HTTP_ERROR_CAMERA_UNREACHABLE) {
         if (rtsp_session_awaits_parameter(s->conn.session) && s->params.memory != NULL)
             s->params.memory->only_options = true;
         rtsp_session_eof(s->conn.session, detail);
         pump(s);
     } else {
-        end(s, rtsp_transport_error(s->conn.transport),
-            detail[0] != '\0' ? detail : "connection closed");
+        end(s, error, detail[0] != '\0' ? detail : "connection closed");
     }
 }
 
