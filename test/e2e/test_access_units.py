@@ -71,6 +71,9 @@ LINES = {
     "the usual line of x265": f"{X265} ! rtph265pay name=pay0 pt=96 config-interval=-1",
     "x265 in aggregates": f"{X265} ! rtph265pay name=pay0 pt=96 config-interval=-1 aggregate-mode=max",
     "error correction": f"{X264} ! rtph264pay pt=96 config-interval=-1 ! rtpulpfecenc pt=122 percentage=50 name=pay0",
+    # RFC 5109 section 14.1; the description says H.264 all the same.
+    "error correction in RED": f"{X264} ! rtph264pay pt=96 config-interval=-1 ! rtpulpfecenc pt=122 percentage=50 ! "
+                               "rtpredenc pt=123 allow-no-red-blocks=true name=pay0",
 }
 
 

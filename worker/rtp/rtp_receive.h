@@ -12,6 +12,7 @@
 #ifndef WORKER_RTP_RECEIVE_H
 #define WORKER_RTP_RECEIVE_H
 
+#include "worker/rtp/rtp_packet.h"
 #include "worker/rtp/rtp_types.h"
 
 #include <stdbool.h>
@@ -23,30 +24,11 @@
 #define RTP_REORDER_US 60000
 #define RTP_REPORT_MAX 128 /* bytes of a receiver report */
 
-struct rtp_packet {
-    uint8_t payload_type;
-    bool marker;
-    uint16_t sequence;
-    uint32_t timestamp;
-    uint32_t ssrc;
-    const uint8_t *payload; /* without extension and padding */
-    size_t payload_len;
-    const uint8_t *extension; /* the header extension's contents (RFC 3550 section 5.3.1) */
-    size_t extension_len;     /* 0: none */
-    uint16_t extension_profile;
-};
-
 struct rtp_sender_report {
     uint32_t ssrc;
     uint64_t ntp; /* 32.32 fixed point seconds since 1900 */
     uint32_t timestamp;
 };
-
-/**
- * Read the header of a packet (RFC 3550 section 5.1, 5.3.1).
- * @return 0, or -EPROTO.
- */
-int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len);
 
 /* Gets packets in order.  lost_before: packets before this one were lost.  packet: Borrowed. */
 typedef void rtp_deliver_fn(void *ctx, const struct rtp_packet *packet, bool lost_before,

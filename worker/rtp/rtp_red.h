@@ -6,7 +6,7 @@
 #ifndef WORKER_RTP_RED_H
 #define WORKER_RTP_RED_H
 
-#include "worker/rtp/rtp_receive.h"
+#include "worker/rtp/rtp_packet.h"
 
 #include <libavcodec/codec_id.h>
 
