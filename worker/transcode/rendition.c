@@ -304,6 +304,14 @@ void rendition_get_stats(struct rendition *rendition, struct rendition_stats *st
     uv_mutex_unlock(&rendition->lock);
 }
 
+void rendition_stats_add(struct rendition_stats *sum, const struct rendition_stats *stats)
+{
+    sum->frames_in += stats->frames_in;
+    sum->frames_out += stats->frames_out;
+    sum->frames_late += stats->frames_late;
+    sum->frames_dropped += stats->frames_dropped;
+}
+
 int64_t rendition_failing_us(struct rendition *rendition)
 {
     uv_mutex_lock(&rendition->lock);

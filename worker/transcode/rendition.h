@@ -63,6 +63,8 @@ void rendition_request_key(struct rendition *rendition);
 
 void rendition_get_stats(struct rendition *rendition, struct rendition_stats *stats);
 
+void rendition_stats_add(struct rendition_stats *sum, const struct rendition_stats *stats);
+
 /** How long it has failed: the time in us from the first to the newest frame that could not be
  * decoded or encoded, since the last frame came out.  0: it has not failed, or only once. */
 int64_t rendition_failing_us(struct rendition *rendition);

@@ -194,10 +194,7 @@ struct rendition_stats h264_output_stats(const struct h264_output *output)
     struct rendition_stats now = {0};
     if (output->rendition != NULL)
         rendition_get_stats(output->rendition, &now);
-    sum.frames_in += now.frames_in;
-    sum.frames_out += now.frames_out;
-    sum.frames_late += now.frames_late;
-    sum.frames_dropped += now.frames_dropped;
+    rendition_stats_add(&sum, &now);
     return sum;
 }
 

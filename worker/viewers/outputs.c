@@ -355,11 +355,8 @@ struct rendition_stats outputs_transcoder_stats(const struct outputs *outputs)
     for (size_t i = 0; i < OUTPUT_COUNT; i++) {
         if (outputs->h264[i] == NULL)
             continue;
-        struct rendition_stats s = h264_output_stats(outputs->h264[i]);
-        sum.frames_in += s.frames_in;
-        sum.frames_out += s.frames_out;
-        sum.frames_late += s.frames_late;
-        sum.frames_dropped += s.frames_dropped;
+        struct rendition_stats stats = h264_output_stats(outputs->h264[i]);
+        rendition_stats_add(&sum, &stats);
     }
     return sum;
 }
