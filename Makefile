@@ -217,6 +217,7 @@ $(O)/test/test_access: private WRAP := ,--wrap=CRYPTO_memcmp
 $(O)/test/test_workers: private WRAP := ,--wrap=nursery_link_open,--wrap=nursery_link_is_open,--wrap=nursery_link_spawn
 $(O)/test/test_snapshot_mjpeg: private WRAP := ,--wrap=picture_form_pixels
 $(O)/test/test_rtsp_udp: private WRAP := ,--wrap=rtsp_transport_gather_us,--wrap=rtsp_transport_set_lazy,--wrap=rtsp_transport_overruns
+$(O)/test/test_stream: private WRAP := ,--wrap=source_open,--wrap=source_limits_changed,--wrap=source_close,--wrap=source_set_lazy,--wrap=source_ask_key_frame,--wrap=source_awaits_picture,--wrap=source_overdue_ms,--wrap=source_get_loss,--wrap=source_frames_refused
 
 # The tests of JPEG run with stb_image_write, too, where the program uses another.
 ifneq ($(JPEG),stb)

@@ -368,11 +368,18 @@ static bool connecting_for_too_long(const struct stream *s)
            clock_ms() - s->connecting_since_ms > s->limits.connect_timeout_ms + GRACE_MS;
 }
 
+static bool is_wanted(const struct stream *s)
+{
+    return clients(s) > 0 || s->always_on || (s->expects_clients && is_connecting(s));
+}
+
 static void check_idle(struct stream *s)
 {
     int64_t now_ms = clock_ms();
-    if (clients(s) > 0 || s->always_on || (s->expects_clients && is_connecting(s)))
+    if (is_wanted(s)) {
         s->wanted_ms = now_ms;
+        return;
+    }
     bool connected = s->state == IPC_CAMERA_STREAMING || s->state == IPC_CAMERA_CONNECTING;
     int64_t idle_ms = connected ? s->limits.idle_timeout_ms : FAILED_IDLE_MS;
     if (now_ms - s->wanted_ms < idle_ms)
