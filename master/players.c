@@ -9,7 +9,7 @@
 /* clang-format off */
 /*
  * Players that cannot play HEVC in FLV, in neither dialect, before some version of theirs.  The
- * names are those that the programs of Debian 12 sent, and what each did with an HEVC camera.
+ * names are those that the programs of Debian 12 and 13 sent, and what each did with an HEVC camera.
  * Not here, because their names have no version: mpv 0.35 ("libmpv", as good as the FFmpeg that it
  * was built with) and GStreamer's curlhttpsrc ("GStreamer curlhttpsrc libcurl/7.88.1").
  */
@@ -24,9 +24,9 @@ static const struct {
      * name in the place of the first. */
     {"LibVLC", 4, 0},
     {"VLC", 4, 0},
-    /* GStreamer 1.22.0, "GStreamer souphttpsrc 1.22.0 libsoup/3.2.3": flvdemux finds no track.
-     * Later versions were not tried. */
-    {"GStreamer souphttpsrc", 1, 23},
+    /* GStreamer 1.22.0 and 1.26.2, "GStreamer souphttpsrc 1.26.2 libsoup/3.6.5": flvdemux finds no
+     * track.  Later versions were not tried. */
+    {"GStreamer souphttpsrc", 1, 27},
     /* Kodi was not run.  Kodi 20 has FFmpeg 4.4 built in (xbmc issue 22238), 21 has 6.0 (pull 250 of
      * flathub/tv.kodi.Kodi), 22 will have 7 (xbmc pull 24972).  Its name is "Kodi/20.0-RC2
      * (Macintosh; Mac OS X 12_6) App_Bitness/64 Version/20.0-RC2-…" (xbmc pull 22457).  One that a

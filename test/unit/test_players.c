@@ -25,7 +25,8 @@ static void test_players(void **state)
         {"Doorbell/1.2 LibVLC/3.0.18", true},
         {"VLC/4.0.0-dev LibVLC/4.0.0-dev", false},
         {"GStreamer souphttpsrc 1.22.0 libsoup/3.2.3", true},
-        {"GStreamer souphttpsrc 1.26.2 libsoup/3.6.5", false},
+        {"GStreamer souphttpsrc 1.26.2 libsoup/3.6.5", true},
+        {"GStreamer souphttpsrc 1.28.0 libsoup/3.6.5", false},
         {"GStreamer curlhttpsrc libcurl/7.88.1", false},
         {"Kodi/20.0-RC2 (Macintosh; Mac OS X 12_6) App_Bitness/64 "
          "Version/20.0-RC2-(19.90.905)-Git:20230111-21ec545866",
