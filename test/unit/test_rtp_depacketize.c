@@ -120,7 +120,8 @@ static void test_wrapped_in_red(void **state)
     push("604001aa", false, false);
     push("60620193a1", false, false);
     push("60620153a2", true, false);
-    assert_out("000000014001aa\n000000012601a1a2 last\n");
+    push("600201b1", true, false);
+    assert_out("000000014001aa\n000000012601a1a2 last\n000000010201b1 last\n");
 }
 
 /* A few NAL units of type 0 are nothing; they are left out later. */
@@ -320,6 +321,34 @@ static void test_hevc(void **state)
     assert_out("000000014001aa\n000000014201bb000000014401cc\n000000012601a1a2a3 last\n");
 }
 
+/* An aggregate of temporal layer 1 begins as RED does: it is known by its lengths. */
+static void test_hevc_aggregates_of_a_temporal_layer(void **state)
+{
+    static const char pair[] = "000000010202a1000000010202b2b3 last\n";
+    open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\n", TRACK_VIDEO);
+    for (int i = 0; i < 5; i++)
+        push("6002"
+             "0003"
+             "0202a1"
+             "0004"
+             "0202b2b3",
+             true, false);
+    push("0201c1", true, false);
+    assert_int_equal(out.packets, 6);
+    for (size_t i = 0; i < 5; i++)
+        assert_memory_equal(out.text + i * strlen(pair), pair, strlen(pair));
+    rtp_depacketizer_free(&dep);
+    open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\na=fmtp:99 sprop-max-don-diff=2\n",
+               TRACK_VIDEO);
+    push("6002"
+         "00050003"
+         "0202a1"
+         "000004"
+         "0202b2b3",
+         true, false);
+    assert_out(pair);
+}
+
 /* RFC 7798 section 4.4.1 and 4.4.3: numbers for the decoding order, in the first fragment only. */
 static void test_hevc_decoding_order_numbers(void **state)
 {
@@ -487,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_marker_on_every_packet),
         cmocka_unit_test(test_annex_b_in_rtp),
         cmocka_unit_test(test_hevc),
+        cmocka_unit_test(test_hevc_aggregates_of_a_temporal_layer),
         cmocka_unit_test(test_hevc_decoding_order_numbers),
         cmocka_unit_test(test_hevc_of_another_layer),
         cmocka_unit_test(test_empty_fragments),

@@ -25,7 +25,7 @@ struct rtp_red_guess {
 /**
  * Unwrap the packet if its first byte can only be RED's, payload type 96.  As a NAL unit's header
  * that is type 0 of H.264, which RTP does not use (RFC 6184 section 5.2), and an aggregate of HEVC
- * whose layer or temporal ID is none.
+ * whose layer, temporal ID or lengths are none.
  *
  * @return false: leave it out, since media are wrapped and this is none of them.
  */
