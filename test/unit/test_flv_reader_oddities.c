@@ -263,6 +263,31 @@ static void test_aggregate(void **state)
     end(&rig, &f);
 }
 
+/* RTMP's first message, which libavformat took for video (rtmp_opening.h). */
+static void test_aggregate_called_video(void **state)
+{
+    (void)state;
+    struct flv all = {.data = NULL};
+    struct flv f = {.data = NULL};
+    struct rig rig = {.count = 0};
+    put_header(&f, 5);
+    assert_int_equal(feed(&rig, &f, 7), 0);
+    flv_reader_expect_aggregate(rig.reader);
+    f.len = 0;
+    VIDEO(&all, 0, AVC_CONFIG(SPS_A));
+    AUDIO(&all, 0, AAC_CONFIG);
+    VIDEO(&all, 0, KEY);
+    put_tag(&f, 9, 5000, all.data, all.len);
+    VIDEO(&f, 5040, INTER);
+    assert_int_equal(feed(&rig, &f, 7), 0);
+    assert_int_equal(rig.count, 3);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+    assert_int_equal(rig.event[1].packet.dts, 5000);
+    assert_int_equal(rig.event[2].packet.dts, 5040);
+    free(all.data);
+    end(&rig, &f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_audio_of_many_kinds),
         cmocka_unit_test(test_codec_under_the_wrong_number),
         cmocka_unit_test(test_aggregate),
+        cmocka_unit_test(test_aggregate_called_video),
     };
     return cmocka_run_group_tests_name("flv_reader_oddities", tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@ struct held {
 struct flv_reader {
     struct media_sink sink;
     struct flv_framing framing;
-    bool alive; /* the sink took a packet as a sign of life */
+    bool alive;   /* the sink took a packet as a sign of life */
+    bool renamed; /* the first video tag is an aggregate */
 
     bool settled;
     bool with_audio;     /* the announced tracks include audio, or silence in its place */
@@ -471,9 +472,18 @@ static int take_aggregate(struct flv_reader *r, const struct flv_tag *all)
     return 0;
 }
 
+void flv_reader_expect_aggregate(struct flv_reader *reader)
+{
+    reader->renamed = true;
+}
+
 static int on_tag(void *ctx, struct flv_tag *tag)
 {
     struct flv_reader *r = ctx;
+    if (r->renamed && tag->type == FLV_TAG_VIDEO) {
+        r->renamed = false;
+        tag->type = FLV_TAG_AGGREGATE;
+    }
     return tag->type == FLV_TAG_AGGREGATE ? take_aggregate(r, tag) : take_tag(r, tag);
 }
 

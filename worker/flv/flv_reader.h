@@ -47,6 +47,9 @@ void flv_reader_free(struct flv_reader **reader);
 int flv_reader_push(struct flv_reader *reader, const uint8_t *data, size_t len, int64_t received_us,
                     bool *alive);
 
+/** The first video tag will be an aggregate of tags (rtmp_opening.h). */
+void flv_reader_expect_aggregate(struct flv_reader *reader);
+
 /** Nothing has come for a moment: announce the tracks if they have been waited for long enough.
  * Parameters and result as flv_reader_push(). */
 int flv_reader_tick(struct flv_reader *reader, int64_t now_us, bool *alive);

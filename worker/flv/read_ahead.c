@@ -1,5 +1,7 @@
 #include "worker/flv/read_ahead.h"
 
+#include "worker/flv/rtmp_opening.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -49,8 +51,11 @@ int read_ahead_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("p
 ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags)
 {
     struct read_ahead *a = current;
-    if (a == NULL || fd != a->fd || flags != 0)
-        return receive(fd, buf, len, flags);
+    if (a == NULL || fd != a->fd || flags != 0) {
+        ssize_t n = receive(fd, buf, len, flags);
+        rtmp_opening_look(buf, len, n);
+        return n;
+    }
     if (!read_ahead_has_bytes()) {
         ssize_t n = receive(fd, a->data, sizeof(a->data), 0);
         if (n <= 0)

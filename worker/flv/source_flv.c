@@ -8,6 +8,7 @@
 #include "worker/flv/address_guard.h"
 #include "worker/flv/flv_reader.h"
 #include "worker/flv/read_ahead.h"
+#include "worker/flv/rtmp_opening.h"
 #include "worker/flv/rtmp_path.h"
 #include "worker/media/av_util.h"
 #include "worker/media/gather.h"
@@ -187,6 +188,7 @@ static int open_url(struct flv_source *s)
 {
     const AVIOInterruptCB interrupt = {on_interrupt, s};
     const struct source_params *params = s->params;
+    struct rtmp_opening opening = {.threes = 0};
     AVDictionary *opts = NULL;
     char url[IPC_URL_MAX];
 
@@ -197,7 +199,12 @@ static int open_url(struct flv_source *s)
     else
         set_http(&opts);
     (void)url_format_libav(params->url, url);
+    if (params->url->scheme == URL_RTMP)
+        rtmp_opening_begin(&opening);
     int rc = avio_open2(&s->io, url, AVIO_FLAG_READ, &interrupt, &opts);
+    rtmp_opening_end();
+    if (opening.renamed)
+        flv_reader_expect_aggregate(s->reader);
     explicit_bzero(url, sizeof(url));
     av_dict_free(&opts);
     return rc;
