@@ -29,7 +29,7 @@ struct camera_clients {
     void *ctx;        /* passed to returned() */
     uint64_t kept;    /* clients of dead workers that the next one could take */
     uint64_t cut;     /* and that were disconnected */
-    uint64_t changes; /* viewers that came or left */
+    uint64_t changes; /* viewers that came or left, and what else is to be written down */
     uint64_t moves;   /* viewers that got another worker */
 };
 

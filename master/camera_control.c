@@ -2,6 +2,7 @@
  * An operator's control of the cameras: another configuration, the end of a stream, a new session
  * with a camera.  Master, loop thread.
  */
+#include "common/clock.h"
 #include "common/http_reply.h"
 #include "common/log.h"
 #include "master/camera_settings.h"
@@ -27,8 +28,9 @@ static void add_always_on(struct camera_table *t)
     }
 }
 
-static void send_settings(struct camera *cam)
+static void send_settings(struct camera *cam, void *nothing)
 {
+    (void)nothing;
     const struct log_context ctx = camera_log(cam);
     const struct camera_admission *a = &cam->table->admission;
     if (cam->worker == NULL)
@@ -44,14 +46,7 @@ void camera_table_configure(struct camera_table *table)
     for (size_t i = 0; i < table->admission.cameras.count; i++)
         table->admission.cameras.list[i]->always_on = false;
     add_always_on(table);
-    for (size_t i = 0; i < table->admission.cameras.count; i++) {
-        struct camera *cam = table->admission.cameras.list[i], *past;
-        send_settings(cam);
-        LIST_FOREACH(past, &cam->predecessors, link)
-        {
-            send_settings(past);
-        }
-    }
+    camera_table_each(table, send_settings, NULL);
     camera_succession_renamed(table);
 }
 
@@ -64,13 +59,21 @@ void camera_table_reload(struct camera_table *table)
 
 /* --- one stream ------------------------------------------------------------- */
 
-/* What was remembered against the camera no longer holds: an operator wants it. */
+/* An operator wants its password to be tried again. @return false: it was too often. */
+static bool forgive_password(struct camera *cam)
+{
+    bool may = login_guard_forgive(&cam->table->admission.logins, &cam->url, clock_ms());
+    if (may)
+        cam->refused_until_ms = 0;
+    return may;
+}
+
+/* What else was remembered against the camera no longer holds. */
 static void forgive(struct camera *cam)
 {
-    cam->refused_until_ms = 0;
-    login_guard_forgive(&cam->table->admission.logins, &cam->url);
     cam->crashes = 0;
     camera_health_forgive(&cam->health);
+    camera_note_change(cam);
 }
 
 /* A camera may have several names: its ID is the first. */
@@ -93,6 +96,8 @@ int camera_table_restart(struct camera_table *table, const char *id)
     struct camera *cam = find_id(table, id);
     if (cam == NULL)
         return absence(table, id);
+    if (!forgive_password(cam))
+        return -EACCES;
     int rc = camera_succession_yield(cam);
     if (rc == -EAGAIN)
         return rc;
@@ -116,6 +121,7 @@ int camera_table_stop(struct camera_table *table, const char *id)
     struct log_context ctx = camera_log(cam);
     log_info(&ctx, "stopped by request");
     cam->stopped = true;
+    (void)forgive_password(cam);
     forgive(cam);
     if (cam->worker == NULL)
         camera_clients_refuse(&table->clients, cam, HTTP_ERROR_DRAINING, "the stream was stopped");

@@ -98,6 +98,7 @@ static void count_death(struct camera *cam)
     cam->crashes++;
     cam->crashed_ms = now_ms;
     cam->worker_deaths++;
+    camera_note_change(cam);
     cam->table->gone.worker_deaths++;
 }
 
@@ -175,9 +176,10 @@ static void connect_target(struct camera *target)
         (void)camera_table_start(target, true);
 }
 
-static void prepare_move(struct camera *cam)
+static void prepare_move(struct camera *cam, void *nothing)
 {
     unsigned count;
+    (void)nothing;
     const struct conf_camera *c = find_moves(cam, &count);
     const struct log_context ctx = camera_log(cam);
     cam->moves = c != NULL;
@@ -197,9 +199,12 @@ static void prepare_move(struct camera *cam)
 
 /* The new camera may have lost its worker before it streamed, the old one's may not have taken the
  * message, the clients may have left. */
-static void go_on_moving(struct camera *cam)
+static void go_on_moving(struct camera *cam, void *nothing)
 {
     unsigned count;
+    (void)nothing;
+    if (!cam->moves)
+        return;
     const struct conf_camera *c = find_moves(cam, &count);
     cam->moves = c != NULL;
     struct camera *target = c != NULL ? camera_of(cam->table, c) : NULL;
@@ -211,30 +216,16 @@ static void go_on_moving(struct camera *cam)
 
 void camera_succession_tick(struct camera *cam)
 {
-    struct camera *past;
     if (cam->worker == NULL)
         camera_clients_drop_gone(&cam->table->clients, cam);
     start_successor(cam);
-    if (cam->moves)
-        go_on_moving(cam);
-    LIST_FOREACH(past, &cam->predecessors, link)
-    {
-        if (past->moves)
-            go_on_moving(past);
-    }
+    camera_each(cam, go_on_moving, NULL);
     camera_predecessor_tick(cam);
 }
 
 void camera_succession_renamed(struct camera_table *t)
 {
-    for (size_t i = t->admission.cameras.count; i > 0; i--) { /* new ones come at the end */
-        struct camera *cam = t->admission.cameras.list[i - 1], *past;
-        prepare_move(cam);
-        LIST_FOREACH(past, &cam->predecessors, link)
-        {
-            prepare_move(past);
-        }
-    }
+    camera_table_each(t, prepare_move, NULL);
 }
 
 /* The new camera has failed: the old one goes on. */
@@ -253,9 +244,10 @@ static bool has_failed(const struct camera *cam)
 }
 
 /* The clients of the old camera may be waiting for this one, whose state has changed. */
-static void tell_waiting(struct camera *old, const struct camera *cam)
+static void tell_waiting(struct camera *old, void *target)
 {
     unsigned count;
+    const struct camera *cam = target;
     const struct conf_camera *c = old->moves && old != cam ? find_moves(old, &count) : NULL;
     if (c == NULL || c->transport != cam->transport || strcmp(c->key, cam->key) != 0)
         return;
@@ -267,18 +259,10 @@ static void tell_waiting(struct camera *old, const struct camera *cam)
 
 void camera_succession_state(struct camera *cam)
 {
-    struct camera_table *t = cam->table;
     if (cam->moves && has_failed(cam))
         (void)camera_succession_yield(cam); /* the old one has failed: no reason to wait */
     if (cam->heir != NULL)
         return;
     camera_predecessor_heir_state(cam);
-    for (size_t i = 0; i < t->admission.cameras.count; i++) {
-        struct camera *old = t->admission.cameras.list[i], *past;
-        tell_waiting(old, cam);
-        LIST_FOREACH(past, &old->predecessors, link)
-        {
-            tell_waiting(past, cam);
-        }
-    }
+    camera_table_each(cam->table, tell_waiting, cam);
 }

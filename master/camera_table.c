@@ -17,6 +17,24 @@
 #define TICK_MS 1000
 #define RATE_MIN_MS 500 /* the report that comes with a state may follow another one at once */
 
+/* --- all of them ---------------------------------------------------------- */
+
+void camera_each(struct camera *cam, camera_fn do_it, void *ctx)
+{
+    struct camera *past;
+    do_it(cam, ctx);
+    LIST_FOREACH(past, &cam->predecessors, link)
+    {
+        do_it(past, ctx);
+    }
+}
+
+void camera_table_each(struct camera_table *t, camera_fn do_it, void *ctx)
+{
+    for (size_t i = t->admission.cameras.count; i > 0; i--)
+        camera_each(t->admission.cameras.list[i - 1], do_it, ctx);
+}
+
 /* --- remembering ---------------------------------------------------------- */
 
 static void forget(struct camera *cam)
@@ -94,6 +112,7 @@ static void note_login(struct camera *cam, const struct ipc_state *state, bool w
         login_guard_accepted(&cam->table->admission.logins, &cam->url, now_ms);
         cam->refused_until_ms = 0;
     } else if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED) {
+        camera_note_change(cam);
         if (was_connected) /* in its first report, which says no time yet */
             login_guard_rejected(&cam->table->admission.logins, &cam->url, now_ms);
         if (state->retry_ms > 0)

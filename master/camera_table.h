@@ -64,8 +64,9 @@ void camera_table_reload(struct camera_table *table);
 void camera_table_configure(struct camera_table *table);
 
 /**
- * End a stream: disconnect its viewers, let its worker leave, forget what was remembered.  The next
- * request starts it again; always_on does not, until a reload.
+ * End a stream: disconnect its viewers, let its worker leave, forget what was remembered, but for a
+ * password that was rejected too often.  The next request starts it again; always_on does not,
+ * until a reload.
  *
  * @return 0; -ENOENT: no such stream; -EAGAIN: a worker's outbox is full: it goes on, ask again.
  */
@@ -73,7 +74,10 @@ int camera_table_stop(struct camera_table *table, const char *id);
 
 /**
  * Make a stream's session with its camera anew: its worker makes way for another one, which goes on
- * with the clients.  What was remembered against the camera is forgotten.  @return as above.
+ * with the clients.  What was remembered against the camera is forgotten.
+ *
+ * @return as above; -EACCES: the camera has rejected its password too often to be asked now
+ *         (login_guard_forgive()): nothing has changed.
  */
 int camera_table_restart(struct camera_table *table, const char *id);
 
@@ -130,7 +134,8 @@ void camera_table_expect_child(struct camera_table *table, pid_t pid);
 /** Write down all cameras and clients, for BY_EXECVE when camera_table_settle() is done. */
 void camera_table_save(struct camera_table *table, struct takeover_writer *w);
 
-/** @return a number that changes when a viewer comes or leaves. */
+/** @return a number that changes when a viewer comes or leaves, or when what is remembered against
+ * a camera does. */
 uint64_t camera_table_changes(const struct camera_table *table);
 
 /** @return a number that changes when a viewer gets another worker. */

@@ -26,7 +26,21 @@ static inline struct log_context camera_log(const struct camera *cam)
     return (struct log_context){.camera = cam->id};
 }
 
+/* The next program is to know that (fd_store.h). */
+static inline void camera_note_change(struct camera *cam)
+{
+    cam->table->clients.changes++;
+}
+
 /* --- camera_table.c --------------------------------------------------------- */
+
+typedef void (*camera_fn)(struct camera *cam, void *ctx);
+
+/** Call do_it() for the camera, then for its predecessors, none of which it may free. */
+void camera_each(struct camera *cam, camera_fn do_it, void *ctx);
+
+/** The same for all cameras, the newest first, but not for those that do_it() adds. */
+void camera_table_each(struct camera_table *t, camera_fn do_it, void *ctx);
 
 /** Add a camera that the table does not have. @return never NULL; the table owns it. */
 struct camera *camera_table_add(struct camera_table *t, const struct camera_url *url,

@@ -50,16 +50,10 @@ _Static_assert(sizeof(union address) <= sizeof(((struct guest_record *)NULL)->fr
 
 /* --- waiting for the workers -------------------------------------------------- */
 
-static void yield_all(struct camera_table *table)
+static void make_way(struct camera *cam, void *nothing)
 {
-    for (size_t i = 0; i < table->admission.cameras.count; i++) { /* a full outbox: the next call */
-        struct camera *cam = table->admission.cameras.list[i], *past;
-        (void)camera_succession_yield(cam);
-        LIST_FOREACH(past, &cam->predecessors, link)
-        {
-            (void)camera_succession_yield(past);
-        }
-    }
+    (void)nothing;
+    (void)camera_succession_yield(cam); /* a full outbox: the next call */
 }
 
 bool camera_table_settle(struct camera_table *table, bool live)
@@ -67,7 +61,7 @@ bool camera_table_settle(struct camera_table *table, bool live)
     table->paused = true;
     if (live)
         return workers_are_settled(table->workers);
-    yield_all(table);
+    camera_table_each(table, make_way, NULL);
     return workers_busy(table->workers) == 0;
 }
 

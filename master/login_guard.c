@@ -2,7 +2,6 @@
 
 #include "common/xalloc.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +76,15 @@ static bool is_forgiven(const struct login *login, int64_t now_ms)
     return login->rejections == 0 || now_ms - login->rejected_ms >= LOGIN_FORGIVEN_MS;
 }
 
+static bool may_try_another(const struct login *login, int64_t now_ms)
+{
+    unsigned rejections = is_forgiven(login, now_ms) ? 0 : login->rejections;
+    if (rejections + being_tried(login) < LOGIN_FREE)
+        return true;
+    bool waited = rejections < LOGIN_FREE || now_ms - login->rejected_ms >= wait_ms(rejections);
+    return waited && being_tried(login) == 0;
+}
+
 enum login_verdict login_guard_ask(const struct login_guard *guard, const struct camera_url *url,
                                    int64_t now_ms)
 {
@@ -88,11 +96,7 @@ enum login_verdict login_guard_ask(const struct login_guard *guard, const struct
         return LOGIN_REFUSED;
     if (p != NULL && (p->accepted || p->trying > 0))
         return LOGIN_ALLOWED;
-    unsigned rejections = is_forgiven(login, now_ms) ? 0 : login->rejections;
-    if (rejections + being_tried(login) < LOGIN_FREE)
-        return LOGIN_ALLOWED;
-    bool waited = rejections < LOGIN_FREE || now_ms - login->rejected_ms >= wait_ms(rejections);
-    return waited && being_tried(login) == 0 ? LOGIN_ALLOWED : LOGIN_WAIT;
+    return may_try_another(login, now_ms) ? LOGIN_ALLOWED : LOGIN_WAIT;
 }
 
 /* --- remembering ---------------------------------------------------------- */
@@ -221,14 +225,17 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
         p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
 }
 
-void login_guard_forgive(struct login_guard *guard, const struct camera_url *url)
+bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
 {
     struct login *login = url->has_user ? find(guard, url) : NULL;
-    if (login == NULL)
-        return;
-    login->rejections = 0;
-    for (size_t i = 0; i < LOGIN_PASSWORDS; i++)
-        login->passwords[i].refused_until_ms = 0;
+    struct password *p =
+        login == NULL ? NULL : find_password(login, hash_password(guard, url->password));
+    if (p == NULL || now_ms >= p->refused_until_ms)
+        return true;
+    if (!may_try_another(login, now_ms))
+        return false;
+    p->refused_until_ms = 0;
+    return true;
 }
 
 void login_guard_clear(struct login_guard *guard)

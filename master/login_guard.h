@@ -16,6 +16,7 @@
 #include "master/takeover.h"
 #include "master/text_index.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,8 +57,13 @@ void login_guard_end(struct login_guard *guard, const struct camera_url *url);
 void login_guard_accepted(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 void login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 
-/** Forget the passwords rejected for this host and user. */
-void login_guard_forgive(struct login_guard *guard, const struct camera_url *url);
+/**
+ * An operator wants this password to be tried again: forget that it was rejected, if another one
+ * might be tried now.  So an account is not locked by whoever asks for that again and again.
+ *
+ * @return false: it stays rejected.
+ */
+bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 
 void login_guard_clear(struct login_guard *guard);
 

@@ -287,6 +287,10 @@ static void answer_change(struct conn *c, const char *id, bool starts,
         server_expire_texts(c->server);
     if (rc == -ENOENT)
         answer_no_stream(c);
+    else if (rc == -EACCES)
+        conn_refuse(c, HTTP_ERROR_CAMERA_UNAUTHORIZED,
+                    "the camera has rejected its password several times; it is asked again after "
+                    "one to five minutes, because cameras lock accounts");
     else if (rc != 0)
         conn_refuse(c, HTTP_ERROR_OVERLOADED,
                     "thousands of requests wait for this stream's worker; try again in a moment");

@@ -6,6 +6,9 @@
 #include "master/workers_private.h"
 
 #define START_MS 500 /* a worker that takes longer to start does not hold up the others */
+/* No more are looked at to tell whose turn it is.  As few as workers.c lets start at a time, but
+ * those whose time was moved (worker_excuse()) count once more. */
+#define STARTS_MAX 32
 
 bool workers_waits_for_start(const struct worker *w)
 {
@@ -18,35 +21,46 @@ static bool is_for(const struct worker *w, const struct worker *like)
            client_key_equal(&w->client, &like->client);
 }
 
-/* @param like  count the starts for its client; NULL: all. */
-static size_t count_starts(const struct workers *ws, const struct worker *like)
+struct starts {
+    const struct worker *list[STARTS_MAX];
+    size_t count;
+};
+
+static struct starts find_starts(const struct workers *ws)
 {
+    struct starts starts = {.count = 0};
     const struct worker *w;
     int64_t since_ms = clock_ms() - START_MS;
-    size_t n = 0;
     LIST_FOREACH(w, &ws->list, link)
     {
-        n += w->unforked == -1 && !w->reaped && w->phase == IPC_PH_BOOT &&
-             w->state != WORKER_ENDING && w->asked.at_ms > since_ms &&
-             (like == NULL || is_for(w, like));
+        bool begins = w->unforked == -1 && !w->reaped && w->phase == IPC_PH_BOOT &&
+                      w->state != WORKER_ENDING && w->asked.at_ms > since_ms;
+        if (begins && starts.count < STARTS_MAX)
+            starts.list[starts.count++] = w;
     }
-    return n;
+    return starts;
 }
 
 /* Clients with fewer starts under way come first, spare workers last. */
-static size_t rank_of(const struct workers *ws, const struct worker *w)
+static size_t rank_of(const struct starts *starts, const struct worker *w)
 {
-    return w->owner != NULL ? count_starts(ws, w) : SIZE_MAX;
+    size_t rank = 0;
+    if (w->owner == NULL)
+        return SIZE_MAX;
+    for (size_t i = 0; i < starts->count; i++)
+        rank += is_for(starts->list[i], w);
+    return rank;
 }
 
 struct worker *workers_next_to_start(const struct workers *ws)
 {
+    const struct starts starts = find_starts(ws);
     struct worker *first = NULL;
     size_t best = SIZE_MAX;
     struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
-        size_t rank = workers_waits_for_start(w) ? rank_of(ws, w) : SIZE_MAX;
+        size_t rank = workers_waits_for_start(w) ? rank_of(&starts, w) : SIZE_MAX;
         if (!workers_waits_for_start(w) || rank > best)
             continue;
         first = w; /* the newest is at the head */
@@ -57,7 +71,7 @@ struct worker *workers_next_to_start(const struct workers *ws)
 
 size_t workers_count_starts(const struct workers *ws)
 {
-    return count_starts(ws, NULL);
+    return find_starts(ws).count;
 }
 
 struct workers_held workers_held_by(const struct workers *workers, const struct client_key *client)

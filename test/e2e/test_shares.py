@@ -234,6 +234,20 @@ def test_a_typing_error_costs_no_wait(make_gateway, make_camera):
         viewer.wait_frames(2)
 
 
+def test_restarts_lock_no_account(make_gateway, make_camera):
+    """Restart and DELETE have a rejected password tried again, but the camera hears of three."""
+    camera = make_camera(user="admin", password="right-1")
+    gateway = make_gateway(f'{PATIENT}[camera "gate"]\nurl = {camera.url("/gate", "admin", "wrong-1")}\n', secrets=["wrong-1"])
+    statuses = {"DELETE": [], "POST": []}
+    for _ in range(5):
+        for method, path in (("POST", "/api/streams/gate/restart"), ("DELETE", "/api/streams/gate")):
+            assert request(gateway.snapshot_port, "/snapshot?cam=gate").code == "camera_unauthorized"
+            answer = request(gateway.snapshot_port, path, method)
+            statuses[method].append(answer.status)
+    assert statuses == {"DELETE": [204] * 5, "POST": [204] + [502] * 4}
+    assert answer.status == 204 and len(camera.logins()) <= 2 * 3  # one with the password, one more where a nonce was stale
+
+
 @pytest.mark.parametrize("kind", [HAProxy, Nginx], ids=["haproxy", "nginx"])
 def test_clients_behind_a_proxy(make_gateway, tmp_path, kind):
     """With the documented configurations: each client of the proxy has its own share, whatever it claims to be."""

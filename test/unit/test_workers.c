@@ -297,6 +297,31 @@ static void test_spare_ones_come_last(void **state)
     assert_int_equal(fifth->unforked, -1);
 }
 
+/* To choose the next one costs one look at each that waits. */
+static void test_many_wait(void **state)
+{
+    enum { MANY = 20000, LOOKS = 100 };
+    static struct worker waiting[MANY], starting[STARTS_AT_ONCE];
+    struct workers ws = {.conf = &rig.conf};
+    const struct client_key many = {{1, 1}};
+    LIST_INIT(&ws.list);
+    for (int i = 0; i < MANY; i++) {
+        waiting[i] = (struct worker){.unforked = 0, .owner = &rig};
+        worker_count_for(&waiting[i], &many);
+        LIST_INSERT_HEAD(&ws.list, &waiting[i], link);
+    }
+    for (int i = 0; i < STARTS_AT_ONCE; i++) {
+        starting[i] = (struct worker){.unforked = -1, .owner = &rig};
+        starting[i].asked.at_ms = clock_ms() + A_LONG_TIME_MS;
+        worker_count_for(&starting[i], &many);
+        LIST_INSERT_HEAD(&ws.list, &starting[i], link);
+    }
+    int64_t began_us = clock_us();
+    for (int i = 0; i < LOOKS; i++)
+        assert_ptr_equal(workers_next_to_start(&ws), &waiting[0]);
+    assert_true(clock_us() - began_us < INT64_C(30000000)); /* it took minutes */
+}
+
 static void test_what_a_client_holds(void **state)
 {
     const struct client_key one = {{1, 1}}, other = {{1, 2}};
@@ -334,6 +359,7 @@ int main(void)
         CASE(test_clients_take_turns),
         CASE(test_spare_ones_count_for_nobody),
         CASE(test_spare_ones_come_last),
+        CASE(test_many_wait),
         CASE(test_what_a_client_holds),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
