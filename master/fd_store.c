@@ -18,7 +18,8 @@ static int64_t later(int64_t one_ms, int64_t other_ms)
 void fd_store_init(struct fd_store *s, struct server *server, struct service *service,
                    fd_store_save_fn save)
 {
-    *s = (struct fd_store){.server = server, .service = service, .save = save};
+    *s = (struct fd_store){
+        .server = server, .service = service, .save = save, .began_us = clock_us()};
     (void)uv_prepare_init(server->loop, &s->turn);
     (void)uv_timer_init(server->loop, &s->timer);
     s->turn.data = s->timer.data = s;
@@ -73,6 +74,19 @@ void fd_store_drop_left(struct fd_store *s)
         fd_close(&fd);
         service_drop(s->service, number);
     }
+}
+
+bool fd_store_trusts(struct fd_store *s, const struct takeover_server *left)
+{
+    int64_t lived_us = clock_us() - left->began_us; /* and how long it took to start this one */
+    s->short_runs = lived_us < FD_STORE_SHORT_MS * INT64_C(1000) ? left->short_runs + 1 : 0;
+    if (s->short_runs <= FD_STORE_SHORT_RUNS)
+        return true;
+    log_errorx(NULL,
+               "restart: the last %u programs were killed within %d s: the clients that they left "
+               "are disconnected, as they may be the reason",
+               s->short_runs, FD_STORE_SHORT_MS / 1000);
+    return false;
 }
 
 void fd_store_go_on(struct fd_store *s, uint64_t number)
@@ -139,9 +153,8 @@ static void complain(int error)
                    strerrordesc_np(-error), suppressed);
 }
 
-static void on_due(uv_timer_t *timer)
+static void make(struct fd_store *s)
 {
-    struct fd_store *s = timer->data;
     const int listeners[TAKEOVER_LISTENERS] = {
         listener_descriptor(s->server->listeners[ROUTE_PORT_STREAM]),
         listener_descriptor(s->server->listeners[ROUTE_PORT_SNAPSHOT])};
@@ -154,6 +167,11 @@ static void on_due(uv_timer_t *timer)
     s->took_ms = s->made_ms - began_ms;
     if (rc != 0 && rc != -EAGAIN)
         complain(rc);
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    make(timer->data);
 }
 
 /* @return when the next parcel is due, clock_ms(); INT64_MAX: nothing has changed. */
@@ -184,7 +202,8 @@ void fd_store_open(struct fd_store *s)
 {
     if (!service_has_store(s->service) || s->open)
         return;
-    s->open = s->failed = true; /* there is none yet */
+    s->open = true;
+    make(s);
     (void)uv_prepare_start(&s->turn, on_turn);
 }
 

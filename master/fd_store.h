@@ -4,15 +4,16 @@
  * parcel (fd_parcel.h).  Master, loop thread.
  *
  *   while we run   systemd always has a parcel that was made when a viewer last came, left or got
- *                  another worker.  It is right at any later time: how far a viewer got is in the
- *                  memory that master and worker share (handover.h), which is in the parcel.  So we
- *                  may be killed.
- *   SIGTERM        upgrade_leave() makes workers and connections ready; the last parcel needs no
- *                  worker's memory.
- *   systemctl stop systemd closes what it keeps, which ends the connections: we cannot tell a stop
- *                  from a restart.
+ *                  another worker, or what is remembered against a camera changed.  It is right at
+ * any later time: how far a viewer got is in the memory that master and worker share (handover.h),
+ * which is in the parcel.  So we may be killed. SIGTERM        upgrade_leave() makes workers and
+ * connections ready; the last parcel needs no worker's memory. systemctl stop systemd closes what
+ * it keeps, which ends the connections: we cannot tell a stop from a restart.
  *
  * A viewer that is not in the parcel ends with us.
+ *
+ * What is in the parcel may be what kills us.  So the clients are not taken in again when
+ * FD_STORE_SHORT_RUNS programs in a row have been killed within FD_STORE_SHORT_MS.
  */
 #ifndef MASTER_FD_STORE_H
 #define MASTER_FD_STORE_H
@@ -33,6 +34,9 @@
 #define FD_STORE_INTERVAL_MS 1000
 #define FD_STORE_COST 50
 
+#define FD_STORE_SHORT_RUNS 5
+#define FD_STORE_SHORT_MS 10000
+
 struct server;
 
 /* Writes down all that the writer's way allows. */
@@ -44,14 +48,16 @@ struct fd_store {
     fd_store_save_fn save;
     uv_prepare_t turn;
     uv_timer_t timer;
-    bool open;        /* between fd_store_open() and fd_store_pause() */
-    uint64_t number;  /* of systemd's newest parcel, or of the last program's */
-    bool stored;      /* systemd has that one */
-    bool failed;      /* the last one could not be made, or systemd did not take it */
-    bool postponed;   /* it lacks viewers of workers that are just beginning */
-    uint64_t changes; /* camera_table_changes() when it was made */
-    uint64_t moves;   /* likewise */
-    int64_t made_ms;  /* clock_ms() */
+    bool open;           /* between fd_store_open() and fd_store_pause() */
+    int64_t began_us;    /* clock_us() */
+    unsigned short_runs; /* how many programs before this one were killed soon, in a row */
+    uint64_t number;     /* of systemd's newest parcel, or of the last program's */
+    bool stored;         /* systemd has that one */
+    bool failed;         /* the last one could not be made, or systemd did not take it */
+    bool postponed;      /* it lacks viewers of workers that are about to end */
+    uint64_t changes;    /* camera_table_changes() when it was made */
+    uint64_t moves;      /* likewise */
+    int64_t made_ms;     /* clock_ms() */
     int64_t took_ms;
     int64_t due_ms; /* of the timer */
 };
@@ -67,10 +73,17 @@ enum takeover_news fd_store_read(struct fd_store *s, struct takeover **out);
 /** This start succeeds: no other one gets what the last one left. */
 void fd_store_drop_left(struct fd_store *s);
 
+/**
+ * What the last start left says when its program began.
+ * @return false: too many in a row have ended soon: its clients are not to be taken in.
+ */
+bool fd_store_trusts(struct fd_store *s, const struct takeover_server *left);
+
 /** The last program in this process has given systemd so many parcels. */
 void fd_store_go_on(struct fd_store *s, uint64_t number);
 
-/** Requests are served: keep systemd's parcel up to date, if it keeps one. */
+/** Requests are served from now on: give systemd a parcel, and keep it up to date, if it keeps one.
+ */
 void fd_store_open(struct fd_store *s);
 
 /** No parcel is made any more, until fd_store_open(). */

@@ -61,7 +61,10 @@ struct takeover_head {
 
 struct takeover_server {
     uint64_t next_conn_id;
-    uint64_t parcel; /* the last one that systemd was given (fd_store.h); 0: none */
+    uint64_t parcel;     /* the last one that systemd was given (fd_store.h); 0: none */
+    int64_t began_us;    /* clock_us(), if the writer is killed; 0: it makes way */
+    uint32_t short_runs; /* as in struct fd_store */
+    uint32_t reserved;
 };
 
 struct takeover_process {

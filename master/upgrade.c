@@ -108,8 +108,12 @@ void upgrade_unblock_signals(void)
 
 void upgrade_save(const struct server *server, struct takeover_writer *w)
 {
-    const struct takeover_server s = {.next_conn_id = server->next_conn_id,
-                                      .parcel = server->fd_store->number};
+    const struct fd_store *store = server->fd_store;
+    struct takeover_server s = {.next_conn_id = server->next_conn_id, .parcel = store->number};
+    if (w->way == TAKEOVER_IF_KILLED) {
+        s.began_us = store->began_us;
+        s.short_runs = store->short_runs;
+    }
     takeover_put(w, TAKEOVER_SERVER, &s, sizeof(s), NULL, 0);
     camera_table_save(server->cameras, w);
     if (w->way == TAKEOVER_IF_KILLED)

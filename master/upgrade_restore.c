@@ -86,17 +86,20 @@ struct restoring {
     struct camera *camera; /* the one whose clients follow */
     struct worker_remains remains;
     int64_t by_ms; /* the last master's workers have ended */
+    bool trusted;  /* false: the rest is not taken in */
     unsigned clients;
     unsigned lost;
 };
 
-static void restore_server(struct server *server, const struct takeover_record *record)
+static void restore_server(struct restoring *r, const struct takeover_record *record)
 {
+    struct server *server = r->server;
     struct takeover_server s;
     takeover_get(record, &s, sizeof(s));
     server->next_conn_id = s.next_conn_id;
     if (server->fd_store->number == 0)
         fd_store_go_on(server->fd_store, s.parcel);
+    r->trusted = fd_store_trusts(server->fd_store, &s);
 }
 
 /* A version with another layout begins to count anew. */
@@ -126,7 +129,7 @@ static void restore_record(struct restoring *r, const struct takeover_record *re
     struct server *server = r->server;
     switch (record->type) {
     case TAKEOVER_SERVER:
-        restore_server(server, record);
+        restore_server(r, record);
         break;
     case TAKEOVER_RATES:
         restore_rates(server, record);
@@ -162,9 +165,10 @@ static void restore_record(struct restoring *r, const struct takeover_record *re
 
 void upgrade_restore(struct server *server, struct takeover *takeover, const char *what)
 {
-    struct restoring r = {.server = server, .takeover = takeover, .by_ms = clock_ms() + REMAINS_MS};
+    struct restoring r = {
+        .server = server, .takeover = takeover, .by_ms = clock_ms() + REMAINS_MS, .trusted = true};
     struct takeover_record record;
-    while (takeover_next(takeover, &record))
+    while (r.trusted && takeover_next(takeover, &record))
         restore_record(&r, &record);
     worker_remains_clear(&r.remains);
     camera_table_resume(server->cameras);

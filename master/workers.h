@@ -94,7 +94,7 @@ struct worker_remains {
 
 /**
  * For the program after this one: the memory of a BUSY worker that will end with this one.
- * @return false: its process is not known yet.
+ * @return false: it is about to end.
  */
 bool worker_save_remains(const struct worker *w, struct takeover_writer *writer);
 

@@ -68,10 +68,12 @@ void workers_save(const struct workers *workers, struct takeover_writer *w)
 
 /* --- workers that end with their master ----------------------------------------- */
 
-/* The read end of its stderr, which nobody else writes to.  @return -1: it is not announced yet. */
+/* The read end of its stderr, which nobody else writes to.  Until it is announced, the channel: its
+ * other end is ours, under way in the nursery's, or a process's that ends with this one, for a
+ * nursery forks nothing for a master that has ended.  @return -1: it is about to end. */
 static int sign_of_life(const struct worker *w)
 {
-    return w->log != NULL ? log_source_descriptor(w->log) : -1;
+    return w->log != NULL ? log_source_descriptor(w->log) : w->channel;
 }
 
 bool worker_save_remains(const struct worker *w, struct takeover_writer *writer)

@@ -101,6 +101,62 @@ def test_a_killed_master_leaves_its_viewers(systemd, make_camera):
     assert_whole(decoded)
 
 
+def test_kills_right_after_the_start(systemd, make_camera):
+    """Nobody is lost.  The viewers may be the reason, though: after five in a row they are closed."""
+    camera = make_camera()
+    gateway = systemd.start()
+    with audience(gateway, camera.url()) as viewers:
+        wait_more(viewers, 10)
+        wait_stored(gateway, len(viewers))
+        with camera.pause(the_worker(gateway, camera)):
+            systemd.kill()
+        camera.silent = "accept"
+        for number in range(5):
+            gateway = systemd.start()
+            systemd.kill()
+            assert still_there(viewers) == viewers, (number, gateway.log()[-4000:])
+        gateway = systemd.start()
+        wait_for(lambda: not still_there(viewers), 30, "the viewers to be closed")
+        assert "the last 6 programs were killed within 10 s" in gateway.log()
+        camera.silent = None
+        with gateway.view(camera.url()) as viewer:
+            viewer.wait_frames(2)
+    for viewer in viewers:
+        assert_sound(viewer)
+
+
+def test_a_rejected_password_outlives_a_kill(systemd, make_camera):
+    """Nobody watches, so nothing but the rejection has changed: the next program does not send it again."""
+    camera = make_camera(user="u", password="p")
+    gateway = systemd.start()
+    wrong = stream_target(camera.url(user="u", password="wrong"), path="/snapshot")
+
+    def ask():
+        return request(gateway.snapshot_port, wrong).code
+    told = gateway.log().count("systemd keeps")
+    assert ask() == "camera_unauthorized"
+    wait_for(lambda: gateway.log().count("systemd keeps") > told, 30, "systemd to hear of it")
+    systemd.kill()
+    gateway, asked = systemd.start(), camera.connections
+    assert ask() == "camera_unauthorized" and camera.connections == asked
+
+
+def test_a_stop_before_a_worker_is_announced(systemd, make_camera):
+    """The nursery hangs: no worker makes way, none has begun."""
+    camera = make_camera()
+    gateway = systemd.start()
+    with audience(gateway, camera.url()) as viewers:
+        wait_more(viewers, 10)
+        systemd.stop()
+        gateway = systemd.start()
+        os.kill(gateway.nursery(), signal.SIGSTOP)
+        systemd.stop()
+        gateway = systemd.start()
+        assert wait_more(viewers, 25) == viewers, gateway.log()[-4000:]
+    for viewer in viewers:
+        assert_sound(viewer)
+
+
 def test_a_parcel_that_is_too_old(systemd, make_camera):
     """Another worker goes on with the viewers, and systemd has not heard of it: they are closed, and get nothing twice."""
     camera = make_camera()

@@ -331,7 +331,7 @@ static void test_what_is_left_of_a_worker(void **state)
     assert_int_equal(uv_loop_init(&loop), 0);
     assert_int_equal(handover_new(&w.handover, &memory), 0);
     fd_close(&memory);
-    assert_false(worker_save_remains(&w, &writer)); /* it is not announced yet */
+    assert_false(worker_save_remains(&w, &writer)); /* it ends before it was announced */
     assert_int_equal(log_source_pipe(log), 0);
     w.log = log_source_open(&loop, &log[0], "worker", w.pid);
     handover_reset(handover_slot(w.handover, 5), 99);
@@ -354,6 +354,29 @@ static void test_what_is_left_of_a_worker(void **state)
     assert_int_equal(first_free(), free_before);
 }
 
+/* It has its clients before its process is known, and may begin to write to them at any time. */
+static void test_what_is_left_of_a_worker_that_was_not_announced(void **state)
+{
+    (void)state;
+    struct worker w = {.pid = 0};
+    int theirs, memory, free_before = first_free();
+    assert_int_equal(fd_seqpacket_pair(&w.channel, &theirs), 0);
+    assert_int_equal(handover_new(&w.handover, &memory), 0);
+    fd_close(&memory);
+    handover_reset(handover_slot(w.handover, 7), 98);
+    struct worker_remains remains = remains_of(&w, clock_ms() + 20);
+    assert_null(remains.slots);
+    worker_remains_clear(&remains);
+    fd_close(&theirs); /* it has ended, or was never forked */
+    remains = remains_of(&w, clock_ms() + 20000);
+    assert_int_equal(handover_get(handover_slot(remains.slots, 7)), HANDOVER_UNANSWERED);
+    assert_int_equal(handover_slot(remains.slots, 7)->client, 98);
+    worker_remains_clear(&remains);
+    fd_close(&w.channel);
+    handover_free(&w.handover);
+    assert_int_equal(first_free(), free_before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_another_version),
         cmocka_unit_test(test_what_is_no_parcel),
         cmocka_unit_test(test_what_is_left_of_a_worker),
+        cmocka_unit_test(test_what_is_left_of_a_worker_that_was_not_announced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,6 +174,23 @@ static void on_spawn(struct nursery *n, const struct ipc_spawn *m, int *fd)
         (void)report(n, IPC_FAILED, &failed, NULL);
 }
 
+/* --- its master ------------------------------------------------------------ */
+
+/* Who made our channel: our parent, unless that has ended already. */
+static pid_t maker_of(int channel)
+{
+    struct ucred maker = {.pid = 0};
+    socklen_t size = sizeof(maker);
+    return getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 ? maker.pid : 0;
+}
+
+/* Whoever the master was killed by wants no worker, although requests for some may wait: the next
+ * master may have their cameras and clients. @return false: it has ended. */
+static bool end_with_master(const struct nursery *n)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == n->master;
+}
+
 /* --- the loop ------------------------------------------------------------- */
 
 static int dispatch(struct nursery *n, struct ipc_msg *msg)
@@ -220,8 +237,9 @@ int nursery_check(void)
 
 int nursery_run(int channel, enum sandbox_mode sandbox)
 {
-    struct nursery n = {.channel = channel, .master = getppid(), .sandbox = sandbox};
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    struct nursery n = {.channel = channel, .master = maker_of(channel), .sandbox = sandbox};
+    if (!end_with_master(&n))
+        return EXIT_SUCCESS;
     if (getpriority(PRIO_PROCESS, 0) < 0) /* that is the master's alone */
         (void)setpriority(PRIO_PROCESS, 0, 0);
     av_util_log_open();
