@@ -53,8 +53,10 @@ static enum http_error may_watch(const struct camera_admission *a, const struct 
 static enum http_error may_take_pictures(const struct camera_admission *a, const struct camera *cam,
                                          const struct client_key *client, const char **message)
 {
-    if (cam == NULL || cam->guests.pictures.total >= PICTURES_MAX ||
-        has_share(a, &cam->guests.pictures, client, PICTURES_MAX))
+    const struct client_share *pictures =
+        cam != NULL ? &camera_serving(cam)->guests.pictures : NULL;
+    if (pictures == NULL || pictures->total >= PICTURES_MAX ||
+        has_share(a, pictures, client, PICTURES_MAX))
         return HTTP_ERROR_NONE;
     *message = "your address has its share of this camera's snapshots ([server] client_share)";
     return HTTP_ERROR_CLIENT_SHARE;

@@ -78,12 +78,28 @@ static enum http_error may_take_place(struct camera_table *t, const struct camer
     return camera_admission_start(&t->admission, request, named, &held, message);
 }
 
-/* @param cam  NULL: not known yet. */
-static enum http_error admit(struct camera_table *t, const struct camera *cam, bool named,
+/* @return the camera, or the predecessor whose worker serves whoever comes before the camera's own
+ * streams: then its clients move, these too. */
+static struct camera *worker_owner(struct camera *cam)
+{
+    struct camera *past;
+    const struct camera *serving = camera_serving(cam);
+    LIST_FOREACH(past, &cam->predecessors, link)
+    {
+        if (past == serving && past->worker != NULL && !past->yielding)
+            return past;
+    }
+    return cam;
+}
+
+/* @param cam     NULL: not known yet.
+ * @param owner   whose worker gets the client. */
+static enum http_error admit(struct camera_table *t, const struct camera *cam,
+                             const struct camera *owner, bool named,
                              const struct camera_request *request, const char **message)
 {
     enum http_error error = camera_admission_client(&t->admission, cam, request, message);
-    if (error != HTTP_ERROR_NONE || (cam != NULL && cam->worker != NULL))
+    if (error != HTTP_ERROR_NONE || (owner != NULL && owner->worker != NULL))
         return error;
     error = may_start(t, request, named, message);
     if (make_place(t, error, request->client))
@@ -111,21 +127,22 @@ enum http_error camera_table_dispatch(struct camera_table *table,
     (void)url_format(request->url, key);
     struct camera *cam = camera_set_find(&table->admission.cameras, key, request->transport);
     bool named = camera_set_configured(&table->admission.cameras, key, request->transport) != NULL;
-    enum http_error error = admit(table, cam, named, request, message);
+    struct camera *owner = cam != NULL ? worker_owner(cam) : NULL;
+    enum http_error error = admit(table, cam, owner, named, request, message);
     if (error != HTTP_ERROR_NONE) {
         if (cam != NULL)
             cam->asked_ms = clock_ms();
         return error;
     }
     if (cam == NULL)
-        cam = camera_table_add(table, request->url, key, request->transport);
+        owner = cam = camera_table_add(table, request->url, key, request->transport);
     cam->stopped = false;
-    if (cam->worker == NULL && start_for(cam, request->client, named) != 0) {
+    if (owner->worker == NULL && start_for(cam, request->client, named) != 0) {
         *message = "no worker process can be started at the moment";
         return HTTP_ERROR_OVERLOADED;
     }
     cam->asked_ms = clock_ms();
-    if (camera_clients_send(&table->clients, cam, request, fd) != 0) {
+    if (camera_clients_send(&table->clients, owner, request, fd) != 0) {
         *message = "the camera's worker cannot take more requests at the moment";
         return HTTP_ERROR_OVERLOADED;
     }

@@ -194,6 +194,7 @@ def test_while_old_workers_are_left(make_gateway, make_camera, installed):
         upgrade(gateway)
         wait_for(lambda: (one.connections, other.connections) == (2, 2), 30, "the new workers to connect")
         assert gateway.get(third.url()).code == "too_many_cameras"
+        assert request(gateway.snapshot_port, stream_target(one.url(), path="/snapshot")).status == 200  # the old worker's
         first.wait_more(40)
         assert (one.connections, other.connections) == (2, 2)  # no new worker made room for the third camera
         wait_for(lambda: [s["viewers"] for s in streams(gateway)] == [1, 1], 30, lambda: streams(gateway))
