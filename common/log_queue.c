@@ -25,6 +25,7 @@ struct log_queue {
     uint64_t dropped;
     uint64_t told; /* dropped lines that a notice has reported */
     bool broken;   /* the last write failed, and a notice would fail too */
+    bool mid_line; /* the last byte that was written ends no line: only the thread uses it */
     size_t start;
     size_t len;
     char bytes[LOG_QUEUE_BYTES]; /* a ring */
@@ -41,9 +42,16 @@ static void put(struct log_queue *q, const char *data, size_t len)
     q->len += len;
 }
 
+/* Whole lines, as many as fit: a line that fails leaves no rest behind. */
 static size_t take(struct log_queue *q, char *out, size_t size)
 {
     size_t len = q->len < size ? q->len : size;
+    for (size_t n = len; n > 0 && len < q->len; n--) {
+        if (q->bytes[(q->start + n - 1) % sizeof(q->bytes)] == '\n') {
+            len = n;
+            break;
+        }
+    }
     size_t first = len < sizeof(q->bytes) - q->start ? len : sizeof(q->bytes) - q->start;
     memcpy(out, q->bytes + q->start, first);
     memcpy(out + first, q->bytes, len - first);
@@ -74,17 +82,21 @@ static void wait_for_room(int fd)
     (void)poll(&polled, 1, -1);
 }
 
-/* @return how many lines could not be written. */
-static uint64_t write_all(int fd, const char *data, size_t len)
+/* A disk that is full takes a part of a line, and others when there is room again.
+ * @return how many lines could not be written. */
+static uint64_t write_all(struct log_queue *q, const char *data, size_t len)
 {
     uint64_t lost = 0;
+    if (q->mid_line && write(q->fd, "\n", 1) == 1)
+        q->mid_line = false;
     while (len > 0) {
-        ssize_t n = write(fd, data, len);
+        ssize_t n = write(q->fd, data, len);
         if (n > 0) {
+            q->mid_line = data[n - 1] != '\n';
             data += n;
             len -= (size_t)n;
         } else if (errno == EAGAIN) {
-            wait_for_room(fd);
+            wait_for_room(q->fd);
         } else if (errno != EINTR) {
             for (size_t i = 0; i < len; i++)
                 lost += data[i] == '\n';
@@ -117,7 +129,7 @@ static void *run(void *arg)
         }
         size_t len = take(q, data, sizeof(data));
         (void)pthread_mutex_unlock(&q->mutex);
-        uint64_t lost = write_all(q->fd, data, len);
+        uint64_t lost = write_all(q, data, len);
         (void)pthread_mutex_lock(&q->mutex);
         q->dropped += lost;
         q->broken = lost > 0;

@@ -302,3 +302,14 @@ int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t
         conf_text_cut(&out, out.len - 1);
     return (int)args.result;
 }
+
+int conf_load_again(struct conf *conf, const char *path, int argc, char *const *argv, char *text,
+                    size_t textlen)
+{
+    struct stat status;
+    if (path == NULL || stat(path, &status) == -1 || S_ISREG(status.st_mode))
+        return conf_load(conf, argc, argv, text, textlen);
+    *conf = (struct conf){0};
+    (void)snprintf(text, textlen, "%s: only a regular file can be read again", path);
+    return -EINVAL;
+}

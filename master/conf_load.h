@@ -33,4 +33,9 @@ enum conf_result {
  */
 int conf_load(struct conf *conf, int argc, char *const *argv, char *text, size_t textlen);
 
+/** The same while running: a pipe in the file's place, which might never end, is an error.
+ * @param path  of the file that was read at the start; NULL: there was none. */
+int conf_load_again(struct conf *conf, const char *path, int argc, char *const *argv, char *text,
+                    size_t textlen);
+
 #endif /* MASTER_CONF_LOAD_H */

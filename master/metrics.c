@@ -352,6 +352,14 @@ static void put_server(FILE *out, const struct server *server)
     single(out, "evicted_connections_total", "counter",
            "Connections closed because their client had its share of them, or all were taken.",
            server->evicted_conns);
+    single(out, "healthy", "gauge", "1 while /healthz answers 200.",
+           !server->draining && camera_table_health(server->cameras) == NULL);
+    single(out, "config_last_reload_successful", "gauge",
+           "0 if the last reload failed: the configuration is older than the file.",
+           !server->reload_failed);
+    single(out, "seconds_without_descriptors_total", "counter",
+           "Seconds in which no descriptor was left, and connections were closed unanswered.",
+           server->seconds_without_descriptors);
     single(out, "nursery_up", "gauge", "1 while workers can be forked.",
            camera_table_has_nursery(server->cameras));
     single(out, "dropped_log_lines_total", "counter",

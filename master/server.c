@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -152,16 +153,42 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
 
 /* --- status --------------------------------------------------------------- */
 
+static void tell_status(struct run *r, const char *trouble)
+{
+    if (trouble == NULL)
+        trouble = r->server.reload_failed
+                      ? "cameras can be watched; the last reload failed, see the log"
+                      : "cameras can be watched";
+    service_notify_status(&r->service, trouble);
+}
+
+/* libuv closes connections for which there is no descriptor, without a word. */
+static void look_for_descriptors(struct server *server)
+{
+    static struct log_limit limit;
+    unsigned suppressed;
+    int fd = eventfd(0, EFD_CLOEXEC);
+    int error = errno;
+    if (fd == -1) {
+        server->seconds_without_descriptors++;
+        if (log_limit_pass(&limit, 1, 60000, &suppressed))
+            log_errorx(NULL, "no descriptor is left (%s): connections are closed unanswered",
+                       strerrordesc_np(error));
+    }
+    fd_close(&fd);
+}
+
 static void on_status(uv_timer_t *timer)
 {
     struct run *r = timer->data;
+    look_for_descriptors(&r->server);
     if (r->stopping)
         return;
     const char *trouble = camera_table_health(r->server.cameras);
     if ((trouble != NULL) == r->told_trouble)
         return;
     r->told_trouble = trouble != NULL;
-    service_notify_status(&r->service, trouble != NULL ? trouble : "cameras can be watched");
+    tell_status(r, trouble);
     if (trouble != NULL)
         log_errorx(NULL, "no worker can be started: %s", trouble);
     else
@@ -184,7 +211,9 @@ static void reload(struct run *r)
 {
     struct conf fresh;
     char text[CONF_TEXT_MAX];
-    if (conf_load(&fresh, r->argc, r->argv, text, sizeof(text)) != CONF_RUN) {
+    int rc = conf_load_again(&fresh, r->conf->file.path, r->argc, r->argv, text, sizeof(text));
+    r->server.reload_failed = rc != CONF_RUN;
+    if (rc != CONF_RUN) {
         log_errorx(NULL, "reload: %s; the configuration stays as it was", text);
         return;
     }
@@ -210,6 +239,7 @@ static void on_reload_signal(uv_signal_t *handle, int signum)
     service_notify_reloading(&r->service);
     reload(r);
     service_notify_ready(&r->service);
+    tell_status(r, camera_table_health(r->server.cameras));
 }
 
 /* --- another program takes over -------------------------------------------- */
@@ -312,7 +342,8 @@ static int change_identity(struct run *r)
     struct conf trial;
     char text[CONF_TEXT_MAX];
     int rc = identity_change(r->conf->server.user, r->conf->server.group);
-    if (rc == 1 && conf_load(&trial, r->argc, r->argv, text, sizeof(text)) == CONF_RUN)
+    if (rc == 1 && conf_load_again(&trial, r->conf->file.path, r->argc, r->argv, text,
+                                   sizeof(text)) == CONF_RUN)
         conf_free(&trial);
     else if (rc == 1)
         log_warnx(NULL, "SIGHUP will change nothing: as user %s, %s", r->conf->server.user, text);
@@ -362,7 +393,7 @@ static int start(struct run *r)
     take_in(r);
     fd_store_open(&r->fd_store);
     service_notify_ready(&r->service);
-    service_notify_status(&r->service, "cameras can be watched");
+    tell_status(r, NULL);
     (void)uv_timer_start(&r->status, on_status, STATUS_MS, STATUS_MS);
     return EXIT_SUCCESS;
 fail:
@@ -382,6 +413,7 @@ int server_run(struct conf *conf, int argc, char *const *argv)
     r.argv = argv;
     r.server.started_s = (int64_t)time(NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe, too */
+    (void)signal(SIGXFSZ, SIG_IGN); /* or a file */
     r.takeover = open_takeover();
     log_start_queue();
     greeting_log_program(conf);

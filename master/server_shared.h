@@ -48,6 +48,8 @@ struct server {
     struct text_reader_list text_readers;
     uint64_t next_conn_id; /* the last connection's ID, for logs: counts all accepted */
     bool draining;
+    bool reload_failed; /* the last one: the configuration is older than the file */
+    uint64_t seconds_without_descriptors;
     bool paused;       /* another program takes this one's place: no request is begun (conn.h) */
     int64_t started_s; /* UNIX time */
     uint64_t refused[HTTP_ERROR_COUNT]; /* requests that the master answered with an error */

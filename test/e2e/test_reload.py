@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -511,7 +512,19 @@ def test_bad_file_changes_nothing(make_gateway, camera):
         line = gateway.reload("[server]\nmax_cameras = many\n", word="stays as it was")[-1]
         assert "error" in line.lower() and ":2:" in line and "max_cameras" in line
         viewer.wait_more(10)
+        assert gateway.metric("config_last_reload_successful") == 0
+        os.unlink(gateway.config_path)
+        for make, remove in ((os.mkdir, os.rmdir), (os.mkfifo, os.unlink)):  # a pipe would be read for ever
+            make(gateway.config_path)
+            failed = gateway.log().count("only a regular file can be read again")
+            os.kill(gateway.pid, signal.SIGHUP)
+            wait_for(lambda n=failed: gateway.log().count("only a regular file can be read again") > n, 30, "the reload to fail")
+            remove(gateway.config_path)
+        assert request(gateway.snapshot_port, "/healthz").status == 200
+        viewer.wait_more(10)
     assert [c["name"] for c in api(gateway, "/api/cameras")["cameras"]] == ["door"]
+    gateway.reload(QUICK)
+    assert gateway.metric("config_last_reload_successful") == gateway.metric("healthy") == 1
 
 
 # --- what waits for a start -----------------------------------------------------------------------

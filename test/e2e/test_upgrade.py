@@ -291,10 +291,12 @@ def test_no_descriptor_for_the_listening_sockets(make_gateway, camera, installed
                              for pid in processes.children(gateway.pid)), 30, "its program")
         limits = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        wait_for(lambda: "no descriptor is left (Too many open files)" in gateway.log(), 30, "the log to say so")
         go.touch()
         wait_for(lambda: GOES_ON in gateway.log(), 60, "the upgrade to be given up")
         resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, limits)
         assert "a listening socket cannot be kept" in gateway.log()
+        assert gateway.metric("seconds_without_descriptors_total") > 0
         assert request(gateway.snapshot_port, "/healthz").status == 200
         viewer.wait_more(10)
         assert camera.plays == 1 and not viewer.closed_by_server

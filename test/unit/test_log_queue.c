@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -114,6 +116,50 @@ static void test_reader_gone(void **state)
     log_queue_close(&q, 5000);
 }
 
+static off_t size_of(int fd)
+{
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    return status.st_size;
+}
+
+static void wait_for_size(int fd, off_t size)
+{
+    for (int i = 0; i < 30000 && size_of(fd) < size; i++)
+        (void)usleep(1000);
+    assert_int_equal(size_of(fd), size);
+}
+
+/* A file on a disk that fills up in the middle of a line, as the limit of a file's size does.  With
+ * room again, what follows begins with a line of its own. */
+static void test_disk_full(void **state)
+{
+    char path[] = "/tmp/test_log_queue.XXXXXX", text[4096] = "";
+    int fd = mkstemp(path);
+    struct rlimit old, low;
+    assert_int_not_equal(fd, -1);
+    (void)unlink(path);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    low = old;
+    low.rlim_cur = LINE_BYTES + LINE_BYTES / 2;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    struct log_queue *q = log_queue_open(fd, notice);
+    assert_non_null(q);
+    add_lines(q, 300); /* more than are written at once */
+    wait_for_size(fd, (off_t)low.rlim_cur);
+    for (int i = 0; i < 30000 && log_queue_dropped(q) < 299; i++)
+        (void)usleep(1000);
+    assert_int_equal(log_queue_dropped(q), 299);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    log_queue_add(q, "after\n", 6);
+    log_queue_close(&q, 30000);
+    assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    assert_memory_equal(text, "line 0 ", 7);
+    assert_string_equal(text + low.rlim_cur, "\ndropped 299\nafter\n");
+    assert_int_equal(close(fd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup(test_nobody_reads, setup),
         cmocka_unit_test_setup(test_close_does_not_wait, setup),
         cmocka_unit_test_setup(test_reader_gone, setup),
+        cmocka_unit_test(test_disk_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
