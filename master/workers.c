@@ -287,8 +287,11 @@ static void count_end(struct workers *ws, const struct worker *w, pid_t pid, int
                    w->id, (int)pid);
     } else if (WIFSIGNALED(status)) {
         failure = w->killed ? WORKER_FAILED_KILLED : WORKER_FAILED_SIGNAL;
-        log_errorx(&about, "worker %u (pid %d) was killed by signal %d (%s)", w->id, (int)pid,
-                   WTERMSIG(status), strsignal(WTERMSIG(status)));
+        log_errorx(&about, "worker %u (pid %d) was killed by signal %d (%s)%s", w->id, (int)pid,
+                   WTERMSIG(status), strsignal(WTERMSIG(status)),
+                   WTERMSIG(status) == SIGKILL && !w->killed
+                       ? ", by somebody else: the kernel does that when memory runs out"
+                       : "");
     } else if (WEXITSTATUS(status) != 0) {
         log_errorx(&about, "worker %u (pid %d) ended with status %d", w->id, (int)pid,
                    WEXITSTATUS(status));

@@ -103,11 +103,18 @@ def test_workers_that_wait_for_their_start_when_the_nursery_dies(make_gateway, t
         viewer.wait_frames(5)
 
 
+def oom_score(pid):
+    with open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file:
+        return int(file.read())
+
+
 def test_the_master_alone_is_raised(gateway):
     own = os.getpriority(os.PRIO_PROCESS, 0)
     wait_for(gateway.all_workers, 30, "a spare worker")
     for pid in (gateway.nursery(), *gateway.all_workers()):
         assert os.getpriority(os.PRIO_PROCESS, pid) == own
+        # When memory runs out a camera goes, not the master.
+        assert oom_score(pid) == min(oom_score(gateway.pid) + 300, 1000)
     raised = own == 0 and os.geteuid() == 0
     assert os.getpriority(os.PRIO_PROCESS, gateway.pid) == (-3 if raised else own)
 

@@ -28,6 +28,8 @@
 #define ADOPTION_MS 2000
 #define CHECK_S 60
 #define ADOPTION_POLL_US 100
+#define OOM_ADJUST 300 /* of 1000: as if it had so much more of the memory */
+#define OOM_ADJUST_MAX 1000
 
 struct nursery {
     int channel;
@@ -191,6 +193,24 @@ static bool end_with_master(const struct nursery *n)
     return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == n->master;
 }
 
+/* --- out of memory ---------------------------------------------------------- */
+
+/* The kernel, or a container's, kills a worker before the master, which is everybody's.  Workers
+ * inherit it. */
+static void be_killed_first(void)
+{
+    char text[16] = "";
+    FILE *file = fopen("/proc/self/oom_score_adj", "r+e");
+    if (file == NULL)
+        return;
+    if (fgets(text, sizeof(text), file) != NULL) {
+        long adjust = strtol(text, NULL, 10) + OOM_ADJUST;
+        rewind(file);
+        (void)fprintf(file, "%ld", adjust < OOM_ADJUST_MAX ? adjust : OOM_ADJUST_MAX);
+    }
+    (void)fclose(file);
+}
+
 /* --- the loop ------------------------------------------------------------- */
 
 static int dispatch(struct nursery *n, struct ipc_msg *msg)
@@ -242,6 +262,7 @@ int nursery_run(int channel, enum sandbox_mode sandbox)
         return EXIT_SUCCESS;
     if (getpriority(PRIO_PROCESS, 0) < 0) /* that is the master's alone */
         (void)setpriority(PRIO_PROCESS, 0, 0);
+    be_killed_first();
     av_util_log_open();
     warm_up();
     if (sandbox_prepare(sandbox) != 0)
