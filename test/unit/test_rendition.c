@@ -8,6 +8,8 @@ struct viewer {
     struct judge judge;
     struct rendition *rendition;
     int64_t wait_pts_us; /* stop the loop once this picture has come */
+    int64_t watched_pts_us;
+    bool seen; /* the picture that is watched for has come */
     bool closed;
     uv_loop_t loop;
     uv_timer_t deadline;
@@ -16,6 +18,7 @@ struct viewer {
 static void on_emit(void *ctx, struct frame *frame)
 {
     struct viewer *v = ctx;
+    v->seen = v->seen || frame->pts_us == v->watched_pts_us;
     judge_frame(&v->judge, frame);
     if (frame->pts_us >= v->wait_pts_us)
         uv_stop(&v->loop);
@@ -93,6 +96,61 @@ static void test_backlog_is_skipped(void **state)
         if (i == 210)
             assert_int_equal(210 * STEP_US, v.judge.last_key_us);
     }
+    viewer_close(&v);
+    encoded_free(&clip);
+}
+
+/* As many as the rendition holds until the loop takes them (OUT_MAX). */
+#define HELD 64
+
+static uint64_t frames_out(const struct viewer *v)
+{
+    struct rendition_stats stats;
+    rendition_get_stats(v->rendition, &stats);
+    return stats.frames_out;
+}
+
+static int64_t processor_us(void)
+{
+    struct timespec used;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+/* Until the thread has waited for longer than it may leave out pictures. */
+static void starve(void)
+{
+    for (int i = 0; i < 50; i++) {
+        int64_t before_us = processor_us();
+        (void)usleep(RENDITION_STARVED_US + 100000);
+        if (processor_us() - before_us < 1000)
+            return;
+    }
+    fail_msg("%s", "the thread does not come to rest");
+}
+
+/* It comes so late to its pictures that each is far behind: one of them is shown, rather than none
+ * up to the newest. */
+static void test_late_pictures_are_better_than_none(void **state)
+{
+    static const struct movie m = {320, 192, AV_PIX_FMT_YUV420P, 120, 250, 0};
+    static struct encoded clip;
+    static struct viewer v;
+
+    make_clip(&m, &clip);
+    viewer_open(&v, &m);
+    for (int i = 0; i < HELD; i++) {
+        rendition_push(v.rendition, clip.frames[i]);
+        for (int ms = 0; ms < 60000 && frames_out(&v) < (uint64_t)i + 1; ms++)
+            (void)usleep(1000);
+    }
+    rendition_push(v.rendition, clip.frames[HELD]); /* there is no room for this one */
+    starve();
+    for (int i = HELD + 1; i < m.frame_count; i++)
+        rendition_push(v.rendition, clip.frames[i]);
+    v.watched_pts_us = (HELD + 1) * (int64_t)STEP_US;
+    viewer_wait(&v, (m.frame_count - 1) * (int64_t)STEP_US);
+    assert_true(v.seen);
     viewer_close(&v);
     encoded_free(&clip);
 }
@@ -180,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backlog_is_skipped),
+        cmocka_unit_test(test_late_pictures_are_better_than_none),
         cmocka_unit_test(test_overload_is_bounded),
         cmocka_unit_test(test_damage_is_not_queued),
         cmocka_unit_test(test_close_at_any_time),

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
@@ -178,12 +179,14 @@ static void on_spawn(struct nursery *n, const struct ipc_spawn *m, int *fd)
 
 /* --- its master ------------------------------------------------------------ */
 
-/* Who made our channel: our parent, unless that has ended already. */
+/* Who made our channel: our parent, unless that has ended already.  A kernel that does not know
+ * leaves only the parent. */
 static pid_t maker_of(int channel)
 {
     struct ucred maker = {.pid = 0};
     socklen_t size = sizeof(maker);
-    return getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 ? maker.pid : 0;
+    bool known = getsockopt(channel, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 && maker.pid > 0;
+    return known ? maker.pid : getppid();
 }
 
 /* Whoever the master was killed by wants no worker, although requests for some may wait: the next

@@ -34,6 +34,7 @@ struct rendition {
     bool await_key;        /* queue nothing until a key frame comes */
     bool gap;              /* frames were left out after the last one queued */
     int64_t newest_pts_us; /* over all frames queued */
+    int64_t wanted_us;     /* when a picture was last encoded, or the beginning */
     struct {
         struct frame *frame;
         bool after_gap;
@@ -73,9 +74,14 @@ static bool is_wanted(void *ctx, int64_t pts_us)
 {
     struct rendition *r = ctx;
 
+    int64_t now_us = clock_us();
+
     uv_mutex_lock(&r->lock);
-    bool wanted = !r->stop && r->newest_pts_us - pts_us <= RENDITION_LATE_US;
-    if (!wanted)
+    bool late = r->newest_pts_us - pts_us > RENDITION_LATE_US;
+    bool wanted = !r->stop && (!late || now_us - r->wanted_us > RENDITION_STARVED_US);
+    if (wanted)
+        r->wanted_us = now_us;
+    else
         r->stats.frames_late++;
     uv_mutex_unlock(&r->lock);
     return wanted;
@@ -211,6 +217,7 @@ int rendition_open(uv_loop_t *loop, enum AVCodecID codec, int lines_max,
     r->ctx = ctx;
     r->await_key = true;
     r->newest_pts_us = INT64_MIN / 2;
+    r->wanted_us = clock_us();
     rc = uv_mutex_init(&r->lock);
     if (rc != 0)
         goto no_lock;

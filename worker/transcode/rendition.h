@@ -9,8 +9,10 @@
  * parameter sets in every key frame.
  *
  * The rendition leaves out pictures rather than fall behind: pictures far behind the newest frame
- * are decoded but not encoded (so a GOP pushed at once gives the newest picture soon), and when
- * even decoding cannot keep up (RENDITION_QUEUE_*), everything up to the next key frame is dropped.
+ * are decoded but not encoded (so a GOP pushed at once gives the newest picture soon), but for one
+ * in RENDITION_STARVED_US: where the machine is so short of time that each picture is far behind
+ * when it is decoded, viewers see that one.  When even decoding cannot keep up (RENDITION_QUEUE_*),
+ * everything up to the next key frame is dropped.
  */
 #ifndef WORKER_RENDITION_H
 #define WORKER_RENDITION_H
@@ -25,6 +27,7 @@
 #define RENDITION_QUEUE_BYTES (48u << 20)
 /* Pictures that are older than the newest one queued by more than this are not encoded. */
 #define RENDITION_LATE_US 250000
+#define RENDITION_STARVED_US 1000000
 #define RENDITION_KEY_INTERVAL_US 2000000
 
 struct rendition;
