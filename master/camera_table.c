@@ -188,6 +188,7 @@ struct camera_totals camera_table_totals(const struct camera_table *table)
             camera_stats_add(&totals.stats, &past->stats);
         }
     }
+    totals.nursery_deaths = workers_nursery_deaths(table->workers);
     totals.clients_kept = table->clients.kept;
     totals.clients_cut = table->clients.cut;
     memcpy(totals.worker_failures, workers_failures(table->workers),

@@ -23,6 +23,7 @@
 struct camera_totals {
     struct ipc_stats stats; /* sums; viewers is the only gauge that is valid */
     uint64_t worker_deaths;
+    uint64_t nursery_deaths;
     uint64_t worker_failures[WORKER_FAILURE_COUNT];
     uint64_t reconnects[HTTP_ERROR_COUNT];
     uint64_t clients_kept; /* clients of dead workers that the next one could take */

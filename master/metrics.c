@@ -324,6 +324,9 @@ static void put_totals(FILE *out, const struct camera_totals *totals)
                  "Connections to cameras that failed or were lost.", totals->reconnects);
     single(out, "worker_restarts_total", "counter", "Workers that died and were replaced.",
            totals->worker_deaths);
+    single(out, "nursery_restarts_total", "counter",
+           "Nurseries that ended, by themselves or by others, and were replaced.",
+           totals->nursery_deaths);
     put_worker_failures(out, totals->worker_failures);
     put_handovers(out, totals);
 }

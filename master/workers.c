@@ -266,6 +266,11 @@ const char *worker_failure_name(enum worker_failure failure)
     return names[failure];
 }
 
+uint64_t workers_nursery_deaths(const struct workers *workers)
+{
+    return workers->nursery_deaths;
+}
+
 const uint64_t *workers_failures(const struct workers *workers)
 {
     return workers->failures;
@@ -411,6 +416,7 @@ static void on_nursery_died(void *owner)
         if (w->pid == 0 && !w->reaped && !workers_waits_for_start(w))
             worker_fail(w);
     }
+    ws->nursery_deaths++;
     cannot_start(ws, "%s", nursery_link_trouble(ws->nursery));
     reap(ws);
 }

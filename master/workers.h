@@ -67,6 +67,9 @@ const char *worker_failure_name(enum worker_failure failure);
 /** @return a count for each of the WORKER_FAILURE_COUNT failures since the start.  Borrowed. */
 const uint64_t *workers_failures(const struct workers *workers);
 
+/** @return how many nurseries have ended. */
+uint64_t workers_nursery_deaths(const struct workers *workers);
+
 /** Does the nursery run, and is it warm? */
 bool workers_have_nursery(const struct workers *workers);
 

@@ -27,6 +27,7 @@ struct workers {
     char why[WHY_MAX];
     uint32_t next_id;
     pid_t expected; /* a child of somebody else's, 0: none */
+    uint64_t nursery_deaths;
     uint64_t failures[WORKER_FAILURE_COUNT];
     uv_timer_t tick;
     uv_signal_t sigchld;
