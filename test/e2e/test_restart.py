@@ -133,9 +133,9 @@ def test_a_rejected_password_outlives_a_kill(systemd, make_camera):
 
     def ask():
         return request(gateway.snapshot_port, wrong).code
-    told = gateway.log().count("systemd keeps")
+    wait_for(lambda: gateway.log().count("systemd keeps") == 1, 30, "systemd to have the ports")
     assert ask() == "camera_unauthorized"
-    wait_for(lambda: gateway.log().count("systemd keeps") > told, 30, "systemd to hear of it")
+    wait_for(lambda: gateway.log().count("systemd keeps") > 1, 30, "systemd to hear of it")
     systemd.kill()
     gateway, asked = systemd.start(), camera.connections
     assert ask() == "camera_unauthorized" and camera.connections == asked
