@@ -4,11 +4,13 @@
  * parcel (fd_parcel.h).  Master, loop thread.
  *
  *   while we run   systemd always has a parcel that was made when a viewer last came, left or got
- *                  another worker, or what is remembered against a camera changed.  It is right at
- * any later time: how far a viewer got is in the memory that master and worker share (handover.h),
- * which is in the parcel.  So we may be killed. SIGTERM        upgrade_leave() makes workers and
- * connections ready; the last parcel needs no worker's memory. systemctl stop systemd closes what
- * it keeps, which ends the connections: we cannot tell a stop from a restart.
+ *                  another worker, or when what we remember against a camera changed.  It is right
+ *                  at any later time: how far a viewer got is in the memory that master and worker
+ *                  share (handover.h), which is in the parcel.  So we may be killed.
+ *   SIGTERM        upgrade_leave() makes workers and connections ready; the last parcel needs no
+ *                  worker's memory.
+ *   systemctl stop systemd closes what it keeps, which ends the connections: we cannot tell a stop
+ *                  from a restart.
  *
  * A viewer that is not in the parcel ends with us.
  *
@@ -82,8 +84,8 @@ bool fd_store_trusts(struct fd_store *s, const struct takeover_server *left);
 /** The last program in this process has given systemd so many parcels. */
 void fd_store_go_on(struct fd_store *s, uint64_t number);
 
-/** Requests are served from now on: give systemd a parcel, and keep it up to date, if it keeps one.
- */
+/** Requests are served from now on: systemd gets a parcel, now and when things change, if it keeps
+ * one. */
 void fd_store_open(struct fd_store *s);
 
 /** No parcel is made any more, until fd_store_open(). */
