@@ -80,7 +80,7 @@ bool fd_store_trusts(struct fd_store *s, const struct takeover_server *left)
 {
     int64_t lived_us = clock_us() - left->began_us; /* and how long it took to start this one */
     s->short_runs = lived_us < FD_STORE_SHORT_MS * INT64_C(1000) ? left->short_runs + 1 : 0;
-    if (s->short_runs <= FD_STORE_SHORT_RUNS)
+    if (s->short_runs < FD_STORE_SHORT_RUNS)
         return true;
     log_errorx(NULL,
                "restart: the last %u programs were killed within %d s: the clients that they left "

@@ -36,7 +36,7 @@
 #define FD_STORE_INTERVAL_MS 1000
 #define FD_STORE_COST 50
 
-#define FD_STORE_SHORT_RUNS 5
+#define FD_STORE_SHORT_RUNS 6
 #define FD_STORE_SHORT_MS 10000
 
 struct server;

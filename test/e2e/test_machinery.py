@@ -118,13 +118,13 @@ def test_health_says_that_no_worker_starts(make_gateway, tmp_path):
     wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 503, 30, "/healthz to say so")
     answer = request(gateway.snapshot_port, "/healthz")
     assert "cam-httpflv-worker ended (status 127" in answer.error["message"], answer.body
-    assert gateway.metric("nursery_up") == 0
+    assert gateway.metric("nursery_up") == gateway.metric("healthy") == 0
     assert re.search(r"warn nursery\[\d+\]: the library is missing", gateway.log())
     wait_for(lambda: "no worker can be started: cam-httpflv-worker ended" in gateway.log(), 20, "its line")
     nursery.unlink()
     nursery.symlink_to(binary("cam-httpflv-worker"))
     wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 200, 30, "/healthz to be well again")
-    assert gateway.metric("nursery_up") == 1
+    assert gateway.metric("nursery_up") == gateway.metric("healthy") == 1
     wait_for(lambda: "workers can be started again" in gateway.log(), 20, "the line about it")
 
 
@@ -136,6 +136,7 @@ def test_health_after_a_nursery_died(make_gateway, spares):
     wait_for(lambda: len(gateway.all_workers()) == spares, 20, "spare workers")
     os.kill(nursery, signal.SIGKILL)
     wait_for(lambda: gateway.nursery() not in (None, nursery), 20, "another nursery")
+    assert gateway.metric("nursery_restarts_total") == 1
     time.sleep(4)  # longer than /healthz has patience with a death
     wait_for(lambda: request(gateway.snapshot_port, "/healthz").status == 200, 30, "/healthz to be well")
 

@@ -102,7 +102,7 @@ def test_a_killed_master_leaves_its_viewers(systemd, make_camera):
 
 
 def test_kills_right_after_the_start(systemd, make_camera):
-    """Nobody is lost.  The viewers may be the reason, though: after five in a row they are closed."""
+    """Nobody is lost.  The viewers may be the reason, though: after six in a row they are closed."""
     camera = make_camera()
     gateway = systemd.start()
     with audience(gateway, camera.url()) as viewers:
