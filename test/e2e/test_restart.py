@@ -113,6 +113,7 @@ def test_kills_right_after_the_start(systemd, make_camera):
         camera.silent = "accept"
         for number in range(5):
             gateway = systemd.start()
+            wait_for(lambda g=gateway: "systemd keeps" in g.log(), 30, "systemd to have them")
             systemd.kill()
             assert still_there(viewers) == viewers, (number, gateway.log()[-4000:])
         gateway = systemd.start()
