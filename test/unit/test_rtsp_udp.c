@@ -113,13 +113,53 @@ static void test_own_stall_is_forgotten(void **state)
     assert_true(rtsp_udp_wait_ms(r.udp) > 1000000); /* nothing has come */
     play(&r, 10);
     int64_t usual_ms = rtsp_udp_wait_ms(r.udp);
-    receive(&r, 10 * PER_WINDOW);
+    for (int i = 0; i < 10; i++)
+        receive(&r, 10 * PER_WINDOW);
     int64_t stalled_ms = rtsp_udp_wait_ms(r.udp);
     assert_true(usual_ms >= 9 * stalled_ms);
     play(&r, 300); /* bursts that come seldom count */
     assert_true(rtsp_udp_wait_ms(r.udp) < 2 * stalled_ms);
-    play(&r, 3000);
+    play(&r, 4000);
     assert_true(rtsp_udp_wait_ms(r.udp) > usual_ms * 9 / 10);
+    rig_close(&r);
+}
+
+/* A key frame comes at once, and is little of what half a second brings: it is not taken for the
+ * rate of all of it. */
+static void test_key_frames(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_open(&r);
+    play(&r, 10);
+    int64_t usual_ms = rtsp_udp_wait_ms(r.udp);
+    for (int i = 0; i < 10; i++) {
+        receive(&r, 5 * PER_WINDOW);
+        play(&r, 20);
+    }
+    assert_in_range(rtsp_udp_wait_ms(r.udp), usual_ms / 3, usual_ms / 2 + usual_ms / 8);
+    rig_close(&r);
+}
+
+/* Half a buffer came in half a second of lazy reading: it may wait for that time again, and twice
+ * as much makes the time shorter. */
+static void test_lazy_rate(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_open(&r);
+    play(&r, 1);
+    /* as many as fill half of the buffer */
+    unsigned half = (unsigned)(rtsp_udp_wait_ms(r.udp) * PER_WINDOW / (5 * WINDOW_MS));
+    rtsp_udp_set_lazy(r.udp, true);
+    const unsigned count[] = {half * 5 / 4, half / 4};
+    for (int i = 0; i < 2; i++) {
+        now_ms += 5 * WINDOW_MS;
+        send_datagrams(&r, count[i]);
+        while (r.received < r.sent)
+            rtsp_udp_gather(r.udp);
+        assert_in_range(rtsp_udp_wait_ms(r.udp), 350, 450);
+    }
     rig_close(&r);
 }
 
@@ -220,6 +260,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_stall_is_forgotten),
+        cmocka_unit_test(test_key_frames),
+        cmocka_unit_test(test_lazy_rate),
         cmocka_unit_test(test_gather),
         cmocka_unit_test(test_gather_before_giving_up),
         cmocka_unit_test(test_own_drops_end_lazy_reading),

@@ -19,9 +19,18 @@
 /* What the kernel counts for a datagram in a socket's buffer: pages of 2 KB and its own struct. */
 #define CHARGE_UNIT_BYTES 2048
 #define CHARGE_STRUCT_BYTES 256
-#define WINDOW_MS 100
 #define OVERRUNS_LOG_MS 60000
-#define FORGET_WINDOWS 1024 /* time constant in which a worst window is forgotten: 102 s */
+#define FORGET_MS 102400 /* time constant in which a worst window is forgotten */
+#define WINDOWS 3
+
+/* A key frame is most of what comes in a tenth of a second, and little of half a second. */
+static const unsigned window_ms[WINDOWS] = {100, 250, 500};
+
+struct window {
+    uint64_t begun_ms;
+    size_t charge;     /* of what has come since */
+    size_t charge_max; /* the most that came in such a window */
+};
 
 struct udp_port {
     uv_udp_t handle;
@@ -29,9 +38,8 @@ struct udp_port {
     enum track track;
     bool open;
     size_t capacity; /* of the socket's buffer, as the kernel counts it */
-    size_t charge;   /* of what arrived in the present window of time */
-    size_t charge_max;
-    uint64_t window_ms;             /* when that began */
+    struct window windows[WINDOWS];
+    uint64_t read_ms;               /* while lazy: when it was read last */
     struct sockaddr_storage peer;   /* where we send: the camera's address, with its port */
     struct sockaddr_storage source; /* the sender that the camera names; ss_family 0: none */
 };
@@ -108,19 +116,22 @@ static size_t charge_of(size_t len)
     return CHARGE_STRUCT_BYTES + units * CHARGE_UNIT_BYTES;
 }
 
-/* How much comes within WINDOW_MS?  The worst is forgotten in minutes: it may have been a stall of
- * our own.  A key frame once a minute is still known by half, which half_full_ms() allows for. */
-static void count_datagram(struct udp_port *p, size_t len)
+/* What came since since_ms.  The worst is forgotten in minutes: it may have been a stall of our
+ * own. A key frame once a minute is still known by half, which half_full_ms() allows for. */
+static void count_charge(struct udp_port *p, size_t charge, uint64_t since_ms)
 {
     uint64_t now_ms = uv_now(p->udp->loop);
-    if (now_ms - p->window_ms >= WINDOW_MS) {
-        p->window_ms = now_ms;
-        p->charge = 0;
-        p->charge_max -= p->charge_max / FORGET_WINDOWS;
+    for (int i = 0; i < WINDOWS; i++) {
+        struct window *w = &p->windows[i];
+        if (now_ms - w->begun_ms >= window_ms[i]) {
+            w->begun_ms = since_ms;
+            w->charge = 0;
+            w->charge_max -= w->charge_max / (FORGET_MS / window_ms[i]);
+        }
+        w->charge += charge;
+        if (w->charge > w->charge_max)
+            w->charge_max = w->charge;
     }
-    p->charge += charge_of(len);
-    if (p->charge > p->charge_max)
-        p->charge_max = p->charge;
 }
 
 static void take(const struct udp_port *p, const uint8_t *data, size_t len,
@@ -138,7 +149,7 @@ static void on_receive(uv_udp_t *handle, ssize_t n, const uv_buf_t *buf,
     struct udp_port *p = handle->data;
     if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 || p->udp->closing.asked)
         return;
-    count_datagram(p, (size_t)n);
+    count_charge(p, charge_of((size_t)n), uv_now(p->udp->loop));
     take(p, (const uint8_t *)buf->base, (size_t)n, from);
 }
 
@@ -180,10 +191,18 @@ void rtsp_udp_check(struct rtsp_udp *udp)
 
 /* --- lazy reading ------------------------------------------------------- */
 
-/* The time in which half of the buffer fills, if as much comes as in the worst window of late. */
+/* The time in which half of the buffer fills, if as much comes as in the worst windows of late.
+ * Each window bounds it; the one that allows most knows best. */
 static int64_t half_full_ms(const struct udp_port *p)
 {
-    return p->charge_max > 0 ? (int64_t)(WINDOW_MS * p->capacity / 2 / p->charge_max) : INT64_MAX;
+    size_t most_ms = 0;
+    for (int i = 0; i < WINDOWS; i++) {
+        if (p->windows[i].charge_max == 0)
+            return INT64_MAX; /* nothing has come */
+        size_t ms = window_ms[i] * (p->capacity / 2) / p->windows[i].charge_max;
+        most_ms = ms > most_ms ? ms : most_ms;
+    }
+    return (int64_t)most_ms;
 }
 
 int64_t rtsp_udp_wait_ms(const struct rtsp_udp *udp)
@@ -194,13 +213,14 @@ int64_t rtsp_udp_wait_ms(const struct rtsp_udp *udp)
         if (p->open && half_full_ms(p) < least_ms)
             least_ms = half_full_ms(p);
     }
-    return least_ms >= WINDOW_MS ? least_ms : 0;
+    return least_ms >= window_ms[0] ? least_ms : 0;
 }
 
 void rtsp_udp_set_lazy(struct rtsp_udp *udp, bool lazy)
 {
     for (int i = 0; i < TRACK_COUNT * 2; i++) {
         struct udp_port *p = &udp->ports[i / 2][i % 2];
+        p->read_ms = uv_now(udp->loop);
         if (p->open && lazy)
             (void)uv_udp_recv_stop(&p->handle);
         else if (p->open)
@@ -256,8 +276,9 @@ static void gather_port(struct udp_port *p)
         count = read_batch(p, &b);
         charge += take_batch(p, &b, count);
     }
-    if (2 * charge > p->capacity) /* more than ever came before: no more waiting */
-        p->charge_max = charge;
+    if (charge > 0)
+        count_charge(p, charge, p->read_ms);
+    p->read_ms = uv_now(p->udp->loop);
 }
 
 void rtsp_udp_gather(struct rtsp_udp *udp)
