@@ -152,6 +152,30 @@ static void test_others(void **state)
     assert_int_equal(in_socket(rig->fd), 1);
 }
 
+/* A peer that sends but does not read: whoever waits to write to it is told so, whatever has been
+ * read. */
+static void test_no_room_to_write(void **state)
+{
+    struct rig *rig = *state;
+    static const uint8_t much[4096];
+    uint8_t byte;
+    struct pollfd write = {.fd = rig->fd, .events = POLLOUT};
+    send_all(rig, 100);
+    read_ahead_begin(&rig->ahead, rig->fd);
+    assert_int_equal(recv(rig->fd, &byte, 1, 0), 1);
+    assert_int_equal(poll(&write, 1, 0), 1);
+    assert_false(read_ahead_is_writing());
+    while (send(rig->fd, much, sizeof(much), MSG_NOSIGNAL) > 0)
+        ;
+    assert_int_equal(poll(&write, 1, 0), 0);
+    assert_true(read_ahead_is_writing());
+    assert_true(is_readable(rig->fd));
+    assert_false(read_ahead_is_writing());
+    assert_int_equal(recv(rig->fd, &byte, 1, 0), 1);
+    read_ahead_end();
+    assert_false(read_ahead_is_writing());
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -160,6 +184,7 @@ int main(void)
         CASE(test_one_read_for_many),
         CASE(test_order_and_end),
         CASE(test_others),
+        CASE(test_no_room_to_write),
     };
     return cmocka_run_group_tests_name("read_ahead", tests, NULL, NULL);
 }

@@ -16,12 +16,18 @@ void read_ahead_begin(struct read_ahead *ahead, int fd)
 {
     ahead->fd = fd;
     ahead->start = ahead->end = 0;
+    ahead->writing = false;
     current = ahead;
 }
 
 bool read_ahead_has_bytes(void)
 {
     return current != NULL && current->start < current->end;
+}
+
+bool read_ahead_is_writing(void)
+{
+    return current != NULL && current->writing;
 }
 
 void read_ahead_end(void)
@@ -75,9 +81,16 @@ static int wait_for_events(struct pollfd *fds, nfds_t count, int timeout_ms)
 
 int read_ahead_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    bool ours = count == 1 && read_ahead_has_bytes() && fds->fd == current->fd;
-    if (!ours || (fds->events & POLLIN) == 0)
-        return wait_for_events(fds, count, timeout_ms);
-    fds->revents = POLLIN;
-    return 1;
+    struct read_ahead *a = current;
+    bool ours = count == 1 && a != NULL && fds->fd == a->fd;
+    bool reads = ours && (fds->events & POLLIN) != 0;
+    if (reads && read_ahead_has_bytes()) {
+        a->writing = false;
+        fds->revents = POLLIN;
+        return 1;
+    }
+    int n = wait_for_events(fds, count, timeout_ms);
+    if (ours)
+        a->writing = !reads && n == 0;
+    return n;
 }

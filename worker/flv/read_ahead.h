@@ -17,6 +17,7 @@ struct read_ahead {
     int fd;
     size_t start; /* bytes that were read and not yet taken, in data */
     size_t end;
+    bool writing; /* the last poll() asked for room to write, and there was none */
     uint8_t data[READ_AHEAD_BYTES];
 };
 
@@ -31,6 +32,9 @@ void read_ahead_begin(struct read_ahead *ahead, int fd);
 
 /** Has the calling thread read bytes that nobody has taken yet? */
 bool read_ahead_has_bytes(void);
+
+/** Does the calling thread wait for room to write?  Bytes that were read do not end that. */
+bool read_ahead_is_writing(void);
 
 /** End it; bytes that are left are lost.  Fine if it has not begun. */
 void read_ahead_end(void);

@@ -137,7 +137,7 @@ static int on_interrupt(void *opaque)
 {
     struct flv_source *s = opaque;
     struct flv_lazy *lazy = &s->control->lazy;
-    if (read_ahead_has_bytes()) /* it waits for nothing */
+    if (read_ahead_has_bytes() && !read_ahead_is_writing()) /* it waits for nothing */
         return false;
     if (is_over(s))
         return true;
