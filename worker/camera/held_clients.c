@@ -1,6 +1,5 @@
 #include "worker/camera/held_clients.h"
 
-#include "common/clock.h"
 #include "common/fd.h"
 #include "common/xalloc.h"
 #include "worker/viewers/outputs.h"
@@ -23,8 +22,6 @@ void held_clients_add(struct held_clients *held, int *fd, const struct ipc_clien
     else
         held->first = c;
     held->last = c;
-    if (held->count == 0)
-        held->since_ms = clock_ms();
     held->count++;
 }
 

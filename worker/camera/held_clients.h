@@ -8,7 +8,6 @@
 #include "common/ipc.h"
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct outputs;
 struct held_client;
@@ -18,7 +17,6 @@ struct held_clients {
     struct held_client *first; /* NULL: none */
     struct held_client *last;
     size_t count;
-    int64_t since_ms; /* when the first one came, if there is any */
 };
 
 /** fd is Moved, request copied. */

@@ -61,9 +61,10 @@ struct stream {
     struct client_return back; /* for the outputs */
     struct outputs *outputs;
     struct held_clients held; /* requests that wait for on_caught_up() */
+    uv_timer_t hold;          /* the longest that they wait */
     uv_timer_t retry;
     uv_timer_t tick;
-    struct closing closing; /* retry, tick, outputs, source */
+    struct closing closing; /* hold, retry, tick, outputs, source */
 
     unsigned attempts;     /* failed ones since the last frame */
     uint32_t connections;  /* attempts that succeeded */
@@ -117,6 +118,7 @@ static size_t clients(const struct stream *s)
 
 static void release_held(struct stream *s)
 {
+    (void)uv_timer_stop(&s->hold);
     held_clients_release(&s->held, s->outputs);
 }
 
@@ -394,11 +396,8 @@ static void check_idle(struct stream *s)
 /* Read seldom while nobody watches: in this tick, and once before the next. */
 static void be_lazy(struct stream *s)
 {
-    int64_t since_ms = clock_ms() - s->asked_ms;
-    if (s->held.count > 0 && clock_ms() - s->held.since_ms > HOLD_MS)
-        release_held(s);
     if (s->state == IPC_CAMERA_STREAMING && !s->source_closing && clients(s) == 0 &&
-        since_ms > LAZY_AFTER_MS)
+        clock_ms() - s->asked_ms > LAZY_AFTER_MS)
         (void)source_set_lazy(s->source, true);
 }
 
@@ -458,11 +457,12 @@ int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
     s->ingest = ingest_new();
     s->back = (struct client_return){s->events.on_return, s->events.ctx};
     s->outputs = outputs_new(loop, &s->limits, s->shown, &s->back);
+    (void)uv_timer_init(loop, &s->hold);
     (void)uv_timer_init(loop, &s->retry);
     (void)uv_timer_init(loop, &s->tick);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         closing_hold(&s->closing); /* outputs and timers */
-    s->retry.data = s->tick.data = s;
+    s->hold.data = s->retry.data = s->tick.data = s;
     (void)uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
     log_info(NULL, "camera %s", s->shown);
     s->expects_clients = assign->connect != 0;
@@ -483,13 +483,25 @@ void stream_set_settings(struct stream *stream, const struct ipc_settings *setti
         connect_soon(stream);
 }
 
+static void on_held_for_long(uv_timer_t *timer)
+{
+    release_held(timer->data);
+}
+
+static void hold_client(struct stream *s, int *fd, const struct ipc_client *request)
+{
+    if (s->held.count == 0)
+        (void)uv_timer_start(&s->hold, on_held_for_long, HOLD_MS, 0);
+    held_clients_add(&s->held, fd, request);
+}
+
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request)
 {
     stream->asked_ms = stream->wanted_ms = clock_ms();
     bool gathered = has_source(stream) && source_set_lazy(stream->source, false);
     /* Pictures want the newest one, and streams begin at it. */
     if (gathered && request->resumed == 0 && stream->held.count < HELD_MAX) {
-        held_clients_add(&stream->held, fd, request);
+        hold_client(stream, fd, request);
         return;
     }
     outputs_add_client(stream->outputs, fd, request);
@@ -531,6 +543,7 @@ void stream_close(struct stream *stream, void (*closed)(void *ctx), void *ctx)
     (void)closing_ask(&stream->closing, closed, ctx); /* the timers are held */
     leave_camera(stream);
     outputs_fail_waiting(stream->outputs, INT64_MAX, HTTP_ERROR_DRAINING, "the server is stopping");
+    uv_close((uv_handle_t *)&stream->hold, on_timer_closed);
     uv_close((uv_handle_t *)&stream->retry, on_timer_closed);
     uv_close((uv_handle_t *)&stream->tick, on_timer_closed);
     outputs_close(stream->outputs, on_outputs_closed, stream);
