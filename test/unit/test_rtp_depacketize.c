@@ -444,15 +444,17 @@ static void test_aac_fragments(void **state)
 }
 
 /* MP4A-LATM without cpresent=0: the configuration (LC, 16 kHz, mono) comes in band, and every bit
- * is shifted. */
+ * is shifted.  It goes on in ADTS: the description may tell another rate. */
 static void test_latm_in_band(void **state)
 {
     static const char *const descriptions[] = {
         "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\n",
         "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\na=fmtp:97 cpresent=1;object=2\n",
+        "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/90000\n",
     };
     for (size_t i = 0; i < sizeof(descriptions) / sizeof(descriptions[0]); i++) {
         open_track(descriptions[i], TRACK_AUDIO);
+        assert_int_equal(rtp_depacketizer_par(dep)->sample_rate, 16000);
         push("81eef77f80", true, false); /* before the first configuration */
         push("200014081fe01d55de60", true, false);
         push("81eef77f80", true, false);
@@ -463,7 +465,8 @@ static void test_latm_in_band(void **state)
         push("85eef77f80", true, false); /* longer than the element */
         push("20001408", true, false);
         push("81eef77f80", true, false);
-        assert_out("aabbcc\nddeeff\nddeeff\nddeeff lost\n");
+        assert_out("fff16040015ffcaabbcc\nfff16040015ffcddeeff\nfff16040015ffcddeeff\n"
+                   "fff16040015ffcddeeff lost\n");
     }
 }
 

@@ -154,17 +154,19 @@ static int64_t opus_duration_us(const uint8_t *data, size_t len)
     return (int64_t)frames * (2500 << (mode & 3));
 }
 
-/* An AAC packet is one raw frame, or one or more frames with ADTS headers. */
+/* An AAC packet is one raw frame, or one or more frames with ADTS headers, which tell the rate. */
 static int64_t aac_duration_us(const AVCodecParameters *par, const uint8_t *data, size_t len)
 {
     struct aac_adts adts;
     int64_t frames = 0;
+    int rate = par->sample_rate;
     while (len > 0 && aac_adts_parse(data, len, &adts) == 0) {
         frames += adts.blocks;
+        rate = adts.config.sample_rate;
         data += adts.frame_len;
         len -= adts.frame_len;
     }
-    return av_rescale(FFMAX(frames, 1) * AAC_FRAME_SAMPLES, 1000000, par->sample_rate);
+    return av_rescale(FFMAX(frames, 1) * AAC_FRAME_SAMPLES, 1000000, rate);
 }
 
 /* The frame header tells the rate (ISO/IEC 11172-3 2.4.1.3, 13818-3): what is announced is mostly a

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define ADTS_FRAME_MAX ((size_t)0x1fff) /* bytes with the header: 13 bits say it */
+
 enum {
     OBJECT_LC = 2,
     OBJECT_SBR = 5,
@@ -136,5 +138,22 @@ int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts)
         return -EINVAL;
     a.config.sample_rate = rates[index];
     *adts = a;
+    return 0;
+}
+
+int aac_adts_write(uint8_t header[AAC_ADTS_LEN], const struct aac_config *config, size_t len)
+{
+    if (!aac_config_is_plain(config) || len > ADTS_FRAME_MAX - AAC_ADTS_LEN)
+        return -EINVAL;
+    size_t whole = AAC_ADTS_LEN + len;
+    unsigned rate = (unsigned)aac_rate_index(config->sample_rate);
+    unsigned channels = (unsigned)config->channels;
+    header[0] = 0xff;
+    header[1] = 0xf1; /* MPEG-4, without CRC */
+    header[2] = (uint8_t)((unsigned)(config->object_type - 1) << 6 | rate << 2 | channels >> 2);
+    header[3] = (uint8_t)((channels & 3) << 6 | whole >> 11);
+    header[4] = (uint8_t)(whole >> 3);
+    header[5] = (uint8_t)(whole << 5 | 0x1f); /* buffer fullness: variable rate */
+    header[6] = 0xfc;
     return 0;
 }

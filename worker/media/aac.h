@@ -56,4 +56,14 @@ int aac_rate_index(int sample_rate);
 /** @return 0, or -EINVAL: data does not begin with a complete ADTS frame. */
 int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts);
 
+#define AAC_ADTS_LEN ((size_t)7)
+
+/**
+ * Write the ADTS header of a frame (ISO/IEC 13818-7 6.2).
+ *
+ * @param len  of the frame, without the header.
+ * @return 0, or -EINVAL: the configuration is not plain, or the frame is too long for ADTS.
+ */
+int aac_adts_write(uint8_t header[AAC_ADTS_LEN], const struct aac_config *config, size_t len);
+
 #endif /* WORKER_AAC_H */

@@ -22,6 +22,7 @@
 #define IO_BUFFER_BYTES 4096
 #define SDP_BYTES (SDP_FMTP_MAX + 1024)
 #define AAC_FRAME_SAMPLES ((int64_t)1024)
+#define LATM_RATE 16000 /* Hz, until an element says another */
 
 struct rtp_depacketizer {
     enum track track;
@@ -181,10 +182,13 @@ int rtp_depacketizer_open(const struct sdp_track *track,
         rtp_depacketizer_free(&d);
         return rc;
     }
-    enum AVCodecID codec = rtp_depacketizer_par(d)->codec_id;
+    AVCodecParameters *par = d->fmt->streams[0]->codecpar;
+    enum AVCodecID codec = par->codec_id;
     d->annex_b = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
     d->aac = rtp_aac_is_readable(track->codec, track->fmtp);
     d->latm = rtp_aac_lacks_config(track->codec, track->fmtp);
+    if (d->latm && aac_rate_index(par->sample_rate) < 0)
+        par->sample_rate = LATM_RATE; /* it was the time stamps' rate: elements tell the sound's */
     d->format = rtp_nal_format(codec, track->fmtp);
     fu_repair_init(&d->fu, codec);
     *out = d;
@@ -349,8 +353,8 @@ static void push_nal(struct rtp_depacketizer *d, const struct rtp_packet *packet
         flush_unit(d, true);
 }
 
-/* Take the frame out of a LATM element, or of one that has its length only.  Returns its bytes, in
- * d->packet; not above 0: there is none. */
+/* Take the frame out of a LATM element, with an ADTS header that tells its configuration, or out of
+ * one that has its length only.  Returns its bytes, in d->packet; not above 0: there is none. */
 static int read_element(struct rtp_depacketizer *d)
 {
     struct rtp_aac_frame frames[RTP_AAC_FRAMES_MAX];
@@ -358,14 +362,17 @@ static int read_element(struct rtp_depacketizer *d)
         memcpy(d->packet, frames[0].data, frames[0].len);
         return (int)frames[0].len;
     }
-    return aac_latm_read(&d->elements, d->unit.data, d->unit.len, d->packet);
+    int len = aac_latm_read(&d->elements, d->unit.data, d->unit.len, d->packet + AAC_ADTS_LEN);
+    if (len <= 0 || aac_adts_write(d->packet, &d->elements.config, (size_t)len) != 0)
+        return -EINVAL;
+    return (int)AAC_ADTS_LEN + len;
 }
 
 /* The packets up to the marker hold an element (RFC 6416 section 6.1). */
 static void push_latm(struct rtp_depacketizer *d, const struct rtp_packet *packet, bool lost_before,
                       const struct media_packet *like)
 {
-    if (lost_before || d->unit.len + packet->payload_len > PACKET_MAX)
+    if (lost_before || d->unit.len + packet->payload_len > PACKET_MAX - AAC_ADTS_LEN)
         d->unit.len = 0;
     join(d, packet->payload, packet->payload_len);
     if (!packet->marker)
