@@ -140,6 +140,21 @@ static void test_type_that_is_not_used(void **state)
     rtp_depacketizer_free(&dep);
 }
 
+/* As many of them as of others, as long as what follows them cannot be a wrapped packet. */
+static void test_type_that_is_not_used_with_each_picture(void **state)
+{
+    static const char *const private_units[] = {"6000", "60ff01", "608065", "600d01", "605f"};
+    open_h264();
+    for (size_t i = 0; i < 20; i++) {
+        out.len = 0;
+        out.packets = 0;
+        push(private_units[i % 5], false, false);
+        push("41b1", true, false);
+        assert_non_null(strstr(out.text, "0000000141b1 last\n"));
+    }
+    rtp_depacketizer_free(&dep);
+}
+
 static void test_fragments(void **state)
 {
     open_h264();
@@ -503,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_single_and_aggregate),
         cmocka_unit_test(test_wrapped_in_red),
         cmocka_unit_test(test_type_that_is_not_used),
+        cmocka_unit_test(test_type_that_is_not_used_with_each_picture),
         cmocka_unit_test(test_fragments),
         cmocka_unit_test(test_joining_in_the_middle),
         cmocka_unit_test(test_lost_fragment),

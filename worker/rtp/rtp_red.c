@@ -69,11 +69,20 @@ static bool is_hevc_aggregate(const struct rtp_packet *packet)
            (is_aggregate(packet, false) || is_aggregate(packet, true));
 }
 
+/* H.264 has NAL units of type 0, too, for private data.  Can this be one, because what follows is
+ * no packet of a type that matters: single units 1 to 9, STAP-A, FU-A (RFC 6184 section 5.2)? */
+static bool is_h264_private(const struct rtp_packet *packet)
+{
+    unsigned type = packet->payload[1] & 0x1fu;
+    bool usual = (type >= 1 && type <= 9) || type == 24 || type == 28;
+    return (packet->payload[0] & FOLLOWS) == 0 && (!usual || (packet->payload[1] & 0x80) != 0);
+}
+
 static bool is_wrapped(enum AVCodecID codec, const struct rtp_packet *packet)
 {
     if (packet->payload_len < 2 || (packet->payload[0] & ~FOLLOWS) != GUESSED_TYPE)
         return false;
-    return codec == AV_CODEC_ID_H264 || !is_hevc_aggregate(packet);
+    return codec == AV_CODEC_ID_H264 ? !is_h264_private(packet) : !is_hevc_aggregate(packet);
 }
 
 bool rtp_red_guess(struct rtp_red_guess *guess, enum AVCodecID codec, struct rtp_packet *packet)
