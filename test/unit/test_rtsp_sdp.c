@@ -160,6 +160,21 @@ static void test_other_types_of_a_section(void **state)
     free(sdp);
 }
 
+static void test_multicast_groups(void **state)
+{
+    struct sdp *sdp = parse("c=IN IP4 239.1.1.1/127\nm=video 0 RTP/AVP 96\nc=IN IP4 10.0.0.9\n"
+                            "m=audio 0 RTP/AVP 8\nc=IN IP4 239.1.1.2/15/3\n"
+                            "m=application 0 RTP/AVP 107\nc=IN IP4 239.1.1.3\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_VIDEO)->group, "239.1.1.1");
+    assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->group, "239.1.1.2");
+    free(sdp);
+    sdp = parse("c=IN IP4 0.0.0.0\nc=IN\nc=IN IP4 x\nm=video 0 RTP/AVP 96\n"
+                "m=audio 0 RTP/AVP 8\nc=IN IP6 ff02::5\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_VIDEO)->group, "");
+    assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->group, "ff02::5");
+    free(sdp);
+}
+
 static void test_audio_that_can_be_heard_first(void **state)
 {
     struct sdp *sdp = parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
@@ -192,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_many_tracks),
         cmocka_unit_test(test_other_types_of_a_section),
         cmocka_unit_test(test_audio_that_can_be_heard_first),
+        cmocka_unit_test(test_multicast_groups),
     };
     return cmocka_run_group_tests_name("rtsp_sdp", tests, NULL, NULL);
 }

@@ -85,6 +85,28 @@ static void test_multicast(void **state)
     answer(c, "461 Unsupported Transport", "", "");
     expect(c, "PLAY "); /* without sound */
 
+    static const char *const same[] = {
+        "RTP/AVP; multicast; destination=239.0.0.1; port=5000",
+        "RTP/AVP;multicast;client_port=5000-5001;destination=239.0.0.1/15",
+        "RTP/AVP;multicast;ttl=1;port=5000-5001;destination=239.0.0.1;client_port=7000-7001",
+        "RTP/AVP;multicast;port=5000-5001", /* as the description says */
+    };
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        char header[256];
+        start(c);
+        expect(c, "DESCRIBE ");
+        answer(c, "200 OK", "",
+               "v=0\r\nc=IN IP4 239.0.0.7/1\r\nm=video 0 RTP/AVP 96\r\nc=IN IP4 239.0.0.1/127\r\n"
+               "a=rtpmap:96 H264/90000\r\n");
+        expect(c, "SETUP ");
+        (void)snprintf(header, sizeof(header), "Session: 42\r\nTransport: %s\r\n", same[i]);
+        answer(c, "200 OK", header, "");
+        t = rtsp_session_track(c->session, TRACK_VIDEO);
+        assert_string_equal(t->group, "239.0.0.1");
+        assert_int_equal(t->group_ports[0], 5000);
+        assert_int_equal(t->group_ports[1], 5001);
+    }
+
     static const char *const other[] = {
         "RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001",
         "RTP/AVP/TCP;interleaved=0-1",

@@ -4,6 +4,7 @@
 #include "worker/rtp/rtp_aac.h"
 #include "worker/rtp/rtp_encoding.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct parser {
     struct sdp *sdp;
     struct sdp_track *track; /* the current section; NULL: the session, or a section we ignore */
     bool in_media;
+    char group[SDP_GROUP_MAX]; /* the session's */
     struct format formats[SDP_FORMATS_MAX];
     size_t format_count;
     /* All fmtp lines: some cameras put one into another track's section. */
@@ -193,6 +195,23 @@ static void parse_media(struct parser *p, const char *value)
     p->track->kind = kind;
     p->track->encrypted = encrypted;
     p->track->feedback = strcasestr(profile, "AVPF") != NULL;
+    memcpy(p->track->group, p->group, sizeof(p->track->group));
+}
+
+/* c=IN IP4 ADDRESS, and behind a slash the TTL (RFC 4566 section 5.7). */
+static void parse_connection(struct parser *p, const char *value)
+{
+    char address[SDP_GROUP_MAX];
+    struct in_addr ip4;
+    struct in6_addr ip6;
+    if (sscanf(value, "%*s %*s %63[^/ ]", address) != 1)
+        return;
+    bool multicast = inet_pton(AF_INET, address, &ip4) == 1    ? IN_MULTICAST(ntohl(ip4.s_addr))
+                     : inet_pton(AF_INET6, address, &ip6) == 1 ? IN6_IS_ADDR_MULTICAST(&ip6)
+                                                               : false;
+    char *group = p->track != NULL ? p->track->group : p->in_media ? NULL : p->group;
+    if (group != NULL && multicast)
+        (void)snprintf(group, SDP_GROUP_MAX, "%s", address);
 }
 
 static void parse_rtpmap(struct parser *p, const char *value)
@@ -329,6 +348,8 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len)
             continue;
         if (line[0] == 'm')
             parse_media(&p, line + 2);
+        else if (line[0] == 'c')
+            parse_connection(&p, line + 2);
         else if (line[0] == 'a')
             parse_attribute(&p, line + 2);
     }

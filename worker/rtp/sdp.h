@@ -15,6 +15,7 @@
 #define SDP_FORMATS_MAX 8
 #define SDP_CONTROL_MAX 1024
 #define SDP_FMTP_MAX 8192
+#define SDP_GROUP_MAX 64
 
 struct sdp_track {
     enum track kind;
@@ -28,6 +29,7 @@ struct sdp_track {
     int channels;        /* audio; 0: not announced */
     unsigned width;      /* video, pixels; 0: not announced (RFC 6064 framesize, x-dimensions) */
     unsigned height;
+    char group[SDP_GROUP_MAX]; /* the multicast group that a c= line names; "" if none does */
     char control[SDP_CONTROL_MAX];
     char fmtp[SDP_FMTP_MAX]; /* parameters, without the payload type; "" if none */
 };

@@ -105,6 +105,8 @@ static bool read_transport(struct rtsp_session *s, struct rtsp_track *t, struct 
     bool datagrams = rtsp_way_is_datagrams(s->way);
     if (datagrams ? h.interleaved : h.has_server_ports && !h.interleaved)
         return false;
+    if (s->way == RTSP_WAY_MULTICAST && h.destination[0] == '\0')
+        (void)snprintf(h.destination, sizeof(h.destination), "%s", t->sdp->group);
     if (s->way == RTSP_WAY_MULTICAST && (h.destination[0] == '\0' || h.ports[0] == 0))
         return false;
     if (h.interleaved)

@@ -17,6 +17,19 @@ static bool parameter(struct rtsp_slice header, const char *name, struct rtsp_sl
     return true;
 }
 
+/* The same, where other names end with this one. */
+static bool whole_parameter(struct rtsp_slice header, const char *name, struct rtsp_slice *value)
+{
+    const char *end = header.data + header.len;
+    const char *p;
+    while ((p = rtsp_slice_find(header, name)) != NULL) {
+        if (p == header.data || p[-1] == ';' || p[-1] == ' ')
+            return parameter((struct rtsp_slice){p, (size_t)(end - p)}, name, value);
+        header = (struct rtsp_slice){p + 1, (size_t)(end - p - 1)};
+    }
+    return false;
+}
+
 /* "A-B", or "A": then the second number is A + 1. */
 static bool number_pair(struct rtsp_slice value, uint64_t max, uint64_t pair[2])
 {
@@ -45,12 +58,15 @@ void rtsp_parse_transport(struct rtsp_slice value, struct rtsp_transport_header 
         h->server_ports[0] = (uint16_t)pair[0];
         h->server_ports[1] = (uint16_t)pair[1];
     }
-    if (parameter(value, ";port=", &v) && number_pair(v, UINT16_MAX, pair)) {
+    if ((whole_parameter(value, "port=", &v) || parameter(value, "client_port=", &v)) &&
+        number_pair(v, UINT16_MAX, pair)) {
         h->ports[0] = (uint16_t)pair[0];
         h->ports[1] = (uint16_t)pair[1];
     }
-    if (parameter(value, "destination=", &v))
+    if (parameter(value, "destination=", &v)) {
         rtsp_slice_copy(h->destination, sizeof(h->destination), v);
+        h->destination[strcspn(h->destination, "/")] = '\0'; /* a TTL, as in descriptions */
+    }
     if (parameter(value, "source=", &v))
         rtsp_slice_copy(h->source, sizeof(h->source), v);
 }

@@ -14,7 +14,7 @@ struct rtsp_transport_header {
     uint16_t server_ports[2];
     char source[64];      /* address; "" if not given */
     char destination[64]; /* multicast: the group; "" if not given */
-    uint16_t ports[2];    /* multicast: RTP, RTCP; 0: not given */
+    uint16_t ports[2];    /* port=, or else client_port=: RTP, RTCP; 0: not given */
 };
 
 struct rtsp_session_header {
