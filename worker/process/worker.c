@@ -106,8 +106,9 @@ static void on_stream_state(void *ctx, const struct ipc_state *state)
         w->unreachable = false;
     else if (state->error == HTTP_ERROR_CAMERA_UNREACHABLE)
         w->unreachable = true;
-    /* Whoever hears that it streams is to know what it streams. */
-    if (state->state == IPC_CAMERA_STREAMING && uv_timer_again(&w->stats) == 0)
+    /* Whoever hears that it streams is to know what it streams.  The timer stays in step with the
+     * stream's tick. */
+    if (state->state == IPC_CAMERA_STREAMING)
         on_stats(&w->stats);
     report(w, IPC_STATE, state);
 }
