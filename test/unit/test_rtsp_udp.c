@@ -141,6 +141,23 @@ static void test_key_frames(void **state)
     rig_close(&r);
 }
 
+/* A key frame that is larger than the buffer must be read while it comes. */
+static void test_key_frame_above_the_buffer(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_open(&r);
+    play(&r, 1);
+    /* as many as fill half of the buffer */
+    unsigned half = (unsigned)(rtsp_udp_wait_ms(r.udp) * PER_WINDOW / (5 * WINDOW_MS));
+    for (int i = 0; i < 3; i++)
+        receive(&r, half);
+    now_ms += WINDOW_MS;
+    play(&r, 20);
+    assert_int_equal(rtsp_udp_wait_ms(r.udp), 0);
+    rig_close(&r);
+}
+
 /* Half a buffer came in half a second of lazy reading: it may wait for that time again, and twice
  * as much makes the time shorter. */
 static void test_lazy_rate(void **state)
@@ -261,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_stall_is_forgotten),
         cmocka_unit_test(test_key_frames),
+        cmocka_unit_test(test_key_frame_above_the_buffer),
         cmocka_unit_test(test_lazy_rate),
         cmocka_unit_test(test_gather),
         cmocka_unit_test(test_gather_before_giving_up),

@@ -192,15 +192,18 @@ void rtsp_udp_check(struct rtsp_udp *udp)
 /* --- lazy reading ------------------------------------------------------- */
 
 /* The time in which half of the buffer fills, if as much comes as in the worst windows of late.
- * Each window bounds it; the one that allows most knows best. */
+ * Each window bounds it; the one that allows most knows best.  But all that a window brought may
+ * come at once again: one that the buffer would hardly hold tells nothing of a shorter time. */
 static int64_t half_full_ms(const struct udp_port *p)
 {
     size_t most_ms = 0;
     for (int i = 0; i < WINDOWS; i++) {
-        if (p->windows[i].charge_max == 0)
+        size_t charge = p->windows[i].charge_max;
+        if (charge == 0)
             return INT64_MAX; /* nothing has come */
-        size_t ms = window_ms[i] * (p->capacity / 2) / p->windows[i].charge_max;
-        most_ms = ms > most_ms ? ms : most_ms;
+        size_t ms = window_ms[i] * (p->capacity / 2) / charge;
+        if (charge <= p->capacity / 4 * 3 && ms > most_ms)
+            most_ms = ms;
     }
     return (int64_t)most_ms;
 }
