@@ -94,6 +94,24 @@ static void test_one_read_for_many(void **state)
     assert_int_equal(errno, EAGAIN);
 }
 
+/* The kernel is asked once whether there is something to read: then it need not be asked again. */
+static void test_one_question(void **state)
+{
+    struct rig *rig = *state;
+    uint8_t byte;
+    read_ahead_begin(&rig->ahead, rig->fd);
+    send_all(rig, 1);
+    assert_true(is_readable(rig->fd));
+    assert_int_equal(read(rig->fd, &byte, 1), 1); /* behind its back */
+    assert_true(is_readable(rig->fd));
+    assert_int_equal(recv(rig->fd, &byte, 1, 0), -1);
+    assert_false(is_readable(rig->fd));
+    send_all(rig, 1);
+    assert_true(is_readable(rig->fd));
+    assert_int_equal(recv(rig->fd, &byte, 1, 0), 1);
+    assert_false(is_readable(rig->fd));
+}
+
 /* Every byte comes once and in order, whatever the pieces; then the end. */
 static void test_order_and_end(void **state)
 {
@@ -181,9 +199,8 @@ static void test_no_room_to_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_one_read_for_many),
-        CASE(test_order_and_end),
-        CASE(test_others),
+        CASE(test_one_read_for_many), CASE(test_one_question),
+        CASE(test_order_and_end),     CASE(test_others),
         CASE(test_no_room_to_write),
     };
     return cmocka_run_group_tests_name("read_ahead", tests, NULL, NULL);

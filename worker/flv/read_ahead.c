@@ -16,7 +16,7 @@ void read_ahead_begin(struct read_ahead *ahead, int fd)
 {
     ahead->fd = fd;
     ahead->start = ahead->end = 0;
-    ahead->writing = false;
+    ahead->readable = ahead->writing = false;
     current = ahead;
 }
 
@@ -64,6 +64,7 @@ ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags)
     }
     if (!read_ahead_has_bytes()) {
         ssize_t n = receive(fd, a->data, sizeof(a->data), 0);
+        a->readable = false;
         if (n <= 0)
             return n;
         a->start = 0;
@@ -84,13 +85,15 @@ int read_ahead_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     struct read_ahead *a = current;
     bool ours = count == 1 && a != NULL && fds->fd == a->fd;
     bool reads = ours && (fds->events & POLLIN) != 0;
-    if (reads && read_ahead_has_bytes()) {
+    if (reads && (a->readable || read_ahead_has_bytes())) {
         a->writing = false;
         fds->revents = POLLIN;
         return 1;
     }
     int n = wait_for_events(fds, count, timeout_ms);
-    if (ours)
+    if (ours) {
         a->writing = !reads && n == 0;
+        a->readable = n > 0 && (fds->revents & POLLIN) != 0;
+    }
     return n;
 }

@@ -17,13 +17,15 @@ struct read_ahead {
     int fd;
     size_t start; /* bytes that were read and not yet taken, in data */
     size_t end;
-    bool writing; /* the last poll() asked for room to write, and there was none */
+    bool readable; /* the kernel has said so, and nothing was read since */
+    bool writing;  /* the last poll() asked for room to write, and there was none */
     uint8_t data[READ_AHEAD_BYTES];
 };
 
 /**
  * From now on the calling thread's recv() of this socket, without flags, reads ahead, and poll() of
- * this socket alone says that it is readable while there is something left of that.
+ * this socket alone says that it is readable while there is something left of that.  The kernel is
+ * asked once for each read, however often libavformat's layers ask.
  *
  * @param ahead  overwritten.  Borrowed until read_ahead_end().
  * @param fd     a socket; it must not be closed, nor be read in another way, before that.
