@@ -3,12 +3,9 @@
 #include "worker/flv/rtmp_opening.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 static _Thread_local struct read_ahead *current;
 
@@ -37,7 +34,7 @@ void read_ahead_end(void)
 
 static ssize_t receive(int fd, void *buf, size_t len, int flags)
 {
-    return syscall(SYS_recvfrom, fd, buf, len, flags, NULL, NULL);
+    return recvfrom(fd, buf, len, flags, NULL, NULL);
 }
 
 static ssize_t take(struct read_ahead *a, void *buf, size_t len)
@@ -77,7 +74,7 @@ static int wait_for_events(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
     struct timespec timeout = {.tv_sec = timeout_ms / 1000,
                                .tv_nsec = timeout_ms % 1000 * 1000000L};
-    return (int)syscall(SYS_ppoll, fds, count, timeout_ms < 0 ? NULL : &timeout, NULL, _NSIG / 8);
+    return ppoll(fds, count, timeout_ms < 0 ? NULL : &timeout, NULL);
 }
 
 int read_ahead_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
