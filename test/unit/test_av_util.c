@@ -14,7 +14,8 @@
 #include <cmocka.h>
 
 /* What is kept of a line that libav logs while this camera's password is hidden. */
-static const char *logged(const char *camera, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static const char *logged(const char *camera, const char *fmt,
+                                                                ...)
 {
     static char kept[1024];
     struct camera_url url;
