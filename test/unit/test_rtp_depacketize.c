@@ -155,6 +155,22 @@ static void test_type_that_is_not_used_with_each_picture(void **state)
     rtp_depacketizer_free(&dep);
 }
 
+/* What follows them may be anything, once a packet has come that cannot be wrapped. */
+static void test_private_units_that_look_wrapped(void **state)
+{
+    open_h264();
+    push("67aa", false, false);
+    push("41b1", true, false);
+    for (size_t i = 0; i < 10; i++) {
+        out.len = 0;
+        out.packets = 0;
+        push("6067bb", false, false);
+        push("61b2", true, false);
+        assert_string_equal(out.text, "000000016067bb\n0000000161b2 last\n");
+    }
+    rtp_depacketizer_free(&dep);
+}
+
 static void test_fragments(void **state)
 {
     open_h264();
@@ -519,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_wrapped_in_red),
         cmocka_unit_test(test_type_that_is_not_used),
         cmocka_unit_test(test_type_that_is_not_used_with_each_picture),
+        cmocka_unit_test(test_private_units_that_look_wrapped),
         cmocka_unit_test(test_fragments),
         cmocka_unit_test(test_joining_in_the_middle),
         cmocka_unit_test(test_lost_fragment),

@@ -7,6 +7,7 @@
 #define BLOCK_HEADER_BYTES 4 /* of an older payload; the primary's has one byte */
 #define FOLLOWS 0x80         /* another header follows */
 #define GUESSED_TYPE 96
+#define FIRST_DYNAMIC_TYPE 96 /* all that is wrapped has such a type, error correction too */
 #define GUESS_MAX 16u
 #define GUESS_SURE 4u
 #define HEVC_HEADER_BYTES 2
@@ -87,6 +88,10 @@ static bool is_wrapped(enum AVCodecID codec, const struct rtp_packet *packet)
 
 bool rtp_red_guess(struct rtp_red_guess *guess, enum AVCodecID codec, struct rtp_packet *packet)
 {
+    if (packet->payload_len > 0 && (packet->payload[0] & ~FOLLOWS) < FIRST_DYNAMIC_TYPE)
+        guess->plain = true;
+    if (guess->plain)
+        return true;
     if (is_wrapped(codec, packet)) {
         guess->wrapped = guess->wrapped + 2 < GUESS_MAX ? guess->wrapped + 2 : GUESS_MAX;
         return rtp_red_unwrap(packet) == 0;

@@ -20,6 +20,7 @@ int rtp_red_unwrap(struct rtp_packet *packet);
  * description of what it wraps. */
 struct rtp_red_guess {
     unsigned wrapped; /* grows with each packet that is wrapped, falls with each that is not */
+    bool plain;       /* a packet began with what is no dynamic payload type: none is wrapped */
 };
 
 /**
