@@ -194,19 +194,39 @@ void rtsp_link_set_lazy(struct rtsp_link *link, bool lazy)
         gather_set_lazy(fd, lazy);
 }
 
-void rtsp_link_gather(struct rtsp_link *link)
+/* Read once. @return how many bytes came, or 0 if that was all. */
+static size_t gather_some(struct rtsp_link *l)
 {
     uv_os_fd_t fd;
-    bool full = true; /* the last read found as much as it had room for */
-    while (full && link->tcp_open && !link->ended &&
-           uv_fileno((const uv_handle_t *)&link->tcp, &fd) == 0) {
-        uv_buf_t buf;
-        on_alloc((uv_handle_t *)&link->tcp, 0, &buf);
-        ssize_t n = recv(fd, buf.base, buf.len, MSG_DONTWAIT);
-        full = n > 0 && (size_t)n == buf.len;
-        if (n > 0) /* libuv reports the end */
-            on_read((uv_stream_t *)&link->tcp, n, &buf);
-    }
+    uv_buf_t buf;
+    if (!l->tcp_open || l->ended || uv_fileno((const uv_handle_t *)&l->tcp, &fd) != 0)
+        return 0;
+    on_alloc((uv_handle_t *)&l->tcp, 0, &buf);
+    ssize_t n = recv(fd, buf.base, buf.len, MSG_DONTWAIT);
+    if (n > 0) /* libuv reports the end */
+        on_read((uv_stream_t *)&l->tcp, n, &buf);
+    return n > 0 && (size_t)n == buf.len ? (size_t)n : 0;
+}
+
+/* What the socket may hold, or more. */
+static size_t capacity_of(const struct rtsp_link *l)
+{
+    uv_os_fd_t fd;
+    int size = 0;
+    socklen_t len = sizeof(size);
+    bool known = l->tcp_open && uv_fileno((const uv_handle_t *)&l->tcp, &fd) == 0 &&
+                 getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) == 0;
+    return known && size > 0 ? (size_t)size : 0;
+}
+
+/* No more than a buffer full: a camera that sends faster than it can be read must not keep this
+ * thread. */
+void rtsp_link_gather(struct rtsp_link *link)
+{
+    size_t most = capacity_of(link);
+    size_t n = 1;
+    for (size_t sum = 0; n > 0 && sum <= most; sum += n)
+        n = gather_some(link);
 }
 
 /* --- connecting --------------------------------------------------------- */
