@@ -118,6 +118,10 @@ def rtp_payloads(codec, nal, limit=1400):
     return parts
 
 
+# Programs outside of this repository, which play cameras of reports, know it by this name.
+_rtp_payloads = rtp_payloads
+
+
 def read_messages(sock):
     """What a client sends, until it closes: heads of requests as str, interleaved packets as (channel, bytes)."""
     buffer = b""
