@@ -357,6 +357,11 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn
     return 0;
 }
 
+void camera_table_begin(struct camera_table *table)
+{
+    workers_begin(table->workers);
+}
+
 static void on_part_closed(struct camera_table *t)
 {
     if (!closing_release(&t->closing))

@@ -40,6 +40,9 @@ struct camera_table;
 int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn returned,
                       void *ctx, struct camera_table **out);
 
+/** No worker begins before this. */
+void camera_table_begin(struct camera_table *table);
+
 /** Kill the remaining workers, free the table, then call closed(). */
 void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx);
 

@@ -163,6 +163,19 @@ enum takeover_news fd_parcel_read(int fd, struct takeover **out)
     return news;
 }
 
+/* The only thing of a queue that can be changed and means nothing to it: datagrams have no low
+ * water mark. */
+unsigned fd_parcel_count_attempt(int fd)
+{
+    int attempt = 1;
+    socklen_t size = sizeof(attempt);
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &attempt, &size) == -1 || attempt < 1)
+        return 1;
+    const int next = attempt + 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &next, sizeof(next));
+    return (unsigned)attempt;
+}
+
 void fd_parcel_empty(int fd)
 {
     char byte;

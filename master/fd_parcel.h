@@ -32,6 +32,14 @@ int fd_parcel_pack(struct takeover_writer *w, const int listeners[TAKEOVER_LISTE
  */
 enum takeover_news fd_parcel_read(int fd, struct takeover **out);
 
+/**
+ * A program is about to believe what is in it.  The parcel itself counts that, so the next program
+ * knows although this one may die of it.
+ *
+ * @return for the how manieth time, from 1.  @param fd  Borrowed.
+ */
+unsigned fd_parcel_count_attempt(int fd);
+
 /** Nobody finds anything in it any more.  @param fd  Borrowed; it may be anything. */
 void fd_parcel_empty(int fd);
 

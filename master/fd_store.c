@@ -19,7 +19,7 @@ void fd_store_init(struct fd_store *s, struct server *server, struct service *se
                    fd_store_save_fn save)
 {
     *s = (struct fd_store){
-        .server = server, .service = service, .save = save, .began_us = clock_us()};
+        .server = server, .service = service, .save = save, .left = -1, .began_us = clock_us()};
     (void)uv_prepare_init(server->loop, &s->turn);
     (void)uv_timer_init(server->loop, &s->timer);
     s->turn.data = s->timer.data = s;
@@ -56,7 +56,7 @@ enum takeover_news fd_store_read(struct fd_store *s, struct takeover **out)
             takeover_close(out);
             *out = t;
             newest = news;
-            best = number;
+            s->left_number = best = number;
         } else {
             takeover_close(&t);
         }
@@ -65,21 +65,37 @@ enum takeover_news fd_store_read(struct fd_store *s, struct takeover **out)
 }
 
 /* Emptied, too: systemd may hear of it too late for the next start. */
-void fd_store_drop_left(struct fd_store *s)
+static void drop(struct fd_store *s, int *fd, uint64_t number)
+{
+    fd_parcel_empty(*fd);
+    fd_close(fd);
+    service_drop(s->service, number);
+}
+
+void fd_store_keep_newest(struct fd_store *s)
 {
     uint64_t number;
     int fd;
     while ((fd = service_take_kept(s->service, &number)) != -1) {
-        fd_parcel_empty(fd);
-        fd_close(&fd);
-        service_drop(s->service, number);
+        if (s->left == -1 && number == s->left_number)
+            s->left = fd;
+        else
+            drop(s, &fd, number);
     }
+}
+
+void fd_store_drop_left(struct fd_store *s)
+{
+    if (s->left != -1)
+        drop(s, &s->left, s->left_number);
 }
 
 bool fd_store_trusts(struct fd_store *s, const struct takeover_server *left)
 {
     int64_t lived_us = clock_us() - left->began_us; /* and how long it took to start this one */
     s->short_runs = lived_us < FD_STORE_SHORT_MS * INT64_C(1000) ? left->short_runs + 1 : 0;
+    if (s->left != -1) /* others may have died of it, which made no parcel of their own */
+        s->short_runs += fd_parcel_count_attempt(s->left) - 1;
     if (s->short_runs < FD_STORE_SHORT_RUNS)
         return true;
     log_errorx(NULL,
@@ -230,6 +246,7 @@ int fd_store_leave(struct fd_store *s, const int listeners[TAKEOVER_LISTENERS])
 void fd_store_close(struct fd_store *s)
 {
     fd_store_pause(s);
+    fd_close(&s->left);
     uv_close((uv_handle_t *)&s->turn, NULL);
     uv_close((uv_handle_t *)&s->timer, NULL);
 }

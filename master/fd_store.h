@@ -50,6 +50,8 @@ struct fd_store {
     fd_store_save_fn save;
     uv_prepare_t turn;
     uv_timer_t timer;
+    int left; /* what the last start left, until systemd has ours; -1: nothing */
+    uint64_t left_number;
     bool open;           /* between fd_store_open() and fd_store_pause() */
     int64_t began_us;    /* clock_us() */
     unsigned short_runs; /* how many programs before this one were killed soon, in a row */
@@ -72,12 +74,15 @@ void fd_store_init(struct fd_store *s, struct server *server, struct service *se
  * takeover_read(). */
 enum takeover_news fd_store_read(struct fd_store *s, struct takeover **out);
 
-/** This start succeeds: no other one gets what the last one left. */
+/** This start succeeds: of all that is kept, only what fd_store_read() has read is left. */
+void fd_store_keep_newest(struct fd_store *s);
+
+/** It is taken in, and systemd has a new parcel: nobody gets that one any more. */
 void fd_store_drop_left(struct fd_store *s);
 
 /**
- * What the last start left says when its program began.
- * @return false: too many in a row have ended soon: its clients are not to be taken in.
+ * What the last start left is about to be taken in.
+ * @return false: too many programs in a row have ended soon: its clients are not to be taken in.
  */
 bool fd_store_trusts(struct fd_store *s, const struct takeover_server *left);
 

@@ -296,14 +296,17 @@ static void take_left(struct run *r)
         take_left_socket(r, ROUTE_PORT_SNAPSHOT, conf->server.snapshot_port);
 }
 
-/* Nothing fails any more.  What the last start left is dropped first: if it ends this program, then
- * not the next one, too. */
+/* Nothing fails any more.  What the last start left stays until systemd has as much of us, and no
+ * worker begins before that: so we may be killed at any time. */
 static void take_in(struct run *r)
 {
-    fd_store_drop_left(&r->fd_store);
+    fd_store_keep_newest(&r->fd_store);
     if (r->takeover != NULL)
         upgrade_restore(&r->server, r->takeover, r->restarted ? "restart" : "upgrade");
     takeover_close(&r->takeover);
+    fd_store_open(&r->fd_store);
+    fd_store_drop_left(&r->fd_store);
+    camera_table_begin(r->server.cameras);
 }
 
 static void watch_signal(struct run *r, uv_signal_t *handle, uv_signal_cb on_signal, int signum)
@@ -391,7 +394,6 @@ static int start(struct run *r)
         goto fail;
     }
     take_in(r);
-    fd_store_open(&r->fd_store);
     service_notify_ready(&r->service);
     tell_status(r, NULL);
     (void)uv_timer_start(&r->status, on_status, STATUS_MS, STATUS_MS);

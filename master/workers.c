@@ -125,7 +125,7 @@ static void start_waiting(struct workers *ws)
 {
     size_t starts = workers_count_starts(ws);
     struct worker *w;
-    if (ws->closing.asked)
+    if (ws->closing.asked || !ws->begun)
         return;
     while (starts < STARTS_AT_ONCE && (w = workers_next_to_start(ws)) != NULL) {
         int rc = nursery_link_spawn(ws->nursery, w->id, &w->unforked);
@@ -528,6 +528,12 @@ int workers_open(uv_loop_t *loop, const struct conf *conf, const struct worker_e
     fill_spares(ws);
     *out = ws;
     return 0;
+}
+
+void workers_begin(struct workers *workers)
+{
+    workers->begun = true;
+    start_waiting(workers);
 }
 
 /* Workers with a camera have had their time; spare ones end when their channels close. */

@@ -34,7 +34,7 @@ enum worker_failure {
 };
 
 /**
- * Start the nursery and the spare workers.
+ * Start the nursery.
  *
  * @param conf    Borrowed; log and spare settings are read when a process is started.
  * @param events  Borrowed.
@@ -43,6 +43,9 @@ enum worker_failure {
  */
 int workers_open(uv_loop_t *loop, const struct conf *conf, const struct worker_events *events,
                  struct workers **out);
+
+/** No worker is forked before this. */
+void workers_begin(struct workers *workers);
 
 /** Call it after a drain: kill the remaining workers, end the nursery, free, then call closed(). */
 void workers_close(struct workers *workers, void (*closed)(void *ctx), void *ctx);

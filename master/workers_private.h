@@ -31,6 +31,7 @@ struct workers {
     uint64_t failures[WORKER_FAILURE_COUNT];
     uv_timer_t tick;
     uv_signal_t sigchld;
+    bool begun; /* workers_begin() */
     struct closing closing;
 };
 

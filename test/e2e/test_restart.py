@@ -111,15 +111,15 @@ def test_kills_right_after_the_start(systemd, make_camera):
         with camera.pause(the_worker(gateway, camera)):
             systemd.kill()
         camera.silent = "accept"
-        for number in range(5):
+        for number in range(30):  # a kill before it takes anything in does not count
             gateway = systemd.start()
-            wait_for(lambda g=gateway: "systemd keeps" in g.log(), 30, "systemd to have them")
             systemd.kill()
-            assert still_there(viewers) == viewers, (number, gateway.log()[-4000:])
-        gateway = systemd.start()
-        wait_for(lambda: not still_there(viewers), 30, "the viewers to be closed")
-        assert "the last 6 programs were killed within 10 s" in gateway.log()
+            assert number >= 5 or still_there(viewers) == viewers, (number, gateway.log()[-4000:])
+            if "may be the reason" in gateway.log():
+                break
+        wait_for(lambda: not still_there(viewers), 30, lambda: f"the viewers to be closed: {gateway.log()}")
         camera.silent = None
+        gateway = systemd.start()
         with gateway.view(camera.url()) as viewer:
             viewer.wait_frames(2)
     for viewer in viewers:

@@ -152,6 +152,26 @@ static void test_until_a_start_succeeds(void **state)
 
 /* The kernel bounds a queue.  Memory, listeners, and what many are worth nothing without find room,
  * whatever does not. */
+/* Whichever descriptor of it a program has got from systemd. */
+static void test_attempts_are_counted(void **state)
+{
+    (void)state;
+    struct takeover_writer w = {.way = TAKEOVER_AT_END};
+    struct takeover *t;
+    size_t left_out;
+    takeover_put(&w, TAKEOVER_CAMERA, "fixed", 5, "tail", 4);
+    int parcel = fd_parcel_pack(&w, no_listeners, &left_out);
+    takeover_writer_free(&w, false);
+    for (unsigned i = 1; i < 10; i++) {
+        int copy = dup(parcel);
+        assert_int_equal(fd_parcel_count_attempt(copy), i);
+        assert_int_equal(fd_parcel_read(copy, &t), TAKEOVER_THERE);
+        takeover_close(&t);
+        fd_close(&copy);
+    }
+    fd_close(&parcel);
+}
+
 static void test_what_finds_no_room_is_left_out(void **state)
 {
     (void)state;
@@ -382,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_comes_out),
         cmocka_unit_test(test_until_a_start_succeeds),
+        cmocka_unit_test(test_attempts_are_counted),
         cmocka_unit_test(test_what_finds_no_room_is_left_out),
         cmocka_unit_test(test_a_reader_without_descriptors),
         cmocka_unit_test(test_another_version),

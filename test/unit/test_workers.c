@@ -107,6 +107,7 @@ static int setup(void **state)
     if (uv_loop_init(&rig.loop) != 0 ||
         workers_open(&rig.loop, &rig.conf, &events, &rig.workers) != 0)
         return -1;
+    workers_begin(rig.workers);
     return uv_timer_stop(&rig.workers->tick); /* look_again() */
 }
 
@@ -148,6 +149,19 @@ static void test_taken_when_the_nursery_has_just_died(void **state)
     assert_int_equal(worker_send(w, IPC_LEAVE, &leave, NULL), 0);
     assert_non_null(worker_slot(w, 0));
     assert_int_equal(workers_busy(rig.workers), 1);
+}
+
+/* What the last program left is being taken in. */
+static void test_nothing_is_forked_before_the_beginning(void **state)
+{
+    rig.workers->begun = false;
+    const struct worker *w = take();
+    look_again();
+    assert_int_equal(rig.asked + rig.gone, 0);
+    assert_int_not_equal(w->unforked, -1);
+    workers_begin(rig.workers);
+    assert_int_equal(rig.asked, 1);
+    assert_int_equal(w->unforked, -1);
 }
 
 static void test_waits_for_a_nursery_that_can_be_asked(void **state)
@@ -351,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_taken_when_the_nursery_has_just_died),
+        CASE(test_nothing_is_forked_before_the_beginning),
         CASE(test_waits_for_a_nursery_that_can_be_asked),
         CASE(test_does_not_wait_without_end),
         CASE(test_the_next_one_is_taken_when_the_last_is_gone),
