@@ -39,11 +39,6 @@ enum ipc_camera_state camera_state(const struct camera *cam)
 
 /* --- while workers of the last program are left ---------------------------- */
 
-static bool streams_to_viewers(const struct camera *past)
-{
-    return past->guests.count > 0 && camera_state(past) == IPC_CAMERA_STREAMING;
-}
-
 const struct camera *camera_serving(const struct camera *cam)
 {
     const struct camera *past;
@@ -51,7 +46,7 @@ const struct camera *camera_serving(const struct camera *cam)
         return cam;
     LIST_FOREACH(past, &cam->predecessors, link)
     {
-        if (streams_to_viewers(past))
+        if (camera_state(past) == IPC_CAMERA_STREAMING)
             return past;
     }
     return cam;
@@ -101,6 +96,11 @@ static bool is_recent(int64_t at_ms)
 bool camera_is_wanted(const struct camera *cam)
 {
     return cam->worker != NULL || is_recent(cam->asked_ms) || is_recent(cam->state_since_ms);
+}
+
+bool camera_was_asked_for(const struct camera *cam)
+{
+    return is_recent(cam->asked_ms);
 }
 
 /* always_on does not ask while the password is refused. */

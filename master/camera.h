@@ -84,8 +84,8 @@ struct camera {
 enum ipc_camera_state camera_state(const struct camera *cam);
 
 /**
- * While a worker of the last program is left (camera_predecessor.c) and its viewers have pictures,
- * but the camera's own worker has none yet, that one tells how the camera is.
+ * While a worker of the last program is left (camera_predecessor.c) and has pictures, but the
+ * camera's own worker has none yet, that one serves whoever comes, and tells how the camera is.
  *
  * @return the camera, or its predecessor: the one whose state and stats are to be shown.
  */
@@ -102,6 +102,9 @@ bool camera_is_served(const struct camera *cam);
 
 /** Does somebody want it, or did so in the last CAMERA_WANTED_MS? */
 bool camera_is_wanted(const struct camera *cam);
+
+/** Did somebody ask for it in the last CAMERA_WANTED_MS? */
+bool camera_was_asked_for(const struct camera *cam);
 
 /** It gets a worker: a failure from before a time in which nobody wanted it does not count. */
 void camera_begin_attempt(struct camera *cam);

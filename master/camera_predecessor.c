@@ -96,6 +96,12 @@ static void note_failure(struct camera *past)
     (void)camera_succession_yield(past->heir);
 }
 
+/* Whoever polls has no connection to the worker between two pictures. */
+static bool is_needed(const struct camera *past)
+{
+    return past->guests.count > 0 || (streams(past) && camera_was_asked_for(past->heir));
+}
+
 void camera_predecessor_step(struct camera *past)
 {
     struct camera *heir = past->heir;
@@ -103,7 +109,7 @@ void camera_predecessor_step(struct camera *past)
                   heir->state.error != HTTP_ERROR_NONE;
     if (past->worker == NULL)
         return;
-    if (past->guests.count == 0)
+    if (!is_needed(past))
         (void)camera_table_leave(past); /* the caller frees it */
     else if (past->moves)
         return; /* its clients wait for another camera than its heir */
@@ -120,7 +126,7 @@ void camera_predecessor_heir_state(const struct camera *heir)
     struct camera *past;
     LIST_FOREACH(past, &heir->predecessors, link)
     {
-        if (past->guests.count > 0)
+        if (is_needed(past))
             camera_predecessor_step(past);
     }
 }

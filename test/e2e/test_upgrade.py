@@ -214,6 +214,19 @@ def test_while_old_workers_are_left(make_gateway, make_camera, installed):
     assert (one.plays, other.plays, third.plays) == (1, 1, 0)
 
 
+def test_a_poll_after_an_upgrade(make_gateway, make_camera, installed):
+    """Nobody was connected to the old worker at the time, but somebody had asked: it answers until the new one can."""
+    camera = make_camera()
+    gateway = start(make_gateway, installed, PATIENT)
+    poll = stream_target(camera.url(), path="/snapshot")
+    assert request(gateway.snapshot_port, poll).status == 200
+    camera.silent = "accept"  # the new worker gets no answer
+    upgrade(gateway)
+    wait_for(lambda: camera.connections == 2, 30, "the new worker to connect")
+    assert request(gateway.snapshot_port, poll).status == 200
+    assert camera.plays == 1
+
+
 def test_a_camera_that_does_not_answer_is_not_called_streaming(make_gateway, make_camera, installed):
     """What its old worker reported last is carried over, and the viewer that waits is counted."""
     camera = make_camera(silent="accept")

@@ -219,7 +219,9 @@ static void test_old_worker_has_no_pictures(void **state)
     assert_ptr_equal(camera_serving(&heir), &heir);
     end_upgrade();
     begin_upgrade();
-    guest_list_clear(&past.guests); /* it leaves */
+    guest_list_clear(&past.guests);
+    assert_ptr_equal(camera_serving(&heir), &past); /* for whoever polls */
+    past.worker = NULL;                             /* it leaves */
     assert_ptr_equal(camera_serving(&heir), &heir);
     end_upgrade();
     LIST_REMOVE(&past, link);
