@@ -4,13 +4,10 @@
 #include "common/closing.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/rtsp/rtsp_connection.h"
 #include "worker/rtsp/rtsp_first_request.h"
-#include "worker/rtsp/rtsp_lazy.h"
-#include "worker/rtsp/rtsp_media.h"
 #include "worker/rtsp/rtsp_no_audio.h"
 #include "worker/rtsp/rtsp_patience.h"
-#include "worker/rtsp/rtsp_session.h"
-#include "worker/rtsp/rtsp_transport.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,24 +21,6 @@
 #define TEARDOWN_US 500000
 #define EARLY_US 2000 /* the loop counts whole milliseconds: so early may a timer fire */
 
-/* The state of one connection to the camera; each connection begins anew. */
-struct connection {
-    struct rtsp_transport *transport;
-    struct rtsp_session *session; /* NULL until connected */
-    struct rtsp_media media;
-    bool playing;              /* the tracks are set up, PLAY is being sent */
-    int64_t udp_silence_by_us; /* when to give up datagrams if none has come */
-    int64_t report_at_us;
-    struct rtsp_lazy lazy;
-    struct source_loss loss;
-};
-
-static const struct connection no_connection = {
-    .udp_silence_by_us = INT64_MAX,
-    .report_at_us = INT64_MAX,
-    .lazy = {.at_us = INT64_MAX},
-};
-
 struct source_rtsp {
     uv_loop_t *loop;
     struct media_sink sink;
@@ -54,7 +33,7 @@ struct source_rtsp {
     bool switched; /* the other way was tried: that is done only once */
     unsigned redirects;
     uint64_t seed; /* random, not secret; new for each connection */
-    struct connection conn;
+    struct rtsp_connection conn;
 
     uv_timer_t timer;
     int64_t timer_at_us;
@@ -94,44 +73,15 @@ static void on_timer_closed(uv_handle_t *handle)
 
 struct source_loss source_rtsp_loss(struct source_rtsp *source)
 {
-    struct connection *c = &source->conn;
-    uint64_t dropped = c->transport != NULL ? rtsp_transport_overruns(c->transport) : 0;
-    source_loss_count(&c->loss, rtsp_media_packets_lost(&c->media), dropped);
-    return source_loss_sum(&source->loss, &c->loss);
+    struct source_loss loss = rtsp_connection_loss(&source->conn);
+    return source_loss_sum(&source->loss, &loss);
 }
 
 static void close_connection(struct source_rtsp *s)
 {
-    struct connection *c = &s->conn;
     s->loss = source_rtsp_loss(s);
-    rtsp_media_close(&c->media);
-    rtsp_session_free(&c->session);
-    if (c->transport != NULL)
-        rtsp_transport_close(c->transport, on_transport_closed, s);
-    *c = no_connection;
+    rtsp_connection_close(&s->conn, on_transport_closed, s);
     s->patience.bye_us = 0;
-}
-
-static void flush_output(struct source_rtsp *s)
-{
-    const struct connection *c = &s->conn;
-    size_t len;
-    if (c->session == NULL || c->transport == NULL)
-        return;
-    const uint8_t *data = rtsp_session_output(c->session, &len);
-    if (len == 0)
-        return;
-    rtsp_transport_send(c->transport, data, len);
-    if (c->session != NULL) /* the transport may have failed */
-        rtsp_session_sent(c->session, len);
-}
-
-static void teardown(struct source_rtsp *s)
-{
-    if (s->conn.session == NULL)
-        return;
-    rtsp_session_teardown(s->conn.session);
-    flush_output(s);
 }
 
 static void end(struct source_rtsp *s, enum http_error error, const char *detail)
@@ -141,7 +91,7 @@ static void end(struct source_rtsp *s, enum http_error error, const char *detail
     s->ended = true;
     char copy[SOURCE_DETAIL_MAX];
     (void)snprintf(copy, sizeof(copy), "%s", detail);
-    teardown(s);
+    rtsp_connection_teardown(&s->conn);
     s->events.on_end(s->events.ctx, error, copy);
 }
 
@@ -157,7 +107,7 @@ void source_rtsp_close(struct source_rtsp *source, void (*closed)(void *ctx), vo
     struct source_rtsp *s = source;
     (void)closing_ask(&s->closing, closed, ctx); /* the timer is held */
     s->teardown_by_us = clock_awake_us() + TEARDOWN_US;
-    teardown(s);
+    rtsp_connection_teardown(&s->conn);
     s->timer_at_us = INT64_MAX;
     pump(s);
 }
@@ -228,7 +178,7 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
 static int on_ready(void *ctx, const struct sdp_track *video, const struct sdp_track *audio)
 {
     struct source_rtsp *s = ctx;
-    struct connection *c = &s->conn;
+    struct rtsp_connection *c = &s->conn;
     (void)video;
     c->media.on_media = on_media;
     c->media.on_report = on_report;
@@ -351,11 +301,7 @@ static void on_connected(void *ctx)
 static uint8_t *on_space(void *ctx, size_t *len)
 {
     struct source_rtsp *s = ctx;
-    static uint8_t nowhere[256]; /* for bytes that come before there is a session */
-    if (s->conn.session != NULL)
-        return rtsp_session_space(s->conn.session, len);
-    *len = sizeof(nowhere);
-    return nowhere;
+    return rtsp_connection_space(&s->conn, len);
 }
 
 static void on_bytes(void *ctx, size_t len)
@@ -411,59 +357,29 @@ static void connect_camera(struct source_rtsp *s)
 
 /* --- time --------------------------------------------------------------- */
 
-static void send_report(struct source_rtsp *s, enum track track, bool ask_key_frame)
-{
-    struct connection *c = &s->conn;
-    uint8_t report[RTP_REPORT_MAX];
-    size_t len = rtsp_media_report(&c->media, track, ask_key_frame, clock_us(), report);
-    if (len > 0 && rtsp_way_is_datagrams(s->way))
-        rtsp_transport_send_rtcp(c->transport, track, report, len);
-    else if (len > 0)
-        rtsp_session_send_rtcp(c->session, track, report, len);
-}
-
 void source_rtsp_ask_key_frame(struct source_rtsp *source)
 {
     struct source_rtsp *s = source;
     if (!s->conn.playing || s->ended || s->closing.asked)
         return;
-    send_report(s, TRACK_VIDEO, true);
-    flush_output(s);
-}
-
-static int64_t media_deadline(const struct source_rtsp *s)
-{
-    int64_t at_us = rtsp_media_deadline(&s->conn.media); /* by clock_us() */
-    return at_us == INT64_MAX ? at_us : at_us - clock_us() + clock_awake_us();
-}
-
-/* A lazy reader sends its report when it reads next: it need not wake up for that. */
-static int64_t report_deadline(const struct connection *c)
-{
-    return rtsp_lazy_is_on(&c->lazy) ? INT64_MAX : c->report_at_us;
+    rtsp_connection_report(&s->conn, s->way, TRACK_VIDEO, true);
+    rtsp_connection_flush(&s->conn);
 }
 
 static int64_t next_deadline(const struct source_rtsp *s)
 {
     if (s->closing.asked) /* nothing else happens any more */
         return s->teardown_by_us;
-    int64_t at = s->bad != NULL ? 0 : media_by_us(s);
-    const int64_t others[] = {s->conn.udp_silence_by_us,
-                              report_deadline(&s->conn),
-                              s->teardown_by_us,
-                              media_deadline(s),
-                              s->conn.lazy.at_us,
-                              s->conn.session != NULL ? rtsp_session_deadline(s->conn.session)
-                                                      : INT64_MAX};
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-        at = others[i] < at ? others[i] : at;
-    return at;
+    const int64_t media_us = s->bad != NULL ? 0 : media_by_us(s);
+    const int64_t conn_us = rtsp_connection_deadline(&s->conn);
+    const int64_t at_us = media_us < conn_us ? media_us : conn_us;
+    return at_us < s->teardown_by_us ? at_us : s->teardown_by_us;
 }
 
 /* Read what has arrived while lazy. */
 static void gather(struct source_rtsp *s)
 {
-    struct connection *c = &s->conn;
+    struct rtsp_connection *c = &s->conn;
     if (!rtsp_lazy_is_on(&c->lazy) || s->ended || s->closing.asked)
         return;
     rtsp_lazy_reading(&c->lazy, c->transport, &s->patience);
@@ -479,7 +395,8 @@ static void on_timer(uv_timer_t *timer)
 {
     struct source_rtsp *s = timer->data;
     s->timer_at_us = INT64_MAX;
-    if (rtsp_lazy_is_due(&s->conn.lazy, media_deadline(s), clock_awake_us() + EARLY_US))
+    if (rtsp_lazy_is_due(&s->conn.lazy, rtsp_connection_media_deadline(&s->conn),
+                         clock_awake_us() + EARLY_US))
         gather(s);
     pump(s);
 }
@@ -498,7 +415,7 @@ static void arm_timer(struct source_rtsp *s)
 void source_rtsp_set_lazy(struct source_rtsp *source, bool lazy)
 {
     struct source_rtsp *s = source;
-    struct connection *c = &s->conn;
+    struct rtsp_connection *c = &s->conn;
     bool was_lazy = rtsp_lazy_is_on(&c->lazy);
     if ((!lazy && !was_lazy) || !c->playing)
         return;
@@ -538,8 +455,8 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
         rtsp_session_timeout(s->conn.session, now_us);
     if (s->conn.report_at_us <= now_us) {
         s->conn.report_at_us = now_us + REPORT_INTERVAL_US;
-        send_report(s, TRACK_VIDEO, false);
-        send_report(s, TRACK_AUDIO, false);
+        rtsp_connection_report(&s->conn, s->way, TRACK_VIDEO, false);
+        rtsp_connection_report(&s->conn, s->way, TRACK_AUDIO, false);
         rtsp_transport_check(s->conn.transport);
     }
     if (s->conn.media.heard)
@@ -552,7 +469,7 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
         end_silent(s);
     } else if (s->conn.udp_silence_by_us <= now_us) {
         s->conn.udp_silence_by_us = INT64_MAX;
-        teardown(s);
+        rtsp_connection_teardown(&s->conn);
         switch_transport(s, s->way == RTSP_WAY_UDP ? "nothing comes over UDP"
                                                    : "nothing comes by multicast");
     }
@@ -565,7 +482,7 @@ static void pump(struct source_rtsp *s)
         return; /* the busy caller calls again when it is done */
     if (!s->closing.asked && !s->ended) {
         do_what_is_due(s, clock_awake_us());
-        flush_output(s);
+        rtsp_connection_flush(&s->conn);
         act_on_verdict(s);
     }
     if (s->closing.asked && s->teardown_by_us != INT64_MAX &&
@@ -588,7 +505,7 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
     s->events = *events;
     s->params = *params;
     s->patience = (struct rtsp_patience){params->limits, clock_awake_us(), 0, 0};
-    s->conn = no_connection;
+    s->conn = rtsp_connection_none;
     s->teardown_by_us = s->timer_at_us = INT64_MAX;
     (void)uv_timer_init(loop, &s->timer); /* cannot fail */
     s->timer.data = s;
