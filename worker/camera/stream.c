@@ -7,6 +7,7 @@
 #include "common/url_redact.h"
 #include "common/xalloc.h"
 #include "worker/audio/audio_format.h"
+#include "worker/camera/backoff.h"
 #include "worker/camera/camera_state.h"
 #include "worker/camera/held_clients.h"
 #include "worker/camera/ingest.h"
@@ -20,13 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKOFF_MIN_MS 500
-/* If viewers watch and the camera refuses or answers quickly: it is seen within 2 s of its return.
- */
-#define BACKOFF_WATCHED_MS 1500
-#define BACKOFF_MAX_MS 15000
-#define ATTEMPT_EVERY_MS 1000 /* least time between the starts of two attempts */
-#define BACKOFF_JITTER 4      /* plus or minus a quarter */
 #define REFUSED_MS INT64_C(300000)
 #define TICK_MS 1000
 #define YIELD_POLL_MS 10
@@ -129,28 +123,18 @@ static bool is_refused(const struct stream *s)
 
 /* --- connecting ----------------------------------------------------------- */
 
-/* How long to wait before the next attempt: attempts are at least a second apart. */
 static int64_t until_next_attempt_ms(const struct stream *s)
 {
-    int64_t left_ms = s->connecting_since_ms + ATTEMPT_EVERY_MS - clock_ms();
-    return s->connecting_since_ms != 0 && left_ms > 0 ? left_ms : 0;
+    return backoff_least_ms(s->connecting_since_ms, clock_ms());
 }
 
-/* The delay is short while viewers watch, unless the camera hangs: only that makes attempts costly.
- */
-static int64_t backoff_ms(const struct stream *s)
+static int64_t delay_ms(const struct stream *s)
 {
     bool watched = outputs_streaming(s->outputs) > 0 && s->error != HTTP_ERROR_CAMERA_TIMEOUT;
-    int64_t max_ms = watched ? BACKOFF_WATCHED_MS : BACKOFF_MAX_MS;
-    int64_t ms = max_ms;
-    if (s->attempts < 8 && (BACKOFF_MIN_MS << s->attempts) < max_ms)
-        ms = BACKOFF_MIN_MS << s->attempts;
-    int64_t spread = ms / BACKOFF_JITTER;
     uint32_t random = 0;
     (void)uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
-    ms += (int64_t)(random % (uint32_t)(2 * spread + 1)) - spread;
+    int64_t ms = backoff_ms(s->attempts, watched, random);
     int64_t least_ms = until_next_attempt_ms(s);
-    ms = ms < max_ms ? ms : max_ms;
     return ms > least_ms ? ms : least_ms;
 }
 
@@ -185,7 +169,7 @@ static void after_attempt(struct stream *s)
     } else if (outputs_waiting(s->outputs) > 0) {
         connect_soon(s); /* they came after the attempt had failed */
     } else if (s->always_on || outputs_streaming(s->outputs) > 0) {
-        connect_in(s, backoff_ms(s));
+        connect_in(s, delay_ms(s));
     } else {
         set_state(s, IPC_CAMERA_IDLE, 0);
     }
