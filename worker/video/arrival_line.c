@@ -14,6 +14,7 @@
 #define LONG_SPAN_US 3000000
 #define STRAIGHT 8         /* a gain counts if it is at least this many times the mean height */
 #define BENT 2             /* ... and this many times the envelope's bend */
+#define LATE_MAX 2e18      /* us: keeps sums in range */
 #define LEAVES_AT_US 60000 /* points that leave the line begin at most this far from it */
 
 void arrival_line_init(struct arrival_line *line)
@@ -79,11 +80,11 @@ static double hull_at(const struct arrival_point *points, const int *hull, int c
     return line_at(from, slope_between(from, &points[hull[i + 1]]), at_us);
 }
 
-static bool is_clock(const struct arrival_fit *fit)
+bool arrival_fit_leaves(const struct arrival_fit *fit, double slope)
 {
-    int64_t gained_us = llabs((int64_t)(fit->slope * (double)fit->span_us));
+    int64_t gained_us = llabs((int64_t)((fit->slope - slope) * (double)fit->span_us));
     int64_t least_us = fit->span_us < LONG_SPAN_US ? CLOCK_MIN_US : CLOCK_MIN_LONG_US;
-    return gained_us >= least_us && gained_us >= STRAIGHT * fit->height_us &&
+    return !fit->split && gained_us >= least_us && gained_us >= STRAIGHT * fit->height_us &&
            gained_us >= BENT * fit->bent_us;
 }
 
@@ -119,7 +120,8 @@ static bool fit_points(const struct arrival_point *points, int count, struct arr
         sum += (double)points[i].late_us - (double)fit->late_us +
                fit->slope * (double)(to_us - points[i].at_us);
     fit->height_us = llabs((int64_t)(sum / count));
-    fit->is_clock = !is_mostly_gap(points, count, span_us) && is_clock(fit);
+    fit->split = is_mostly_gap(points, count, span_us);
+    fit->is_clock = arrival_fit_leaves(fit, 0);
     return true;
 }
 
@@ -129,28 +131,29 @@ static bool leaves(const struct arrival_line *line, int points)
     struct arrival_fit tail, before;
     int older = line->count - points;
     if (older <= 0 || !fit_points(line->points + older, points, &tail) ||
-        !fit_points(line->points, older, &before) ||
-        is_mostly_gap(line->points + older, points, tail.span_us))
+        !fit_points(line->points, older, &before) || tail.split)
         return false;
     int64_t passed_us = line->points[line->count - 1].at_us - line->points[older - 1].at_us;
     double apart_us = (double)(tail.late_us - before.late_us) - before.slope * (double)passed_us;
-    double began_us = apart_us - (tail.slope - before.slope) * (double)tail.span_us;
+    double turn = tail.slope - before.slope;
+    double began_us = apart_us - turn * (double)tail.span_us;
     int64_t size_us = llabs((int64_t)apart_us);
-    return size_us >= CLOCK_MIN_US && llabs((int64_t)began_us) <= LEAVES_AT_US &&
+    return size_us >= CLOCK_MIN_US &&
+           fabs(began_us) <= LEAVES_AT_US + fabs(turn) * ARRIVAL_LINE_SLOT_US &&
            size_us >= STRAIGHT * tail.height_us && size_us >= BENT * tail.bent_us;
 }
 
-int64_t arrival_line_level(const struct arrival_line *line)
+int64_t arrival_line_level(const struct arrival_line *line, double slope)
 {
     const struct arrival_point *points = line->points;
-    int64_t level_us = points[line->count - 1].late_us;
+    double level_us = line_at(&points[line->count - 1], slope, line->newest_us);
     int64_t span_us = 0;
     for (int i = line->count - 1; i > 0 && span_us <= LEVEL_US; i--) {
         int64_t gap_us = points[i].at_us - points[i - 1].at_us;
         span_us += gap_us < LEVEL_GAP_US ? gap_us : LEVEL_GAP_US;
-        level_us = points[i - 1].late_us < level_us ? points[i - 1].late_us : level_us;
+        level_us = fmin(level_us, line_at(&points[i - 1], slope, line->newest_us));
     }
-    return level_us;
+    return llrint(fmax(-LATE_MAX, fmin(LATE_MAX, level_us)));
 }
 
 /* The clock has changed its pace: forget the points before that. */

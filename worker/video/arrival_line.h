@@ -33,6 +33,7 @@ struct arrival_fit {
     int64_t span_us;   /* from the oldest arrival to the newest */
     int64_t height_us; /* how far the points lie above the line on average */
     int64_t bent_us;   /* how far the envelope's ends are above its middle */
+    bool split;        /* a gap takes up most of the span: it tells a stall's length, not a slope */
     bool is_clock;     /* the line is too steep and too straight for the network to be the cause */
 };
 
@@ -41,9 +42,15 @@ void arrival_line_init(struct arrival_line *line);
 /** Take a packet.  Arrivals never decrease. */
 void arrival_line_add(struct arrival_line *line, int64_t stamp_us, int64_t received_us);
 
-/** @return the lateness of the earliest packet in the last seconds.  Call it only after a packet.
+/**
+ * @param slope  of the line, by an earlier fit; 0 if the clock is right.
+ * @return the lateness that a packet as early as the earliest one of the last seconds would have
+ *         now.  Call it only after a packet.
  */
-int64_t arrival_line_level(const struct arrival_line *line);
+int64_t arrival_line_level(const struct arrival_line *line, double slope);
+
+/** Is a fit too far from another slope, and too straight, for the network to be the cause? */
+bool arrival_fit_leaves(const struct arrival_fit *fit, double slope);
 
 /**
  * Fit the line to all points.  When the newest points leave the line at an angle, and straight, the

@@ -3,10 +3,16 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define TOLERANCE_US 200000 /* how late a report may be */
-#define TOLERANCE_SHARE 20  /* ... plus a twentieth of the time between two reports */
-#define PACE_SPAN_US 500000 /* least time between two reports that show a pace */
-#define PACE_RIGHT 0.005    /* a pace nearer to 1 than this counts as 1 */
+#define TOLERANCE_US 200000    /* how late a report may be */
+#define TOLERANCE_SHARE 20     /* ... plus a twentieth of the time between two reports */
+#define PACE_SPAN_US 500000    /* least time between two reports that show a pace */
+#define RIGHT_US 25000         /* two reports that differ by less from a pace of 1 show that pace */
+#define STEADY_US 50000        /* how far a late report may be from where the stamps put it */
+#define STEADY_SHARE 50        /* ... plus a fiftieth of the time between two reports */
+#define LATE_MAX_US 5000000    /* how late such a report may be */
+#define EARLY_AFTER_US 4000000 /* ... and after what time one may come earlier: all were late */
+#define LATE_FOR_US 60000000   /* ... and for how long reports may be late */
+#define PACE_NEAR 0.02         /* paces that differ by less agree */
 #define PACE_MAX 20.0
 #define SPAN_MAX 1e15 /* us: keeps products in range */
 
@@ -17,7 +23,13 @@ static int64_t scale(int64_t span_us, double pace)
     return llrint(fmax(-SPAN_MAX, fmin(SPAN_MAX, (double)span_us)) * pace);
 }
 
-/* Take the pace from two reports, if they are far enough apart and make sense. */
+static bool is_near(double a, double b)
+{
+    return fabs(a - b) <= PACE_NEAR * b;
+}
+
+/* Take the pace from two reports, if they are far enough apart and make sense.  A pace that is new
+ * needs two pairs: stamps may have stepped between two reports. */
 static void take_pace(struct camera_clock *c, int64_t stamps_us, int64_t walls_us)
 {
     if (stamps_us <= 0 || walls_us < PACE_SPAN_US)
@@ -25,18 +37,38 @@ static void take_pace(struct camera_clock *c, int64_t stamps_us, int64_t walls_u
     double pace = (double)walls_us / (double)stamps_us;
     if (pace > PACE_MAX || pace < 1 / PACE_MAX)
         return;
-    c->pace = fabs(pace - 1) < PACE_RIGHT ? 1 : pace;
-    c->paced = true;
+    if (llabs(walls_us - stamps_us) < RIGHT_US)
+        pace = 1;
+    if (!c->paced || is_near(pace, c->pace) || is_near(pace, c->pace_before)) {
+        c->pace = pace;
+        c->paced = true;
+    }
+    c->steady = is_near(pace, c->pace_before) && is_near(pace, c->pace);
+    c->pace_before = pace;
 }
 
-void camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
+/* Does a report that is not punctual say the same of the clock as the one before it? */
+static bool is_steady(const struct camera_clock *c, int64_t stamp_us, int64_t wall_us,
+                      int64_t late_us, int64_t passed_us)
+{
+    int64_t walls_us = wall_us - c->wall_us;
+    int64_t doubt_us = llabs(walls_us - scale(stamp_us - c->stamp_us, c->pace));
+    return c->believed && walls_us > 0 && doubt_us <= STEADY_US + walls_us / STEADY_SHARE &&
+           late_us >= (passed_us < EARLY_AFTER_US ? 0 : -LATE_MAX_US) && late_us <= LATE_MAX_US;
+}
+
+bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
                          int64_t received_us)
 {
     struct camera_clock *c = clock;
+    bool late = false;
     if (c->reported) {
-        int64_t passed_us = received_us - c->received_us;
-        int64_t doubt_us = llabs((wall_us - c->wall_us) - passed_us);
-        c->believed = doubt_us <= TOLERANCE_US + passed_us / TOLERANCE_SHARE;
+        int64_t passed_us = received_us - c->punctual_received_us;
+        int64_t late_us = passed_us - (wall_us - c->punctual_wall_us);
+        bool steady =
+            passed_us <= LATE_FOR_US && is_steady(c, stamp_us, wall_us, late_us, passed_us);
+        c->believed = steady || llabs(late_us) <= TOLERANCE_US + passed_us / TOLERANCE_SHARE;
+        late = c->believed && late_us > 0 && passed_us <= LATE_FOR_US;
         take_pace(c, stamp_us - c->stamp_us, wall_us - c->wall_us);
     } else {
         c->believed = true; /* until the next report */
@@ -46,6 +78,16 @@ void camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
     c->stamp_us = stamp_us;
     c->wall_us = wall_us;
     c->received_us = received_us;
+    if (!late) {
+        c->punctual_wall_us = wall_us;
+        c->punctual_received_us = received_us;
+    }
+    return c->believed;
+}
+
+void camera_clock_move(struct camera_clock *clock, int64_t by_us)
+{
+    clock->stamp_us += by_us;
 }
 
 int64_t camera_clock_wall(const struct camera_clock *clock, int64_t stamp_us)

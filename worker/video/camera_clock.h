@@ -14,14 +14,25 @@ struct camera_clock {
     bool believed; /* the wall clock advances as ours does */
     int64_t stamp_us;
     int64_t wall_us;
-    int64_t received_us;
-    bool paced;  /* two reports have shown the pace */
-    double pace; /* wall time per stamp: about 1 */
+    int64_t received_us;      /* of the newest report, */
+    int64_t punctual_wall_us; /* ... of the newest that was not late, */
+    int64_t punctual_received_us;
+    double pace_before; /* between the two reports before the newest one; 0: not known */
+    bool paced;         /* two reports have shown the pace */
+    bool steady;        /* the newest two pairs of reports agree about it */
+    double pace;        /* wall time per stamp: about 1 */
 };
 
-/** Take a report: the wall clock showed wall_us at stamp_us. */
-void camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
+/**
+ * Take a report: the wall clock showed wall_us at stamp_us.
+ *
+ * @return false if the wall clock did not advance as ours did: it was set, or is no clock.
+ */
+bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
                          int64_t received_us);
+
+/** The track's stamps were set by by_us: those of earlier reports count from there, too. */
+void camera_clock_move(struct camera_clock *clock, int64_t by_us);
 
 /** @return the wall clock's time at a stamp.  Call it only if the clock is believed. */
 int64_t camera_clock_wall(const struct camera_clock *clock, int64_t stamp_us);

@@ -11,9 +11,10 @@
  * Picture and sound.  Normally both tracks have the same offset.  The second track takes the offset
  * of the first if that puts it within START_TRUST_US of where its arrival does; else the two clocks
  * are unrelated, and the track is put where its arrival says.  From then on the picture is steered
- * by its arrival alone, and sound by the first of these that is available: the picture by sender
- * reports (camera_clock.h); the picture by equal stamps, while the two arrivals agree that both
- * clocks keep step; its own arrival.
+ * by its arrival alone, and sound by the first of these that is available (timeline_peer.h): the
+ * picture by sender reports (camera_clock.h); the picture by equal stamps, while the two arrivals
+ * agree that both clocks keep step; its own arrival.  What made one track late at once
+ * (track_lateness.h) does not count.
  *
  * What happens to a time stamp, by its distance from the previous one of its track:
  *
@@ -27,8 +28,8 @@
  *   forward by more            followed if the other track is there too (only this track had a
  *                              gap), else a jump
  *   back by more               a jump, even if it adds up from small steps
- *   far behind the other       a jump: its clock stood still meanwhile
- *     after > 0.9 s of silence
+ *   far behind the other       a jump: its clock stood still meanwhile; unless sender reports tell
+ *     after > 0.9 s of silence of both tracks
  *   ahead of its arrival       history, if it comes in a burst faster than real time: pictures are
  *     by > 0.18 s              put a millisecond apart, sound is left out.  Else the packet is put
  *                              where its arrival says
@@ -54,6 +55,8 @@
  */
 #include "worker/video/timeline.h"
 
+#include "worker/video/timeline_peer.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -64,6 +67,7 @@
 #define PAUSE_US 500000            /* pauses up to here are kept over a reconnect */
 #define JUMP_US 900000             /* keeps every step of the output below a second */
 #define START_TRUST_US 3000000     /* tracks that start closer than this share a clock */
+#define START_US 5000000           /* what is cached comes within this */
 #define UNDO_US 2000000            /* a bad time stamp is over within this */
 #define PEER_US 30000000           /* the other track's sender report comes within this */
 #define COMPOSITION_MAX_US 5000000 /* of the stamps, and of the output */
@@ -79,10 +83,6 @@
 #define FALLING_MAX 6        /* stamps that fall more often than this in a row are ignored */
 #define BACK_LEARN 2         /* after this many lasting steps the next one is believed at once */
 #define PEER_NEAR_US 80000   /* a step this near to the other track's counts as the same step */
-#define APART_US 30000       /* tracks that differ by more: their clocks do not keep step */
-#define APART_PACE 0.02      /* the same for their paces */
-#define ONE_REPORT_PACE 0.01 /* a clock whose pace is wrong by more needs a second report */
-#define RELATION_MAX_US 10000000 /* audio and video further apart than this: a clock is wrong */
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
 {
@@ -178,6 +178,8 @@ static bool is_jump(struct timeline *tl, const struct timeline_in *p, int64_t ke
         return true; /* at once, or in many small steps */
     if (key_us > t->last_key_us + limit)
         return !(other->active && key_us <= other->last_key_us + JUMP_US);
+    if (timeline_peer_is_known(t, p->received_us) && timeline_peer_is_known(other, p->received_us))
+        return false; /* sender reports tell whether its clock stood still */
     return other->active && p->received_us - t->last_received_us > JUMP_US &&
            key_us < other->last_key_us - JUMP_US;
 }
@@ -209,6 +211,19 @@ static void forget_peer(struct timeline_track *t)
     t->peer_until_us = 0;
 }
 
+/* Steer a track anew after a pause.  If the other track had none, its output goes on: then this one
+ * belongs as far from its arrival as before. */
+static void resume(struct timeline_track *t, const struct timeline_track *other, int64_t source_us,
+                   int64_t received_us)
+{
+    int64_t stamp_us = source_us + t->offset_us;
+    bool alone = other->mapped && received_us - other->last_received_us <= JUMP_US &&
+                 other->resumed_us <= t->last_received_us;
+    timeline_steer_restart(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
+                           received_us, alone);
+    t->resumed_us = received_us;
+}
+
 /* The source's clock jumped to source_us: choose the offset that continues the output best. */
 static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_t source_us)
 {
@@ -232,12 +247,16 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
         forget_peer(t);
         forget_peer(other);
     } else {
+        if (p->received_us <= t->undo_until_us)
+            t->camera.believed = false; /* one guess after the other */
         t->offset_us = timeline_steer_stamp(&t->steer, expected) - source_us;
         tell_peer(other, t->offset_us - old, p->received_us);
     }
+    camera_clock_move(&t->camera, old - t->offset_us);
+    timeline_steer_stamps_set(&t->steer);
     if (p->received_us - t->last_received_us > JUMP_US) { /* a pause: steer to real time anew */
-        int64_t key = key_with(t, source_us, t->offset_us);
-        timeline_steer_start(&t->steer, source_us + t->offset_us, key, p->received_us);
+        t->camera.believed = false;
+        resume(t, other, source_us, p->received_us);
     }
     t->undo_offset_us = old;
     t->undo_until_us = p->received_us + UNDO_US;
@@ -303,6 +322,8 @@ static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_
         tell_peer(other_of(tl, p->track), shift_us, p->received_us);
     }
     t->offset_us += shift_us;
+    camera_clock_move(&t->camera, -shift_us);
+    timeline_steer_stamps_set(&t->steer);
     decode_order_forget_steps(&t->order);
     tl->jumps++;
 }
@@ -350,64 +371,7 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
         timeline_steer_start(&t->steer, source_us + t->offset_us, expected, p->received_us);
     stamp_rate_init(&t->rate);
     t->mapped = true;
-}
-
-/* --- the other track ---------------------------------------------------- */
-
-/* Do sender reports tell a track's wall clock? */
-static bool is_known(const struct timeline_track *t)
-{
-    bool sane = timeline_steer_is_settled(&t->steer) &&
-                fabs(timeline_steer_clock(&t->steer) - 1) <= ONE_REPORT_PACE;
-    return t->camera.believed && (t->camera.paced || sane);
-}
-
-/* How much later sound must be to match the picture, by sender reports. */
-static bool wanted_by_reports(const struct timeline_track *audio,
-                              const struct timeline_track *video, int64_t source_us,
-                              int64_t *wanted_us)
-{
-    if (!is_known(audio) || !is_known(video))
-        return false;
-    int64_t wall = camera_clock_wall(&audio->camera, source_us);
-    int64_t picture = camera_clock_stamp(&video->camera, wall);
-    *wanted_us =
-        key_with(video, picture, video->offset_us) - key_with(audio, source_us, audio->offset_us);
-    return llabs(*wanted_us) < RELATION_MAX_US;
-}
-
-/* Do the two tracks' arrivals say that their clocks do not keep step? */
-static bool run_apart(const struct timeline_steer *audio, const struct timeline_steer *video,
-                      int64_t wanted_us)
-{
-    int64_t apart_us = timeline_steer_off_us(audio) - wanted_us - timeline_steer_off_us(video);
-    double pace = timeline_steer_clock(audio) - timeline_steer_clock(video);
-    return llabs(apart_us) > APART_US || fabs(pace) > APART_PACE;
-}
-
-/* How much later sound must be to match the picture, by equal stamps. */
-static bool wanted_by_stamps(const struct timeline_track *audio, const struct timeline_track *video,
-                             int64_t source_us, int64_t *wanted_us)
-{
-    if (audio->offset_us != video->offset_us)
-        return false;
-    *wanted_us =
-        key_with(video, source_us, video->offset_us) - key_with(audio, source_us, audio->offset_us);
-    return !run_apart(&audio->steer, &video->steer, *wanted_us);
-}
-
-/* Where the picture wants sound.  @return false if only the packet's own arrival counts. */
-static bool ask_peer(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
-                     struct timeline_steer_peer *peer)
-{
-    const struct timeline_track *audio = &tl->tracks[TRACK_AUDIO];
-    const struct timeline_track *video = &tl->tracks[TRACK_VIDEO];
-    if (p->track != TRACK_AUDIO || !video->mapped || timeline_steer_is_bursting(&video->steer))
-        return false;
-    peer->correction = timeline_steer_correction(&video->steer);
-    peer->off_us = timeline_steer_off_us(&video->steer);
-    peer->certain = wanted_by_reports(audio, video, source_us, &peer->wanted_us);
-    return peer->certain || wanted_by_stamps(audio, video, source_us, &peer->wanted_us);
+    t->mapped_us = p->received_us;
 }
 
 /* Place a packet without a usable time stamp: one nominal duration on, near its arrival. */
@@ -484,9 +448,14 @@ void timeline_reconnect(struct timeline *timeline)
 void timeline_report(struct timeline *timeline, enum track track, int64_t source_us,
                      int64_t wall_us, int64_t received_us)
 {
-    if (llabs(source_us) <= SOURCE_MAX_US && llabs(wall_us) <= SOURCE_MAX_US)
-        camera_clock_report(&timeline->tracks[track].camera, source_us, wall_us,
-                            clamp(received_us, 0, SOURCE_MAX_US));
+    if (source_us != clamp(source_us, -SOURCE_MAX_US, SOURCE_MAX_US) ||
+        wall_us != clamp(wall_us, -SOURCE_MAX_US, SOURCE_MAX_US))
+        return;
+    if (camera_clock_report(&timeline->tracks[track].camera, source_us, wall_us,
+                            clamp(received_us, 0, SOURCE_MAX_US)))
+        return;
+    other_of(timeline, track)->camera.believed = false; /* its report is of the time before */
+    timeline_steer_distrust(&timeline->tracks[TRACK_AUDIO].steer);
 }
 
 /* Sound that is history is not sent: only its arrival counts. */
@@ -519,11 +488,23 @@ static double pace_of(const struct timeline_track *t, enum track track, double r
     return track == TRACK_VIDEO || (pace < most && pace > 1 / most) ? pace : 1;
 }
 
+/* What a server has cached of one track comes in a burst, of the other less or none.  So the track
+ * that came second was put beside history, far from its arrival: it belongs as near as the first.
+ */
+static void align_starts(struct timeline_track *t, struct timeline_track *other, int64_t now_us)
+{
+    struct timeline_track *first = t->mapped_us <= other->mapped_us ? t : other;
+    struct timeline_track *second = first == t ? other : t;
+    if (other->mapped && t->offset_us == other->offset_us && now_us - second->mapped_us < START_US)
+        timeline_steer_align(&second->steer, &first->steer);
+}
+
 /* Place a packet with a usable time stamp. */
 static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
                          struct timeline_out *out)
 {
     struct timeline_track *t = &tl->tracks[p->track];
+    struct timeline_track *other = other_of(tl, p->track);
     int64_t shift;
     double rate = rate_of(t, p, source_us);
     if (!t->mapped) {
@@ -536,10 +517,18 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
         out->jumped = true;
     }
     struct timeline_steer_peer peer;
-    bool asked = ask_peer(tl, p, source_us, &peer);
+    bool asks =
+        p->track == TRACK_AUDIO && other->mapped && !timeline_steer_is_bursting(&other->steer);
+    if (asks)
+        peer = timeline_peer_ask(t, other, source_us, p->received_us);
+    bool paced = t->camera.steady && timeline_peer_is_known(t, p->received_us);
+    timeline_steer_set(&t->steer, paced ? t->camera.pace : 0,
+                       timeline_steer_late_us(&other->steer));
     if (!is_ahead_of_its_turn(t, p, source_us + t->offset_us))
         out->history = timeline_steer_take(&t->steer, source_us + t->offset_us, p->received_us,
-                                           asked ? &peer : NULL);
+                                           asks ? &peer : NULL);
+    if (out->history)
+        align_starts(t, other, p->received_us);
     out->pace = pace_of(t, p->track, rate);
     int64_t key = key_with(t, source_us, t->offset_us);
     t->lead_us = key - p->received_us;

@@ -19,10 +19,20 @@
 #define DONE_US 4000          /* ... and ends here */
 #define RESPONSE_S 2.0        /* time constant of a correction */
 #define CORRECTION_MAX 0.3
-#define STEP_US 5000     /* the smaller deadband between the two tracks */
-#define STEP_SPEED 0.005 /* least speed of a correction between them */
-#define STEP_SNAP_US 20  /* a rest this small is corrected at once */
-#define OWN_STEP_US 5000 /* most that a track's own lateness changes between two controls */
+#define CORRECTED_APART_US 40000.0 /* how far a correction may put two tracks apart */
+#define STEP_US 5000               /* the smaller deadband between the two tracks */
+#define STEP_SPEED 0.005           /* least speed of a correction between them */
+#define STEP_SNAP_US 20            /* a rest this small is corrected at once */
+#define OWN_STEP_US 5000       /* most that a track's own lateness changes between two controls */
+#define SLOPE_KEEP_US 20000000 /* for how long a clock is believed that nothing confirms */
+#define SLOPE_FIRM_US 5000000  /* ... after it was confirmed for so long */
+#define SLOPE_FIRM_MAX 1.2     /* steeper lines are of bursts, or of stamps in another unit */
+#define SLOPE_WINS_US 12000000 /* a slope that was confirmed for so long counts against reports */
+#define CLEAN_US 30000         /* a fit to points that lie higher than this, ... */
+#define BENT_US 60000          /* ... or with ends that are bent by more, gives no new slope */
+#define SAME_PACE 0.03         /* paces that differ by less are of one clock */
+#define CLOCK_SETTLES_US 1000000
+#define STAMPS_SETTLE_US 4000000 /* until the line holds no packet of before stamps were set */
 #define PACE_MAX 1e4
 #define STAMP_SPAN_MAX 1e15 /* us: keeps products in range */
 
@@ -47,6 +57,7 @@ static void start(struct timeline_steer *s, int64_t stamp_us, int64_t out_us, in
         .pace_before = 1,
         .fast_since_us = received_us - BURST_MAX_US,
         .history_us = INT64_MIN,
+        .arrival_us = received_us,
         .newest_us = received_us,
         .newest_stamp_us = stamp_us,
     };
@@ -63,6 +74,44 @@ void timeline_steer_start_like(struct timeline_steer *steer, const struct timeli
                                int64_t stamp_us, int64_t out_us, int64_t received_us)
 {
     start(steer, stamp_us, out_us, received_us, other->reference_us);
+}
+
+void timeline_steer_stamps_set(struct timeline_steer *steer)
+{
+    track_lateness_clear(&steer->lateness, steer->newest_us + STAMPS_SETTLE_US);
+}
+
+void timeline_steer_align(struct timeline_steer *steer, const struct timeline_steer *other)
+{
+    if (llabs(steer->reference_us - other->reference_us) <= AHEAD_US)
+        return;
+    steer->reference_us = other->reference_us;
+    steer->start_late_us = other->reference_us;
+}
+
+void timeline_steer_distrust(struct timeline_steer *steer)
+{
+    if (steer->on_trial)
+        steer->reference_us = steer->own_reference_us;
+    steer->on_trial = false;
+}
+
+void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int64_t out_us,
+                            int64_t received_us, bool keep)
+{
+    bool settled = keep && steer->settled;
+    int64_t reference_us = steer->reference_us;
+    timeline_steer_start(steer, stamp_us, out_us, received_us);
+    timeline_steer_stamps_set(steer);
+    steer->settled = settled;
+    if (settled)
+        steer->reference_us = reference_us;
+}
+
+void timeline_steer_set(struct timeline_steer *steer, double known_pace, int64_t other_late_us)
+{
+    steer->known_pace = known_pace;
+    steer->other_late_us = other_late_us;
 }
 
 int64_t timeline_steer_out(const struct timeline_steer *steer, int64_t stamp_us)
@@ -91,9 +140,26 @@ int64_t timeline_steer_stamp(const struct timeline_steer *steer, int64_t out_us)
     return s->anchor_us + stamps_us + scale(span_us - corrected_us, 1 / s->clock_pace);
 }
 
+int64_t timeline_steer_lateness_us(const struct timeline_steer *steer, double slope)
+{
+    const struct timeline_steer *s = steer;
+    return scale(arrival_line_level(&s->line, slope), 1 / (1 - fmin(slope, 1 - 1e-5))) -
+           s->reference_us;
+}
+
+double timeline_steer_slope(const struct timeline_steer *steer)
+{
+    return 1 - 1 / steer->clock_pace;
+}
+
 int64_t timeline_steer_off_us(const struct timeline_steer *steer)
 {
     return steer->off_us;
+}
+
+int64_t timeline_steer_late_us(const struct timeline_steer *steer)
+{
+    return steer->lateness.late_us;
 }
 
 double timeline_steer_pace(const struct timeline_steer *steer)
@@ -139,23 +205,77 @@ static void settle(struct timeline_steer *s, int64_t late_us, int64_t received_u
     s->settled = received_us - s->begun_us >= SETTLE_US && s->line.count >= SETTLE_POINTS;
 }
 
+static void set_slope(struct timeline_steer *s, double slope)
+{
+    if (s->slope == 0 || fabs(slope - s->slope) > SAME_PACE)
+        s->slope_since_us = s->newest_us;
+    s->slope = slope;
+    s->slope_at_us = s->newest_us;
+    if (!s->settled)
+        s->reference_us = s->start_late_us;
+    s->settled = true;
+}
+
+/* Was the slope confirmed for so long? */
+static bool is_firm(const struct timeline_steer *s, int64_t for_us)
+{
+    return s->slope != 0 && fabs(s->slope) <= SLOPE_FIRM_MAX &&
+           s->slope_at_us - s->slope_since_us >= for_us;
+}
+
+/* What the newest fit says of the clock's slope.  Packets that are late for a while leave no
+ * straight line: then the slope is the one that was right before, for long enough. */
+static void take_slope(struct timeline_steer *s, const struct arrival_fit *fit)
+{
+    bool burst = fit->slope < BURST_SLOPE && s->newest_us - s->fast_since_us < BURST_MAX_US;
+    bool other = arrival_fit_leaves(fit, s->slope);
+    bool old = s->newest_us - s->slope_at_us > SLOPE_KEEP_US;
+    bool firm = is_firm(s, SLOPE_FIRM_US);
+    bool clean = fit->height_us < CLEAN_US && fit->bent_us < BENT_US;
+    if (fit->is_clock && !burst && (!firm || other || old || clean))
+        set_slope(s, fit->slope);
+    else if (burst || old || !firm || (other && !fit->is_clock))
+        s->slope = 0;
+}
+
 /* Set the clock's pace.  @return how much later than out_us a stamp's output should be. */
 static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_t out_us)
 {
     struct arrival_fit fit;
-    s->clock_pace = 1;
-    if (!arrival_line_fit(&s->line, &fit))
-        return 0;
-    bool burst = fit.slope < BURST_SLOPE && s->newest_us - s->fast_since_us < BURST_MAX_US;
-    int64_t arrival_us = stamp_us + arrival_line_level(&s->line); /* by the earliest packets */
-    if (fit.is_clock && !burst) {
-        s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(fit.slope, 1 - 1e-5))));
-        arrival_us = s->newest_us + scale(stamp_us + fit.late_us - s->newest_us, s->clock_pace);
-        if (!s->settled)
-            s->reference_us = s->start_late_us;
-        s->settled = true;
+    bool fits = arrival_line_fit(&s->line, &fit);
+    if (fits)
+        take_slope(s, &fit);
+    else
+        s->slope = 0;
+    bool told = fits && s->slope == fit.slope;
+    double slope = s->slope;
+    if (s->known_pace > 0 && !(told && is_firm(s, SLOPE_WINS_US))) {
+        slope = 1 - 1 / s->known_pace;
+        told = false;
     }
-    return s->settled ? arrival_us - s->reference_us - out_us : 0;
+    s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(slope, 1 - 1e-5))));
+    int64_t late_us = told ? fit.late_us : arrival_line_level(&s->line, slope);
+    s->arrival_us = s->newest_us + scale(stamp_us + late_us - s->newest_us, s->clock_pace);
+    return s->settled ? s->arrival_us - s->reference_us - out_us : 0;
+}
+
+/* Note by how much packets are later than the clock's error explains.  A new pace of the clock
+ * explains what was late before. */
+static void note_lateness(struct timeline_steer *s, double pace_before, int64_t expected_us,
+                          int64_t passed_us)
+{
+    if (fabs(pace_before / s->clock_pace - 1) > SAME_PACE)
+        track_lateness_clear(&s->lateness, s->newest_us + CLOCK_SETTLES_US);
+    if (s->settled)
+        track_lateness_note(&s->lateness, s->arrival_us - expected_us, passed_us, s->newest_us);
+}
+
+/* While one track comes later than the other, the other's output is decided long before: what both
+ * are corrected by in between puts them apart. */
+static double correction_max(const struct timeline_steer *s)
+{
+    double apart_us = (double)llabs(s->lateness.late_us - s->other_late_us);
+    return fmin(CORRECTION_MAX, CORRECTED_APART_US / fmax(apart_us, 1));
 }
 
 /* How fast to move the output to where the arrival wants it, in time per time. */
@@ -165,7 +285,8 @@ static double correction_alone(struct timeline_steer *s)
     s->correcting = size_us > DEADBAND_US || (s->correcting && size_us > DONE_US);
     if (!s->correcting)
         return 0;
-    return fmax(-CORRECTION_MAX, fmin(CORRECTION_MAX, (double)s->off_us / 1e6 / RESPONSE_S));
+    double most = correction_max(s);
+    return fmax(-most, fmin(most, (double)s->off_us / 1e6 / RESPONSE_S));
 }
 
 /* The same for where the other track wants it, until the two match exactly.  Both take the other
@@ -205,16 +326,28 @@ static void control(struct timeline_steer *s, int64_t stamp_us,
                     const struct timeline_steer_peer *peer)
 {
     int64_t out_us = timeline_steer_out(s, stamp_us);
+    int64_t passed_us = s->newest_us - s->control_us + CONTROL_US;
+    double pace = s->clock_pace;
+    int64_t expected_us = s->arrival_us + scale(stamp_us - s->anchor_us, pace);
     note_move(s, out_us);
     anchor(s, stamp_us, out_us);
     s->pace_before = s->pace;
     s->control_us = s->newest_us + CONTROL_US;
     s->off_us = off_by_arrival(s, stamp_us, out_us);
+    note_lateness(s, pace, expected_us, passed_us);
+    if (peer != NULL)
+        s->off_us += s->other_late_us - s->lateness.late_us;
     if (peer != NULL && peer->certain) {
+        if (!s->on_trial)
+            s->own_reference_us = s->reference_us;
+        s->on_trial = !peer->proven;
         s->reference_us += own_lateness(s->off_us - peer->off_us);
         s->off_us = peer->off_us;
+        if (peer->clock_pace > 0)
+            s->clock_pace = peer->clock_pace;
     }
-    double correction = peer == NULL ? correction_alone(s) : correction_in_step(s, peer);
+    bool in_step = peer != NULL && (peer->asked || peer->certain);
+    double correction = in_step ? correction_in_step(s, peer) : correction_alone(s);
     s->pace = s->clock_pace * (1 + correction);
 }
 
@@ -234,6 +367,8 @@ static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t receive
         s->reference_us = s->start_late_us;
     }
     s->history_us = received_us + BURST_US;
+    s->arrival_us += scale(stamp_us - s->anchor_us, s->clock_pace);
+    track_lateness_clear(&s->lateness, 0);
     s->correcting = false;
     s->moved_us = 0;
     if (received_us >= s->control_us) {
@@ -246,11 +381,16 @@ static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t receive
 }
 
 /* How far a packet may be ahead of its arrival. */
-static int64_t ahead_max_us(const struct timeline_steer *s)
+static int64_t ahead_max_us(const struct timeline_steer *s, int64_t stamp_us,
+                            const struct timeline_steer_peer *peer)
 {
     if (timeline_steer_is_bursting(s))
         return AHEAD_BURST_US;
-    return AHEAD_US + s->moved_us + (s->correcting ? SETTLE_FALL_US : 0);
+    bool steps = stamp_us - s->newest_stamp_us > AHEAD_US;
+    int64_t in_step_us = peer != NULL && peer->certain && peer->clock_pace > 0 && !steps
+                             ? MOVED_MAX_US
+                             : s->moved_us;
+    return AHEAD_US + in_step_us + (s->correcting ? SETTLE_FALL_US : 0);
 }
 
 bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t received_us,
@@ -264,7 +404,7 @@ bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t
 
     bool history = false;
     int64_t ahead_us = timeline_steer_out(s, stamp_us) - (received_us - s->reference_us);
-    if (ahead_us > ahead_max_us(s))
+    if (ahead_us > ahead_max_us(s, stamp_us, peer))
         history = put_back(s, stamp_us, received_us);
     else if (received_us >= s->control_us && stamp_us > s->anchor_us)
         control(s, stamp_us, peer);

@@ -17,13 +17,17 @@
 #define WORKER_TIMELINE_STEER_H
 
 #include "worker/video/arrival_line.h"
+#include "worker/video/track_lateness.h"
 
 /* Where the other track wants this one. */
 struct timeline_steer_peer {
     int64_t wanted_us; /* how much later its output must be to keep step */
     double correction; /* the other track's own correction, which this one joins */
     int64_t off_us;    /* how much later the other track's output should be, by its arrival */
-    bool certain;      /* wanted_us counts even against this track's arrival */
+    bool asked;        /* wanted_us counts, while it agrees with this track's arrival */
+    double clock_pace; /* which keeps step with the other track; 0: not known */
+    bool certain;      /* wanted_us counts even against this track's arrival, */
+    bool proven;       /* ... and will not turn out to be wrong */
 };
 
 /* Plain: lives in its user by value.  Private to timeline_steer.c. */
@@ -31,16 +35,25 @@ struct timeline_steer {
     struct arrival_line line;
     bool settled; /* reference_us is final */
     bool correcting;
-    int64_t begun_us;      /* arrival from which the reference is taken */
-    int64_t start_late_us; /* arrival - output of the first packet */
-    int64_t reference_us;  /* arrival - output as it should be for the earliest packets */
+    int64_t begun_us;         /* arrival from which the reference is taken */
+    int64_t start_late_us;    /* arrival - output of the first packet */
+    int64_t reference_us;     /* arrival - output as it should be for the earliest packets */
+    int64_t own_reference_us; /* the same before a peer on trial changed it */
+    bool on_trial;
     int64_t anchor_us;     /* from this stamp on ... */
     int64_t anchor_out_us; /* ... the output goes on from here ... */
     double pace;           /* ... at this pace for CORRECTED_US, ... */
     double clock_pace;     /* ... and then at this one */
-    double pace_before;    /* pace for stamps before the anchor */
-    int64_t moved_us;      /* how much later corrections have made the output */
-    int64_t off_us;        /* how much later the output should be, by arrival */
+    double known_pace;     /* as in timeline_steer_set() */
+    int64_t other_late_us;
+    double pace_before;     /* pace for stamps before the anchor */
+    int64_t moved_us;       /* how much later corrections have made the output */
+    int64_t off_us;         /* how much later the output should be, by arrival */
+    double slope;           /* of the line, as the last good fit has it */
+    int64_t slope_since_us; /* arrival since which it has been about the same */
+    int64_t slope_at_us;    /* arrival at which that was */
+    struct track_lateness lateness;
+    int64_t arrival_us;    /* when the anchor should arrive, by the earliest packets */
     int64_t control_us;    /* arrival at which the pace may change again */
     int64_t history_us;    /* arrival until which packets may be history */
     int64_t fast_since_us; /* arrival since which packets have come faster than real time */
@@ -59,14 +72,48 @@ void timeline_steer_start(struct timeline_steer *steer, int64_t stamp_us, int64_
 void timeline_steer_start_like(struct timeline_steer *steer, const struct timeline_steer *other,
                                int64_t stamp_us, int64_t out_us, int64_t received_us);
 
+/** Begin anew.  @param keep  the output goes back to the distance from its arrival that it had. */
+void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int64_t out_us,
+                            int64_t received_us, bool keep);
+
+/**
+ * Say what the next packets are steered with.
+ *
+ * @param known_pace     of the camera's clock, output time per stamp, by sender reports: it counts
+ *                       unless the arrival has told another one for seconds; 0: not known.
+ * @param other_late_us  timeline_steer_late_us() of the other track.
+ */
+void timeline_steer_set(struct timeline_steer *steer, double known_pace, int64_t other_late_us);
+
+/** Take the reference of another track, if this track's is far from it. */
+void timeline_steer_align(struct timeline_steer *steer, const struct timeline_steer *other);
+
+/** What a peer that was certain but not proven has said is wrong. */
+void timeline_steer_distrust(struct timeline_steer *steer);
+
+/** The track's stamps were set: the next one may be any distance from its arrival. */
+void timeline_steer_stamps_set(struct timeline_steer *steer);
+
 /** @return the output time of a stamp. */
 int64_t timeline_steer_out(const struct timeline_steer *steer, int64_t stamp_us);
 
 /** @return the stamp whose output time is out_us: the reverse of timeline_steer_out(). */
 int64_t timeline_steer_stamp(const struct timeline_steer *steer, int64_t out_us);
 
+/**
+ * @return how late the earliest packets of the last seconds are, beside the reference, with a clock
+ *         of that slope.  It tells two tracks apart: their stamps count from anywhere.
+ */
+int64_t timeline_steer_lateness_us(const struct timeline_steer *steer, double slope);
+
+/** @return by how much a packet is later than the one before, per time, by the clock's error. */
+double timeline_steer_slope(const struct timeline_steer *steer);
+
 /** @return how much later the output should be, by arrival alone. */
 int64_t timeline_steer_off_us(const struct timeline_steer *steer);
+
+/** @return by how much the track's packets have become late at once, a short while ago. */
+int64_t timeline_steer_late_us(const struct timeline_steer *steer);
 
 /** @return output time per camera time, about 1. */
 double timeline_steer_pace(const struct timeline_steer *steer);
@@ -86,7 +133,7 @@ bool timeline_steer_is_bursting(const struct timeline_steer *steer);
 /**
  * Take a packet into account.  Its output time is timeline_steer_out() from then on.
  *
- * @param peer  NULL if only the arrival counts.  Borrowed for the call.
+ * @param peer  NULL if there is no other track to keep step with.  Borrowed for the call.
  * @return true if the packet is history.
  */
 bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t received_us,

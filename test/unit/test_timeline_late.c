@@ -1,0 +1,368 @@
+/*
+ * The output clock while one track comes later than the other: sound or pictures are held back for
+ * some seconds, or come in a clump after the other track's, or in a burst beside it; and sender
+ * reports that are late, few, set or no clock at all.  Picture to sound is measured by when both
+ * were taken. LATE_VERBOSE=1 prints the table.
+ */
+#include "worker/video/timeline.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define S INT64_C(1000000)
+#define MS INT64_C(1000)
+#define ARRIVAL (5000 * S)
+#define SECONDS 100
+#define ACQUIRED (9 * S)
+#define JITTER (20 * MS)
+#define PACKETS_MAX (SECONDS * 120)
+#define BURST_SPEED 4
+#define SANE 0.011
+#define V 1
+#define A 2
+
+/* For some time packets come later.  Each comes twice, the second time 30 s after the first. */
+enum shape {
+    STEP,  /* by so much */
+    STALL, /* none comes, then all at once */
+    RAMP,  /* more and more, then less and less */
+};
+
+enum reports {
+    NONE,
+    RIGHT,
+    FIRST, /* one, at the beginning */
+    FIRST_TWO /* ... or two */,
+    STANDING, /* the wall clock stands still */
+    SET,      /* it is set by 3 s, and sound reports only every 12 s */
+};
+
+struct camera {
+    const char *name;
+    double drift[TRACK_COUNT];
+    enum reports reports;
+    int tracks; /* V, A or both: which are late */
+    enum shape shape;
+    int late_ms;
+    int for_ms;
+    int forth_s;                 /* the stamps of both tracks step forth by so much after 40 s */
+    int back_ms;                 /* the stamps of the tracks step back by so much every 2 s */
+    int history_ms[TRACK_COUNT]; /* is sent at first, four times as fast as it was taken */
+    int settles_s;               /* so many seconds after 20 and 50 s are not judged */
+    int frame_ms;                /* 0: 40 */
+};
+
+struct packet {
+    double sent_us, out_us;
+};
+
+struct track_state {
+    struct packet packets[PACKETS_MAX];
+    int count;
+    int64_t interval_us, sent_us, stamp_us, arrival_us, report_us;
+    int reported;
+};
+
+struct verdict {
+    double apart; /* ms, picture to sound */
+    double at_s;
+    int skipped;
+};
+
+static struct track_state tracks[TRACK_COUNT];
+static uint32_t random_state;
+
+static int64_t random_below(int64_t n)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (int64_t)(random_state >> 8) % n;
+}
+
+static int64_t since_episode(int64_t sent_us)
+{
+    return sent_us < 50 * S ? sent_us - 20 * S : sent_us - 50 * S;
+}
+
+static int64_t lateness(const struct camera *c, enum track track, int64_t sent_us)
+{
+    int64_t in_us = since_episode(sent_us), for_us = c->for_ms * MS, late_us = c->late_ms * MS;
+    if (in_us < 0 || in_us >= for_us || (c->tracks & (track == TRACK_VIDEO ? V : A)) == 0)
+        return 0;
+    if (c->shape == STALL)
+        return for_us - in_us;
+    return c->shape == STEP ? late_us
+                            : late_us - llabs(in_us - for_us / 2) * late_us / (for_us / 2);
+}
+
+static void next_arrival(const struct camera *c, enum track track)
+{
+    struct track_state *t = &tracks[track];
+    int64_t at = t->sent_us + lateness(c, track, t->sent_us) + random_below(JITTER);
+    int64_t burst_us = (t->sent_us + c->history_ms[track] * MS) / BURST_SPEED;
+    if (c->history_ms[track] > 0 && burst_us > at)
+        at = burst_us;
+    t->arrival_us = at > t->arrival_us ? at : t->arrival_us;
+}
+
+static void start(const struct camera *c)
+{
+    random_state = 1;
+    for (int i = 0; i < TRACK_COUNT; i++) {
+        struct track_state *t = &tracks[i];
+        int64_t frame = (c->frame_ms > 0 ? c->frame_ms : 40) * MS;
+        t->interval_us = i == TRACK_VIDEO ? frame : 20 * MS;
+        t->count = t->reported = 0;
+        t->sent_us = -c->history_ms[i] * MS;
+        t->stamp_us = t->sent_us + 10 * S;
+        t->arrival_us = 0;
+        t->report_us = i == TRACK_VIDEO ? 100 * MS : 300 * MS;
+        next_arrival(c, i);
+    }
+}
+
+static void report(struct timeline *timeline, const struct camera *c, enum track track,
+                   int64_t received_us)
+{
+    struct track_state *t = &tracks[track];
+    int64_t wall = 1000 * S + t->sent_us, every = 5 * S;
+    if (t->sent_us < t->report_us || c->reports == NONE ||
+        (c->reports == FIRST && t->reported >= 1) || (c->reports == FIRST_TWO && t->reported >= 2))
+        return;
+    if (c->reports == STANDING)
+        wall = 1000 * S;
+    if (c->reports == SET) {
+        wall += t->sent_us > 40 * S ? 3 * S : 0;
+        every = track == TRACK_AUDIO ? 12 * S : every;
+    }
+    timeline_report(timeline, track, t->stamp_us, wall, received_us);
+    t->reported++;
+    t->report_us += every;
+}
+
+static void send_packet(struct timeline *timeline, const struct camera *c, enum track track,
+                        struct verdict *v)
+{
+    struct track_state *t = &tracks[track];
+    struct timeline_out out;
+    int64_t forth = t->sent_us > 40 * S ? c->forth_s * S : 0;
+    if ((c->tracks & (track == TRACK_VIDEO ? V : A)) != 0)
+        forth -= t->sent_us / (2 * S) * c->back_ms * MS;
+    struct timeline_in in = {.track = track,
+                             .pts_us = t->stamp_us + forth,
+                             .dts_us = TIMELINE_NONE,
+                             .duration_us = t->interval_us,
+                             .received_us = ARRIVAL + t->arrival_us};
+    t->stamp_us += forth;
+    report(timeline, c, track, in.received_us);
+    t->stamp_us -= forth;
+    timeline_map(timeline, &in, &out);
+    v->skipped += out.history;
+    if (!out.history && t->count < PACKETS_MAX)
+        t->packets[t->count++] =
+            (struct packet){(double)t->sent_us, (double)(out.pts_us - ARRIVAL)};
+    t->sent_us += (int64_t)((double)t->interval_us / (1 + c->drift[track]));
+    t->stamp_us += t->interval_us;
+    next_arrival(c, track);
+}
+
+/* How long after it was taken something is shown; sound between two packets, too. */
+static double delay_at(const struct track_state *t, double sent_us, int *from)
+{
+    while (*from + 2 < t->count && t->packets[*from + 1].sent_us <= sent_us)
+        ++*from;
+    const struct packet *a = &t->packets[*from], *b = a + 1;
+    double share = (sent_us - a->sent_us) / (b->sent_us - a->sent_us);
+    return a->out_us + (b->out_us - a->out_us) * share - sent_us;
+}
+
+static bool is_judged(const struct camera *c, double sent_us)
+{
+    int64_t in_us = since_episode((int64_t)sent_us);
+    return sent_us >= ACQUIRED &&
+           sent_us < tracks[TRACK_AUDIO].packets[tracks[TRACK_AUDIO].count - 1].sent_us &&
+           (in_us < -S || in_us >= c->settles_s * S);
+}
+
+static struct verdict run(const struct camera *c)
+{
+    struct timeline timeline;
+    struct verdict v = {0};
+    int from = 0;
+    timeline_init(&timeline);
+    start(c);
+    while (tracks[TRACK_VIDEO].sent_us < SECONDS * S) {
+        bool video = tracks[TRACK_VIDEO].arrival_us <= tracks[TRACK_AUDIO].arrival_us;
+        send_packet(&timeline, c, video ? TRACK_VIDEO : TRACK_AUDIO, &v);
+    }
+    for (int i = 0; i < tracks[TRACK_VIDEO].count; i++) {
+        const struct packet *p = &tracks[TRACK_VIDEO].packets[i];
+        if (!is_judged(c, p->sent_us))
+            continue;
+        double sound = delay_at(&tracks[TRACK_AUDIO], p->sent_us, &from);
+        double apart = (p->out_us - p->sent_us - sound) / 1000;
+        if (fabs(apart) > fabs(v.apart)) {
+            v.apart = apart;
+            v.at_s = p->sent_us / 1e6;
+        }
+    }
+    return v;
+}
+
+static bool is_sane(const struct camera *c)
+{
+    return fabs(c->drift[TRACK_VIDEO]) < SANE && fabs(c->drift[TRACK_AUDIO]) < SANE;
+}
+
+static int check(const struct camera *c, bool may_skip)
+{
+    struct verdict v = run(c);
+    bool good = fabs(v.apart) <= (is_sane(c) ? 80 : 200) && (may_skip || v.skipped == 0);
+    if (!good || getenv("LATE_VERBOSE") != NULL)
+        print_message("%-32s video %+5.1f %%, audio %+5.1f %%, reports %d, %s%s %d ms for %d ms: "
+                      "picture to sound %+6.1f ms at %.1f s, skipped %d%s\n",
+                      c->name, c->drift[TRACK_VIDEO] * 100, c->drift[TRACK_AUDIO] * 100,
+                      (int)c->reports, (c->tracks & V) != 0 ? "V" : "",
+                      (c->tracks & A) != 0 ? "A" : "", c->late_ms, c->for_ms, v.apart, v.at_s,
+                      v.skipped, good ? "" : "  <- too much");
+    return !good;
+}
+
+static const double drifts[][TRACK_COUNT] = {{0, 0},     {0.0005, 0}, {0, 0.01}, {0.01, 0.01},
+                                             {0, -0.05}, {-0.5, 0},   {0, 0.5},  {0.3, -0.3}};
+#define DRIFTS (sizeof(drifts) / sizeof(drifts[0]))
+
+/* One track or both are late by up to 0.7 s for up to 10 s: the camera's stamps still tell. */
+static void test_one_track_late(void **state)
+{
+    static const int late_ms[] = {100, 300, 700}, for_ms[] = {3000, 10000};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < (int)DRIFTS * 3 * 2 * 3; i++) {
+        const double *drift = drifts[i / 18];
+        struct camera c = {"late", .drift = {drift[0], drift[1]}, .tracks = 1 + i % 3,
+                           .late_ms = late_ms[i / 3 % 3], .for_ms = for_ms[i / 9 % 2]};
+        failures += check(&c, false);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* With sender reports, lateness of any shape and size, that of the reports as well. */
+static void test_one_track_late_with_reports(void **state)
+{
+    static const struct camera kinds[] = {
+        {"late", .shape = STEP, .late_ms = 700, .for_ms = 10000},
+        {"late", .shape = STEP, .late_ms = 1500, .for_ms = 5000},
+        {"late", .shape = STEP, .late_ms = 1500, .for_ms = 20000},
+        {"later and later", .shape = RAMP, .late_ms = 300, .for_ms = 10000},
+        {"stall", .shape = STALL, .for_ms = 1500, .settles_s = 3},
+        {"stall", .shape = STALL, .for_ms = 3000, .settles_s = 4},
+    };
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < (int)DRIFTS * 3 * 6; i++) {
+        const double *drift = drifts[i / 18];
+        struct camera c = kinds[i % 6];
+        c.drift[TRACK_VIDEO] = drift[0];
+        c.drift[TRACK_AUDIO] = drift[1];
+        c.reports = RIGHT;
+        c.tracks = 1 + i / 6 % 3;
+        failures += check(&c, c.shape == STALL);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* After a stall one track comes in a clump, before or after the other's: a few seconds later both
+ * are where they were. */
+static void test_clump_after_stall(void **state)
+{
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < 2 * 3 * 4; i++) {
+        struct camera c = {"stall",         .tracks = 1 + i % 3,
+                           .shape = STALL,  .for_ms = 700 + i / 3 % 4 * 900,
+                           .settles_s = 12, .frame_ms = i >= 12 ? 200 : 40};
+        failures += check(&c, true);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* Reports that tell nothing, or only at first, do no harm. */
+static void test_bad_reports(void **state)
+{
+    static const enum reports kinds[] = {FIRST, FIRST_TWO, STANDING, SET};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < (int)DRIFTS * 4; i++) {
+        const double *drift = drifts[i / 4];
+        struct camera c = {"bad reports", .drift = {drift[0], drift[1]}, .reports = kinds[i % 4]};
+        failures += check(&c, false);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* The camera's stamps step forth while sender reports come: the report before the step is of the
+ * stamps before it. */
+static void test_stamps_set_with_reports(void **state)
+{
+    static const int forth_s[] = {2, 4, 8, 60, 3600};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < (int)DRIFTS * 5; i++) {
+        const double *drift = drifts[i / 5];
+        struct camera c = {"stamps step forth", .drift = {drift[0], drift[1]}, .reports = RIGHT,
+                           .forth_s = forth_s[i % 5]};
+        failures += check(&c, false);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* Stamps that step back again and again, as sender reports confirm. */
+static void test_stamps_step_back_with_reports(void **state)
+{
+    static const int back_ms[] = {300, 500, 850, 1200, 2000};
+    (void)state;
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < 3 * 5; i++) {
+        struct camera c = {"stamps step back", .reports = RIGHT, .tracks = 1 + i % 3,
+                           .back_ms = back_ms[i / 3]};
+        failures += check(&c, true);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* A server sends what it has cached of one track, and of the other less, or nothing. */
+static void test_history_of_one_track(void **state)
+{
+    static const int history_ms[][TRACK_COUNT] = {{2000, 0},    {0, 2000}, {2000, 1000},
+                                                  {5000, 2500}, {5000, 0}, {5000, 5000}};
+    (void)state;
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < 2 * 6; i++) {
+        struct camera c = {"history", .reports = i >= 6 ? RIGHT : NONE,
+                           .history_ms = {history_ms[i % 6][0], history_ms[i % 6][1]}};
+        failures += check(&c, true);
+    }
+    assert_int_equal(failures, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_track_late),
+        cmocka_unit_test(test_one_track_late_with_reports),
+        cmocka_unit_test(test_clump_after_stall),
+        cmocka_unit_test(test_bad_reports),
+        cmocka_unit_test(test_stamps_set_with_reports),
+        cmocka_unit_test(test_stamps_step_back_with_reports),
+        cmocka_unit_test(test_history_of_one_track),
+    };
+    return cmocka_run_group_tests_name("timeline late", tests, NULL, NULL);
+}

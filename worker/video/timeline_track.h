@@ -1,0 +1,49 @@
+/*
+ * What the output clock (timeline.h) keeps of one track.  Worker, source thread.  Only timeline.c
+ * writes it; timeline_peer.c reads it.
+ */
+#ifndef WORKER_TIMELINE_TRACK_H
+#define WORKER_TIMELINE_TRACK_H
+
+#include "worker/video/camera_clock.h"
+#include "worker/video/decode_order.h"
+#include "worker/video/stamp_rate.h"
+#include "worker/video/timeline_steer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct timeline_track {
+    bool started; /* last_dts_us is valid */
+    bool active;  /* last_key_us, last_received_us, lead_us are valid, since the last reconnect */
+    bool mapped;  /* steer maps source + offset_us; last_source_us is valid, since then */
+    int64_t offset_us; /* takes the jumps of the source's clock out */
+    struct timeline_steer steer;
+    int64_t mapped_us;          /* arrival of the first packet, since then */
+    int64_t resumed_us;         /* arrival at which a pause ended */
+    struct camera_clock camera; /* wall clock of source times, by sender reports */
+    int64_t last_source_us;     /* newest source time stamp, for stuck clocks */
+    int64_t last_key_us;        /* where the newest packet belongs on the output clock */
+    int64_t last_received_us;   /* its arrival */
+    int64_t last_dts_us;        /* newest output, after enforcing growth */
+    int64_t lead_us;            /* output clock - arrival clock at the newest good time stamp */
+    int64_t undo_offset_us;     /* offset before the last jump, */
+    int64_t undo_until_us;      /* ... which is tried again until this arrival time */
+    int64_t peer_shift_us;      /* a shift that only the other track's offset has made, */
+    int64_t peer_until_us;      /* ... which is tried until this arrival time */
+    int64_t back_by_us;         /* how far stamps stepped back; 0: no step is undecided */
+    int64_t back_from_us;       /* ... from this stamp, offset included, */
+    int64_t back_late_us;       /* ... whose lateness was this */
+    int64_t back_least_us;      /* least lateness since the step */
+    int back_packets;           /* packets since the step */
+    int back_steps;             /* how many such steps in a row have lasted */
+    int64_t lasted_us;          /* durations since the newest usable stamp */
+    struct stamp_rate rate;     /* at which sound's stamps count */
+    int falling;                /* packets in a row whose stamp was less than the one before */
+    bool leapt;                 /* the newest stamp moved forward by more than a frame */
+    int64_t leapt_to_us;        /* the newest stamp */
+    bool reorders;              /* a step back has followed a leap */
+    struct decode_order order;  /* in output times */
+};
+
+#endif /* WORKER_TIMELINE_TRACK_H */
