@@ -8,7 +8,9 @@
  *
  * The lower envelope of arrival minus stamp (arrival_line.h) tells where the output belongs.  Its
  * slope gives the pace; a remaining error of the output is corrected over some seconds.  The
- * reference is the lateness that the track had in its first second.
+ * reference is the lateness that the track had in its first second.  While packets are late for a
+ * while, the line is not straight: then a clock that was confirmed for seconds keeps its slope, or
+ * sender reports tell it.
  *
  * Packets that come faster than real time (a server sends what it has cached) are history: each is
  * put where its arrival says, until the camera is live.
@@ -39,19 +41,19 @@ struct timeline_steer {
     int64_t start_late_us;    /* arrival - output of the first packet */
     int64_t reference_us;     /* arrival - output as it should be for the earliest packets */
     int64_t own_reference_us; /* the same before a peer on trial changed it */
-    bool on_trial;
-    int64_t anchor_us;     /* from this stamp on ... */
-    int64_t anchor_out_us; /* ... the output goes on from here ... */
-    double pace;           /* ... at this pace for CORRECTED_US, ... */
-    double clock_pace;     /* ... and then at this one */
-    double known_pace;     /* as in timeline_steer_set() */
-    int64_t other_late_us;
-    double pace_before;     /* pace for stamps before the anchor */
-    int64_t moved_us;       /* how much later corrections have made the output */
-    int64_t off_us;         /* how much later the output should be, by arrival */
-    double slope;           /* of the line, as the last good fit has it */
-    int64_t slope_since_us; /* arrival since which it has been about the same */
-    int64_t slope_at_us;    /* arrival at which that was */
+    bool on_trial;            /* reference_us follows such a peer */
+    int64_t anchor_us;        /* from this stamp on ... */
+    int64_t anchor_out_us;    /* ... the output goes on from here ... */
+    double pace;              /* ... at this pace for CORRECTED_US, ... */
+    double clock_pace;        /* ... and then at this one */
+    double known_pace;        /* as in timeline_steer_set() */
+    int64_t other_late_us;    /* likewise */
+    double pace_before;       /* pace for stamps before the anchor */
+    int64_t moved_us;         /* how much later corrections have made the output */
+    int64_t off_us;           /* how much later the output should be, by arrival */
+    double slope;             /* of the line, as the last good fit has it */
+    int64_t slope_since_us;   /* arrival since which it has been about the same */
+    int64_t slope_at_us;      /* arrival at which that was */
     struct track_lateness lateness;
     int64_t arrival_us;    /* when the anchor should arrive, by the earliest packets */
     int64_t control_us;    /* arrival at which the pace may change again */
