@@ -147,7 +147,7 @@ def test_small_tiles_take_the_sub_stream(browser, wall, tmp_path):
     ("all 2 kiosk wait 65", 1),  # an upgrade while the page came
     ("part 1 kiosk wait 65 all 2 return", 1),
     ("all 2 kiosk wait 5 return wait 5", 0),  # two versions behind one proxy: once a minute, not without end
-    ("other kiosk wait 700 return", 0),  # a proxy's own page
+    ("all 1 kiosk wait 65 other return wait 60", 0),  # a proxy's own page
     ("other kiosk wait 65 all 2 wait 15", 1),
 ])
 def test_takes_a_new_version(steps, loads):
