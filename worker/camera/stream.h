@@ -4,7 +4,7 @@
  *
  * When it connects:
  *   - if a viewer comes: at once, but no sooner than BACKOFF_ATTEMPT_EVERY_MS after the last
- * attempt began;
+ *     attempt began;
  *   - if the connection was lost: after BACKOFF_MIN_MS, doubled per attempt, with jitter, while
  *     viewers are left and the reconnect window is open; the delay grows up to BACKOFF_WATCHED_MS
  *     while they watch a camera that refuses or answers quickly, up to BACKOFF_MAX_MS when it hangs
