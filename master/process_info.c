@@ -1,6 +1,5 @@
 #include "master/process_info.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,23 +26,6 @@ size_t process_threads(pid_t pid)
     struct stat st;
     (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
     return stat(path, &st) == 0 && st.st_nlink > 2 ? st.st_nlink - 2 : 0; /* a link each */
-}
-
-size_t process_descriptors(pid_t pid)
-{
-    char path[PATH_BYTES];
-    struct stat st;
-    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    if (stat(path, &st) == 0 && st.st_size > 0)
-        return (size_t)st.st_size; /* Linux 6.2 */
-    DIR *directory = opendir(path);
-    if (directory == NULL)
-        return SIZE_MAX;
-    size_t count = 0;
-    while (readdir(directory) != NULL) /* NOLINT(concurrency-mt-unsafe) */
-        count++;
-    (void)closedir(directory);
-    return count > 2 ? count - 2 : 0; /* . and .. */
 }
 
 /* Linux Documentation/scheduler/sched-stats.rst: time run, time waited (both ns), time slices. */

@@ -12,9 +12,6 @@ uint64_t process_resident_bytes(pid_t pid);
 /** @return how many threads it has; 0: not known. */
 size_t process_threads(pid_t pid);
 
-/** @return how many descriptors it has open; SIZE_MAX: not known. */
-size_t process_descriptors(pid_t pid);
-
 /**
  * How much longer its main thread has waited for a processor, being able to run, than at the last
  * call.

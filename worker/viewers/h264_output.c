@@ -198,11 +198,6 @@ struct rendition_stats h264_output_stats(const struct h264_output *output)
     return sum;
 }
 
-bool h264_output_is_transcoding(const struct h264_output *output)
-{
-    return output->rendition != NULL;
-}
-
 /* --- end ------------------------------------------------------------------------ */
 
 void h264_output_close(struct h264_output *output, void (*closed)(void *ctx), void *ctx)

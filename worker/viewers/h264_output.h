@@ -53,9 +53,6 @@ void h264_output_check(struct h264_output *output);
 /** Totals of its transcoders so far. */
 struct rendition_stats h264_output_stats(const struct h264_output *output);
 
-/** Is a transcoder running? */
-bool h264_output_is_transcoding(const struct h264_output *output);
-
 /** Close transcoder and fan-out; closed() is called for each of the two. */
 void h264_output_close(struct h264_output *output, void (*closed)(void *ctx), void *ctx);
 
