@@ -22,6 +22,18 @@ static bool has_share(const struct camera_admission *a, const struct client_shar
                                CLIENT_SHARE_FLOOR);
 }
 
+/* The camera's predecessors have viewers of theirs. */
+static size_t viewers_held(const struct camera *cam, const struct client_key *client)
+{
+    size_t held = client_share_held(&cam->guests.viewers, client);
+    const struct camera *past;
+    LIST_FOREACH(past, &cam->predecessors, link)
+    {
+        held += client_share_held(&past->guests.viewers, client);
+    }
+    return held;
+}
+
 static enum http_error may_watch(const struct camera_admission *a, const struct camera *cam,
                                  const struct client_key *client, const char **message)
 {
@@ -32,9 +44,8 @@ static enum http_error may_watch(const struct camera_admission *a, const struct 
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
     if (cam != NULL && per_camera > 0 &&
-        !client_share_fair(client, client_share_held(&cam->guests.viewers, client),
-                           camera_viewers(cam), per_camera, a->conf->server.client_share,
-                           ONE_CAMERA_FLOOR)) {
+        !client_share_fair(client, viewers_held(cam, client), camera_viewers(cam), per_camera,
+                           a->conf->server.client_share, ONE_CAMERA_FLOOR)) {
         *message = "your address has its share of this camera's viewers ([server] client_share)";
         return HTTP_ERROR_CLIENT_SHARE;
     }
@@ -89,7 +100,7 @@ static enum http_error may_serve(const struct camera *cam, const char **message)
         *message = password_refused;
         return HTTP_ERROR_CAMERA_UNAUTHORIZED;
     }
-    if (cam != NULL && cam->worker == NULL && camera_quarantine_ms(cam) > 0) {
+    if (cam != NULL && camera_serving(cam)->worker == NULL && camera_quarantine_ms(cam) > 0) {
         *message = "this camera's worker has crashed repeatedly; try again in a moment";
         return HTTP_ERROR_OVERLOADED;
     }

@@ -236,6 +236,32 @@ static void test_viewers_of_one_camera(void **state)
     guest_list_clear(&cam.guests);
 }
 
+/* The old worker serves whoever comes: its viewers count, and no crash of the new ones matters. */
+static void test_while_an_old_worker_is_left(void **state)
+{
+    struct camera cam = {.id = "door", .crashes = 100, .crashed_ms = clock_ms()};
+    struct camera past = {.heir = &cam, .state.state = IPC_CAMERA_STREAMING};
+    struct ipc_client m = {.kind = IPC_CLIENT_STREAM};
+    const union address from = {0};
+    struct camera_request request = {.client = &greedy, .message = &m};
+    conf.server.max_viewers_per_camera = 12;
+    assert_int_equal(camera_admission_client(&admission, &cam, &request, &message),
+                     HTTP_ERROR_OVERLOADED);
+    LIST_INSERT_HEAD(&cam.predecessors, &past, link);
+    serve(&past);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(camera_admission_client(&admission, &cam, &request, &message),
+                         HTTP_ERROR_NONE);
+        (void)guest_list_add(&past.guests, &greedy, &from, IPC_CLIENT_STREAM);
+    }
+    assert_int_equal(camera_admission_client(&admission, &cam, &request, &message),
+                     HTTP_ERROR_CLIENT_SHARE);
+    request.client = &modest;
+    assert_int_equal(camera_admission_client(&admission, &cam, &request, &message),
+                     HTTP_ERROR_NONE);
+    guest_list_clear(&past.guests);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -245,7 +271,7 @@ int main(void)
         CASE(test_workers_that_leave),    CASE(test_page_is_turned),
         CASE(test_starts_of_one_client),  CASE(test_starts_of_cameras_of_the_configuration),
         CASE(test_starts_that_fail),      CASE(test_share_of_what_the_configuration_leaves),
-        CASE(test_viewers_of_one_camera),
+        CASE(test_viewers_of_one_camera), CASE(test_while_an_old_worker_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
