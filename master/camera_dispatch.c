@@ -79,14 +79,15 @@ static enum http_error may_take_place(struct camera_table *t, const struct camer
 }
 
 /* @return the camera, or the predecessor whose worker serves whoever comes before the camera's own
- * streams: then its clients move, these too. */
+ * streams: then its clients move, these too.  One that makes way has the camera's only session
+ * until it has gone: its new clients wait for that. */
 static struct camera *worker_owner(struct camera *cam)
 {
     struct camera *past;
     const struct camera *serving = camera_serving(cam);
     LIST_FOREACH(past, &cam->predecessors, link)
     {
-        if (past == serving && past->worker != NULL && !past->yielding)
+        if (past == serving && past->worker != NULL)
             return past;
     }
     return cam;

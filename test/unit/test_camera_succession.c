@@ -154,6 +154,41 @@ static void test_connection_that_cannot_be_compared(void **state)
     fd_close(&ends[1]);
 }
 
+/* The last program's worker makes way and has the camera's only session until it has gone: who
+ * comes meanwhile waits for that, and no second worker connects beside it. */
+static void test_comes_while_the_old_worker_makes_way(void **state)
+{
+    struct worker worker = {.state = WORKER_ENDING, .files = IPC_WORKER_FILES};
+    struct ipc_client m = {.kind = IPC_CLIENT_SNAPSHOT};
+    const struct client_key client = {.bits = {1}};
+    const union address from = {0};
+    struct camera *heir = add("rtsp://door/");
+    struct camera past = {.table = &table,
+                          .heir = heir,
+                          .worker = &worker,
+                          .yielding = true,
+                          .state.state = IPC_CAMERA_STREAMING};
+    const struct camera_request request = {.url = &heir->url,
+                                           .transport = heir->transport,
+                                           .client = &client,
+                                           .from = &from,
+                                           .name = "door",
+                                           .message = &m};
+    const char *message = NULL;
+    int ends[2];
+    conf.server.client_share = 50;
+    LIST_INSERT_HEAD(&heir->predecessors, &past, link);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(camera_table_dispatch(&table, &request, &ends[0], &message), HTTP_ERROR_NONE);
+    assert_int_equal(past.guests.count, 1);
+    assert_null(heir->worker);
+    camera_clients_drop(&table.clients, &past);
+    LIST_REMOVE(&past, link);
+    camera_set_clear(&table.admission.cameras);
+    fd_close(&ends[0]);
+    fd_close(&ends[1]);
+}
+
 /* One of a thousand viewers has closed, and the worker does not say so. */
 static void test_keeps_one_of_many(void **state)
 {
@@ -212,9 +247,13 @@ static void test_starter_leaves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_no_worker_can_be_started), CASE(test_no_worker_may_be_started),
-        CASE(test_clients_that_move),        CASE(test_connection_that_cannot_be_compared),
-        CASE(test_keeps_one_of_many),        CASE(test_starter_leaves),
+        CASE(test_no_worker_can_be_started),
+        CASE(test_no_worker_may_be_started),
+        CASE(test_clients_that_move),
+        CASE(test_connection_that_cannot_be_compared),
+        CASE(test_comes_while_the_old_worker_makes_way),
+        CASE(test_keeps_one_of_many),
+        CASE(test_starter_leaves),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");
