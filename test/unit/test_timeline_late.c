@@ -41,6 +41,7 @@ enum reports {
     FIRST_TWO /* ... or two */,
     STANDING, /* the wall clock stands still */
     SET,      /* it is set by 3 s, and sound reports only every 12 s */
+    SET_LATER /* it is set by set_ms after set_s, between reports of the two tracks */
 };
 
 struct camera {
@@ -56,6 +57,7 @@ struct camera {
     int history_ms[TRACK_COUNT]; /* is sent at first, four times as fast as it was taken */
     int settles_s;               /* so many seconds after 20 and 50 s are not judged */
     int frame_ms;                /* 0: 40 */
+    int set_s, set_ms;           /* as SET_LATER says */
 };
 
 struct packet {
@@ -140,6 +142,8 @@ static void report(struct timeline *timeline, const struct camera *c, enum track
         wall += t->sent_us > 40 * S ? 3 * S : 0;
         every = track == TRACK_AUDIO ? 12 * S : every;
     }
+    if (c->reports == SET_LATER)
+        wall += t->sent_us > c->set_s * S + 200 * MS ? c->set_ms * MS : 0;
     timeline_report(timeline, track, t->stamp_us, wall, received_us);
     t->reported++;
     t->report_us += every;
@@ -306,6 +310,21 @@ static void test_bad_reports(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* The camera's wall clock is set by little, while jitter has made most reports a bit later than the
+ * earliest one of the last minute. */
+static void test_wall_clock_set(void **state)
+{
+    static const int set_ms[] = {-1500, -700, 700, 1500};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < 4 * 14; i++) {
+        struct camera c = {"wall clock set", .reports = SET_LATER, .set_s = 20 + i / 4 * 5,
+                           .set_ms = set_ms[i % 4]};
+        failures += check(&c, false);
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* The camera's stamps step forth while sender reports come: the report before the step is of the
  * stamps before it. */
 static void test_stamps_set_with_reports(void **state)
@@ -360,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_one_track_late_with_reports),
         cmocka_unit_test(test_clump_after_stall),
         cmocka_unit_test(test_bad_reports),
+        cmocka_unit_test(test_wall_clock_set),
         cmocka_unit_test(test_stamps_set_with_reports),
         cmocka_unit_test(test_stamps_step_back_with_reports),
         cmocka_unit_test(test_history_of_one_track),

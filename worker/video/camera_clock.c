@@ -57,6 +57,16 @@ static bool is_steady(const struct camera_clock *c, int64_t stamp_us, int64_t wa
            late_us >= (passed_us < EARLY_AFTER_US ? 0 : -LATE_MAX_US) && late_us <= LATE_MAX_US;
 }
 
+/* Did the wall clock advance as ours did, since the report before or since a punctual one?  Since
+ * the former, the wall clock can have lost or gained little; the punctual one may be old. */
+static bool is_plausible(const struct camera_clock *c, int64_t wall_us, int64_t late_us,
+                         int64_t since_us)
+{
+    int64_t tolerance_us = TOLERANCE_US + since_us / TOLERANCE_SHARE;
+    int64_t doubt_us = llabs(since_us - (wall_us - c->wall_us));
+    return doubt_us <= tolerance_us || llabs(late_us) <= tolerance_us;
+}
+
 bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
                          int64_t received_us)
 {
@@ -67,7 +77,7 @@ bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
         int64_t late_us = passed_us - (wall_us - c->punctual_wall_us);
         bool steady =
             passed_us <= LATE_FOR_US && is_steady(c, stamp_us, wall_us, late_us, passed_us);
-        c->believed = steady || llabs(late_us) <= TOLERANCE_US + passed_us / TOLERANCE_SHARE;
+        c->believed = steady || is_plausible(c, wall_us, late_us, received_us - c->received_us);
         late = c->believed && late_us > 0 && passed_us <= LATE_FOR_US;
         take_pace(c, stamp_us - c->stamp_us, wall_us - c->wall_us);
     } else {
