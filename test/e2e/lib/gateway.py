@@ -101,7 +101,7 @@ class Gateway:
         nurseries, workers, own = [], [], processes.command_line(self.pid)
         for pid in processes.children(self.pid):
             title = processes.command_line(pid)
-            if title == own:  # forked, but not the nursery's program yet
+            if title in (own, ""):  # forked, but not the nursery's program yet, or about to become it
                 continue
             (nurseries if "nursery" in title or "cam-httpflv-worker" in title else workers).append(pid)
         self._seen.update(nurseries + workers)
