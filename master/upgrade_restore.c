@@ -86,7 +86,7 @@ struct restoring {
     struct camera *camera; /* the one whose clients follow */
     struct worker_remains remains;
     int64_t by_ms; /* the last master's workers have ended */
-    bool trusted;  /* false: the rest is not taken in */
+    bool trusted;  /* false: no client is taken in, but what is remembered against cameras */
     unsigned clients;
     unsigned lost;
 };
@@ -146,14 +146,15 @@ static void restore_record(struct restoring *r, const struct takeover_record *re
         r->camera = camera_table_restore_worker(r->camera, record, r->takeover);
         break;
     case TAKEOVER_GUEST:
-        count(r, camera_table_restore_guest(server->cameras, r->camera, record, r->takeover,
-                                            &r->remains));
+        count(r, r->trusted && camera_table_restore_guest(server->cameras, r->camera, record,
+                                                          r->takeover, &r->remains));
         break;
     case TAKEOVER_REMAINS:
-        worker_restore_remains(record, r->takeover, r->by_ms, &r->remains);
+        if (r->trusted)
+            worker_restore_remains(record, r->takeover, r->by_ms, &r->remains);
         break;
     case TAKEOVER_CONNECTION:
-        count(r, conn_restore(server, record, r->takeover, request_answer));
+        count(r, r->trusted && conn_restore(server, record, r->takeover, request_answer));
         break;
     case TAKEOVER_PROCESS:
         end_process(record);
@@ -168,7 +169,7 @@ void upgrade_restore(struct server *server, struct takeover *takeover, const cha
     struct restoring r = {
         .server = server, .takeover = takeover, .by_ms = clock_ms() + REMAINS_MS, .trusted = true};
     struct takeover_record record;
-    while (r.trusted && takeover_next(takeover, &record))
+    while (takeover_next(takeover, &record))
         restore_record(&r, &record);
     worker_remains_clear(&r.remains);
     camera_table_resume(server->cameras);

@@ -102,9 +102,13 @@ def test_a_killed_master_leaves_its_viewers(systemd, make_camera):
 
 
 def test_kills_right_after_the_start(systemd, make_camera):
-    """Nobody is lost.  The viewers may be the reason, though: after six in a row they are closed."""
-    camera = make_camera()
+    """Nobody is lost.  The viewers may be the reason, though: after six in a row they are closed.  A password that was
+    rejected is no reason, and is not sent again."""
+    camera, strict = make_camera(), make_camera(user="u", password="p")
+    wrong = strict.url(user="u", password="wrong")
     gateway = systemd.start()
+    assert gateway.get(wrong).code == "camera_unauthorized"
+    asked = strict.connections
     with audience(gateway, camera.url()) as viewers:
         wait_more(viewers, 10)
         wait_stored(gateway, len(viewers))
@@ -120,6 +124,7 @@ def test_kills_right_after_the_start(systemd, make_camera):
         wait_for(lambda: not still_there(viewers), 30, lambda: f"the viewers to be closed: {gateway.log()}")
         camera.silent = None
         gateway = systemd.start()
+        assert gateway.get(wrong).code == "camera_unauthorized" and strict.connections == asked
         with gateway.view(camera.url()) as viewer:
             viewer.wait_frames(2)
     for viewer in viewers:
