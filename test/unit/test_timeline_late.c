@@ -325,6 +325,22 @@ static void test_wall_clock_set(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* The camera sets its wall clock between the first two reports of a track, as after its start: that
+ * tells no pace. */
+static void test_wall_clock_set_at_start(void **state)
+{
+    static const int set_ms[] = {-60000, -500, 500, 60000};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < 3 * 4; i++) {
+        const double *drift = drifts[i / 4];
+        struct camera c = {"wall clock set at start", .drift = {drift[0], drift[1]},
+                           .reports = SET_LATER, .set_ms = set_ms[i % 4]};
+        failures += check(&c, false);
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* The camera's stamps step forth while sender reports come: the report before the step is of the
  * stamps before it. */
 static void test_stamps_set_with_reports(void **state)
@@ -380,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_clump_after_stall),
         cmocka_unit_test(test_bad_reports),
         cmocka_unit_test(test_wall_clock_set),
+        cmocka_unit_test(test_wall_clock_set_at_start),
         cmocka_unit_test(test_stamps_set_with_reports),
         cmocka_unit_test(test_stamps_step_back_with_reports),
         cmocka_unit_test(test_history_of_one_track),

@@ -79,7 +79,8 @@ bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
             passed_us <= LATE_FOR_US && is_steady(c, stamp_us, wall_us, late_us, passed_us);
         c->believed = steady || is_plausible(c, wall_us, late_us, received_us - c->received_us);
         late = c->believed && late_us > 0 && passed_us <= LATE_FOR_US;
-        take_pace(c, stamp_us - c->stamp_us, wall_us - c->wall_us);
+        if (c->believed) /* else the wall clock was set in between */
+            take_pace(c, stamp_us - c->stamp_us, wall_us - c->wall_us);
     } else {
         c->believed = true; /* until the next report */
         c->pace = 1;
