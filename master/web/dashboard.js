@@ -9,7 +9,7 @@ import { Grid } from './grid.js';
 import { Keys, toggleCycle, toggleStatus } from './keys.js';
 import { Poll } from './poll.js';
 import { rowsOf } from './rows.js';
-import { loadConfig, operationsUrl, playUrl, wordsOf } from './server.js';
+import { operationsUrl, playUrl, wordsOf } from './server.js';
 import { StatusTable } from './status.js';
 import { text, translatePage } from './text.js';
 import { Cycle, Wall, toggleFullScreen } from './wall.js';
@@ -58,6 +58,7 @@ function show() {
   grid.element.hidden = board.view.status;
   wall.set(board.view.kiosk);
   cycle.set(board.shown.pages > 1 ? board.view.cycle : 0);
+  grid.look();
   summarise(() => grid.tiles());
 }
 
@@ -226,15 +227,13 @@ function listen() {
   }, STATS_MS);
 }
 
-async function start() {
+function start() {
   translatePage(byId('language'));
   showDown([]);
   listen();
   listenToBar();
   listenToServer();
   new Keys(board, grid, { onAdd: () => openDialog(null), onRemove: remove, onFind: openFinder });
-  mpegts.LoggingControl.enableAll = false;
-  await loadConfig().catch(() => {});
   begin();
 }
 

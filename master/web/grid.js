@@ -7,6 +7,12 @@ import { Tile } from './tile.js';
 const byId = (id) => document.getElementById(id);
 const focusable = (element) => (element?.tile ? element : element?.querySelector('button'));
 
+function lookAt(element) {
+  const { clientWidth: width, clientHeight: height } = element;
+  const { top, bottom } = element.getBoundingClientRect();
+  return { width, height, inSight: bottom > 0 && top < window.innerHeight };
+}
+
 export class Grid {
   #element = byId('grid');
   #actions;
@@ -65,6 +71,14 @@ export class Grid {
     while (this.#element.children.length > elements.length) this.#element.lastElementChild.remove();
     const stays = elements.includes(this.#current);
     this.#setCurrent(stays ? this.#current : elements.find(({ tile }) => tile));
+  }
+
+  // Observers tell how large tiles are and which are in sight only with the next frame, which takes
+  // long on a full wall.
+  look() {
+    const tiles = this.tiles();
+    const looks = tiles.map(({ element }) => lookAt(element)); // all, before anything changes the page
+    tiles.forEach((tile, i) => tile.onLook(looks[i]));
   }
 
   // One element of the grid is in the order of the Tab key; arrows lead to the others.

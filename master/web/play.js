@@ -317,9 +317,8 @@ async function start() {
   showLabel();
   dress();
   listen();
-  mpegts.LoggingControl.enableAll = false;
   onVisibility();
-  await loadConfig().catch(() => {});
+  await loadConfig();
   poll();
   findNeighbours();
 }

@@ -186,6 +186,7 @@ let searched = null; // call it when the search for that port has ended
 const search = new Promise((resolve) => {
   searched = resolve;
 });
+let asked = null; // the question for the ports, a promise
 let configured = null; // call it when the ports are known, or will not be
 const configuration = new Promise((resolve) => {
   configured = resolve;
@@ -243,6 +244,7 @@ async function findOperations(path) {
 }
 
 async function getOperations(path) {
+  await loadConfig();
   if (operations !== null) return getJson(`${operations}${path}`);
   try {
     return await findOperations(path);
@@ -251,12 +253,20 @@ async function getOperations(path) {
   }
 }
 
-export async function loadConfig() {
+async function readConfig() {
   try {
     config = await getJson(new URL('assets/config.json', base).href);
+  } catch {
+    // the ports are guessed
   } finally {
     configured();
   }
+}
+
+// The ports, if the server says them.  Never throws.
+export function loadConfig() {
+  asked ??= readConfig();
+  return asked;
 }
 
 // Resolves when it is known which port has snapshots: after the first question to the API.
@@ -272,9 +282,23 @@ function tokenQuery() {
 
 let manage = false; // requests may save cameras
 
+let early = null; // the answer to the first question for the cameras, a promise
+
+function askCameras() {
+  return getOperations(`api/cameras${tokenQuery()}`);
+}
+
+// Ask for the cameras before anybody wants them: the page is still being loaded.
+export function askEarly() {
+  early = askCameras();
+  early.catch(() => {}); // whoever wants them is told
+}
+
 // Named cameras.  Throws a ServerError when the server does not say.
 export async function loadCameras() {
-  const answer = await getOperations(`api/cameras${tokenQuery()}`);
+  const answered = early ?? askCameras();
+  early = null;
+  const answer = await answered;
   manage = answer.manage === true;
   return answer.cameras;
 }

@@ -39,6 +39,12 @@ const questions = new Gate(2);
 // more the page has begun: by 0.1 s and more from the twelfth on, by 1 to 5 s from the seventeenth.
 const handshakes = new Gate(4);
 
+// Larger than the rest of the page: nothing but a picture waits for it.
+const library = import('./mpegts.js').then(() => {
+  mpegts.LoggingControl.enableAll = false;
+});
+library.catch(() => {}); // each stream says so
+
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts
   enableStashBuffer: false, // show what is there at once
@@ -282,7 +288,7 @@ export class CameraStream extends EventTarget {
       new Promise((resolve) => {
         signal.addEventListener('abort', resolve);
         this.#begin();
-        this.#play(streamUrl(this.#fullQuery()), PLAYER_CONFIG);
+        this.#play(streamUrl(this.#fullQuery()), signal);
       });
     if (httpStreams.full) this.#waitForConnection();
     httpStreams
@@ -371,7 +377,7 @@ export class CameraStream extends EventTarget {
     const url = streamUrl(this.#fullQuery(), { webSocket: true });
     const socket = new FlvSocket(url, this.#counter, {
       onOpen: onHandshakeEnd,
-      onData: () => this.#play(url, { ...PLAYER_CONFIG, customLoader: socketLoader(socket) }),
+      onData: () => this.#play(url, signal, socket),
       onClose: (end) => {
         onHandshakeEnd();
         this.#onSocketClose(end, signal);
@@ -390,7 +396,22 @@ export class CameraStream extends EventTarget {
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  #play(url, config) {
+  // @param socket  that has the stream; without one the player asks for it by HTTP
+  async #play(url, signal, socket = null) {
+    const loaded = await library.then(
+      () => true,
+      () => false,
+    );
+    if (signal.aborted) return;
+    if (loaded) this.#makePlayer(url, socket && { customLoader: socketLoader(socket) });
+    else {
+      this.#close();
+      this.#retry(UNREACHABLE);
+    }
+  }
+
+  #makePlayer(url, loader) {
+    const config = { ...PLAYER_CONFIG, ...loader };
     const player = mpegts.createPlayer({ type: 'flv', isLive: true, url }, config);
     this.#player = player;
     player.on(mpegts.Events.ERROR, (type) =>

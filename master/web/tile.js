@@ -106,6 +106,13 @@ export class Tile {
     this.#chooseStream();
   }
 
+  // How it is before the observers say so.
+  onLook({ width, height, inSight }) {
+    if (this.#size.width !== 0 || width === 0) return; // they have said it, or it is hidden
+    this.#size = { width, height };
+    this.setInSight(inSight);
+  }
+
   setInSight(inSight) {
     this.#inSight = inSight;
     this.#update();

@@ -95,11 +95,11 @@ def states(browser):
     return browser.run(f"return {STATES}")
 
 
-def wait_states(browser, wanted, deadline=60):
+def wait_states(browser, wanted, deadline=60, interval=0.05):
     """-> seconds that it took"""
     begun = time.monotonic()
     wait_for(lambda: wanted.items() <= states(browser).items(), deadline, lambda: f"{wanted}, got {states(browser)}",
-             interval=0.05)
+             interval=interval)
     return time.monotonic() - begun
 
 
