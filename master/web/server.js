@@ -3,6 +3,7 @@
 import { has, text } from './text.js';
 
 const TOKEN_KEY = 'cam-httpflv-token';
+const EARLY_MS = 5000; // an answer of the server that is older is not used
 
 export function wordsOf(code, message) {
   return has(code) ? text(code) : (message ?? text('failed'));
@@ -292,6 +293,9 @@ function askCameras() {
 export function askEarly() {
   early = askCameras();
   early.catch(() => {}); // whoever wants them is told
+  setTimeout(() => {
+    early = null; // a page that nobody looks at asks later
+  }, EARLY_MS);
 }
 
 // Named cameras.  Throws a ServerError when the server does not say.

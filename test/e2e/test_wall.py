@@ -61,7 +61,7 @@ def test_silent_cameras_hold_nobody_up(gateway, browser, wall):
                                    "locked": "retrying"})
     assert part(browser, "locked", "state") == "The camera rejects the password"
     # Chromium holds pages back that open many WebSockets at a time: the seventeenth by 1 to 5 s.
-    assert browser.run("return mostOpening") <= 4
+    assert browser.run("return mostOpening") <= 8
     assert browser.console(loads=True) == []
 
 
