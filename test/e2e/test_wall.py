@@ -65,6 +65,17 @@ def test_silent_cameras_hold_nobody_up(gateway, browser, wall):
     assert browser.console(loads=True) == []
 
 
+def test_streams_begin_before_the_first_frame(gateway, browser, wall):
+    """On a full wall that takes long, and observers tell what is in sight only then."""
+    blind = {"source": "window.IntersectionObserver = class { observe() {} unobserve() {} };"}
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", blind)["identifier"]
+    try:
+        show(gateway, browser, f"#layout=4&cam={wall.good[0]}")
+        lib_wall.wait_states(browser, {wall.good[0]: "live"})
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": added})
+
+
 def test_a_page_that_was_left_while_its_streams_opened(gateway, browser, wall):
     """What it began does not hold up the next one, nor the way back."""
     cameras = "#layout=25&" + "&".join(f"cam={name}" for name in [*wall.silent, *wall.good[:8]])
