@@ -62,7 +62,10 @@ void camera_table_reload(struct camera_table *table)
 /* An operator wants its password to be tried again. @return false: it was too often. */
 static bool forgive_password(struct camera *cam)
 {
-    bool may = login_guard_forgive(&cam->table->admission.logins, &cam->url, clock_ms());
+    int64_t now_ms = clock_ms();
+    bool rejected =
+        now_ms < cam->refused_until_ms || cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    bool may = login_guard_forgive(&cam->table->admission.logins, &cam->url, rejected, now_ms);
     if (may)
         cam->refused_until_ms = 0;
     return may;

@@ -225,16 +225,19 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
         p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
 }
 
-bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
+bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, bool rejected,
+                         int64_t now_ms)
 {
     struct login *login = url->has_user ? find(guard, url) : NULL;
     struct password *p =
         login == NULL ? NULL : find_password(login, hash_password(guard, url->password));
-    if (p == NULL || now_ms >= p->refused_until_ms)
+    bool refused = p != NULL && now_ms < p->refused_until_ms;
+    if (login == NULL || (!refused && !rejected))
         return true;
     if (!may_try_another(login, now_ms))
         return false;
-    p->refused_until_ms = 0;
+    if (p != NULL)
+        p->refused_until_ms = 0;
     return true;
 }
 

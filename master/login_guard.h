@@ -61,9 +61,12 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
  * An operator wants this password to be tried again: forget that it was rejected, if another one
  * might be tried now.  So an account is not locked by whoever asks for that again and again.
  *
+ * @param rejected  the camera rejected it last, although it may have accepted it before: then it is
+ *                  not remembered as rejected here.
  * @return false: it stays rejected.
  */
-bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
+bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, bool rejected,
+                         int64_t now_ms);
 
 void login_guard_clear(struct login_guard *guard);
 

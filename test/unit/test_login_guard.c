@@ -131,10 +131,10 @@ static void test_forgive(void **state)
         try_password(text, false);
     }
     assert_int_equal(ask("rtsp://u:0@10.0.0.9/a"), LOGIN_REFUSED);
-    assert_false(login_guard_forgive(&guard, &url, now_ms));
+    assert_false(login_guard_forgive(&guard, &url, false, now_ms));
     assert_int_equal(ask("rtsp://u:0@10.0.0.9/a"), LOGIN_REFUSED);
     now_ms += LOGIN_WAIT_MS;
-    assert_true(login_guard_forgive(&guard, &url, now_ms));
+    assert_true(login_guard_forgive(&guard, &url, false, now_ms));
     assert_int_equal(ask("rtsp://u:1@10.0.0.9/a"), LOGIN_REFUSED); /* that was about one */
     try_password("rtsp://u:0@10.0.0.9/a", false);
     assert_int_equal(ask("rtsp://u:new@10.0.0.9/a"), LOGIN_WAIT);
@@ -147,14 +147,31 @@ static void test_forgiven_again_and_again(void **state)
     unsigned tried = 0;
     int64_t end_ms = now_ms + LOGIN_FORGIVEN_MS;
     for (; now_ms < end_ms; now_ms += 1000) {
-        if (!login_guard_forgive(&guard, &url, now_ms))
+        if (!login_guard_forgive(&guard, &url, false, now_ms))
             continue;
         try_password("rtsp://u:wrong@10.0.0.9/a", false);
         tried++;
     }
     assert_int_equal(tried, LOGIN_FREE + 3); /* after 1, 2 and 4 minutes */
     url = url_of("rtsp://10.0.0.9/a");       /* no account that could be locked */
-    assert_true(login_guard_forgive(&guard, &url, now_ms));
+    assert_true(login_guard_forgive(&guard, &url, false, now_ms));
+}
+
+/* A password that was right until somebody changed it. */
+static void test_right_before_forgiven_again_and_again(void **state)
+{
+    struct camera_url url = url_of("rtsp://u:before@10.0.0.9/a");
+    unsigned tried = 0;
+    int64_t end_ms = now_ms + LOGIN_FORGIVEN_MS;
+    try_password("rtsp://u:before@10.0.0.9/a", true);
+    for (; now_ms < end_ms; now_ms += 1000) {
+        if (!login_guard_forgive(&guard, &url, tried > 0, now_ms))
+            continue;
+        try_password("rtsp://u:before@10.0.0.9/a", false);
+        tried++;
+    }
+    assert_int_equal(tried, LOGIN_FREE + 3); /* as one that was always wrong */
+    assert_true(login_guard_forgive(&guard, &url, false, now_ms));
 }
 
 static void test_more_hosts_than_room(void **state)
@@ -232,6 +249,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_right_password_is_never_held_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgiven_again_and_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_right_before_forgiven_again_and_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_more_hosts_than_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_guesses_are_not_pushed_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_users_do_not_push_out_others, setup, teardown),
