@@ -36,7 +36,7 @@ enum takeover_news fd_parcel_read(int fd, struct takeover **out);
  * A program is about to believe what is in it.  The parcel itself counts that, so the next program
  * knows although this one may die of it.
  *
- * @return for the how manieth time, from 1.  @param fd  Borrowed.
+ * @return how often that has happened, this time included.  @param fd  Borrowed.
  */
 unsigned fd_parcel_count_attempt(int fd);
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #define BACKOFF_MIN_MS 500
-/* If viewers watch and the camera refuses or answers quickly: it is seen within 2 s of its return.
- */
+/* The longest wait if viewers watch and the camera refuses or answers quickly: they see it within
+ * 2 s of its return. */
 #define BACKOFF_WATCHED_MS 1500
 #define BACKOFF_MAX_MS 15000
 #define BACKOFF_ATTEMPT_EVERY_MS 1000 /* least time between the starts of two attempts */
@@ -19,13 +19,13 @@
  * How long to wait when an attempt has failed or the camera was lost: twice as long each time.
  *
  * @param failed   how many attempts have failed since the camera last streamed.
- * @param watched  viewers watch, and the camera does not hang: only that makes attempts costly.
+ * @param watched  viewers watch, and the camera does not hang, so an attempt costs little.
  * @param random   any number.
  */
 int64_t backoff_ms(unsigned failed, bool watched, uint32_t random);
 
-/** The least time from now to the next attempt.  @param began_ms  when the last one began; 0: none.
- */
+/** @return the least time from now to the next attempt.
+ * @param began_ms, now_ms  clock_ms(): when the last attempt began (0: none), and now. */
 int64_t backoff_least_ms(int64_t began_ms, int64_t now_ms);
 
 #endif /* WORKER_BACKOFF_H */

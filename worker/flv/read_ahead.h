@@ -1,7 +1,7 @@
 /*
  * Reads ahead of libavformat, whose RTMP client asks the socket for a few bytes at a time, with two
  * system calls for each piece.  This program defines poll() and recv(), as address_guard does
- * connect(); for all but one socket of one thread they are libc's.  Worker, a source's own thread.
+ * connect(); for all but one socket of a thread they are libc's.  Worker, a source's own thread.
  */
 #ifndef WORKER_READ_AHEAD_H
 #define WORKER_READ_AHEAD_H

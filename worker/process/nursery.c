@@ -189,8 +189,8 @@ static pid_t maker_of(int channel)
     return known ? maker.pid : getppid();
 }
 
-/* Whoever the master was killed by wants no worker, although requests for some may wait: the next
- * master may have their cameras and clients. @return false: it has ended. */
+/* A master that has ended wants no worker, although its requests for some may wait: the next master
+ * may have their cameras and clients. @return false: it has ended. */
 static bool end_with_master(const struct nursery *n)
 {
     return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == n->master;

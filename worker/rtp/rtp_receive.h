@@ -5,9 +5,9 @@
  * Over UDP, early packets wait for a missing one for RTP_REORDER_US, within RTP_WINDOW packets and
  * RTP_WINDOW_BYTES; after that the missing packet counts as lost.  Over TCP nothing waits: a gap
  * there is the camera's fault, and packets that repeat a sequence number are taken as they come.
- * Numbers that another payload type has used are no loss, unless it counts for itself: then media
- * use the same ones.  If it sends them over TCP after media that follow, gaps wait as over UDP.
- * A new SSRC begins another sequence without a loss.
+ * Numbers that another payload type has used are no loss, unless that type counts for itself: then
+ * media use the same numbers.  If it sends its numbers over TCP after media that follow, gaps wait
+ * as over UDP.  A new SSRC begins another sequence without a loss.
  */
 #ifndef WORKER_RTP_RECEIVE_H
 #define WORKER_RTP_RECEIVE_H

@@ -20,15 +20,15 @@ int rtp_red_unwrap(struct rtp_packet *packet);
  * description of what it wraps. */
 struct rtp_red_guess {
     unsigned wrapped; /* grows with each packet that is wrapped, falls with each that is not */
-    bool plain;       /* a packet began with what is no dynamic payload type: none is wrapped */
+    bool plain;       /* a packet began with no dynamic payload type: none is wrapped */
 };
 
 /**
- * Unwrap the packet if its first byte can only be RED's, payload type 96.  As a NAL unit's header
- * that is type 0 of H.264, which RTP does not use (RFC 6184 section 5.2), and an aggregate of HEVC
- * whose layer, temporal ID or lengths are none.
+ * Unwrap the packet if it can only be RED of payload type 96.  As a NAL unit's header that byte is
+ * type 0 of H.264, which RFC 6184 section 5.2 reserves, or an aggregate of HEVC: its layer,
+ * temporal ID and lengths tell it from RED.
  *
- * @return false: leave it out, since media are wrapped and this is none of them.
+ * @return false: leave the packet out, since media are wrapped and it is not.
  */
 bool rtp_red_guess(struct rtp_red_guess *guess, enum AVCodecID codec, struct rtp_packet *packet);
 

@@ -1,6 +1,6 @@
 /*
- * One connection to a camera: its transport, session and media, and what it has to do next. Worker,
- * loop thread; never blocks.  source_rtsp.c makes one after the other, and decides what follows.
+ * One connection to a camera: its transport, session and media, and when it has to act next.
+ * Worker, loop thread; never blocks.  source_rtsp.c makes one after the other and does the rest.
  */
 #ifndef WORKER_RTSP_CONNECTION_H
 #define WORKER_RTSP_CONNECTION_H
@@ -27,10 +27,10 @@ struct rtsp_connection {
     struct source_loss loss;
 };
 
-/* Before the first one, and between two. */
+/* No connection: before the first one, and between two. */
 extern const struct rtsp_connection rtsp_connection_none;
 
-/** Close it at once.  @param closed  called with ctx later, if it has a transport. */
+/** Close it at once.  @param closed  called with ctx later, if it had a transport. */
 void rtsp_connection_close(struct rtsp_connection *c, void (*closed)(void *ctx), void *ctx);
 
 /** Send what the session has to say.  The transport may fail meanwhile. */
@@ -42,7 +42,7 @@ void rtsp_connection_teardown(struct rtsp_connection *c);
 /** @return where to put bytes that arrive.  Borrowed until the next call. */
 uint8_t *rtsp_connection_space(struct rtsp_connection *c, size_t *len);
 
-/** Send a track's receiver report.  @param ask_key_frame  and ask for a key frame. */
+/** Send a track's receiver report.  @param ask_key_frame  ask for a key frame in it, too. */
 void rtsp_connection_report(struct rtsp_connection *c, enum rtsp_way way, enum track track,
                             bool ask_key_frame);
 
@@ -52,7 +52,7 @@ struct source_loss rtsp_connection_loss(struct rtsp_connection *c);
 /** @return when media that wait for a missing packet must go on, clock_awake_us(). */
 int64_t rtsp_connection_media_deadline(const struct rtsp_connection *c);
 
-/** @return when something is due, the media's deadline among it, clock_awake_us(). */
+/** @return when something is due, the media's deadline included, clock_awake_us(). */
 int64_t rtsp_connection_deadline(const struct rtsp_connection *c);
 
 #endif /* WORKER_RTSP_CONNECTION_H */

@@ -62,7 +62,7 @@ void rtsp_udp_send_rtcp(struct rtsp_udp *udp, enum track track, const uint8_t *d
 
 /**
  * How long may datagrams wait?  No socket's buffer is more than half full then, if as much comes as
- * in the worst half second of the last minutes, or the worst tenth.  @return 0: not at all.
+ * in the worst tenth, quarter or half of a second of the last minutes.  @return 0: not at all.
  */
 int64_t rtsp_udp_wait_ms(const struct rtsp_udp *udp);
 

@@ -1,6 +1,6 @@
 /*
- * Where the picture wants sound on the output clock: by sender reports, or by equal stamps. Worker,
- * source thread; pure.
+ * Where the picture wants sound on the output clock: by sender reports, or by equal stamps.
+ * Worker, source thread; pure.
  */
 #ifndef WORKER_TIMELINE_PEER_H
 #define WORKER_TIMELINE_PEER_H

@@ -21,8 +21,8 @@ struct track_lateness {
 };
 
 /**
- * Note how much later the earliest packets come than when it was noted before, the clock's error
- * taken out.
+ * Note how much later the earliest packets come than at the note before, without what the clock's
+ * error explains.
  *
  * @param later_us   negative: earlier.
  * @param passed_us  time since the note before.
