@@ -41,6 +41,7 @@ enum reports {
     FIRST_TWO /* ... or two */,
     STANDING, /* the wall clock stands still */
     SET,      /* it is set by 3 s, and sound reports only every 12 s */
+    FEW,      /* every 24 s */
     SET_LATER /* it is set by set_ms after set_s, between reports of the two tracks */
 };
 
@@ -142,6 +143,8 @@ static void report(struct timeline *timeline, const struct camera *c, enum track
         wall += t->sent_us > 40 * S ? 3 * S : 0;
         every = track == TRACK_AUDIO ? 12 * S : every;
     }
+    if (c->reports == FEW)
+        every = 24 * S;
     if (c->reports == SET_LATER)
         wall += t->sent_us > c->set_s * S + 200 * MS ? c->set_ms * MS : 0;
     timeline_report(timeline, track, t->stamp_us, wall, received_us);
@@ -341,6 +344,22 @@ static void test_wall_clock_set_at_start(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* A track that is late by so much that it is placed by its arrival, between its first two reports:
+ * they tell no pace then. */
+static void test_late_between_few_reports(void **state)
+{
+    static const int late_ms[] = {950, 1200, 1500, 2000};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < 3 * 4; i++) {
+        struct camera c = {
+            "late",         .reports = FEW, .tracks = 1 + i % 3, .late_ms = late_ms[i / 3],
+            .for_ms = 5000, .settles_s = 18};
+        failures += check(&c, true);
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* The camera's stamps step forth while sender reports come: the report before the step is of the
  * stamps before it. */
 static void test_stamps_set_with_reports(void **state)
@@ -397,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_bad_reports),
         cmocka_unit_test(test_wall_clock_set),
         cmocka_unit_test(test_wall_clock_set_at_start),
+        cmocka_unit_test(test_late_between_few_reports),
         cmocka_unit_test(test_stamps_set_with_reports),
         cmocka_unit_test(test_stamps_step_back_with_reports),
         cmocka_unit_test(test_history_of_one_track),

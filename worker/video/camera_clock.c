@@ -71,7 +71,7 @@ bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
                          int64_t received_us)
 {
     struct camera_clock *c = clock;
-    bool late = false;
+    bool late = false, paired = c->believed;
     if (c->reported) {
         int64_t passed_us = received_us - c->punctual_received_us;
         int64_t late_us = passed_us - (wall_us - c->punctual_wall_us);
@@ -79,7 +79,7 @@ bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
             passed_us <= LATE_FOR_US && is_steady(c, stamp_us, wall_us, late_us, passed_us);
         c->believed = steady || is_plausible(c, wall_us, late_us, received_us - c->received_us);
         late = c->believed && late_us > 0 && passed_us <= LATE_FOR_US;
-        if (c->believed) /* else the wall clock was set in between */
+        if (paired && c->believed) /* else the wall clock was set in between, or the stamps were */
             take_pace(c, stamp_us - c->stamp_us, wall_us - c->wall_us);
     } else {
         c->believed = true; /* until the next report */
