@@ -236,7 +236,7 @@ async function findOperations(path) {
     } catch (error) {
       failure = error;
       if (error.code !== 'unreachable' && error.code !== 'not_found') {
-        operations = url;
+        if (config.flv_port !== 0) operations = url; // else any port that wants a token refuses
         break;
       }
     }
@@ -245,7 +245,7 @@ async function findOperations(path) {
 }
 
 async function getOperations(path) {
-  await loadConfig();
+  if (operations === null) await loadConfig();
   if (operations !== null) return getJson(`${operations}${path}`);
   try {
     return await findOperations(path);
@@ -258,7 +258,7 @@ async function readConfig() {
   try {
     config = await getJson(new URL('assets/config.json', base).href);
   } catch {
-    // the ports are guessed
+    asked = null; // the ports are guessed, until somebody asks again
   } finally {
     configured();
   }

@@ -29,6 +29,7 @@ const NOT_OF_THE_SUB =
 
 const HEIGHTS = [360, 540, 720, 1080]; // that the server transcodes to
 const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
+const NO_PLAYER = { code: 'player', text: wordsOf('player') };
 
 // A browser has six connections to a host.  Streams that WebSockets cannot carry, and questions
 // about them, leave some for the rest.
@@ -41,11 +42,26 @@ const questions = new Gate(2);
 // whenever the page is busy with its players.
 const handshakes = new Gate(8);
 
-// Larger than the rest of the page: nothing but a picture waits for it.
-const library = import('./mpegts.js').then(() => {
-  mpegts.LoggingControl.enableAll = false;
-});
-library.catch(() => {}); // each stream says so
+// mpegts.js is larger than the rest of the page: nothing but a picture waits for it.
+let library = null; // a promise: is it there?
+let attempts = 0;
+
+// A browser that could not load a module keeps the failure for good (whatwg/html issue 6768): each
+// attempt after the first has an address of its own.
+function loadLibrary() {
+  library ??= (attempts++ === 0 ? import('./mpegts.js') : import(`./mpegts.js?again=${attempts}`))
+    .then(() => {
+      mpegts.LoggingControl.enableAll = false;
+      return true;
+    })
+    .catch(() => {
+      library = null; // whoever wants it next tries again
+      return false;
+    });
+  return library;
+}
+
+loadLibrary();
 
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts
@@ -400,16 +416,22 @@ export class CameraStream extends EventTarget {
 
   // @param socket  that has the stream; without one the player asks for it by HTTP
   async #play(url, signal, socket = null) {
-    const loaded = await library.then(
-      () => true,
-      () => false,
-    );
+    const loaded = await loadLibrary();
     if (signal.aborted) return;
-    if (loaded) this.#makePlayer(url, socket && { customLoader: socketLoader(socket) });
-    else {
-      this.#close();
-      this.#retry(UNREACHABLE);
+    if (!loaded) {
+      this.#giveUp(UNREACHABLE);
+      return;
     }
+    try {
+      this.#makePlayer(url, socket && { customLoader: socketLoader(socket) });
+    } catch {
+      this.#giveUp(NO_PLAYER); // the browser has no MediaSource
+    }
+  }
+
+  #giveUp(reason) {
+    this.#close();
+    this.#retry(reason);
   }
 
   #makePlayer(url, loader) {

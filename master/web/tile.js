@@ -43,6 +43,10 @@ export class Tile {
   #isSmall = false;
   #size = { width: 0, height: 0 }; // as observed: to ask for it makes the browser lay out the page, for each tile
   #wantsSub = false; // whatever the size, because this computer is too slow
+  #observer = new window.ResizeObserver(([{ contentRect }]) => {
+    this.#size = contentRect;
+    this.#chooseStream();
+  });
 
   constructor(template, camera, { onRemove, onChange }) {
     this.camera = camera;
@@ -72,10 +76,7 @@ export class Tile {
       this.#size = { width, height }; // it is observed later
       this.#chooseStream();
     });
-    new window.ResizeObserver(([{ contentRect }]) => {
-      this.#size = contentRect;
-      this.#chooseStream();
-    }).observe(this.element);
+    this.#observer.observe(this.element);
     this.#template('sound').addEventListener('click', () => this.toggleSound());
     this.#template('full').addEventListener('click', () => this.toggleFullScreen());
     this.#template('remove').addEventListener('click', () => onRemove(this));
@@ -282,6 +283,7 @@ export class Tile {
 
   close() {
     this.pause();
+    this.#observer.disconnect(); // it would keep the tile in memory (w3c/csswg-drafts issue 6397)
     this.element.remove();
   }
 

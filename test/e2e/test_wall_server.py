@@ -1,4 +1,5 @@
 """The dashboard and its server: what the server knows of each camera, sub-streams, a server that changes or is away."""
+import glob
 import json
 import os
 import re
@@ -166,6 +167,45 @@ def is_new(browser):
         return not browser.run("return window.kept")
     except WebDriverException:
         return False  # it is being loaded
+
+
+# A module that fails while it runs fails for good, as one that a browser could not load.
+MPEGTS = """
+if (globalThis.refusals-- > 0) throw new Error('it did not come');
+globalThis.players = 0;
+globalThis.mpegts = {
+  LoggingControl: {},
+  Events: {},
+  BaseLoader: class {},
+  createPlayer: () => ({
+    on() {},
+    attachMediaElement() {
+      if (globalThis.hasNoMediaSource) throw new TypeError('MediaSource is not a constructor');
+    },
+    load() {},
+    async play() { globalThis.players++; },
+    destroy() {},
+  }),
+};
+"""
+
+
+@pytest.mark.parametrize("fault, outcome", [
+    ("library", {"players": 1}),
+    ("player", ["connecting", "retrying player"]),
+    ("config", ["unauthorized", [{"name": "gate"}]]),
+    ("tile", [1, 0]),
+])
+def test_page_faults(tmp_path, fault, outcome):
+    """The library comes late, or has no use; the ports come late; a tile that goes leaves no observer, which would keep it."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    for name in (*glob.glob(os.path.join(ROOT, "master/web/*.js")), os.path.join(ROOT, "master/web/package.json")):
+        shutil.copy(name, tmp_path)
+    (tmp_path / "mpegts.js").write_text(MPEGTS)
+    told = subprocess.run(["node", os.path.join(ROOT, "test/e2e/lib/page_fault.mjs"), tmp_path, fault],
+                          capture_output=True, text=True, check=True, timeout=60).stdout
+    assert json.loads(told) == outcome, told
 
 
 def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):

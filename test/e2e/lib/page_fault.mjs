@@ -1,0 +1,147 @@
+// The page's scripts in a browser and before a server that are made up here.  Arguments: a folder with
+// the scripts and an mpegts.js, then what goes wrong:
+//   library  mpegts.js does not come, twice
+//   player   the browser has no MediaSource
+//   config   the server does not say its ports, once
+//   tile     a tile is closed
+// Writes what came of it.
+
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const [, , folder, fault] = process.argv;
+const page = (name) => import(pathToFileURL(join(folder, name)));
+const real = setTimeout;
+let observed = 0;
+let configs = 0;
+
+function define(name, value) {
+  Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+}
+
+class FakeElement extends EventTarget {
+  dataset = {};
+  videoWidth = 0;
+  buffered = [];
+  #parts = new Map();
+
+  cloneNode() {
+    return new FakeElement();
+  }
+
+  querySelector(selector) {
+    if (!this.#parts.has(selector)) this.#parts.set(selector, new FakeElement());
+    return this.#parts.get(selector);
+  }
+
+  querySelectorAll() {
+    return [];
+  }
+
+  setAttribute() {}
+  remove() {}
+}
+
+// It opens, and has bytes of a stream at once.
+class FakeSocket {
+  constructor() {
+    real(() => this.onopen?.());
+    real(() => this.onmessage?.({ data: new ArrayBuffer(64) }));
+  }
+
+  close() {}
+}
+
+// The page's port has no API, and refuses whoever has no token.
+function answer(url) {
+  if (url.includes('/assets/')) {
+    if (fault === 'config' && configs++ === 0) throw new TypeError('Failed to fetch');
+    return [200, { flv_port: 8005, snapshot_port: 8006 }];
+  }
+  if (!url.includes('token=')) return [401, { error: { code: 'unauthorized', message: '' } }];
+  if (url.includes(':8005/')) return [404, { error: { code: 'not_found', message: '' } }];
+  return [200, { cameras: [{ name: 'gate' }] }];
+}
+
+define('window', globalThis);
+define('document', { hidden: false, fullscreenElement: null });
+define('navigator', { language: 'en' });
+define('history', {});
+define('location', {
+  href: 'http://server:8005/',
+  protocol: 'http:',
+  hostname: 'server',
+  port: '8005',
+  search: '',
+});
+define('setTimeout', (call, ms) => real(call, ms / 100));
+define('devicePixelRatio', 1);
+define('WebSocket', FakeSocket);
+define('ResizeObserver', class {
+  observe() {
+    observed++;
+  }
+
+  disconnect() {
+    observed--;
+  }
+});
+define('fetch', async (url) => {
+  const [status, body] = answer(String(url));
+  return { ok: status === 200, status, json: async () => body };
+});
+
+const passed = (ms) => new Promise((resolve) => real(resolve, ms));
+
+async function until(holds) {
+  for (let i = 0; i < 3000 && !holds(); i++) await passed(10);
+}
+
+// -> states of a stream, up to and with the wanted one
+async function play(wanted) {
+  const { CameraStream } = await page('stream.js');
+  const stream = new CameraStream(new FakeElement(), 'cam=gate');
+  const states = [];
+  stream.addEventListener('state', () => states.push(`${stream.state} ${stream.code}`.trim()));
+  stream.start();
+  await until(wanted(states));
+  return states;
+}
+
+const faults = {
+  async library() {
+    globalThis.refusals = 2;
+    await play(() => () => globalThis.players > 0);
+    return { players: globalThis.players };
+  },
+
+  async player() {
+    globalThis.refusals = 0;
+    globalThis.hasNoMediaSource = true;
+    return (await play((states) => () => states.length >= 2)).slice(0, 2);
+  },
+
+  async config() {
+    const { keepToken, loadCameras } = await page('server.js');
+    const first = await loadCameras().catch(({ code }) => code);
+    keepToken('the token');
+    return [first, await loadCameras().catch(({ code }) => code)];
+  },
+
+  async tile() {
+    globalThis.refusals = 0;
+    const { Tile } = await page('tile.js');
+    const template = { content: { firstElementChild: new FakeElement() } };
+    const tile = new Tile(template, { cam: 'gate' }, {});
+    const before = observed;
+    tile.close();
+    return [before, observed];
+  },
+};
+
+process.on('unhandledRejection', (error) => {
+  console.log(JSON.stringify({ unhandled: String(error) }));
+  process.exit(0);
+});
+console.log(JSON.stringify(await faults[fault]()));
+process.exit(0);
