@@ -286,6 +286,7 @@ void camera_clients_move(struct camera_clients *all, struct camera *cam, uint32_
         return;
     uint32_t there = guest_list_add(&target->guests, &guest.client, &guest.from, guest.kind);
     guest_list_find(&target->guests, there)->visit = guest.visit;
+    target->stats.viewers += guest_is_viewer(guest.kind); /* until its worker reports again */
     if (target->worker != NULL)
         give_or_end(all, target, there);
 }

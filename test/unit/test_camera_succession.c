@@ -100,9 +100,11 @@ static void test_clients_that_move(void **state)
     for (int i = 0; i < 2; i++) { /* there and back again */
         struct camera *target = i == 0 ? new : old;
         target->gone_ms = 0;
+        target->stats_ms = 1; /* its worker has reported, none */
         (void)snprintf(named.key, sizeof(named.key), "%s", urls[1 - i]);
         camera_succession_renamed(&table);
         assert_int_equal(target->guests.count, 1);
+        assert_int_equal(camera_stats(target).viewers, 1);
         camera_succession_tick(target);
         assert_int_equal(target->guests.count, 1);
     }
