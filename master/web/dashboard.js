@@ -235,6 +235,7 @@ function start() {
   listenToServer();
   new Keys(board, grid, { onAdd: () => openDialog(null), onRemove: remove, onFind: openFinder });
   begin();
+  document.documentElement.dataset.up = 'true';
 }
 
 start();

@@ -195,9 +195,12 @@ globalThis.mpegts = {
     ("player", ["connecting", "retrying player"]),
     ("config", ["unauthorized", [{"name": "gate"}]]),
     ("tile", [1, 0]),
+    ("wall", True),
+    ("desk", False),
+    ("up", False),
 ])
 def test_page_faults(tmp_path, fault, outcome):
-    """The library comes late, or has no use; the ports come late; a tile that goes leaves no observer, which would keep it."""
+    """The library or the ports come late, or a script not at all; no MediaSource; an observer would keep a tile that goes."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     for name in (*glob.glob(os.path.join(ROOT, "master/web/*.js")), os.path.join(ROOT, "master/web/package.json")):
@@ -223,6 +226,7 @@ def test_comes_back_after_a_restart_of_the_gateway(browser, wall, tmp_path):
         all_live()
         lib_wall.wait_states(browser, {waiting: "connecting"})
         browser.run("window.kept = true")
+        assert browser.run("return document.documentElement.dataset.up"), "it would be loaded again and again"
         frames = browser.frames()
         os.kill(first.pid, signal.SIGUSR2)
         wait_for(lambda: "upgrade: done" in first.log(), 90, lambda: first.log()[-4000:])

@@ -4,14 +4,18 @@
 //   player   the browser has no MediaSource
 //   config   the server does not say its ports, once
 //   tile     a tile is closed
+//   wall     a script of a page on a wall does not come; `desk`: of another page; `up`: it has come
 // Writes what came of it.
 
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const [, , folder, fault] = process.argv;
 const page = (name) => import(pathToFileURL(join(folder, name)));
 const real = setTimeout;
+const repeat = setInterval;
+let loads = 0;
 let observed = 0;
 let configs = 0;
 
@@ -52,8 +56,11 @@ class FakeSocket {
   close() {}
 }
 
+const root = { dataset: fault === 'up' ? { up: 'true' } : {} };
+
 // The page's port has no API, and refuses whoever has no token.
 function answer(url) {
+  if (url === './') return [200, {}];
   if (url.includes('/assets/')) {
     if (fault === 'config' && configs++ === 0) throw new TypeError('Failed to fetch');
     return [200, { flv_port: 8005, snapshot_port: 8006 }];
@@ -64,17 +71,19 @@ function answer(url) {
 }
 
 define('window', globalThis);
-define('document', { hidden: false, fullscreenElement: null });
+define('document', { hidden: false, fullscreenElement: null, documentElement: root });
 define('navigator', { language: 'en' });
 define('history', {});
 define('location', {
-  href: 'http://server:8005/',
+  href: `http://server:8005/${fault === 'desk' ? '' : '#layout=4&kiosk=1'}`,
   protocol: 'http:',
   hostname: 'server',
   port: '8005',
   search: '',
+  reload: () => loads++,
 });
 define('setTimeout', (call, ms) => real(call, ms / 100));
+define('setInterval', (call, ms) => repeat(call, ms / 100));
 define('devicePixelRatio', 1);
 define('WebSocket', FakeSocket);
 define('ResizeObserver', class {
@@ -138,6 +147,18 @@ const faults = {
     return [before, observed];
   },
 };
+
+// -> has the page been loaded again?
+async function withoutScript(wanted) {
+  await rm(join(folder, 'server.js'));
+  await page('early.js');
+  if (wanted) await until(() => loads > 0);
+  else await passed(2000);
+  return loads > 0;
+}
+
+faults.wall = () => withoutScript(true);
+faults.desk = faults.up = () => withoutScript(false);
 
 process.on('unhandledRejection', (error) => {
   console.log(JSON.stringify({ unhandled: String(error) }));
