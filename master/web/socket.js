@@ -7,6 +7,9 @@ const FILE_HEADER = 9 + 4; // of FLV, with the size of the tag before the first 
 const OWN_CODES = 4000; // close codes of an application (RFC 6455 section 7.4.2)
 const HANDSHAKE_MS = 8000; // longer is a failure: Chromium may hold one back for 5 s, the server answers at once
 
+// Handshakes to one host take turns in browsers: one that waits for its turn is not stuck.
+let openedAt = -Infinity; // the last one of this page
+
 // Pictures in a stream of FLV bytes, however it is cut into messages.
 export class PictureCounter {
   pictures = 0;
@@ -68,7 +71,7 @@ export class FlvSocket {
     this.#events = events;
     this.#socket = new window.WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
-    this.#deadline = setTimeout(() => this.#end(null, true), HANDSHAKE_MS);
+    this.#deadline = setTimeout(() => this.#onDeadline(), HANDSHAKE_MS);
     this.#socket.onopen = () => this.#onOpen();
     this.#socket.onmessage = ({ data }) => this.#onMessage(data);
     this.#socket.onclose = ({ code, reason }) => this.#end(readCloseReason(code, reason));
@@ -90,8 +93,15 @@ export class FlvSocket {
     socket.close();
   }
 
+  #onDeadline() {
+    const left = openedAt + HANDSHAKE_MS - performance.now();
+    if (left > 0) this.#deadline = setTimeout(() => this.#onDeadline(), left);
+    else this.#end(null, true);
+  }
+
   #onOpen() {
     clearTimeout(this.#deadline);
+    openedAt = performance.now();
     this.#opened = true;
     this.#events.onOpen();
   }

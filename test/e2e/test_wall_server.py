@@ -194,6 +194,7 @@ globalThis.mpegts = {
     ("library", {"players": 1}),
     ("player", ["connecting", "retrying player"]),
     ("config", ["unauthorized", [{"name": "gate"}]]),
+    ("turns", ["open"] * 6 + ["stuck"] * 2),
     ("tile", [1, 0]),
     ("wall", True),
     ("desk", False),

@@ -3,6 +3,7 @@
 //   library  mpegts.js does not come, twice
 //   player   the browser has no MediaSource
 //   config   the server does not say its ports, once
+//   turns    handshakes take 2 s each, one after the other; the last two have no answer
 //   tile     a tile is closed
 //   wall     a script of a page on a wall does not come; `desk`: of another page; `up`: it has come
 // Writes what came of it.
@@ -15,6 +16,7 @@ const [, , folder, fault] = process.argv;
 const page = (name) => import(pathToFileURL(join(folder, name)));
 const real = setTimeout;
 const repeat = setInterval;
+const clock = performance;
 let loads = 0;
 let observed = 0;
 let configs = 0;
@@ -48,9 +50,10 @@ class FakeElement extends EventTarget {
 
 // It opens, and has bytes of a stream at once.
 class FakeSocket {
-  constructor() {
-    real(() => this.onopen?.());
-    real(() => this.onmessage?.({ data: new ArrayBuffer(64) }));
+  constructor(url) {
+    if (url === 'ws://silent/') return;
+    real(() => this.onopen?.(), Number(/after=(\d+)/.exec(url)?.[1] ?? 0));
+    if (fault !== 'turns') real(() => this.onmessage?.({ data: new ArrayBuffer(64) }));
   }
 
   close() {}
@@ -83,6 +86,7 @@ define('location', {
   reload: () => loads++,
 });
 define('setTimeout', (call, ms) => real(call, ms / 100));
+define('performance', { now: () => clock.now() * 100 });
 define('setInterval', (call, ms) => repeat(call, ms / 100));
 define('devicePixelRatio', 1);
 define('WebSocket', FakeSocket);
@@ -135,6 +139,21 @@ const faults = {
     const first = await loadCameras().catch(({ code }) => code);
     keepToken('the token');
     return [first, await loadCameras().catch(({ code }) => code)];
+  },
+
+  async turns() {
+    const { FlvSocket } = await page('socket.js');
+    const told = [];
+    const open = (url) =>
+      new FlvSocket(url, { bytes: 0 }, {
+        onOpen: () => told.push('open'),
+        onClose: ({ stuck }) => told.push(stuck ? 'stuck' : 'closed'),
+      });
+    for (let turn = 1; turn <= 6; turn++) open(`ws://server/?after=${turn * 20}`);
+    open('ws://silent/');
+    open('ws://silent/');
+    await until(() => told.length === 8);
+    return told;
   },
 
   async tile() {
