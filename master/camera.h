@@ -64,12 +64,13 @@ struct camera {
     bool logging_in; /* the camera has neither accepted nor rejected the password (login_guard.h) */
     struct ipc_state state;
     struct ipc_stats stats;
-    int64_t stats_ms;       /* when stats arrived; 0: never */
-    uint64_t reports;       /* how often they did, of all its workers */
-    uint64_t bit_rate_bps;  /* from the camera, between the last two reports */
-    int64_t state_since_ms; /* clock_ms() */
-    int64_t state_since_us; /* clock_us() */
-    int64_t asked_ms;       /* the newest request, also a refused one; 0: none */
+    struct ipc_stats counted_before; /* for the last program, by a predecessor's worker */
+    int64_t stats_ms;                /* when stats arrived; 0: never */
+    uint64_t reports;                /* how often they did, of all its workers */
+    uint64_t bit_rate_bps;           /* from the camera, between the last two reports */
+    int64_t state_since_ms;          /* clock_ms() */
+    int64_t state_since_us;          /* clock_us() */
+    int64_t asked_ms;                /* the newest request, also a refused one; 0: none */
     struct camera_health health;
     int64_t refused_until_ms; /* it rejected the password: no new attempt before this time */
     unsigned crashes;         /* in a row */

@@ -165,6 +165,9 @@ static void on_stats(void *owner, const struct ipc_stats *stats)
     int64_t now_ms = clock_ms();
     int64_t elapsed_ms = cam->stats_ms != 0 ? now_ms - cam->stats_ms : 0;
     struct ipc_stats said = *stats;
+    if (cam->heir != NULL && cam->stats_ms == 0)
+        cam->counted_before = *stats;
+    stats_subtract(&said, &cam->counted_before);
     stats_clamp(&said, &cam->stats, elapsed_ms);
     if (elapsed_ms >= RATE_MIN_MS)
         cam->bit_rate_bps = (said.bytes_in - cam->stats.bytes_in) * 8000 / (uint64_t)elapsed_ms;

@@ -1,9 +1,12 @@
 #include "master/stats_clamp.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define SIZE_MAX_PIXELS 65535u
 #define RATE_MAX_MHZ 1000000u
+/* The counters of struct ipc_stats come first. */
+#define COUNTERS (offsetof(struct ipc_stats, picture_us) / sizeof(uint64_t))
 
 static void clamp(uint64_t *now, uint64_t before, uint64_t most)
 {
@@ -46,4 +49,14 @@ void stats_clamp(struct ipc_stats *now, const struct ipc_stats *before, int64_t 
     now->width = at_most(now->width, SIZE_MAX_PIXELS);
     now->height = at_most(now->height, SIZE_MAX_PIXELS);
     now->frame_rate_mhz = at_most(now->frame_rate_mhz, RATE_MAX_MHZ);
+}
+
+void stats_subtract(struct ipc_stats *now, const struct ipc_stats *base)
+{
+    uint64_t counters[COUNTERS], before[COUNTERS];
+    memcpy(counters, now, sizeof(counters));
+    memcpy(before, base, sizeof(before));
+    for (size_t i = 0; i < COUNTERS; i++)
+        counters[i] -= before[i] < counters[i] ? before[i] : counters[i];
+    memcpy(now, counters, sizeof(counters));
 }

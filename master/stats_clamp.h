@@ -22,4 +22,7 @@
  */
 void stats_clamp(struct ipc_stats *now, const struct ipc_stats *before, int64_t elapsed_ms);
 
+/** Leave out what was counted before: of each counter, base is subtracted. */
+void stats_subtract(struct ipc_stats *now, const struct ipc_stats *base);
+
 #endif /* MASTER_STATS_CLAMP_H */

@@ -44,11 +44,32 @@ static void test_lies(void **state)
     }
 }
 
+/* An old worker goes on counting; what it had counted for the last program is left out. */
+static void test_what_was_counted_before(void **state)
+{
+    const struct ipc_stats base = {
+        .bytes_in = UINT64_C(1) << 40, .clients_refused = 7, .snapshot.counts[2] = 5, .viewers = 3};
+    struct ipc_stats now = base;
+    now.bytes_in += 1000;
+    now.snapshot.counts[2]++;
+    now.frames_in = 25;
+    now.clients_refused = 6; /* that is impossible */
+    now.picture_us = 9;
+    stats_subtract(&now, &base);
+    assert_int_equal(now.bytes_in, 1000);
+    assert_int_equal(now.snapshot.counts[2], 1);
+    assert_int_equal(now.frames_in, 25);
+    assert_int_equal(now.clients_refused, 0);
+    assert_int_equal(now.picture_us, 9);
+    assert_int_equal(now.viewers, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_honest_reports_stay),
         cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_what_was_counted_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
