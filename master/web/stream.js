@@ -80,6 +80,7 @@ export class CameraStream extends EventTarget {
   #audio;
   #socket = null;
   #player = null;
+  #frameRequest = 0; // for the player's first picture
   #timer = 0;
   #retryTimer = 0;
   #retries = 0;
@@ -457,7 +458,7 @@ export class CameraStream extends EventTarget {
         Promise.resolve(player.play()).catch(() => {});
       }
     });
-    this.#video.requestVideoFrameCallback?.(() => {
+    this.#frameRequest = this.#video.requestVideoFrameCallback?.(() => {
       if (this.#player === player) this.#onPicture(performance.now());
     });
   }
@@ -467,6 +468,8 @@ export class CameraStream extends EventTarget {
     clearTimeout(this.#retryTimer);
     this.#stop.abort();
     this.#socket?.close();
+    // A stream without pictures never answers it, and the video would keep one for each attempt.
+    this.#video.cancelVideoFrameCallback?.(this.#frameRequest);
     const player = this.#player;
     this.#player = this.#socket = null;
     if (player !== null) {

@@ -4,6 +4,7 @@
 //   player   the browser has no MediaSource
 //   config   the server does not say its ports, once
 //   turns    handshakes take 2 s each, one after the other; the last two have no answer
+//   frames   a stream ends before its first picture
 //   tile     a tile is closed
 //   wall     a script of a page on a wall does not come; `desk`: of another page; `up`: it has come
 // Writes what came of it.
@@ -20,6 +21,7 @@ const clock = performance;
 let loads = 0;
 let observed = 0;
 let configs = 0;
+let frames = 0;
 
 function define(name, value) {
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
@@ -42,6 +44,14 @@ class FakeElement extends EventTarget {
 
   querySelectorAll() {
     return [];
+  }
+
+  requestVideoFrameCallback() {
+    return ++frames;
+  }
+
+  cancelVideoFrameCallback(request) {
+    if (request === frames && frames > 0) frames--;
   }
 
   setAttribute() {}
@@ -111,13 +121,14 @@ async function until(holds) {
 }
 
 // -> states of a stream, up to and with the wanted one
-async function play(wanted) {
+async function play(wanted, then = () => {}) {
   const { CameraStream } = await page('stream.js');
   const stream = new CameraStream(new FakeElement(), 'cam=gate');
   const states = [];
   stream.addEventListener('state', () => states.push(`${stream.state} ${stream.code}`.trim()));
   stream.start();
   await until(wanted(states));
+  then(stream);
   return states;
 }
 
@@ -126,6 +137,17 @@ const faults = {
     globalThis.refusals = 2;
     await play(() => () => globalThis.players > 0);
     return { players: globalThis.players };
+  },
+
+  async frames() {
+    globalThis.refusals = 0;
+    let requested = 0;
+    const isMade = () => () => frames > 0;
+    await play(isMade, (stream) => {
+      requested = frames;
+      stream.stop();
+    });
+    return [requested, frames];
   },
 
   async player() {
