@@ -30,6 +30,7 @@ const NOT_OF_THE_SUB =
 const HEIGHTS = [360, 540, 720, 1080]; // that the server transcodes to
 const UNREACHABLE = { code: 'unreachable', text: wordsOf('unreachable') };
 const NO_PLAYER = { code: 'player', text: wordsOf('player') };
+const NO_LIBRARY = { code: 'player', text: wordsOf('unreachable') }; // not at once again when the camera streams
 
 // A browser has six connections to a host.  Streams that WebSockets cannot carry, and questions
 // about them, leave some for the rest.
@@ -420,7 +421,7 @@ export class CameraStream extends EventTarget {
     const loaded = await loadLibrary();
     if (signal.aborted) return;
     if (!loaded) {
-      this.#giveUp(UNREACHABLE);
+      this.#giveUp(NO_LIBRARY);
       return;
     }
     try {

@@ -191,7 +191,7 @@ globalThis.mpegts = {
 
 
 @pytest.mark.parametrize("fault, outcome", [
-    ("library", {"players": 1}),
+    ("library", {"players": 1, "hurried": False}),
     ("player", ["connecting", "retrying player"]),
     ("config", ["unauthorized", [{"name": "gate"}]]),
     ("turns", ["open"] * 6 + ["stuck"] * 2),
