@@ -78,6 +78,10 @@ export class FlvSocket {
     this.#socket.onerror = () => this.#end(null);
   }
 
+  get opened() {
+    return this.#opened;
+  }
+
   // @param reader  called with an ArrayBuffer: what has come so far, and each message from now on
   read(reader) {
     this.#reader = reader;

@@ -207,7 +207,8 @@ export class CameraStream extends EventTarget {
   onServerStreams() {
     const arriving = this.#counter.pictures !== this.#seenPictures; // this computer may be slow
     this.#seenPictures = this.#counter.pictures;
-    const broken = this.#connected && this.quietMs > BROKEN_MS && !arriving;
+    const open = this.#player !== null || this.#socket?.opened; // a handshake has a limit of its own
+    const broken = open && this.quietMs > BROKEN_MS && !arriving;
     if (broken) this.#onEnd('ended');
     if (/^(camera_|ended|unreachable|draining)/.test(this.code)) this.retryNow();
   }

@@ -195,6 +195,7 @@ globalThis.mpegts = {
     ("player", ["connecting", "retrying player"]),
     ("config", ["unauthorized", [{"name": "gate"}]]),
     ("turns", ["open"] * 6 + ["stuck"] * 2),
+    ("queue", ["connecting"]),
     ("frames", [1, 0]),
     ("tile", [1, 0]),
     ("wall", True),

@@ -5,6 +5,7 @@
 //   config   the server does not say its ports, once
 //   turns    handshakes take 2 s each, one after the other; the last two have no answer
 //   frames   a stream ends before its first picture
+//   queue    a stream waits for its turn while others open, and the server has pictures of it
 //   tile     a tile is closed
 //   wall     a script of a page on a wall does not come; `desk`: of another page; `up`: it has come
 // Writes what came of it.
@@ -61,7 +62,7 @@ class FakeElement extends EventTarget {
 // It opens, and has bytes of a stream at once.
 class FakeSocket {
   constructor(url) {
-    if (url === 'ws://silent/') return;
+    if (url === 'ws://silent/' || (fault === 'queue' && !url.includes('after='))) return;
     real(() => this.onopen?.(), Number(/after=(\d+)/.exec(url)?.[1] ?? 0));
     if (fault !== 'turns') real(() => this.onmessage?.({ data: new ArrayBuffer(64) }));
   }
@@ -185,6 +186,18 @@ const faults = {
     return told;
   },
 
+  async queue() {
+    const { FlvSocket } = await page('socket.js');
+    const counter = { bytes: 0, read() {} };
+    let opened = 0;
+    const events = { onOpen: () => opened++, onData() {}, onClose() {} };
+    for (let turn = 1; turn <= 6; turn++) new FlvSocket(`ws://s/?after=${turn * 20}`, counter, events);
+    return play((states, stream) => () => {
+      if (opened === 6) stream.onServerStreams(); // 12 s have passed
+      return opened === 6;
+    });
+  },
+
   async tile() {
     globalThis.refusals = 0;
     const { Tile } = await page('tile.js');
@@ -201,7 +214,7 @@ async function withoutScript(wanted) {
   await rm(join(folder, 'server.js'));
   await page('early.js');
   if (wanted) await until(() => loads > 0);
-  else await passed(2000);
+  else await passed(1000);
   return loads > 0;
 }
 
