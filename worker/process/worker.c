@@ -53,6 +53,19 @@ static void report(struct worker *w, enum ipc_type type, const void *payload)
         log_warnx(NULL, "cannot send %s: %s", ipc_desc[type].name, strerrordesc_np(-rc));
 }
 
+/* None while the source hangs: the master is to notice (docs/architecture.md). */
+static void report_stats(struct worker *w)
+{
+    struct ipc_stats stats = {0};
+    if (w->stream != NULL) {
+        if (!stream_is_healthy(w->stream))
+            return;
+        if (!w->leaving)
+            stream_get_stats(w->stream, &stats);
+    }
+    report(w, IPC_STATS, &stats);
+}
+
 /* Departures that do not fit into the channel stay for the next turn, at most a second later. */
 static void on_telling(uv_prepare_t *handle)
 {
@@ -109,7 +122,7 @@ static void on_stream_state(void *ctx, const struct ipc_state *state)
     /* Whoever hears that it streams is to know what it streams.  The timer stays in step with the
      * stream's tick. */
     if (state->state == IPC_CAMERA_STREAMING)
-        on_stats(&w->stats);
+        report_stats(w);
     report(w, IPC_STATE, state);
 }
 
@@ -117,6 +130,7 @@ static void on_stream_idle(void *ctx)
 {
     struct worker *w = ctx;
     const struct ipc_idle idle = {.clients_seen = w->clients_seen};
+    report_stats(w); /* the master may dismiss this worker, and then reads no more of it */
     report(w, IPC_IDLE, &idle);
 }
 
@@ -132,7 +146,7 @@ static void on_stream_yielded(void *ctx)
 {
     struct worker *w = ctx;
     on_telling(&w->telling);
-    on_stats(&w->stats);
+    report_stats(w);
     _exit(EXIT_SUCCESS); /* threads may run: no exit handlers */
 }
 
@@ -285,14 +299,7 @@ static void on_channel(uv_poll_t *handle, int status, int events)
 static void on_stats(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
-    struct ipc_stats stats = {0};
-    if (w->stream != NULL) {
-        if (!stream_is_healthy(w->stream))
-            return;
-        if (!w->leaving)
-            stream_get_stats(w->stream, &stats);
-    }
-    report(w, IPC_STATS, &stats);
+    report_stats(w);
     if (w->unreachable && !w->leaving && sandbox_is_outdated()) {
         log_warnx(NULL, "leaving: the files that tell where names lead were replaced");
         leave(w); /* the next client, or always_on, gets a worker that can read the new files */
