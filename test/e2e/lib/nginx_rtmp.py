@@ -12,7 +12,7 @@ MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
 CONFIGURATION = """
 load_module {module};
 daemon off;
-worker_processes 1;
+master_process off;
 pid {folder}/pid;
 error_log {folder}/error.log warn;
 events {{ worker_connections 64; }}
