@@ -92,16 +92,18 @@ void fd_store_drop_left(struct fd_store *s)
 
 bool fd_store_trusts(struct fd_store *s, const struct takeover_server *left)
 {
-    int64_t lived_us = clock_us() - left->began_us; /* and how long it took to start this one */
-    s->short_runs = lived_us < FD_STORE_SHORT_MS * INT64_C(1000) ? left->short_runs + 1 : 0;
+    int64_t lived_ms = (clock_us() - left->began_us) / 1000; /* and how long this start took */
+    int64_t short_ms = FD_STORE_SHORT_MS + s->service->watchdog_ms; /* it may have hung at once */
+    s->short_runs = lived_ms < short_ms ? left->short_runs + 1 : 0;
     if (s->left != -1) /* others may have died of it, which made no parcel of their own */
         s->short_runs += fd_parcel_count_attempt(s->left) - 1;
     if (s->short_runs < FD_STORE_SHORT_RUNS)
         return true;
-    log_errorx(NULL,
-               "restart: the last %u programs were killed within %d s: the clients that they left "
-               "are disconnected, as they may be the reason",
-               s->short_runs, FD_STORE_SHORT_MS / 1000);
+    log_errorx(
+        NULL,
+        "restart: the last %u programs were killed within %lld s: the clients that they left "
+        "are disconnected, as they may be the reason",
+        s->short_runs, (long long)short_ms / 1000);
     return false;
 }
 

@@ -15,7 +15,8 @@
  * A viewer that is not in the parcel ends with us.
  *
  * What is in the parcel may be what kills us.  So the clients are not taken in again when
- * FD_STORE_SHORT_RUNS programs in a row have been killed within FD_STORE_SHORT_MS.
+ * FD_STORE_SHORT_RUNS programs in a row have been killed within FD_STORE_SHORT_MS, or later by as
+ * much as systemd's watchdog waits for a program that hangs.
  */
 #ifndef MASTER_FD_STORE_H
 #define MASTER_FD_STORE_H

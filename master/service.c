@@ -116,6 +116,7 @@ int service_open(struct service *service, uv_loop_t *loop)
 {
     service->sockets[ROUTE_PORT_STREAM] = service->sockets[ROUTE_PORT_SNAPSHOT] = -1;
     service->kept_count = 0;
+    service->watchdog_ms = 0;
     notifier_open(&service->notifier, loop);
     service->has_store = finds_store(service);
     (void)uv_timer_init(loop, &service->watchdog);
@@ -124,6 +125,7 @@ int service_open(struct service *service, uv_loop_t *loop)
     uint64_t limit_us;
     if (sd_watchdog_enabled(0, &limit_us) > 0) {
         uint64_t period_ms = limit_us / 2000; /* half of it: sd_watchdog_enabled(3) */
+        service->watchdog_ms = (int64_t)(limit_us / 1000);
         (void)uv_timer_start(&service->watchdog, on_watchdog, 0, period_ms > 0 ? period_ms : 1);
     }
     return take_descriptors(service);

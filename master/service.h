@@ -30,8 +30,9 @@ struct service_kept {
 struct service {
     struct notifier notifier;
     uv_timer_t watchdog;
-    int sockets[2]; /* handed over, by enum route_port; -1: none */
-    bool has_store; /* systemd keeps descriptors for our next start */
+    int sockets[2];      /* handed over, by enum route_port; -1: none */
+    bool has_store;      /* systemd keeps descriptors for our next start */
+    int64_t watchdog_ms; /* systemd kills us when the loop has not turned for so long; 0: never */
     size_t kept_count;
     struct service_kept kept[SERVICE_KEPT_MAX];
 };

@@ -174,6 +174,7 @@ static void test_watchdog(void **state)
     assert_int_equal(setenv("WATCHDOG_USEC", "40000", 1), 0);
     assert_int_equal(service_open(&service, &loop), 0);
     assert_int_equal(uv_timer_get_repeat(&service.watchdog), 20);
+    assert_int_equal(service.watchdog_ms, 40);
     assert_false(uv_loop_alive(&loop)); /* it does not keep a server running */
     uv_ref((uv_handle_t *)&service.watchdog);
     assert_true(uv_run(&loop, UV_RUN_ONCE));
