@@ -315,7 +315,7 @@ def main():
     parser.add_argument("--from", dest="old", default=here)
     parser.add_argument("--to", dest="new", default=here)
     args = parser.parse_args()
-    build_if_missing()
+    build_if_missing("flvload")
     if args.only == "kills":
         kills(args.seed, args.viewers, args.cameras, args.count or 20)
     else:

@@ -483,7 +483,7 @@ def main():
     parser.add_argument("--prefix", default="", help="command words in front of the gateway: taskset -c 1")
     options = parser.parse_args()
     PREFIX.extend(options.prefix.split())
-    build_if_missing()
+    build_if_missing("snapshot_reference")
     with tempfile.TemporaryDirectory() as directory:
         if options.only == "loss":
             enter_own_network()

@@ -9,10 +9,8 @@ import functools
 import heapq
 import itertools
 import math
-import multiprocessing
 import re
 import selectors
-import signal
 import socket
 import struct
 import subprocess
@@ -21,6 +19,7 @@ import time
 import measure  # noqa: F401  first: it leads to lib
 
 from lib.fake_rtsp import FPS, media, rtp_payloads
+from light_process import LightProcess
 
 SAMPLE_RATE, FRAME_SAMPLES = 48000, 1024
 BACKLOG = 1024
@@ -178,11 +177,10 @@ class Server:
 
 
 def serve(listener, loop):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Server(listener, loop).run()
 
 
-class LightCameras:
+class LightCameras(LightProcess):
     """with LightCameras("1280x720", "2M") as cameras: cameras.rtsp_url(7) ..."""
 
     def __init__(self, size, bit_rate):
@@ -191,14 +189,9 @@ class LightCameras:
     def __enter__(self):
         listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.rtsp_port = listener.getsockname()[1]
-        self.process = multiprocessing.Process(target=serve, args=(listener, self.loop), daemon=True)
-        self.process.start()
+        self.start_process(serve, listener, self.loop)
         listener.close()
         return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.join()
 
     def rtsp_url(self, number):
         return f"rtsp://127.0.0.1:{self.rtsp_port}/camera-{number}"

@@ -5,7 +5,6 @@ once for each picture.
 """
 import math
 import multiprocessing
-import signal
 import struct
 import subprocess
 import threading
@@ -16,6 +15,7 @@ import measure  # noqa: F401  first: it leads to lib
 from lib.fake_rtmp import CHUNK_BYTES, MEDIA_STREAM, PlayingRtmp, flv_tags, message
 from lib.fake_rtsp import FPS
 from lib.listener import Listener
+from light_process import LightProcess
 
 SAMPLE_RATE, FRAME_SAMPLES = 48000, 1024
 GOP = 2 * FPS
@@ -119,13 +119,12 @@ class LightHttp(Listener):
 
 
 def serve(media, chunk_bytes, ports):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     servers = LightRtmp(media, chunk_bytes), LightHttp(media)
     ports.put([server.port for server in servers])
     threading.Event().wait()
 
 
-class LightFlv:
+class LightFlv(LightProcess):
     """with LightFlv("1280x720", "2M") as cameras: cameras.rtmp_url(7), cameras.http_url(7)
 
     chunk_bytes: the RTMP chunk size that the server sets; 128 is RTMP's own, most servers set 4096 and more.
@@ -136,14 +135,9 @@ class LightFlv:
 
     def __enter__(self):
         ports = multiprocessing.Queue()
-        self.process = multiprocessing.Process(target=serve, args=(self.media, self.chunk_bytes, ports), daemon=True)
-        self.process.start()
+        self.start_process(serve, self.media, self.chunk_bytes, ports)
         self.rtmp_port, self.http_port = ports.get(timeout=60)
         return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.join()
 
     def rtmp_url(self, number):
         return f"rtmp://127.0.0.1:{self.rtmp_port}/live/camera-{number}"

@@ -62,13 +62,16 @@ def lose_udp(percent):
                         "--probability", str(percent / 100), "-j", "DROP"], check=True)
 
 
-def build_if_missing():
-    """For a clean clone; `make bench` has built everything."""
+def build_if_missing(*bench_programs):
+    """For a clean clone; `make bench` has built everything.  bench_programs: of build/release/bench/ that the caller runs."""
     mode = os.environ.get("CAM_HTTPFLV_BUILD", "release")
     if not os.path.exists(os.path.join(ROOT, "build", mode, "cam-httpflv-worker")):
         subprocess.run(["make", "-j2", f"BUILD={mode}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     if not os.path.exists(os.path.join(ROOT, "build", "release", "test", "sample-picture")):
         subprocess.run(["make", "-j2", "sample-cameras"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    for name in bench_programs:
+        if not os.path.exists(os.path.join(ROOT, "build", "release", "bench", name)):
+            subprocess.run(["make", f"build/release/bench/{name}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def table(head, rows):
