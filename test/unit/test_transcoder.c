@@ -198,6 +198,35 @@ static void test_damage_waits_for_key(void **state)
     encoded_free(&clip);
 }
 
+/* x264 writes its options into the first key frame. */
+static void find_options(void *ctx, struct frame *frame)
+{
+    const char *wanted[] = {"analyse=0x3:0x3 " /* P blocks are not divided */, "bframes=0 ",
+                            "rc_lookahead=0 ", "scenecut=0 ", "crf=23.0 "};
+    size_t *found = ctx;
+
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+        if (memmem(frame->data, frame->len, wanted[i], strlen(wanted[i])) != NULL)
+            *found |= (size_t)1 << i;
+    frame_unref(&frame);
+}
+
+static void test_options_of_the_encoder(void **state)
+{
+    static const struct movie m = {320, 192, AV_PIX_FMT_YUV420P, 2, 2, 0};
+    static struct encoded clip;
+    size_t found = 0;
+    struct transcoder_sink sink = {.on_frame = find_options, .wanted = always, .ctx = &found};
+
+    make_clip(&m, &clip);
+    struct transcoder *t = transcoder_new(1080, 2000000, &sink);
+    assert_non_null(t);
+    assert_int_equal(0, transcoder_push(t, clip.frames[0]));
+    assert_int_equal(found, 0x1f);
+    transcoder_free(t);
+    encoded_free(&clip);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_size_changes),
         cmocka_unit_test(test_frame_rate_changes),
         cmocka_unit_test(test_damage_waits_for_key),
+        cmocka_unit_test(test_options_of_the_encoder),
     };
     av_log_set_level(AV_LOG_ERROR);
     return cmocka_run_group_tests_name("transcoder", tests, NULL, NULL);
