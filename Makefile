@@ -112,6 +112,8 @@ WORKER_SRC := $(sort $(filter-out $(JPEG_SRC),$(wildcard worker/*/*.c)) worker/p
 UNIT_SRC   := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC   := $(sort $(wildcard test/fuzz/fuzz_*.c))
 WEB_SRC    := $(sort $(filter-out %.config.js,$(wildcard $(addprefix master/web/*.,html css js svg))))
+WEB_BUNDLE := $(O)/web/dashboard.js $(O)/web/play.js
+WEB_FILES  := $(addprefix master/web/,index.html play.html style.css favicon.svg early.js) $(WEB_BUNDLE)
 MPEGTS_JS  := master/web/node_modules/mpegts.js/dist/mpegts.js
 FLV_JS     := master/web/node_modules/flv.js/dist/flv.min.js
 HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*/*.h))
@@ -187,9 +189,17 @@ $(FLV_JS): master/web/package-lock.json
 	$(Q)cd master/web && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@ $(MPEGTS_JS)
 
-$(O)/web_assets.c: scripts/embed-web $(WEB_SRC) $(MPEGTS_JS)
+# A page's modules become one file: a browser that asks for thirty shows its first camera later.  Names
+# stay, so that what a browser's console says can be found in the sources.
+$(WEB_BUNDLE): $(O)/web/%.js: $(filter %.js,$(WEB_SRC)) $(MPEGTS_JS) Makefile
+	@mkdir -p $(@D)
+	$(call say,BUNDLE)
+	$(Q)master/web/node_modules/.bin/esbuild master/web/$*.js --bundle --format=esm --target=es2022 --charset=utf8 \
+	  --external:./mpegts.js --minify-whitespace --minify-syntax --legal-comments=none --log-level=warning --outfile=$@
+
+$(O)/web_assets.c: scripts/embed-web $(WEB_SRC) $(WEB_BUNDLE) $(MPEGTS_JS)
 	$(call say,EMBED)
-	$(Q)scripts/embed-web $(O) $(WEB_SRC) $(MPEGTS_JS)
+	$(Q)scripts/embed-web $(O) $(WEB_FILES) $(MPEGTS_JS)
 
 $(O)/web_assets.o: $(O)/web_assets.c $(O)/.flags
 	$(call say,CC)

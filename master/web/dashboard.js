@@ -9,10 +9,13 @@ import { Grid } from './grid.js';
 import { Keys, toggleCycle, toggleStatus } from './keys.js';
 import { Poll } from './poll.js';
 import { rowsOf } from './rows.js';
-import { operationsUrl, playUrl, wordsOf } from './server.js';
+import './save.js';
+import { askEarly, operationsUrl, playUrl, wordsOf } from './server.js';
 import { StatusTable } from './status.js';
 import { text, translatePage } from './text.js';
 import { Cycle, Wall, toggleFullScreen } from './wall.js';
+
+askEarly();
 
 const STATS_MS = 1000;
 const LIST_MS = 2000; // that cameras wait for the list, which says whether they have sub-streams

@@ -289,7 +289,7 @@ function askCameras() {
   return getOperations(`api/cameras${tokenQuery()}`);
 }
 
-// Ask for the cameras before anybody wants them: the page is still being loaded.
+// Ask for the cameras before anybody wants them: the page is still being made.
 export function askEarly() {
   early = askCameras();
   early.catch(() => {}); // whoever wants them is told

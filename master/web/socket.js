@@ -7,6 +7,8 @@ const FILE_HEADER = 9 + 4; // of FLV, with the size of the tag before the first 
 const OWN_CODES = 4000; // close codes of an application (RFC 6455 section 7.4.2)
 const HANDSHAKE_MS = 8000; // longer is a failure: Chromium may hold one back for 5 s, the server answers at once
 
+const HANDSHAKE_MAX_MS = 30000; // whatever others do
+
 // Handshakes to one host take turns in browsers: one that waits for its turn is not stuck.
 let openedAt = -Infinity; // the last one of this page
 
@@ -58,6 +60,7 @@ export class FlvSocket {
   #counter;
   #events;
   #opened = false;
+  #begunAt = performance.now();
   #deadline;
   #waiting = []; // what came while nobody reads
   #reader = null;
@@ -98,7 +101,8 @@ export class FlvSocket {
   }
 
   #onDeadline() {
-    const left = openedAt + HANDSHAKE_MS - performance.now();
+    const end = Math.min(openedAt + HANDSHAKE_MS, this.#begunAt + HANDSHAKE_MAX_MS);
+    const left = end - performance.now();
     if (left > 0) this.#deadline = setTimeout(() => this.#onDeadline(), left);
     else this.#end(null, true);
   }

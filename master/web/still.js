@@ -49,12 +49,12 @@ export class Still {
   // The server knows a picture's time, and there is no picture to show.
   // @param at  a Date or null
   setTime(at) {
-    if (this.#at === 0 && at !== null) this.#setLabel(at);
+    if (this.#at === 0 && at !== null) this.#setLabel(at, 'last_picture_at');
   }
 
-  #setLabel(at) {
+  #setLabel(at, words) {
     this.#label.dateTime = at.toISOString();
-    this.#label.textContent = text('picture_of', { time: timeText(at) });
+    this.#label.textContent = text(words, { time: timeText(at) });
     this.#label.hidden = false;
   }
 
@@ -94,7 +94,7 @@ export class Still {
     this.#canvas.height = height;
     this.#canvas.getContext('2d').drawImage(picture, 0, 0, width, height);
     this.#at = at;
-    this.#setLabel(new Date(at));
+    this.#setLabel(new Date(at), 'picture_of');
     this.#canvas.hidden = false;
   }
 }

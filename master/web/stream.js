@@ -48,9 +48,13 @@ let library = null; // a promise: is it there?
 let attempts = 0;
 
 // A browser that could not load a module keeps the failure for good (whatwg/html issue 6768): each
-// attempt after the first has an address of its own.
+// attempt after the first has an address of its own.  The build leaves the address as it is.
+function libraryAddress() {
+  return attempts++ === 0 ? './mpegts.js' : `./mpegts.js?again=${attempts}`;
+}
+
 function loadLibrary() {
-  library ??= (attempts++ === 0 ? import('./mpegts.js') : import(`./mpegts.js?again=${attempts}`))
+  library ??= import(libraryAddress())
     .then(() => {
       mpegts.LoggingControl.enableAll = false;
       return true;

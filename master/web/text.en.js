@@ -56,6 +56,7 @@ export default {
   fell_back: 'The sub-stream does not play: this is the main stream',
   paused: 'Paused',
   picture_of: 'Picture of {time}',
+  last_picture_at: 'Last picture: {time}',
   some_live: '{live} of {watched} live',
   some_paused: '{paused} paused',
   some_down: '{down} down',

@@ -54,6 +54,7 @@ export default {
   fell_back: '子码流无法播放：这是主码流',
   paused: '已暂停',
   picture_of: '{time} 的画面',
+  last_picture_at: '最后画面：{time}',
   some_live: '{watched} 路中 {live} 路正在直播',
   some_paused: '{paused} 路已暂停',
   some_down: '{down} 路故障',

@@ -26,7 +26,7 @@ async function keepAwake() {
 }
 
 // Another version of the page is on the server, after an upgrade: take it, when all of it is there.
-// @return is this page, or the other one, there as a whole?
+// @return false: the server does not give all of a page now, ask again soon
 async function takeNewVersion() {
   const served = await servedPage();
   if (served === null) return false;

@@ -1,6 +1,7 @@
 """The page where the server wants a token: the token's field, titles, Chinese, links for others, under a proxy's path."""
 import contextlib
 import html
+import json
 import os
 import re
 import shutil
@@ -219,6 +220,14 @@ def test_small_frames_keep_the_picture(gateway, browser):
         browser.resize(1280, 800)
 
 
+def words_of(language):
+    """The page's words by their keys, from its sources."""
+    path = os.path.join(ROOT, f"master/web/text.{language}.js")
+    script = f"import words from {json.dumps('file://' + path)}; console.log(JSON.stringify(words))"
+    told = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True, timeout=60)
+    return json.loads(told.stdout)
+
+
 def test_chinese_and_back(gateway, browser):
     browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {
         "source": "Object.defineProperty(navigator, 'language', {get: () => 'zh-CN'})"})
@@ -226,9 +235,7 @@ def test_chinese_and_back(gateway, browser):
     wait_states(browser)
     wait_text(browser, "#summary", "2 路中 2 路正在直播")
     assert browser.run("return document.documentElement.lang") == "zh-CN"
-    english, chinese = browser.run("return Promise.all(['en', 'zh'].map((l) => import(`/assets/text.${l}.js`)))"
-                                   ".then((all) => all.map((m) => Object.keys(m.default)))")
-    assert english == chinese
+    assert list(words_of("en")) == list(words_of("zh"))
     latin = browser.run("return [...document.querySelectorAll('button, label, h1, h2, option, dt, .hint')]"
                         ".map((e) => e.textContent.trim()).filter((t) => /[A-Za-z]{4}/.test(t))")
     assert [t for t in latin if "RTMP" not in t and "RTSP" not in t and t not in ("English", "yard")] == [], latin
@@ -293,7 +300,7 @@ class AddDialog:
         self.browser.find("#add-submit").click()
 
     def wait_error(self, key):  # the browser may speak Chinese by now
-        words = self.browser.run("return import('./assets/text.js').then((t) => t.text(arguments[0]))", key)
+        words = words_of(self.browser.run("return document.documentElement.lang")[:2])[key]
         wait_for(lambda: self.browser.find("#add-error").text == words, 30, lambda: self.browser.find("#add-error").text)
 
     def wait_added(self, name):

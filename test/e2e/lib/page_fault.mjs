@@ -4,13 +4,17 @@
 //   player   the browser has no MediaSource
 //   config   the server does not say its ports, once
 //   turns    handshakes take 2 s each, one after the other; the last two have no answer
+//   stuck    one has no answer while others open for 50 s
 //   frames   a stream ends before its first picture
 //   queue    a stream waits for its turn while others open, and the server has pictures of it
 //   tile     a tile is closed
-//   wall     a script of a page on a wall does not come; `desk`: of another page; `up`: it has come
+//   wall     the scripts of a page on a wall do not come; `desk`: of another page; `up`: they have come
+// or which part is tried alone:
+//   gate         cameras that are known to be down wait until the others have begun
+//   cycle        pages turn after 3 s without a hand on the mouse or the keyboard
+//   quarantined  the words for a camera whose process crashes again and again
 // Writes what came of it.
 
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -64,7 +68,7 @@ class FakeSocket {
   constructor(url) {
     if (url === 'ws://silent/' || (fault === 'queue' && !url.includes('after='))) return;
     real(() => this.onopen?.(), Number(/after=(\d+)/.exec(url)?.[1] ?? 0));
-    if (fault !== 'turns') real(() => this.onmessage?.({ data: new ArrayBuffer(64) }));
+    if (!['turns', 'stuck'].includes(fault)) real(() => this.onmessage?.({ data: new ArrayBuffer(64) }));
   }
 
   close() {}
@@ -186,6 +190,18 @@ const faults = {
     return told;
   },
 
+  async stuck() {
+    const { FlvSocket } = await page('socket.js');
+    const told = [];
+    const events = { onOpen: () => told.push('open'), onClose: () => told.push('stuck') };
+    new FlvSocket('ws://silent/', { bytes: 0 }, events);
+    for (let turn = 1; turn <= 25; turn++) {
+      new FlvSocket('ws://server/?after=20', { bytes: 0 }, events);
+      await until(() => told.filter((end) => end === 'open').length === turn);
+    }
+    return told.includes('stuck');
+  },
+
   async queue() {
     const { FlvSocket } = await page('socket.js');
     const counter = { bytes: 0, read() {} };
@@ -210,16 +226,80 @@ const faults = {
 };
 
 // -> has the page been loaded again?
-async function withoutScript(wanted) {
-  await rm(join(folder, 'server.js'));
+async function withoutScripts(wanted) {
   await page('early.js');
   if (wanted) await until(() => loads > 0);
   else await passed(1000);
   return loads > 0;
 }
 
-faults.wall = () => withoutScript(true);
-faults.desk = faults.up = () => withoutScript(false);
+faults.wall = () => withoutScripts(true);
+faults.desk = faults.up = () => withoutScripts(false);
+
+// -> the order in which tasks began
+faults.gate = async () => {
+  const { Gate } = await page('gate.js');
+  const [gate, order, ends, stop] = [new Gate(1), [], [], new AbortController()];
+  const task = (name) => () =>
+    new Promise((resolve) => {
+      order.push(name);
+      ends.push(resolve);
+    });
+  gate.run(task('first'));
+  gate.run(task('down'), undefined, true);
+  gate.run(task('given up'), stop.signal).catch(() => order.push('aborted'));
+  gate.run(task('good'));
+  gate.run(task('down too'), undefined, true);
+  stop.abort();
+  for (let i = 0; i < 4; i++) {
+    await passed(1);
+    ends[i]();
+  }
+  return order;
+};
+
+// -> how many pages were turned after each step, by a clock of the test
+faults.cycle = async () => {
+  const browser = new EventTarget();
+  define('addEventListener', browser.addEventListener.bind(browser));
+  let [now, may, turns, look] = [0, true, 0, null];
+  define('performance', { now: () => now });
+  define('setInterval', (call) => {
+    look = call;
+  });
+  const { Cycle } = await page('wall.js');
+  const after = (time) => {
+    now = time;
+    look();
+    return turns;
+  };
+  const happens = (type, more) => browser.dispatchEvent(Object.assign(new Event(type), more));
+  const cycle = new Cycle(
+    () => turns++,
+    () => may,
+  );
+  cycle.set(3);
+  const found = [after(2900)];
+  happens('pointermove', { movementX: 1, movementY: 0 });
+  found.push(after(5800));
+  happens('pointermove', { movementX: 0, movementY: 0 }); // something came under a pointer that rests
+  found.push(after(6000));
+  happens('keydown', { key: 'x' });
+  may = false;
+  found.push(after(9000));
+  may = true;
+  found.push(after(11900), after(12000));
+  cycle.set(0);
+  found.push(after(100000));
+  return found;
+};
+
+faults.quarantined = async () => {
+  const { conditionOf } = await page('condition.js');
+  const at = (minute) => new Date(2026, 0, 2, 3, minute, 5).toISOString();
+  const times = { down_since: at(4), next_try: at(5) };
+  return conditionOf({ state: 'quarantined', reason: 'overloaded', ...times }).words;
+};
 
 process.on('unhandledRejection', (error) => {
   console.log(JSON.stringify({ unhandled: String(error) }));
