@@ -163,12 +163,6 @@ static char *text_of(json_t *json)
     return text;
 }
 
-/* {"name":[…]} as text; the list is Moved. */
-static char *wrap(const char *name, json_t *list)
-{
-    return text_of(list == NULL ? NULL : json_pack("{s:o}", name, list));
-}
-
 /* A camera's sub-stream; null without one. */
 static json_t *sub_json(const struct conf *conf, const struct camera_set *set,
                         const struct conf_camera *c)
@@ -221,7 +215,9 @@ char *api_streams(const struct conf *conf, const struct camera_set *set)
         if (camera_set_lacks(set, &conf->cameras[i]))
             (void)json_array_append_new(list, unwatched_json(conf, &conf->cameras[i]));
     }
-    return wrap("streams", list);
+    return text_of(list == NULL
+                       ? NULL
+                       : json_pack("{s:o, s:o}", "time", time_json(clock_us()), "streams", list));
 }
 
 char *api_streams_of(const struct conf *conf, const char *label, const struct conf_camera *c,
@@ -234,8 +230,9 @@ char *api_streams_of(const struct conf *conf, const char *label, const struct co
     else if (list != NULL && c != NULL)
         (void)json_array_append_new(list, unwatched_json(conf, c));
     return text_of(list == NULL ? NULL
-                                : json_pack("{s:s, s:o, s:o}", "camera", label, "title",
-                                            text_json(c != NULL ? c->title : ""), "streams", list));
+                                : json_pack("{s:s, s:o, s:o, s:o}", "camera", label, "title",
+                                            text_json(c != NULL ? c->title : ""), "time",
+                                            time_json(clock_us()), "streams", list));
 }
 
 char *api_stream(const struct conf *conf, const struct camera *cam)

@@ -1,5 +1,6 @@
 // What the page knows of the server: URLs, configuration, cameras, and what its errors mean.
 
+import { keepServerTime } from './since.js';
 import { has, text } from './text.js';
 
 const TOKEN_KEY = 'cam-httpflv-token';
@@ -329,7 +330,9 @@ export async function saveCamera(name, camera) {
 
 // The streams that the server has.  Throws a ServerError when the server does not say.
 export async function loadStreams() {
-  return (await getOperations(`api/streams${tokenQuery()}`)).streams;
+  const { time, streams } = await getOperations(`api/streams${tokenQuery()}`);
+  keepServerTime(time);
+  return streams;
 }
 
 // Make the session with a camera anew.  Throws a ServerError when the server refuses.
@@ -378,7 +381,8 @@ export async function loadStream(query) {
   if (isSigned(query)) return null;
   try {
     const path = `api/streams?${withToken(cameraPart(query))}`;
-    const { camera, title, streams } = await getOperations(path);
+    const { camera, title, time, streams } = await getOperations(path);
+    keepServerTime(time);
     return { label: title ?? camera.replace(/^[a-z]+:\/\/(\*\*\*@)?/, ''), stream: streams[0] };
   } catch {
     return null;

@@ -2,7 +2,7 @@
 
 import { loadStream, restartStream, wordsOf } from './server.js';
 import { follow, matches } from './rows.js';
-import { durationText, timeText } from './since.js';
+import { agoText, timeText } from './since.js';
 import { text } from './text.js';
 import { bitRateText } from './tile.js';
 
@@ -23,7 +23,7 @@ function rateText({ frame_rate: frameRate, bit_rate: bitRate } = {}) {
 function sinceCell({ condition, since, stream }) {
   const at = condition.since ?? (stream === undefined ? null : since);
   if (at === null) return '';
-  return `${timeText(at)} (${durationText((Date.now() - at.getTime()) / 1000)})`;
+  return `${timeText(at)} (${agoText(at)})`;
 }
 
 // Column -> its words

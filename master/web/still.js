@@ -4,7 +4,7 @@
 // server is shown until the stream is there.  Nothing is asked for while nobody looks.
 
 import { Gate } from './gate.js';
-import { timeText } from './since.js';
+import { serverNow, timeText } from './since.js';
 import { text } from './text.js';
 
 const SOON_MS = 3000; // the picture kept is still good enough
@@ -65,7 +65,7 @@ export class Still {
   // Somebody looks, and there may be no stream for a while.
   // @param url  a promise of the snapshot's URL
   async refresh(url) {
-    if (Date.now() - this.#at < SOON_MS) return;
+    if (serverNow() - this.#at < SOON_MS) return;
     this.#cancel.abort();
     this.#cancel = new AbortController();
     const { signal } = this.#cancel;
@@ -73,7 +73,7 @@ export class Still {
       await pause(STREAM_MS, signal);
       const reply = await snapshots.run(async () => this.#fetch(await url, signal), signal);
       if (!reply.ok) return;
-      const at = Date.now() - Number(reply.headers.get('X-Snapshot-Age-Ms') ?? 0);
+      const at = serverNow() - Number(reply.headers.get('X-Snapshot-Age-Ms') ?? 0);
       const picture = await createImageBitmap(await reply.blob());
       if (!signal.aborted) this.#draw(picture, picture.width, picture.height, at);
       picture.close();

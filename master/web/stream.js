@@ -6,6 +6,7 @@ import { Gate } from './gate.js';
 import { LatencyController, latencyOf } from './latency.js';
 import { PictureRate } from './rate.js';
 import { explain, playsHevc, reasonOf, serverAnswers, streamUrl, wordsOf } from './server.js';
+import { serverNow } from './since.js';
 import { FlvSocket, PictureCounter, socketLoader } from './socket.js';
 import { text } from './text.js';
 
@@ -124,7 +125,7 @@ export class CameraStream extends EventTarget {
     this.#isDown = isDown;
   }
 
-  // When the newest picture came, in ms since the epoch.
+  // When the newest picture came, in ms since the epoch, by the server's clock.
   get pictureTime() {
     return this.#pictureTime;
   }
@@ -283,7 +284,7 @@ export class CameraStream extends EventTarget {
 
   #expectPicture() {
     this.#pictureAt = performance.now();
-    this.#pictureTime = Date.now(); // the other clock stands still while the computer sleeps
+    this.#pictureTime = serverNow(); // the other clock stands still while the computer sleeps
   }
 
   // Browsers hold a page back whose handshakes have failed: none is begun that nobody would answer.
@@ -542,7 +543,7 @@ export class CameraStream extends EventTarget {
 
   #onPicture(now) {
     this.#pictureAt = now;
-    this.#pictureTime = Date.now();
+    this.#pictureTime = serverNow();
     if (this.#liveAt !== 0 || this.#video.videoWidth === 0) return;
     this.#liveAt = now;
     this.#rate.reset(now, { shown: this.#total, arrived: this.#counter.pictures });

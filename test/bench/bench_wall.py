@@ -13,6 +13,7 @@ import time
 
 from measure import build_if_missing, table, write  # first: it leads to lib
 
+from bench_page import browser_processes, cpu_seconds
 from lib import wall as lib_wall
 from lib.browser import Browser, browser_missing
 from lib.gateway import Gateway
@@ -24,6 +25,15 @@ AWAY_SECONDS = 10
 def spread(values):
     values = sorted(values)
     return f"{statistics.median(values):.2f}", f"{values[-1]:.2f}"
+
+
+def wait_idle(browser):
+    """A browser that has just started prepares pages of its own, which takes a second of processor time."""
+    for _ in range(60):
+        before = cpu_seconds(browser_processes(browser))
+        time.sleep(0.5)
+        if cpu_seconds(browser_processes(browser)) - before < 0.03:
+            return
 
 
 def live_times(browser, gateway, address, good):
@@ -65,6 +75,7 @@ def main():
         for _ in range(args.runs):
             with Gateway(pathlib.Path(directory), wall.config(HEAD), log_level="info") as gateway, Browser() as browser:
                 lib_wall.record(browser)
+                wait_idle(browser)
                 live += live_times(browser, gateway, "#layout=49", wall.good)
                 times = dying_times(browser, gateway, wall)
                 dead.append(times[0])

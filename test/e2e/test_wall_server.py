@@ -201,6 +201,7 @@ globalThis.mpegts = {
     ("up", False),
     ("gate", ["first", "aborted", "good", "down", "down too"]),
     ("cycle", [0, 0, 1, 1, 1, 2, 2]),
+    ("clock", "(2 min)"),
     ("quarantined", "This camera's process crashes again and again; next try at 2026-01-02 03:05:05"),
 ])
 def test_page_faults(tmp_path, fault, outcome):

@@ -130,6 +130,8 @@ static void test_streams(void **state)
     other->refused_until_ms = clock_ms() + 60000;
 
     json_t *top = take(api_streams(&conf, &set));
+    assert_int_equal(strlen("2026-01-02T03:04:05Z"),
+                     json_string_length(json_object_get(top, "time")));
     json_t *list = json_object_get(top, "streams");
     assert_int_equal(3, json_array_size(list));
     json_t *one = json_array_get(list, 0);

@@ -12,6 +12,7 @@
 // or which part is tried alone:
 //   gate         cameras that are known to be down wait until the others have begun
 //   cycle        pages turn after 3 s without a hand on the mouse or the keyboard
+//   clock        since when a camera is down, by a clock that is five hours behind the server's
 //   quarantined  the words for a camera whose process crashes again and again
 // Writes what came of it.
 
@@ -76,6 +77,8 @@ class FakeSocket {
 
 const root = { dataset: fault === 'up' ? { up: 'true' } : {} };
 
+const timeOf = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
+
 // The page's port has no API, and refuses whoever has no token.
 function answer(url) {
   if (url === './') return [200, {}];
@@ -85,6 +88,7 @@ function answer(url) {
   }
   if (!url.includes('token=')) return [401, { error: { code: 'unauthorized', message: '' } }];
   if (url.includes(':8005/')) return [404, { error: { code: 'not_found', message: '' } }];
+  if (url.includes('/api/streams')) return [200, { time: timeOf(5 * 3600), streams: [] }];
   return [200, { cameras: [{ name: 'gate' }] }];
 }
 
@@ -292,6 +296,14 @@ faults.cycle = async () => {
   cycle.set(0);
   found.push(after(100000));
   return found;
+};
+
+faults.clock = async () => {
+  const { keepToken, loadStreams } = await page('server.js');
+  const { sinceText } = await page('since.js');
+  keepToken('the token');
+  await loadStreams();
+  return /\(.*\)/.exec(sinceText(new Date(timeOf(5 * 3600 - 150))))[0];
 };
 
 faults.quarantined = async () => {
