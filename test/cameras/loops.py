@@ -21,6 +21,7 @@ A file appears under its name only when it is complete; a file that is there is 
 """
 
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -349,22 +350,30 @@ def plan(sizes):
     return steps
 
 
-def build(folder, picture, sizes=tuple(SIZES), say=lambda text: None):
-    """Make what is missing in folder; one builder at a time, others wait for it."""
-    os.makedirs(folder, exist_ok=True)
+@contextlib.contextmanager
+def only_builder(folder):
+    """Nobody else encodes meanwhile: several at a time would take turns on the same cores."""
     with open(os.path.join(folder, ".lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in os.listdir(folder):
             if re.search(r"\.\d+\.(tmp|mp4|data|table|raw|mka)$", name):
                 os.unlink(os.path.join(folder, name))  # of a builder that was killed
-        todo = [(os.path.join(folder, name), make) for name, make in plan(sizes)]
-        todo = [(path, make) for path, make in todo if not is_current(path)]
-        started = time.monotonic()
-        for number, (path, make) in enumerate(todo, 1):
-            say(f"sample cameras: encoding {os.path.basename(path)} ({number} of {len(todo)})")
-            make(path, picture)
-        if todo:
-            say(f"sample cameras: encoded in {time.monotonic() - started:.0f} s")
+        yield
+
+
+def build(folder, picture, sizes=tuple(SIZES), say=lambda text: None):
+    """Make what is missing in folder, one file at a time; other builders may make some of them."""
+    os.makedirs(folder, exist_ok=True)
+    todo = [(os.path.join(folder, name), make) for name, make in plan(sizes)]
+    todo = [(path, make) for path, make in todo if not is_current(path)]
+    started = time.monotonic()
+    for number, (path, make) in enumerate(todo, 1):
+        with only_builder(folder):
+            if not is_current(path):
+                say(f"sample cameras: encoding {os.path.basename(path)} ({number} of {len(todo)})")
+                make(path, picture)
+    if todo:
+        say(f"sample cameras: encoded in {time.monotonic() - started:.0f} s")
 
 
 def main():

@@ -44,6 +44,9 @@ def pytest_collection_modifyitems(config, items):
         name = item.module.__name__.rpartition(".")[2]
         if name not in order:
             raise pytest.UsageError(f"{name} has no row in test/README.md, which is the order of the tests")
+    if config.getoption("part") == "parallel":
+        from lib.schedule import longest_first
+        order = longest_first(order)
     items.sort(key=lambda item: order.index(item.module.__name__.rpartition(".")[2]))
     choose_part(config, items)
 

@@ -194,7 +194,7 @@ def test_row(judge, loop_pictures, row):
     flvs = judge.recording(row)
     for _ in range(TRIES - 1):
         if not complain(judge, loop_pictures, row, flvs):
-            break
+            return
         flvs = judge.again(row)
     judge_row(judge, loop_pictures, row, flvs)
 
