@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from conftest import QUICK
 from lib.fake_rtmp import MEDIA_STREAM, PlayingRtmp, flv_tags, message
 from lib.http import encode, request, stream_target
 from lib.scripted_rtsp import Script, ScriptedCamera
@@ -262,8 +263,9 @@ def test_promised_sound_comes_late(gateway, adts):
     assert len(lines_about_sound(gateway)) == 1, gateway.log()
 
 
-def test_sound_that_nobody_promised_comes_late(gateway, adts):
+def test_sound_that_nobody_promised_comes_late(make_gateway, adts):
     """Whoever plays is ended cleanly, since no player takes a further track; whoever asks again hears it."""
+    gateway = make_gateway(QUICK.replace("idle_timeout_ms = 1000", "idle_timeout_ms = 30000"))  # the camera begins without sound
     with camera_with(aac_frames(adts), AAC_CONFIG, AAC_HEAD, LATE_MS) as camera:
         with gateway.view(rtmp_url(camera)) as early:
             early.wait_frames(5)

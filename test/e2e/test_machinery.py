@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -86,10 +87,7 @@ def test_started_with_descriptors_closed(make_gateway, camera, closed):
         viewer.wait_frames(5)
 
 
-@pytest.mark.parametrize("who", ["master", "nursery", "everybody"])
-def test_stopped_for_a_while(make_gateway, camera, who):
-    """Ctrl-Z, a freezer, a machine that is moved: whoever did not run for 15 s blames nobody for it."""
-    gateway = make_gateway(QUICK)
+def live_through_a_stop(gateway, camera, who):
     with gateway.view(camera.url()) as viewer:
         viewer.wait_frames(10)
         wait_for(lambda: len(gateway.all_workers()) == 3, 20, "spare workers")
@@ -102,10 +100,19 @@ def test_stopped_for_a_while(make_gateway, camera, who):
             os.kill(pid, signal.SIGCONT)
         viewer.wait_more(50)
         time.sleep(2)  # two ticks of every loop
-        assert [gateway.nursery(), *gateway.all_workers()] == before
+        assert [gateway.nursery(), *gateway.all_workers()] == before, who
         assert (camera.connections, camera.plays) == (1, 1), gateway.log()[-3000:]
         assert request(gateway.snapshot_port, "/healthz").status == 200
     viewer.flv.check()
+
+
+def test_stopped_for_a_while(make_gateway, make_camera):
+    """Ctrl-Z, a freezer, a machine that is moved: whoever did not run for 15 s blames nobody for it.  Three gateways at once."""
+    with ThreadPoolExecutor(3) as pool:
+        tries = [pool.submit(live_through_a_stop, make_gateway(QUICK), make_camera(), who)
+                 for who in ("master", "nursery", "everybody")]
+    for one in tries:
+        one.result()
 
 
 def test_health_says_that_no_worker_starts(make_gateway, tmp_path):
