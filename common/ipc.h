@@ -150,7 +150,8 @@ struct ipc_ready {
     uint32_t pid;
 };
 
-/* The camera's state changed. */
+/* The camera's state changed, or it is CONNECTING and has let the worker in, password and all: the
+ * same comes once more. */
 struct ipc_state {
     uint32_t state;    /* enum ipc_camera_state */
     uint32_t error;    /* enum http_error that a new viewer would get, or 0 */

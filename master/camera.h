@@ -62,6 +62,8 @@ struct camera {
     struct guest_list guests;                /* the clients that have not left */
     struct client_key starter;               /* for whom its worker counts, unless it is named */
     bool logging_in; /* the camera has neither accepted nor rejected the password (login_guard.h) */
+    int64_t login_waits_ms; /* since when its worker is held, for another camera's answer to the
+                               same password (camera_login.c); 0: it is not */
     struct ipc_state state;
     struct ipc_stats stats;
     struct ipc_stats counted_before; /* for the last program, by a predecessor's worker */

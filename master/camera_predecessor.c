@@ -61,26 +61,16 @@ static unsigned connecting_heirs(const struct camera_table *t)
     unsigned n = 0;
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
         const struct camera *cam = t->admission.cameras.list[i];
-        n += !LIST_EMPTY(&cam->predecessors) && cam->worker != NULL && !streams(cam);
+        n += !LIST_EMPTY(&cam->predecessors) && cam->worker != NULL && cam->login_waits_ms == 0 &&
+             !streams(cam);
     }
     return n;
-}
-
-/* A password that the camera has rejected waits, as everybody's does; a camera of the configuration
- * has its owner's. */
-static bool may_log_in(const struct camera *heir)
-{
-    int64_t now_ms = clock_ms();
-    enum login_verdict verdict =
-        login_guard_ask(&heir->table->admission.logins, &heir->url, now_ms);
-    return now_ms >= heir->refused_until_ms &&
-           (verdict == LOGIN_ALLOWED || (verdict == LOGIN_WAIT && heir->named));
 }
 
 /* If the heir cannot be connected now, the next tick tries again. */
 static void connect_heir(struct camera *heir)
 {
-    if (heir->worker == NULL && camera_quarantine_ms(heir) == 0 && may_log_in(heir) &&
+    if (heir->worker == NULL && camera_quarantine_ms(heir) == 0 && !camera_login_is_refused(heir) &&
         connecting_heirs(heir->table) < HEIRS_AT_ONCE)
         (void)camera_table_start(heir, true);
 }

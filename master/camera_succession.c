@@ -117,7 +117,7 @@ static void start_successor(struct camera *cam)
         return;
     if (camera_quarantine_ms(cam) > 0)
         disconnect_clients(cam, HTTP_ERROR_OVERLOADED, "the camera is quarantined");
-    else if (clock_ms() < cam->refused_until_ms)
+    else if (camera_login_is_refused(cam))
         disconnect_clients(cam, HTTP_ERROR_CAMERA_UNAUTHORIZED, "the camera rejects the password");
     else if (cam->table->paused)
         cam->gone_ms = clock_ms(); /* they wait for the end of the pause, then for a worker */
@@ -156,6 +156,8 @@ void camera_succession_gone(void *owner)
 int camera_succession_yield(struct camera *cam)
 {
     int rc = cam->worker != NULL && !cam->yielding ? worker_yield(cam->worker) : 0;
+    if (rc != -EAGAIN && cam->login_waits_ms != 0)
+        camera_login_end(cam); /* it ends as soon as it has begun */
     if (rc != -EAGAIN)
         cam->yielding = cam->worker != NULL;
     return rc;
@@ -172,7 +174,7 @@ static bool streams(const struct camera *cam)
 static void connect_target(struct camera *target)
 {
     if (target->worker == NULL && camera_quarantine_ms(target) == 0 &&
-        clock_ms() >= target->refused_until_ms)
+        !camera_login_is_refused(target))
         (void)camera_table_start(target, true);
 }
 

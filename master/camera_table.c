@@ -95,33 +95,6 @@ struct camera *camera_table_add(struct camera_table *t, const struct camera_url 
 
 /* --- workers -------------------------------------------------------------- */
 
-static void end_login(struct camera *cam)
-{
-    if (cam->logging_in)
-        login_guard_end(&cam->table->admission.logins, &cam->url);
-    cam->logging_in = false;
-}
-
-/* Note whether the camera accepted or rejected the password. */
-static void note_login(struct camera *cam, const struct ipc_state *state, bool was_connected)
-{
-    int64_t now_ms = clock_ms();
-    if (state->state == IPC_CAMERA_CONNECTING)
-        return;
-    if (state->state == IPC_CAMERA_STREAMING) {
-        login_guard_accepted(&cam->table->admission.logins, &cam->url, now_ms);
-        cam->refused_until_ms = 0;
-    } else if (state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED) {
-        camera_note_change(cam);
-        if (was_connected) /* in its first report, which says no time yet */
-            login_guard_rejected(&cam->table->admission.logins, &cam->url, now_ms);
-        if (state->retry_ms > 0)
-            cam->refused_until_ms =
-                now_ms + (state->retry_ms < LOGIN_REFUSED_MS ? state->retry_ms : LOGIN_REFUSED_MS);
-    }
-    end_login(cam);
-}
-
 static void begin_state(struct camera *cam)
 {
     cam->state_since_ms = clock_ms();
@@ -144,8 +117,8 @@ static void note_health(struct camera *cam, const struct ipc_state *state)
 static void on_state(void *owner, const struct ipc_state *state)
 {
     struct camera *cam = owner;
-    bool was_connected =
-        cam->state.state == IPC_CAMERA_CONNECTING || cam->state.state == IPC_CAMERA_STREAMING;
+    const uint32_t before = cam->state.state;
+    bool was_connected = before == IPC_CAMERA_CONNECTING || before == IPC_CAMERA_STREAMING;
     if (state->state == IPC_CAMERA_BACKOFF && was_connected && state->error > HTTP_ERROR_NONE &&
         state->error < HTTP_ERROR_COUNT) {
         cam->reconnects[state->error]++;
@@ -155,7 +128,7 @@ static void on_state(void *owner, const struct ipc_state *state)
         begin_state(cam);
     cam->state = *state;
     note_health(cam, state);
-    note_login(cam, state, was_connected);
+    camera_login_state(cam, state, before);
     camera_succession_state(cam);
 }
 
@@ -212,10 +185,10 @@ static bool on_left(void *owner, const struct ipc_left *left)
 void camera_table_detach(struct camera *cam)
 {
     camera_stats_add(&cam->table->gone.stats, &cam->stats);
+    camera_login_end(cam);
     cam->worker = NULL;
     cam->yielding = false;
     cam->clients_sent = 0;
-    end_login(cam);
     memset(&cam->state, 0, sizeof(cam->state));
     memset(&cam->stats, 0, sizeof(cam->stats));
     cam->stats_ms = 0;
@@ -273,9 +246,10 @@ static const struct worker_events worker_events = {.on_state = on_state,
 
 int camera_table_start(struct camera *cam, bool connect)
 {
-    struct worker *w = cam->table->paused
-                           ? NULL
-                           : workers_take(cam->table->workers, cam, cam->id, camera_starter(cam));
+    bool waits = camera_login_is_awaited(cam);
+    struct worker *w = cam->table->paused ? NULL
+                                          : workers_take(cam->table->workers, cam, cam->id,
+                                                         camera_starter(cam), waits);
     if (w == NULL)
         return -EAGAIN;
     struct ipc_assign assign = {
@@ -288,8 +262,7 @@ int camera_table_start(struct camera *cam, bool connect)
     (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
     camera_begin_attempt(cam);
     cam->worker = w;
-    cam->logging_in = true;
-    login_guard_begin(&cam->table->admission.logins, &cam->url, clock_ms());
+    camera_login_begin(cam, waits);
     int rc = worker_send(w, IPC_ASSIGN, &assign, NULL);
     assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */
     camera_clients_give(&cam->table->clients, cam);
@@ -301,7 +274,7 @@ int camera_table_start(struct camera *cam, bool connect)
 static bool wants_to_start(const struct camera *cam)
 {
     return cam->always_on && !cam->stopped && cam->worker == NULL &&
-           camera_quarantine_ms(cam) == 0 && clock_ms() >= cam->refused_until_ms;
+           camera_quarantine_ms(cam) == 0 && !camera_login_is_refused(cam);
 }
 
 static void start_always_on(struct camera_table *t)
@@ -352,6 +325,9 @@ int camera_table_open(uv_loop_t *loop, const struct conf *conf, camera_return_fn
     }
     closing_hold(&t->closing); /* the workers */
     closing_hold(&t->closing); /* the tick */
+    closing_hold(&t->closing); /* the logins' turns */
+    (void)uv_timer_init(loop, &t->turns);
+    t->turns.data = t;
     camera_table_configure(t);
     (void)uv_timer_init(loop, &t->tick);
     t->tick.data = t;
@@ -381,7 +357,7 @@ static void on_part_closed(struct camera_table *t)
     closing_finish(&t->closing, t);
 }
 
-static void on_tick_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     on_part_closed(handle->data);
 }
@@ -394,7 +370,8 @@ static void on_workers_closed(void *ctx)
 void camera_table_close(struct camera_table *table, void (*closed)(void *ctx), void *ctx)
 {
     (void)closing_ask(&table->closing, closed, ctx);
-    uv_close((uv_handle_t *)&table->tick, on_tick_closed);
+    uv_close((uv_handle_t *)&table->tick, on_timer_closed);
+    uv_close((uv_handle_t *)&table->turns, on_timer_closed);
     workers_close(table->workers, on_workers_closed, table);
 }
 

@@ -17,7 +17,9 @@ struct camera_table {
     struct workers *workers;
     struct camera_totals gone; /* totals of workers that have ended */
     uv_timer_t tick;
-    struct closing closing; /* the workers and the tick */
+    uv_timer_t turns;       /* of cameras that wait for another one's login */
+    unsigned logins_wait;   /* how many do */
+    struct closing closing; /* the workers and the timers */
     bool paused;            /* no worker is started: another program takes this one's place */
 };
 
@@ -65,6 +67,28 @@ int camera_table_end(struct camera *cam, uint32_t grace_ms);
  * @return 0 or negative errno.
  */
 int camera_table_start(struct camera *cam, bool connect);
+
+/* --- camera_login.c: which camera's login goes first ------------------------- */
+
+/** Is its password not to be sent now, because a camera rejected it?  One of the configuration's
+ * cameras has its owner's: others' guesses do not delay it. */
+bool camera_login_is_refused(const struct camera *cam);
+
+/** Is another camera of its host being asked about the same password?  Then its worker is held. */
+bool camera_login_is_awaited(const struct camera *cam);
+
+/** It has got a worker, which is held until the other camera's answer, or not. */
+void camera_login_begin(struct camera *cam, bool waits);
+
+/** Its worker has reported a state: note whether the camera accepted or rejected the password.
+ * @param before  the enum ipc_camera_state that it had. */
+void camera_login_state(struct camera *cam, const struct ipc_state *state, uint32_t before);
+
+/** Its worker makes way or ends: it is neither awaited nor held any more. */
+void camera_login_end(struct camera *cam);
+
+/** Let those start, or refuse them, that wait for an answer that has come or is overdue. */
+void camera_login_step(struct camera_table *t);
 
 /* --- camera_dispatch.c: who gets a worker ----------------------------------- */
 

@@ -8,11 +8,20 @@
 
 #define WHO_MAX (URL_HOST_MAX + URL_CREDENTIAL_MAX + 16)
 
+#define OPENED_WORDS 8 /* of 64 bits */
+
 struct password {
     uint64_t hash; /* 0: unused */
     unsigned trying;
+    int64_t connects_ms; /* when the last one that is trying began to connect; 0: not yet */
     bool accepted;
     int64_t refused_until_ms;
+    /* Since it was last accepted: */
+    unsigned rejected; /* paths that rejected it, LOGIN_FREE at most */
+    unsigned lost;     /* of all those, how many had accepted it before */
+    uint32_t paths[LOGIN_FREE];
+    /* A bit for each path that accepted it last: two paths may share one. */
+    uint64_t opened[OPENED_WORDS];
 };
 
 /* One user on one host. */
@@ -30,14 +39,27 @@ static void write_who(const struct camera_url *url, char out[WHO_MAX])
     (void)snprintf(out, WHO_MAX, "%s %u %s", url->host, (unsigned)url->port, url->user);
 }
 
-/* FNV-1a from a random start; never 0. */
-static uint64_t hash_password(const struct login_guard *guard, const char *password)
+/* FNV-1a from a random start. */
+static uint64_t hash_text(const struct login_guard *guard, const char *text)
 {
     uint64_t hash = guard->seed ^ UINT64_C(0xcbf29ce484222325);
     do {
-        hash = (hash ^ (unsigned char)*password) * UINT64_C(0x100000001b3);
-    } while (*password++ != '\0');
-    return hash | 1;
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    } while (*text++ != '\0');
+    return hash;
+}
+
+/* Never 0. */
+static uint64_t hash_password(const struct login_guard *guard, const char *password)
+{
+    return hash_text(guard, password) | 1;
+}
+
+static uint32_t hash_path(const struct login_guard *guard, const struct camera_url *url)
+{
+    uint64_t hash = hash_text(guard, url->path);
+    hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd); /* paths differ in a few digits */
+    return (uint32_t)(hash >> 32);
 }
 
 static struct login *find(const struct login_guard *guard, const struct camera_url *url)
@@ -55,6 +77,48 @@ static struct password *find_password(struct login *login, uint64_t hash)
     }
     return NULL;
 }
+
+/* @return NULL: nothing is known of it. */
+static struct password *known_password(const struct login_guard *guard,
+                                       const struct camera_url *url)
+{
+    struct login *login = url->has_user ? find(guard, url) : NULL;
+    return login == NULL ? NULL : find_password(login, hash_password(guard, url->password));
+}
+
+/* --- the paths of a password ------------------------------------------------ */
+
+static uint64_t *opened_word(struct password *p, uint32_t path)
+{
+    return &p->opened[path / 64 % OPENED_WORDS];
+}
+
+static bool has_opened(struct password *p, uint32_t path)
+{
+    return (*opened_word(p, path) >> path % 64 & 1) != 0;
+}
+
+static void forget_rejections(struct password *p)
+{
+    p->rejected = p->lost = 0;
+    memset(p->paths, 0, sizeof(p->paths));
+}
+
+/* @return false: this path has rejected it already. */
+static bool note_rejected_path(struct password *p, uint32_t path)
+{
+    p->lost += has_opened(p, path);
+    *opened_word(p, path) &= ~(UINT64_C(1) << path % 64);
+    for (unsigned i = 0; i < p->rejected; i++) {
+        if (p->paths[i] == path)
+            return false;
+    }
+    if (p->rejected < LOGIN_FREE)
+        p->paths[p->rejected++] = path;
+    return true;
+}
+
+/* --- may it be tried? -------------------------------------------------------- */
 
 static unsigned being_tried(const struct login *login)
 {
@@ -91,12 +155,25 @@ enum login_verdict login_guard_ask(const struct login_guard *guard, const struct
     struct login *login = url->has_user ? find(guard, url) : NULL;
     if (login == NULL)
         return LOGIN_ALLOWED;
-    const struct password *p = find_password(login, hash_password(guard, url->password));
+    struct password *p = find_password(login, hash_password(guard, url->password));
     if (p != NULL && now_ms < p->refused_until_ms)
         return LOGIN_REFUSED;
-    if (p != NULL && (p->accepted || p->trying > 0))
+    if (p != NULL && p->accepted) {
+        bool may = p->rejected < LOGIN_FREE || has_opened(p, hash_path(guard, url)) ||
+                   may_try_another(login, now_ms);
+        return may ? LOGIN_ALLOWED : LOGIN_REFUSED;
+    }
+    if (p != NULL && p->trying > 0)
         return LOGIN_ALLOWED;
     return may_try_another(login, now_ms) ? LOGIN_ALLOWED : LOGIN_WAIT;
+}
+
+bool login_guard_is_awaited(const struct login_guard *guard, const struct camera_url *url,
+                            int64_t now_ms)
+{
+    const struct password *p = known_password(guard, url);
+    return p != NULL && p->trying > 0 && !(p->accepted && p->rejected == 0) &&
+           (p->connects_ms == 0 || now_ms - p->connects_ms < LOGIN_TURN_MS);
 }
 
 /* --- remembering ---------------------------------------------------------- */
@@ -186,15 +263,22 @@ void login_guard_begin(struct login_guard *guard, const struct camera_url *url, 
 {
     struct login *login;
     struct password *p = password_of(guard, url, &login, now_ms);
+    if (p == NULL)
+        return;
+    p->trying++;
+    p->connects_ms = 0;
+}
+
+void login_guard_connects(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
+{
+    struct password *p = known_password(guard, url);
     if (p != NULL)
-        p->trying++;
+        p->connects_ms = now_ms;
 }
 
 void login_guard_end(struct login_guard *guard, const struct camera_url *url)
 {
-    struct login *login = url->has_user ? find(guard, url) : NULL;
-    struct password *p =
-        login == NULL ? NULL : find_password(login, hash_password(guard, url->password));
+    struct password *p = known_password(guard, url);
     if (p != NULL && p->trying > 0)
         p->trying--;
 }
@@ -207,6 +291,9 @@ void login_guard_accepted(struct login_guard *guard, const struct camera_url *ur
         return;
     p->accepted = true;
     p->refused_until_ms = 0;
+    forget_rejections(p);
+    uint32_t path = hash_path(guard, url);
+    *opened_word(p, path) |= UINT64_C(1) << path % 64;
 }
 
 void login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
@@ -219,9 +306,12 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
     login->rejected_ms = now_ms;
     if (p == NULL)
         return;
+    /* A path that says it again says nothing new about others: one of these may be tried. */
+    bool is_news = note_rejected_path(p, hash_path(guard, url)) || p->rejected == LOGIN_FREE;
     /* A password that was accepted before may lack the rights for this path; other paths may still
      * use it. */
-    if (!p->accepted)
+    p->accepted = p->accepted && p->lost < LOGIN_FREE;
+    if (!p->accepted && is_news)
         p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
 }
 
@@ -236,8 +326,10 @@ bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url
         return true;
     if (!may_try_another(login, now_ms))
         return false;
-    if (p != NULL)
+    if (p != NULL) {
         p->refused_until_ms = 0;
+        forget_rejections(p);
+    }
     return true;
 }
 
@@ -263,6 +355,13 @@ struct login_record {
         uint32_t accepted;
         uint32_t reserved;
     } passwords[LOGIN_PASSWORDS];
+    struct { /* an older program has none of them */
+        uint64_t opened[OPENED_WORDS];
+        uint32_t paths[LOGIN_FREE];
+        uint32_t rejected;
+        uint32_t lost;
+        uint32_t reserved;
+    } paths[LOGIN_PASSWORDS];
 };
 #pragma GCC diagnostic pop
 
@@ -272,9 +371,14 @@ static void save(const struct login *login, struct takeover_writer *w)
                              .used_ms = login->used_ms,
                              .rejections = login->rejections};
     for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
-        r.passwords[i].hash = login->passwords[i].hash;
-        r.passwords[i].refused_until_ms = login->passwords[i].refused_until_ms;
-        r.passwords[i].accepted = login->passwords[i].accepted;
+        const struct password *p = &login->passwords[i];
+        r.passwords[i].hash = p->hash;
+        r.passwords[i].refused_until_ms = p->refused_until_ms;
+        r.passwords[i].accepted = p->accepted;
+        memcpy(r.paths[i].opened, p->opened, sizeof(p->opened));
+        memcpy(r.paths[i].paths, p->paths, sizeof(p->paths));
+        r.paths[i].rejected = p->rejected;
+        r.paths[i].lost = p->lost;
     }
     takeover_put(w, TAKEOVER_LOGIN, &r, sizeof(r), login->who, strlen(login->who));
 }
@@ -298,10 +402,15 @@ static void restore(struct login_guard *guard, const struct takeover_record *rec
     login->rejected_ms = r.rejected_ms;
     login->used_ms = r.used_ms;
     for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
-        login->passwords[i] =
-            (struct password){.hash = r.passwords[i].hash,
-                              .accepted = r.passwords[i].accepted != 0,
-                              .refused_until_ms = r.passwords[i].refused_until_ms};
+        struct password *p = &login->passwords[i];
+        *p = (struct password){.hash = r.passwords[i].hash,
+                               .accepted = r.passwords[i].accepted != 0,
+                               .refused_until_ms = r.passwords[i].refused_until_ms,
+                               .rejected = r.paths[i].rejected < LOGIN_FREE ? r.paths[i].rejected
+                                                                            : LOGIN_FREE,
+                               .lost = r.paths[i].lost};
+        memcpy(p->opened, r.paths[i].opened, sizeof(p->opened));
+        memcpy(p->paths, r.paths[i].paths, sizeof(p->paths));
     }
     guard->logins[guard->count++] = login;
     text_index_put(&guard->index, login->who, login);

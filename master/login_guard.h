@@ -8,6 +8,10 @@
  * tried, after LOGIN_WAIT_MS, twice that, and so on up to LOGIN_WAIT_MAX_MS.  LOGIN_FORGIVEN_MS
  * without a wrong one clears the count.  A password that is being tried counts as wrong until the
  * camera has answered.
+ *
+ * A password that was accepted stays allowed for other paths when it is rejected: a user may lack
+ * rights for some.  After LOGIN_FREE rejected paths in a row, paths that it never opened wait as
+ * other passwords do; after LOGIN_FREE paths that it had opened before, it counts as rejected.
  */
 #ifndef MASTER_LOGIN_GUARD_H
 #define MASTER_LOGIN_GUARD_H
@@ -25,6 +29,9 @@
 #define LOGIN_WAIT_MS INT64_C(60000)
 #define LOGIN_WAIT_MAX_MS INT64_C(300000)
 #define LOGIN_FORGIVEN_MS INT64_C(600000)
+/* How long others with the same password wait for the first one's answer: for each, and in all. */
+#define LOGIN_TURN_MS INT64_C(2000)
+#define LOGIN_TURNS_MS (LOGIN_FREE * LOGIN_TURN_MS)
 #define LOGIN_PASSWORDS 8 /* remembered for each host and user */
 /* Pairs of host and user; the one with the fewest wrong passwords goes.  One client cannot start as
  * many cameras as would push out others (camera_admission.c). */
@@ -49,8 +56,17 @@ struct login_guard { /* zeroed at first, except for a random seed */
 enum login_verdict login_guard_ask(const struct login_guard *guard, const struct camera_url *url,
                                    int64_t now_ms);
 
+/**
+ * Should another connection with this user and password wait, because the camera is being asked
+ * about it?  Not if the last answer was that it is right, nor for longer than LOGIN_TURN_MS.
+ */
+bool login_guard_is_awaited(const struct login_guard *guard, const struct camera_url *url,
+                            int64_t now_ms);
+
 /** A connection is being made.  Call login_guard_end() when the camera has answered or is left. */
 void login_guard_begin(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
+/** A worker has begun to connect: its LOGIN_TURN_MS begin. */
+void login_guard_connects(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 void login_guard_end(struct login_guard *guard, const struct camera_url *url);
 
 /** The camera has accepted or rejected the password. */

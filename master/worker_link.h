@@ -111,6 +111,7 @@ struct worker {
     int channel;
     int unforked; /* the worker's end of the channel, until the nursery is asked for it; -1: it was
                    */
+    bool held;    /* its owner lets it wait: the nursery is not asked for it */
     uv_poll_t poll;
     struct handover *handover; /* where it marks how far its clients got; NULL: not believed */
     struct outbox outbox;      /* what the channel has no room for */

@@ -96,7 +96,7 @@ static void on_worker_ready(void *table)
 static void on_worker_ending(void *table, const struct worker *w)
 {
     struct workers *ws = table;
-    if (w->phase != IPC_PH_BOOT || ws->closing.asked)
+    if (w->phase != IPC_PH_BOOT || w->held || ws->closing.asked)
         return;
     ws->stillborn_ms = clock_ms();
     cannot_start(ws, "workers end before they are ready; the log may say why");
@@ -223,13 +223,15 @@ static void shed_spares(struct workers *ws)
 }
 
 struct worker *workers_take(struct workers *workers, void *owner, const char *camera,
-                            const struct client_key *client)
+                            const struct client_key *client, bool hold)
 {
     assert(owner != NULL);
     struct worker *chosen = NULL;
     struct worker *w;
     LIST_FOREACH(w, &workers->list, link)
     {
+        if (hold && !workers_waits_for_start(w))
+            continue;
         bool better = w->state == WORKER_SPARE || chosen == NULL || chosen->state != WORKER_SPARE;
         if (better && (w->state == WORKER_SPARE || w->state == WORKER_STARTING))
             chosen = w; /* one that is ready, or else the one whose turn comes first */
@@ -244,8 +246,21 @@ struct worker *workers_take(struct workers *workers, void *owner, const char *ca
         return NULL;
     worker_take(chosen, owner, camera);
     worker_count_for(chosen, client);
+    chosen->held = hold;
     fill_spares(workers);
     return chosen;
+}
+
+void workers_let_start(struct workers *workers, struct worker *worker)
+{
+    worker->held = false;
+    start_waiting(workers);
+}
+
+void workers_give_up(struct worker *worker)
+{
+    assert(worker->held);
+    worker_fail(worker);
 }
 
 size_t workers_busy(const struct workers *workers)

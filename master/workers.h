@@ -124,11 +124,18 @@ void workers_save(const struct workers *workers, struct takeover_writer *w);
  * @param owner   passed to the events.
  * @param camera  name or stream ID, for the log.  Copied.
  * @param client  for whom it counts, and in whose turn it starts; NULL: the configuration wants it.
+ * @param hold    it is not forked before workers_let_start(): what it is sent waits.
  * @return NULL when none is available: no nursery, no descriptors, or the last ones died before
  *         they were READY.  The worker belongs to the table; the pointer is valid until on_gone()
  *         or worker_release().
  */
 struct worker *workers_take(struct workers *workers, void *owner, const char *camera,
-                            const struct client_key *client);
+                            const struct client_key *client, bool hold);
+
+/** A worker that is held has its turn now. */
+void workers_let_start(struct workers *workers, struct worker *worker);
+
+/** A worker that is held will not start: its owner's on_gone() is called. */
+void workers_give_up(struct worker *worker);
 
 #endif /* MASTER_WORKERS_H */

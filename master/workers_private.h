@@ -43,7 +43,8 @@ size_t workers_count_starts(const struct workers *ws);
 
 /**
  * Which of those that wait starts next: clients take turns, however many workers one of them wants;
- * the configuration's cameras are one client, and spare workers come last.
+ * the configuration's cameras are one client, and spare workers come last; those that are held
+ * have no turn.
  * @return NULL: none waits.
  */
 struct worker *workers_next_to_start(const struct workers *ws);

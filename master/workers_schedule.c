@@ -60,8 +60,9 @@ struct worker *workers_next_to_start(const struct workers *ws)
     struct worker *w;
     LIST_FOREACH(w, &ws->list, link)
     {
-        size_t rank = workers_waits_for_start(w) ? rank_of(&starts, w) : SIZE_MAX;
-        if (!workers_waits_for_start(w) || rank > best)
+        bool waits = workers_waits_for_start(w) && !w->held;
+        size_t rank = waits ? rank_of(&starts, w) : SIZE_MAX;
+        if (!waits || rank > best)
             continue;
         first = w; /* the newest is at the head */
         best = rank;

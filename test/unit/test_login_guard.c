@@ -122,6 +122,118 @@ static void test_a_right_password_is_never_held_up(void **state)
     assert_int_equal(ask("rtsp://u:right@10.0.0.9/2"), LOGIN_ALLOWED);
 }
 
+static void begin(const char *text)
+{
+    struct camera_url url = url_of(text);
+    login_guard_begin(&guard, &url, now_ms);
+}
+
+static void end(const char *text)
+{
+    struct camera_url url = url_of(text);
+    login_guard_end(&guard, &url);
+}
+
+static bool is_awaited(const char *text)
+{
+    struct camera_url url = url_of(text);
+    return login_guard_is_awaited(&guard, &url, now_ms);
+}
+
+/* Twelve cameras of a recorder with the same password. */
+static void test_one_of_many_asks(void **state)
+{
+    struct camera_url first = url_of("rtsp://u:p@10.0.0.9/1");
+    assert_false(is_awaited("rtsp://u:p@10.0.0.9/1"));
+    begin("rtsp://u:p@10.0.0.9/1");
+    assert_true(is_awaited("rtsp://u:p@10.0.0.9/2"));
+    assert_false(is_awaited("rtsp://u:other@10.0.0.9/2"));
+    assert_false(is_awaited("rtsp://v:p@10.0.0.9/2"));
+    assert_false(is_awaited("rtsp://u:p@10.0.0.8/2"));
+    now_ms += 2 * LOGIN_TURN_MS; /* its worker is slow to start, the camera has not been asked */
+    assert_true(is_awaited("rtsp://u:p@10.0.0.9/2"));
+    login_guard_connects(&guard, &first, now_ms);
+    now_ms += LOGIN_TURN_MS - 1;
+    assert_true(is_awaited("rtsp://u:p@10.0.0.9/2"));
+    now_ms++; /* a silent camera */
+    assert_false(is_awaited("rtsp://u:p@10.0.0.9/2"));
+    begin("rtsp://u:p@10.0.0.9/2"); /* has its turn */
+    assert_true(is_awaited("rtsp://u:p@10.0.0.9/3"));
+    end("rtsp://u:p@10.0.0.9/1");
+    end("rtsp://u:p@10.0.0.9/2"); /* an answer about something else */
+    assert_false(is_awaited("rtsp://u:p@10.0.0.9/3"));
+}
+
+static void test_nobody_waits_when_it_is_right(void **state)
+{
+    begin("rtsp://10.0.0.9/1");
+    assert_false(is_awaited("rtsp://10.0.0.9/2")); /* no password */
+    try_password("rtsp://u:p@10.0.0.9/1", true);
+    begin("rtsp://u:p@10.0.0.9/1");
+    assert_false(is_awaited("rtsp://u:p@10.0.0.9/2"));
+    try_password("rtsp://u:p@10.0.0.9/3", false); /* rejected since */
+    assert_true(is_awaited("rtsp://u:p@10.0.0.9/2"));
+}
+
+/* Not one of its paths is opened any more: it is not the rights. */
+static void test_many_paths_after_the_password_was_changed(void **state)
+{
+    unsigned sent = 0;
+    char text[64];
+    for (int i = 0; i < 64; i++) {
+        (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.9/%d", i);
+        try_password(text, true);
+    }
+    for (int i = 0; i < 64; i++) {
+        (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.9/%d", i);
+        if (ask(text) != LOGIN_ALLOWED)
+            continue;
+        try_password(text, false);
+        sent++;
+    }
+    assert_int_equal(sent, LOGIN_FREE);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/new"), LOGIN_REFUSED);
+    now_ms += LOGIN_REFUSED_MS;
+    try_password("rtsp://u:p@10.0.0.9/9", true); /* changed back */
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/new"), LOGIN_ALLOWED);
+}
+
+/* The user has no rights for some: those that it has stay open, however many are tried. */
+static void test_many_paths_without_rights(void **state)
+{
+    unsigned sent = 0;
+    char text[64];
+    try_password("rtsp://u:p@10.0.0.9/mine", true);
+    for (int i = 0; i < 32; i++) {
+        (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.9/%d", i);
+        if (ask(text) != LOGIN_ALLOWED)
+            continue;
+        try_password(text, false);
+        sent++;
+    }
+    assert_int_equal(sent, LOGIN_FREE);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/31"), LOGIN_REFUSED);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/mine"), LOGIN_ALLOWED);
+    now_ms += LOGIN_WAIT_MS; /* as another password */
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/31"), LOGIN_ALLOWED);
+    try_password("rtsp://u:p@10.0.0.9/30", false);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/31"), LOGIN_REFUSED);
+    try_password("rtsp://u:p@10.0.0.9/mine", true);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/31"), LOGIN_ALLOWED);
+}
+
+/* A camera of the configuration lacks rights, asks first, and again every five minutes: it is not
+ * that alone which is ever asked. */
+static void test_one_without_rights_asks_first(void **state)
+{
+    try_password("rtsp://u:p@10.0.0.9/secret", false);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/2"), LOGIN_REFUSED);
+    now_ms += LOGIN_REFUSED_MS;
+    try_password("rtsp://u:p@10.0.0.9/secret", false);
+    try_password("rtsp://u:p@10.0.0.9/2", true);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/3"), LOGIN_ALLOWED);
+}
+
 static void test_forgive(void **state)
 {
     struct camera_url url = url_of("rtsp://u:0@10.0.0.9/a");
@@ -247,6 +359,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_others_have_to_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_those_being_tried_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_right_password_is_never_held_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_of_many_asks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_waits_when_it_is_right, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_paths_after_the_password_was_changed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_many_paths_without_rights, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_without_rights_asks_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgiven_again_and_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_right_before_forgiven_again_and_again, setup,

@@ -419,12 +419,19 @@ static void test_rejected_passwords_stay_rejected(void **state)
     struct takeover_writer w = {0};
     struct takeover_record r;
     const struct camera_url wrong = url_with("wrong"), right = url_with("right");
+    struct camera_url other = right;
+    (void)snprintf(other.path, sizeof(other.path), "/other");
     int64_t now = clock_ms();
     before.seed = 42;
     login_guard_begin(&before, &wrong, now);
     login_guard_rejected(&before, &wrong, now);
     login_guard_begin(&before, &right, now);
     login_guard_accepted(&before, &right, now);
+    for (int i = 0; i < LOGIN_FREE; i++) { /* no rights for some */
+        struct camera_url path = right;
+        (void)snprintf(path.path, sizeof(path.path), "/secret%d", i);
+        login_guard_rejected(&before, &path, now);
+    }
     login_guard_save(&before, &w);
     struct takeover *t = hand_over(&w, no_listeners);
     while (takeover_next(t, &r))
@@ -432,6 +439,8 @@ static void test_rejected_passwords_stay_rejected(void **state)
     takeover_close(&t);
     assert_int_equal(login_guard_ask(&after, &wrong, now + 1), LOGIN_REFUSED);
     assert_int_equal(login_guard_ask(&after, &right, now + 1), LOGIN_ALLOWED);
+    assert_int_equal(login_guard_ask(&after, &other, now + 1), LOGIN_REFUSED);
+    assert_false(login_guard_is_awaited(&after, &right, now + 1));
     assert_int_equal(login_guard_ask(&after, &wrong, now + LOGIN_REFUSED_MS), LOGIN_ALLOWED);
     login_guard_clear(&before);
     login_guard_clear(&after);

@@ -68,10 +68,17 @@ int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int
     return rig.refuses;
 }
 
+static struct worker *hold(void)
+{
+    struct worker *w = workers_take(rig.workers, &rig, "door", NULL, true);
+    assert_non_null(w);
+    return w;
+}
+
 static struct worker *take_for(const struct client_key *client)
 {
     rig.taking = true;
-    struct worker *w = workers_take(rig.workers, &rig, "door", client);
+    struct worker *w = workers_take(rig.workers, &rig, "door", client, false);
     rig.taking = false;
     if (w != NULL)
         w->asked.at_ms += A_LONG_TIME_MS; /* it is starting, however slow the computer is */
@@ -359,6 +366,36 @@ static void test_what_a_client_holds(void **state)
     assert_int_equal(held.leaving, 1);
 }
 
+/* Those that are held take nobody's turn, and start when they are told. */
+static void test_held(void **state)
+{
+    struct worker *held[2 * STARTS_AT_ONCE];
+    for (int i = 0; i < 2 * STARTS_AT_ONCE; i++)
+        held[i] = hold();
+    look_again();
+    assert_int_equal(rig.asked + rig.gone, 0);
+    assert_int_equal(workers_busy(rig.workers), 2 * STARTS_AT_ONCE);
+    workers_give_up(held[5]);
+    assert_int_equal(rig.gone, 1);
+    assert_int_equal(rig.workers->failing_ms, 0);
+    assert_non_null(take()); /* that was no failure of workers */
+    assert_int_equal(rig.asked, 1);
+    workers_let_start(rig.workers, held[3]);
+    assert_int_equal(rig.asked, 2);
+    assert_int_equal(rig.last_id, held[3]->id);
+}
+
+/* One that runs already would connect at once. */
+static void test_a_spare_one_is_not_held(void **state)
+{
+    rig.conf.server.spare_workers = 1;
+    struct worker *first = take();
+    assert_int_equal(rig.asked, 2); /* and a spare one */
+    const struct worker *w = hold();
+    assert_int_not_equal(w->unforked, -1);
+    assert_ptr_not_equal(w, first);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -376,6 +413,8 @@ int main(void)
         CASE(test_spare_ones_come_last),
         CASE(test_many_wait),
         CASE(test_what_a_client_holds),
+        CASE(test_held),
+        CASE(test_a_spare_one_is_not_held),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");

@@ -88,6 +88,17 @@ static void connect_now(struct stream *s);
 
 /* --- state ---------------------------------------------------------------- */
 
+static void report_state(struct stream *s, uint32_t retry_ms)
+{
+    const struct ipc_state report = {
+        .state = (uint32_t)s->state,
+        .error = (uint32_t)s->error,
+        .retry_ms = retry_ms,
+        .restarts = s->connections > 0 ? s->connections - 1 : 0,
+    };
+    s->events.on_state(s->events.ctx, &report);
+}
+
 static void set_state(struct stream *s, enum ipc_camera_state state, uint32_t retry_ms)
 {
     if (s->state == state)
@@ -96,13 +107,7 @@ static void set_state(struct stream *s, enum ipc_camera_state state, uint32_t re
     log_info(NULL, "camera %s -> %s", ipc_camera_state_name(s->state),
              ipc_camera_state_name(state));
     s->state = state;
-    const struct ipc_state report = {
-        .state = (uint32_t)state,
-        .error = (uint32_t)s->error,
-        .retry_ms = retry_ms,
-        .restarts = s->connections > 0 ? s->connections - 1 : 0,
-    };
-    s->events.on_state(s->events.ctx, &report);
+    report_state(s, retry_ms);
 }
 
 static size_t clients(const struct stream *s)
@@ -247,6 +252,8 @@ static void on_source_tracks(void *ctx, enum AVCodecID camera_audio, struct code
 {
     struct stream *s = ctx;
     s->audio_codec = camera_audio;
+    if (s->state == IPC_CAMERA_CONNECTING)
+        report_state(s, 0); /* the first picture may take seconds: other logins wait (ipc.h) */
     outputs_set_tracks(s->outputs, audio);
 }
 

@@ -1,0 +1,156 @@
+/*
+ * Cameras of one host with the same password: one asks first, and the others' workers are held
+ * until its answer (login_guard.h).  So a wrong password is sent once, however many cameras have
+ * it. Master, loop thread.
+ */
+#include "common/clock.h"
+#include "common/log.h"
+#include "master/camera_table_private.h"
+
+#define LOOK_MS 100 /* how often it is looked whether an answer is overdue */
+
+static struct login_guard *guard_of(const struct camera *cam)
+{
+    return &cam->table->admission.logins;
+}
+
+bool camera_login_is_refused(const struct camera *cam)
+{
+    int64_t now_ms = clock_ms();
+    enum login_verdict verdict = login_guard_ask(guard_of(cam), &cam->url, now_ms);
+    return now_ms < cam->refused_until_ms || verdict == LOGIN_REFUSED ||
+           (verdict == LOGIN_WAIT && !cam->named);
+}
+
+bool camera_login_is_awaited(const struct camera *cam)
+{
+    return login_guard_is_awaited(guard_of(cam), &cam->url, clock_ms());
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+    camera_login_step(timer->data);
+}
+
+static void look_after(struct camera_table *t, uint64_t ms)
+{
+    if (t->logins_wait > 0)
+        (void)uv_timer_start(&t->turns, on_turn, ms, LOOK_MS);
+}
+
+void camera_login_begin(struct camera *cam, bool waits)
+{
+    if (waits) {
+        cam->login_waits_ms = clock_ms();
+        if (cam->table->logins_wait++ == 0)
+            look_after(cam->table, LOOK_MS);
+        return;
+    }
+    cam->logging_in = true;
+    login_guard_begin(guard_of(cam), &cam->url, clock_ms());
+}
+
+/* It has the answer, or none will come. */
+static void end_login(struct camera *cam)
+{
+    if (!cam->logging_in)
+        return;
+    cam->logging_in = false;
+    login_guard_end(guard_of(cam), &cam->url);
+    look_after(cam->table, 0); /* by the loop: the caller is in the middle of something */
+}
+
+static void end_wait(struct camera *cam)
+{
+    cam->login_waits_ms = 0;
+    cam->table->logins_wait--;
+}
+
+void camera_login_end(struct camera *cam)
+{
+    if (cam->login_waits_ms != 0) {
+        end_wait(cam);
+        workers_let_start(cam->table->workers, cam->worker);
+    }
+    end_login(cam);
+}
+
+static void note_accepted(struct camera *cam)
+{
+    login_guard_accepted(guard_of(cam), &cam->url, clock_ms());
+    cam->refused_until_ms = 0;
+    end_login(cam);
+}
+
+static void note_rejected(struct camera *cam, const struct ipc_state *state, uint32_t before)
+{
+    int64_t now_ms = clock_ms();
+    camera_note_change(cam);
+    if (before == IPC_CAMERA_CONNECTING ||
+        before == IPC_CAMERA_STREAMING) /* in its first report, which says no time yet */
+        login_guard_rejected(guard_of(cam), &cam->url, now_ms);
+    if (state->retry_ms > 0)
+        cam->refused_until_ms =
+            now_ms + (state->retry_ms < LOGIN_REFUSED_MS ? state->retry_ms : LOGIN_REFUSED_MS);
+}
+
+void camera_login_state(struct camera *cam, const struct ipc_state *state, uint32_t before)
+{
+    bool connects = state->state == IPC_CAMERA_CONNECTING;
+    if (state->state == IPC_CAMERA_STREAMING || (connects && before == IPC_CAMERA_CONNECTING))
+        note_accepted(cam);
+    else if (connects && cam->logging_in)
+        login_guard_connects(guard_of(cam), &cam->url, clock_ms());
+    else if (!connects && state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED)
+        note_rejected(cam, state, before);
+    if (!connects)
+        end_login(cam);
+}
+
+/* --- turns ------------------------------------------------------------------- */
+
+/* No connection is made: its clients get the error.  The guard tells when it may be tried. */
+static void refuse(struct camera *cam)
+{
+    const struct log_context ctx = camera_log(cam);
+    const struct ipc_state state = {.state = IPC_CAMERA_BACKOFF,
+                                    .error = HTTP_ERROR_CAMERA_UNAUTHORIZED};
+    log_warnx(&ctx, "not connected: the camera has just rejected this password");
+    end_wait(cam);
+    if (camera_serving(cam) == cam)
+        camera_health_on_state(&cam->health, &state, clock_us());
+    camera_note_change(cam);
+    cam->yielding = true;         /* no death */
+    workers_give_up(cam->worker); /* may forget the camera */
+}
+
+static void take_turn(struct camera *cam)
+{
+    end_wait(cam);
+    camera_login_begin(cam, false);
+    workers_let_start(cam->table->workers, cam->worker);
+}
+
+static bool is_overdue(const struct camera *cam)
+{
+    return clock_ms() - cam->login_waits_ms >= LOGIN_TURNS_MS;
+}
+
+void camera_login_step(struct camera_table *t)
+{
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        struct camera *cam = t->admission.cameras.list[i];
+        if (cam->login_waits_ms != 0 && !camera_login_is_refused(cam) &&
+            (!camera_login_is_awaited(cam) || is_overdue(cam)))
+            take_turn(cam);
+    }
+    for (size_t i = t->admission.cameras.count; i > 0; i--) {
+        struct camera *cam = t->admission.cameras.list[i - 1];
+        if (cam->login_waits_ms != 0 && camera_login_is_refused(cam))
+            refuse(cam);
+        if (i > t->admission.cameras.count)
+            i = t->admission.cameras.count + 1;
+    }
+    if (t->logins_wait == 0)
+        (void)uv_timer_stop(&t->turns);
+}

@@ -1,0 +1,256 @@
+/* master/camera_login: cameras of one host with the same password ask one after the other. */
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/url.h"
+#include "master/camera_table_private.h"
+#include "master/conf_camera.h"
+#include "master/conf_option.h"
+#include "master/workers_private.h"
+#include "test/unit/log_capture.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CAMERAS 12
+
+static struct log_capture captured;
+
+/* The nursery is played by the test, as in test_workers.c: nothing is ever forked. */
+static struct rig {
+    uv_loop_t loop;
+    struct conf conf;
+    struct camera_table *table;
+    const struct nursery_link_events *nursery;
+    unsigned closed;
+} rig;
+
+int __real_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
+                             const struct nursery_link_events *events, void *owner,
+                             struct nursery_link **out);
+int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
+                             const struct nursery_link_events *events, void *owner,
+                             struct nursery_link **out);
+bool __wrap_nursery_link_is_open(const struct nursery_link *link);
+int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
+
+int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
+                             const struct nursery_link_events *events, void *owner,
+                             struct nursery_link **out)
+{
+    rig.nursery = events;
+    return __real_nursery_link_open(loop, conf, events, owner, out) == -ENOENT ? 0 : -EEXIST;
+}
+
+bool __wrap_nursery_link_is_open(const struct nursery_link *link)
+{
+    return true;
+}
+
+/* Its channel stays open, as of a worker that runs; workers_close() is not kept waiting for it. */
+static int spawned[4 * CAMERAS];
+static size_t spawned_count;
+
+int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel)
+{
+    assert_true(spawned_count < 4 * CAMERAS);
+    spawned[spawned_count++] = fd_take(channel);
+    return 0;
+}
+
+static void configure(const char *password, unsigned other)
+{
+    for (unsigned i = 0; i < CAMERAS; i++) {
+        struct conf_camera c = {.always_on = true, .transport = IPC_TRANSPORT_RTSP_TCP};
+        const char *reason;
+        char text[64];
+        (void)snprintf(c.name, sizeof(c.name), "channel-%u", i);
+        (void)snprintf(text, sizeof(text), "rtsp://%s10.0.0.9/%u", password, i);
+        if (i == other)
+            (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.7/%u", i);
+        assert_int_equal(url_parse(&c.url, text, strlen(text), &reason), 0);
+        (void)url_format(&c.url, c.key);
+        assert_non_null(conf_camera_add(&rig.conf, &c));
+    }
+}
+
+static int setup(void **state)
+{
+    rig = (struct rig){.closed = 0};
+    spawned_count = 0;
+    log_capture_begin(&captured);
+    conf_option_set_defaults(&rig.conf);
+    rig.conf.server.spare_workers = 0;
+    return uv_loop_init(&rig.loop);
+}
+
+static struct camera *camera(unsigned i)
+{
+    return rig.table->admission.cameras.list[i];
+}
+
+static void turn(void)
+{
+    for (int i = 0; i < 5; i++)
+        (void)uv_run(&rig.loop, UV_RUN_NOWAIT);
+}
+
+static void open_table(const char *password, unsigned other)
+{
+    configure(password, other);
+    assert_int_equal(camera_table_open(&rig.loop, &rig.conf, NULL, NULL, &rig.table), 0);
+    camera_table_begin(rig.table);
+    turn(); /* the first tick starts them */
+    (void)uv_timer_stop(&rig.table->tick);
+}
+
+static void on_closed(void *ctx)
+{
+    rig.closed++;
+}
+
+static int teardown(void **state)
+{
+    camera_table_close(rig.table, on_closed, NULL);
+    rig.nursery->on_died(rig.table->workers);
+    (void)uv_run(&rig.loop, UV_RUN_DEFAULT);
+    assert_int_equal(rig.closed, 1);
+    while (spawned_count > 0)
+        fd_close(&spawned[--spawned_count]);
+    conf_clear_cameras(&rig.conf);
+    log_capture_end(&captured);
+    return uv_loop_close(&rig.loop);
+}
+
+/* @return how many ask their camera, or are about to. */
+static unsigned count_asking(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < CAMERAS; i++)
+        n += camera(i)->worker != NULL && camera(i)->login_waits_ms == 0;
+    return n;
+}
+
+static void report(struct camera *cam, enum ipc_camera_state is, enum http_error error)
+{
+    const struct ipc_state state = {.state = is, .error = error, .retry_ms = 300000};
+    cam->worker->env->events->on_state(cam, &state);
+}
+
+static void test_a_wrong_password_is_sent_once(void **state)
+{
+    open_table("u:wrong@", CAMERAS);
+    assert_int_equal(count_asking(), 1);
+    assert_int_equal(spawned_count, 1);
+    assert_int_equal(rig.table->logins_wait, CAMERAS - 1);
+    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    turn();
+    assert_int_equal(count_asking(), 1);
+    report(camera(0), IPC_CAMERA_BACKOFF, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+    turn();
+    assert_int_equal(spawned_count, 1);
+    assert_int_equal(rig.table->logins_wait, 0);
+    for (unsigned i = 1; i < CAMERAS; i++) {
+        assert_null(camera(i)->worker);
+        assert_int_equal(camera(i)->worker_deaths, 0);
+        assert_int_equal(camera(i)->health.reason, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+        assert_true(camera_login_is_refused(camera(i)));
+    }
+    assert_int_equal(log_capture_count(&captured, "has just rejected this password"), CAMERAS - 1);
+}
+
+/* The recorder has let the first one in: its first picture is not waited for. */
+static void test_a_right_password_lets_all_start(void **state)
+{
+    open_table("u:right@", CAMERAS);
+    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    turn();
+    assert_int_equal(count_asking(), 1);
+    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    turn();
+    assert_int_equal(count_asking(), CAMERAS);
+    assert_int_equal(rig.table->logins_wait, 0);
+}
+
+/* One by one, each until its answer, which says nothing about the password. */
+static void test_other_answers(void **state)
+{
+    open_table("u:p@", CAMERAS);
+    for (unsigned i = 0; i < CAMERAS; i++) {
+        assert_int_equal(count_asking(), i + 1);
+        report(camera(i), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+        report(camera(i), IPC_CAMERA_BACKOFF, HTTP_ERROR_CAMERA_NOT_FOUND);
+        turn();
+    }
+}
+
+/* It dies without an answer: the next one asks. */
+static void test_the_first_ones_worker_dies(void **state)
+{
+    open_table("u:p@", CAMERAS);
+    camera_succession_gone(camera(0));
+    turn();
+    assert_null(camera(0)->worker);
+    assert_int_equal(count_asking(), 1);
+    assert_int_equal(camera(1)->login_waits_ms, 0);
+}
+
+static void test_a_silent_host(void **state)
+{
+    open_table("u:p@", CAMERAS);
+    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    for (unsigned i = 1; i < CAMERAS; i++)
+        camera(i)->login_waits_ms -= LOGIN_TURNS_MS;
+    camera_login_step(rig.table);
+    assert_int_equal(count_asking(), CAMERAS);
+}
+
+static void test_who_does_not_wait(void **state)
+{
+    open_table("u:p@", 7);
+    assert_int_equal(count_asking(), 2); /* one of each host */
+}
+
+static void test_cameras_without_password(void **state)
+{
+    open_table("", CAMERAS);
+    assert_int_equal(count_asking(), CAMERAS);
+}
+
+/* Another program takes this one's place: they end, after they have begun. */
+static void test_told_to_make_way_while_it_waits(void **state)
+{
+    open_table("u:p@", CAMERAS);
+    assert_int_equal(camera_succession_yield(camera(5)), 0);
+    assert_int_equal(camera(5)->login_waits_ms, 0);
+    assert_false(camera(5)->worker->held);
+    assert_int_equal(camera_table_leave(camera(6)), 0);
+    assert_null(camera(6)->worker);
+    assert_int_equal(rig.table->logins_wait, CAMERAS - 3);
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_wrong_password_is_sent_once),
+        CASE(test_a_right_password_lets_all_start),
+        CASE(test_other_answers),
+        CASE(test_the_first_ones_worker_dies),
+        CASE(test_a_silent_host),
+        CASE(test_who_does_not_wait),
+        CASE(test_cameras_without_password),
+        CASE(test_told_to_make_way_while_it_waits),
+    };
+    log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_set_process("master");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
