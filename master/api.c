@@ -123,7 +123,10 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
     enum http_error error = (enum http_error)cam->state.error;
     bool streaming = camera_state(serving) == IPC_CAMERA_STREAMING;
 
-    if (error == HTTP_ERROR_NONE && clock_ms() < cam->refused_until_ms)
+    bool refused = clock_ms() < cam->refused_until_ms ||
+                   (cam->worker == NULL && camera_state(cam) == IPC_CAMERA_BACKOFF);
+
+    if (error == HTTP_ERROR_NONE && refused)
         error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
     return with(
         health_json(c, cam),

@@ -248,6 +248,27 @@ def test_restarts_lock_no_account(make_gateway, make_camera):
     assert answer.status == 204 and len(camera.logins()) <= 2 * 3  # one with the password, one more where a nonce was stale
 
 
+def test_one_password_of_many_cameras(make_gateway, make_camera):
+    """Twelve cameras of one recorder that are always connected: it hears the wrong password once.  The right one is not
+    held up."""
+    camera = make_camera(user="admin", password="right-1")
+
+    def cameras(password):
+        return "".join(f'[camera "channel-{number}"]\nalways_on = yes\nurl = {camera.url(f"/{number}", "admin", password)}\n'
+                       for number in range(12))
+
+    def reasons(gateway, member):
+        streams = json.loads(request(gateway.snapshot_port, "/api/streams").body)["streams"]
+        return [stream[member] for stream in streams]
+    gateway = make_gateway(PATIENT + cameras("wrong-1"), secrets=["wrong-1"])
+    wait_for(lambda: reasons(gateway, "reason") == ["camera_unauthorized"] * 12, 30, lambda: gateway.log()[-4000:])
+    assert set(reasons(gateway, "state")) == {"backoff"}
+    assert request(gateway.snapshot_port, "/snapshot?cam=channel-7").code == "camera_unauthorized"
+    assert len(camera.logins()) <= 2  # one with the password, one more where a nonce was stale
+    right = make_gateway(PATIENT + cameras("right-1"), secrets=["right-1"])
+    wait_for(lambda: reasons(right, "state") == ["streaming"] * 12, 30, lambda: right.log()[-4000:])
+
+
 @pytest.mark.parametrize("kind", [HAProxy, Nginx], ids=["haproxy", "nginx"])
 def test_clients_behind_a_proxy(make_gateway, tmp_path, kind):
     """With the documented configurations: each client of the proxy has its own share, whatever it claims to be."""
