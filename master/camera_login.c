@@ -109,6 +109,14 @@ void camera_login_state(struct camera *cam, const struct ipc_state *state, uint3
 
 /* --- turns ------------------------------------------------------------------- */
 
+/* Its worker is not started.  May forget the camera. */
+static void give_up(struct camera *cam)
+{
+    end_wait(cam);
+    cam->yielding = true; /* no death */
+    workers_give_up(cam->worker);
+}
+
 /* No connection is made: its clients get the error.  The guard tells when it may be tried. */
 static void refuse(struct camera *cam)
 {
@@ -116,12 +124,10 @@ static void refuse(struct camera *cam)
     const struct ipc_state state = {.state = IPC_CAMERA_BACKOFF,
                                     .error = HTTP_ERROR_CAMERA_UNAUTHORIZED};
     log_warnx(&ctx, "not connected: the camera has just rejected this password");
-    end_wait(cam);
     if (camera_serving(cam) == cam)
         camera_health_on_state(&cam->health, &state, clock_us());
     camera_note_change(cam);
-    cam->yielding = true;         /* no death */
-    workers_give_up(cam->worker); /* may forget the camera */
+    give_up(cam);
 }
 
 static void take_turn(struct camera *cam)
@@ -136,6 +142,27 @@ static bool is_overdue(const struct camera *cam)
     return clock_ms() - cam->login_waits_ms >= LOGIN_TURNS_MS;
 }
 
+static void refuse_if_refused(struct camera *cam)
+{
+    if (camera_login_is_refused(cam))
+        refuse(cam);
+}
+
+/* @param do_it  may forget the camera. */
+static void each_that_waits(struct camera_table *t, void (*do_it)(struct camera *cam))
+{
+    const struct camera_set *set = &t->admission.cameras;
+    for (size_t i = set->count; i > 0; i = i - 1 < set->count ? i - 1 : set->count) {
+        if (set->list[i - 1]->login_waits_ms != 0)
+            do_it(set->list[i - 1]);
+    }
+}
+
+void camera_login_postpone(struct camera_table *t)
+{
+    each_that_waits(t, give_up);
+}
+
 void camera_login_step(struct camera_table *t)
 {
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
@@ -144,13 +171,7 @@ void camera_login_step(struct camera_table *t)
             (!camera_login_is_awaited(cam) || is_overdue(cam)))
             take_turn(cam);
     }
-    for (size_t i = t->admission.cameras.count; i > 0; i--) {
-        struct camera *cam = t->admission.cameras.list[i - 1];
-        if (cam->login_waits_ms != 0 && camera_login_is_refused(cam))
-            refuse(cam);
-        if (i > t->admission.cameras.count)
-            i = t->admission.cameras.count + 1;
-    }
+    each_that_waits(t, refuse_if_refused);
     if (t->logins_wait == 0)
         (void)uv_timer_stop(&t->turns);
 }

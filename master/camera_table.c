@@ -262,6 +262,7 @@ int camera_table_start(struct camera *cam, bool connect)
     (void)snprintf(assign.url, sizeof(assign.url), "%s", cam->key);
     camera_begin_attempt(cam);
     cam->worker = w;
+    cam->state = (struct ipc_state){0}; /* not the one of the last program's worker */
     camera_login_begin(cam, waits);
     int rc = worker_send(w, IPC_ASSIGN, &assign, NULL);
     assert(rc == 0 || rc == -EPIPE); /* the first message of an empty queue */

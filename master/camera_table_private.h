@@ -90,6 +90,10 @@ void camera_login_end(struct camera *cam);
 /** Let those start, or refuse them, that wait for an answer that has come or is overdue. */
 void camera_login_step(struct camera_table *t);
 
+/** Another program takes this one's place: no worker is started for those that wait, and their
+ * clients go on to the next one's. */
+void camera_login_postpone(struct camera_table *t);
+
 /* --- camera_dispatch.c: who gets a worker ----------------------------------- */
 
 /** The client for whom the camera's worker counts; NULL: the configuration wants it.  Borrowed. */

@@ -59,6 +59,7 @@ static void make_way(struct camera *cam, void *nothing)
 bool camera_table_settle(struct camera_table *table, bool live)
 {
     table->paused = true;
+    camera_login_postpone(table);
     if (live)
         return workers_are_settled(table->workers);
     camera_table_each(table, make_way, NULL);

@@ -225,7 +225,20 @@ static void test_cameras_without_password(void **state)
     assert_int_equal(count_asking(), CAMERAS);
 }
 
-/* Another program takes this one's place: they end, after they have begun. */
+/* Another program takes this one's place: it need not wait for an answer. */
+static void test_another_program_goes_on(void **state)
+{
+    open_table("u:p@", CAMERAS);
+    assert_false(camera_table_settle(rig.table, true)); /* the first one is still beginning */
+    assert_int_equal(rig.table->logins_wait, 0);
+    assert_non_null(camera(0)->worker);
+    for (unsigned i = 1; i < CAMERAS; i++) {
+        assert_null(camera(i)->worker);
+        assert_int_equal(camera(i)->worker_deaths, 0);
+    }
+    camera_table_resume(rig.table);
+}
+
 static void test_told_to_make_way_while_it_waits(void **state)
 {
     open_table("u:p@", CAMERAS);
@@ -249,6 +262,7 @@ int main(void)
         CASE(test_a_silent_host),
         CASE(test_who_does_not_wait),
         CASE(test_cameras_without_password),
+        CASE(test_another_program_goes_on),
         CASE(test_told_to_make_way_while_it_waits),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
