@@ -124,7 +124,7 @@ static json_t *stream_json(const struct conf *conf, const struct camera *cam)
     bool streaming = camera_state(serving) == IPC_CAMERA_STREAMING;
 
     bool refused = clock_ms() < cam->refused_until_ms ||
-                   (cam->worker == NULL && camera_state(cam) == IPC_CAMERA_BACKOFF);
+                   (cam->worker == NULL && camera_state(cam) == IPC_CAMERA_IDLE);
 
     if (error == HTTP_ERROR_NONE && refused)
         error = HTTP_ERROR_CAMERA_UNAUTHORIZED;

@@ -27,7 +27,7 @@ static enum ipc_camera_state state_without_worker(const struct camera *cam)
     if (camera_quarantine_ms(cam) > 0)
         return IPC_CAMERA_QUARANTINED;
     if (cam->always_on && !cam->stopped && cam->health.reason == HTTP_ERROR_CAMERA_UNAUTHORIZED)
-        return IPC_CAMERA_BACKOFF; /* another camera with its password was told (camera_login.c) */
+        return IPC_CAMERA_IDLE; /* as the one that was asked for both (camera_login.c) */
     return cam->named && !cam->always_on ? IPC_CAMERA_UNWATCHED : IPC_CAMERA_STATE_COUNT;
 }
 

@@ -83,7 +83,7 @@ struct camera {
 };
 
 /** @return the state that its worker reported last; without a worker, QUARANTINED, UNWATCHED (a
- * named camera that is not always on), BACKOFF (one that is, while its password is refused) or
+ * named camera that is not always on), IDLE (one that is, while its password is refused) or
  * STATE_COUNT (stopped). */
 enum ipc_camera_state camera_state(const struct camera *cam);
 

@@ -161,7 +161,7 @@ static void test_a_wrong_password_is_sent_once(void **state)
         assert_null(camera(i)->worker);
         assert_int_equal(camera(i)->worker_deaths, 0);
         assert_int_equal(camera(i)->health.reason, HTTP_ERROR_CAMERA_UNAUTHORIZED);
-        assert_int_equal(camera_state(camera(i)), IPC_CAMERA_BACKOFF);
+        assert_int_equal(camera_state(camera(i)), IPC_CAMERA_IDLE);
         assert_true(camera_login_is_refused(camera(i)));
     }
     assert_int_equal(log_capture_count(&captured, "has just rejected this password"), CAMERAS - 1);
