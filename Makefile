@@ -224,7 +224,8 @@ $(UNIT_BIN): $(O)/test/%: $(O)/test/unit/%.o $(UNIT_FILTER) $(NOMAIN_OBJ) $(COMM
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=_cmocka_run_group_tests$(WRAP) -o $@ $^ $(TEST_LIBS)
 
 $(O)/test/test_access: private WRAP := ,--wrap=CRYPTO_memcmp
-$(O)/test/test_workers $(O)/test/test_camera_login: private WRAP := ,--wrap=nursery_link_open,--wrap=nursery_link_is_open,--wrap=nursery_link_spawn
+$(O)/test/test_workers: private WRAP := ,--wrap=nursery_link_open,--wrap=nursery_link_is_open,--wrap=nursery_link_spawn
+$(O)/test/test_camera_login: private WRAP := ,--wrap=nursery_link_open,--wrap=nursery_link_is_open,--wrap=nursery_link_spawn,--wrap=clock_ms
 $(O)/test/test_snapshot_mjpeg: private WRAP := ,--wrap=picture_form_pixels
 $(O)/test/test_rtsp_udp: private WRAP := ,--wrap=rtsp_transport_gather_us,--wrap=rtsp_transport_set_lazy,--wrap=rtsp_transport_overruns
 $(O)/test/test_stream: private WRAP := ,--wrap=source_open,--wrap=source_limits_changed,--wrap=source_close,--wrap=source_set_lazy,--wrap=source_ask_key_frame,--wrap=source_awaits_picture,--wrap=source_overdue_ms,--wrap=source_get_loss,--wrap=source_frames_refused

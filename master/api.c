@@ -4,6 +4,7 @@
 #include "common/codec_name.h"
 #include "common/url.h"
 #include "common/url_redact.h"
+#include "master/camera_table.h"
 #include "master/conf_camera.h"
 
 #include <jansson.h>
@@ -51,11 +52,18 @@ static json_t *time_json(int64_t at_us)
     return json_string(text);
 }
 
+/* How long the camera is not asked again: it rejected the password, or its workers die. */
+static int64_t pause_ms(const struct camera *cam)
+{
+    if (cam->worker == NULL && camera_quarantine_ms(cam) > 0)
+        return camera_quarantine_ms(cam);
+    return cam->health.reason == HTTP_ERROR_CAMERA_UNAUTHORIZED ? camera_table_refusal_ms(cam) : 0;
+}
+
 static json_t *next_try_json(const struct camera *cam)
 {
-    int64_t wait_ms = camera_quarantine_ms(cam);
-    return cam->worker == NULL && wait_ms > 0 ? time_json(clock_us() + (wait_ms + 999) * 1000)
-                                              : json_null();
+    int64_t wait_ms = pause_ms(cam);
+    return wait_ms > 0 ? time_json(clock_us() + (wait_ms + 999) * 1000) : json_null();
 }
 
 static json_t *error_json(enum http_error error)

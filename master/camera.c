@@ -105,10 +105,10 @@ bool camera_was_asked_for(const struct camera *cam)
     return is_recent(cam->asked_ms);
 }
 
-/* always_on does not ask while the password is refused. */
+/* Nobody is asked while the password is refused. */
 void camera_begin_attempt(struct camera *cam)
 {
-    if (!camera_is_wanted(cam) && !is_recent(cam->refused_until_ms))
+    if (!cam->always_on && !camera_is_wanted(cam) && !is_recent(cam->refused_until_ms))
         camera_health_expire(&cam->health);
 }
 

@@ -94,9 +94,23 @@ static const char password_refused[] =
     "the camera rejected the user name or password; it is not asked again for five minutes, "
     "because cameras lock accounts";
 
-static enum http_error may_serve(const struct camera *cam, const char **message)
+static const char password_refused_by_another[] =
+    "another camera of this host rejected the user name or password; this one is asked after one "
+    "to five minutes, because cameras lock accounts";
+
+/* It has a worker, which would try the password again. */
+static bool is_refused(const struct camera_admission *a, const struct camera *cam)
 {
-    if (cam != NULL && clock_ms() < cam->refused_until_ms) {
+    int64_t now_ms = clock_ms();
+    return now_ms < cam->refused_until_ms ||
+           (cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED &&
+            login_guard_ask(&a->logins, &cam->url, now_ms) == LOGIN_REFUSED);
+}
+
+static enum http_error may_serve(const struct camera_admission *a, const struct camera *cam,
+                                 const char **message)
+{
+    if (cam != NULL && is_refused(a, cam)) {
         *message = password_refused;
         return HTTP_ERROR_CAMERA_UNAUTHORIZED;
     }
@@ -115,7 +129,7 @@ static enum http_error may_log_in(const struct camera_admission *a, const struct
     if (verdict == LOGIN_ALLOWED || (verdict == LOGIN_WAIT && named))
         return HTTP_ERROR_NONE;
     *message = verdict == LOGIN_REFUSED
-                   ? password_refused
+                   ? password_refused_by_another
                    : "the camera rejected several passwords of this user; another one has to wait "
                      "for minutes, because cameras lock accounts";
     return HTTP_ERROR_CAMERA_UNAUTHORIZED;
@@ -125,7 +139,7 @@ enum http_error camera_admission_client(const struct camera_admission *a, const 
                                         const struct camera_request *request, const char **message)
 {
     enum ipc_client_kind kind = (enum ipc_client_kind)request->message->kind;
-    enum http_error error = may_serve(cam, message);
+    enum http_error error = may_serve(a, cam, message);
     if (error == HTTP_ERROR_NONE && guest_is_viewer(kind))
         error = may_watch(a, cam, request->client, message);
     if (error == HTTP_ERROR_NONE && kind != IPC_CLIENT_STREAM)

@@ -22,6 +22,16 @@ bool camera_login_is_refused(const struct camera *cam)
            (verdict == LOGIN_WAIT && !cam->named);
 }
 
+int64_t camera_table_refusal_ms(const struct camera *cam)
+{
+    int64_t until_ms =
+        cam->table != NULL ? login_guard_refused_until_ms(guard_of(cam), &cam->url) : 0;
+    if (until_ms < cam->refused_until_ms)
+        until_ms = cam->refused_until_ms;
+    int64_t left_ms = until_ms - clock_ms();
+    return left_ms > 0 ? left_ms : 0;
+}
+
 bool camera_login_is_awaited(const struct camera *cam)
 {
     return login_guard_is_awaited(guard_of(cam), &cam->url, clock_ms());
@@ -137,9 +147,11 @@ static void take_turn(struct camera *cam)
     workers_let_start(cam->table->workers, cam->worker);
 }
 
+/* Those that were asked before it do not answer in the time that they have. */
 static bool is_overdue(const struct camera *cam)
 {
-    return clock_ms() - cam->login_waits_ms >= LOGIN_TURNS_MS;
+    uint32_t timeout_ms = cam->table->admission.conf->camera.connect_timeout_ms;
+    return clock_ms() - cam->login_waits_ms >= timeout_ms;
 }
 
 static void refuse_if_refused(struct camera *cam)

@@ -116,6 +116,10 @@ const struct camera *camera_table_find(const struct camera_table *table,
                                        const struct camera_url *url, enum ipc_transport transport);
 const struct camera *camera_table_find_id(const struct camera_table *table, const char *id);
 
+/** How long the camera's password is not sent, because it was rejected, here or for another path of
+ * its host.  @return milliseconds; 0: it may be sent. */
+int64_t camera_table_refusal_ms(const struct camera *cam);
+
 struct camera_totals camera_table_totals(const struct camera_table *table);
 
 /* --- camera_takeover.c: another program takes this one's place ----------------- */

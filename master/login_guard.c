@@ -8,20 +8,24 @@
 
 #define WHO_MAX (URL_HOST_MAX + URL_CREDENTIAL_MAX + 16)
 
-#define OPENED_WORDS 8 /* of 64 bits */
+#define SET_WORDS 8 /* of 64 bits */
+
+/* A bit for each path: two may share one. */
+struct path_set {
+    uint64_t words[SET_WORDS];
+};
 
 struct password {
     uint64_t hash; /* 0: unused */
     unsigned trying;
     int64_t connects_ms; /* when the last one that is trying began to connect; 0: not yet */
     bool accepted;
-    int64_t refused_until_ms;
+    int64_t refused_until_ms; /* by the paths that rejected it; others wait less */
+    struct path_set opened;   /* these accepted it last */
     /* Since it was last accepted: */
-    unsigned rejected; /* paths that rejected it, LOGIN_FREE at most */
-    unsigned lost;     /* of all those, how many had accepted it before */
-    uint32_t paths[LOGIN_FREE];
-    /* A bit for each path that accepted it last: two paths may share one. */
-    uint64_t opened[OPENED_WORDS];
+    struct path_set closed; /* these rejected it, each once */
+    unsigned rejected;      /* how many did, LOGIN_FREE at most */
+    unsigned lost;          /* how many of them had accepted it before */
 };
 
 /* One user on one host. */
@@ -88,34 +92,36 @@ static struct password *known_password(const struct login_guard *guard,
 
 /* --- the paths of a password ------------------------------------------------ */
 
-static uint64_t *opened_word(struct password *p, uint32_t path)
+static bool has_path(const struct path_set *set, uint32_t path)
 {
-    return &p->opened[path / 64 % OPENED_WORDS];
+    return (set->words[path / 64 % SET_WORDS] >> path % 64 & 1) != 0;
 }
 
-static bool has_opened(struct password *p, uint32_t path)
+static void add_path(struct path_set *set, uint32_t path)
 {
-    return (*opened_word(p, path) >> path % 64 & 1) != 0;
+    set->words[path / 64 % SET_WORDS] |= UINT64_C(1) << path % 64;
+}
+
+static void remove_path(struct path_set *set, uint32_t path)
+{
+    set->words[path / 64 % SET_WORDS] &= ~(UINT64_C(1) << path % 64);
 }
 
 static void forget_rejections(struct password *p)
 {
     p->rejected = p->lost = 0;
-    memset(p->paths, 0, sizeof(p->paths));
+    p->closed = (struct path_set){{0}};
 }
 
-/* @return false: this path has rejected it already. */
-static bool note_rejected_path(struct password *p, uint32_t path)
+static void note_rejected_path(struct password *p, uint32_t path)
 {
-    p->lost += has_opened(p, path);
-    *opened_word(p, path) &= ~(UINT64_C(1) << path % 64);
-    for (unsigned i = 0; i < p->rejected; i++) {
-        if (p->paths[i] == path)
-            return false;
-    }
-    if (p->rejected < LOGIN_FREE)
-        p->paths[p->rejected++] = path;
-    return true;
+    p->lost += has_path(&p->opened, path);
+    if (has_path(&p->closed, path))
+        p->closed = (struct path_set){{0}}; /* its turn again: a new round */
+    else
+        p->rejected += p->rejected < LOGIN_FREE;
+    remove_path(&p->opened, path);
+    add_path(&p->closed, path);
 }
 
 /* --- may it be tried? -------------------------------------------------------- */
@@ -149,6 +155,32 @@ static bool may_try_another(const struct login *login, int64_t now_ms)
     return waited && being_tried(login) == 0;
 }
 
+/* How much sooner than the paths that rejected it another one may try it: the user may lack the
+ * rights for those.  Of a password that an older program remembers, no path is known. */
+static int64_t lead_of_others_ms(const struct login *login, const struct password *p)
+{
+    bool may_be_rights =
+        p->rejected > 0 && p->rejected < LOGIN_FREE && login->rejections < LOGIN_FREE;
+    return may_be_rights ? LOGIN_REFUSED_MS - LOGIN_WAIT_MS : 0;
+}
+
+/* When several paths have rejected it, those that have not come first: else the same three might be
+ * tried for ever. */
+static int64_t refused_until_ms(const struct login *login, const struct password *p, uint32_t path)
+{
+    if (p->refused_until_ms == 0)
+        return 0;
+    if (!has_path(&p->closed, path))
+        return p->refused_until_ms - lead_of_others_ms(login, p);
+    return p->refused_until_ms + (p->rejected > 1 ? LOGIN_WAIT_MS : 0);
+}
+
+/* It was accepted, but not for this path, and some reject it. */
+static bool may_lack_rights(const struct password *p, uint32_t path)
+{
+    return p->accepted && p->rejected == LOGIN_FREE && !has_path(&p->opened, path);
+}
+
 enum login_verdict login_guard_ask(const struct login_guard *guard, const struct camera_url *url,
                                    int64_t now_ms)
 {
@@ -156,24 +188,36 @@ enum login_verdict login_guard_ask(const struct login_guard *guard, const struct
     if (login == NULL)
         return LOGIN_ALLOWED;
     struct password *p = find_password(login, hash_password(guard, url->password));
-    if (p != NULL && now_ms < p->refused_until_ms)
+    uint32_t path = hash_path(guard, url);
+    if (p != NULL && now_ms < refused_until_ms(login, p, path))
         return LOGIN_REFUSED;
-    if (p != NULL && p->accepted) {
-        bool may = p->rejected < LOGIN_FREE || has_opened(p, hash_path(guard, url)) ||
-                   may_try_another(login, now_ms);
-        return may ? LOGIN_ALLOWED : LOGIN_REFUSED;
-    }
-    if (p != NULL && p->trying > 0)
+    if (p != NULL && may_lack_rights(p, path))
+        return may_try_another(login, now_ms) ? LOGIN_ALLOWED : LOGIN_REFUSED;
+    if (p != NULL && (p->accepted || p->trying > 0))
         return LOGIN_ALLOWED;
     return may_try_another(login, now_ms) ? LOGIN_ALLOWED : LOGIN_WAIT;
+}
+
+int64_t login_guard_refused_until_ms(const struct login_guard *guard, const struct camera_url *url)
+{
+    const struct login *login = url->has_user ? find(guard, url) : NULL;
+    const struct password *p = known_password(guard, url);
+    uint32_t path = hash_path(guard, url);
+    if (p == NULL)
+        return 0;
+    if (may_lack_rights(p, path) && login->rejections >= LOGIN_FREE)
+        return login->rejected_ms + wait_ms(login->rejections);
+    return refused_until_ms(login, p, path);
 }
 
 bool login_guard_is_awaited(const struct login_guard *guard, const struct camera_url *url,
                             int64_t now_ms)
 {
     const struct password *p = known_password(guard, url);
-    return p != NULL && p->trying > 0 && !(p->accepted && p->rejected == 0) &&
-           (p->connects_ms == 0 || now_ms - p->connects_ms < LOGIN_TURN_MS);
+    if (p == NULL || p->trying == 0 || (p->accepted && p->rejected == 0))
+        return false;
+    return p->trying >= LOGIN_FREE || p->connects_ms == 0 ||
+           now_ms - p->connects_ms < LOGIN_TURN_MS;
 }
 
 /* --- remembering ---------------------------------------------------------- */
@@ -292,8 +336,7 @@ void login_guard_accepted(struct login_guard *guard, const struct camera_url *ur
     p->accepted = true;
     p->refused_until_ms = 0;
     forget_rejections(p);
-    uint32_t path = hash_path(guard, url);
-    *opened_word(p, path) |= UINT64_C(1) << path % 64;
+    add_path(&p->opened, hash_path(guard, url));
 }
 
 void login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
@@ -306,12 +349,11 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
     login->rejected_ms = now_ms;
     if (p == NULL)
         return;
-    /* A path that says it again says nothing new about others: one of these may be tried. */
-    bool is_news = note_rejected_path(p, hash_path(guard, url)) || p->rejected == LOGIN_FREE;
+    note_rejected_path(p, hash_path(guard, url));
     /* A password that was accepted before may lack the rights for this path; other paths may still
      * use it. */
     p->accepted = p->accepted && p->lost < LOGIN_FREE;
-    if (!p->accepted && is_news)
+    if (!p->accepted)
         p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
 }
 
@@ -356,11 +398,10 @@ struct login_record {
         uint32_t reserved;
     } passwords[LOGIN_PASSWORDS];
     struct { /* an older program has none of them */
-        uint64_t opened[OPENED_WORDS];
-        uint32_t paths[LOGIN_FREE];
+        struct path_set opened;
+        struct path_set closed;
         uint32_t rejected;
         uint32_t lost;
-        uint32_t reserved;
     } paths[LOGIN_PASSWORDS];
 };
 #pragma GCC diagnostic pop
@@ -375,8 +416,8 @@ static void save(const struct login *login, struct takeover_writer *w)
         r.passwords[i].hash = p->hash;
         r.passwords[i].refused_until_ms = p->refused_until_ms;
         r.passwords[i].accepted = p->accepted;
-        memcpy(r.paths[i].opened, p->opened, sizeof(p->opened));
-        memcpy(r.paths[i].paths, p->paths, sizeof(p->paths));
+        r.paths[i].opened = p->opened;
+        r.paths[i].closed = p->closed;
         r.paths[i].rejected = p->rejected;
         r.paths[i].lost = p->lost;
     }
@@ -406,11 +447,11 @@ static void restore(struct login_guard *guard, const struct takeover_record *rec
         *p = (struct password){.hash = r.passwords[i].hash,
                                .accepted = r.passwords[i].accepted != 0,
                                .refused_until_ms = r.passwords[i].refused_until_ms,
+                               .opened = r.paths[i].opened,
+                               .closed = r.paths[i].closed,
                                .rejected = r.paths[i].rejected < LOGIN_FREE ? r.paths[i].rejected
                                                                             : LOGIN_FREE,
                                .lost = r.paths[i].lost};
-        memcpy(p->opened, r.paths[i].opened, sizeof(p->opened));
-        memcpy(p->paths, r.paths[i].paths, sizeof(p->paths));
     }
     guard->logins[guard->count++] = login;
     text_index_put(&guard->index, login->who, login);

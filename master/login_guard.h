@@ -3,15 +3,19 @@
  * thread; pure: the caller passes the time.
  *
  * Cameras lock accounts after wrong passwords, and viewers could guess them.  So a password that a
- * host rejected for a user is not sent there again for LOGIN_REFUSED_MS, for any path.  Other
- * passwords may be tried: the first LOGIN_FREE wrong ones cost no wait, then one at a time may be
- * tried, after LOGIN_WAIT_MS, twice that, and so on up to LOGIN_WAIT_MAX_MS.  LOGIN_FORGIVEN_MS
- * without a wrong one clears the count.  A password that is being tried counts as wrong until the
- * camera has answered.
+ * path of a host rejected for a user is not sent there again for LOGIN_REFUSED_MS.  Neither is it
+ * for other paths, but because a user may lack rights for some, a second and a third path may try
+ * it, LOGIN_WAIT_MS after the one before.  After that, one path in LOGIN_REFUSED_MS may: those that
+ * have not rejected it come first, the others LOGIN_WAIT_MS later.
  *
- * A password that was accepted stays allowed for other paths when it is rejected: a user may lack
- * rights for some.  After LOGIN_FREE rejected paths in a row, paths that it never opened wait as
- * other passwords do; after LOGIN_FREE paths that it had opened before, it counts as rejected.
+ * Other passwords may be tried: the first LOGIN_FREE wrong ones cost no wait, then one at a time
+ * may be tried, after LOGIN_WAIT_MS, twice that, and so on up to LOGIN_WAIT_MAX_MS.
+ * LOGIN_FORGIVEN_MS without a wrong one clears the count.  A password that is being tried counts as
+ * wrong until the camera has answered.
+ *
+ * A password that was accepted stays allowed for other paths when it is rejected.  After LOGIN_FREE
+ * rejected paths in a row, paths that it did not open last wait as other passwords do; after
+ * LOGIN_FREE paths that it had opened before, it counts as rejected.
  */
 #ifndef MASTER_LOGIN_GUARD_H
 #define MASTER_LOGIN_GUARD_H
@@ -29,9 +33,9 @@
 #define LOGIN_WAIT_MS INT64_C(60000)
 #define LOGIN_WAIT_MAX_MS INT64_C(300000)
 #define LOGIN_FORGIVEN_MS INT64_C(600000)
-/* How long others with the same password wait for the first one's answer: for each, and in all. */
+/* How long another one with the same password waits for the first one's answer.  LOGIN_FREE may be
+ * without an answer at a time. */
 #define LOGIN_TURN_MS INT64_C(2000)
-#define LOGIN_TURNS_MS (LOGIN_FREE * LOGIN_TURN_MS)
 #define LOGIN_PASSWORDS 8 /* remembered for each host and user */
 /* Pairs of host and user; the one with the fewest wrong passwords goes.  One client cannot start as
  * many cameras as would push out others (camera_admission.c). */
@@ -56,9 +60,12 @@ struct login_guard { /* zeroed at first, except for a random seed */
 enum login_verdict login_guard_ask(const struct login_guard *guard, const struct camera_url *url,
                                    int64_t now_ms);
 
+/** @return until when it is not sent for this path, because it was rejected; 0: it may be sent. */
+int64_t login_guard_refused_until_ms(const struct login_guard *guard, const struct camera_url *url);
+
 /**
  * Should another connection with this user and password wait, because the camera is being asked
- * about it?  Not if the last answer was that it is right, nor for longer than LOGIN_TURN_MS.
+ * about it?  Not if the last answer was that it is right.
  */
 bool login_guard_is_awaited(const struct login_guard *guard, const struct camera_url *url,
                             int64_t now_ms);

@@ -16,14 +16,12 @@ export function isDown({ state, down_since: downSince }) {
 // Why a camera is down.
 function failureOf(stream) {
   const since = date(stream.down_since ?? stream.since);
-  if (stream.state === 'quarantined') {
-    const next = date(stream.next_try);
-    const reason = text('quarantined');
-    const words = next ? text('next_try', { reason, time: timeText(next) }) : reason;
-    return { state: 'retrying', words, since, code: 'quarantined' };
-  }
-  const code = stream.reason ?? stream.last_error ?? 'failed';
-  return { state: 'retrying', words: wordsOf(code), since, code };
+  const next = date(stream.next_try);
+  const quarantined = stream.state === 'quarantined';
+  const code = quarantined ? 'quarantined' : (stream.reason ?? stream.last_error ?? 'failed');
+  const reason = quarantined ? text('quarantined') : wordsOf(code);
+  const words = next ? text('next_try', { reason, time: timeText(next) }) : reason;
+  return { state: 'retrying', words, since, code };
 }
 
 // It was down when somebody watched it last: nobody knows how it is now.

@@ -263,6 +263,7 @@ def test_one_password_of_many_cameras(make_gateway, make_camera):
     gateway = make_gateway(PATIENT + cameras("wrong-1"), secrets=["wrong-1"])
     wait_for(lambda: reasons(gateway, "reason") == ["camera_unauthorized"] * 12, 30, lambda: gateway.log()[-4000:])
     assert set(reasons(gateway, "last_error")) == {"camera_unauthorized"}
+    assert None not in reasons(gateway, "next_try")
     assert request(gateway.snapshot_port, "/snapshot?cam=channel-7").code == "camera_unauthorized"
     assert len(camera.logins()) <= 2  # one with the password, one more where a nonce was stale
     right = make_gateway(PATIENT + cameras("right-1"), secrets=["right-1"])

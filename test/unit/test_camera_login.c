@@ -16,12 +16,24 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
 #define CAMERAS 12
 
 static struct log_capture captured;
+
+/* Time passes when the test says so. */
+static int64_t passed_ms;
+
+int64_t __real_clock_ms(void);
+int64_t __wrap_clock_ms(void);
+
+int64_t __wrap_clock_ms(void)
+{
+    return __real_clock_ms() + passed_ms;
+}
 
 /* The nursery is played by the test, as in test_workers.c: nothing is ever forked. */
 static struct rig {
@@ -85,6 +97,7 @@ static int setup(void **state)
 {
     rig = (struct rig){.closed = 0};
     spawned_count = 0;
+    passed_ms = 0;
     log_capture_begin(&captured);
     conf_option_set_defaults(&rig.conf);
     rig.conf.server.spare_workers = 0;
@@ -109,6 +122,17 @@ static void open_table(const char *password, unsigned other)
     camera_table_begin(rig.table);
     turn(); /* the first tick starts them */
     (void)uv_timer_stop(&rig.table->tick);
+}
+
+/* The table's next tick comes. */
+static void tick_after(int64_t ms)
+{
+    passed_ms += ms;
+    uv_timer_set_repeat(&rig.table->tick, 1);
+    assert_int_equal(uv_timer_again(&rig.table->tick), 0);
+    (void)uv_run(&rig.loop, UV_RUN_ONCE);
+    (void)uv_timer_stop(&rig.table->tick);
+    turn();
 }
 
 static void on_closed(void *ctx)
@@ -203,14 +227,91 @@ static void test_the_first_ones_worker_dies(void **state)
     assert_int_equal(camera(1)->login_waits_ms, 0);
 }
 
+/* It may be slow to reject the password.  But nobody waits longer than for a camera of its own. */
 static void test_a_silent_host(void **state)
 {
     open_table("u:p@", CAMERAS);
-    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
-    for (unsigned i = 1; i < CAMERAS; i++)
-        camera(i)->login_waits_ms -= LOGIN_TURNS_MS;
+    for (unsigned i = 0; i < LOGIN_FREE; i++) {
+        assert_int_equal(count_asking(), i + 1);
+        report(camera(i), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+        passed_ms += LOGIN_TURN_MS;
+        camera_login_step(rig.table);
+    }
+    assert_int_equal(count_asking(), LOGIN_FREE);
+    passed_ms += rig.conf.camera.connect_timeout_ms - LOGIN_FREE * LOGIN_TURN_MS;
     camera_login_step(rig.table);
     assert_int_equal(count_asking(), CAMERAS);
+}
+
+static void reject(unsigned i)
+{
+    report(camera(i), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    report(camera(i), IPC_CAMERA_BACKOFF, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+    report(camera(i), IPC_CAMERA_IDLE, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+    turn();
+}
+
+/* The user lacks the rights for the first one. */
+static void test_another_one_asks_after_a_minute(void **state)
+{
+    open_table("u:right@", CAMERAS);
+    reject(0);
+    assert_in_range(camera_table_refusal_ms(camera(0)), LOGIN_REFUSED_MS - 5000, LOGIN_REFUSED_MS);
+    assert_in_range(camera_table_refusal_ms(camera(7)), LOGIN_WAIT_MS - 5000, LOGIN_WAIT_MS);
+    tick_after(LOGIN_WAIT_MS / 2);
+    assert_int_equal(count_asking(), 1);
+    const int64_t down_since_us = camera(7)->health.down_since_us;
+    tick_after(LOGIN_WAIT_MS / 2);
+    assert_int_equal(count_asking(), 2);
+    assert_int_equal(rig.table->logins_wait, CAMERAS - 2);
+    assert_int_equal(camera(7)->health.reason, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+    assert_int_equal(camera(7)->health.down_since_us, down_since_us);
+    report(camera(1), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    report(camera(1), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    turn();
+    assert_int_equal(rig.table->logins_wait, 0);
+    assert_int_equal(count_asking(), CAMERAS);
+    assert_true(camera_login_is_refused(camera(0)));
+}
+
+static enum http_error ask_for(unsigned i, int *fd)
+{
+    const struct client_key client = {.bits = {1}};
+    const union address from = {0};
+    struct ipc_client message = {.kind = IPC_CLIENT_SNAPSHOT};
+    const struct camera_request request = {.url = &camera(i)->url,
+                                           .transport = camera(i)->transport,
+                                           .client = &client,
+                                           .from = &from,
+                                           .name = camera(i)->id,
+                                           .message = &message};
+    const char *why = NULL;
+    return camera_table_dispatch(rig.table, &request, fd, &why);
+}
+
+/* Those whose password was rejected have a worker, which would send it at the next request. */
+static void test_rejected_ones_take_turns_again(void **state)
+{
+    int ends[2][2];
+    open_table("u:wrong@", CAMERAS);
+    for (unsigned i = 0; i < LOGIN_FREE; i++) {
+        reject(i);
+        tick_after(LOGIN_WAIT_MS);
+    }
+    assert_int_equal(count_asking(), LOGIN_FREE);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends[i]), 0);
+    passed_ms += LOGIN_REFUSED_MS - 2 * LOGIN_WAIT_MS; /* the first one's five minutes are over */
+    assert_int_equal(ask_for(0, &ends[0][0]), HTTP_ERROR_CAMERA_UNAUTHORIZED);
+    passed_ms += 3 * LOGIN_WAIT_MS;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct worker *before = camera(i)->worker;
+        assert_int_equal(ask_for(i, &ends[i][0]), HTTP_ERROR_NONE);
+        assert_ptr_not_equal(camera(i)->worker, before);
+        assert_int_equal(camera(i)->worker->held, i > 0);
+    }
+    for (int i = 0; i < 2; i++)
+        fd_close(&ends[i][1]);
 }
 
 static void test_who_does_not_wait(void **state)
@@ -260,6 +361,8 @@ int main(void)
         CASE(test_other_answers),
         CASE(test_the_first_ones_worker_dies),
         CASE(test_a_silent_host),
+        CASE(test_another_one_asks_after_a_minute),
+        CASE(test_rejected_ones_take_turns_again),
         CASE(test_who_does_not_wait),
         CASE(test_cameras_without_password),
         CASE(test_another_program_goes_on),

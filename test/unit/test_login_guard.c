@@ -164,6 +164,21 @@ static void test_one_of_many_asks(void **state)
     assert_false(is_awaited("rtsp://u:p@10.0.0.9/3"));
 }
 
+/* It may be slow to reject a password: some hosts are, on purpose. */
+static void test_a_silent_host_has_three_to_answer(void **state)
+{
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        struct camera_url url = url_of("rtsp://u:p@10.0.0.9/1");
+        assert_false(is_awaited("rtsp://u:p@10.0.0.9/1"));
+        begin("rtsp://u:p@10.0.0.9/1");
+        login_guard_connects(&guard, &url, now_ms);
+        now_ms += LOGIN_TURN_MS;
+    }
+    assert_true(is_awaited("rtsp://u:p@10.0.0.9/1"));
+    end("rtsp://u:p@10.0.0.9/1");
+    assert_false(is_awaited("rtsp://u:p@10.0.0.9/1"));
+}
+
 static void test_nobody_waits_when_it_is_right(void **state)
 {
     begin("rtsp://10.0.0.9/1");
@@ -222,16 +237,94 @@ static void test_many_paths_without_rights(void **state)
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/31"), LOGIN_ALLOWED);
 }
 
-/* A camera of the configuration lacks rights, asks first, and again every five minutes: it is not
- * that alone which is ever asked. */
+/* The first camera of a wall that is asked lacks rights: another one tries after a minute. */
 static void test_one_without_rights_asks_first(void **state)
 {
     try_password("rtsp://u:p@10.0.0.9/secret", false);
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/2"), LOGIN_REFUSED);
-    now_ms += LOGIN_REFUSED_MS;
-    try_password("rtsp://u:p@10.0.0.9/secret", false);
+    now_ms += LOGIN_WAIT_MS - 1;
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/2"), LOGIN_REFUSED);
+    now_ms++;
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/secret"), LOGIN_REFUSED);
     try_password("rtsp://u:p@10.0.0.9/2", true);
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/3"), LOGIN_ALLOWED);
+}
+
+#define CHANNELS 24
+
+struct sent {
+    unsigned at_once; /* within LOGIN_REFUSED_MS */
+    unsigned all;
+    unsigned of_each[CHANNELS];
+};
+
+/* All channels of a recorder ask every second, always in the same order. */
+static struct sent ask_for(int64_t ms)
+{
+    struct sent sent = {0};
+    for (int64_t end_ms = now_ms + ms, start_ms = now_ms; now_ms < end_ms; now_ms += 1000) {
+        for (int i = 0; i < CHANNELS; i++) {
+            char text[64];
+            (void)snprintf(text, sizeof(text), "rtsp://u:wrong@10.0.0.9/%d", i);
+            if (ask(text) != LOGIN_ALLOWED)
+                continue;
+            try_password(text, false);
+            sent.at_once += now_ms - start_ms < LOGIN_REFUSED_MS;
+            sent.all++;
+            sent.of_each[i]++;
+        }
+    }
+    return sent;
+}
+
+static void test_a_wrong_password_of_many_paths(void **state)
+{
+    int64_t ms = 2 * CHANNELS * LOGIN_REFUSED_MS;
+    struct sent sent = ask_for(ms);
+    assert_int_equal(sent.at_once, LOGIN_FREE);
+    assert_in_range(sent.all, CHANNELS, LOGIN_FREE + ms / LOGIN_REFUSED_MS);
+    for (int i = 0; i < CHANNELS; i++)
+        assert_in_range(sent.of_each[i], 1, 3);
+}
+
+/* Somebody guesses at the same time: that is an attempt, too. */
+static void test_guesses_and_a_wrong_password(void **state)
+{
+    try_password("rtsp://u:guess-1@10.0.0.9/0", false);
+    try_password("rtsp://u:guess-2@10.0.0.9/0", false);
+    assert_int_equal(ask_for(LOGIN_REFUSED_MS).all, 1);
+}
+
+static int64_t refused_for(const char *text)
+{
+    struct camera_url url = url_of(text);
+    int64_t until_ms = login_guard_refused_until_ms(&guard, &url);
+    return until_ms == 0 ? 0 : until_ms - now_ms;
+}
+
+static void test_until_when(void **state)
+{
+    assert_int_equal(refused_for("rtsp://u:p@10.0.0.9/1"), 0);
+    assert_int_equal(refused_for("rtsp://10.0.0.9/1"), 0);
+    try_password("rtsp://u:p@10.0.0.9/1", false);
+    assert_int_equal(refused_for("rtsp://u:p@10.0.0.9/1"), LOGIN_REFUSED_MS);
+    assert_int_equal(refused_for("rtsp://u:p@10.0.0.9/2"), LOGIN_WAIT_MS);
+    now_ms += LOGIN_WAIT_MS;
+    try_password("rtsp://u:p@10.0.0.9/2", false);
+    assert_int_equal(refused_for("rtsp://u:p@10.0.0.9/1"), LOGIN_REFUSED_MS + LOGIN_WAIT_MS);
+    now_ms += LOGIN_WAIT_MS;
+    try_password("rtsp://u:p@10.0.0.9/3", true);
+    assert_int_equal(refused_for("rtsp://u:p@10.0.0.9/4"), 0);
+    for (const char *path = "567"; *path != '\0'; path++) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.9/%c", *path);
+        try_password(text, false);
+    }
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/4"), LOGIN_REFUSED);
+    now_ms += refused_for("rtsp://u:p@10.0.0.9/4") - 1;
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/4"), LOGIN_REFUSED);
+    now_ms++;
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/4"), LOGIN_ALLOWED);
 }
 
 static void test_forgive(void **state)
@@ -360,11 +453,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_those_being_tried_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_right_password_is_never_held_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_of_many_asks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_silent_host_has_three_to_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_waits_when_it_is_right, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_paths_after_the_password_was_changed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_many_paths_without_rights, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_without_rights_asks_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_wrong_password_of_many_paths, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_guesses_and_a_wrong_password, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_until_when, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgiven_again_and_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_right_before_forgiven_again_and_again, setup,
