@@ -92,16 +92,18 @@ static void note_accepted(struct camera *cam)
     end_login(cam);
 }
 
+/* The worker says so twice: when the camera has answered, then, with a time, when it has closed the
+ * connection. */
 static void note_rejected(struct camera *cam, const struct ipc_state *state, uint32_t before)
 {
     int64_t now_ms = clock_ms();
+    bool is_first = before == IPC_CAMERA_CONNECTING || before == IPC_CAMERA_STREAMING;
+    bool has_time = state->retry_ms > 0 && state->retry_ms < LOGIN_REFUSED_MS;
     camera_note_change(cam);
-    if (before == IPC_CAMERA_CONNECTING ||
-        before == IPC_CAMERA_STREAMING) /* in its first report, which says no time yet */
+    if (is_first)
         login_guard_rejected(guard_of(cam), &cam->url, now_ms);
-    if (state->retry_ms > 0)
-        cam->refused_until_ms =
-            now_ms + (state->retry_ms < LOGIN_REFUSED_MS ? state->retry_ms : LOGIN_REFUSED_MS);
+    if (is_first || state->retry_ms > 0)
+        cam->refused_until_ms = now_ms + (has_time ? state->retry_ms : LOGIN_REFUSED_MS);
 }
 
 void camera_login_state(struct camera *cam, const struct ipc_state *state, uint32_t before)

@@ -243,6 +243,23 @@ static void test_a_silent_host(void **state)
     assert_int_equal(count_asking(), CAMERAS);
 }
 
+/* It is told to leave before its worker has closed the connection. */
+static void test_stopped_right_after_the_rejection(void **state)
+{
+    const struct ipc_state rejected = {.state = IPC_CAMERA_BACKOFF,
+                                       .error = HTTP_ERROR_CAMERA_UNAUTHORIZED};
+    open_table("u:wrong@", CAMERAS);
+    for (unsigned i = 0; i < LOGIN_FREE; i++) {
+        report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+        camera(0)->worker->env->events->on_state(camera(0), &rejected);
+        assert_in_range(camera(0)->refused_until_ms - clock_ms(), 1, LOGIN_REFUSED_MS);
+        assert_int_equal(camera_table_stop(rig.table, "channel-0"), 0);
+        if (i + 1 < LOGIN_FREE)
+            assert_int_equal(camera_table_start(camera(0), true), 0);
+    }
+    assert_int_equal(camera_table_restart(rig.table, "channel-0"), -EACCES);
+}
+
 static void reject(unsigned i)
 {
     report(camera(i), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
@@ -363,6 +380,7 @@ int main(void)
         CASE(test_a_silent_host),
         CASE(test_another_one_asks_after_a_minute),
         CASE(test_rejected_ones_take_turns_again),
+        CASE(test_stopped_right_after_the_rejection),
         CASE(test_who_does_not_wait),
         CASE(test_cameras_without_password),
         CASE(test_another_program_goes_on),
