@@ -124,8 +124,10 @@ static int start_for(struct camera *cam, const struct client_key *client, bool n
  * turn. */
 static void end_refused_worker(struct camera *cam)
 {
-    if (cam->worker != NULL && cam->guests.count == 0 && !cam->table->paused &&
-        cam->state.state == IPC_CAMERA_IDLE && cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED)
+    bool is_refused =
+        cam->state.state == IPC_CAMERA_IDLE && cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    if (cam->worker != NULL && is_refused && cam->guests.count == 0 && !cam->yielding &&
+        !cam->table->paused)
         (void)camera_table_leave(cam);
 }
 

@@ -93,7 +93,7 @@ static void note_accepted(struct camera *cam)
 }
 
 /* The worker says so twice: when the camera has answered, then, with a time, when it has closed the
- * connection. */
+ * connection.  By then an operator may have asked for another session. */
 static void note_rejected(struct camera *cam, const struct ipc_state *state, uint32_t before)
 {
     int64_t now_ms = clock_ms();
@@ -102,7 +102,7 @@ static void note_rejected(struct camera *cam, const struct ipc_state *state, uin
     camera_note_change(cam);
     if (is_first)
         login_guard_rejected(guard_of(cam), &cam->url, now_ms);
-    if (is_first || state->retry_ms > 0)
+    if (is_first || (state->retry_ms > 0 && !cam->yielding))
         cam->refused_until_ms = now_ms + (has_time ? state->retry_ms : LOGIN_REFUSED_MS);
 }
 

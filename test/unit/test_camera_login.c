@@ -260,6 +260,19 @@ static void test_stopped_right_after_the_rejection(void **state)
     assert_int_equal(camera_table_restart(rig.table, "channel-0"), -EACCES);
 }
 
+/* The worker's second report crosses the operator's order. */
+static void test_restarted_right_after_the_rejection(void **state)
+{
+    const struct ipc_state rejected = {.state = IPC_CAMERA_BACKOFF,
+                                       .error = HTTP_ERROR_CAMERA_UNAUTHORIZED};
+    open_table("u:wrong@", CAMERAS);
+    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    camera(0)->worker->env->events->on_state(camera(0), &rejected);
+    assert_int_equal(camera_table_restart(rig.table, "channel-0"), 0);
+    report(camera(0), IPC_CAMERA_IDLE, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+    assert_false(camera_login_is_refused(camera(0)));
+}
+
 static void reject(unsigned i)
 {
     report(camera(i), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
@@ -381,6 +394,7 @@ int main(void)
         CASE(test_another_one_asks_after_a_minute),
         CASE(test_rejected_ones_take_turns_again),
         CASE(test_stopped_right_after_the_rejection),
+        CASE(test_restarted_right_after_the_rejection),
         CASE(test_who_does_not_wait),
         CASE(test_cameras_without_password),
         CASE(test_another_program_goes_on),
