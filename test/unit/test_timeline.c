@@ -426,7 +426,7 @@ static const struct camera cameras[] = {
      .jumps_max = 2},
     {"sender report brings together", report_moves_together, .jitter_ms = 30, .seconds = 30,
      .exact_us = 1, .jumps_max = 1, .squeezed_max = 5},
-    {"small sender report", report_small, .seconds = 30, .exact_us = 1, .misplaced_max = 80},
+    {"small sender report", report_small, .seconds = 30, .exact_us = 1, .jumps_max = 2},
     {"bases apart", bases_apart, .jitter_ms = 30, .seconds = 30},
     {"bases apart, then both move", bases_apart_then_both, .jitter_ms = 30, .seconds = 30,
      .jumps_max = 2, .offset_kept = true},

@@ -54,7 +54,8 @@ struct camera {
     int late_ms;
     int for_ms;
     int forth_s;                 /* the stamps of both tracks step forth by so much after 40 s */
-    int back_ms;                 /* the stamps of the tracks step back by so much every 2 s */
+    int back_ms;                 /* the stamps of the tracks step back by so much, ... */
+    int back_every_ms;           /* ... so often; 0: every 2 s */
     int history_ms[TRACK_COUNT]; /* is sent at first, four times as fast as it was taken */
     int settles_s;               /* so many seconds after 20 and 50 s are not judged */
     int frame_ms;                /* 0: 40 */
@@ -158,8 +159,9 @@ static void send_packet(struct timeline *timeline, const struct camera *c, enum 
     struct track_state *t = &tracks[track];
     struct timeline_out out;
     int64_t forth = t->sent_us > 40 * S ? c->forth_s * S : 0;
+    int64_t every_us = c->back_every_ms > 0 ? c->back_every_ms * MS : 2 * S;
     if ((c->tracks & (track == TRACK_VIDEO ? V : A)) != 0)
-        forth -= t->sent_us / (2 * S) * c->back_ms * MS;
+        forth -= t->sent_us / every_us * c->back_ms * MS;
     struct timeline_in in = {.track = track,
                              .pts_us = t->stamp_us + forth,
                              .dts_us = TIMELINE_NONE,
@@ -231,12 +233,13 @@ static int check(const struct camera *c, bool may_skip)
     struct verdict v = run(c);
     bool good = fabs(v.apart) <= (is_sane(c) ? 80 : 200) && (may_skip || v.skipped == 0);
     if (!good || getenv("LATE_VERBOSE") != NULL)
-        print_message("%-32s video %+5.1f %%, audio %+5.1f %%, reports %d, %s%s %d ms for %d ms: "
+        print_message("%-32s video %+5.1f %%, audio %+5.1f %%, reports %d, %s%s %d ms for %d ms, "
+                      "back %d ms every %d ms: "
                       "picture to sound %+6.1f ms at %.1f s, skipped %d%s\n",
                       c->name, c->drift[TRACK_VIDEO] * 100, c->drift[TRACK_AUDIO] * 100,
                       (int)c->reports, (c->tracks & V) != 0 ? "V" : "",
-                      (c->tracks & A) != 0 ? "A" : "", c->late_ms, c->for_ms, v.apart, v.at_s,
-                      v.skipped, good ? "" : "  <- too much");
+                      (c->tracks & A) != 0 ? "A" : "", c->late_ms, c->for_ms, c->back_ms,
+                      c->back_every_ms, v.apart, v.at_s, v.skipped, good ? "" : "  <- too much");
     return !good;
 }
 
@@ -391,6 +394,22 @@ static void test_stamps_step_back_with_reports(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* Stamps that step forth again and again, as sender reports confirm: nothing is squeezed or left
+ * out, and a report between two packets counts on its side of the step. */
+static void test_stamps_step_forth(void **state)
+{
+    static const int every_ms[] = {1500, 2000, 3000, 4600}, forth_ms[] = {150, 300, 500, 850};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < 2 * 3 * 4 * 4; i++) {
+        struct camera c = {"stamps step forth", .reports = i >= 48 ? RIGHT : NONE,
+                           .tracks = 1 + i % 3, .back_ms = -forth_ms[i / 3 % 4],
+                           .back_every_ms = every_ms[i / 12 % 4]};
+        failures += check(&c, false);
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* A server sends what it has cached of one track, and of the other less, or nothing. */
 static void test_history_of_one_track(void **state)
 {
@@ -419,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_late_between_few_reports),
         cmocka_unit_test(test_stamps_set_with_reports),
         cmocka_unit_test(test_stamps_step_back_with_reports),
+        cmocka_unit_test(test_stamps_step_forth),
         cmocka_unit_test(test_history_of_one_track),
     };
     return cmocka_run_group_tests_name("timeline late", tests, NULL, NULL);

@@ -24,6 +24,8 @@
  *   back by 0.08 to 0.9 s      followed until the step is known to last (reordered frames and
  *                              single bad stamps do not last), then taken out; from the third time
  *                              on, taken out at once
+ *   forth by 0.08 to 0.9 s,    taken out at once (timeline_step.h), unless the packets are frames in
+ *     ahead of its arrival     another order than they are shown
  *   falling all the time       treated as missing
  *   forward by more            followed if the other track is there too (only this track had a
  *                              gap), else a jump
@@ -56,6 +58,7 @@
 #include "worker/video/timeline.h"
 
 #include "worker/video/timeline_peer.h"
+#include "worker/video/timeline_step.h"
 
 #include <assert.h>
 #include <math.h>
@@ -76,13 +79,9 @@
 #define VIDEO_HOLD_US 60000  /* how far packets without a stamp may be from their arrival */
 #define AUDIO_HOLD_US 250000 /* wider: one RTP packet with one stamp may hold that much */
 #define SOURCE_MAX_US (INT64_C(1) << 58) /* larger times are nonsense; keeps every sum in range */
-#define BACK_US 80000                    /* a smaller step back is jitter */
-#define BACK_PACKETS 3                   /* a larger one is observed for this many packets */
 #define STRETCH_MAX 2.2      /* no clock is that wrong: the stamps' unit is another one */
 #define STRETCH_UNIT_MAX 1.6 /* the same where the stamps count another unit */
 #define FALLING_MAX 6        /* stamps that fall more often than this in a row are ignored */
-#define BACK_LEARN 2         /* after this many lasting steps the next one is believed at once */
-#define PEER_NEAR_US 80000   /* a step this near to the other track's counts as the same step */
 
 static int64_t clamp(int64_t value, int64_t low, int64_t high)
 {
@@ -224,6 +223,18 @@ static void resume(struct timeline_track *t, const struct timeline_track *other,
     t->resumed_us = received_us;
 }
 
+/* The stamps stepped from one source time, of a packet that arrived at from_at_us, to another:
+ * earlier reports count for the stamps after the step, too. */
+static void move_report(struct timeline_track *t, int64_t from_us, int64_t from_at_us,
+                        int64_t to_us, int64_t shift_us)
+{
+    const struct camera_clock *c = &t->camera;
+    bool of_after =
+        c->received_us >= from_at_us && llabs(c->stamp_us - to_us) < llabs(c->stamp_us - from_us);
+    if (!of_after)
+        camera_clock_move(&t->camera, -shift_us);
+}
+
 /* The source's clock jumped to source_us: choose the offset that continues the output best. */
 static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_t source_us)
 {
@@ -252,7 +263,7 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
         t->offset_us = timeline_steer_stamp(&t->steer, expected) - source_us;
         tell_peer(other, t->offset_us - old, p->received_us);
     }
-    camera_clock_move(&t->camera, old - t->offset_us);
+    move_report(t, t->last_source_us, t->last_received_us, source_us, t->offset_us - old);
     timeline_steer_stamps_set(&t->steer);
     if (p->received_us - t->last_received_us > JUMP_US) { /* a pause: steer to real time anew */
         t->camera.believed = false;
@@ -263,66 +274,21 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
     tl->jumps++;
 }
 
-/* Is a step back small enough to be frames' reordering? */
-static bool may_be_reordering(const struct timeline_track *t, const struct timeline_in *p,
-                              int64_t back_us)
-{
-    int64_t frames = decode_order_frames(&t->order, p->reorder_frames) + 1;
-    return p->track == TRACK_VIDEO && !known(p->dts_us) && back_us <= frames * p->duration_us;
-}
-
-/* Begin to observe a step back. */
-static void suspect(struct timeline_track *t, int64_t back_us)
-{
-    t->back_by_us = back_us;
-    t->back_from_us = t->steer.newest_stamp_us;
-    t->back_late_us = t->last_received_us - t->back_from_us;
-    t->back_least_us = INT64_MAX;
-    t->back_packets = 0;
-}
-
-/*
- * Were the stamps set back for good?  Steps smaller than a jump are followed until that is known:
- * after some packets or, where frames may be reordered, when the stamps are back where they were.
- *
- * @param shift_us  set on true: what to add to the offset.
- */
-static bool was_set_back(struct timeline_track *t, const struct timeline_in *p, int64_t stamp_us,
-                         int64_t *shift_us)
-{
-    bool ordered = p->track == TRACK_AUDIO || known(p->dts_us);
-    int64_t back_us = t->steer.newest_stamp_us - stamp_us;
-    int64_t late_us = p->received_us - stamp_us;
-    if (t->back_by_us == 0) {
-        if (back_us <= BACK_US || may_be_reordering(t, p, back_us))
-            return false;
-        *shift_us = back_us + p->duration_us;
-        if (t->back_steps >= BACK_LEARN)
-            return true;
-        suspect(t, back_us);
-    }
-    t->back_least_us = late_us < t->back_least_us ? late_us : t->back_least_us;
-    if (ordered ? ++t->back_packets < BACK_PACKETS : stamp_us <= t->back_from_us)
-        return false;
-    bool lasted = late_us - t->back_late_us >= t->back_by_us / 2;
-    *shift_us = t->back_least_us - t->back_late_us;
-    t->back_by_us = 0;
-    t->back_steps = lasted ? t->back_steps + 1 : 0;
-    return lasted;
-}
-
-/* The stamps were set back by less than a jump: take the step out. */
-static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_t shift_us)
+/* The stamps were set back or forth by less than a jump: take the step out. */
+static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
+                        int64_t shift_us)
 {
     struct timeline_track *t = &tl->tracks[p->track];
-    if (p->received_us <= t->peer_until_us && llabs(shift_us - t->peer_shift_us) <= PEER_NEAR_US) {
-        shift_us = t->peer_shift_us;
-        forget_peer(t);
+    struct timeline_track *other = other_of(tl, p->track);
+    if (timeline_step_is_peers(t, p->received_us, shift_us)) {
+        shift_us = t->peer_step_us;
+        t->peer_step_us = 0;
     } else {
-        tell_peer(other_of(tl, p->track), shift_us, p->received_us);
+        other->peer_step_us = shift_us;
+        other->peer_step_until_us = p->received_us + PEER_US;
     }
+    move_report(t, t->step_from_us - t->offset_us, t->step_at_us, source_us, shift_us);
     t->offset_us += shift_us;
-    camera_clock_move(&t->camera, -shift_us);
     timeline_steer_stamps_set(&t->steer);
     decode_order_forget_steps(&t->order);
     tl->jumps++;
@@ -512,8 +478,8 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
     } else if (is_jump(tl, p, key_with(t, source_us, t->offset_us))) {
         absorb_jump(tl, p, source_us);
         out->jumped = true;
-    } else if (was_set_back(t, p, source_us + t->offset_us, &shift)) {
-        absorb_step(tl, p, shift);
+    } else if (timeline_step_take(t, p, source_us + t->offset_us, &shift)) {
+        absorb_step(tl, p, source_us, shift);
         out->jumped = true;
     }
     struct timeline_steer_peer peer;

@@ -157,6 +157,18 @@ int64_t timeline_steer_off_us(const struct timeline_steer *steer)
     return steer->off_us;
 }
 
+int64_t timeline_steer_early_us(const struct timeline_steer *steer, int64_t stamp_us,
+                                int64_t received_us)
+{
+    const struct timeline_steer *s = steer;
+    if (s->line.count == 0)
+        return 0;
+    double slope = timeline_steer_slope(s);
+    int64_t level_us = arrival_line_level(&s->line, slope);
+    level_us += scale(received_us - s->line.newest_us, slope);
+    return level_us - s->lateness.late_us - (received_us - stamp_us);
+}
+
 int64_t timeline_steer_late_us(const struct timeline_steer *steer)
 {
     return steer->lateness.late_us;
@@ -341,13 +353,16 @@ static void control(struct timeline_steer *s, int64_t stamp_us,
         if (!s->on_trial)
             s->own_reference_us = s->reference_us;
         s->on_trial = !peer->proven;
-        s->reference_us += own_lateness(s->off_us - peer->off_us);
+        if (!timeline_steer_is_bursting(s))
+            s->reference_us += own_lateness(s->off_us - peer->off_us);
         s->off_us = peer->off_us;
         if (peer->clock_pace > 0)
             s->clock_pace = peer->clock_pace;
     }
     bool in_step = peer != NULL && (peer->asked || peer->certain);
     double correction = in_step ? correction_in_step(s, peer) : correction_alone(s);
+    if (timeline_steer_is_bursting(s))
+        correction = 0; /* else it would put packets ahead of their arrival, as history is */
     s->pace = s->clock_pace * (1 + correction);
 }
 
@@ -362,7 +377,7 @@ static bool put_back(struct timeline_steer *s, int64_t stamp_us, int64_t receive
     bool stepped = !timeline_steer_is_bursting(s) && stamp_us - s->newest_stamp_us > AHEAD_US;
     if (!timeline_steer_is_bursting(s))
         s->fast_since_us = received_us;
-    if (!s->settled) {
+    if (!s->settled && !stepped) {
         s->begun_us = received_us;
         s->reference_us = s->start_late_us;
     }

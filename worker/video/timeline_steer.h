@@ -114,6 +114,10 @@ double timeline_steer_slope(const struct timeline_steer *steer);
 /** @return how much later the output should be, by arrival alone. */
 int64_t timeline_steer_off_us(const struct timeline_steer *steer);
 
+/** @return by how much a packet comes before the earliest ones of the last seconds. */
+int64_t timeline_steer_early_us(const struct timeline_steer *steer, int64_t stamp_us,
+                                int64_t received_us);
+
 /** @return by how much the track's packets have become late at once, a short while ago. */
 int64_t timeline_steer_late_us(const struct timeline_steer *steer);
 
