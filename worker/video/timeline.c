@@ -24,12 +24,10 @@
  *   back by 0.08 to 0.9 s      followed until the step is known to last (reordered frames and
  *                              single bad stamps do not last), then taken out; from the third time
  *                              on, taken out at once
- *   forth by 0.08 to 0.9 s,    taken out at once (timeline_step.h), unless the packets are frames in
- *     ahead of its arrival     another order than they are shown
- *   falling all the time       treated as missing
- *   forward by more            followed if the other track is there too (only this track had a
- *                              gap), else a jump
- *   back by more               a jump, even if it adds up from small steps
+ *   forth by 0.08 to 0.9 s,    taken out at once (timeline_step.h), unless the packets are frames
+ * in ahead of its arrival     another order than they are shown falling all the time       treated
+ * as missing forward by more            followed if the other track is there too (only this track
+ * had a gap), else a jump back by more               a jump, even if it adds up from small steps
  *   far behind the other       a jump: its clock stood still meanwhile; unless sender reports tell
  *     after > 0.9 s of silence of both tracks
  *   ahead of its arrival       history, if it comes in a burst faster than real time: pictures are

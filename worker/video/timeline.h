@@ -7,27 +7,12 @@
 #ifndef WORKER_TIMELINE_H
 #define WORKER_TIMELINE_H
 
-#include "worker/media/frame.h"
 #include "worker/video/timeline_track.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* "Not known"; the same value as AV_NOPTS_VALUE. */
-#define TIMELINE_NONE INT64_MIN
-
-/* One access unit or audio packet, as the camera stamped it. */
-struct timeline_in {
-    enum track track;
-    int reorder_frames;  /* video: from codec_config; used when dts_us is TIMELINE_NONE */
-    int64_t pts_us;      /* on the source's clock, TIMELINE_NONE if unknown */
-    int64_t dts_us;      /* likewise; RTP has none */
-    int64_t duration_us; /* nominal: 1 / frame rate, or samples / sample rate; 0 if unknown */
-    int64_t wrap_us;     /* 2^32 ticks of the source's clock; 0 if the source unwraps by itself */
-    int64_t received_us; /* monotonic; never goes back between calls */
-};
-
-/* The same on the output clock. */
+/* What becomes of a packet on the output clock. */
 struct timeline_out {
     int64_t dts_us; /* grows by at least 1 ms per track from call to call */
     int64_t pts_us; /* never before dts_us */

@@ -5,7 +5,7 @@
 #ifndef WORKER_TIMELINE_STEP_H
 #define WORKER_TIMELINE_STEP_H
 
-#include "worker/video/timeline.h"
+#include "worker/video/timeline_track.h"
 
 #include <stdbool.h>
 #include <stdint.h>

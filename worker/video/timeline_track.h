@@ -1,10 +1,11 @@
 /*
- * What the output clock (timeline.h) keeps of one track.  Worker, source thread.  Only timeline.c
- * writes it; timeline_peer.c reads it.
+ * What the output clock (timeline.h) gets and keeps of one track.  Worker, source thread.  Only
+ * timeline.c and timeline_step.c write it; timeline_peer.c reads it.
  */
 #ifndef WORKER_TIMELINE_TRACK_H
 #define WORKER_TIMELINE_TRACK_H
 
+#include "worker/media/frame.h"
 #include "worker/video/camera_clock.h"
 #include "worker/video/decode_order.h"
 #include "worker/video/stamp_rate.h"
@@ -12,6 +13,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* "Not known"; the same value as AV_NOPTS_VALUE. */
+#define TIMELINE_NONE INT64_MIN
+
+/* One access unit or audio packet, as the camera stamped it. */
+struct timeline_in {
+    enum track track;
+    int reorder_frames;  /* video: from codec_config; used when dts_us is TIMELINE_NONE */
+    int64_t pts_us;      /* on the source's clock, TIMELINE_NONE if unknown */
+    int64_t dts_us;      /* likewise; RTP has none */
+    int64_t duration_us; /* nominal: 1 / frame rate, or samples / sample rate; 0 if unknown */
+    int64_t wrap_us;     /* 2^32 ticks of the source's clock; 0 if the source unwraps by itself */
+    int64_t received_us; /* monotonic; never goes back between calls */
+};
 
 struct timeline_track {
     bool started; /* last_dts_us is valid */
