@@ -262,6 +262,75 @@ static void test_moved_viewers_count_no_more(void **state)
     free(many);
 }
 
+/* A picture of a camera that has just been connected. */
+struct beginning {
+    bool key;
+    bool damaged;
+    int at_ms;   /* when it comes */
+    bool begins; /* the viewer who has waited for it gets an answer */
+};
+
+static void push_beginning(struct fanout *f, struct bench *b, const struct beginning *p,
+                           int64_t connected_us)
+{
+    struct frame *frame = new_frame(b, TRACK_VIDEO, AV_CODEC_ID_H264);
+    frame->key = p->key;
+    frame->damaged = p->damaged;
+    frame->received_us = connected_us + p->at_ms * INT64_C(1000);
+    fanout_push(f, frame);
+}
+
+static void check_beginning(struct fanout *f, struct bench *b, const struct beginning *pictures)
+{
+    struct answer a;
+    int64_t connected_us = clock_us();
+    add_to(f, &a);
+    for (int i = 0; i < 4; i++) {
+        push_beginning(f, b, &pictures[i], connected_us);
+        take(&a);
+        if (pictures[i].begins != (a.len > 0))
+            fail_msg("picture %d at %d ms: %zu bytes", i, pictures[i].at_ms, a.len);
+    }
+    fd_close(&a.fd);
+}
+
+/* A whole key frame is waited for, but not for long; and again when the camera comes back. */
+static void test_damaged_first_key_frame(void **state)
+{
+    static const struct beginning cases[][4] = {
+        {{true, false, 0, true},
+         {false, true, 40, true},
+         {true, true, 80, true},
+         {false, true, 120, true}},
+        {{true, true, 0, false},
+         {false, true, 40, false},
+         {true, false, 1000, true},
+         {false, false, 1040, true}},
+        {{true, true, 0, false},
+         {false, true, 1960, false},
+         {false, true, 2000, true},
+         {true, false, 8000, true}},
+        {{true, true, 0, false},
+         {false, true, 40, false},
+         {true, true, 500, true},
+         {false, true, 540, true}},
+        {{false, true, 0, false},
+         {false, true, 40, false},
+         {true, false, 80, true},
+         {false, false, 120, true}},
+    };
+    struct bench b;
+    bench_open(&b);
+    struct fanout *f = open_fanout(&b);
+    fanout_set_tracks(f, NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_beginning(f, &b, cases[i]);
+        fanout_disconnected(f);
+    }
+    fanout_close(f, on_closed, &b);
+    bench_close(&b);
+}
+
 int main(void)
 {
     log_set_level(LOG_LEVEL_ERROR);
@@ -270,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_codec_that_flv_lacks),
         cmocka_unit_test(test_moved_viewers_count_no_more),
+        cmocka_unit_test(test_damaged_first_key_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,7 +257,7 @@ static void on_source_tracks(void *ctx, enum AVCodecID camera_audio, struct code
     outputs_set_tracks(s->outputs, audio);
 }
 
-static void on_first_frame(struct stream *s)
+static void on_first_frame(struct stream *s, const struct frame *frame)
 {
     s->key_dts_us = INT64_MIN; /* a pause does not count as an interval */
     log_info(NULL, "first frame %lld ms after connecting",
@@ -267,6 +267,10 @@ static void on_first_frame(struct stream *s)
     s->lost_ms = 0;
     s->error = HTTP_ERROR_NONE;
     set_state(s, IPC_CAMERA_STREAMING, 0);
+    if (frame->damaged) {
+        log_info(NULL, "the first key frame has lost packets: a whole one is waited for");
+        source_ask_key_frame(s->source);
+    }
 }
 
 static void on_key_frame(struct stream *s, int64_t dts_us)
@@ -288,7 +292,7 @@ static void on_source_frame(void *ctx, struct frame *frame)
             s->video = codec_config_ref(frame->config);
         }
         if (s->state == IPC_CAMERA_CONNECTING)
-            on_first_frame(s);
+            on_first_frame(s, frame);
         if (frame->key)
             on_key_frame(s, frame->dts_us);
     }

@@ -17,6 +17,8 @@ struct fanout {
     struct client_set clients;
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
+    int64_t first_us;           /* arrival of the camera's first picture; INT64_MIN: none yet */
+    bool may_begin;             /* what has come is good enough for viewers to begin with */
     uv_timer_t hold;            /* audio is waiting for the next video frame */
     uv_timer_t check;
     uv_idle_t idle;            /* runs while a viewer has a backlog */
@@ -102,6 +104,7 @@ struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, cons
 {
     struct fanout *f = xcalloc(1, sizeof(*f));
     f->limits = limits;
+    f->first_us = INT64_MIN;
     f->ring = frame_ring_new(limits->gop_max_bytes, (int64_t)limits->queue_max_ms * 1000);
     f->env = (struct client_env){.loop = loop,
                                  .ring = f->ring,
@@ -141,10 +144,20 @@ void fanout_limits_changed(struct fanout *fanout)
                           (int64_t)fanout->limits->queue_max_ms * 1000);
 }
 
-/* Can a viewer be answered: are the tracks known, and is there a frame with a configuration? */
+/* Can a viewer be answered: are the tracks known, and is there a frame to begin with? */
 static bool ready(const struct fanout *f)
 {
-    return f->has_tracks && frame_ring_newest_dts_us(f->ring) != INT64_MIN;
+    return f->has_tracks && f->may_begin;
+}
+
+/* Viewers begin with a damaged key frame only if no whole one comes in time. */
+static void judge_beginning(struct fanout *f, const struct frame *picture)
+{
+    bool first = f->first_us == INT64_MIN;
+    if (first)
+        f->first_us = picture->received_us;
+    f->may_begin |= picture->key && (!picture->damaged || !first);
+    f->may_begin |= picture->received_us - f->first_us >= FANOUT_WHOLE_KEY_WAIT_US;
 }
 
 static void start_client(struct fanout *f, struct client *c)
@@ -222,7 +235,9 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
 {
     bool video = frame->track == TRACK_VIDEO;
     frame_ring_push(fanout->ring, frame);
-    if (!video)
+    if (video)
+        judge_beginning(fanout, frame);
+    else
         follow_config(fanout, frame);
     if (!video && fanout->env.sound_held_us > 0) {
         if (!uv_is_active((uv_handle_t *)&fanout->hold))
@@ -230,7 +245,7 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
         return;
     }
     for (size_t i = 0; video && i < fanout->clients.count; i++) {
-        if (client_awaits_start(fanout->clients.items[i]) && fanout->has_tracks)
+        if (client_awaits_start(fanout->clients.items[i]) && ready(fanout))
             start_client(fanout, fanout->clients.items[i]);
     }
     flush_all(fanout);
@@ -240,6 +255,8 @@ void fanout_disconnected(struct fanout *fanout)
 {
     flush_all(fanout);
     frame_ring_clear(fanout->ring);
+    fanout->first_us = INT64_MIN;
+    fanout->may_begin = false;
 }
 
 const struct frame_ring *fanout_ring(const struct fanout *fanout)
