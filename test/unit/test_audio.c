@@ -2,6 +2,7 @@
  * Every codec in, AAC-LC out: configuration, tone, noise, place in time; and what happens with
  * packets and parameters that are broken.  AUDIO_VERBOSE=1 prints what is measured.
  */
+#include "common/log.h"
 #include "test/unit/audio_tools.h"
 #include "worker/audio/audio_format.h"
 #include "worker/media/aac.h"
@@ -470,6 +471,58 @@ static void test_input_changes(void **state)
     avcodec_parameters_free(&par);
 }
 
+/* What frames of a camera go out with. */
+struct channels {
+    unsigned frames;
+    int first, newest;
+};
+
+static void take_channels(void *ctx, struct frame *frame)
+{
+    struct channels *c = ctx;
+    c->newest = frame->config->channels;
+    if (c->frames++ == 0)
+        c->first = c->newest;
+    assert_int_equal(frame->config->record[1] >> 3 & 15, c->newest);
+    frame_unref(&frame);
+}
+
+/* Send frames, raw, of which one in eight is of the other kind. @return what became of them. */
+static struct channels send_channels(int announced, int sent, int pictures_of_silence)
+{
+    struct channels result = {0};
+    struct audio *audio;
+    AVCodecParameters *par = announce(AV_CODEC_ID_AAC, 48000, announced);
+    assert_int_equal(audio_open(&audio, par, take_channels, &result), 0);
+    for (int i = 0; i < pictures_of_silence; i++)
+        assert_int_equal(audio_fill(audio, START + i * 40 * MS, 7), 0);
+    result.frames = 0;
+    for (int i = 0; i < 100; i++) {
+        size_t len;
+        const uint8_t *data = aac_silent_frame(i % 8 == 7 ? 3 - sent : sent, &len);
+        int64_t at_us = START + pictures_of_silence * 40 * MS + i * aac_frame_us(48000);
+        assert_int_equal(audio_push(audio, data, len, at_us, 7), 0);
+    }
+    assert_true(result.frames > 90);
+    assert_int_equal(audio_config(audio)->channels, result.newest);
+    audio_close(&audio);
+    avcodec_parameters_free(&par);
+    return result;
+}
+
+/* Frames tell their channels, and count; one that differs does not. */
+static void test_channels_that_were_announced_wrongly(void **state)
+{
+    log_set_level(LOG_LEVEL_ERROR);
+    for (int i = 0; i < 8; i++) {
+        int announced = 1 + i % 2, sent = 1 + i / 2 % 2;
+        struct channels got = send_channels(announced, sent, i < 4 ? 0 : 25);
+        assert_int_equal(got.first, sent);
+        assert_int_equal(got.newest, sent);
+    }
+    log_set_level(LOG_LEVEL_INFO);
+}
+
 /* Each is decoded without the others: no sound, all samples, no complaint of the decoder. */
 static void test_silent_frame(void **state)
 {
@@ -503,10 +556,15 @@ static void test_silent_frame(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codecs),        cmocka_unit_test(test_latm),
-        cmocka_unit_test(test_announcements), cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_input_changes), cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_silent_frame),  cmocka_unit_test(test_bandwidths),
+        cmocka_unit_test(test_codecs),
+        cmocka_unit_test(test_latm),
+        cmocka_unit_test(test_announcements),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_input_changes),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_silent_frame),
+        cmocka_unit_test(test_bandwidths),
+        cmocka_unit_test(test_channels_that_were_announced_wrongly),
     };
     av_log_set_callback(count_warnings);
     return cmocka_run_group_tests_name("audio", tests, NULL, NULL);

@@ -27,7 +27,7 @@
 #define ACQUIRED (5 * S)
 #define ARRIVAL (1000 * S) /* of the first packet */
 #define PICTURE_US 40000
-#define MARK 0x20 /* first byte of our frames, which begin no silent frame */
+#define MARK 0x01 /* first byte of our frames, which begin no silent frame */
 
 struct run {
     int rate;             /* of the sound, Hz */

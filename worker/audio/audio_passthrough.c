@@ -10,6 +10,7 @@
  */
 #include "worker/audio/audio_passthrough.h"
 
+#include "common/log.h"
 #include "worker/media/aac.h"
 
 #include <assert.h>
@@ -28,7 +29,8 @@
 #define ADJUST_US 1000000    /* least time between two adjustments for a wrong clock ... */
 #define ADJUST_MAX_US 150000 /* ... unless the error is at least this large */
 #define REPEAT_MAX 2
-#define FRAME_MAX 8192 /* bytes: the most that ADTS can express */
+#define CONTRADICTIONS 8 /* frames in a row that show that the configuration is wrong */
+#define FRAME_MAX 8192   /* bytes: the most that ADTS can express */
 
 struct audio_passthrough {
     int sample_rate;
@@ -41,6 +43,7 @@ struct audio_passthrough {
     int64_t adjusted_us; /* time stamp at which frames were last repeated or dropped */
     double error_us;     /* how late the time stamps are, on average */
     int64_t drop;        /* frames still to be dropped */
+    int contradictions;  /* the newest raw frames that have other channels than was announced */
     struct frame *last;  /* the last frame sent; one reference */
     audio_emit_fn *emit;
     void *ctx;
@@ -230,6 +233,23 @@ static int follow_header(struct audio_passthrough *p, const struct aac_config *c
     return 0;
 }
 
+/* Adopt the channels that raw frames have, whatever was announced: at once at the start, later
+ * when many say so, since one may be broken. */
+static int follow_frame(struct audio_passthrough *p, const uint8_t *data, size_t len)
+{
+    int channels = aac_frame_channels(data, len);
+    int announced = p->config->channels;
+    p->contradictions = channels == 0 || channels == announced ? 0 : p->contradictions + 1;
+    if (p->contradictions == 0 || (p->started && p->contradictions < CONTRADICTIONS))
+        return 0;
+    p->contradictions = 0;
+    log_warnx(NULL, "sound was announced with %d channel%s, its frames have %d: they count",
+              announced, announced == 1 ? "" : "s", channels);
+    return follow_header(p, &(struct aac_config){.object_type = 2,
+                                                 .sample_rate = p->sample_rate,
+                                                 .channels = channels});
+}
+
 /* Take one raw AAC frame, or frames with ADTS headers. */
 int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, size_t len,
                            int64_t pts_us, int64_t received_us)
@@ -239,7 +259,8 @@ int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, 
         /* Raw frames cannot begin with a sync word: that would be an END element. */
         bool broken =
             len == 0 || len > FRAME_MAX || (data[0] == 0xff && len > 1 && data[1] >= 0xf0);
-        return broken ? -EINVAL : place_frame(pass, data, len, pts_us, received_us);
+        int rc = broken ? -EINVAL : follow_frame(pass, data, len);
+        return rc != 0 ? rc : place_frame(pass, data, len, pts_us, received_us);
     }
     int rc = 0;
     while (len > 0 && rc == 0) {

@@ -1,6 +1,7 @@
 /*
  * Passes a camera's AAC frames through unchanged: removes headers, makes time stamps continuous and
- * fills gaps with silent frames.  Worker, source thread.
+ * fills gaps with silent frames.  The configuration follows what the frames say of their rate and
+ * channels.  Worker, source thread.
  */
 #ifndef WORKER_AUDIO_PASSTHROUGH_H
 #define WORKER_AUDIO_PASSTHROUGH_H

@@ -15,6 +15,7 @@ enum {
     OBJECT_PS = 29,
     OBJECT_ESCAPE = 31,
     RATE_ESCAPE = 15,
+    ELEMENT_PAIR = 1, /* after ID_SCE, 0 */
 };
 
 static const int rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
@@ -113,6 +114,13 @@ const uint8_t *aac_silent_frame(int channels, size_t *len)
     assert(channels == 1 || channels == 2);
     *len = channels == 1 ? sizeof(mono) : sizeof(stereo);
     return channels == 1 ? mono : stereo;
+}
+
+int aac_frame_channels(const uint8_t *data, size_t len)
+{
+    struct aac_bits b = {.data = data, .len = len * 8};
+    unsigned element = aac_bits_take(&b, 3);
+    return len == 0 || element > ELEMENT_PAIR ? 0 : element == ELEMENT_PAIR ? 2 : 1;
 }
 
 int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts)

@@ -47,6 +47,13 @@ void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int chann
  */
 const uint8_t *aac_silent_frame(int channels, size_t *len);
 
+/**
+ * What a raw frame's first element says (raw_data_block, ISO/IEC 14496-3, 4.4.2.1).
+ *
+ * @return 1: a single channel; 2: a pair; 0: it does not say.
+ */
+int aac_frame_channels(const uint8_t *data, size_t len);
+
 /** @return the duration of a frame, microseconds, rounded down. */
 int64_t aac_frame_us(int sample_rate);
 
