@@ -142,6 +142,15 @@ def idle_cameras(count, kind):
         yield [url(i) for i in range(count)], cameras.http_port if http else cameras.rtmp_port
 
 
+def bare_udp_loop(count, seconds):
+    """What as many datagrams cost a process that only reads them: core for each camera.  None: make bench builds it."""
+    program = os.path.join(build_dir(), "bench", "udp-limit")
+    if not os.path.exists(program):
+        return None
+    done = subprocess.run([program, str(count), str(round(seconds))], check=True, stdout=subprocess.PIPE, timeout=seconds + 60)
+    return float(done.stdout)
+
+
 def bench_cameras(directory, count, seconds, kind):
     """So many cameras, each with a worker, nobody watching."""
     kind_line = "" if kind in FLV_KINDS else f"type = {kind}\n"  # the URL says it
@@ -160,10 +169,12 @@ def bench_cameras(directory, count, seconds, kind):
             passed = time.monotonic() - begun
             cores = [(sum(map(processes.run_seconds, pids)) - before) / passed
                      for pids, before in zip((workers, others), cpu)]
-            return {"cameras": count, "type": kind, "cores": cores[0] / count, "others_cores": cores[1],
-                    "wake_ups": (sum(map(processes.wake_ups, workers)) - wakes) / passed / count,
-                    "private_mb": statistics.mean(map(processes.private_bytes, workers)) / 1e6,
-                    "pss_mb": statistics.mean(map(processes.pss_bytes, workers)) / 1e6}
+            result = {"cameras": count, "type": kind, "cores": cores[0] / count, "others_cores": cores[1],
+                      "wake_ups": (sum(map(processes.wake_ups, workers)) - wakes) / passed / count,
+                      "private_mb": statistics.mean(map(processes.private_bytes, workers)) / 1e6,
+                      "pss_mb": statistics.mean(map(processes.pss_bytes, workers)) / 1e6}
+    result["limit"] = bare_udp_loop(count, seconds) if kind == "rtsp-udp" else None
+    return result
 
 
 def streaming(gateway):
@@ -175,7 +186,8 @@ def cameras_text(r):
     return "\n".join([f"## {r['cameras']} cameras ({ROW}, 2 Mbit/s, {r['type']}), no viewer", "", table(
         ("per camera", ""), [("core", f"{r['cores']:.5f}"), ("wake-ups a second", f"{r['wake_ups']:.1f}"),
                              ("private memory, MB", f"{r['private_mb']:.1f}"),
-                             ("PSS, MB", f"{r['pss_mb']:.1f}")]), "",
+                             ("PSS, MB", f"{r['pss_mb']:.1f}"),
+                             *([("core of a bare recvmmsg loop", f"{r['limit']:.5f}")] if r["limit"] else [])]), "",
         f"Master and nursery: {r['others_cores']:.4f} core."])
 
 
