@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,35 @@ static void test_sloppy(void **state)
     assert_string_equal(v->codec, "H265");
     assert_string_equal(v->control, "t");
     assert_null(sdp_choose(sdp, TRACK_AUDIO));
+    free(sdp);
+}
+
+/* Ways to name RTP, and what is none. */
+static void test_profiles(void **state)
+{
+    static const char *const taken[] = {"RTP/AVP", "rtp/avpf", "RTP/AVP/TCP", "TCP/RTP/AVP"};
+    static const char *const other[] = {"udp", "TCP", "TCP/MSRP", "RTSP", "/"};
+    char text[128];
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        (void)snprintf(text, sizeof(text), "m=video 0 %s 96\na=rtpmap:96 H264/90000\n", taken[i]);
+        struct sdp *sdp = parse(text);
+        assert_non_null(sdp_choose(sdp, TRACK_VIDEO));
+        assert_false(sdp_choose(sdp, TRACK_VIDEO)->encrypted);
+        free(sdp);
+    }
+    for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        (void)snprintf(text, sizeof(text), "m=video 0 %s 96\na=rtpmap:96 H264/90000\n", other[i]);
+        struct sdp *sdp = parse(text);
+        assert_null(sdp_choose(sdp, TRACK_VIDEO));
+        free(sdp);
+    }
+}
+
+/* What cannot be used has a name at least. */
+static void test_transport_stream(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 33\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_VIDEO)->codec, "MP2T");
     free(sdp);
 }
 
@@ -199,6 +229,8 @@ int main(void)
         cmocka_unit_test(test_usual),
         cmocka_unit_test(test_sloppy),
         cmocka_unit_test(test_static_types),
+        cmocka_unit_test(test_profiles),
+        cmocka_unit_test(test_transport_stream),
         cmocka_unit_test(test_backchannel),
         cmocka_unit_test(test_wanted_video_first),
         cmocka_unit_test(test_fmtp_elsewhere),

@@ -48,10 +48,11 @@ static const struct {
     int payload_type;
     uint32_t clock_rate;
     const char *video; /* the encoding's name */
-} static_types[] = {{0, 8000, NULL},   {3, 8000, NULL},     {4, 8000, NULL},    {5, 8000, NULL},
-                    {6, 16000, NULL},  {8, 8000, NULL},     {9, 8000, NULL},    {10, 44100, NULL},
-                    {11, 44100, NULL}, {14, 90000, NULL},   {16, 11025, NULL},  {17, 22050, NULL},
-                    {18, 8000, NULL},  {26, 90000, "JPEG"}, {34, 90000, "H263"}};
+} static_types[] = {
+    {0, 8000, NULL},   {3, 8000, NULL},     {4, 8000, NULL},     {5, 8000, NULL},
+    {6, 16000, NULL},  {8, 8000, NULL},     {9, 8000, NULL},     {10, 44100, NULL},
+    {11, 44100, NULL}, {14, 90000, NULL},   {16, 11025, NULL},   {17, 22050, NULL},
+    {18, 8000, NULL},  {26, 90000, "JPEG"}, {33, 90000, "MP2T"}, {34, 90000, "H263"}};
 
 static const char *starts_with(const char *text, const char *prefix)
 {
@@ -179,7 +180,7 @@ static void parse_media(struct parser *p, const char *value)
     if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0)
         return;
     bool encrypted = strcasestr(profile, "RTP/SAVP") != NULL; /* and UDP/TLS/RTP/SAVPF */
-    if (!encrypted && strncasecmp(profile, "RTP/", 4) != 0)
+    if (strcasestr(profile, "RTP/") == NULL)                  /* also TCP/RTP/AVP (RFC 4571) */
         return;
     const char *formats = value + list;
     char *end;
