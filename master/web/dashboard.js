@@ -50,7 +50,8 @@ function mayTurn() {
 // --- cameras ---------------------------------------------------------------------------------------
 
 function show() {
-  grid.show(board.shown);
+  const { group } = board.view;
+  grid.show(board.shown, group ? text('empty_group', { group }) : text('empty_hint'));
   for (const tile of grid.tiles()) {
     tile.setLink(playUrl(tile.query, location.hash.slice(1)));
     tile.setNamed(board.namedOf(tile.camera));

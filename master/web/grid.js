@@ -16,6 +16,7 @@ function lookAt(element) {
 export class Grid {
   #element = byId('grid');
   #actions;
+  #hint = '';
   #current = null; // the element that is in the order of the Tab key
   #sight = new IntersectionObserver(
     (entries) => {
@@ -60,7 +61,9 @@ export class Grid {
   }
 
   // @param shown  a page, as pageOf() makes it
-  show({ layout, cameras }) {
+  // @param hint   what an empty grid says
+  show({ layout, cameras }, hint) {
+    this.#hint = hint;
     this.#element.dataset.layout = layout; // before the tiles ask how large they are
     const elements = this.#elementsOf(cameras);
     // Moving an element stops its video, so those that stay in place are left alone.
@@ -117,6 +120,7 @@ export class Grid {
     const element = byId('empty-template').content.firstElementChild.cloneNode(true);
     const add = () => this.#actions.onAdd(this.indexOf(element));
     element.querySelector('button').addEventListener('click', add);
+    element.querySelector('.hint').textContent = this.#hint;
     return element;
   }
 

@@ -150,6 +150,7 @@ function decode(encoded) {
 function hostIn(query) {
   const match = /(?:^|&)cam_url=(.*)$/.exec(query);
   const url = match?.[1].includes('://') ? match[1] : decode(match?.[1].split('&')[0] ?? '');
+  if (!url.includes('://')) return '';
   const rest = url.slice(url.indexOf('://') + 3);
   const [authority] = rest.split(/[/?#]/);
   const at = rest.lastIndexOf('@');
@@ -158,7 +159,7 @@ function hostIn(query) {
 
 // What a camera is called until the server has said how it shows it (`loadStream`).
 export function provisionalLabel(query) {
-  return takePairs(query, ['cam']).values.cam ?? (hostIn(query) || text('camera'));
+  return takePairs(query, ['cam']).values.cam || hostIn(query) || text('camera');
 }
 
 // The part of a query that names the camera: without what is said about the stream.

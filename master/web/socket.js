@@ -40,12 +40,10 @@ export class PictureCounter {
   }
 }
 
-// What a close frame says: the server's error as JSON, or nothing of use.
-// -> { code, message } or null
-function readCloseReason(closeCode, reason) {
-  if (closeCode < OWN_CODES) return null;
+// -> { code, message } or null, of the server's error as JSON
+function readError(json) {
   try {
-    const answer = JSON.parse(reason);
+    const answer = JSON.parse(json);
     const { code, message } = answer.error ?? answer;
     return typeof code === 'string' ? { code, message } : null;
   } catch {
@@ -63,6 +61,7 @@ export class FlvSocket {
   #begunAt = performance.now();
   #deadline;
   #waiting = []; // what came while nobody reads
+  #said = null; // the error that came as text: a close frame may have room for a part of it only
   #reader = null;
 
   // @param counter  a PictureCounter
@@ -77,7 +76,7 @@ export class FlvSocket {
     this.#deadline = setTimeout(() => this.#onDeadline(), HANDSHAKE_MS);
     this.#socket.onopen = () => this.#onOpen();
     this.#socket.onmessage = ({ data }) => this.#onMessage(data);
-    this.#socket.onclose = ({ code, reason }) => this.#end(readCloseReason(code, reason));
+    this.#socket.onclose = (event) => this.#onClose(event);
     this.#socket.onerror = () => this.#end(null);
   }
 
@@ -115,12 +114,21 @@ export class FlvSocket {
   }
 
   #onMessage(data) {
-    if (typeof data === 'string') return; // an error, for players that do not see the close frame
+    if (typeof data === 'string') {
+      this.#said = readError(data);
+      return;
+    }
     const first = this.#counter.bytes === 0;
     this.#counter.read(new Uint8Array(data));
     if (this.#reader === null) this.#waiting.push(data);
     else this.#reader(data);
     if (first) this.#events.onData();
+  }
+
+  // A code of an application comes with the server's error.
+  #onClose({ code, reason }) {
+    const error = code < OWN_CODES ? null : readError(reason);
+    this.#end(error?.code === this.#said?.code ? this.#said : error);
   }
 
   #end(error, stuck = false) {

@@ -98,6 +98,7 @@ export default {
   remove: 'Remove',
   cancel: 'Cancel',
   empty_hint: "No camera yet. Type the URL of one here, or name it in the server's configuration.",
+  empty_group: 'The server has no camera in the group {group}.',
   no_operations: 'The port for snapshots and status ({url}) cannot be reached: no list of cameras, no snapshots.',
   no_list: '{reason}: no state of the cameras.',
   camera_of_server: 'Camera of this server',

@@ -94,6 +94,7 @@ export default {
   remove: '移除',
   cancel: '取消',
   empty_hint: '还没有摄像机。请在这里输入摄像机地址，或在服务器配置中添加。',
+  empty_group: '服务器上没有“{group}”分组的摄像机。',
   no_operations: '无法连接快照和状态端口（{url}）：没有摄像机列表，也没有快照。',
   no_list: '{reason}：没有摄像机的状态。',
   camera_of_server: '服务器上的摄像机',

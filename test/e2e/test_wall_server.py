@@ -192,6 +192,7 @@ globalThis.mpegts = {
     ("player", ["connecting", "retrying player"]),
     ("config", ["unauthorized", [{"name": "gate"}]]),
     ("turns", ["open"] * 6 + ["stuck"] * 2),
+    ("refusal", "height: a number is accepted"),
     ("stuck", True),
     ("queue", ["connecting"]),
     ("frames", [1, 0]),
@@ -201,6 +202,7 @@ globalThis.mpegts = {
     ("up", False),
     ("gate", ["first", "aborted", "good", "down", "down too"]),
     ("cycle", [0, 0, 1, 1, 1, 2, 2]),
+    ("labels", ["Camera", "gate", "Camera", "Camera", "10.0.0.9"]),
     ("clock", "(2 min)"),
     ("quarantined", "This camera's process crashes again and again; next try at 2026-01-02 03:05:05"),
 ])

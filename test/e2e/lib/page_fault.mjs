@@ -4,6 +4,7 @@
 //   player   the browser has no MediaSource
 //   config   the server does not say its ports, once
 //   turns    handshakes take 2 s each, one after the other; the last two have no answer
+//   refusal  the close frame has room for a part of the error only
 //   stuck    one has no answer while others open for 50 s
 //   frames   a stream ends before its first picture
 //   queue    a stream waits for its turn while others open, and the server has pictures of it
@@ -12,6 +13,7 @@
 // or which part is tried alone:
 //   gate         cameras that are known to be down wait until the others have begun
 //   cycle        pages turn after 3 s without a hand on the mouse or the keyboard
+//   labels       what a camera is called until the server says it
 //   clock        since when a camera is down, by a clock that is five hours behind the server's
 //   quarantined  the words for a camera whose process crashes again and again
 // Writes what came of it.
@@ -67,6 +69,14 @@ class FakeElement extends EventTarget {
 // It opens, and has bytes of a stream at once.
 class FakeSocket {
   constructor(url) {
+    if (url === 'ws://refuses/') {
+      const error = (message) => JSON.stringify({ error: { code: 'bad_parameter', message } });
+      real(() => {
+        this.onmessage({ data: error('height: a number is accepted') });
+        this.onclose({ code: 4400, reason: error('height: a num') });
+      });
+      return;
+    }
     if (url === 'ws://silent/' || (fault === 'queue' && !url.includes('after='))) return;
     real(() => this.onopen?.(), Number(/after=(\d+)/.exec(url)?.[1] ?? 0));
     if (!['turns', 'stuck'].includes(fault)) real(() => this.onmessage?.({ data: new ArrayBuffer(64) }));
@@ -194,6 +204,15 @@ const faults = {
     return told;
   },
 
+  async refusal() {
+    const { FlvSocket } = await page('socket.js');
+    const told = [];
+    const onClose = ({ error }) => told.push(error.message);
+    new FlvSocket('ws://refuses/', { bytes: 0 }, { onClose });
+    await until(() => told.length > 0);
+    return told[0];
+  },
+
   async stuck() {
     const { FlvSocket } = await page('socket.js');
     const told = [];
@@ -296,6 +315,12 @@ faults.cycle = async () => {
   cycle.set(0);
   found.push(after(100000));
   return found;
+};
+
+faults.labels = async () => {
+  const { provisionalLabel } = await page('server.js');
+  const queries = ['cam=', 'cam=gate', 'cam_url=', 'cam_url=javascript:alert(1)'];
+  return [...queries, 'cam_url=rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Fs'].map(provisionalLabel);
 };
 
 faults.clock = async () => {
