@@ -44,6 +44,7 @@ struct audio_passthrough {
     double error_us;     /* how late the time stamps are, on average */
     int64_t drop;        /* frames still to be dropped */
     int contradictions;  /* the newest raw frames that have other channels than was announced */
+    bool told;           /* ... in the log */
     struct frame *last;  /* the last frame sent; one reference */
     audio_emit_fn *emit;
     void *ctx;
@@ -243,8 +244,10 @@ static int follow_frame(struct audio_passthrough *p, const uint8_t *data, size_t
     if (p->contradictions == 0 || (p->started && p->contradictions < CONTRADICTIONS))
         return 0;
     p->contradictions = 0;
-    log_warnx(NULL, "sound was announced with %d channel%s, its frames have %d: they count",
-              announced, announced == 1 ? "" : "s", channels);
+    if (!p->told)
+        log_warnx(NULL, "sound was announced with %d channel%s, its frames have %d: they count",
+                  announced, announced == 1 ? "" : "s", channels);
+    p->told = true;
     return follow_header(p, &(struct aac_config){.object_type = 2,
                                                  .sample_rate = p->sample_rate,
                                                  .channels = channels});
