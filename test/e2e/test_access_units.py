@@ -241,6 +241,20 @@ def test_loss_before_a_key_frame(gateway):
             again.wait_frames(10)
 
 
+def test_first_key_frame_that_loses_a_packet(gateway):
+    """The next one is waited for, a second here: nobody begins with half a picture."""
+    class Cut(Sliced):
+        cut = False
+
+        def datagrams(self, session, track, packets):
+            kept, self.cut = packets if self.cut else packets[:-3] + packets[-2:], True
+            return kept
+    with ScriptedCamera(Cut(slices=1)) as camera, gateway.view(camera.url(), cam_type="rtsp-udp") as viewer:
+        viewer.wait_frames(25)
+    counters = counters_of_frames(viewer.flv)
+    assert is_consecutive(counters, PERIOD), describe_breaks(counters, PERIOD)
+
+
 # --- where a stream starts ------------------------------------------------------------------------
 
 REFRESH = "intra-refresh=1:bframes=0"
