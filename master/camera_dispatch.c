@@ -120,17 +120,6 @@ static int start_for(struct camera *cam, const struct client_key *client, bool n
     return rc;
 }
 
-/* A worker whose password was rejected would send it again, beside others: the next one takes its
- * turn. */
-static void end_refused_worker(struct camera *cam)
-{
-    bool is_refused =
-        cam->state.state == IPC_CAMERA_IDLE && cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED;
-    if (cam->worker != NULL && is_refused && cam->guests.count == 0 && !cam->yielding &&
-        !cam->table->paused)
-        (void)camera_table_leave(cam);
-}
-
 enum http_error camera_table_dispatch(struct camera_table *table,
                                       const struct camera_request *request, int *fd,
                                       const char **message)
@@ -149,7 +138,7 @@ enum http_error camera_table_dispatch(struct camera_table *table,
     if (cam == NULL)
         owner = cam = camera_table_add(table, request->url, key, request->transport);
     cam->stopped = false;
-    end_refused_worker(owner);
+    camera_login_renew(owner);
     if (owner->worker == NULL && start_for(cam, request->client, named) != 0) {
         *message = "no worker process can be started at the moment";
         return HTTP_ERROR_OVERLOADED;

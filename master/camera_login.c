@@ -119,6 +119,15 @@ void camera_login_state(struct camera *cam, const struct ipc_state *state, uint3
         end_login(cam);
 }
 
+void camera_login_renew(struct camera *cam)
+{
+    bool is_rejected =
+        cam->state.state == IPC_CAMERA_IDLE && cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    if (cam->worker != NULL && is_rejected && cam->guests.count == 0 && !cam->yielding &&
+        !cam->table->paused)
+        (void)camera_table_leave(cam);
+}
+
 /* --- turns ------------------------------------------------------------------- */
 
 /* Its worker is not started.  May forget the camera. */

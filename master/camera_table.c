@@ -278,6 +278,16 @@ static bool wants_to_start(const struct camera *cam)
            camera_quarantine_ms(cam) == 0 && !camera_login_is_refused(cam);
 }
 
+/* Nobody asks for it whose request would have the password tried again. */
+static void renew_always_on(struct camera_table *t)
+{
+    for (size_t i = 0; i < t->admission.cameras.count; i++) {
+        struct camera *cam = t->admission.cameras.list[i];
+        if (cam->always_on && !cam->stopped && !camera_login_is_refused(cam))
+            camera_login_renew(cam);
+    }
+}
+
 static void start_always_on(struct camera_table *t)
 {
     size_t active = camera_admission_active(&t->admission);
@@ -297,6 +307,7 @@ static void on_tick(uv_timer_t *timer)
         if (!worth_keeping(t->admission.cameras.list[i - 1]))
             forget(t->admission.cameras.list[i - 1]);
     }
+    renew_always_on(t);
     start_always_on(t);
     for (size_t i = 0; i < t->admission.cameras.count; i++) {
         camera_succession_tick(t->admission.cameras.list[i]);

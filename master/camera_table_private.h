@@ -87,6 +87,10 @@ void camera_login_state(struct camera *cam, const struct ipc_state *state, uint3
 /** Its worker makes way or ends: it is neither awaited nor held any more. */
 void camera_login_end(struct camera *cam);
 
+/** Its password may be sent: a worker whose password was rejected leaves, if it has no clients.  It
+ * would send it beside others, or never; the next worker takes its turn. */
+void camera_login_renew(struct camera *cam);
+
 /** Let those start, or refuse them, that wait for an answer that has come or is overdue. */
 void camera_login_step(struct camera_table *t);
 

@@ -304,6 +304,23 @@ static void test_another_one_asks_after_a_minute(void **state)
     assert_true(camera_login_is_refused(camera(0)));
 }
 
+/* It was asked already: its worker is idle.  The account was locked for a while, say. */
+static void test_a_rejected_one_asks_again(void **state)
+{
+    open_table("u:right@", CAMERAS);
+    reject(0);
+    const uint32_t before = camera(0)->worker->id;
+    tick_after(LOGIN_WAIT_MS);
+    report(camera(1), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    report(camera(1), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    turn();
+    tick_after(LOGIN_WAIT_MS);
+    assert_int_equal(camera(0)->worker->id, before);
+    tick_after(LOGIN_REFUSED_MS);
+    assert_int_not_equal(camera(0)->worker->id, before);
+    assert_true(camera(0)->logging_in);
+}
+
 static enum http_error ask_for(unsigned i, int *fd)
 {
     const struct client_key client = {.bits = {1}};
@@ -392,6 +409,7 @@ int main(void)
         CASE(test_the_first_ones_worker_dies),
         CASE(test_a_silent_host),
         CASE(test_another_one_asks_after_a_minute),
+        CASE(test_a_rejected_one_asks_again),
         CASE(test_rejected_ones_take_turns_again),
         CASE(test_stopped_right_after_the_rejection),
         CASE(test_restarted_right_after_the_rejection),
