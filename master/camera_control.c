@@ -63,12 +63,18 @@ void camera_table_reload(struct camera_table *table)
 static bool forgive_password(struct camera *cam)
 {
     int64_t now_ms = clock_ms();
-    bool rejected =
-        now_ms < cam->refused_until_ms || cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    bool rejected = now_ms < cam->refused_until_ms ||
+                    cam->state.error == HTTP_ERROR_CAMERA_UNAUTHORIZED ||
+                    camera_login_is_unanswered(cam);
     bool may = login_guard_forgive(&cam->table->admission.logins, &cam->url, rejected, now_ms);
     if (may)
         cam->refused_until_ms = 0;
     return may;
+}
+
+static void note_left(const struct camera *cam)
+{
+    login_guard_left(&cam->table->admission.logins, &cam->url, clock_ms());
 }
 
 /* What else was remembered against the camera no longer holds. */
@@ -101,9 +107,12 @@ int camera_table_restart(struct camera_table *table, const char *id)
         return absence(table, id);
     if (!forgive_password(cam))
         return -EACCES;
+    bool unanswered = camera_login_is_unanswered(cam);
     int rc = camera_succession_yield(cam);
     if (rc == -EAGAIN)
         return rc;
+    if (unanswered)
+        note_left(cam);
     struct log_context ctx = camera_log(cam);
     log_info(&ctx, "its session is made anew by request");
     cam->stopped = false;
@@ -116,9 +125,12 @@ int camera_table_stop(struct camera_table *table, const char *id)
     struct camera *cam = find_id(table, id);
     if (cam == NULL)
         return absence(table, id);
+    bool unanswered = camera_login_is_unanswered(cam);
     int rc = cam->worker != NULL ? camera_table_end(cam, CAMERA_STOP_GRACE_MS) : 0;
     if (rc == -EAGAIN)
         return rc; /* its outbox is full; if it has died, the channel will say so */
+    if (unanswered)
+        note_left(cam);
     if (camera_predecessor_end(cam, CAMERA_STOP_GRACE_MS) == -EAGAIN)
         return -EAGAIN;
     struct log_context ctx = camera_log(cam);

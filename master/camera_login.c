@@ -37,6 +37,11 @@ bool camera_login_is_awaited(const struct camera *cam)
     return login_guard_is_awaited(guard_of(cam), &cam->url, clock_ms());
 }
 
+bool camera_login_is_unanswered(const struct camera *cam)
+{
+    return cam->logging_in && !cam->yielding && cam->state.state == IPC_CAMERA_CONNECTING;
+}
+
 static void on_turn(uv_timer_t *timer)
 {
     camera_login_step(timer->data);

@@ -77,6 +77,9 @@ bool camera_login_is_refused(const struct camera *cam);
 /** Is another camera of its host being asked about the same password?  Then its worker is held. */
 bool camera_login_is_awaited(const struct camera *cam);
 
+/** Is it being asked about its password, without an answer so far? */
+bool camera_login_is_unanswered(const struct camera *cam);
+
 /** It has got a worker, which is held until the other camera's answer, or not. */
 void camera_login_begin(struct camera *cam, bool waits);
 

@@ -10,6 +10,12 @@
 
 #define SET_WORDS 8 /* of 64 bits */
 
+/* Rejections in a row, each less than LOGIN_FORGIVEN_MS after the one before. */
+struct rejections {
+    unsigned count;
+    int64_t last_ms;
+};
+
 /* A bit for each path: two may share one. */
 struct path_set {
     uint64_t words[SET_WORDS];
@@ -26,14 +32,14 @@ struct password {
     struct path_set closed; /* these rejected it, each once */
     unsigned rejected;      /* how many did, LOGIN_FREE at most */
     unsigned lost;          /* how many of them had accepted it before */
+    struct rejections own;  /* others' guesses do not delay a password that was accepted */
 };
 
 /* One user on one host. */
 struct login {
     char who[WHO_MAX];
     struct password passwords[LOGIN_PASSWORDS];
-    unsigned rejections; /* in a row, each less than LOGIN_FORGIVEN_MS after the one before */
-    int64_t rejected_ms; /* when the last one was */
+    struct rejections all; /* of whatever password */
     int64_t used_ms;
 };
 
@@ -111,6 +117,7 @@ static void forget_rejections(struct password *p)
 {
     p->rejected = p->lost = 0;
     p->closed = (struct path_set){{0}};
+    p->own = (struct rejections){0};
 }
 
 static void note_rejected_path(struct password *p, uint32_t path)
@@ -141,18 +148,31 @@ static int64_t wait_ms(unsigned rejections)
     return ms < LOGIN_WAIT_MAX_MS ? ms : LOGIN_WAIT_MAX_MS;
 }
 
-static bool is_forgiven(const struct login *login, int64_t now_ms)
+/* @return how many count. */
+static unsigned remembered(const struct rejections *r, int64_t now_ms)
 {
-    return login->rejections == 0 || now_ms - login->rejected_ms >= LOGIN_FORGIVEN_MS;
+    return now_ms - r->last_ms < LOGIN_FORGIVEN_MS ? r->count : 0;
+}
+
+static void count_one(struct rejections *r, int64_t now_ms)
+{
+    r->count = remembered(r, now_ms) + 1;
+    r->last_ms = now_ms;
+}
+
+/* @return when the next attempt may be made; 0: at once. */
+static int64_t next_ms(const struct rejections *r, int64_t now_ms)
+{
+    unsigned count = remembered(r, now_ms);
+    return count < LOGIN_FREE ? 0 : r->last_ms + wait_ms(count);
 }
 
 static bool may_try_another(const struct login *login, int64_t now_ms)
 {
-    unsigned rejections = is_forgiven(login, now_ms) ? 0 : login->rejections;
-    if (rejections + being_tried(login) < LOGIN_FREE)
+    unsigned trying = being_tried(login);
+    if (remembered(&login->all, now_ms) + trying < LOGIN_FREE)
         return true;
-    bool waited = rejections < LOGIN_FREE || now_ms - login->rejected_ms >= wait_ms(rejections);
-    return waited && being_tried(login) == 0;
+    return now_ms >= next_ms(&login->all, now_ms) && trying == 0;
 }
 
 /* How much sooner than the paths that rejected it another one may try it: the user may lack the
@@ -160,7 +180,7 @@ static bool may_try_another(const struct login *login, int64_t now_ms)
 static int64_t lead_of_others_ms(const struct login *login, const struct password *p)
 {
     bool may_be_rights =
-        p->rejected > 0 && p->rejected < LOGIN_FREE && login->rejections < LOGIN_FREE;
+        p->rejected > 0 && p->rejected < LOGIN_FREE && login->all.count < LOGIN_FREE;
     return may_be_rights ? LOGIN_REFUSED_MS - LOGIN_WAIT_MS : 0;
 }
 
@@ -192,7 +212,7 @@ enum login_verdict login_guard_ask(const struct login_guard *guard, const struct
     if (p != NULL && now_ms < refused_until_ms(login, p, path))
         return LOGIN_REFUSED;
     if (p != NULL && may_lack_rights(p, path))
-        return may_try_another(login, now_ms) ? LOGIN_ALLOWED : LOGIN_REFUSED;
+        return now_ms >= next_ms(&p->own, now_ms) ? LOGIN_ALLOWED : LOGIN_REFUSED;
     if (p != NULL && (p->accepted || p->trying > 0))
         return LOGIN_ALLOWED;
     return may_try_another(login, now_ms) ? LOGIN_ALLOWED : LOGIN_WAIT;
@@ -205,8 +225,8 @@ int64_t login_guard_refused_until_ms(const struct login_guard *guard, const stru
     uint32_t path = hash_path(guard, url);
     if (p == NULL)
         return 0;
-    if (may_lack_rights(p, path) && login->rejections >= LOGIN_FREE)
-        return login->rejected_ms + wait_ms(login->rejections);
+    if (may_lack_rights(p, path) && p->own.count >= LOGIN_FREE)
+        return p->own.last_ms + wait_ms(p->own.count);
     return refused_until_ms(login, p, path);
 }
 
@@ -243,8 +263,8 @@ static void forget(struct login_guard *guard, size_t i)
  * the longer they are remembered. */
 static bool is_worth_less(const struct login *a, const struct login *b, int64_t now_ms)
 {
-    unsigned rejections_a = is_forgiven(a, now_ms) ? 0 : a->rejections;
-    unsigned rejections_b = is_forgiven(b, now_ms) ? 0 : b->rejections;
+    unsigned rejections_a = remembered(&a->all, now_ms);
+    unsigned rejections_b = remembered(&b->all, now_ms);
     return rejections_a != rejections_b ? rejections_a < rejections_b : a->used_ms < b->used_ms;
 }
 
@@ -279,7 +299,17 @@ static struct login *find_or_add(struct login_guard *guard, const struct camera_
     return login;
 }
 
-/* When there is no room, drops the oldest refusal, but never a password that is being tried. */
+static bool may_be_dropped_first(const struct password *p, const struct password *other)
+{
+    if (other->hash == 0 || p->hash == 0)
+        return other->hash != 0;
+    if (p->accepted != other->accepted)
+        return !p->accepted;
+    return p->refused_until_ms < other->refused_until_ms;
+}
+
+/* When there is no room, drops the oldest refusal, but never a password that is being tried: else
+ * guesses would push out the right one, which would have to wait as they do. */
 static struct password *add_password(struct login *login, uint64_t hash)
 {
     struct password *found = NULL;
@@ -287,8 +317,7 @@ static struct password *add_password(struct login *login, uint64_t hash)
         struct password *p = &login->passwords[i];
         if (p->hash == hash)
             return p;
-        if (p->trying == 0 && (found == NULL || p->hash == 0 ||
-                               (found->hash != 0 && p->refused_until_ms < found->refused_until_ms)))
+        if (p->trying == 0 && (found == NULL || may_be_dropped_first(p, found)))
             found = p;
     }
     if (found != NULL)
@@ -345,16 +374,27 @@ void login_guard_rejected(struct login_guard *guard, const struct camera_url *ur
     struct password *p = password_of(guard, url, &login, now_ms);
     if (login == NULL)
         return;
-    login->rejections = is_forgiven(login, now_ms) ? 1 : login->rejections + 1;
-    login->rejected_ms = now_ms;
+    count_one(&login->all, now_ms);
     if (p == NULL)
         return;
+    count_one(&p->own, now_ms);
     note_rejected_path(p, hash_path(guard, url));
     /* A password that was accepted before may lack the rights for this path; other paths may still
      * use it. */
     p->accepted = p->accepted && p->lost < LOGIN_FREE;
     if (!p->accepted)
         p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
+}
+
+void login_guard_left(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
+{
+    struct login *login = url->has_user ? find(guard, url) : NULL;
+    struct password *p = known_password(guard, url);
+    if (p == NULL || p->accepted)
+        return;
+    count_one(&login->all, now_ms);
+    if (next_ms(&login->all, now_ms) > p->refused_until_ms)
+        p->refused_until_ms = next_ms(&login->all, now_ms);
 }
 
 bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, bool rejected,
@@ -403,14 +443,19 @@ struct login_record {
         uint32_t rejected;
         uint32_t lost;
     } paths[LOGIN_PASSWORDS];
+    struct { /* likewise */
+        int64_t last_ms;
+        uint32_t count;
+        uint32_t reserved;
+    } own[LOGIN_PASSWORDS];
 };
 #pragma GCC diagnostic pop
 
 static void save(const struct login *login, struct takeover_writer *w)
 {
-    struct login_record r = {.rejected_ms = login->rejected_ms,
+    struct login_record r = {.rejected_ms = login->all.last_ms,
                              .used_ms = login->used_ms,
-                             .rejections = login->rejections};
+                             .rejections = login->all.count};
     for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
         const struct password *p = &login->passwords[i];
         r.passwords[i].hash = p->hash;
@@ -420,6 +465,8 @@ static void save(const struct login *login, struct takeover_writer *w)
         r.paths[i].closed = p->closed;
         r.paths[i].rejected = p->rejected;
         r.paths[i].lost = p->lost;
+        r.own[i].last_ms = p->own.last_ms;
+        r.own[i].count = p->own.count;
     }
     takeover_put(w, TAKEOVER_LOGIN, &r, sizeof(r), login->who, strlen(login->who));
 }
@@ -439,8 +486,7 @@ static void restore(struct login_guard *guard, const struct takeover_record *rec
     takeover_get(record, &r, sizeof(r));
     struct login *login = xcalloc(1, sizeof(*login));
     memcpy(login->who, record->tail, record->tail_len);
-    login->rejections = r.rejections;
-    login->rejected_ms = r.rejected_ms;
+    login->all = (struct rejections){r.rejections, r.rejected_ms};
     login->used_ms = r.used_ms;
     for (size_t i = 0; i < LOGIN_PASSWORDS; i++) {
         struct password *p = &login->passwords[i];
@@ -451,7 +497,8 @@ static void restore(struct login_guard *guard, const struct takeover_record *rec
                                .closed = r.paths[i].closed,
                                .rejected = r.paths[i].rejected < LOGIN_FREE ? r.paths[i].rejected
                                                                             : LOGIN_FREE,
-                               .lost = r.paths[i].lost};
+                               .lost = r.paths[i].lost,
+                               .own = {r.own[i].count, r.own[i].last_ms}};
     }
     guard->logins[guard->count++] = login;
     text_index_put(&guard->index, login->who, login);

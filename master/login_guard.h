@@ -14,8 +14,8 @@
  * wrong until the camera has answered.
  *
  * A password that was accepted stays allowed for other paths when it is rejected.  After LOGIN_FREE
- * rejected paths in a row, paths that it did not open last wait as other passwords do; after
- * LOGIN_FREE paths that it had opened before, it counts as rejected.
+ * rejected paths in a row, paths that it did not open last wait as other passwords do, but not for
+ * those; after LOGIN_FREE paths that it had opened before, it counts as rejected.
  */
 #ifndef MASTER_LOGIN_GUARD_H
 #define MASTER_LOGIN_GUARD_H
@@ -75,6 +75,10 @@ void login_guard_begin(struct login_guard *guard, const struct camera_url *url, 
 /** A worker has begun to connect: its LOGIN_TURN_MS begin. */
 void login_guard_connects(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 void login_guard_end(struct login_guard *guard, const struct camera_url *url);
+
+/** An operator has the camera left before it has answered.  A password that it has not accepted so
+ * far counts as a wrong one: else this would send any number to a camera that is slow to answer. */
+void login_guard_left(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 
 /** The camera has accepted or rejected the password. */
 void login_guard_accepted(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);

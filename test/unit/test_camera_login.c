@@ -260,6 +260,27 @@ static void test_stopped_right_after_the_rejection(void **state)
     assert_int_equal(camera_table_restart(rig.table, "channel-0"), -EACCES);
 }
 
+/* A program restarts or stops it again and again, before the recorder has answered. */
+static void test_left_before_the_answer(void **state)
+{
+    open_table("u:wrong@", CAMERAS);
+    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    assert_int_equal(camera_table_restart(rig.table, "channel-0"), 0);
+    camera_succession_gone(camera(0));
+    turn();
+    assert_int_equal(count_asking(), 1);
+    report(camera(1), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    assert_int_equal(camera_table_stop(rig.table, "channel-1"), 0);
+    turn();
+    assert_int_equal(count_asking(), 1);
+    report(camera(2), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    assert_int_equal(camera_table_restart(rig.table, "channel-2"), -EACCES);
+    assert_int_equal(camera_table_stop(rig.table, "channel-2"), 0);
+    turn();
+    assert_int_equal(count_asking(), 0);
+    assert_in_range(camera_table_refusal_ms(camera(3)), 1, LOGIN_WAIT_MS);
+}
+
 /* The worker's second report crosses the operator's order. */
 static void test_restarted_right_after_the_rejection(void **state)
 {
@@ -413,6 +434,7 @@ int main(void)
         CASE(test_rejected_ones_take_turns_again),
         CASE(test_stopped_right_after_the_rejection),
         CASE(test_restarted_right_after_the_rejection),
+        CASE(test_left_before_the_answer),
         CASE(test_who_does_not_wait),
         CASE(test_cameras_without_password),
         CASE(test_another_program_goes_on),

@@ -237,6 +237,57 @@ static void test_many_paths_without_rights(void **state)
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/31"), LOGIN_ALLOWED);
 }
 
+/* Somebody guesses meanwhile: that delays no path of a password that was accepted. */
+static void test_guesses_and_paths_without_rights(void **state)
+{
+    char text[64];
+    try_password("rtsp://u:p@10.0.0.9/mine", true);
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.9/%d", i);
+        try_password(text, false);
+    }
+    now_ms += LOGIN_WAIT_MS;
+    try_password("rtsp://u:guess@10.0.0.9/", false);
+    struct camera_url url = url_of("rtsp://u:another@10.0.0.9/");
+    login_guard_begin(&guard, &url, now_ms);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/new"), LOGIN_ALLOWED);
+    try_password("rtsp://u:p@10.0.0.9/new", false);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/0"), LOGIN_REFUSED);
+}
+
+/* There is room for LOGIN_PASSWORDS: the right one stays. */
+static void test_many_guesses_and_a_right_password(void **state)
+{
+    char text[64];
+    try_password("rtsp://u:right@10.0.0.9/1", true);
+    for (int i = 0; i < 3 * LOGIN_PASSWORDS; i++) {
+        (void)snprintf(text, sizeof(text), "rtsp://u:guess-%d@10.0.0.9/", i);
+        if (ask(text) != LOGIN_ALLOWED)
+            now_ms += LOGIN_WAIT_MAX_MS;
+        try_password(text, false);
+    }
+    assert_int_equal(ask("rtsp://u:another@10.0.0.9/"), LOGIN_WAIT);
+    assert_int_equal(ask("rtsp://u:right@10.0.0.9/2"), LOGIN_ALLOWED);
+}
+
+/* An operator's program ends connections before a slow camera has answered. */
+static void test_left_without_an_answer(void **state)
+{
+    struct camera_url url = url_of("rtsp://u:p@10.0.0.9/1");
+    for (int i = 0; i < LOGIN_FREE; i++) {
+        assert_int_equal(ask("rtsp://u:p@10.0.0.9/1"), LOGIN_ALLOWED);
+        login_guard_begin(&guard, &url, now_ms);
+        login_guard_left(&guard, &url, now_ms);
+        login_guard_end(&guard, &url);
+    }
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/2"), LOGIN_REFUSED);
+    assert_int_equal(ask("rtsp://u:another@10.0.0.9/1"), LOGIN_WAIT);
+    now_ms += LOGIN_WAIT_MS;
+    try_password("rtsp://u:p@10.0.0.9/2", true);
+    login_guard_left(&guard, &url, now_ms);
+    assert_int_equal(ask("rtsp://u:p@10.0.0.9/1"), LOGIN_ALLOWED);
+}
+
 /* The first camera of a wall that is asked lacks rights: another one tries after a minute. */
 static void test_one_without_rights_asks_first(void **state)
 {
@@ -467,6 +518,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_right_before_forgiven_again_and_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_more_hosts_than_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_guesses_and_paths_without_rights, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_guesses_and_a_right_password, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_left_without_an_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_guesses_are_not_pushed_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_users_do_not_push_out_others, setup, teardown),
     };
