@@ -27,8 +27,9 @@ function failureOf(stream) {
 // It was down when somebody watched it last: nobody knows how it is now.
 function lastFailureOf(stream) {
   const { words: reason, since, code } = failureOf(stream);
-  const words = text('unwatched_last', { reason, time: timeText(since) });
-  return { state: 'idle', words, since: null, code };
+  const lastTime = text('last_time', { reason, time: timeText(since) });
+  const words = text('unwatched_last', { unwatched: text('unwatched'), lastTime });
+  return { state: 'idle', words, since: null, code, lastTime };
 }
 
 // The server does not answer.
@@ -38,7 +39,8 @@ export function unknownCondition() {
 
 // @param stream  a member of `streams` or of `cameras`; undefined: the server has none of this camera
 // @param watched  this page shows it: nobody watches it between two attempts alone
-// -> { state, words, since, code }: state as tiles have it (`data-state`), since a Date or null
+// -> { state, words, since, code, lastTime }: state as tiles have it (`data-state`), since a Date or null;
+// lastTime: how it failed when somebody watched it last, undefined unless words say that
 export function conditionOf(stream, watched = false) {
   const state = stream?.state ?? 'unwatched';
   if (state === 'streaming') return { state: 'live', words: text('live'), since: null, code: '' };

@@ -1,6 +1,6 @@
 // One camera, full window.  What follows `?` in the address goes to the server as it is.
 
-import { conditionOfView, lastPictureOf, slownessText } from './condition.js';
+import { conditionOfView, isDown, lastPictureOf, slownessText } from './condition.js';
 import { askToken, showKeys } from './dialogs.js';
 import { neighboursOf } from './neighbours.js';
 import {
@@ -86,7 +86,7 @@ function showState() {
   if (state === 'live') still.hide();
   else if (state === 'retrying') {
     if (before === 'live') still.keep(video, stream.pictureTime);
-    still.setTime(lastPictureOf(server));
+    still.setTime(lastPictureOf(server), isDown(server ?? {}));
   }
   document.body.dataset.state = state;
   document.body.dataset.code = code;

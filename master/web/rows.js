@@ -3,6 +3,11 @@
 import { conditionOf, lastPictureOf, unknownCondition } from './condition.js';
 import { text } from './text.js';
 
+function stateText({ state, words, lastTime }) {
+  if (state === 'retrying') return text('down');
+  return lastTime === undefined ? words : text('unwatched');
+}
+
 // @param how  the stream, or what the list of cameras says of it; null: nobody knows
 function rowOf(how, stream, { name, title, group, query, watched }) {
   const condition = how === null ? unknownCondition() : conditionOf(how, watched);
@@ -13,7 +18,8 @@ function rowOf(how, stream, { name, title, group, query, watched }) {
     query,
     id: stream?.id,
     condition,
-    state: condition.state === 'retrying' ? text('down') : condition.words,
+    state: stateText(condition),
+    reason: condition.state === 'retrying' ? condition.words : (condition.lastTime ?? ''),
     since: how?.since ? new Date(how.since) : null,
     lastPicture: lastPictureOf(how ?? undefined),
     stream: how ?? undefined,

@@ -32,7 +32,7 @@ const CELLS = {
   group: ({ group }) => group,
   state: ({ state }) => state,
   since: sinceCell,
-  reason: ({ condition }) => (condition.state === 'retrying' ? condition.words : ''),
+  reason: ({ reason }) => reason,
   codec: ({ stream }) => [stream?.video_codec, stream?.audio_codec].filter(Boolean).join(', '),
   size: ({ stream }) => sizeText(stream),
   rate: ({ stream }) => rateText(stream),

@@ -46,10 +46,16 @@ export class Still {
     this.#canvas.hidden = this.#label.hidden = true;
   }
 
-  // The server knows a picture's time, and there is no picture to show.
-  // @param at  a Date or null
-  setTime(at) {
-    if (this.#at === 0 && at !== null) this.#setLabel(at, 'last_picture_at');
+  // The server knows when the last picture came.
+  // @param at     a Date or null
+  // @param isLast  no other has come since: the one that is shown is this one, and was shown a little later
+  setTime(at, isLast) {
+    if (at === null) return;
+    if (this.#at === 0) this.#setLabel(at, 'last_picture_at');
+    else if (isLast && at.getTime() < this.#at) {
+      this.#at = at.getTime();
+      this.#setLabel(at, 'picture_of');
+    }
   }
 
   #setLabel(at, words) {

@@ -324,9 +324,10 @@ export class Tile {
     this.#dispatch('tilestate');
   }
 
-  // When nothing is shown in the video's place, the server may know when the last picture came.
+  // The server may know better when the last picture came.
   #showLastPicture() {
-    if (this.#condition.state === 'retrying') this.#still.setTime(lastPictureOf(this.#server));
+    if (this.#condition.state !== 'retrying') return;
+    this.#still.setTime(lastPictureOf(this.#server), isDown(this.#server ?? {}));
   }
 
   #dispatch(name) {

@@ -64,8 +64,10 @@ def test_the_table_tells_what_is_known(browser, wall, tmp_path):
             dying.close()
             wait_rows({"yard, sub-stream": down, "shed": down, "yard": nobody})
             wait_text(browser, "#down", "^2 down$")
-        last = "Nobody watches. Last time: The camera cannot be reached ("
-        wait_for(lambda: rows()["shed"][0].startswith(last), 60, rows)
+        wait_rows({"shed": nobody})
+        reason = ("return [...document.querySelectorAll('#status-rows tr')].find((r) => r.querySelector('th').textContent === 'shed')"
+                  ".querySelector('[data-part=reason]').textContent")
+        wait_for(lambda: browser.run(reason).startswith("Last time: The camera cannot be reached ("), 60, lambda: browser.run(reason))
         wait_text(browser, "#down", "^$")
         assert browser.run("return document.title") == "Cameras · CAM-HTTPFLV"
         # Two cameras whose URLs look alike.
