@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -85,6 +86,38 @@ static void test_reorder_changes(void **state)
         if (i >= 3)
             assert_int_equal(out.dts_us, ARRIVAL + (i - 2) * FRAME);
         last = out.dts_us;
+    }
+}
+
+/* An encoder of constant delay begins to put others before a frame, and does so only where that
+ * pays.  Then the frame comes early for its stamp, which is no step of the camera's clock. */
+static void check_reordering_begins(int64_t frame_us, int between, int declared)
+{
+    struct timeline timeline;
+    timeline_init(&timeline);
+    for (int i = 0; i < 1200; i++) {
+        bool alone = i < 300 || i / (4 * (between + 1)) % 3 == 0;
+        int ahead = alone ? 0 : i % (between + 1) == 0 ? between : -1;
+        struct timeline_in in = video_at((i + ahead) * frame_us, ARRIVAL + i * frame_us);
+        in.duration_us = frame_us;
+        in.reorder_frames = declared;
+        int64_t off_us = map(&timeline, in).pts_us - in.pts_us;
+        struct timeline_in sound = audio_at(i * frame_us, ARRIVAL + i * frame_us);
+        sound.duration_us = frame_us;
+        off_us -= map(&timeline, sound).pts_us - sound.pts_us;
+        if ((declared > 0 || i > 400) && llabs(off_us) > 70 * MS)
+            fail_msg("%d between, %d declared: frame %d is %lld ms off its sound", between,
+                     declared, i, (long long)(off_us / MS));
+    }
+    assert_true(timeline.jumps <= (declared > 0 ? 0 : 4));
+}
+
+static void test_reordering_begins(void **state)
+{
+    for (int declared = 0; declared <= 2; declared++) {
+        check_reordering_begins(40 * MS, 2, declared);
+        check_reordering_begins(40 * MS, 3, declared);
+        check_reordering_begins(66667, 2, declared);
     }
 }
 
@@ -187,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_reorder_changes),   cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_reconnect_behind),  cmocka_unit_test(test_slow_camera),
         cmocka_unit_test(test_arrival_goes_back), cmocka_unit_test(test_long_composition),
+        cmocka_unit_test(test_reordering_begins),
     };
     return cmocka_run_group_tests_name("timeline steps", tests, NULL, NULL);
 }

@@ -44,16 +44,18 @@ static void suspect(struct timeline_track *t, int64_t back_us)
 /* May a leap of the stamps be a frame that others precede in display order? */
 static bool reorders(const struct timeline_track *t, const struct timeline_in *p)
 {
+    bool may = t->reorders || decode_order_frames(&t->order, p->reorder_frames) > 0;
     return p->track == TRACK_VIDEO && !known(p->dts_us) &&
-           (t->reorders || t->order.learned > 0 || t->forth_undone >= FORTH_UNDONE_MAX);
+           (may || t->forth_undone >= FORTH_UNDONE_MAX);
 }
 
-/* A single bad stamp stepped forth, and this one is right again. */
+/* Did the newest step forth not last?  A single stamp was bad, and this one is a frame after it; or
+ * frames are reordered, and this one is as far before it as it leapt. */
 static bool is_forth_over(struct timeline_track *t, const struct timeline_in *p, int64_t back_us)
 {
     int64_t forth_us = t->forth_us;
     if (forth_us == 0 || p->received_us - t->forth_at_us > FORTH_UNDO_US ||
-        llabs(back_us + p->duration_us - forth_us) > NEAR_US)
+        back_us + p->duration_us < forth_us - NEAR_US || back_us > forth_us + NEAR_US)
         return false;
     t->forth_us = 0;
     t->forth_undone++;
@@ -68,11 +70,13 @@ static bool was_set_back(struct timeline_track *t, const struct timeline_in *p, 
     int64_t back_us = t->steer.newest_stamp_us - stamp_us;
     int64_t late_us = p->received_us - stamp_us;
     if (t->back_by_us == 0) {
-        if (back_us <= BACK_US || may_be_reordering(t, p, back_us))
+        int64_t forth_us = t->forth_us;
+        bool undone = back_us > BACK_US && is_forth_over(t, p, back_us);
+        if (!undone && (back_us <= BACK_US || may_be_reordering(t, p, back_us)))
             return false;
-        *shift_us = back_us + p->duration_us;
+        *shift_us = undone ? forth_us : back_us + p->duration_us;
         note_step(t);
-        if (t->back_steps >= BACK_LEARN || is_forth_over(t, p, back_us))
+        if (undone || t->back_steps >= BACK_LEARN)
             return true;
         suspect(t, back_us);
     }
