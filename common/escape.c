@@ -19,6 +19,23 @@ static size_t utf8_len(const char *s)
     return len;
 }
 
+/* The code point of a sequence that is valid. */
+static unsigned code_point(const char *s, size_t len)
+{
+    unsigned value = len == 1 ? (unsigned char)s[0] : (unsigned char)s[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++)
+        value = value << 6 | ((unsigned char)s[i] & 0x3f);
+    return value;
+}
+
+/* Controls (C0 and C1), line separators, and what turns the direction of the text around it
+ * (Unicode Standard Annex 9): a terminal or an editor would show another line than was written. */
+static bool is_control(unsigned code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
 size_t escape_text(char *out, size_t size, const char *text, bool json)
 {
     size_t n = 0;
@@ -26,14 +43,12 @@ size_t escape_text(char *out, size_t size, const char *text, bool json)
         char piece[8];
         unsigned char c = (unsigned char)*text;
         size_t used = utf8_len(text);
-        unsigned char c1 = c == 0xc2 ? (unsigned char)text[1] : 0; /* U+0080 to U+009F */
+        unsigned code = used > 0 ? code_point(text, used) : 0;
         if (used == 0) {
             (void)snprintf(piece, sizeof(piece), "\\ufffd");
             used = 1;
-        } else if (c < 0x20 || c == 0x7f || (json && c == '<')) {
-            (void)snprintf(piece, sizeof(piece), "\\u%04x", c);
-        } else if (c1 >= 0x80 && c1 < 0xa0) {
-            (void)snprintf(piece, sizeof(piece), "\\u%04x", c1);
+        } else if (is_control(code) || (json && c == '<')) {
+            (void)snprintf(piece, sizeof(piece), "\\u%04x", code);
         } else if (json && (c == '"' || c == '\\')) {
             (void)snprintf(piece, sizeof(piece), "\\%c", c);
         } else {

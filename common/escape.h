@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 /**
- * Escape text: controls as `\u00xx`, bytes that are not UTF-8 (RFC 3629) as `\ufffd`.
+ * Escape text: controls, line separators and what turns the direction of text (U+202E and the like)
+ * as `\uxxxx`, bytes that are not UTF-8 (RFC 3629) as `\ufffd`.
  *
  * @param out  size bytes, at least 1; NUL-terminated.  A character that does not fit whole is left
  *             out, with all that follow.  Caller owns.

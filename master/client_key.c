@@ -7,6 +7,7 @@
 struct client_key client_key_of(const struct sockaddr *address)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    static const uint8_t ipv6_host[8] = {[7] = 1}; /* never zero: ::/64 is a client, too */
     uint8_t bytes[16] = {0};
     struct client_key key;
     if (address->sa_family == AF_INET) {
@@ -15,7 +16,7 @@ struct client_key client_key_of(const struct sockaddr *address)
     } else if (address->sa_family == AF_INET6) {
         memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
         if (memcmp(bytes, mapped, sizeof(mapped)) != 0)
-            memset(bytes + 8, 0, 8);
+            memcpy(bytes + 8, ipv6_host, 8);
     }
     memcpy(key.bits, bytes, sizeof(bytes));
     return key;

@@ -35,6 +35,9 @@ static void test_who_is_one_client(void **state)
     assert_same("::ffff:10.0.0.1", "::ffff:10.0.0.2", false);
     assert_same("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true);
     assert_same("2001:db8:0:1::1", "2001:db8:0:2::1", false);
+    zero = key_of("::1"); /* a client as any other, though its /64 is all zeros */
+    assert_false(client_key_is_none(&zero));
+    assert_same("::1", "::ffff:0.0.0.1", false);
 }
 
 /* Takes as many as are allowed. */

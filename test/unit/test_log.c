@@ -161,10 +161,14 @@ static void test_text_cannot_forge_a_line(void **state)
 {
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     begin();
-    log_info(NULL, "%s", "x\n2026 error forged\r\x1b[2J\xc2\x80\xc2\x9f");
+    log_info(NULL, "%s",
+             "x\n2026 error "
+             "forged\r\x1b[2J\xc2\x80\xc2\x9f\xe2\x80\xae\xe2\x81\xa6\xe2\x80\xa8\xe2\x82\xac");
     size_t n = end();
     assert_ptr_equal(strchr(line, '\n'), line + n - 1);
-    assert_non_null(strstr(line, ": x\\u000a2026 error forged\\u000d\\u001b[2J\\u0080\\u009f\n"));
+    assert_non_null(
+        strstr(line, ": x\\u000a2026 error "
+                     "forged\\u000d\\u001b[2J\\u0080\\u009f\\u202e\\u2066\\u2028\xe2\x82\xac\n"));
 }
 
 static void test_escape(void **state)
