@@ -39,8 +39,8 @@
 #define SMALL_BUFFER 4096
 #define DESCRIPTORS_AT_ONCE 253 /* the most that one message of Linux carries */
 
-int __real_worker_run(int channel, struct handover *handover);
-int __wrap_worker_run(int channel, struct handover *handover);
+int __real_worker_run(uv_loop_t *loop, int channel, struct handover *handover);
+int __wrap_worker_run(uv_loop_t *loop, int channel, struct handover *handover);
 
 static int channel;
 static struct handover *handover;
@@ -472,7 +472,7 @@ static const char *assigned_lie(int sock)
     return lie != NULL ? lie + strlen(prefix) : "";
 }
 
-int __wrap_worker_run(int sock, struct handover *memory)
+int __wrap_worker_run(uv_loop_t *loop, int sock, struct handover *memory)
 {
     const char *lie = assigned_lie(sock);
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
@@ -486,7 +486,7 @@ int __wrap_worker_run(int sock, struct handover *memory)
         lies[i].run();
         return EXIT_SUCCESS;
     }
-    return __real_worker_run(sock, memory);
+    return __real_worker_run(loop, sock, memory);
 }
 
 int main(int argc, char **argv)

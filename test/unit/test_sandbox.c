@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -176,6 +177,12 @@ static int make_memfd(void)
     return error_of(memfd_create("hoard", MFD_CLOEXEC));
 }
 
+/* Each could watch all descriptors: the kernel bounds what all epolls of a user watch. */
+static int make_epoll(void)
+{
+    return error_of(epoll_create1(EPOLL_CLOEXEC));
+}
+
 static int make_socket_pair(void)
 {
     int ends[2];
@@ -248,6 +255,7 @@ static void test_refused(void **state)
     assert_exit(map_like_a_stack, EPERM);
     assert_exit(raise_limit, EPERM);
     assert_exit(make_memfd, EPERM);
+    assert_exit(make_epoll, EPERM);
     assert_exit(make_socket_pair, EPERM);
     assert_exit(make_close_wait, EPERM);
     assert_exit(make_writes_wait, EPERM);
@@ -371,6 +379,14 @@ static int too_much_memory(void)
     return at == MAP_FAILED ? errno : 0;
 }
 
+/* The kernel keeps a page of its page table for each two megabytes that are only looked at. */
+static int too_many_addresses(void)
+{
+    void *at = mmap(NULL, SANDBOX_ADDRESS_BYTES, PROT_READ,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return at == MAP_FAILED ? errno : 0;
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -378,6 +394,8 @@ static void test_limits(void **state)
     assert_exit(few_descriptors, EPERM);
     if (!SANDBOX_SANITIZER)
         assert_exit(too_much_memory, ENOMEM);
+    if (!SANDBOX_SANITIZER)
+        assert_exit(too_many_addresses, ENOMEM);
 }
 
 static void test_modes(void **state)

@@ -113,9 +113,22 @@ static bool wait_for_adoption(const struct nursery *n, pid_t parent)
     return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == n->master;
 }
 
+/* Before the sandbox is entered, where no other epoll can be made: the kernel bounds what all
+ * epolls of a user watch, and a thousand epolls that watch a thousand descriptors each would leave
+ * none to the master, which could not go on (epoll(7), max_user_watches). */
+static int make_loop(uv_loop_t *loop)
+{
+    (void)setenv("UV_USE_IO_URING", "0", 1); /* what goes through a ring passes the sandbox */
+    int rc = uv_loop_init(loop);
+    if (rc != 0)
+        log_errorx(NULL, "cannot make an event loop: %s", uv_strerror(rc));
+    return rc;
+}
+
 static _Noreturn void become_worker(struct nursery *n, uint32_t worker_id, int channel, int log,
                                     pid_t parent)
 {
+    static uv_loop_t loop;
     char title[64];
     (void)snprintf(title, sizeof(title), "cam-httpflv: spare worker %u", worker_id);
     fd_close(&n->channel);
@@ -132,9 +145,9 @@ static _Noreturn void become_worker(struct nursery *n, uint32_t worker_id, int c
         exit(EXIT_FAILURE);
     }
     crash_install();
-    if (sandbox_enter(n->sandbox) != 0)
+    if (make_loop(&loop) != 0 || sandbox_enter(n->sandbox) != 0)
         exit(EXIT_FAILURE);
-    exit(worker_run(channel, handover));
+    exit(worker_run(&loop, channel, handover));
 }
 
 /* Fork the worker and exit, so that the worker becomes the master's child (the master is a

@@ -108,6 +108,8 @@ static int set_limits(void)
         rc = limit_descriptors();
     if (rc == 0 && !SANDBOX_SANITIZER)
         rc = limit(RLIMIT_DATA, SANDBOX_DATA_BYTES);
+    if (rc == 0 && !SANDBOX_SANITIZER)
+        rc = limit(RLIMIT_AS, SANDBOX_ADDRESS_BYTES);
     return rc;
 }
 

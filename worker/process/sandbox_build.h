@@ -16,5 +16,8 @@
 
 /* Enough for 8K pictures and the largest gop_max_bytes, but far below a machine's memory. */
 #define SANDBOX_DATA_BYTES (4ull << 30)
+/* RLIMIT_DATA does not count what is only read, for which there are page tables all the same.  libc
+ * reserves 64 MB for each of its arenas, 8 MB for a thread's stack. */
+#define SANDBOX_ADDRESS_BYTES (4 * SANDBOX_DATA_BYTES)
 
 #endif /* WORKER_SANDBOX_BUILD_H */

@@ -31,7 +31,7 @@
 #define MMAP_BYTES (512 * 1024)
 
 struct worker {
-    uv_loop_t loop;
+    uv_loop_t *loop; /* Borrowed */
     int channel;
     uv_poll_t poll;
     uv_timer_t stats;
@@ -170,7 +170,7 @@ static int on_assign(struct worker *w, const struct ipc_assign *m, int *fd)
     w->phase = IPC_PH_RUN;
     const struct stream_events events = {on_stream_state, on_stream_idle, on_stream_return,
                                          on_stream_yielded, w};
-    int rc = stream_open(&w->loop, m, &events, &w->stream);
+    int rc = stream_open(w->loop, m, &events, &w->stream);
     /* Right after the stream's tick, which has just begun: one wake-up for both. */
     (void)uv_timer_start(&w->stats, on_stats, STATS_INTERVAL_MS, STATS_INTERVAL_MS);
     return rc;
@@ -317,20 +317,16 @@ int worker_take_memory(int channel, struct handover **out)
     return rc;
 }
 
-int worker_run(int channel, struct handover *handover)
+int worker_run(uv_loop_t *loop, int channel, struct handover *handover)
 {
-    struct worker w = {.channel = channel, .phase = IPC_PH_BOOT};
+    struct worker w = {.loop = loop, .channel = channel, .phase = IPC_PH_BOOT};
     w.departures.handover = handover;
     (void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0); /* before the pool starts */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
-    if (uv_loop_init(&w.loop) != 0) {
-        log_error(NULL, "cannot make an event loop");
-        return EXIT_FAILURE;
-    }
-    (void)uv_poll_init(&w.loop, &w.poll, w.channel);
-    (void)uv_timer_init(&w.loop, &w.stats);
-    (void)uv_prepare_init(&w.loop, &w.telling);
-    w.loop.data = &w.departures;
+    (void)uv_poll_init(loop, &w.poll, w.channel);
+    (void)uv_timer_init(loop, &w.stats);
+    (void)uv_prepare_init(loop, &w.telling);
+    loop->data = &w.departures;
     w.poll.data = w.stats.data = w.telling.data = &w;
     (void)uv_prepare_start(&w.telling, on_telling);
     (void)uv_poll_start(&w.poll, UV_READABLE, on_channel);
@@ -338,8 +334,8 @@ int worker_run(int channel, struct handover *handover)
 
     const struct ipc_ready ready = {.version = IPC_VERSION, .pid = (uint32_t)getpid()};
     report(&w, IPC_READY, &ready);
-    (void)uv_run(&w.loop, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&w.loop);
+    (void)uv_run(loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(loop);
     departures_clear(&w.departures);
     fd_close(&w.channel);
     return EXIT_SUCCESS;

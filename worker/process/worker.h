@@ -4,14 +4,17 @@
 
 #include "common/handover.h"
 
+#include <uv.h>
+
 /**
  * Serve one camera until told to leave, or until the master is gone.
  *
+ * @param loop      made before the sandbox was entered, which allows no other one.  Borrowed.
  * @param channel   SOCK_SEQPACKET to the master.  Moved.
  * @param handover  as worker_take_memory() made it.  Borrowed.
  * @return exit status of the process.
  */
-int worker_run(int channel, struct handover *handover);
+int worker_run(uv_loop_t *loop, int channel, struct handover *handover);
 
 /**
  * Map the memory that the channel's first message carries.  Call it before the sandbox is entered.
