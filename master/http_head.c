@@ -86,6 +86,20 @@ static int on_header_value_complete(llhttp_t *parser)
     return 0;
 }
 
+/* Of a list of proxies only its end matters, which the nearest one wrote.  The first entry that is
+ * left may be cut: it is made no address (forwarded.c). */
+static void keep_end(struct http_head *head, const char *at, size_t len)
+{
+    char *value = head->request.forwarded_for;
+    const size_t most = HTTP_FORWARDED_MAX - 1;
+    size_t fresh = len < most ? len : most;
+    size_t kept = head->value_len < most - fresh ? head->value_len : most - fresh;
+    memmove(value, value + head->value_len - kept, kept);
+    memcpy(value + kept, at + len - fresh, fresh);
+    value[0] = '?';
+    head->value_len = kept + fresh;
+}
+
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_head *head = parser->data;
@@ -100,7 +114,12 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
     if (head->header < 0)
         return 0;
     char *value = header_value(head, head->header);
-    if (len > headers[head->header].size - 1 - head->value_len) {
+    bool fits = len <= headers[head->header].size - 1 - head->value_len;
+    if (!fits && value == head->request.forwarded_for) {
+        keep_end(head, at, len);
+        return 0;
+    }
+    if (!fits) {
         memset(value, 0, head->value_len);
         head->header = -1;
         return 0;

@@ -238,6 +238,36 @@ static void test_target_limit(void **state)
     }
 }
 
+/* A client made up a list so long that what its proxy adds has no room: that is what counts. */
+static void test_long_list_of_proxies(void **state)
+{
+    static const char begin[] = "GET / HTTP/1.1\r\nX-Forwarded-For: ";
+    static const char end[] = ", 192.0.2.7";
+    static char text[HTTP_HEAD_MAX];
+    for (size_t made_up = HTTP_FORWARDED_MAX - 40; made_up < 4000; made_up += 7) {
+        size_t len = sizeof(begin) - 1;
+        memcpy(text, begin, len);
+        for (size_t i = 0; i < made_up; i++)
+            text[len++] = "10.0.0.1,"[i % 9];
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\r\n\r\n", end);
+        for (size_t piece = 1; piece <= len; piece = piece == 1    ? 97
+                                                     : piece == 97 ? len
+                                                                   : len + 1) {
+            int rc = 0;
+            http_head_init(&head);
+            for (size_t at = 0; at < len && rc == 0; at += piece)
+                rc = http_head_feed(&head, text + at, piece < len - at ? piece : len - at, NULL);
+            assert_int_equal(rc, 1);
+            const char *got = head.request.forwarded_for;
+            size_t got_len = strlen(got);
+            size_t whole = made_up + sizeof(end) - 1;
+            assert_int_equal(got_len, whole < HTTP_FORWARDED_MAX ? whole : HTTP_FORWARDED_MAX - 1);
+            assert_string_equal(got + got_len - (sizeof(end) - 1), end);
+            assert_int_equal(got[0] == '?', whole >= HTTP_FORWARDED_MAX);
+        }
+    }
+}
+
 static void test_head_limit(void **state)
 {
     for (size_t over = 0; over <= 1; over++) {
@@ -284,11 +314,17 @@ static void test_long_values_count_as_absent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ffmpeg),     cmocka_unit_test(test_websocket),
-        cmocka_unit_test(test_methods),    cmocka_unit_test(test_targets),
-        cmocka_unit_test(test_ambiguous),  cmocka_unit_test(test_body),
-        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_target_limit),
-        cmocka_unit_test(test_head_limit), cmocka_unit_test(test_long_values_count_as_absent),
+        cmocka_unit_test(test_ffmpeg),
+        cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_ambiguous),
+        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_target_limit),
+        cmocka_unit_test(test_long_list_of_proxies),
+        cmocka_unit_test(test_head_limit),
+        cmocka_unit_test(test_long_values_count_as_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
