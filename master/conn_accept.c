@@ -238,6 +238,15 @@ static bool is_tcp(int fd)
            getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 && protocol == IPPROTO_TCP;
 }
 
+/* The worker says how many there were.  Of none, or so many that one more makes none, nobody would
+ * look whose the connection is. */
+static uint32_t requests_of(const struct ipc_return *connection)
+{
+    if (connection->requests == 0)
+        return 1;
+    return connection->requests < CONN_REQUESTS_MAX ? connection->requests : CONN_REQUESTS_MAX;
+}
+
 void conn_adopt(struct server *server, const struct ipc_return *connection,
                 const union address *from, int *fd, void (*on_request)(struct conn *conn))
 {
@@ -247,7 +256,7 @@ void conn_adopt(struct server *server, const struct ipc_return *connection,
     int rc = uv_tcp_open(&c->tcp, *fd);
     if (rc == 0)
         *fd = -1;
-    c->requests = connection->requests > 0 ? connection->requests : 1; /* the worker says */
+    c->requests = requests_of(connection);
     conn_set_from(c, from);
     if (conn_join(c, rc))
         conn_begin_with(c, connection->bytes, connection->len);

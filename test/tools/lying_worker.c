@@ -360,20 +360,44 @@ static void make_writes_wait(void)
     }
 }
 
-/* Return the client's connection, which leads to somebody else by then, at the port that the URL
- * names. */
-static void turn_connection(void)
+/* Connect a client's socket to somebody else, at the port that the URL names. */
+static void turn(int fd)
 {
     const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     const struct sockaddr_in other = {.sin_family = AF_INET,
                                       .sin_port = htons((uint16_t)lie_number),
                                       .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    (void)connect(fd, &nobody, sizeof(nobody));
+    (void)connect(fd, (const struct sockaddr *)&other, sizeof(other));
+    (void)poll(NULL, 0, REPORT_MS);
+}
+
+/* Return the client's connection, which leads to somebody else by then. */
+static void turn_connection(void)
+{
     struct client *c = wait_for_client();
     const struct ipc_return m = {.conn_id = c->conn_id, .ticket = c->ticket};
-    (void)connect(c->fd, &nobody, sizeof(nobody));
-    (void)connect(c->fd, (const struct sockaddr *)&other, sizeof(other));
-    (void)poll(NULL, 0, REPORT_MS);
+    turn(c->fd);
     (void)ipc_send(channel, IPC_RETURN, &m, &c->fd);
+    log_info(NULL, "lie: connection turned");
+    obey();
+}
+
+/* Return it with a request, after as many as can be said, and turn it when that is answered. */
+static void turn_later(void)
+{
+    static const char head[] = "GET /api/streams HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct client *c = wait_for_client();
+    struct ipc_return m = {.conn_id = c->conn_id,
+                           .ticket = c->ticket,
+                           .requests = UINT32_MAX,
+                           .len = sizeof(head) - 1};
+    int copy = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    memcpy(m.bytes, head, sizeof(head) - 1);
+    (void)ipc_send(channel, IPC_RETURN, &m, &c->fd);
+    (void)poll(NULL, 0, REPORT_MS);
+    turn(copy);
+    fd_close(&copy);
     log_info(NULL, "lie: connection turned");
     obey();
 }
@@ -441,17 +465,29 @@ static const struct {
     const char *name;
     void (*run)(void);
 } lies[] = {
-    {"numbers", lie_about_numbers}, {"stay", stay},
-    {"leave", ask_to_leave},        {"close", close_channel},
-    {"shut", shut_channel},         {"threads", start_threads},
-    {"deaf", read_nothing},         {"log", flood_log},
-    {"memory", hoard_memory},       {"refuse", refuse_for_ever},
-    {"flood", flood_channel},       {"silent", say_nothing},
-    {"protocol", break_protocol},   {"crash", crash},
-    {"slots", write_nonsense},      {"linger", make_close_wait},
-    {"block", make_writes_wait},    {"another", return_another},
-    {"turn", turn_connection},      {"descriptors", send_descriptors},
-    {"extremes", go_to_extremes},   {"pipes", hoard_pipes},
+    {"numbers", lie_about_numbers},
+    {"stay", stay},
+    {"leave", ask_to_leave},
+    {"close", close_channel},
+    {"shut", shut_channel},
+    {"threads", start_threads},
+    {"deaf", read_nothing},
+    {"log", flood_log},
+    {"memory", hoard_memory},
+    {"refuse", refuse_for_ever},
+    {"flood", flood_channel},
+    {"silent", say_nothing},
+    {"protocol", break_protocol},
+    {"crash", crash},
+    {"slots", write_nonsense},
+    {"linger", make_close_wait},
+    {"block", make_writes_wait},
+    {"another", return_another},
+    {"later", turn_later},
+    {"turn", turn_connection},
+    {"descriptors", send_descriptors},
+    {"extremes", go_to_extremes},
+    {"pipes", hoard_pipes},
 };
 
 /* --- which one ------------------------------------------------------------ */
