@@ -97,6 +97,19 @@ static void note_accepted(struct camera *cam)
     end_login(cam);
 }
 
+/* Sessions that a host has ended, all at once, are made again by their workers, each by itself.  Is
+ * one rejected, then those that still wait take turns: in new workers. */
+static void make_others_wait(struct camera *rejected)
+{
+    const struct camera_set *set = &rejected->table->admission.cameras;
+    for (size_t i = 0; i < set->count; i++) {
+        struct camera *cam = set->list[i];
+        if (cam != rejected && cam->worker != NULL && cam->state.state == IPC_CAMERA_BACKOFF &&
+            login_is_same(&cam->url, &rejected->url))
+            (void)camera_succession_yield(cam);
+    }
+}
+
 /* The worker says so twice: when the camera has answered, then, with a time, when it has closed the
  * connection.  By then an operator may have asked for another session. */
 static void note_rejected(struct camera *cam, const struct ipc_state *state, uint32_t before)
@@ -105,8 +118,8 @@ static void note_rejected(struct camera *cam, const struct ipc_state *state, uin
     bool is_first = before == IPC_CAMERA_CONNECTING || before == IPC_CAMERA_STREAMING;
     bool has_time = state->retry_ms > 0 && state->retry_ms < LOGIN_REFUSED_MS;
     camera_note_change(cam);
-    if (is_first)
-        login_guard_rejected(guard_of(cam), &cam->url, now_ms);
+    if (is_first && login_guard_rejected(guard_of(cam), &cam->url, now_ms))
+        make_others_wait(cam);
     if (is_first || (state->retry_ms > 0 && !cam->yielding))
         cam->refused_until_ms = now_ms + (has_time ? state->retry_ms : LOGIN_REFUSED_MS);
 }

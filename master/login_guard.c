@@ -368,22 +368,30 @@ void login_guard_accepted(struct login_guard *guard, const struct camera_url *ur
     add_path(&p->opened, hash_path(guard, url));
 }
 
-void login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
+bool login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
 {
     struct login *login;
     struct password *p = password_of(guard, url, &login, now_ms);
     if (login == NULL)
-        return;
+        return false;
     count_one(&login->all, now_ms);
     if (p == NULL)
-        return;
+        return false;
     count_one(&p->own, now_ms);
+    bool was_right = has_path(&p->opened, hash_path(guard, url));
     note_rejected_path(p, hash_path(guard, url));
     /* A password that was accepted before may lack the rights for this path; other paths may still
      * use it. */
     p->accepted = p->accepted && p->lost < LOGIN_FREE;
     if (!p->accepted)
         p->refused_until_ms = now_ms + LOGIN_REFUSED_MS;
+    return was_right;
+}
+
+bool login_is_same(const struct camera_url *a, const struct camera_url *b)
+{
+    return a->has_user && b->has_user && a->port == b->port && strcmp(a->host, b->host) == 0 &&
+           strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0;
 }
 
 void login_guard_left(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)

@@ -80,9 +80,14 @@ void login_guard_end(struct login_guard *guard, const struct camera_url *url);
  * far counts as a wrong one: else this would send any number to a camera that is slow to answer. */
 void login_guard_left(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 
-/** The camera has accepted or rejected the password. */
+/** The camera has accepted the password. */
 void login_guard_accepted(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
-void login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
+
+/** The camera has rejected it. @return had it accepted it last?  Then somebody has changed it. */
+bool login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
+
+/** Are host, user and password the same? */
+bool login_is_same(const struct camera_url *a, const struct camera_url *b);
 
 /**
  * An operator wants this password to be tried again: forget that it was rejected, if another one

@@ -342,6 +342,35 @@ static void test_a_rejected_one_asks_again(void **state)
     assert_true(camera(0)->logging_in);
 }
 
+/* A recorder that somebody has given another password ends all sessions. */
+static void test_changed_while_all_stream(void **state)
+{
+    open_table("u:old@", CAMERAS);
+    for (unsigned i = 0; i < CAMERAS; i++) {
+        report(camera(i), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+        report(camera(i), IPC_CAMERA_STREAMING, HTTP_ERROR_NONE);
+        turn();
+    }
+    for (unsigned i = 0; i < CAMERAS; i++)
+        report(camera(i), IPC_CAMERA_BACKOFF, HTTP_ERROR_CAMERA_UNREACHABLE);
+    reject(7);
+    for (unsigned i = 0; i < CAMERAS; i++)
+        assert_int_equal(camera(i)->yielding, i != 7);
+    for (unsigned i = 0; i < CAMERAS; i++) {
+        if (i != 7)
+            camera_succession_gone(camera(i));
+        assert_int_equal(camera(i)->worker_deaths, 0);
+    }
+    for (unsigned sent = 2; sent <= LOGIN_FREE; sent++) {
+        tick_after(1000);
+        assert_int_equal(count_asking(), sent);
+        reject(sent - 2);
+    }
+    tick_after(1000);
+    assert_int_equal(count_asking(), LOGIN_FREE);
+    assert_int_equal(rig.table->logins_wait, 0);
+}
+
 static enum http_error ask_for(unsigned i, int *fd)
 {
     const struct client_key client = {.bits = {1}};
@@ -431,6 +460,7 @@ int main(void)
         CASE(test_a_silent_host),
         CASE(test_another_one_asks_after_a_minute),
         CASE(test_a_rejected_one_asks_again),
+        CASE(test_changed_while_all_stream),
         CASE(test_rejected_ones_take_turns_again),
         CASE(test_stopped_right_after_the_rejection),
         CASE(test_restarted_right_after_the_rejection),
