@@ -2,6 +2,8 @@
 
 #include "common/xalloc.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,10 +45,37 @@ struct login {
     int64_t used_ms;
 };
 
+/* One address has several spellings: 127.0.0.1 is ::ffff:7f00:1, too. */
+static bool write_address(const char *host, char out[URL_HOST_MAX])
+{
+    struct in6_addr ipv6;
+    struct in_addr ipv4;
+    if (inet_pton(AF_INET6, host, &ipv6) != 1)
+        return false;
+    memcpy(&ipv4, ipv6.s6_addr + 12, sizeof(ipv4));
+    if (IN6_IS_ADDR_V4MAPPED(&ipv6))
+        return inet_ntop(AF_INET, &ipv4, out, URL_HOST_MAX) != NULL;
+    return inet_ntop(AF_INET6, &ipv6, out, URL_HOST_MAX) != NULL;
+}
+
+static void write_host(const char *host, char out[URL_HOST_MAX])
+{
+    size_t len = 0;
+    if (write_address(host, out))
+        return;
+    for (; host[len] != '\0' && len + 1 < URL_HOST_MAX; len++)
+        out[len] = (char)tolower((unsigned char)host[len]);
+    while (len > 0 && out[len - 1] == '.')
+        len--;
+    out[len] = '\0';
+}
+
 /* The port distinguishes cameras behind the same address. */
 static void write_who(const struct camera_url *url, char out[WHO_MAX])
 {
-    (void)snprintf(out, WHO_MAX, "%s %u %s", url->host, (unsigned)url->port, url->user);
+    char host[URL_HOST_MAX];
+    write_host(url->host, host);
+    (void)snprintf(out, WHO_MAX, "%s %u %s", host, (unsigned)url->port, url->user);
 }
 
 /* FNV-1a from a random start. */

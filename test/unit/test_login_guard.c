@@ -88,6 +88,29 @@ static void test_others_have_to_wait(void **state)
         assert_int_equal(ask("rtsp://u:again@10.0.0.9/a"), LOGIN_ALLOWED);
 }
 
+/* Of one host. */
+static void test_spellings_of_an_address(void **state)
+{
+    static const char *const hosts[] = {"10.0.0.9", "[::ffff:10.0.0.9]", "[::ffff:a00:9]",
+                                        "[0::FFFF:A00:9]"};
+    static const char *const names[] = {"nvr.lan", "NVR.lan", "nvr.lan."};
+    char text[64];
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        (void)snprintf(text, sizeof(text), "rtsp://u:%zu@%s/a", i, hosts[i]);
+        assert_int_equal(ask(text), i < LOGIN_FREE ? LOGIN_ALLOWED : LOGIN_WAIT);
+        if (i < LOGIN_FREE)
+            try_password(text, false);
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(text, sizeof(text), "rtsp://u:%zu@%s/a", i, names[i]);
+        try_password(text, false);
+    }
+    assert_int_equal(ask("rtsp://u:4@nvr.lan/a"), LOGIN_WAIT);
+    assert_int_equal(ask("rtsp://u:4@[2001:db8::9]/a"), LOGIN_ALLOWED);
+    try_password("rtsp://u:4@[2001:db8::9]/a", false);
+    assert_int_equal(ask("rtsp://u:4@[2001:DB8:0::9]/a"), LOGIN_REFUSED);
+}
+
 /* All at once, before the camera has answered. */
 static void test_those_being_tried_count(void **state)
 {
@@ -501,6 +524,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_wrong_password_is_not_sent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_others_have_to_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spellings_of_an_address, setup, teardown),
         cmocka_unit_test_setup_teardown(test_those_being_tried_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_right_password_is_never_held_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_of_many_asks, setup, teardown),
