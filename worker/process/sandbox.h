@@ -1,7 +1,7 @@
 /*
  * Limits a forked worker to its work: read a camera, write to viewers, decode.  The nursery
- * prepares before the fork; the worker enters the sandbox before its event loop runs and before it reads
- * a byte from a camera.  An attacker who takes over a worker, say through a decoder, gets
+ * prepares before the fork; the worker enters the sandbox before its event loop runs and before it
+ * reads a byte from a camera.  An attacker who takes over a worker, say through a decoder, gets
  *
  *  - no capabilities, no new privileges, no core dump, SANDBOX_DATA_BYTES of memory;
  *  - read access to a few files only: name look-ups, CA certificates, time zone, two devices
