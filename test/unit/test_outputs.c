@@ -331,6 +331,51 @@ static void test_damaged_first_key_frame(void **state)
     bench_close(&b);
 }
 
+/* Until the viewer has an answer. */
+static void wait_for_answer(struct bench *b, struct answer *a)
+{
+    for (int i = 0; i < 3000 && a->len == 0; i++) {
+        (void)uv_run(&b->loop, UV_RUN_NOWAIT);
+        take(a);
+        (void)usleep(10000);
+    }
+}
+
+/* The camera's first picture is damaged, and it sends one every ten seconds; or the viewer's time
+ * is over: it begins all the same.  Nobody begins once the camera is lost. */
+static void test_damaged_first_key_frame_alone(void **state)
+{
+    static const struct {
+        int ago_ms;
+        int64_t opened_before_ms; /* 0: no deadline; it counts from now */
+        const char *answer;
+    } cases[] = {{1600, 0, "X-Video-Codec: H.264"},
+                 {0, 1000, "X-Video-Codec: H.264"},
+                 {0, INT64_MAX, "504 "}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        static const struct beginning picture = {true, true, 0, false};
+        struct bench b;
+        struct answer a;
+        bench_open(&b);
+        struct fanout *f = open_fanout(&b);
+        fanout_set_tracks(f, NULL);
+        add_to(f, &a);
+        push_beginning(f, &b, &picture, clock_us() - cases[i].ago_ms * INT64_C(1000));
+        take(&a);
+        assert_int_equal(a.len, 0);
+        int64_t before_ms = cases[i].opened_before_ms;
+        if (before_ms != 0)
+            fanout_fail_waiting(f, before_ms == INT64_MAX ? before_ms : clock_ms() + before_ms,
+                                HTTP_ERROR_CAMERA_TIMEOUT, "no picture in time");
+        wait_for_answer(&b, &a);
+        if (strstr(a.data, cases[i].answer) == NULL)
+            fail_msg("case %zu: %.300s", i, a.data);
+        fanout_close(f, on_closed, &b);
+        bench_close(&b);
+        fd_close(&a.fd);
+    }
+}
+
 int main(void)
 {
     log_set_level(LOG_LEVEL_ERROR);
@@ -340,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_codec_that_flv_lacks),
         cmocka_unit_test(test_moved_viewers_count_no_more),
         cmocka_unit_test(test_damaged_first_key_frame),
+        cmocka_unit_test(test_damaged_first_key_frame_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,10 +92,50 @@ static void on_hold(uv_timer_t *timer)
     flush_all(timer->data);
 }
 
+/* Can a viewer be answered: are the tracks known, and is there a frame to begin with? */
+static bool ready(const struct fanout *f)
+{
+    return f->has_tracks && f->may_begin;
+}
+
+static void end_whole_key_wait(struct fanout *f, int64_t now_us)
+{
+    f->may_begin |= f->first_us != INT64_MIN && now_us - f->first_us >= FANOUT_WHOLE_KEY_WAIT_US;
+}
+
+/* Viewers begin with a damaged key frame only if no whole one comes in time. */
+static void judge_beginning(struct fanout *f, const struct frame *picture)
+{
+    bool first = f->first_us == INT64_MIN;
+    if (first)
+        f->first_us = picture->received_us;
+    f->may_begin |= picture->key && (!picture->damaged || !first);
+    end_whole_key_wait(f, picture->received_us);
+}
+
+static void start_client(struct fanout *f, struct client *c)
+{
+    bool joins = client_get_state(c) == CLIENT_WAITING;
+    int64_t accepted_us = client_request(c)->accepted_us;
+    client_start(c, f->audio);
+    if (joins && client_get_state(c) == CLIENT_STREAMING)
+        histogram_add(&f->join, clock_us() - accepted_us);
+}
+
+static void start_waiting(struct fanout *f)
+{
+    for (size_t i = 0; i < f->clients.count; i++) {
+        if (client_awaits_start(f->clients.items[i]) && ready(f))
+            start_client(f, f->clients.items[i]);
+    }
+}
+
 static void on_check(uv_timer_t *timer)
 {
     struct fanout *f = timer->data;
     int64_t now_ms = clock_ms();
+    end_whole_key_wait(f, clock_us()); /* the next picture may be long in coming */
+    start_waiting(f);
     for (size_t i = 0; i < f->clients.count; i++)
         client_check(f->clients.items[i], now_ms);
 }
@@ -142,31 +182,6 @@ void fanout_limits_changed(struct fanout *fanout)
 {
     frame_ring_set_limits(fanout->ring, fanout->limits->gop_max_bytes,
                           (int64_t)fanout->limits->queue_max_ms * 1000);
-}
-
-/* Can a viewer be answered: are the tracks known, and is there a frame to begin with? */
-static bool ready(const struct fanout *f)
-{
-    return f->has_tracks && f->may_begin;
-}
-
-/* Viewers begin with a damaged key frame only if no whole one comes in time. */
-static void judge_beginning(struct fanout *f, const struct frame *picture)
-{
-    bool first = f->first_us == INT64_MIN;
-    if (first)
-        f->first_us = picture->received_us;
-    f->may_begin |= picture->key && (!picture->damaged || !first);
-    f->may_begin |= picture->received_us - f->first_us >= FANOUT_WHOLE_KEY_WAIT_US;
-}
-
-static void start_client(struct fanout *f, struct client *c)
-{
-    bool joins = client_get_state(c) == CLIENT_WAITING;
-    int64_t accepted_us = client_request(c)->accepted_us;
-    client_start(c, f->audio);
-    if (joins && client_get_state(c) == CLIENT_STREAMING)
-        histogram_add(&f->join, clock_us() - accepted_us);
 }
 
 static void take_client(struct fanout *f, struct client *c)
@@ -244,10 +259,8 @@ void fanout_push(struct fanout *fanout, struct frame *frame)
             (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
         return;
     }
-    for (size_t i = 0; video && i < fanout->clients.count; i++) {
-        if (client_awaits_start(fanout->clients.items[i]) && ready(fanout))
-            start_client(fanout, fanout->clients.items[i]);
-    }
+    if (video)
+        start_waiting(fanout);
     flush_all(fanout);
 }
 
@@ -267,9 +280,14 @@ const struct frame_ring *fanout_ring(const struct fanout *fanout)
 void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
                          const char *message)
 {
+    bool overdue = opened_before_ms != INT64_MAX && fanout->first_us != INT64_MIN;
     for (size_t i = 0; i < fanout->clients.count; i++) {
-        if (client_opened_ms(fanout->clients.items[i]) < opened_before_ms)
-            client_fail(fanout->clients.items[i], error, message);
+        struct client *c = fanout->clients.items[i];
+        if (client_opened_ms(c) >= opened_before_ms)
+            continue;
+        if (overdue && fanout->has_tracks && client_awaits_start(c))
+            start_client(fanout, c); /* a damaged picture is better than an error */
+        client_fail(c, error, message);
     }
 }
 

@@ -77,7 +77,10 @@ void fanout_disconnected(struct fanout *fanout);
 /** The most recent frames, for snapshots.  Borrowed. */
 const struct frame_ring *fanout_ring(const struct fanout *fanout);
 
-/** Answer the waiting viewers that came before opened_before_ms with an error. */
+/**
+ * Answer the waiting viewers that came before opened_before_ms with an error; INT64_MAX: all.  With
+ * a deadline, those who only wait for a whole key frame begin with what has come.
+ */
 void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
                          const char *message);
 
