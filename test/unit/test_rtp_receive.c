@@ -179,6 +179,51 @@ static void test_new_start(void **state)
     rtp_receiver_free(&r);
 }
 
+static void push_stamped(struct rtp_receiver *r, uint16_t sequence, uint32_t timestamp)
+{
+    uint8_t p[20] = {0x80, 96, (uint8_t)(sequence >> 8), (uint8_t)sequence};
+    for (int i = 0; i < 4; i++) {
+        p[4 + i] = (uint8_t)(timestamp >> (24 - 8 * i));
+        p[8 + i] = (uint8_t)(SSRC >> (24 - 8 * i));
+    }
+    rtp_receiver_packet(r, p, sizeof(p), 0);
+}
+
+/* Numbers that begin anew with each GOP, however short, are told from late packets by their time
+ * stamps, which go on. */
+static void test_numbers_that_begin_anew(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    uint32_t timestamp = 0xFFFFF000; /* it wraps */
+    for (unsigned i = 0; i < 400; i++) {
+        push_stamped(r, (uint16_t)(7 + i % 100), timestamp);
+        timestamp += i % 4 == 3 ? 3600 : 0;
+    }
+    assert_int_equal(out.count, 400 - 3); /* the first of each GOP is the first sign of it */
+    for (unsigned gop = 1; gop < 4; gop++) {
+        assert_int_equal(out.sequences[100 + (gop - 1) * 99], 8);
+        assert_true(out.lost[100 + (gop - 1) * 99]);
+    }
+    rtp_receiver_free(&r);
+}
+
+static void test_late_packets_are_no_new_start(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    for (unsigned i = 0; i < 40; i++)
+        push_stamped(r, (uint16_t)i, i / 4 * 3600);
+    for (unsigned i = 8; i < 40; i++) /* all once more: the newest is none either */
+        push_stamped(r, (uint16_t)i, i / 4 * 3600);
+    push_stamped(r, 3, 36000); /* one that is newer is stray */
+    push_stamped(r, 40, 36000);
+    push_stamped(r, 4, 39600);
+    push_stamped(r, 6, 39600);
+    push_stamped(r, 41, 36000);
+    assert_int_equal(out.count, 42);
+    assert_int_equal(rtp_receiver_stats(r)->lost, 0);
+    rtp_receiver_free(&r);
+}
+
 static void push_type(struct rtp_receiver *r, uint8_t type, uint32_t ssrc, uint16_t sequence)
 {
     uint8_t p[20] = {0x80, type, (uint8_t)(sequence >> 8), (uint8_t)sequence};
@@ -497,6 +542,8 @@ int main(void)
         cmocka_unit_test(test_window_is_bounded),
         cmocka_unit_test(test_window_is_bounded_in_bytes),
         cmocka_unit_test(test_new_start),
+        cmocka_unit_test(test_numbers_that_begin_anew),
+        cmocka_unit_test(test_late_packets_are_no_new_start),
         cmocka_unit_test(test_other_payload_types),
         cmocka_unit_test(test_numbers_of_other_types_over_tcp),
         cmocka_unit_test(test_numbers_of_other_types_over_udp),

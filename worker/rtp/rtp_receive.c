@@ -42,6 +42,7 @@ struct rtp_receiver {
     uint32_t last_ssrc; /* the previous SSRC: its UDP packets may still come */
     int64_t last_ssrc_until_us;
     uint16_t next;      /* sequence number to deliver next */
+    uint32_t newest;    /* time stamp of what was delivered: the newest */
     uint16_t suspicion; /* sequence number that would confirm a jump back */
     bool suspicious;
     bool lost;                      /* something is missing before `next` */
@@ -159,6 +160,8 @@ static void deliver(struct rtp_receiver *r, const struct rtp_packet *packet, int
         r->last = identity_of(packet);
     bool lost_before = r->lost;
     r->lost = false;
+    if ((int32_t)(packet->timestamp - r->newest) > 0)
+        r->newest = packet->timestamp;
     r->next = (uint16_t)(packet->sequence + 1);
     r->deliver(r->ctx, packet, lost_before, received_us);
 }
@@ -231,6 +234,7 @@ static void restart(struct rtp_receiver *r, const struct rtp_packet *packet, boo
     r->gap_len = 0;
     r->ssrc = packet->ssrc;
     r->next = packet->sequence;
+    r->newest = packet->timestamp;
     r->highest = packet->sequence;
     r->cycles = 0;
     r->base = packet->sequence;
@@ -283,13 +287,14 @@ static void keep(struct rtp_receiver *r, const uint8_t *data, size_t len,
 }
 
 /* Has the sender begun a new sequence?  Over UDP two such packets in a row prove it; otherwise a
- * packet that is behind or far away is late, a duplicate or stray. */
+ * packet that is behind or far away is late, a duplicate or stray.  What is late, or comes twice,
+ * has no newer time stamp than what was delivered. */
 static bool is_new_start(struct rtp_receiver *r, const struct rtp_packet *packet)
 {
     uint16_t back = (uint16_t)(r->next - packet->sequence);
     if (!r->reorder)
         return back != 1; /* TCP keeps the order: at most, a packet comes twice */
-    if (back < JUMP_MIN)
+    if (back < JUMP_MIN && (int32_t)(packet->timestamp - r->newest) <= 0)
         return false;
     bool confirmed = r->suspicious && packet->sequence == r->suspicion;
     r->suspicious = true;

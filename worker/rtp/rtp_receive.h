@@ -7,7 +7,8 @@
  * there is the camera's fault, and packets that repeat a sequence number are taken as they come.
  * Numbers that another payload type has used are no loss, unless that type counts for itself: then
  * media use the same numbers.  If it sends its numbers over TCP after media that follow, gaps wait
- * as over UDP.  A new SSRC begins another sequence without a loss.
+ * as over UDP.  A new SSRC begins another sequence without a loss; so do, with
+ * one, numbers far away, or behind with newer time stamps.
  */
 #ifndef WORKER_RTP_RECEIVE_H
 #define WORKER_RTP_RECEIVE_H
