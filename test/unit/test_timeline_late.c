@@ -32,6 +32,7 @@ enum shape {
     STEP,  /* by so much */
     STALL, /* none comes, then all at once */
     RAMP,  /* more and more, then less and less */
+    LOST,  /* for ever: they are lost, and the stamps do not tell */
 };
 
 enum reports {
@@ -100,6 +101,8 @@ static int64_t lateness(const struct camera *c, enum track track, int64_t sent_u
         return 0;
     if (c->shape == STALL)
         return for_us - in_us;
+    if (c->shape == LOST)
+        return 0;
     return c->shape == STEP ? late_us
                             : late_us - llabs(in_us - for_us / 2) * late_us / (for_us / 2);
 }
@@ -153,6 +156,13 @@ static void report(struct timeline *timeline, const struct camera *c, enum track
     t->report_us += every;
 }
 
+static bool is_lost(const struct camera *c, enum track track, int64_t sent_us)
+{
+    int64_t in_us = since_episode(sent_us);
+    return c->shape == LOST && (c->tracks & (track == TRACK_VIDEO ? V : A)) != 0 && in_us >= 0 &&
+           in_us < c->for_ms * MS;
+}
+
 static void send_packet(struct timeline *timeline, const struct camera *c, enum track track,
                         struct verdict *v)
 {
@@ -175,7 +185,9 @@ static void send_packet(struct timeline *timeline, const struct camera *c, enum 
     if (!out.history && t->count < PACKETS_MAX)
         t->packets[t->count++] =
             (struct packet){(double)t->sent_us, (double)(out.pts_us - ARRIVAL)};
-    t->sent_us += (int64_t)((double)t->interval_us / (1 + c->drift[track]));
+    do
+        t->sent_us += (int64_t)((double)t->interval_us / (1 + c->drift[track]));
+    while (is_lost(c, track, t->sent_us));
     t->stamp_us += t->interval_us;
     next_arrival(c, track);
 }
@@ -410,6 +422,23 @@ static void test_stamps_step_forth(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* A camera loses media of one track or both, and counts its stamps on: a few seconds after the next
+ * report sound is beside the picture again. */
+static void test_lost_media_with_reports(void **state)
+{
+    static const int lost_ms[] = {400, 1000, 2000, 3000};
+    int failures = 0;
+    (void)state;
+    for (int i = 0; i < (int)DRIFTS * 3 * 4; i++) {
+        const double *drift = drifts[i / 12];
+        struct camera c = {
+            "lost",         .drift = {drift[0], drift[1]}, .shape = LOST,   .tracks = 1 + i % 3,
+            .settles_s = 8, .for_ms = lost_ms[i / 3 % 4],  .reports = RIGHT};
+        failures += check(&c, true);
+    }
+    assert_int_equal(failures, 0);
+}
+
 /* A server sends what it has cached of one track, and of the other less, or nothing. */
 static void test_history_of_one_track(void **state)
 {
@@ -439,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_stamps_set_with_reports),
         cmocka_unit_test(test_stamps_step_back_with_reports),
         cmocka_unit_test(test_stamps_step_forth),
+        cmocka_unit_test(test_lost_media_with_reports),
         cmocka_unit_test(test_history_of_one_track),
     };
     return cmocka_run_group_tests_name("timeline late", tests, NULL, NULL);

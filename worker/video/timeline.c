@@ -24,10 +24,12 @@
  *   back by 0.08 to 0.9 s      followed until the step is known to last (reordered frames and
  *                              single bad stamps do not last), then taken out; from the third time
  *                              on, taken out at once
- *   forth by 0.08 to 0.9 s,    taken out at once (timeline_step.h), unless the packets are frames
- * in ahead of its arrival     another order than they are shown falling all the time       treated
- * as missing forward by more            followed if the other track is there too (only this track
- * had a gap), else a jump back by more               a jump, even if it adds up from small steps
+ *   forth by 0.08 to 0.9 s,    taken out at once (timeline_step.h), unless frames come in another
+ *     ahead of its arrival     order than they are shown
+ *   falling all the time       treated as missing
+ *   forward by more            followed if the other track is there too (only this track had a
+ *                              gap), else a jump
+ *   back by more               a jump, even if it adds up from small steps
  *   far behind the other       a jump: its clock stood still meanwhile; unless sender reports tell
  *     after > 0.9 s of silence of both tracks
  *   ahead of its arrival       history, if it comes in a burst faster than real time: pictures are
@@ -46,7 +48,8 @@
  *
  * A pause of more than 0.9 s (half a second over a reconnect) becomes a step of 100 ms: every
  * player has run out of data by then and waits, so any step will do; a longer one would only add
- * delay. Every step of the output is below a second.
+ * delay. Every step of the output is below a second, but for one: of a track that has lost media
+ * for longer, as its stamps do not tell and a sender report does (timeline_step.h).
  *
  * If the source gives no decode time (RTP), it is the smallest of the newest N + 1 presentation
  * times, where N is the number of reordered frames, as in libavformat.  This needs no look-ahead,
@@ -292,6 +295,15 @@ static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_
     tl->jumps++;
 }
 
+/* The camera has lost media, and its stamps do not tell: the output goes on where it belongs. */
+static void absorb_loss(struct timeline *tl, struct timeline_track *t, int64_t shift_us)
+{
+    t->offset_us += shift_us;
+    timeline_steer_stamps_set(&t->steer);
+    decode_order_forget_steps(&t->order);
+    tl->jumps++;
+}
+
 /*
  * May this be a frame that later frames precede in display order?  Then its stamp and its arrival
  * do not belong together.  Asked until the track is settled, and always for streams that reorder.
@@ -415,8 +427,10 @@ void timeline_report(struct timeline *timeline, enum track track, int64_t source
     if (source_us != clamp(source_us, -SOURCE_MAX_US, SOURCE_MAX_US) ||
         wall_us != clamp(wall_us, -SOURCE_MAX_US, SOURCE_MAX_US))
         return;
-    if (camera_clock_report(&timeline->tracks[track].camera, source_us, wall_us,
-                            clamp(received_us, 0, SOURCE_MAX_US)))
+    struct timeline_track *t = &timeline->tracks[track];
+    int64_t at_us = clamp(received_us, 0, SOURCE_MAX_US);
+    timeline_step_note_report(t, source_us, wall_us, at_us);
+    if (camera_clock_report(&t->camera, source_us, wall_us, at_us))
         return;
     other_of(timeline, track)->camera.believed = false; /* its report is of the time before */
     timeline_steer_distrust(&timeline->tracks[TRACK_AUDIO].steer);
@@ -478,6 +492,9 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
         out->jumped = true;
     } else if (timeline_step_take(t, p, source_us + t->offset_us, &shift)) {
         absorb_step(tl, p, source_us, shift);
+        out->jumped = true;
+    } else if (timeline_step_is_lost(t, other, p, source_us + t->offset_us, &shift)) {
+        absorb_loss(tl, t, shift);
         out->jumped = true;
     }
     struct timeline_steer_peer peer;

@@ -9,8 +9,20 @@
 #define NEAR_US 80000  /* two steps that differ by less are the same */
 #define FORTH_US 80000 /* a smaller step forth is jitter */
 #define FORTH_AFTER 10 /* so many packets after a step: stamps that step all the time are fast */
-#define FORTH_UNDO_US 2000000 /* a single bad stamp is over within this */
-#define FORTH_UNDONE_MAX 2    /* after so many the stamps may be of frames that are reordered */
+#define FORTH_UNDO_US 2000000  /* a single bad stamp is over within this */
+#define FORTH_UNDONE_MAX 2     /* after so many the stamps may be of frames that are reordered */
+#define LOST_US 200000         /* a smaller loss is corrected slowly, */
+#define LOST_SHARE 25          /* ... and so is less than this part of the time between reports */
+#define LOST_MAX_US 10000000   /* a larger one is none */
+#define LOST_PACE 0.02         /* reports and arrival agree about the clock */
+#define LOST_FOR_US 250000     /* packets confirm a loss for so long */
+#define LOST_PUNCTUAL_US 50000 /* how late a report may be that tells of one, ... */
+#define LOST_PUNCTUAL_SHARE 3  /* ... plus this part of the loss */
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 static bool known(int64_t stamp_us)
 {
@@ -104,7 +116,7 @@ static int64_t passed_of(const struct timeline_track *t, const struct timeline_i
     return stamps_us < 2 * t->lasted_us ? t->lasted_us : stamps_us;
 }
 
-/* Were the stamps set forth?  Lost packets also make them step, but none comes earlier for that. */
+/* Were the stamps set forth?  Lost packets make them step, too, but none comes earlier for that. */
 static bool was_set_forth(struct timeline_track *t, const struct timeline_in *p, int64_t stamp_us,
                           int64_t *shift_us)
 {
@@ -130,6 +142,77 @@ static bool was_set_forth(struct timeline_track *t, const struct timeline_in *p,
 bool timeline_step_take(struct timeline_track *track, const struct timeline_in *p, int64_t stamp_us,
                         int64_t *shift_us)
 {
+    track->silent_us = larger(track->silent_us, p->received_us - track->last_received_us);
     return was_set_back(track, p, stamp_us, shift_us) ||
            (track->back_by_us == 0 && was_set_forth(track, p, stamp_us, shift_us));
+}
+
+/* A loss leaves a silence about as long, and its report is in time. */
+static bool tells_of_loss(const struct camera_clock *c, int64_t lost_us, int64_t silent_us,
+                          int64_t wall_us, int64_t received_us)
+{
+    int64_t passed_us = wall_us - c->wall_us;
+    int64_t late_us = received_us - c->punctual_received_us - (wall_us - c->punctual_wall_us);
+    return lost_us >= LOST_US + passed_us / LOST_SHARE && lost_us <= LOST_MAX_US &&
+           silent_us >= lost_us / 2 &&
+           llabs(late_us) <= LOST_PUNCTUAL_US + lost_us / LOST_PUNCTUAL_SHARE;
+}
+
+void timeline_step_note_report(struct timeline_track *track, int64_t source_us, int64_t wall_us,
+                               int64_t received_us)
+{
+    struct timeline_track *t = track;
+    struct camera_clock *c = &t->camera;
+    int64_t silent_us = larger(t->silent_us, received_us - t->last_received_us);
+    t->silent_us = 0;
+    if (!t->active || !c->believed || !timeline_steer_is_settled(&t->steer) ||
+        fabs(c->pace / timeline_steer_clock(&t->steer) - 1) > LOST_PACE)
+        return;
+    int64_t lost_us = wall_us - camera_clock_wall(c, source_us);
+    if (!tells_of_loss(c, lost_us, silent_us, wall_us, received_us))
+        return;
+    camera_clock_move(c, -lost_us);
+    t->lost_us = lost_us;
+    t->lost_at_us = received_us;
+    t->lost_least_us = INT64_MAX;
+}
+
+/* How far the newest packet's output is behind its arrival. */
+static int64_t behind_of(const struct timeline_track *t)
+{
+    return t->last_received_us - t->last_key_us - t->steer.reference_us;
+}
+
+/* How much later than another track's newest packet this one's output of the same time is. */
+static int64_t later_by_reports(const struct timeline_track *t, const struct timeline_track *other)
+{
+    int64_t wall_us = camera_clock_wall(&other->camera, other->last_source_us);
+    int64_t stamp_us = camera_clock_stamp(&t->camera, wall_us) + t->offset_us;
+    bool believed = t->camera.believed && other->camera.believed;
+    return believed ? timeline_steer_out(&t->steer, stamp_us) - other->last_key_us : 0;
+}
+
+bool timeline_step_is_lost(struct timeline_track *track, struct timeline_track *other,
+                           const struct timeline_in *p, int64_t stamp_us, int64_t *shift_us)
+{
+    struct timeline_track *t = track;
+    if (t->lost_us == 0)
+        return false;
+    int64_t out_us = timeline_steer_out(&t->steer, stamp_us);
+    int64_t behind_us = p->received_us - out_us - t->steer.reference_us;
+    t->lost_least_us = behind_us < t->lost_least_us ? behind_us : t->lost_least_us;
+    if (p->received_us - t->lost_at_us < LOST_FOR_US)
+        return false;
+    int64_t lost_us = t->lost_us;
+    t->lost_us = 0;
+    if (t->lost_least_us < lost_us / 2)
+        return false;
+    *shift_us = llrint((double)t->lost_least_us / timeline_steer_clock(&t->steer));
+    if (other->active && behind_of(other) >= lost_us / 2) {
+        *shift_us = 0;
+        timeline_steer_stamps_set(&other->steer);
+        if (later_by_reports(other, t) >= lost_us / 2) /* its report is of the time before */
+            camera_clock_move(&other->camera, -lost_us);
+    }
+    return true;
 }

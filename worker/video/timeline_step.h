@@ -24,6 +24,24 @@
 bool timeline_step_take(struct timeline_track *track, const struct timeline_in *p, int64_t stamp_us,
                         int64_t *shift_us);
 
+/**
+ * Note what a sender report will say, before camera_clock_report() takes it.  One that comes in
+ * time tells when the camera has lost media and has not let its stamps tell: they stand back by as
+ * much as the wall clock has gone on.
+ */
+void timeline_step_note_report(struct timeline_track *track, int64_t source_us, int64_t wall_us,
+                               int64_t received_us);
+
+/**
+ * Has the track lost media, as a report has told and its packets confirm?
+ *
+ * @param other     the other track: if it has lost as much, the two stay in step.
+ * @param p         as above.
+ * @param shift_us  set on true: what to add to the offset; 0 if the other track has lost as much.
+ */
+bool timeline_step_is_lost(struct timeline_track *track, struct timeline_track *other,
+                           const struct timeline_in *p, int64_t stamp_us, int64_t *shift_us);
+
 /** Is it the step that the other track has made a short while ago? */
 bool timeline_step_is_peers(const struct timeline_track *track, int64_t now_us, int64_t shift_us);
 

@@ -59,6 +59,10 @@ struct timeline_track {
     int64_t forth_us;          /* by how much they did; 0: that is over */
     int64_t forth_at_us;       /* arrival at which they did */
     int forth_undone;          /* how many such steps were single bad stamps */
+    int64_t silent_us;         /* longest time without a packet since the newest report */
+    int64_t lost_us;           /* media that were lost, as a report says; 0: none */
+    int64_t lost_at_us;        /* its arrival */
+    int64_t lost_least_us;     /* how far the output has been behind since then, at least */
     int64_t lasted_us;         /* durations since the newest usable stamp */
     struct stamp_rate rate;    /* at which sound's stamps count */
     int falling;               /* packets in a row whose stamp was less than the one before */
