@@ -76,6 +76,31 @@ static void test_by_early_reports(void **state)
     assert_near(seconds(rtp_clock_pts(&c, TRACK_AUDIO, 8000, 1000000), TRACK_AUDIO), 0.2);
 }
 
+/* Wall clocks that count whole seconds tell less than the arrival. */
+static void test_whole_seconds(void **state)
+{
+    struct rtp_clock c;
+    int64_t pts, wall;
+    rtp_clock_init(&c, rates);
+    assert_false(rtp_clock_report(&c, TRACK_VIDEO, ntp(100.0), 90000, &pts, &wall));
+    assert_false(rtp_clock_report(&c, TRACK_AUDIO, ntp(101.0), 8000, &pts, &wall));
+    (void)rtp_clock_pts(&c, TRACK_VIDEO, 90000, 1000000);
+    assert_near(seconds(rtp_clock_pts(&c, TRACK_AUDIO, 8000, 1000000), TRACK_AUDIO), 0);
+}
+
+/* Wall times keep their fractions of a second, by which the timeline knows what they count. */
+static void test_fractions(void **state)
+{
+    struct rtp_clock c;
+    int64_t pts, wall;
+    rtp_clock_init(&c, rates);
+    (void)rtp_clock_pts(&c, TRACK_VIDEO, 500, 0);
+    assert_true(rtp_clock_report(&c, TRACK_VIDEO, ntp(100.3), 90500, &pts, &wall));
+    assert_int_equal(wall, 300000);
+    assert_true(rtp_clock_report(&c, TRACK_VIDEO, ntp(105.0), 90500, &pts, &wall));
+    assert_int_equal(wall, 5000000);
+}
+
 /* Reports that come later move nothing here: the output clock is told. */
 static void test_late_reports(void **state)
 {
@@ -150,6 +175,8 @@ int main(void)
         cmocka_unit_test(test_by_rtp_info),
         cmocka_unit_test(test_bogus_rtp_info),
         cmocka_unit_test(test_by_early_reports),
+        cmocka_unit_test(test_whole_seconds),
+        cmocka_unit_test(test_fractions),
         cmocka_unit_test(test_late_reports),
         cmocka_unit_test(test_impossible_reports),
         cmocka_unit_test(test_captured),

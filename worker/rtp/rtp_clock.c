@@ -33,7 +33,8 @@ static int64_t us_to_ticks(const struct rtp_clock_track *t, int64_t us)
 static int64_t ntp_difference_us(uint64_t a, uint64_t b)
 {
     int64_t d = (int64_t)(a - b);
-    return (d >> 32) * 1000000 + (int64_t)(((uint64_t)d & 0xFFFFFFFFu) * 1000000 >> 32);
+    return (d >> 32) * 1000000 +
+           (int64_t)((((uint64_t)d & 0xFFFFFFFFu) * 1000000 + (1u << 31)) >> 32);
 }
 
 /* How much later `t`'s unwrapped 0 is than `other`'s, on the camera's clock. */
@@ -42,6 +43,8 @@ static bool report_distance(const struct rtp_clock_track *t, const struct rtp_cl
 {
     if (!t->has_report || !other->has_report)
         return false;
+    if ((uint32_t)t->report_ntp == 0 && (uint32_t)other->report_ntp == 0)
+        return false; /* a wall clock that counts whole seconds */
     *us = ntp_difference_us(t->report_ntp, other->report_ntp) -
           ticks_to_us(t, t->report_unwrapped) + ticks_to_us(other, other->report_unwrapped);
     int64_t arrival = t->first_us - other->first_us;
@@ -104,8 +107,9 @@ bool rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, u
     t->has_report = true;
     t->report_unwrapped = t->unwrapped + (int32_t)(timestamp - t->last);
     t->report_ntp = ntp;
-    if (clock->wall_zero == 0)
-        clock->wall_zero = ntp;
+    if (!clock->has_wall_zero)
+        clock->wall_zero = ntp >> 32 << 32;
+    clock->has_wall_zero = true;
     *pts = t->report_unwrapped + us_to_ticks(t, t->offset_us);
     *wall_us = ntp_difference_us(ntp, clock->wall_zero);
     return true;

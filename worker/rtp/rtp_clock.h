@@ -37,7 +37,8 @@ struct rtp_clock_track {
 
 struct rtp_clock {
     struct rtp_clock_track tracks[TRACK_COUNT];
-    uint64_t wall_zero; /* NTP time from which wall times are counted; 0: no report yet */
+    bool has_wall_zero; /* there was a report */
+    uint64_t wall_zero; /* NTP time from which wall times are counted, of whole seconds */
 };
 
 /** @param rates  clock rates, Hz; 0 for a missing track. */
@@ -50,7 +51,8 @@ void rtp_clock_rtptime(struct rtp_clock *clock, enum track track, uint32_t rtpti
  * A sender report: `timestamp` was sampled at `ntp`.
  *
  * @param pts      set to the time of `timestamp`, as from rtp_clock_pts().
- * @param wall_us  set to the camera's wall clock at that time, counted from its first report.
+ * @param wall_us  set to the camera's wall clock at that time, counted from the whole second of
+ *                 its first report.
  * @return false if the report tells nothing (yet); then neither is set.
  */
 bool rtp_clock_report(struct rtp_clock *clock, enum track track, uint64_t ntp, uint32_t timestamp,

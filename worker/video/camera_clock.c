@@ -12,6 +12,8 @@
 #define LATE_MAX_US 5000000    /* how late such a report may be */
 #define EARLY_AFTER_US 4000000 /* ... and after what time one may come earlier: all were late */
 #define LATE_FOR_US 60000000   /* ... and for how long reports may be late */
+#define SECOND_US 1000000      /* a wall clock that counts seconds tells less than the arrival, */
+#define TENTH_US 100000        /* ... and so does one that counts tenths, when that shows */
 #define PACE_NEAR 0.02         /* paces that differ by less agree */
 #define PACE_MAX 20.0
 #define SPAN_MAX 1e15 /* us: keeps products in range */
@@ -67,11 +69,23 @@ static bool is_plausible(const struct camera_clock *c, int64_t wall_us, int64_t 
     return doubt_us <= tolerance_us || llabs(late_us) <= tolerance_us;
 }
 
+/* Note in what unit the wall clock counts. */
+static void note_unit(struct camera_clock *c, int64_t stamp_us, int64_t wall_us)
+{
+    bool first = !c->reported;
+    int64_t doubt_us = llabs(wall_us - c->wall_us - scale(stamp_us - c->stamp_us, c->pace));
+    bool rough = !first && c->believed && c->paced && doubt_us > RIGHT_US && doubt_us < TENTH_US;
+    c->seconds = (first || c->seconds) && wall_us % SECOND_US == 0;
+    c->tenths = (first || c->tenths) && wall_us % TENTH_US == 0;
+    c->rough = c->tenths && (c->rough || rough);
+}
+
 bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
                          int64_t received_us)
 {
     struct camera_clock *c = clock;
     bool late = false, paired = c->believed;
+    note_unit(c, stamp_us, wall_us);
     if (c->reported) {
         int64_t passed_us = received_us - c->punctual_received_us;
         int64_t late_us = passed_us - (wall_us - c->punctual_wall_us);
@@ -94,6 +108,11 @@ bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
         c->punctual_received_us = received_us;
     }
     return c->believed;
+}
+
+bool camera_clock_is_coarse(const struct camera_clock *clock)
+{
+    return clock->seconds || clock->rough;
 }
 
 void camera_clock_move(struct camera_clock *clock, int64_t by_us)

@@ -21,6 +21,9 @@ struct camera_clock {
     bool paced;         /* two reports have shown the pace */
     bool steady;        /* the newest two pairs of reports agree about it */
     double pace;        /* wall time per stamp: about 1 */
+    bool seconds;       /* all reports were of whole seconds, */
+    bool tenths;        /* ... or of tenths, */
+    bool rough;         /* ... and the stamps have shown that these are no more exact */
 };
 
 /**
@@ -30,6 +33,9 @@ struct camera_clock {
  */
 bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
                          int64_t received_us);
+
+/** Does the wall clock count in units that are longer than the arrival's jitter? */
+bool camera_clock_is_coarse(const struct camera_clock *clock);
 
 /** The track's stamps were set by by_us: those of earlier reports count from there, too. */
 void camera_clock_move(struct camera_clock *clock, int64_t by_us);

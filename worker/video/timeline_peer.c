@@ -22,7 +22,7 @@ bool timeline_peer_is_known(const struct timeline_track *track, int64_t now_us)
     bool sane = timeline_steer_is_settled(&t->steer) &&
                 fabs(timeline_steer_clock(&t->steer) - 1) <= ONE_REPORT_PACE;
     int64_t age_us = now_us - t->camera.received_us;
-    return t->camera.believed &&
+    return t->camera.believed && !camera_clock_is_coarse(&t->camera) &&
            (t->camera.paced ? age_us <= REPORT_AGE_US : sane && age_us <= ONE_REPORT_AGE_US);
 }
 

@@ -165,7 +165,8 @@ void timeline_step_note_report(struct timeline_track *track, int64_t source_us, 
     struct camera_clock *c = &t->camera;
     int64_t silent_us = larger(t->silent_us, received_us - t->last_received_us);
     t->silent_us = 0;
-    if (!t->active || !c->believed || !timeline_steer_is_settled(&t->steer) ||
+    if (!t->active || !c->believed || camera_clock_is_coarse(c) ||
+        !timeline_steer_is_settled(&t->steer) ||
         fabs(c->pace / timeline_steer_clock(&t->steer) - 1) > LOST_PACE)
         return;
     int64_t lost_us = wall_us - camera_clock_wall(c, source_us);
