@@ -405,24 +405,55 @@ fail:
     return EXIT_FAILURE;
 }
 
+/* What needs no loop. */
+static void init_server(struct server *server, struct conf *conf)
+{
+    server->conf = conf;
+    server->started_s = (int64_t)time(NULL);
+    raise_descriptor_limit(server);
+    TAILQ_INIT(&server->open_conns);
+    TAILQ_INIT(&server->text_readers);
+    (void)uv_random(NULL, NULL, &server->rate_limit.seed, sizeof(server->rate_limit.seed), 0, NULL);
+}
+
+static void open_handles(struct run *r)
+{
+    (void)uv_timer_init(&r->loop, &r->drain);
+    (void)uv_timer_init(&r->loop, &r->status);
+    r->drain.data = r->status.data = r;
+    watch_signal(r, &r->sighup, on_reload_signal, SIGHUP);
+    watch_signal(r, &r->sigterm, on_stop_signal, SIGTERM);
+    watch_signal(r, &r->sigint, on_stop_signal, SIGINT);
+    watch_signal(r, &r->sigusr2, on_upgrade_signal, SIGUSR2);
+    fd_store_init(&r->fd_store, &r->server, &r->service, upgrade_save);
+    r->server.fd_store = &r->fd_store;
+    upgrade_open(&r->upgrade, &r->server, &r->service, r->argv);
+    upgrade_unblock_signals();
+}
+
+static void clear_server(struct server *server)
+{
+    text_cache_clear(&server->metrics);
+    text_cache_clear(&server->streams);
+    text_cache_clear(&server->list);
+    client_share_clear(&server->conn_share);
+    refusal_log_flush(&server->refusal_log, "refused");
+}
+
 int server_run(struct conf *conf, int argc, char *const *argv)
 {
     static struct run r; /* once per process, and too big for a stack */
     r.left[ROUTE_PORT_STREAM] = r.left[ROUTE_PORT_SNAPSHOT] = -1;
-    r.server.loop = &r.loop;
-    r.server.conf = r.conf = conf;
+    r.conf = conf;
     r.argc = argc;
     r.argv = argv;
-    r.server.started_s = (int64_t)time(NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* stderr may be a pipe, too */
     (void)signal(SIGXFSZ, SIG_IGN); /* or a file */
     r.takeover = open_takeover();
     log_start_queue();
     greeting_log_program(conf);
     greeting_log_advice(conf);
-    raise_descriptor_limit(&r.server);
-    TAILQ_INIT(&r.server.open_conns);
-    TAILQ_INIT(&r.server.text_readers);
+    init_server(&r.server, conf);
     camera_store_init(&r.store, &r.server, conf);
     r.server.store = &r.store;
     if (uv_loop_init(&r.loop) != 0) {
@@ -431,27 +462,12 @@ int server_run(struct conf *conf, int argc, char *const *argv)
         log_end_queue();
         return EXIT_FAILURE;
     }
-    (void)uv_timer_init(&r.loop, &r.drain);
-    (void)uv_timer_init(&r.loop, &r.status);
-    r.drain.data = r.status.data = &r;
-    (void)uv_random(NULL, NULL, &r.server.rate_limit.seed, sizeof(r.server.rate_limit.seed), 0,
-                    NULL);
-    watch_signal(&r, &r.sighup, on_reload_signal, SIGHUP);
-    watch_signal(&r, &r.sigterm, on_stop_signal, SIGTERM);
-    watch_signal(&r, &r.sigint, on_stop_signal, SIGINT);
-    watch_signal(&r, &r.sigusr2, on_upgrade_signal, SIGUSR2);
-    fd_store_init(&r.fd_store, &r.server, &r.service, upgrade_save);
-    r.server.fd_store = &r.fd_store;
-    upgrade_open(&r.upgrade, &r.server, &r.service, argv);
-    upgrade_unblock_signals();
+    r.server.loop = &r.loop;
+    open_handles(&r);
 
     int status = start(&r);
     (void)uv_run(&r.loop, UV_RUN_DEFAULT);
-    text_cache_clear(&r.server.metrics);
-    text_cache_clear(&r.server.streams);
-    text_cache_clear(&r.server.list);
-    client_share_clear(&r.server.conn_share);
-    refusal_log_flush(&r.server.refusal_log, "refused");
+    clear_server(&r.server);
     (void)uv_loop_close(&r.loop);
     log_end_queue();
     return status;
