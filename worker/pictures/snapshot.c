@@ -382,37 +382,38 @@ void snapshot_close_streaming(struct snapshot *snapshot)
     }
 }
 
-size_t snapshot_unanswered(const struct snapshot *snapshot)
+static size_t count_clients(const struct snapshot *snapshot,
+                            bool (*is_one)(const struct snapshot_client *client))
 {
     size_t n = 0;
     for (size_t i = 0; i < snapshot->clients.count; i++)
-        n += snapshot_client_is_unanswered(snapshot->clients.items[i]);
+        n += is_one(snapshot->clients.items[i]);
     return n;
+}
+
+size_t snapshot_unanswered(const struct snapshot *snapshot)
+{
+    return count_clients(snapshot, snapshot_client_is_unanswered);
 }
 
 bool snapshot_is_whole(const struct snapshot *snapshot)
 {
-    size_t i = 0;
-    while (i < snapshot->clients.count && snapshot_client_is_whole(snapshot->clients.items[i]))
-        i++;
-    return i == snapshot->clients.count;
+    return count_clients(snapshot, snapshot_client_is_whole) == snapshot->clients.count;
 }
 
 size_t snapshot_streaming(const struct snapshot *snapshot)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < snapshot->clients.count; i++)
-        n += snapshot_client_is_streaming(snapshot->clients.items[i]);
-    return n;
+    return count_clients(snapshot, snapshot_client_is_streaming);
+}
+
+static bool is_request(const struct snapshot_client *client)
+{
+    return snapshot_client_is_unanswered(client) && !snapshot_client_is_mjpeg(client);
 }
 
 size_t snapshot_requests(const struct snapshot *snapshot)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < snapshot->clients.count; i++)
-        n += snapshot_client_is_unanswered(snapshot->clients.items[i]) &&
-             !snapshot_client_is_mjpeg(snapshot->clients.items[i]);
-    return n;
+    return count_clients(snapshot, is_request);
 }
 
 struct snapshot_stats snapshot_get_stats(const struct snapshot *snapshot)

@@ -226,6 +226,32 @@ static void on_setup_refused(struct rtsp_session *s, int status)
     }
 }
 
+/* Some cameras take it only after OPTIONS. */
+static void on_describe_refused(struct rtsp_session *s, int status)
+{
+    if (!s->options_done && (status == 400 || status == 405 || status == 455 || status >= 500)) {
+        s->options_done = true;
+        rtsp_session_enter(s, RTSP_STATE_OPTIONS);
+    } else {
+        fail_by_status(s, METHOD_DESCRIBE, status);
+    }
+}
+
+static void on_play_refused(struct rtsp_session *s, int status)
+{
+    if (!s->without_range && !s->media_seen) {
+        s->without_range = true;
+        rtsp_session_ask(s);
+    } else if (s->media_seen) {
+        rtsp_session_set_state(s, RTSP_STATE_PLAYING); /* media come, so it plays */
+    } else if (strcmp(s->aggregate, s->url) != 0) {
+        (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", s->url);
+        rtsp_session_ask(s);
+    } else {
+        fail_by_status(s, METHOD_PLAY, status);
+    }
+}
+
 static void on_refused(struct rtsp_session *s, enum method method, int status)
 {
     switch (method) {
@@ -233,29 +259,13 @@ static void on_refused(struct rtsp_session *s, enum method method, int status)
         rtsp_session_enter(s, RTSP_STATE_DESCRIBE);
         break;
     case METHOD_DESCRIBE:
-        if (!s->options_done &&
-            (status == 400 || status == 405 || status == 455 || status >= 500)) {
-            s->options_done = true;
-            rtsp_session_enter(s, RTSP_STATE_OPTIONS);
-        } else {
-            fail_by_status(s, method, status);
-        }
+        on_describe_refused(s, status);
         break;
     case METHOD_SETUP:
         on_setup_refused(s, status);
         break;
     case METHOD_PLAY:
-        if (!s->without_range && !s->media_seen) {
-            s->without_range = true;
-            rtsp_session_ask(s);
-        } else if (s->media_seen) {
-            rtsp_session_set_state(s, RTSP_STATE_PLAYING); /* media come, so it plays */
-        } else if (strcmp(s->aggregate, s->url) != 0) {
-            (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", s->url);
-            rtsp_session_ask(s);
-        } else {
-            fail_by_status(s, method, status);
-        }
+        on_play_refused(s, status);
         break;
     case METHOD_TEARDOWN:
         rtsp_session_end(s, RTSP_VERDICT_CLOSED);
@@ -287,14 +297,31 @@ void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message 
     rtsp_session_end(s, RTSP_VERDICT_REDIRECT);
 }
 
-void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message *m)
+/* Of the request that is answered; some cameras leave the header out. */
+static uint64_t answered_cseq(const struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_slice value;
-    uint64_t cseq = s->pending_cseq; /* some cameras leave it out */
-    if (s->pending == METHOD_NONE)
-        cseq = s->keepalive.cseq;
+    uint64_t cseq = s->pending == METHOD_NONE ? s->keepalive.cseq : s->pending_cseq;
     if (rtsp_message_header(m, "CSeq", NULL, &value))
         (void)rtsp_slice_number(value, UINT32_MAX, &cseq);
+    return cseq;
+}
+
+static void on_unauthorized(struct rtsp_session *s, enum method method,
+                            const struct rtsp_message *m)
+{
+    if (rtsp_auth_refused(&s->auth, m))
+        rtsp_session_ask(s);
+    else if (method == METHOD_TEARDOWN)
+        rtsp_session_end(s, RTSP_VERDICT_CLOSED);
+    else
+        rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNAUTHORIZED,
+                          "the camera refused user name or password");
+}
+
+void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    uint64_t cseq = answered_cseq(s, m);
     if (m->status < 200)
         return; /* 100 Continue */
     if (s->pending == METHOD_NONE || cseq != s->pending_cseq) {
@@ -309,13 +336,7 @@ void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message 
     read_session(s, m);
     rtsp_session_read_public(s, m);
     if (m->status == 401) {
-        if (rtsp_auth_refused(&s->auth, m))
-            rtsp_session_ask(s);
-        else if (method == METHOD_TEARDOWN)
-            rtsp_session_end(s, RTSP_VERDICT_CLOSED);
-        else
-            rtsp_session_fail(s, HTTP_ERROR_CAMERA_UNAUTHORIZED,
-                              "the camera refused user name or password");
+        on_unauthorized(s, method, m);
     } else if (m->status < 300) {
         on_success(s, method, m);
     } else if (m->status < 400 && method != METHOD_TEARDOWN) {
