@@ -11,6 +11,7 @@
 /* Inclusive upper bounds in microseconds; the last bucket has none. */
 extern const uint32_t histogram_bounds_us[IPC_HISTOGRAM_BUCKETS - 1];
 
+/** Count a duration in microseconds. */
 void histogram_add(struct ipc_histogram *histogram, int64_t us);
 
 /** Add from's counts and sum to into's. */

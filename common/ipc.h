@@ -362,6 +362,7 @@ const char *ipc_camera_state_name(enum ipc_camera_state state);
 /** Is there a NUL within the first size bytes?  Check each string of a payload with it. */
 int ipc_string_ok(const char *s, size_t size);
 
+/** Close the descriptor that came with a message, if nobody has taken it. */
 void ipc_msg_free(struct ipc_msg *msg);
 
 #endif /* COMMON_IPC_H */

@@ -51,6 +51,7 @@ void log_send_to_master(void);
 /** Set this process's name, which every later line shows.  Copied. */
 void log_set_process(const char *process);
 
+/** Would a line of this level be written? */
 bool log_enabled(enum log_level level);
 
 /**

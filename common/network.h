@@ -34,6 +34,7 @@ bool network_parse_address(const char *text, struct network *out);
 /** Read ADDRESS or ADDRESS/BITS.  Modifies entry and restores it before it returns. */
 bool network_parse(char *entry, struct network *out);
 
+/** Does the address belong to the network?  False if one is IPv4, the other IPv6. */
 bool network_contains(const struct network *net, const struct network *address);
 
 #endif /* COMMON_NETWORK_H */

@@ -45,6 +45,7 @@ struct camera_store_result {
 typedef void (*camera_store_fn)(struct server *server, uint64_t conn_id,
                                 const struct camera_store_result *result);
 
+/** @param server, conf  Borrowed. */
 void camera_store_init(struct camera_store *store, struct server *server, struct conf *conf);
 
 /**

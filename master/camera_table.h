@@ -120,6 +120,7 @@ const struct camera *camera_table_find_id(const struct camera_table *table, cons
  * its host.  @return milliseconds; 0: it may be sent. */
 int64_t camera_table_refusal_ms(const struct camera *cam);
 
+/** Sums over all cameras, as of now. */
 struct camera_totals camera_table_totals(const struct camera_table *table);
 
 /* --- camera_takeover.c: another program takes this one's place ----------------- */

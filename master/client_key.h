@@ -20,6 +20,7 @@ struct client_key client_key_of(const struct sockaddr *address);
 /** Parse an address in text form, without a port. @return false: not an address. */
 bool client_key_parse(const char *text, struct client_key *key);
 
+/** Do both stand for the same client? */
 bool client_key_equal(const struct client_key *a, const struct client_key *b);
 
 /** Does the key stand for no address (a client of a Unix socket)? */

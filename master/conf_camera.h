@@ -14,6 +14,7 @@
     "up to 63 letters, digits, '.', '_' and '-', not ending in .flv, are accepted"
 #define CONF_CAMERA_TITLE_ACCEPTED "up to 127 bytes of UTF-8 text are accepted"
 
+/** Is it a name as in CONF_CAMERA_NAME_ACCEPTED? */
 bool conf_camera_name_ok(const char *name);
 
 /** Set a title or group. @return false: the text is not accepted, and out is unchanged. */

@@ -29,6 +29,7 @@ void outbox_init(struct outbox *outbox);
 /** Drop the waiting messages and close their descriptors. */
 void outbox_clear(struct outbox *outbox);
 
+/** Does no message wait? */
 bool outbox_is_empty(const struct outbox *outbox);
 
 /**

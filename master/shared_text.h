@@ -32,6 +32,7 @@ struct shared_text {
  */
 struct shared_text *shared_text_new(char *text, size_t *total);
 
+/** @return text, with a reference more.  Caller owns it; shared_text_unref(). */
 struct shared_text *shared_text_ref(struct shared_text *text);
 
 /** NULL is fine. */
@@ -61,6 +62,7 @@ void text_cache_put(struct text_cache *cache, struct shared_text *text, int64_t 
  * there is credit. */
 void text_cache_expire(struct text_cache *cache, int64_t now_us);
 
+/** Let go of the text; the cache may be used again. */
 void text_cache_clear(struct text_cache *cache);
 
 #endif /* MASTER_SHARED_TEXT_H */

@@ -28,6 +28,7 @@
     X(BACKOFF, CAMERA_STATE_BIT(IPC_CAMERA_CONNECTING) | CAMERA_STATE_BIT(IPC_CAMERA_IDLE))
 /* clang-format on */
 
+/** May this state follow that one? */
 bool camera_state_may(enum ipc_camera_state from, enum ipc_camera_state to);
 
 #endif /* WORKER_CAMERA_STATE_H */

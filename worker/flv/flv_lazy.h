@@ -1,6 +1,6 @@
 /*
- * Reads an RTMP or HTTP camera that nobody watches seldom: media gather in its socket meanwhile.
- * Worker: one thread reads and waits here; another one, which never waits, says when.
+ * Reads seldom from an RTMP or HTTP camera that nobody watches: media gather in its socket
+ * meanwhile. Worker: one thread reads and waits here; another one, which never waits, says when.
  *
  *   eager        the reading thread takes what comes
  *   lazy         when the socket is empty, it waits for some tenths of a second, or until much has

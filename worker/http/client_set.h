@@ -13,6 +13,7 @@ struct client_set {
     size_t capacity;
 };
 
+/** @param client  Borrowed, until client_set_remove(). */
 void client_set_add(struct client_set *set, void *client);
 
 /** Remove a client; the last one takes its place.  No effect if the client is not in the set. */

@@ -28,6 +28,7 @@ bool departures_next(const struct departures *departures, struct ipc_left *left)
 /** Remove the tickets of a message that was sent. */
 void departures_drop(struct departures *departures, const struct ipc_left *left);
 
+/** Forget all tickets. */
 void departures_clear(struct departures *departures);
 
 #endif /* WORKER_DEPARTURES_H */

@@ -22,6 +22,7 @@ struct source_loss {
  */
 void source_loss_count(struct source_loss *loss, uint64_t missing, uint64_t dropped);
 
+/** What two sources have lost together. */
 struct source_loss source_loss_sum(const struct source_loss *a, const struct source_loss *b);
 
 #endif /* WORKER_SOURCE_LOSS_H */

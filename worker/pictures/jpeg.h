@@ -47,6 +47,7 @@ struct jpeg_source {
 int jpeg_encode(const struct jpeg_source *source, uint32_t width, uint32_t height, uint32_t quality,
                 int64_t taken_us, struct jpeg **jpeg);
 
+/** Any thread.  @return jpeg, with a reference more.  Caller owns it; jpeg_unref(). */
 struct jpeg *jpeg_ref(struct jpeg *jpeg);
 /** Let go of *jpeg and clear it.  NULL is fine. */
 void jpeg_unref(struct jpeg **jpeg);

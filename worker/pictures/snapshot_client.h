@@ -102,6 +102,7 @@ void snapshot_client_close(struct snapshot_client *client);
 /** Set what a repeated request requires. @param seq  as in snapshot_client_open(). */
 void snapshot_client_require(struct snapshot_client *client, uint64_t seq);
 
+/** What it asks for.  Borrowed. */
 const struct ipc_client *snapshot_client_request(const struct snapshot_client *client);
 
 /** Is it answered, and waiting for its next request? */

@@ -33,6 +33,7 @@ struct snapshot_lane {
     struct snapshot_turns turns; /* of those who get JPEGs made */
 };
 
+/** Does it keep JPEGs or decoded pictures? */
 bool snapshot_lane_holds_memory(const struct snapshot_lane *lane);
 
 /** Call a few times a second: gives memory back SNAPSHOT_KEEP_MS after the last client. */

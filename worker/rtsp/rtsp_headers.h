@@ -28,7 +28,9 @@ struct rtsp_rtp_info {
     uint32_t rtptime;
 };
 
+/** Parse a Transport header (RFC 2326 section 12.39).  What is missing or wrong is 0. */
 void rtsp_parse_transport(struct rtsp_slice value, struct rtsp_transport_header *h);
+/** Parse a Session header (section 12.37). */
 void rtsp_parse_session(struct rtsp_slice value, struct rtsp_session_header *h);
 
 /** Remove the next entry of an RTP-Info header from the front of *rest.  @return false at the end.

@@ -1,7 +1,7 @@
 /*
- * Reads a camera that nobody watches seldom: media wait in the sockets meanwhile.  Datagrams only
- * as far as the sockets hold them, and never again on a connection whose sockets have dropped some
- * meanwhile.  What the network loses does not count.  Worker, loop thread.
+ * Reads seldom from a camera that nobody watches: media wait in the sockets meanwhile.  Datagrams
+ * wait only while the sockets have room for them, and not at all on a connection whose sockets have
+ * dropped some meanwhile.  What the network loses does not count.  Worker, loop thread.
  */
 #ifndef WORKER_RTSP_LAZY_H
 #define WORKER_RTSP_LAZY_H
@@ -16,6 +16,7 @@ struct rtsp_lazy {
     bool overran;      /* they dropped some while it was lazy */
 };
 
+/** Is the camera read seldom, because nobody watches? */
 bool rtsp_lazy_is_on(const struct rtsp_lazy *lazy);
 
 /**

@@ -64,8 +64,10 @@ void rendition_push(struct rendition *rendition, struct frame *frame);
 /** Make the next picture a key frame: a viewer joins. */
 void rendition_request_key(struct rendition *rendition);
 
+/** Counters since rendition_open(). */
 void rendition_get_stats(struct rendition *rendition, struct rendition_stats *stats);
 
+/** Add stats to sum. */
 void rendition_stats_add(struct rendition_stats *sum, const struct rendition_stats *stats);
 
 /** How long it has failed: the time in us from the first to the newest frame that could not be

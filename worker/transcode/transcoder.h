@@ -53,6 +53,7 @@ void transcoder_flush(struct transcoder *t);
  */
 int transcoder_push(struct transcoder *t, struct frame *frame);
 
+/** NULL is fine. */
 void transcoder_free(struct transcoder *t);
 
 #endif /* WORKER_TRANSCODER_H */

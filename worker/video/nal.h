@@ -95,6 +95,7 @@ struct nal_bits {
     bool overrun;
 };
 
+/** Read from behind the NAL header on.  @param nal  Borrowed, while bits is in use. */
 void nal_bits_init(struct nal_bits *bits, enum AVCodecID codec, const struct nal *nal);
 uint32_t nal_bits_read(struct nal_bits *bits, unsigned count); /* 0..32 */
 uint32_t nal_bits_ue(struct nal_bits *bits);                   /* ue(v), 9.1; 9.2 */

@@ -28,6 +28,7 @@ struct nal_list {
     struct nal_place nals[NAL_LIST_MAX];
 };
 
+/** Free the memory; the list itself is the caller's. */
 void nal_list_free(struct nal_list *list);
 
 /** Forget all NAL units, keep the memory. */

@@ -112,6 +112,7 @@ const struct client_wish *client_get_wish(const struct client *client);
 /** Was the viewer told that its video is H.264? */
 bool client_plays_h264(const struct client *client);
 
+/** When the worker got it, clock_ms(). */
 int64_t client_opened_ms(const struct client *client);
 struct client_totals client_totals(const struct client *client);
 
