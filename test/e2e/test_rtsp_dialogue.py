@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -267,15 +268,31 @@ def test_udp_that_stays_silent():
 
 # --- keep-alives ------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("status", [401, 405, 501, 454, 500])
-def test_keepalive_refused(status):
-    class Refuses(Script):
-        timeout_s, speed = 2, 1
+class RefusesKeepAlive(Script):
+    timeout_s, speed = 2, 1
 
-        def on_options(self, session, request):
-            return status, [], ""
-        on_get_parameter = on_options
-    result, camera = assert_reads(Refuses(), video=160, seconds=12)
+    def __init__(self, status):
+        super().__init__()
+        self.status = status
+
+    def on_options(self, session, request):
+        return self.status, [], ""
+    on_get_parameter = on_options
+
+
+REFUSALS = 401, 405, 501, 454, 500
+
+
+@pytest.fixture(scope="module")
+def refusals():
+    """Most of it is waiting, so all run at once."""
+    with ThreadPoolExecutor(len(REFUSALS)) as pool:
+        yield {status: pool.submit(assert_reads, RefusesKeepAlive(status), video=160, seconds=12) for status in REFUSALS}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_keepalive_refused(refusals, status):
+    _, camera = refusals[status].result()
     assert len(camera.asked("OPTIONS" if status != 401 else "GET_PARAMETER")) >= 2
 
 
@@ -308,14 +325,26 @@ class Counting(Script):
         return 200, [self.session_line(session)], ""
 
 
-@pytest.mark.parametrize("counts, listed", [("GET_PARAMETER", True), ("GET_PARAMETER", False), ("OPTIONS", False)])
-def test_keepalive_that_counts(counts, listed):
+KEPT_ALIVE_BY = ("GET_PARAMETER", True), ("GET_PARAMETER", False), ("OPTIONS", False)
+
+
+@pytest.fixture(scope="module")
+def kept_alive():
+    """Most of it is waiting, so all run at once."""
+    def run(counts, listed):
+        script = Counting()
+        script.counts = (counts,)
+        if listed:
+            script.public += ", GET_PARAMETER"
+        return assert_reads(script, video=280, seconds=20)
+    with ThreadPoolExecutor(len(KEPT_ALIVE_BY)) as pool:
+        yield {way: pool.submit(run, *way) for way in KEPT_ALIVE_BY}
+
+
+@pytest.mark.parametrize("counts, listed", KEPT_ALIVE_BY)
+def test_keepalive_that_counts(kept_alive, counts, listed):
     """Which request counts is written nowhere."""
-    script = Counting()
-    script.counts = (counts,)
-    if listed:
-        script.public += ", GET_PARAMETER"
-    _, camera = assert_reads(script, video=280, seconds=20)
+    _, camera = kept_alive[counts, listed].result()
     assert len(camera.sessions) == 1
 
 
