@@ -204,6 +204,8 @@ globalThis.mpegts = {
     ("up", False),
     ("gate", ["first", "aborted", "good", "down", "down too"]),
     ("cycle", [0, 0, 1, 1, 1, 2, 2]),
+    ("still", ["", "Last picture: 2026-01-02 03:04:05", "Picture of 2026-01-02 03:04:06", "Picture of 2026-01-02 03:04:06",
+               "Picture of 2026-01-02 03:04:05"]),
     ("labels", ["Camera", "gate", "Camera", "Camera", "10.0.0.9"]),
     ("clock", "(2 min)"),
     ("quarantined", "This camera's process crashes again and again; next try at 2026-01-02 03:05:05"),

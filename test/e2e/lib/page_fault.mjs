@@ -13,6 +13,7 @@
 // or which part is tried alone:
 //   gate         cameras that are known to be down wait until the others have begun
 //   cycle        pages turn after 3 s without a hand on the mouse or the keyboard
+//   still        the time of a dead camera's last picture, without the picture and with it
 //   labels       what a camera is called until the server says it
 //   clock        since when a camera is down, by a clock that is five hours behind the server's
 //   quarantined  the words for a camera whose process crashes again and again
@@ -315,6 +316,24 @@ faults.cycle = async () => {
   cycle.set(0);
   found.push(after(100000));
   return found;
+};
+
+faults.still = async () => {
+  const { Still } = await page('still.js');
+  const [at, label, told] = [new Date(2026, 0, 2, 3, 4, 5), {}, []];
+  const still = new Still({ getContext: () => ({ drawImage() {} }) }, label);
+  const tell = () => told.push(label.textContent ?? '');
+  still.setTime(null, true);
+  tell();
+  still.setTime(at, false);
+  tell();
+  still.keep({ videoWidth: 640, videoHeight: 360, readyState: 2 }, at.getTime() + 1500);
+  tell();
+  still.setTime(at, false); // others may have come since
+  tell();
+  still.setTime(at, true);
+  tell();
+  return told;
 };
 
 faults.labels = async () => {
