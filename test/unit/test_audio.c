@@ -499,7 +499,12 @@ static struct channels send_channels(int announced, int sent, int pictures_of_si
     result.frames = 0;
     for (int i = 0; i < 100; i++) {
         size_t len;
+        static const uint8_t end[] = {0xE0}; /* says nothing */
         const uint8_t *data = aac_silent_frame(i % 8 == 7 ? 3 - sent : sent, &len);
+        if (i % 8 == 3) {
+            data = end;
+            len = sizeof(end);
+        }
         int64_t at_us = START + pictures_of_silence * 40 * MS + i * aac_frame_us(48000);
         assert_int_equal(audio_push(audio, data, len, at_us, 7), 0);
     }
@@ -521,6 +526,37 @@ static void test_channels_that_were_announced_wrongly(void **state)
         assert_int_equal(got.newest, sent);
     }
     log_set_level(LOG_LEVEL_INFO);
+}
+
+/* What encoders put before the sound does not hide it; what is broken does not tell. */
+static void test_first_element_of_sound(void **state)
+{
+    static const struct {
+        uint8_t data[24];
+        size_t len;
+        int channels;
+    } cases[] = {
+        {{0x00}, 1, 1},
+        {{0x20}, 1, 2},
+        {{0xC0, 0x40}, 2, 2},       /* after an empty fill element */
+        {{0xC2, 0x54, 0x40}, 3, 2}, /* after one of a byte, */
+        {{0xC2, 0x54, 0x00}, 3, 1},
+        {{[0] = 0xDE, [1] = 0x02, [17] = 0x40}, 18, 2}, /* of 15 bytes, the long way */
+        {{[0] = 0xDE, [1] = 0x02, [17] = 0x40}, 17, 0}, /* ... and cut */
+        {{0xC1, 0xAA, 0x20}, 3, 0},                     /* of more bytes than the frame has */
+        {{0x81, 0x01, 0xAA, 0x20}, 4, 2},               /* after data, aligned */
+        {{0x80, 0x00, 0x20}, 3, 2},
+        {{0x80, 0x80, 0x81, 0x40}, 4, 0},
+        {{0xE0}, 1, 0},       /* the end */
+        {{0xA0, 0x20}, 2, 0}, /* a program_config_element */
+        {{0xDF, 0xFF}, 2, 0},
+        {{0}, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int got = aac_frame_channels(cases[i].data, cases[i].len);
+        if (got != cases[i].channels)
+            fail_msg("case %zu: %d", i, got);
+    }
 }
 
 /* Each is decoded without the others: no sound, all samples, no complaint of the decoder. */
@@ -565,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_silent_frame),
         cmocka_unit_test(test_bandwidths),
         cmocka_unit_test(test_channels_that_were_announced_wrongly),
+        cmocka_unit_test(test_first_element_of_sound),
     };
     av_log_set_callback(count_warnings);
     return cmocka_run_group_tests_name("audio", tests, NULL, NULL);

@@ -240,7 +240,9 @@ static int follow_frame(struct audio_passthrough *p, const uint8_t *data, size_t
 {
     int channels = aac_frame_channels(data, len);
     int announced = p->config->channels;
-    p->contradictions = channels == 0 || channels == announced ? 0 : p->contradictions + 1;
+    if (channels == 0)
+        return 0;
+    p->contradictions = channels == announced ? 0 : p->contradictions + 1;
     if (p->contradictions == 0 || (p->started && p->contradictions < CONTRADICTIONS))
         return 0;
     p->contradictions = 0;

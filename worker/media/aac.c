@@ -15,7 +15,10 @@ enum {
     OBJECT_PS = 29,
     OBJECT_ESCAPE = 31,
     RATE_ESCAPE = 15,
-    ELEMENT_PAIR = 1, /* after ID_SCE, 0 */
+    ELEMENT_SINGLE = 0,
+    ELEMENT_PAIR = 1,
+    ELEMENT_DATA = 4,
+    ELEMENT_FILL = 6,
 };
 
 static const int rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
@@ -116,11 +119,37 @@ const uint8_t *aac_silent_frame(int channels, size_t *len)
     return channels == 1 ? mono : stereo;
 }
 
+/* Skip a data_stream_element (4.4.2.7) or a fill_element (4.4.2.8) after its type. */
+static void skip_element(struct aac_bits *b, unsigned element)
+{
+    bool align = false;
+    unsigned bytes;
+    if (element == ELEMENT_FILL) {
+        bytes = aac_bits_take(b, 4);
+        bytes += bytes == 15 ? aac_bits_take(b, 8) - 1 : 0;
+    } else {
+        (void)aac_bits_take(b, 4); /* element_instance_tag */
+        align = aac_bits_take(b, 1) != 0;
+        bytes = aac_bits_take(b, 8);
+        bytes += bytes == 255 ? aac_bits_take(b, 8) : 0;
+    }
+    if (align)
+        b->at = (b->at + 7) / 8 * 8;
+    b->at += (size_t)bytes * 8;
+}
+
 int aac_frame_channels(const uint8_t *data, size_t len)
 {
     struct aac_bits b = {.data = data, .len = len * 8};
-    unsigned element = aac_bits_take(&b, 3);
-    return len == 0 || element > ELEMENT_PAIR ? 0 : element == ELEMENT_PAIR ? 2 : 1;
+    while (b.at < b.len) {
+        unsigned element = aac_bits_take(&b, 3);
+        if (element == ELEMENT_SINGLE || element == ELEMENT_PAIR)
+            return b.at <= b.len ? (int)element + 1 : 0;
+        if (element != ELEMENT_DATA && element != ELEMENT_FILL)
+            return 0;
+        skip_element(&b, element);
+    }
+    return 0;
 }
 
 int aac_adts_parse(const uint8_t *data, size_t len, struct aac_adts *adts)

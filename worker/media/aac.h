@@ -48,7 +48,7 @@ void aac_config_write(uint8_t record[AAC_CONFIG_LEN], int sample_rate, int chann
 const uint8_t *aac_silent_frame(int channels, size_t *len);
 
 /**
- * What a raw frame's first element says (raw_data_block, ISO/IEC 14496-3, 4.4.2.1).
+ * What a raw frame's first element of sound says (raw_data_block, ISO/IEC 14496-3, 4.4.2.1).
  *
  * @return 1: a single channel; 2: a pair; 0: it does not say.
  */
