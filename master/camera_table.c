@@ -199,7 +199,10 @@ void camera_table_detach(struct camera *cam)
 /* The worker was told to end: this camera's next client gets another worker. */
 static void release(struct camera *cam)
 {
+    bool needless = cam->login_waits_ms != 0 && cam->guests.count == 0;
     worker_release(cam->worker);
+    if (needless)
+        workers_give_up(cam->worker); /* it would start only to end */
     camera_clients_drop(&cam->table->clients, cam);
     camera_table_detach(cam);
 }

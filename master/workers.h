@@ -135,7 +135,8 @@ struct worker *workers_take(struct workers *workers, void *owner, const char *ca
 /** A worker that is held has its turn now. */
 void workers_let_start(struct workers *workers, struct worker *worker);
 
-/** A worker that is held will not start: its owner's on_gone() is called. */
+/** A worker that is held will not start: its owner's on_gone() is called, unless it was released.
+ */
 void workers_give_up(struct worker *worker);
 
 #endif /* MASTER_WORKERS_H */

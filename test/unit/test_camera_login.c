@@ -448,6 +448,17 @@ static void test_told_to_make_way_while_it_waits(void **state)
     assert_int_equal(rig.table->logins_wait, CAMERAS - 3);
 }
 
+/* Workers of cameras that wait are not started only to end. */
+static void test_the_server_stops_while_they_wait(void **state)
+{
+    open_table("u:p@", CAMERAS);
+    camera_table_drain(rig.table, 1000);
+    turn();
+    assert_int_equal(rig.table->logins_wait, 0);
+    assert_int_equal(spawned_count, 1);
+    assert_int_equal(camera_table_busy(rig.table), 1);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -469,6 +480,7 @@ int main(void)
         CASE(test_cameras_without_password),
         CASE(test_another_program_goes_on),
         CASE(test_told_to_make_way_while_it_waits),
+        CASE(test_the_server_stops_while_they_wait),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");
