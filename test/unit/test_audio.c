@@ -488,8 +488,9 @@ static void take_channels(void *ctx, struct frame *frame)
 }
 
 /* Send frames, raw, of which one in eight is of the other kind. @return what became of them. */
-static struct channels send_channels(int announced, int sent, int pictures_of_silence)
+static struct channels send_channels(int announced, int sent, int pictures_of_silence, bool adts)
 {
+    const struct aac_config said = {.object_type = 2, .sample_rate = 48000, .channels = announced};
     struct channels result = {0};
     struct audio *audio;
     AVCodecParameters *par = announce(AV_CODEC_ID_AAC, 48000, announced);
@@ -506,7 +507,12 @@ static struct channels send_channels(int announced, int sent, int pictures_of_si
             len = sizeof(end);
         }
         int64_t at_us = START + pictures_of_silence * 40 * MS + i * aac_frame_us(48000);
-        assert_int_equal(audio_push(audio, data, len, at_us, 7), 0);
+        uint8_t packet[32];
+        size_t head = adts ? AAC_ADTS_LEN : 0;
+        if (adts)
+            assert_int_equal(aac_adts_write(packet, &said, len), 0);
+        memcpy(packet + head, data, len);
+        assert_int_equal(audio_push(audio, packet, head + len, at_us, 7), 0);
     }
     assert_true(result.frames > 90);
     assert_int_equal(audio_config(audio)->channels, result.newest);
@@ -519,9 +525,9 @@ static struct channels send_channels(int announced, int sent, int pictures_of_si
 static void test_channels_that_were_announced_wrongly(void **state)
 {
     log_set_level(LOG_LEVEL_ERROR);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 16; i++) {
         int announced = 1 + i % 2, sent = 1 + i / 2 % 2;
-        struct channels got = send_channels(announced, sent, i < 4 ? 0 : 25);
+        struct channels got = send_channels(announced, sent, i % 8 < 4 ? 0 : 25, i >= 8);
         assert_int_equal(got.first, sent);
         assert_int_equal(got.newest, sent);
     }

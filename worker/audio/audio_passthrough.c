@@ -43,7 +43,8 @@ struct audio_passthrough {
     int64_t adjusted_us; /* time stamp at which frames were last repeated or dropped */
     double error_us;     /* how late the time stamps are, on average */
     int64_t drop;        /* frames still to be dropped */
-    int contradictions;  /* the newest raw frames that have other channels than was announced */
+    int header_channels; /* as the newest ADTS header has them; 0: there was none */
+    int contradictions;  /* the newest frames that have other channels than was announced */
     bool told;           /* ... in the log */
     struct frame *last;  /* the last frame sent; one reference */
     audio_emit_fn *emit;
@@ -234,8 +235,8 @@ static int follow_header(struct audio_passthrough *p, const struct aac_config *c
     return 0;
 }
 
-/* Adopt the channels that raw frames have, whatever was announced: at once at the start, later
- * when many say so, since one may be broken. */
+/* Adopt the channels that frames have, whatever was announced: at once at the start, later when
+ * many say so, since one may be broken. */
 static int follow_frame(struct audio_passthrough *p, const uint8_t *data, size_t len)
 {
     int channels = aac_frame_channels(data, len);
@@ -253,6 +254,19 @@ static int follow_frame(struct audio_passthrough *p, const uint8_t *data, size_t
     return follow_header(p, &(struct aac_config){.object_type = 2,
                                                  .sample_rate = p->sample_rate,
                                                  .channels = channels});
+}
+
+/* As follow_header() and follow_frame(): a header counts when it says something new. */
+static int follow_adts(struct audio_passthrough *p, const struct aac_adts *adts,
+                       const uint8_t *data)
+{
+    const struct aac_config *c = &adts->config;
+    bool is_new = c->channels != p->header_channels || c->sample_rate != p->sample_rate;
+    int rc = is_new ? follow_header(p, c) : 0;
+    if (rc != 0)
+        return rc;
+    p->header_channels = c->channels;
+    return follow_frame(p, data + adts->header_len, adts->frame_len - adts->header_len);
 }
 
 /* Take one raw AAC frame, or frames with ADTS headers. */
@@ -273,7 +287,7 @@ int audio_passthrough_push(struct audio_passthrough *pass, const uint8_t *data, 
         if (rc == 0 && adts.blocks != 1)
             rc = -EINVAL; /* only a decoder could tell where the second block begins */
         if (rc == 0)
-            rc = follow_header(pass, &adts.config);
+            rc = follow_adts(pass, &adts, data);
         if (rc == 0)
             rc = place_frame(pass, data + adts.header_len, adts.frame_len - adts.header_len, pts_us,
                              received_us);
