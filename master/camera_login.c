@@ -179,8 +179,10 @@ static void take_turn(struct camera *cam)
 /* Those that were asked before it do not answer in the time that they have. */
 static bool is_overdue(const struct camera *cam)
 {
+    int64_t now_ms = clock_ms();
     uint32_t timeout_ms = cam->table->admission.conf->camera.connect_timeout_ms;
-    return clock_ms() - cam->login_waits_ms >= timeout_ms;
+    return now_ms - cam->login_waits_ms >= timeout_ms &&
+           login_guard_is_overdue(guard_of(cam), &cam->url, timeout_ms, now_ms);
 }
 
 static void refuse_if_refused(struct camera *cam)

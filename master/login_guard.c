@@ -27,6 +27,7 @@ struct password {
     uint64_t hash; /* 0: unused */
     unsigned trying;
     int64_t connects_ms; /* when the last one that is trying began to connect; 0: not yet */
+    int64_t asked_ms;    /* when the first of those that are trying did; 0: none has */
     bool accepted;
     int64_t refused_until_ms; /* by the paths that rejected it; others wait less */
     struct path_set opened;   /* these accepted it last */
@@ -269,6 +270,15 @@ bool login_guard_is_awaited(const struct login_guard *guard, const struct camera
            now_ms - p->connects_ms < LOGIN_TURN_MS;
 }
 
+bool login_guard_is_overdue(const struct login_guard *guard, const struct camera_url *url,
+                            int64_t ms, int64_t now_ms)
+{
+    const struct password *p = known_password(guard, url);
+    if (p == NULL)
+        return true;
+    return p->asked_ms != 0 ? now_ms - p->asked_ms >= ms : p->trying < LOGIN_FREE;
+}
+
 /* --- remembering ---------------------------------------------------------- */
 
 static bool is_in_use(const struct login *login)
@@ -367,15 +377,19 @@ void login_guard_begin(struct login_guard *guard, const struct camera_url *url, 
     struct password *p = password_of(guard, url, &login, now_ms);
     if (p == NULL)
         return;
-    p->trying++;
+    if (p->trying++ == 0)
+        p->asked_ms = 0;
     p->connects_ms = 0;
 }
 
 void login_guard_connects(struct login_guard *guard, const struct camera_url *url, int64_t now_ms)
 {
     struct password *p = known_password(guard, url);
-    if (p != NULL)
-        p->connects_ms = now_ms;
+    if (p == NULL)
+        return;
+    p->connects_ms = now_ms;
+    if (p->asked_ms == 0)
+        p->asked_ms = now_ms;
 }
 
 void login_guard_end(struct login_guard *guard, const struct camera_url *url)

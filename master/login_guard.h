@@ -70,6 +70,13 @@ int64_t login_guard_refused_until_ms(const struct login_guard *guard, const stru
 bool login_guard_is_awaited(const struct login_guard *guard, const struct camera_url *url,
                             int64_t now_ms);
 
+/**
+ * For one that has waited for ms: has the camera had that time, too?  While the workers of those
+ * before it have not begun to connect, on a busy machine, LOGIN_FREE may be among those.
+ */
+bool login_guard_is_overdue(const struct login_guard *guard, const struct camera_url *url,
+                            int64_t ms, int64_t now_ms);
+
 /** A connection is being made.  Call login_guard_end() when the camera has answered or is left. */
 void login_guard_begin(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
 /** A worker has begun to connect: its LOGIN_TURN_MS begin. */

@@ -459,6 +459,21 @@ static void test_the_server_stops_while_they_wait(void **state)
     assert_int_equal(camera_table_busy(rig.table), 1);
 }
 
+/* The machine is busy: the first one's worker has not started yet, so nobody was asked. */
+static void test_the_first_one_starts_late(void **state)
+{
+    open_table("u:p@", CAMERAS);
+    passed_ms += rig.conf.camera.connect_timeout_ms;
+    camera_login_step(rig.table);
+    assert_int_equal(count_asking(), LOGIN_FREE);
+    report(camera(0), IPC_CAMERA_CONNECTING, HTTP_ERROR_NONE);
+    camera_login_step(rig.table);
+    assert_int_equal(count_asking(), LOGIN_FREE);
+    passed_ms += rig.conf.camera.connect_timeout_ms;
+    camera_login_step(rig.table);
+    assert_int_equal(count_asking(), CAMERAS);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -481,6 +496,7 @@ int main(void)
         CASE(test_another_program_goes_on),
         CASE(test_told_to_make_way_while_it_waits),
         CASE(test_the_server_stops_while_they_wait),
+        CASE(test_the_first_one_starts_late),
     };
     log_open(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_set_process("master");
