@@ -89,6 +89,20 @@ void timeline_steer_align(struct timeline_steer *steer, const struct timeline_st
     steer->start_late_us = other->reference_us;
 }
 
+void timeline_steer_align_slowly(struct timeline_steer *steer, const struct timeline_steer *other)
+{
+    int64_t ahead_us = other->reference_us - steer->reference_us;
+    steer->moved_us = ahead_us < 0              ? steer->moved_us
+                      : ahead_us > MOVED_MAX_US ? MOVED_MAX_US
+                                                : ahead_us;
+    steer->reference_us = other->reference_us;
+}
+
+int64_t timeline_steer_reference_us(const struct timeline_steer *steer)
+{
+    return steer->reference_us;
+}
+
 void timeline_steer_distrust(struct timeline_steer *steer)
 {
     if (steer->on_trial)

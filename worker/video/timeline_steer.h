@@ -90,6 +90,12 @@ void timeline_steer_set(struct timeline_steer *steer, double known_pace, int64_t
 /** Take the reference of another track, if this track's is far from it. */
 void timeline_steer_align(struct timeline_steer *steer, const struct timeline_steer *other);
 
+/** The same without a jump: the output goes there over seconds. */
+void timeline_steer_align_slowly(struct timeline_steer *steer, const struct timeline_steer *other);
+
+/** @return arrival minus output as it should be for the earliest packets. */
+int64_t timeline_steer_reference_us(const struct timeline_steer *steer);
+
 /** What a peer that was certain but not proven has said is wrong. */
 void timeline_steer_distrust(struct timeline_steer *steer);
 
