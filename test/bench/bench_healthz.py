@@ -101,6 +101,25 @@ def pictures(gateway, camera, ready):
                 sockets.remove(sock)
 
 
+def floods(gateway, camera, ready):
+    """WebSockets and snapshots of other sizes each, 64 of them at a time, as fast as they are answered or refused."""
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    sockets = []
+    for n in range(1 << 30):
+        with contextlib.suppress(OSError):
+            if n % 2:
+                head, port = head_bytes(stream_target(camera), headers=upgrade), gateway.flv_port
+            else:
+                head, port = head_bytes(stream_target(camera, path="/snapshot", width=64 + n % 800)), gateway.snapshot_port
+            sockets.append(connect(port))
+            sockets[-1].sendall(head)
+            if len(sockets) > 64:
+                with sockets.pop(0) as oldest:
+                    oldest.recv(65536)
+                ready.set()
+
+
 def changes(gateway, _camera, ready):
     """Requests that change something, and requests for all that says so."""
     while True:
@@ -160,11 +179,15 @@ def measure(attack, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--only", help="one attack, by its name")
     args = parser.parse_args()
     build_if_missing()
     many_descriptors()
     rows = []
-    for attack in (None, half_heads, guesses, silent_cameras, starts, pictures, slow_readers, wrong_requests, changes):
+    for attack in (None, half_heads, guesses, silent_cameras, starts, pictures, floods, slow_readers, wrong_requests,
+                   changes):
+        if args.only not in (None, attack and attack.__name__):
+            continue
         times, wrong = measure(attack, args.seconds)
         rows.append([attack.__name__ if attack else "nobody", str(len(times)), str(wrong),
                      *(f"{quantile(times, q):.1f}" for q in (0.5, 0.99, 1))])
