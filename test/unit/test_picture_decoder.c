@@ -156,6 +156,30 @@ static void test_damaged_chain(void **state)
 }
 
 /* A frame is missing and nobody says so: the decoder has to invent a reference. */
+/* Periodic intra refresh: decoding starts anew at a recovery point, but shows no picture that is
+ * not whole. */
+static void test_refresh_after_damage(void **state)
+{
+    enum { POINT = 20, WHOLE = POINT + 14 }; /* as x264 says for this width */
+    struct encoded e;
+    encode(&e, AV_CODEC_ID_H264, POINT, 0, "intra-refresh=1");
+    e.frames[POINT]->key = false;
+    e.frames[POINT]->refresh = WHOLE - POINT;
+    struct picture_decoder *d = picture_decoder_new();
+    struct picture p;
+    for (int i = 0; i < e.count; i++) {
+        e.frames[i]->damaged = i >= 5 && i < POINT;
+        int rc = picture_decoder_feed(d, e.frames[i], (uint64_t)i, false);
+        bool lost = i >= 5 && i < POINT;
+        assert_int_equal(rc, lost ? -EAGAIN : 0);
+        assert_int_equal(picture_decoder_needs_key(d), lost);
+        assert_int_equal(picture_decoder_is_current(d), i < POINT || i >= WHOLE);
+        assert_int_equal(newest_number(d, &p), i >= 5 && i < WHOLE ? 4 : i);
+    }
+    picture_decoder_free(&d);
+    encoded_free(&e);
+}
+
 static void test_missing_frame(void **state)
 {
     static const enum AVCodecID codecs[] = {AV_CODEC_ID_H264, AV_CODEC_ID_HEVC};
@@ -294,10 +318,15 @@ static void test_claimed_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_newest),          cmocka_unit_test(test_open_gop_start),
-        cmocka_unit_test(test_damaged_chain),   cmocka_unit_test(test_missing_frame),
-        cmocka_unit_test(test_corrupt_payload), cmocka_unit_test(test_config_change),
-        cmocka_unit_test(test_hostile_payload), cmocka_unit_test(test_claimed_size),
+        cmocka_unit_test(test_newest),
+        cmocka_unit_test(test_open_gop_start),
+        cmocka_unit_test(test_refresh_after_damage),
+        cmocka_unit_test(test_damaged_chain),
+        cmocka_unit_test(test_missing_frame),
+        cmocka_unit_test(test_corrupt_payload),
+        cmocka_unit_test(test_config_change),
+        cmocka_unit_test(test_hostile_payload),
+        cmocka_unit_test(test_claimed_size),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("picture_decoder", tests, NULL, NULL);

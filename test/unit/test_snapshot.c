@@ -200,6 +200,66 @@ static void test_damaged(void **state)
     bench_close(&b);
 }
 
+/* A camera with periodic intra refresh.  key: its recovery points count as key frames. */
+static void bench_open_refresh(struct bench *b, bool key)
+{
+    struct video_spec spec = {.codec = AV_CODEC_ID_H264,
+                              .format = AV_PIX_FMT_YUV420P,
+                              .width = WIDTH,
+                              .height = HEIGHT,
+                              .pictures = 40,
+                              .gop = 20,
+                              .params = "intra-refresh=1",
+                              .matrix = AVCOL_SPC_UNSPECIFIED,
+                              .range = AVCOL_RANGE_UNSPECIFIED,
+                              .paint = encode_paint_number};
+    bench_open(b, AV_CODEC_ID_H264, 20, 0);
+    encoded_free(&b->e);
+    encode_video(&spec, &b->e);
+    b->e.frames[20]->key = key;
+    b->e.frames[20]->refresh = 14; /* as x264 says for this width */
+}
+
+/* Damaged from some picture on up to the recovery point: the first whole picture after that is
+ * served, none before. */
+static void check_refresh(int damaged_from, bool key, bool asked_before)
+{
+    struct bench b;
+    struct ipc_client r = request_of(IPC_CLIENT_SNAPSHOT);
+    bench_open_refresh(&b, key);
+    for (int i = damaged_from; i < 20; i++)
+        b.e.frames[i]->damaged = true;
+    push(&b, 5);
+    if (damaged_from >= 5)
+        assert_int_equal(ask_number(&b), 4);
+    struct answer *early = asked_before ? ask(&b, &r) : NULL;
+    if (early != NULL)
+        (void)wait_for(&b, early, 100);
+    push(&b, 15);
+    if (early != NULL)
+        (void)wait_for(&b, early, 100);
+    push(&b, 1);
+    struct answer *a = ask(&b, &r);
+    assert_false(wait_for(&b, a, 100));
+    push(&b, 34 - b.pushed);
+    assert_false(wait_for(&b, a, 100));
+    push(&b, 1);
+    assert_true(wait_for(&b, a, 3000));
+    check_status(a, "200");
+    assert_int_equal(number_of(a), 34);
+    answer_free(a);
+    if (early != NULL)
+        answer_free(early);
+    bench_close(&b);
+}
+
+static void test_refresh_after_damage(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        check_refresh(i & 4 ? 10 : 0, i & 2, i & 1);
+}
+
 /* No good picture for long: the last one, with its age, for who has waited; never one too old. */
 static void test_older(void **state)
 {
@@ -372,11 +432,12 @@ static void test_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_newest),  cmocka_unit_test(test_reuse),
-        cmocka_unit_test(test_shared),  cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_damaged), cmocka_unit_test(test_older),
-        cmocka_unit_test(test_timeout), cmocka_unit_test(test_overload),
-        cmocka_unit_test(test_flood),   cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_newest),   cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_shared),   cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_damaged),  cmocka_unit_test(test_refresh_after_damage),
+        cmocka_unit_test(test_older),    cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_overload), cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_failures),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);

@@ -183,6 +183,60 @@ static void test_refresh_after_idr(void **state)
     sample_free(&s);
 }
 
+static int next_refresh(const struct rig *rig, int from)
+{
+    for (int i = from; i < rig->count; i++)
+        if (rig->out[i].frame->refresh > 0)
+            return i;
+    return -1;
+}
+
+/* All pictures; the last NAL units of two of them are cut short. */
+static struct rig *send_cut(const struct sample *s, int cut, int cut_too)
+{
+    struct rig *rig = rig_new(s, NULL, 0);
+    for (int i = 0; i < s->count; i++)
+        push(rig, (struct media_packet){.track = TRACK_VIDEO,
+                                        .form = MEDIA_ANNEX_B,
+                                        .last = true,
+                                        .cut = i == cut || i == cut_too,
+                                        .data = s->unit[i]->data,
+                                        .len = (size_t)s->unit[i]->size,
+                                        .pts = s->unit[i]->pts * TICKS,
+                                        .dts = AV_NOPTS_VALUE,
+                                        .received_us = i * (int64_t)FRAME_US});
+    access_unit_flush(rig->au);
+    assert_int_equal(rig->count, s->count);
+    assert_int_equal(first_key_after(rig, 1), -1); /* players start at the IDR picture */
+    return rig;
+}
+
+/* A whole recovery point mends what was damaged, also the first picture; a damaged one does not. */
+static void test_refresh_mends_damage(void **state)
+{
+    (void)state;
+    struct sample s = refresh(AV_CODEC_ID_H264);
+    struct rig *rig = send_cut(&s, -1, -1);
+    int one = next_refresh(rig, 1);
+    int two = next_refresh(rig, one + 1);
+    assert_in_range(one, 15, 25);
+    assert_int_equal(two, one + 20);
+    rig_free(rig);
+
+    rig = send_cut(&s, 0, one + 5);
+    assert_int_equal(rig->out[one].frame->refresh, 18);
+    for (int i = 0; i < rig->count; i++)
+        assert_int_equal(rig->out[i].frame->damaged, i < one || (i >= one + 5 && i < two));
+    rig_free(rig);
+
+    rig = send_cut(&s, one - 1, one);
+    assert_int_equal(rig->out[one].frame->refresh, 0);
+    for (int i = 0; i < rig->count; i++)
+        assert_int_equal(rig->out[i].frame->damaged, i >= one - 1 && i < two);
+    rig_free(rig);
+    sample_free(&s);
+}
+
 /* Nothing that a decoder could start at, however long it takes. */
 static void test_no_start(void **state)
 {
@@ -220,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_periodic_intra_refresh),
         cmocka_unit_test(test_periodic_intra_refresh_without_recovery_points),
         cmocka_unit_test(test_refresh_after_idr),
+        cmocka_unit_test(test_refresh_mends_damage),
         cmocka_unit_test(test_no_start),
         cmocka_unit_test(test_key_flag_on_everything),
     };

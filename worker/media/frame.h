@@ -43,10 +43,13 @@ struct codec_config {
 struct frame {
     atomic_uint refs;
     enum track track;
-    bool key;     /* random access point: decoding may start here */
-    bool damaged; /* this frame, or one that it may refer to, lost a packet */
-    /* Key: when decoding starts here, the pictures of this many frames, this one included, are not
-     * whole yet (periodic intra refresh). */
+    bool key; /* random access point: decoding may start here */
+    /* This frame, or one that it may refer to since the newest one with a refresh count, lost a
+     * packet. */
+    bool damaged;
+    /* When decoding starts here, the pictures of this many frames, this one included, are not whole
+     * yet (periodic intra refresh).  If it is no key frame: those who decode already, and have lost
+     * something, may start anew here.  0: none. */
     uint16_t refresh;
     int64_t dts_us;
     int64_t pts_us;

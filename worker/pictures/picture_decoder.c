@@ -42,7 +42,7 @@ struct picture_decoder {
     int64_t count;
 
     bool broken;
-    int64_t chain_pts_us; /* pts of the key frame that the chain started with */
+    int64_t chain_pts_us; /* pts of the frame that the chain started with */
     bool recovered;       /* the chain's pictures are whole by now */
     unsigned refresh;     /* this many further pictures are not whole yet */
     bool frames_only;     /* two access units in a row took buffers: they are not single fields */
@@ -220,8 +220,8 @@ static bool is_newer(const struct picture_decoder *d, const struct fed *fed)
     return !d->newest_in_chain || fed->pts_us >= d->newest_fed.pts_us;
 }
 
-/* Is it shown before the key frame that decoding started with?  Then it may refer to frames before
- * that key frame. */
+/* Is it shown before the frame that decoding started with?  Then it may refer to frames before that
+ * one. */
 static bool is_leading(const struct picture_decoder *d, const struct fed *fed)
 {
     return fed->pts_us < d->chain_pts_us;
@@ -323,12 +323,17 @@ static struct fed fed_of(const struct frame *frame, uint64_t seq)
     return (struct fed){.pts_us = frame->pts_us, .stamp = picture_stamp_of(frame, seq)};
 }
 
-static void start_chain(struct picture_decoder *d, const struct frame *key)
+static void start_chain(struct picture_decoder *d, const struct frame *first)
 {
     avcodec_flush_buffers(d->avctx);
     d->broken = d->recovered = d->newest_in_chain = d->last_had_buffer = false;
-    d->chain_pts_us = key->pts_us;
-    d->refresh = key->refresh;
+    d->chain_pts_us = first->pts_us;
+    d->refresh = first->refresh;
+}
+
+bool picture_decoder_can_start(const struct frame *frame)
+{
+    return (frame->key || frame->refresh > 0) && !frame->damaged;
 }
 
 int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t seq,
@@ -343,7 +348,7 @@ int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *fr
         d->broken = true;
     bool starts_chain = d->broken;
     if (starts_chain) {
-        if (!frame->key || frame->damaged)
+        if (!picture_decoder_can_start(frame))
             return -EAGAIN;
         start_chain(d, frame);
     }
@@ -388,7 +393,7 @@ bool picture_decoder_can_skip(const struct frame *frame)
     bool hevc = config->codec == AV_CODEC_ID_HEVC;
     bool slices = false;
     size_t pos = 0;
-    if (frame->key || !has_nal_units(config->codec) ||
+    if (frame->key || frame->refresh > 0 || !has_nal_units(config->codec) ||
         (hevc && (config->record_len < 23 || (config->record[21] >> 3 & 7) != 1)))
         return false;
     while (frame->len - pos > 4) {
@@ -405,6 +410,11 @@ bool picture_decoder_can_skip(const struct frame *frame)
         pos += len + 4;
     }
     return slices;
+}
+
+bool picture_decoder_is_current(const struct picture_decoder *decoder)
+{
+    return decoder->newest_in_chain;
 }
 
 bool picture_decoder_needs_key(const struct picture_decoder *decoder)

@@ -16,8 +16,9 @@
  * - No picture decoded from a broken reference is ever offered.  A chain of frames is broken by a
  *   frame marked damaged, by any error of the decoder, by concealed errors
  *   (AVFrame.decode_error_flags, AV_FRAME_FLAG_CORRUPT), and by a frame for which the decoder had
- *   to invent a missing reference.  It stays broken until the next undamaged key frame.
- * - If decoding starts at a key frame with a refresh count, that many pictures are not whole yet:
+ *   to invent a missing reference.  It stays broken until the next undamaged frame that decoding
+ * can start at: a key frame, or one with a refresh count.
+ * - If decoding starts at a frame with a refresh count, that many pictures are not whole yet:
  *   they are decoded, whatever errors the decoder reports, but not offered.
  * - SEI messages are hidden from the decoder, except the H.264 recovery point: cameras fill them
  *   with what they like, and film grain and the like would obscure which buffer is the picture.
@@ -47,9 +48,9 @@ void picture_decoder_free(struct picture_decoder **decoder);
  * @param frame  Borrowed.
  * @param seq    its number in the ring, for the stamp.
  * @param gap    frames between the previous one and this one were left out: start anew, which only
- *               an undamaged key frame can do.
- * @return 0; -EAGAIN not decoded, or not to be shown: the chain is broken until the next undamaged
- *         key frame; -ENOTSUP no decoder for this codec; -ENOMEM.
+ *               a frame of picture_decoder_can_start() can do.
+ * @return 0; -EAGAIN not decoded, or not to be shown: the chain is broken until the next frame of
+ *         picture_decoder_can_start(); -ENOTSUP no decoder for this codec; -ENOMEM.
  */
 int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *frame, uint64_t seq,
                          bool gap);
@@ -65,12 +66,19 @@ int picture_decoder_feed(struct picture_decoder *decoder, const struct frame *fr
 int picture_decoder_feed_alone(struct picture_decoder *decoder, const struct frame *frame,
                                uint64_t seq);
 
+/** Can decoding start at this frame?  Pure. */
+bool picture_decoder_can_start(const struct frame *frame);
+
 /**
  * Can this frame be left out because no other frame refers to it?  Pure.  False when in doubt.
  */
 bool picture_decoder_can_skip(const struct frame *frame);
 
-/** Is a key frame needed before anything else can be decoded? */
+/** Does the newest picture come from the chain that is being decoded?  False while a refresh has
+ * not made a whole picture yet. */
+bool picture_decoder_is_current(const struct picture_decoder *decoder);
+
+/** Is the chain broken?  Then only a frame of picture_decoder_can_start() can be decoded. */
 bool picture_decoder_needs_key(const struct picture_decoder *decoder);
 
 /**

@@ -24,7 +24,7 @@ struct picture_feed {
     uint64_t seqs[PICTURE_FEED_JOB_FRAMES_MAX];
     size_t frame_count;
     bool gap;      /* frames before the first one were left out */
-    unsigned lost; /* frames after the newest good picture that could not be decoded */
+    unsigned lost; /* frames after the newest good picture that could not be decoded to one */
     int error;
 
     uv_work_t work;
@@ -101,13 +101,13 @@ static void run_job(uv_work_t *work)
             continue;
         int rc = feed_frame(f, i);
         if (rc != 0 && had_chain)
-            log_debug(NULL, "no picture until the next key frame: frame %llu %s",
+            log_debug(NULL, "no picture until decoding can start anew: frame %llu %s",
                       (unsigned long long)f->seqs[i],
                       f->frames[i]->damaged ? "is damaged" : "cannot be decoded");
-        if (f->kind == IPC_PICTURE_KEY)
-            f->lost = rc == 0 ? 0 : PICTURE_FEED_LOST_MAX + 1;
+        if (rc == 0)
+            f->lost = picture_decoder_is_current(f->decoder) ? 0 : PICTURE_FEED_LOST_MAX + 1;
         else
-            f->lost = rc == 0 ? 0 : f->lost + 1;
+            f->lost = f->kind == IPC_PICTURE_KEY ? PICTURE_FEED_LOST_MAX + 1 : f->lost + 1;
         if (rc != -EAGAIN)
             f->error = rc;
     }
@@ -158,7 +158,7 @@ static void on_job_done(uv_work_t *work, int status)
 /* --- what a job gets ------------------------------------------------------ */
 
 /* Find where decoding continues: at the newest key frame if it was not looked at yet.
- * @return false if nothing can be decoded until the next key frame. */
+ * @return false if the chain is broken. */
 static bool find_start(struct picture_feed *f, uint64_t *start)
 {
     uint64_t key;
@@ -172,6 +172,22 @@ static bool find_start(struct picture_feed *f, uint64_t *start)
     f->gap = false;
     *start = f->next_seq;
     return follows;
+}
+
+/* The chain is broken: find a frame among the new ones that decoding can start at. */
+static bool find_new_start(struct picture_feed *f, uint64_t *start)
+{
+    uint64_t tail = frame_ring_tail(f->ring);
+    for (uint64_t seq = f->next_seq > tail ? f->next_seq : tail; seq < frame_ring_head(f->ring);
+         seq++) {
+        const struct frame *frame = frame_ring_get(f->ring, seq);
+        if (frame->track == TRACK_VIDEO && picture_decoder_can_start(frame)) {
+            f->gap = true;
+            *start = seq;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Nothing in the ring can be decoded: only count the frames. */
@@ -198,7 +214,7 @@ static void add_frame(struct picture_feed *f, uint64_t seq)
 static void collect_all(struct picture_feed *f)
 {
     uint64_t seq;
-    if (!find_start(f, &seq)) {
+    if (!find_start(f, &seq) && !find_new_start(f, &seq)) {
         skip_all(f);
         return;
     }

@@ -3,7 +3,8 @@
  * new frames in the thread pool, never more than one job at a time.  Worker, loop thread.
  *
  * Frames before the newest key frame are left out when that key frame has not been decoded yet;
- * otherwise each frame is decoded once, in order, except those that no other frame refers to.  A
+ * otherwise each frame is decoded once, in order, except those that no other frame refers to. After
+ * a damaged frame decoding starts anew at the next frame where it can, such as a recovery point.  A
  * feed of key frames decodes only key frames, each by itself.
  */
 #ifndef WORKER_PICTURE_FEED_H

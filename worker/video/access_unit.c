@@ -66,6 +66,7 @@ struct access_unit {
     enum leading leading;
     bool started; /* a key frame has been emitted */
     bool chain_damaged;
+    bool sets_missing;      /* the newest key frame's, or they are not understood */
     bool lost;              /* packets were lost since the newest slice */
     bool stamps_wrong;      /* a picture continued although its timestamp moved over half a step */
     bool has_slice;         /* slice and slice_pts are valid */
@@ -126,6 +127,7 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
     au->open = OPEN_NONE;
     au->started = false;
     au->chain_damaged = false;
+    au->sets_missing = false;
     au->lost = false;
     au->markers = MARKERS_UNPROVEN;
     au->messages = MESSAGES_UNPROVEN;
@@ -153,6 +155,7 @@ static int take_key(struct access_unit *au, const struct start_point *start, boo
 {
     bool had_config = au->config != NULL;
     int rc = parameter_sets_config(&au->sets, &start->slice, &au->config);
+    au->sets_missing = rc < 0;
     if (rc < 0)
         return rc;
     *add_sets = rc == 1 && had_config;
@@ -177,6 +180,12 @@ static bool is_leading(const struct access_unit *au, const struct start_point *s
            au->unit.pts < au->key_pts;
 }
 
+/* From this recovery point on, decoding makes whole pictures of what was damaged before. */
+static bool is_refresh(const struct access_unit *au, const struct start_point *start)
+{
+    return start->kind == START_REFRESH && !au->unit.damaged && !au->sets_missing;
+}
+
 static void emit(struct access_unit *au)
 {
     struct start_point start;
@@ -197,6 +206,9 @@ static void emit(struct access_unit *au)
         au->leading =
             LEADING_KEEP; /* leading pictures come right after their key frame: they are over */
 
+    bool refresh = is_refresh(au, &start);
+    if (refresh)
+        au->chain_damaged = false;
     au->chain_damaged |= au->unit.damaged;
     const struct access_unit_frame what = {
         .config = au->config,
@@ -211,7 +223,7 @@ static void emit(struct access_unit *au)
         return;
     }
     frame->key = key;
-    frame->refresh = key ? start.refresh : 0;
+    frame->refresh = key || refresh ? start.refresh : 0;
     frame->damaged = au->chain_damaged || (leading && au->leading == LEADING_DAMAGED);
     frame->received_us = au->unit.received_us;
     frame->captured_us = au->unit.captured_us;
