@@ -32,7 +32,7 @@ struct camera_admission {
     struct client_share viewers; /* viewers of all cameras */
     struct rate_limit starts;    /* of cameras by URL, by each client */
     struct rate_limit named_starts;
-    struct login_guard logins;
+    struct login_memory logins;
 };
 
 /* A client's request for a camera. */

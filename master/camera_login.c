@@ -9,7 +9,7 @@
 
 #define LOOK_MS 100 /* how often it is looked whether an answer is overdue */
 
-static struct login_guard *guard_of(const struct camera *cam)
+static struct login_memory *logins_of(const struct camera *cam)
 {
     return &cam->table->admission.logins;
 }
@@ -17,7 +17,7 @@ static struct login_guard *guard_of(const struct camera *cam)
 bool camera_login_is_refused(const struct camera *cam)
 {
     int64_t now_ms = clock_ms();
-    enum login_verdict verdict = login_guard_ask(guard_of(cam), &cam->url, now_ms);
+    enum login_verdict verdict = login_guard_ask(logins_of(cam), &cam->url, now_ms);
     return now_ms < cam->refused_until_ms || verdict == LOGIN_REFUSED ||
            (verdict == LOGIN_WAIT && !cam->named);
 }
@@ -25,7 +25,7 @@ bool camera_login_is_refused(const struct camera *cam)
 int64_t camera_table_refusal_ms(const struct camera *cam)
 {
     int64_t until_ms =
-        cam->table != NULL ? login_guard_refused_until_ms(guard_of(cam), &cam->url) : 0;
+        cam->table != NULL ? login_guard_refused_until_ms(logins_of(cam), &cam->url) : 0;
     if (until_ms < cam->refused_until_ms)
         until_ms = cam->refused_until_ms;
     int64_t left_ms = until_ms - clock_ms();
@@ -34,7 +34,7 @@ int64_t camera_table_refusal_ms(const struct camera *cam)
 
 bool camera_login_is_awaited(const struct camera *cam)
 {
-    return login_guard_is_awaited(guard_of(cam), &cam->url, clock_ms());
+    return login_guard_is_awaited(logins_of(cam), &cam->url, clock_ms());
 }
 
 bool camera_login_is_unanswered(const struct camera *cam)
@@ -62,7 +62,7 @@ void camera_login_begin(struct camera *cam, bool waits)
         return;
     }
     cam->logging_in = true;
-    login_guard_begin(guard_of(cam), &cam->url, clock_ms());
+    login_guard_begin(logins_of(cam), &cam->url, clock_ms());
 }
 
 /* It has the answer, or none will come. */
@@ -71,7 +71,7 @@ static void end_login(struct camera *cam)
     if (!cam->logging_in)
         return;
     cam->logging_in = false;
-    login_guard_end(guard_of(cam), &cam->url);
+    login_guard_end(logins_of(cam), &cam->url);
     look_after(cam->table, 0); /* by the loop: the caller is in the middle of something */
 }
 
@@ -92,7 +92,7 @@ void camera_login_end(struct camera *cam)
 
 static void note_accepted(struct camera *cam)
 {
-    login_guard_accepted(guard_of(cam), &cam->url, clock_ms());
+    login_guard_accepted(logins_of(cam), &cam->url, clock_ms());
     cam->refused_until_ms = 0;
     end_login(cam);
 }
@@ -118,7 +118,7 @@ static void note_rejected(struct camera *cam, const struct ipc_state *state, uin
     bool is_first = before == IPC_CAMERA_CONNECTING || before == IPC_CAMERA_STREAMING;
     bool has_time = state->retry_ms > 0 && state->retry_ms < LOGIN_REFUSED_MS;
     camera_note_change(cam);
-    if (is_first && login_guard_rejected(guard_of(cam), &cam->url, now_ms))
+    if (is_first && login_guard_rejected(logins_of(cam), &cam->url, now_ms))
         make_others_wait(cam);
     if (is_first || (state->retry_ms > 0 && !cam->yielding))
         cam->refused_until_ms = now_ms + (has_time ? state->retry_ms : LOGIN_REFUSED_MS);
@@ -130,7 +130,7 @@ void camera_login_state(struct camera *cam, const struct ipc_state *state, uint3
     if (state->state == IPC_CAMERA_STREAMING || (connects && before == IPC_CAMERA_CONNECTING))
         note_accepted(cam);
     else if (connects && cam->logging_in)
-        login_guard_connects(guard_of(cam), &cam->url, clock_ms());
+        login_guard_connects(logins_of(cam), &cam->url, clock_ms());
     else if (!connects && state->error == HTTP_ERROR_CAMERA_UNAUTHORIZED)
         note_rejected(cam, state, before);
     if (!connects)
@@ -182,7 +182,7 @@ static bool is_overdue(const struct camera *cam)
     int64_t now_ms = clock_ms();
     uint32_t timeout_ms = cam->table->admission.conf->camera.connect_timeout_ms;
     return now_ms - cam->login_waits_ms >= timeout_ms &&
-           login_guard_is_overdue(guard_of(cam), &cam->url, timeout_ms, now_ms);
+           login_guard_is_overdue(logins_of(cam), &cam->url, timeout_ms, now_ms);
 }
 
 static void refuse_if_refused(struct camera *cam)

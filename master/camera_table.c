@@ -368,7 +368,7 @@ static void on_part_closed(struct camera_table *t)
     }
     camera_set_clear(&t->admission.cameras);
     client_share_clear(&t->admission.viewers);
-    login_guard_clear(&t->admission.logins);
+    login_memory_clear(&t->admission.logins);
     closing_finish(&t->closing, t);
 }
 

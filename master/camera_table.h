@@ -170,7 +170,7 @@ bool camera_table_restore_guest(struct camera_table *table, struct camera *cam,
                                 const struct takeover_record *record, struct takeover *takeover,
                                 const struct worker_remains *remains);
 
-/** Take in what the last program knew about passwords: login_guard_restore(). */
+/** Take in what the last program knew about passwords: login_takeover_restore(). */
 void camera_table_restore_login(struct camera_table *table, const struct takeover_record *record);
 
 #endif /* MASTER_CAMERA_TABLE_H */

@@ -9,6 +9,7 @@
 #include "common/xalloc.h"
 #include "master/camera_table_private.h"
 #include "master/client_fields.h"
+#include "master/login_takeover.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,7 +171,7 @@ static void save_clients(const struct camera *cam, struct takeover_writer *w, ui
 void camera_table_save(struct camera_table *table, struct takeover_writer *w)
 {
     uint8_t *fields = xcalloc(1, CLIENT_FIELDS_MAX);
-    login_guard_save(&table->admission.logins, w);
+    login_takeover_save(&table->admission.logins, w);
     for (size_t i = 0; i < table->admission.cameras.count; i++) {
         const struct camera *cam = table->admission.cameras.list[i], *past;
         save_camera(cam, cam, w);
@@ -307,5 +308,5 @@ bool camera_table_restore_guest(struct camera_table *table, struct camera *cam,
 
 void camera_table_restore_login(struct camera_table *table, const struct takeover_record *record)
 {
-    login_guard_restore(&table->admission.logins, record);
+    login_takeover_restore(&table->admission.logins, record);
 }

@@ -21,25 +21,15 @@
 #define MASTER_LOGIN_GUARD_H
 
 #include "common/url.h"
-#include "master/takeover.h"
-#include "master/text_index.h"
+#include "master/login_memory.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#define LOGIN_FREE 3
 #define LOGIN_REFUSED_MS INT64_C(300000)
-#define LOGIN_WAIT_MS INT64_C(60000)
-#define LOGIN_WAIT_MAX_MS INT64_C(300000)
-#define LOGIN_FORGIVEN_MS INT64_C(600000)
 /* How long another one with the same password waits for the first one's answer.  LOGIN_FREE may be
  * without an answer at a time. */
 #define LOGIN_TURN_MS INT64_C(2000)
-#define LOGIN_PASSWORDS 8 /* remembered for each host and user */
-/* Pairs of host and user; the one with the fewest wrong passwords goes.  One client cannot start as
- * many cameras as would push out others (camera_admission.c). */
-#define LOGIN_MAX 4096
 
 enum login_verdict {
     LOGIN_ALLOWED,
@@ -47,54 +37,46 @@ enum login_verdict {
     LOGIN_WAIT     /* others were rejected: this one has to wait */
 };
 
-struct login;
-
-struct login_guard { /* zeroed at first, except for a random seed */
-    uint64_t seed;   /* for hashing passwords, which are not kept */
-    struct login *logins[LOGIN_MAX];
-    size_t count;
-    struct text_index index;
-};
-
 /** May a connection with this user and password be made? */
-enum login_verdict login_guard_ask(const struct login_guard *guard, const struct camera_url *url,
+enum login_verdict login_guard_ask(const struct login_memory *logins, const struct camera_url *url,
                                    int64_t now_ms);
 
 /** @return until when it is not sent for this path, because it was rejected; 0: it may be sent. */
-int64_t login_guard_refused_until_ms(const struct login_guard *guard, const struct camera_url *url);
+int64_t login_guard_refused_until_ms(const struct login_memory *logins,
+                                     const struct camera_url *url);
 
 /**
  * Should another connection with this user and password wait, because the camera is being asked
  * about it?  Not if the last answer was that it is right.
  */
-bool login_guard_is_awaited(const struct login_guard *guard, const struct camera_url *url,
+bool login_guard_is_awaited(const struct login_memory *logins, const struct camera_url *url,
                             int64_t now_ms);
 
 /**
  * For one that has waited for ms: has the camera had that time, too?  While the workers of those
  * before it have not begun to connect, on a busy machine, LOGIN_FREE may be among those.
  */
-bool login_guard_is_overdue(const struct login_guard *guard, const struct camera_url *url,
+bool login_guard_is_overdue(const struct login_memory *logins, const struct camera_url *url,
                             int64_t ms, int64_t now_ms);
 
 /** A connection is being made.  Call login_guard_end() when the camera has answered or is left. */
-void login_guard_begin(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
+void login_guard_begin(struct login_memory *logins, const struct camera_url *url, int64_t now_ms);
 /** A worker has begun to connect: its LOGIN_TURN_MS begin. */
-void login_guard_connects(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
-void login_guard_end(struct login_guard *guard, const struct camera_url *url);
+void login_guard_connects(struct login_memory *logins, const struct camera_url *url,
+                          int64_t now_ms);
+void login_guard_end(struct login_memory *logins, const struct camera_url *url);
 
 /** An operator has the camera left before it has answered.  A password that it has not accepted so
  * far counts as a wrong one: else this would send any number to a camera that is slow to answer. */
-void login_guard_left(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
+void login_guard_left(struct login_memory *logins, const struct camera_url *url, int64_t now_ms);
 
 /** The camera has accepted the password. */
-void login_guard_accepted(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
+void login_guard_accepted(struct login_memory *logins, const struct camera_url *url,
+                          int64_t now_ms);
 
 /** The camera has rejected it. @return had it accepted it last?  Then somebody has changed it. */
-bool login_guard_rejected(struct login_guard *guard, const struct camera_url *url, int64_t now_ms);
-
-/** Are host, user and password the same? */
-bool login_is_same(const struct camera_url *a, const struct camera_url *b);
+bool login_guard_rejected(struct login_memory *logins, const struct camera_url *url,
+                          int64_t now_ms);
 
 /**
  * An operator wants this password to be tried again: forget that it was rejected, if another one
@@ -104,15 +86,7 @@ bool login_is_same(const struct camera_url *a, const struct camera_url *b);
  *                  not remembered as rejected here.
  * @return false: it stays rejected.
  */
-bool login_guard_forgive(struct login_guard *guard, const struct camera_url *url, bool rejected,
+bool login_guard_forgive(struct login_memory *logins, const struct camera_url *url, bool rejected,
                          int64_t now_ms);
-
-void login_guard_clear(struct login_guard *guard);
-
-/** For the program that takes this one's place: all but which passwords are being tried. */
-void login_guard_save(const struct login_guard *guard, struct takeover_writer *w);
-
-/** Take in a record of login_guard_save().  The seed's comes first; others are ignored. */
-void login_guard_restore(struct login_guard *guard, const struct takeover_record *record);
 
 #endif /* MASTER_LOGIN_GUARD_H */

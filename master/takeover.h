@@ -29,15 +29,16 @@
 enum takeover_type {
     TAKEOVER_SERVER,     /* struct takeover_server */
     TAKEOVER_RATES,      /* struct rate_limit */
-    TAKEOVER_LOGIN_SEED, /* login_guard.c */
+    TAKEOVER_LOGIN_SEED, /* login_takeover.c */
     TAKEOVER_LOGIN,
     TAKEOVER_CAMERA, /* camera_takeover.c; the guests that follow are its */
     TAKEOVER_WORKER, /* worker_link.c: the last camera has it still; guests that follow are its */
     TAKEOVER_GUEST,  /* camera_takeover.c, visit.c */
     TAKEOVER_CONNECTION, /* conn_takeover.c */
     TAKEOVER_PROCESS,    /* struct takeover_process: a child to be ended */
-    TAKEOVER_REMAINS /* workers_takeover.c: the last camera's worker ends with this program; guests
-                        that follow are its */
+    TAKEOVER_REMAINS, /* workers_takeover.c: the last camera's worker ends with this program; guests
+                         that follow are its */
+    TAKEOVER_LOGIN_PATHS /* login_takeover.c */
 };
 
 /* When the next program reads the records. */

@@ -136,6 +136,7 @@ static void restore_record(struct restoring *r, const struct takeover_record *re
         break;
     case TAKEOVER_LOGIN_SEED:
     case TAKEOVER_LOGIN:
+    case TAKEOVER_LOGIN_PATHS:
         camera_table_restore_login(server->cameras, record);
         break;
     case TAKEOVER_CAMERA:

@@ -30,7 +30,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    login_guard_clear(&admission.logins);
+    login_memory_clear(&admission.logins);
     client_share_clear(&admission.viewers);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* master/login_guard: which passwords may be tried at a camera, and when. */
+/* master/login_guard, login_memory: which passwords may be tried at a camera, and when. */
 #include "master/login_guard.h"
 
 #include <setjmp.h>
@@ -10,19 +10,19 @@
 
 #include <cmocka.h>
 
-static struct login_guard guard;
+static struct login_memory logins;
 static int64_t now_ms;
 
 static int setup(void **state)
 {
-    guard.seed = 99;
+    logins.seed = 99;
     now_ms = 1000;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    login_guard_clear(&guard);
+    login_memory_clear(&logins);
     return 0;
 }
 
@@ -37,19 +37,19 @@ static struct camera_url url_of(const char *text)
 static enum login_verdict ask(const char *text)
 {
     struct camera_url url = url_of(text);
-    return login_guard_ask(&guard, &url, now_ms);
+    return login_guard_ask(&logins, &url, now_ms);
 }
 
 static void try_password(const char *text, bool right)
 {
     struct camera_url url = url_of(text);
-    assert_int_equal(login_guard_ask(&guard, &url, now_ms), LOGIN_ALLOWED);
-    login_guard_begin(&guard, &url, now_ms);
+    assert_int_equal(login_guard_ask(&logins, &url, now_ms), LOGIN_ALLOWED);
+    login_guard_begin(&logins, &url, now_ms);
     if (right)
-        login_guard_accepted(&guard, &url, now_ms);
+        login_guard_accepted(&logins, &url, now_ms);
     else
-        login_guard_rejected(&guard, &url, now_ms);
-    login_guard_end(&guard, &url);
+        login_guard_rejected(&logins, &url, now_ms);
+    login_guard_end(&logins, &url);
 }
 
 static void test_a_wrong_password_is_not_sent_again(void **state)
@@ -120,11 +120,11 @@ static void test_those_being_tried_count(void **state)
     for (int i = 0; i < LOGIN_FREE; i++) {
         urls[i] = url_of(texts[i]);
         assert_int_equal(ask(texts[i]), LOGIN_ALLOWED);
-        login_guard_begin(&guard, &urls[i], now_ms);
+        login_guard_begin(&logins, &urls[i], now_ms);
     }
     assert_int_equal(ask("rtsp://u:4@h.lan/"), LOGIN_WAIT);
     assert_int_equal(ask("rtsp://u:1@h.lan/other"), LOGIN_ALLOWED); /* a channel of the same */
-    login_guard_end(&guard, &urls[0]);                              /* left without an answer */
+    login_guard_end(&logins, &urls[0]);                             /* left without an answer */
     assert_int_equal(ask("rtsp://u:4@h.lan/"), LOGIN_ALLOWED);
 }
 
@@ -148,19 +148,19 @@ static void test_a_right_password_is_never_held_up(void **state)
 static void begin(const char *text)
 {
     struct camera_url url = url_of(text);
-    login_guard_begin(&guard, &url, now_ms);
+    login_guard_begin(&logins, &url, now_ms);
 }
 
 static void end(const char *text)
 {
     struct camera_url url = url_of(text);
-    login_guard_end(&guard, &url);
+    login_guard_end(&logins, &url);
 }
 
 static bool is_awaited(const char *text)
 {
     struct camera_url url = url_of(text);
-    return login_guard_is_awaited(&guard, &url, now_ms);
+    return login_guard_is_awaited(&logins, &url, now_ms);
 }
 
 /* Twelve cameras of a recorder with the same password. */
@@ -175,7 +175,7 @@ static void test_one_of_many_asks(void **state)
     assert_false(is_awaited("rtsp://u:p@10.0.0.8/2"));
     now_ms += 2 * LOGIN_TURN_MS; /* its worker is slow to start, the camera has not been asked */
     assert_true(is_awaited("rtsp://u:p@10.0.0.9/2"));
-    login_guard_connects(&guard, &first, now_ms);
+    login_guard_connects(&logins, &first, now_ms);
     now_ms += LOGIN_TURN_MS - 1;
     assert_true(is_awaited("rtsp://u:p@10.0.0.9/2"));
     now_ms++; /* a silent camera */
@@ -194,7 +194,7 @@ static void test_a_silent_host_has_three_to_answer(void **state)
         struct camera_url url = url_of("rtsp://u:p@10.0.0.9/1");
         assert_false(is_awaited("rtsp://u:p@10.0.0.9/1"));
         begin("rtsp://u:p@10.0.0.9/1");
-        login_guard_connects(&guard, &url, now_ms);
+        login_guard_connects(&logins, &url, now_ms);
         now_ms += LOGIN_TURN_MS;
     }
     assert_true(is_awaited("rtsp://u:p@10.0.0.9/1"));
@@ -272,7 +272,7 @@ static void test_guesses_and_paths_without_rights(void **state)
     now_ms += LOGIN_WAIT_MS;
     try_password("rtsp://u:guess@10.0.0.9/", false);
     struct camera_url url = url_of("rtsp://u:another@10.0.0.9/");
-    login_guard_begin(&guard, &url, now_ms);
+    login_guard_begin(&logins, &url, now_ms);
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/new"), LOGIN_ALLOWED);
     try_password("rtsp://u:p@10.0.0.9/new", false);
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/0"), LOGIN_REFUSED);
@@ -299,15 +299,15 @@ static void test_left_without_an_answer(void **state)
     struct camera_url url = url_of("rtsp://u:p@10.0.0.9/1");
     for (int i = 0; i < LOGIN_FREE; i++) {
         assert_int_equal(ask("rtsp://u:p@10.0.0.9/1"), LOGIN_ALLOWED);
-        login_guard_begin(&guard, &url, now_ms);
-        login_guard_left(&guard, &url, now_ms);
-        login_guard_end(&guard, &url);
+        login_guard_begin(&logins, &url, now_ms);
+        login_guard_left(&logins, &url, now_ms);
+        login_guard_end(&logins, &url);
     }
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/2"), LOGIN_REFUSED);
     assert_int_equal(ask("rtsp://u:another@10.0.0.9/1"), LOGIN_WAIT);
     now_ms += LOGIN_WAIT_MS;
     try_password("rtsp://u:p@10.0.0.9/2", true);
-    login_guard_left(&guard, &url, now_ms);
+    login_guard_left(&logins, &url, now_ms);
     assert_int_equal(ask("rtsp://u:p@10.0.0.9/1"), LOGIN_ALLOWED);
 }
 
@@ -372,7 +372,7 @@ static void test_guesses_and_a_wrong_password(void **state)
 static int64_t refused_for(const char *text)
 {
     struct camera_url url = url_of(text);
-    int64_t until_ms = login_guard_refused_until_ms(&guard, &url);
+    int64_t until_ms = login_guard_refused_until_ms(&logins, &url);
     return until_ms == 0 ? 0 : until_ms - now_ms;
 }
 
@@ -410,10 +410,10 @@ static void test_forgive(void **state)
         try_password(text, false);
     }
     assert_int_equal(ask("rtsp://u:0@10.0.0.9/a"), LOGIN_REFUSED);
-    assert_false(login_guard_forgive(&guard, &url, false, now_ms));
+    assert_false(login_guard_forgive(&logins, &url, false, now_ms));
     assert_int_equal(ask("rtsp://u:0@10.0.0.9/a"), LOGIN_REFUSED);
     now_ms += LOGIN_WAIT_MS;
-    assert_true(login_guard_forgive(&guard, &url, false, now_ms));
+    assert_true(login_guard_forgive(&logins, &url, false, now_ms));
     assert_int_equal(ask("rtsp://u:1@10.0.0.9/a"), LOGIN_REFUSED); /* that was about one */
     try_password("rtsp://u:0@10.0.0.9/a", false);
     assert_int_equal(ask("rtsp://u:new@10.0.0.9/a"), LOGIN_WAIT);
@@ -426,14 +426,14 @@ static void test_forgiven_again_and_again(void **state)
     unsigned tried = 0;
     int64_t end_ms = now_ms + LOGIN_FORGIVEN_MS;
     for (; now_ms < end_ms; now_ms += 1000) {
-        if (!login_guard_forgive(&guard, &url, false, now_ms))
+        if (!login_guard_forgive(&logins, &url, false, now_ms))
             continue;
         try_password("rtsp://u:wrong@10.0.0.9/a", false);
         tried++;
     }
     assert_int_equal(tried, LOGIN_FREE + 3); /* after 1, 2 and 4 minutes */
     url = url_of("rtsp://10.0.0.9/a");       /* no account that could be locked */
-    assert_true(login_guard_forgive(&guard, &url, false, now_ms));
+    assert_true(login_guard_forgive(&logins, &url, false, now_ms));
 }
 
 /* A password that was right until somebody changed it. */
@@ -444,13 +444,13 @@ static void test_right_before_forgiven_again_and_again(void **state)
     int64_t end_ms = now_ms + LOGIN_FORGIVEN_MS;
     try_password("rtsp://u:before@10.0.0.9/a", true);
     for (; now_ms < end_ms; now_ms += 1000) {
-        if (!login_guard_forgive(&guard, &url, tried > 0, now_ms))
+        if (!login_guard_forgive(&logins, &url, tried > 0, now_ms))
             continue;
         try_password("rtsp://u:before@10.0.0.9/a", false);
         tried++;
     }
     assert_int_equal(tried, LOGIN_FREE + 3); /* as one that was always wrong */
-    assert_true(login_guard_forgive(&guard, &url, false, now_ms));
+    assert_true(login_guard_forgive(&logins, &url, false, now_ms));
 }
 
 static void test_more_hosts_than_room(void **state)
@@ -462,7 +462,7 @@ static void test_more_hosts_than_room(void **state)
         now_ms++;
         try_password(text, false);
     }
-    assert_int_equal(guard.count, LOGIN_MAX);
+    assert_int_equal(logins.count, LOGIN_MAX);
     assert_int_equal(ask("rtsp://u:wrong@10.0.0.9/a"), LOGIN_ALLOWED); /* the oldest went */
     assert_int_equal(ask("rtsp://u:wrong@host-0.lan/"), LOGIN_REFUSED);
 }
@@ -488,7 +488,7 @@ static void test_guesses_are_not_pushed_out(void **state)
         (void)snprintf(text, sizeof(text), "rtsp://v%d:x@10.0.0.9/", i);
         try_password(text, false);
     }
-    assert_int_equal(guard.count, LOGIN_MAX); /* what is forgiven makes room */
+    assert_int_equal(logins.count, LOGIN_MAX); /* what is forgiven makes room */
     assert_int_equal(ask("rtsp://v0:x@10.0.0.9/"), LOGIN_REFUSED);
 }
 
@@ -519,6 +519,70 @@ static void test_own_users_do_not_push_out_others(void **state)
     assert_int_equal(guesses, LOGIN_FREE);
 }
 
+/* When a recorder's password was changed, those that wait are found by this. */
+static void test_same_login(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"rtsp://u:p@nvr.lan/1", "rtsp://u:p@NVR.lan./2", true},
+        {"rtsp://u:p@10.0.0.9/1", "rtsp://u:p@[::ffff:a00:9]/2", true},
+        {"rtsp://u:p@[2001:db8::9]/1", "rtsp://u:p@[2001:DB8:0::9]/2", true},
+        {"rtsp://u:p@nvr.lan/1", "rtsp://u:q@nvr.lan./1", false},
+        {"rtsp://u:p@nvr.lan/1", "rtsp://v:p@nvr.lan/1", false},
+        {"rtsp://u:p@nvr.lan/1", "rtsp://u:p@nvr.lan:555/1", false},
+        {"rtsp://u:p@nvr.lan/1", "rtsp://u:p@nvr2.lan/1", false},
+        {"rtsp://nvr.lan/1", "rtsp://nvr.lan/1", false}, /* no password */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct camera_url a = url_of(cases[i].a), b = url_of(cases[i].b);
+        assert_int_equal(login_is_same(&a, &b), cases[i].same);
+        assert_int_equal(login_is_same(&b, &a), cases[i].same);
+    }
+}
+
+static enum login_verdict ask_channel(const char *kind, unsigned i)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.9/%s/%u", kind, i);
+    return ask(text);
+}
+
+static void try_channel(const char *kind, unsigned i, bool right)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "rtsp://u:p@10.0.0.9/%s/%u", kind, i);
+    try_password(text, right);
+}
+
+#define RECORDER_CHANNELS 1024
+
+/* None of those without rights is taken for one that was open, however many there are. */
+static void test_many_channels_and_some_without_rights(void **state)
+{
+    for (unsigned i = 0; i < RECORDER_CHANNELS; i++)
+        try_channel("mine", i, true);
+    for (unsigned i = 0; i < 64; i++) {
+        try_channel("secret", i, false);
+        now_ms += LOGIN_WAIT_MAX_MS;
+    }
+    for (unsigned i = 0; i < RECORDER_CHANNELS; i++)
+        assert_int_equal(ask_channel("mine", i), LOGIN_ALLOWED);
+}
+
+/* Each has its turn before any has another. */
+static void test_a_wrong_password_of_many_channels(void **state)
+{
+    for (unsigned i = 0; i < RECORDER_CHANNELS; i++) {
+        try_channel("any", i, false);
+        now_ms += LOGIN_REFUSED_MS;
+        assert_int_equal(ask_channel("any", 0), i == 0 ? LOGIN_ALLOWED : LOGIN_REFUSED);
+    }
+    now_ms += LOGIN_WAIT_MS;
+    assert_int_equal(ask_channel("any", 0), LOGIN_ALLOWED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -547,6 +611,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_left_without_an_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_guesses_are_not_pushed_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_users_do_not_push_out_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_same_login, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_channels_and_some_without_rights, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_wrong_password_of_many_channels, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "common/fd.h"
 #include "master/client_fields.h"
 #include "master/login_guard.h"
+#include "master/login_takeover.h"
 #include "master/visit.h"
 
 #include <errno.h>
@@ -415,7 +416,7 @@ static struct camera_url url_with(const char *password)
 static void test_rejected_passwords_stay_rejected(void **state)
 {
     (void)state;
-    static struct login_guard before, after;
+    static struct login_memory before, after;
     struct takeover_writer w = {0};
     struct takeover_record r;
     const struct camera_url wrong = url_with("wrong"), right = url_with("right");
@@ -432,18 +433,133 @@ static void test_rejected_passwords_stay_rejected(void **state)
         (void)snprintf(path.path, sizeof(path.path), "/secret%d", i);
         login_guard_rejected(&before, &path, now);
     }
-    login_guard_save(&before, &w);
+    login_takeover_save(&before, &w);
     struct takeover *t = hand_over(&w, no_listeners);
     while (takeover_next(t, &r))
-        login_guard_restore(&after, &r);
+        login_takeover_restore(&after, &r);
     takeover_close(&t);
     assert_int_equal(login_guard_ask(&after, &wrong, now + 1), LOGIN_REFUSED);
     assert_int_equal(login_guard_ask(&after, &right, now + 1), LOGIN_ALLOWED);
     assert_int_equal(login_guard_ask(&after, &other, now + 1), LOGIN_REFUSED);
     assert_false(login_guard_is_awaited(&after, &right, now + 1));
     assert_int_equal(login_guard_ask(&after, &wrong, now + LOGIN_REFUSED_MS), LOGIN_ALLOWED);
-    login_guard_clear(&before);
-    login_guard_clear(&after);
+    login_memory_clear(&before);
+    login_memory_clear(&after);
+}
+
+static struct camera_url channel(const char *kind, unsigned i)
+{
+    struct camera_url url = url_with("right");
+    (void)snprintf(url.path, sizeof(url.path), "/%s/%u", kind, i);
+    return url;
+}
+
+/* What its channels answer is known in the next program.  @param all  false: as from or to a
+ * program that does not know TAKEOVER_LOGIN_PATHS. */
+static void hand_over_recorder(struct login_memory *before, struct login_memory *after, bool all)
+{
+    struct takeover_writer w = {0};
+    struct takeover_record r;
+    login_takeover_save(before, &w);
+    struct takeover *t = hand_over(&w, no_listeners);
+    while (takeover_next(t, &r)) {
+        if (all || r.type != TAKEOVER_LOGIN_PATHS)
+            login_takeover_restore(after, &r);
+    }
+    takeover_close(&t);
+}
+
+#define RECORDER_CHANNELS 1024
+
+static void fill_recorder(struct login_memory *logins, unsigned open, int64_t now)
+{
+    logins->seed = 42;
+    for (unsigned i = 0; i < open; i++) {
+        const struct camera_url url = channel("mine", i);
+        login_guard_accepted(logins, &url, now);
+    }
+    for (unsigned i = 0; i < LOGIN_FREE; i++) {
+        const struct camera_url url = channel("secret", i);
+        login_guard_rejected(logins, &url, now);
+    }
+}
+
+static unsigned count_allowed(const struct login_memory *logins, const char *kind, unsigned count,
+                              int64_t now)
+{
+    unsigned allowed = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct camera_url url = channel(kind, i);
+        allowed += login_guard_ask(logins, &url, now) == LOGIN_ALLOWED;
+    }
+    return allowed;
+}
+
+static void test_channels_stay_open(void **state)
+{
+    (void)state;
+    static struct login_memory before, after;
+    int64_t now = clock_ms();
+    fill_recorder(&before, RECORDER_CHANNELS, now);
+    hand_over_recorder(&before, &after, true);
+    assert_int_equal(count_allowed(&after, "mine", RECORDER_CHANNELS, now), RECORDER_CHANNELS);
+    assert_int_equal(count_allowed(&after, "other", RECORDER_CHANNELS, now), 0);
+    login_memory_clear(&before);
+    login_memory_clear(&after);
+}
+
+/* An older program knows less of each path: it takes no open one for another. */
+static void test_channels_from_an_older_program(void **state)
+{
+    (void)state;
+    static struct login_memory before, between, after;
+    int64_t now = clock_ms();
+    fill_recorder(&before, 16, now);
+    hand_over_recorder(&before, &between, false);
+    assert_int_equal(count_allowed(&between, "mine", 16, now), 16);
+    assert_in_range(count_allowed(&between, "other", RECORDER_CHANNELS, now), 1, 64);
+    hand_over_recorder(&between, &after, true); /* once more */
+    assert_int_equal(count_allowed(&after, "mine", 16, now), 16);
+    const struct camera_url url = channel("mine", 7);
+    login_guard_rejected(&after, &url, now);
+    assert_int_equal(count_allowed(&after, "mine", 16, now), 15);
+    login_memory_clear(&before);
+    login_memory_clear(&between);
+    login_memory_clear(&after);
+}
+
+/* It never happens; it must not be read beyond its end. */
+static void test_paths_that_lie(void **state)
+{
+    (void)state;
+    static struct login_memory before, after;
+    int64_t now = clock_ms();
+    struct takeover_writer w = {0};
+    struct takeover_record r;
+    fill_recorder(&before, 4, now);
+    login_takeover_save(&before, &w);
+    struct takeover *t = hand_over(&w, no_listeners);
+    while (takeover_next(t, &r)) {
+        struct takeover_record lie = r;
+        uint32_t fixed[4];
+        login_takeover_restore(&after, &r);
+        if (r.type != TAKEOVER_LOGIN_PATHS)
+            continue;
+        memcpy(fixed, r.fixed, sizeof(fixed));
+        lie.fixed = (const uint8_t *)fixed;
+        for (size_t cut = 0; cut <= r.tail_len; cut++) {
+            lie.tail_len = cut;
+            login_takeover_restore(&after, &lie);
+        }
+        fixed[2] = fixed[3] = UINT32_MAX;
+        login_takeover_restore(&after, &lie);
+        fixed[0] = fixed[1] = 0; /* an unused password's hash */
+        login_takeover_restore(&after, &lie);
+    }
+    takeover_close(&t);
+    assert_int_equal(count_allowed(&after, "mine", 4, now), 4);
+    login_memory_clear(&before);
+    login_memory_clear(&after);
 }
 
 int main(void)
@@ -464,6 +580,9 @@ int main(void)
         cmocka_unit_test(test_whose_worker_ended_with_the_master),
         cmocka_unit_test(test_a_visit_is_small),
         cmocka_unit_test(test_rejected_passwords_stay_rejected),
+        cmocka_unit_test(test_channels_stay_open),
+        cmocka_unit_test(test_channels_from_an_older_program),
+        cmocka_unit_test(test_paths_that_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

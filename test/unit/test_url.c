@@ -1,5 +1,6 @@
 /* common/url: how a camera URL is read, written, redacted and named. */
 #include "common/url.h"
+#include "common/url_host.h"
 #include "common/url_redact.h"
 
 #include <errno.h>
@@ -437,6 +438,28 @@ static void test_transport(void **state)
     assert_string_equal(url_scheme_name(URL_RTMPS), "rtmps");
 }
 
+static void test_spellings_of_a_host(void **state)
+{
+    static const struct {
+        const char *url, *host;
+    } cases[] = {
+        {"rtsp://nvr.lan/1", "nvr.lan"},
+        {"rtsp://NVR.Lan./1", "nvr.lan"},
+        {"rtsp://localhost./", "localhost"},
+        {"rtsp://10.0.0.9/1", "10.0.0.9"},
+        {"rtsp://[::ffff:10.0.0.9]/1", "10.0.0.9"},
+        {"rtsp://[0:0::FFFF:a00:9]:554/1", "10.0.0.9"},
+        {"rtsp://[2001:DB8:0::9]/1", "2001:db8::9"},
+        {"rtsp://[::10.0.0.9]/1", "::10.0.0.9"}, /* no IPv4-mapped one */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char host[URL_HOST_MAX];
+        struct camera_url u = parse_ok(cases[i].url);
+        url_host_write(u.host, host);
+        assert_string_equal(host, cases[i].host);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_redact_logins_in_paths),
         cmocka_unit_test(test_redact_stream_keys),
         cmocka_unit_test(test_stream_id),
+        cmocka_unit_test(test_spellings_of_a_host),
         cmocka_unit_test(test_transport),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
