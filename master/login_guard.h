@@ -61,9 +61,12 @@ bool login_guard_is_overdue(const struct login_memory *logins, const struct came
 
 /** A connection is being made.  Call login_guard_end() when the camera has answered or is left. */
 void login_guard_begin(struct login_memory *logins, const struct camera_url *url, int64_t now_ms);
+
 /** A worker has begun to connect: its LOGIN_TURN_MS begin. */
 void login_guard_connects(struct login_memory *logins, const struct camera_url *url,
                           int64_t now_ms);
+
+/** The connection of login_guard_begin() waits no longer for an answer. */
 void login_guard_end(struct login_memory *logins, const struct camera_url *url);
 
 /** An operator has the camera left before it has answered.  A password that it has not accepted so

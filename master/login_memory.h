@@ -77,7 +77,10 @@ struct login_password *login_memory_password(const struct login_memory *memory, 
 struct login_password *login_memory_add(struct login_memory *memory, const struct camera_url *url,
                                         struct login **login, int64_t now_ms);
 
-/** Add a path to a set of a password. */
+/**
+ * Add a path to a set of a password.  Before it grows, another set may be forgotten
+ * (LOGIN_PATHS_MAX).
+ */
 void login_memory_add_path(struct login_memory *memory, struct path_set *set, uint32_t path);
 
 /** Of a login from another program: @return by its name; NULL: nothing is known of it. */
@@ -86,6 +89,7 @@ struct login *login_memory_find_who(const struct login_memory *memory, const cha
 /** Add a login from another program.  @param who  terminated; copied. @return NULL: no room. */
 struct login *login_memory_add_who(struct login_memory *memory, const char *who);
 
+/** Forget all but the seed, and give the memory back. */
 void login_memory_clear(struct login_memory *memory);
 
 #endif /* MASTER_LOGIN_MEMORY_H */

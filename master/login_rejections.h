@@ -17,6 +17,7 @@ struct login_rejections { /* zeroed at first */
     int64_t last_ms;
 };
 
+/** Count one. */
 void login_rejections_add(struct login_rejections *r, int64_t now_ms);
 
 /** @return how many count; none LOGIN_FORGIVEN_MS after the last one. */

@@ -135,8 +135,8 @@ static void restore_paths(struct login_memory *memory, const struct takeover_rec
     char who[LOGIN_WHO_MAX];
     takeover_get(record, &r, sizeof(r));
     size_t opened = r.opened * sizeof(uint32_t), all = opened + r.closed * sizeof(uint32_t);
-    if (r.hash == 0 || all > record->tail_len ||
-        !read_who(record->tail + all, record->tail_len - all, who))
+    if (r.hash == 0 || r.opened > PATH_SET_MAX || r.closed > PATH_SET_MAX ||
+        all > record->tail_len || !read_who(record->tail + all, record->tail_len - all, who))
         return;
     struct login *login = login_memory_find_who(memory, who);
     for (size_t i = 0; login != NULL && i < LOGIN_PASSWORDS; i++) {

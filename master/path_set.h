@@ -28,6 +28,7 @@ struct path_set {     /* zeroed at first; path_set_clear() frees it */
 /** @param path  a hash of the path, of which 31 bits count. */
 bool path_set_has(const struct path_set *set, uint32_t path);
 
+/** Add a path; at PATH_SET_MAX any other is removed for it. */
 void path_set_add(struct path_set *set, uint32_t path);
 
 /** Remove the path, and the others of its slot if that was taken in. */
