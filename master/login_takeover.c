@@ -16,9 +16,6 @@ struct login_record { /* the tail is who */
         uint32_t reserved;
     } passwords[LOGIN_PASSWORDS];
     struct { /* an older program has none of them */
-        uint64_t
-            opened[PATH_SET_SLOT_WORDS]; /* for programs that do not know TAKEOVER_LOGIN_PATHS */
-        uint64_t closed[PATH_SET_SLOT_WORDS];
         uint32_t rejected;
         uint32_t lost;
     } paths[LOGIN_PASSWORDS];
@@ -69,8 +66,6 @@ static void save(const struct login *login, struct takeover_writer *w)
         r.passwords[i].hash = p->hash;
         r.passwords[i].refused_until_ms = p->refused_until_ms;
         r.passwords[i].accepted = p->accepted;
-        path_set_write_slots(&p->opened, r.paths[i].opened);
-        path_set_write_slots(&p->closed, r.paths[i].closed);
         r.paths[i].rejected = p->rejected;
         r.paths[i].lost = p->lost;
         r.own[i].last_ms = p->own.last_ms;
@@ -109,8 +104,6 @@ static void restore_password(struct login_password *p, const struct login_record
         .rejected = r->paths[i].rejected < LOGIN_FREE ? r->paths[i].rejected : LOGIN_FREE,
         .lost = r->paths[i].lost,
         .own = {r->own[i].count, r->own[i].last_ms}};
-    path_set_add_slots(&p->opened, r->paths[i].opened);
-    path_set_add_slots(&p->closed, r->paths[i].closed);
 }
 
 static void restore(struct login_memory *memory, const struct takeover_record *record)
@@ -128,7 +121,7 @@ static void restore(struct login_memory *memory, const struct takeover_record *r
         restore_password(&login->passwords[i], &r, i);
 }
 
-/* In the place of the slots, which its login's record has. */
+/* Its login's record has come before it. */
 static void restore_paths(struct login_memory *memory, const struct takeover_record *record)
 {
     struct paths_record r;

@@ -2,9 +2,7 @@
  * A set of camera paths, by their hashes: what a recorder's channels have answered.  Master, loop
  * thread; pure.
  *
- * Two of 2,048 paths have the same 31 bits once in a thousand sets.  Programs before this one kept
- * a bit for each of PATH_SET_SLOTS, so they hand over and take in slots, of which a path has one;
- * all paths of a slot that was taken in belong to the set.
+ * Two of 2,048 paths have the same hash once in two thousand sets.
  */
 #ifndef MASTER_PATH_SET_H
 #define MASTER_PATH_SET_H
@@ -16,22 +14,19 @@
 /* A recorder's 1,024 channels with two streams each.  At the bound another path goes. */
 #define PATH_SET_MAX 2048u
 #define PATH_SET_SMALL 16u /* room for as many costs little */
-#define PATH_SET_SLOTS 512u
-#define PATH_SET_SLOT_WORDS (PATH_SET_SLOTS / 64)
 
 struct path_set {     /* zeroed at first; path_set_clear() frees it */
-    uint32_t *values; /* in ascending order; a path's hash with its highest bit set, or a slot */
+    uint32_t *values; /* in ascending order */
     uint32_t count;
     uint32_t room;
 };
 
-/** @param path  a hash of the path, of which 31 bits count. */
+/** @param path  a hash of the path. */
 bool path_set_has(const struct path_set *set, uint32_t path);
 
 /** Add a path; at PATH_SET_MAX any other is removed for it. */
 void path_set_add(struct path_set *set, uint32_t path);
 
-/** Remove the path, and the others of its slot if that was taken in. */
 void path_set_remove(struct path_set *set, uint32_t path);
 
 /** Forget all and give the memory back.  The set can be used again. */
@@ -41,17 +36,11 @@ void path_set_clear(struct path_set *set);
 bool path_set_will_grow(const struct path_set *set);
 
 /**
- * Take in another set's values, in the place of this one's.
+ * Take in another set's paths, in the place of this one's.
  *
- * @param bytes  4 for each value, of any alignment.  Borrowed.
+ * @param bytes  4 for each path, of any alignment.  Borrowed.
  * @param count  those beyond PATH_SET_MAX are ignored.
  */
 void path_set_copy(struct path_set *set, const uint8_t *bytes, size_t count);
-
-/** For a program that knows slots only: the slots of all paths. */
-void path_set_write_slots(const struct path_set *set, uint64_t words[PATH_SET_SLOT_WORDS]);
-
-/** From such a program: add the slots. */
-void path_set_add_slots(struct path_set *set, const uint64_t words[PATH_SET_SLOT_WORDS]);
 
 #endif /* MASTER_PATH_SET_H */

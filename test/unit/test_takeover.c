@@ -454,18 +454,15 @@ static struct camera_url channel(const char *kind, unsigned i)
     return url;
 }
 
-/* What its channels answer is known in the next program.  @param all  false: as from or to a
- * program that does not know TAKEOVER_LOGIN_PATHS. */
-static void hand_over_recorder(struct login_memory *before, struct login_memory *after, bool all)
+/* What its channels answer is known in the next program. */
+static void hand_over_recorder(struct login_memory *before, struct login_memory *after)
 {
     struct takeover_writer w = {0};
     struct takeover_record r;
     login_takeover_save(before, &w);
     struct takeover *t = hand_over(&w, no_listeners);
-    while (takeover_next(t, &r)) {
-        if (all || r.type != TAKEOVER_LOGIN_PATHS)
-            login_takeover_restore(after, &r);
-    }
+    while (takeover_next(t, &r))
+        login_takeover_restore(after, &r);
     takeover_close(&t);
 }
 
@@ -501,30 +498,10 @@ static void test_channels_stay_open(void **state)
     static struct login_memory before, after;
     int64_t now = clock_ms();
     fill_recorder(&before, RECORDER_CHANNELS, now);
-    hand_over_recorder(&before, &after, true);
+    hand_over_recorder(&before, &after);
     assert_int_equal(count_allowed(&after, "mine", RECORDER_CHANNELS, now), RECORDER_CHANNELS);
     assert_int_equal(count_allowed(&after, "other", RECORDER_CHANNELS, now), 0);
     login_memory_clear(&before);
-    login_memory_clear(&after);
-}
-
-/* An older program knows less of each path: it takes no open one for another. */
-static void test_channels_from_an_older_program(void **state)
-{
-    (void)state;
-    static struct login_memory before, between, after;
-    int64_t now = clock_ms();
-    fill_recorder(&before, 16, now);
-    hand_over_recorder(&before, &between, false);
-    assert_int_equal(count_allowed(&between, "mine", 16, now), 16);
-    assert_in_range(count_allowed(&between, "other", RECORDER_CHANNELS, now), 1, 64);
-    hand_over_recorder(&between, &after, true); /* once more */
-    assert_int_equal(count_allowed(&after, "mine", 16, now), 16);
-    const struct camera_url url = channel("mine", 7);
-    login_guard_rejected(&after, &url, now);
-    assert_int_equal(count_allowed(&after, "mine", 16, now), 15);
-    login_memory_clear(&before);
-    login_memory_clear(&between);
     login_memory_clear(&after);
 }
 
@@ -581,7 +558,6 @@ int main(void)
         cmocka_unit_test(test_a_visit_is_small),
         cmocka_unit_test(test_rejected_passwords_stay_rejected),
         cmocka_unit_test(test_channels_stay_open),
-        cmocka_unit_test(test_channels_from_an_older_program),
         cmocka_unit_test(test_paths_that_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
