@@ -112,7 +112,12 @@ bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t w
 
 bool camera_clock_is_coarse(const struct camera_clock *clock)
 {
-    return clock->seconds || clock->rough;
+    return clock->rough;
+}
+
+bool camera_clock_may_be_coarse(const struct camera_clock *clock)
+{
+    return clock->rough || clock->seconds;
 }
 
 void camera_clock_move(struct camera_clock *clock, int64_t by_us)

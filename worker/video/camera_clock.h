@@ -34,8 +34,11 @@ struct camera_clock {
 bool camera_clock_report(struct camera_clock *clock, int64_t stamp_us, int64_t wall_us,
                          int64_t received_us);
 
-/** Does the wall clock count in units that are longer than the arrival's jitter? */
+/** Have reports shown that the wall clock counts in units longer than the arrival's jitter? */
 bool camera_clock_is_coarse(const struct camera_clock *clock);
+
+/** The same, or were all of whole seconds?  That may be chance, unless the other track's were. */
+bool camera_clock_may_be_coarse(const struct camera_clock *clock);
 
 /** The track's stamps were set by by_us: those of earlier reports count from there, too. */
 void camera_clock_move(struct camera_clock *clock, int64_t by_us);

@@ -182,7 +182,7 @@ static bool is_jump(struct timeline *tl, const struct timeline_in *p, int64_t ke
         return true; /* at once, or in many small steps */
     if (key_us > t->last_key_us + limit)
         return !(other->active && key_us <= other->last_key_us + JUMP_US);
-    if (timeline_peer_is_known(t, p->received_us) && timeline_peer_is_known(other, p->received_us))
+    if (timeline_peer_are_known(t, other, p->received_us))
         return false; /* sender reports tell whether its clock stood still */
     return other->active && p->received_us - t->last_received_us > JUMP_US &&
            key_us < other->last_key_us - JUMP_US;
@@ -215,17 +215,23 @@ static void forget_peer(struct timeline_track *t)
     t->peer_until_us = 0;
 }
 
+/* Steer a track to real time anew.  @param keep  as in timeline_steer_restart(). */
+static void steer_anew(struct timeline_track *t, int64_t source_us, int64_t received_us, bool keep)
+{
+    int64_t stamp_us = source_us + t->offset_us;
+    timeline_steer_restart(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
+                           received_us, keep);
+    t->resumed_us = received_us;
+}
+
 /* Steer a track anew after a pause.  If the other track had none, its output goes on: then this one
  * belongs as far from its arrival as before. */
 static void resume(struct timeline_track *t, const struct timeline_track *other, int64_t source_us,
                    int64_t received_us)
 {
-    int64_t stamp_us = source_us + t->offset_us;
     bool alone = other->mapped && received_us - other->last_received_us <= JUMP_US &&
                  other->resumed_us <= t->last_received_us;
-    timeline_steer_restart(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
-                           received_us, alone);
-    t->resumed_us = received_us;
+    steer_anew(t, source_us, received_us, alone);
 }
 
 /* The stamps stepped from one source time, of a packet that arrived at from_at_us, to another:
@@ -276,7 +282,6 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
     }
     t->undo_offset_us = old;
     t->undo_until_us = p->received_us + UNDO_US;
-    tl->jumps++;
 }
 
 /* The stamps were set back or forth by less than a jump: take the step out. */
@@ -296,16 +301,33 @@ static void absorb_step(struct timeline *tl, const struct timeline_in *p, int64_
     t->offset_us += shift_us;
     timeline_steer_stamps_set(&t->steer);
     decode_order_forget_steps(&t->order);
-    tl->jumps++;
+}
+
+/* Both tracks have lost as much, and their stamps do not tell: if that was long, it was a pause. */
+static void absorb_loss_of_both(struct timeline_track *t, struct timeline_track *other,
+                                const struct timeline_in *p, int64_t source_us)
+{
+    int64_t out_us = key_with(t, source_us, t->offset_us);
+    timeline_steer_stamps_set(&t->steer);
+    if (p->received_us - out_us - timeline_steer_reference_us(&t->steer) < JUMP_US)
+        return;
+    steer_anew(t, source_us, p->received_us, false);
+    steer_anew(other, other->last_source_us, other->last_received_us, false);
 }
 
 /* The camera has lost media, and its stamps do not tell: the output goes on where it belongs. */
-static void absorb_loss(struct timeline *tl, struct timeline_track *t, int64_t shift_us)
+static void absorb_loss(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
+                        int64_t shift_us)
 {
+    struct timeline_track *t = &tl->tracks[p->track];
+    int64_t lost_us = llrint((double)shift_us * timeline_steer_clock(&t->steer));
+    int64_t out_us = key_with(t, source_us, t->offset_us) + lost_us;
     t->offset_us += shift_us;
-    timeline_steer_stamps_set(&t->steer);
+    if (shift_us == 0)
+        absorb_loss_of_both(t, other_of(tl, p->track), p, source_us);
+    else
+        timeline_steer_go_on(&t->steer, source_us + t->offset_us, out_us);
     decode_order_forget_steps(&t->order);
-    tl->jumps++;
 }
 
 /*
@@ -372,7 +394,6 @@ static int64_t extrapolate(struct timeline *tl, const struct timeline_in *p, boo
         return key;
     key = max(expect(tl, p), latest + STEP_MIN_US);
     t->lead_us = key - p->received_us;
-    tl->jumps++;
     *jumped = true;
     return key;
 }
@@ -524,7 +545,7 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
         absorb_step(tl, p, source_us, shift);
         out->jumped = true;
     } else if (timeline_step_is_lost(t, other, p, source_us + t->offset_us, &shift)) {
-        absorb_loss(tl, t, shift);
+        absorb_loss(tl, p, source_us, shift);
         out->jumped = true;
     }
     struct timeline_steer_peer peer;
@@ -532,7 +553,8 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
         p->track == TRACK_AUDIO && other->mapped && !timeline_steer_is_bursting(&other->steer);
     if (asks)
         peer = timeline_peer_ask(t, other, source_us, p->received_us);
-    bool paced = t->camera.steady && timeline_peer_is_known(t, p->received_us);
+    bool paced = t->camera.steady && !camera_clock_may_be_coarse(&t->camera) &&
+                 timeline_peer_is_known(t, p->received_us);
     timeline_steer_set(&t->steer, paced ? t->camera.pace : 0,
                        timeline_steer_late_us(&other->steer));
     if (!is_ahead_of_its_turn(t, p, source_us + t->offset_us))
@@ -572,4 +594,5 @@ void timeline_map(struct timeline *timeline, const struct timeline_in *in, struc
         leave_out(timeline, &p, key, out);
     else
         place(timeline, &p, key, out);
+    timeline->jumps += out->jumped;
 }

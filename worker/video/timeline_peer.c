@@ -26,11 +26,18 @@ bool timeline_peer_is_known(const struct timeline_track *track, int64_t now_us)
            (t->camera.paced ? age_us <= REPORT_AGE_US : sane && age_us <= ONE_REPORT_AGE_US);
 }
 
+bool timeline_peer_are_known(const struct timeline_track *a, const struct timeline_track *b,
+                             int64_t now_us)
+{
+    return timeline_peer_is_known(a, now_us) && timeline_peer_is_known(b, now_us) &&
+           !(camera_clock_may_be_coarse(&a->camera) && camera_clock_may_be_coarse(&b->camera));
+}
+
 /* Where sound must be to match the picture, by sender reports. */
 static void ask_reports(const struct timeline_track *audio, const struct timeline_track *video,
                         int64_t source_us, int64_t now_us, struct timeline_steer_peer *peer)
 {
-    if (!timeline_peer_is_known(audio, now_us) || !timeline_peer_is_known(video, now_us))
+    if (!timeline_peer_are_known(audio, video, now_us))
         return;
     int64_t wall = camera_clock_wall(&audio->camera, source_us);
     int64_t picture = camera_clock_stamp(&video->camera, wall);

@@ -10,6 +10,10 @@
 /** Do sender reports tell a track's wall clock at this arrival time? */
 bool timeline_peer_is_known(const struct timeline_track *track, int64_t now_us);
 
+/** Do they tell how far apart the two tracks' times are? */
+bool timeline_peer_are_known(const struct timeline_track *a, const struct timeline_track *b,
+                             int64_t now_us);
+
 /**
  * Ask where the picture wants a packet of sound.
  *

@@ -220,6 +220,16 @@ static void anchor(struct timeline_steer *s, int64_t stamp_us, int64_t out_us)
     s->anchor_out_us = out_us;
 }
 
+void timeline_steer_go_on(struct timeline_steer *steer, int64_t stamp_us, int64_t out_us)
+{
+    struct timeline_steer *s = steer;
+    s->arrival_us += scale(stamp_us - s->anchor_us, s->clock_pace);
+    anchor(s, stamp_us, out_us);
+    s->pace = s->clock_pace;
+    s->correcting = false;
+    timeline_steer_stamps_set(s);
+}
+
 /* --- pace ------------------------------------------------------------------- */
 
 static void settle(struct timeline_steer *s, int64_t late_us, int64_t received_us)

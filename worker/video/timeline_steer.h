@@ -99,6 +99,9 @@ int64_t timeline_steer_reference_us(const struct timeline_steer *steer);
 /** What a peer that was certain but not proven has said is wrong. */
 void timeline_steer_distrust(struct timeline_steer *steer);
 
+/** The track's stamps were set: from stamp_us on, the output goes on from out_us. */
+void timeline_steer_go_on(struct timeline_steer *steer, int64_t stamp_us, int64_t out_us);
+
 /** The track's stamps were set: the next one may be any distance from its arrival. */
 void timeline_steer_stamps_set(struct timeline_steer *steer);
 

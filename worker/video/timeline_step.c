@@ -1,5 +1,7 @@
 #include "worker/video/timeline_step.h"
 
+#include "worker/video/timeline_peer.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -165,7 +167,7 @@ void timeline_step_note_report(struct timeline_track *track, int64_t source_us, 
     struct camera_clock *c = &t->camera;
     int64_t silent_us = larger(t->silent_us, received_us - t->last_received_us);
     t->silent_us = 0;
-    if (!t->active || !c->believed || camera_clock_is_coarse(c) ||
+    if (!t->active || !c->believed || camera_clock_may_be_coarse(c) ||
         !timeline_steer_is_settled(&t->steer) ||
         fabs(c->pace / timeline_steer_clock(&t->steer) - 1) > LOST_PACE)
         return;
@@ -193,6 +195,17 @@ static int64_t later_by_reports(const struct timeline_track *t, const struct tim
     return believed ? timeline_steer_out(&t->steer, stamp_us) - other->last_key_us : 0;
 }
 
+/* How far the output of a track that has lost media is behind.  Sound belongs to the picture. */
+static int64_t loss_of(const struct timeline_track *t, const struct timeline_track *other,
+                       const struct timeline_in *p)
+{
+    if (p->track != TRACK_AUDIO || !timeline_peer_are_known(t, other, p->received_us))
+        return t->lost_least_us;
+    int64_t behind_us = -later_by_reports(t, other);
+    return llabs(behind_us - t->lost_least_us) < t->lost_least_us / 2 ? behind_us
+                                                                      : t->lost_least_us;
+}
+
 bool timeline_step_is_lost(struct timeline_track *track, struct timeline_track *other,
                            const struct timeline_in *p, int64_t stamp_us, int64_t *shift_us)
 {
@@ -208,8 +221,8 @@ bool timeline_step_is_lost(struct timeline_track *track, struct timeline_track *
     t->lost_us = 0;
     if (t->lost_least_us < lost_us / 2)
         return false;
-    *shift_us = llrint((double)t->lost_least_us / timeline_steer_clock(&t->steer));
-    if (other->active && behind_of(other) >= lost_us / 2) {
+    *shift_us = llrint((double)loss_of(t, other, p) / timeline_steer_clock(&t->steer));
+    if (other->mapped && behind_of(other) >= lost_us / 2) {
         *shift_us = 0;
         timeline_steer_stamps_set(&other->steer);
         if (later_by_reports(other, t) >= lost_us / 2) /* its report is of the time before */
