@@ -58,6 +58,7 @@
  */
 #include "worker/video/timeline.h"
 
+#include "worker/video/timeline_history.h"
 #include "worker/video/timeline_peer.h"
 #include "worker/video/timeline_step.h"
 
@@ -66,18 +67,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_MIN_US 1000       /* FLV counts milliseconds: smaller steps would be equal there */
-#define STEP_PAUSE_US 100000   /* what a long pause becomes */
-#define PAUSE_US 500000        /* pauses up to here are kept over a reconnect */
-#define JUMP_US 900000         /* keeps every step of the output below a second */
-#define START_TRUST_US 3000000 /* tracks that start closer than this share a clock */
-#define START_US 5000000       /* what is cached comes within this */
-#define HISTORY_US 60000000    /* history of one track is over within this, */
-#define LIVE_PACE 0.02         /* ... and a clock that is right by so much is live then */
-#define APART_US 400000        /* tracks that are kept apart by more, ... */
-#define NEAR_US 120000         /* ... as their arrival confirms to within this, were put wrong */
-#define UNDO_US 2000000        /* a bad time stamp is over within this */
-#define PEER_US 30000000       /* the other track's sender report comes within this */
+#define STEP_MIN_US 1000           /* FLV counts milliseconds: smaller steps would be equal there */
+#define STEP_PAUSE_US 100000       /* what a long pause becomes */
+#define PAUSE_US 500000            /* pauses up to here are kept over a reconnect */
+#define JUMP_US 900000             /* keeps every step of the output below a second */
+#define START_TRUST_US 3000000     /* tracks that start closer than this share a clock */
+#define UNDO_US 2000000            /* a bad time stamp is over within this */
+#define PEER_US 30000000           /* the other track's sender report comes within this */
 #define COMPOSITION_MAX_US 5000000 /* of the stamps, and of the output */
 #define DURATION_MAX_US 10000000
 #define DURATION_GUESS_US 40000
@@ -491,43 +487,6 @@ static double pace_of(const struct timeline_track *t, enum track track, double r
     return track == TRACK_VIDEO || (pace < most && pace > 1 / most) ? pace : 1;
 }
 
-/* What a server has cached of one track comes in a burst, of the other less or none.  So the track
- * that came second was put beside history, far from its arrival: it belongs as near as the first.
- */
-static void align_starts(struct timeline_track *t, struct timeline_track *other, int64_t now_us)
-{
-    struct timeline_track *first = t->mapped_us <= other->mapped_us ? t : other;
-    struct timeline_track *second = first == t ? other : t;
-    if (other->mapped && t->offset_us == other->offset_us && now_us - second->mapped_us < START_US)
-        timeline_steer_align(&second->steer, &first->steer);
-}
-
-static bool is_live(const struct timeline_track *t)
-{
-    return timeline_steer_is_settled(&t->steer) && !timeline_steer_is_bursting(&t->steer) &&
-           fabs(timeline_steer_clock(&t->steer) - 1) < LIVE_PACE;
-}
-
-/* History that came at little more than real time was taken for live media with a fast clock, and
- * the other track was put beside it.  Once both are live, equal stamps arrive together, although
- * the tracks are kept apart. */
-static void align_after_history(struct timeline_track *t, struct timeline_track *other,
-                                int64_t source_us, int64_t now_us)
-{
-    struct timeline_track *first = t->mapped_us <= other->mapped_us ? t : other;
-    struct timeline_track *second = first == t ? other : t;
-    if (!other->mapped || t->offset_us != other->offset_us ||
-        now_us - second->mapped_us > HISTORY_US || !is_live(t) || !is_live(other))
-        return;
-    int64_t stamp_us = source_us + t->offset_us;
-    int64_t apart_us =
-        timeline_steer_out(&second->steer, stamp_us) - timeline_steer_out(&first->steer, stamp_us);
-    int64_t kept_us =
-        timeline_steer_reference_us(&first->steer) - timeline_steer_reference_us(&second->steer);
-    if (llabs(kept_us) > APART_US && llabs(apart_us - kept_us) < NEAR_US)
-        timeline_steer_align_slowly(&second->steer, &first->steer);
-}
-
 /* Place a packet with a usable time stamp. */
 static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64_t source_us,
                          struct timeline_out *out)
@@ -560,10 +519,7 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
     if (!is_ahead_of_its_turn(t, p, source_us + t->offset_us))
         out->history = timeline_steer_take(&t->steer, source_us + t->offset_us, p->received_us,
                                            asks ? &peer : NULL);
-    if (out->history)
-        align_starts(t, other, p->received_us);
-    else
-        align_after_history(t, other, source_us, p->received_us);
+    timeline_history_align(t, other, source_us, p->received_us, out->history);
     out->pace = pace_of(t, p->track, rate);
     int64_t key = key_with(t, source_us, t->offset_us);
     t->lead_us = key - p->received_us;

@@ -1,6 +1,6 @@
 /*
  * What the output clock (timeline.h) gets and keeps of one track.  Worker, source thread.  Only
- * timeline.c and timeline_step.c write it; timeline_peer.c reads it.
+ * timeline.c, timeline_step.c and timeline_history.c write it; timeline_peer.c reads it.
  */
 #ifndef WORKER_TIMELINE_TRACK_H
 #define WORKER_TIMELINE_TRACK_H
@@ -35,6 +35,7 @@ struct timeline_track {
     int64_t offset_us; /* takes the jumps of the source's clock out */
     struct timeline_steer steer;
     int64_t mapped_us;          /* arrival of the first packet, since then */
+    bool came_fast;             /* faster than real time, shortly after */
     int64_t resumed_us;         /* arrival at which a pause ended */
     struct camera_clock camera; /* wall clock of source times, by sender reports */
     int64_t last_source_us;     /* newest source time stamp, for stuck clocks */
