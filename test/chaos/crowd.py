@@ -205,7 +205,7 @@ class Poller(Visitor):
     def run(self):
         while not self.stopping.wait(0.5):
             for target, begins in ((stream_target(self.camera.url(), path="/snapshot"), b"\xff\xd8\xff"),
-                                   ("/api/streams", b'{"streams"'), ("/metrics", b"# HELP"), ("/healthz", b"ok")):
+                                   ("/api/streams", b'{"time":"'), ("/metrics", b"# HELP"), ("/healthz", b"ok")):
                 self.ask(target, begins)
 
     def ask(self, target, begins):
