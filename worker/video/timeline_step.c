@@ -189,10 +189,11 @@ static int64_t behind_of(const struct timeline_track *t)
 /* How much later than another track's newest packet this one's output of the same time is. */
 static int64_t later_by_reports(const struct timeline_track *t, const struct timeline_track *other)
 {
+    if (!t->camera.believed || !other->camera.believed)
+        return 0;
     int64_t wall_us = camera_clock_wall(&other->camera, other->last_source_us);
     int64_t stamp_us = camera_clock_stamp(&t->camera, wall_us) + t->offset_us;
-    bool believed = t->camera.believed && other->camera.believed;
-    return believed ? timeline_steer_out(&t->steer, stamp_us) - other->last_key_us : 0;
+    return timeline_steer_out(&t->steer, stamp_us) - other->last_key_us;
 }
 
 /* How far the output of a track that has lost media is behind.  Sound belongs to the picture. */
