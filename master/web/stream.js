@@ -67,8 +67,6 @@ function loadLibrary() {
   return library;
 }
 
-loadLibrary();
-
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts
   enableStashBuffer: false, // show what is there at once
@@ -410,6 +408,7 @@ export class CameraStream extends EventTarget {
       },
     });
     this.#socket = socket;
+    loadLibrary(); // not before: it keeps the browser busy for as long as two handshakes take
   }
 
   // A connection is made from now on: watch whether pictures come.
