@@ -15,8 +15,9 @@ import { StatusTable } from './status.js';
 import { text, translatePage } from './text.js';
 import { Cycle, Wall, toggleFullScreen } from './wall.js';
 
+askEarly();
+
 const STATS_MS = 1000;
-const ASK_MS = 50; // that the page waits for the ports, to ask for the list before it is made
 const LIST_MS = 2000; // that cameras wait for the list, which says whether they have sub-streams
 
 const byId = (id) => document.getElementById(id);
@@ -241,9 +242,4 @@ function start() {
   document.documentElement.dataset.up = 'true';
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-// Nothing is asked for while the page is made: the list is asked for first.
-Promise.race([askEarly(), pause(ASK_MS)])
-  .then(() => pause(0))
-  .then(start);
+start();

@@ -82,7 +82,6 @@ export class Grid {
     const tiles = this.tiles();
     const looks = tiles.map(({ element }) => lookAt(element)); // all, before anything changes the page
     tiles.forEach((tile, i) => tile.onLook(looks[i]));
-    for (const tile of tiles) tile.fill();
   }
 
   // One element of the grid is in the order of the Tab key; arrows lead to the others.

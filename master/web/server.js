@@ -292,14 +292,12 @@ function askCameras() {
 }
 
 // Ask for the cameras before anybody wants them: the page is still being made.
-// -> a promise: it is known whom to ask
 export function askEarly() {
   early = askCameras();
   early.catch(() => {}); // whoever wants them is told
   setTimeout(() => {
     early = null; // a page that nobody looks at asks later
   }, EARLY_MS);
-  return configuration;
 }
 
 // Named cameras.  Throws a ServerError when the server does not say.

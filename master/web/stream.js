@@ -67,6 +67,8 @@ function loadLibrary() {
   return library;
 }
 
+loadLibrary();
+
 const PLAYER_CONFIG = {
   enableWorker: false, // a worker would need blob: scripts
   enableStashBuffer: false, // show what is there at once
@@ -408,7 +410,6 @@ export class CameraStream extends EventTarget {
       },
     });
     this.#socket = socket;
-    loadLibrary(); // not before: it keeps the browser busy for as long as two handshakes take
   }
 
   // A connection is made from now on: watch whether pictures come.

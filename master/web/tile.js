@@ -25,7 +25,7 @@ export function bitRateText(bitsPerSecond) {
 }
 
 export class Tile {
-  #holder; // of its parts: the element, once it is filled
+  #template;
   #video;
   #still;
   #stream;
@@ -51,10 +51,10 @@ export class Tile {
   constructor(template, camera, { onRemove, onChange }) {
     this.camera = camera;
     this.query = queryOf(camera);
-    this.#holder = template.content.firstElementChild.cloneNode(true);
-    this.element = this.#holder.cloneNode(false);
-    this.#video = this.#part('video');
-    this.#still = new Still(this.#part('still'), this.#part('still-time'));
+    this.element = template.content.firstElementChild.cloneNode(true);
+    this.#template = (name) => this.element.querySelector(`[data-part="${name}"]`);
+    this.#video = this.#template('video');
+    this.#still = new Still(this.#template('still'), this.#template('still-time'));
     this.#stream = new CameraStream(this.#video, this.query, {
       isDown: () => isDown(this.#server ?? this.#named ?? {}),
     });
@@ -67,7 +67,7 @@ export class Tile {
     this.element.tile = this;
     this.#zoom = new Zoom(
       this.element,
-      [this.#video, this.#part('still')],
+      [this.#video, this.#template('still')],
       () => this.#isFull(),
     );
     this.element.addEventListener('fullscreenchange', () => {
@@ -77,28 +77,15 @@ export class Tile {
       this.#chooseStream();
     });
     this.#observer.observe(this.element);
-    this.#part('sound').addEventListener('click', () => this.toggleSound());
-    this.#part('full').addEventListener('click', () => this.toggleFullScreen());
-    this.#part('remove').addEventListener('click', () => onRemove(this));
-    this.#part('change').addEventListener('click', () => onChange(this));
-    this.#part('change').hidden = camera.camUrl === undefined;
-    this.#part('retry').addEventListener('click', () => this.#stream.retryNow());
-    this.#part('smaller').addEventListener('click', () => this.#takeSub());
+    this.#template('sound').addEventListener('click', () => this.toggleSound());
+    this.#template('full').addEventListener('click', () => this.toggleFullScreen());
+    this.#template('remove').addEventListener('click', () => onRemove(this));
+    this.#template('change').addEventListener('click', () => onChange(this));
+    this.#template('change').hidden = camera.camUrl === undefined;
+    this.#template('retry').addEventListener('click', () => this.#stream.retryNow());
+    this.#template('smaller').addEventListener('click', () => this.#takeSub());
     this.#streamId = camera.cam; // a name is the ID, unless cam_type asks for another transport
     this.#setLabel(provisionalLabel(this.query));
-  }
-
-  #part(name) {
-    return this.#holder.querySelector(`[data-part="${name}"]`);
-  }
-
-  // A tile begins empty.  Browsers take long to lay out forty that are full, and streams can begin
-  // when it is known how large their tiles are.
-  fill() {
-    if (this.#holder === this.element) return;
-    this.element.append(...this.#holder.children);
-    this.#holder = this.element;
-    this.#nameButtons();
   }
 
   get state() {
@@ -141,8 +128,8 @@ export class Tile {
     const on = this.#video.muted;
     this.#video.muted = !on;
     this.#stream.setAudio(on);
-    this.#part('sound').setAttribute('aria-pressed', String(on));
-    this.#part('sound').textContent = text(on ? 'mute' : 'sound');
+    this.#template('sound').setAttribute('aria-pressed', String(on));
+    this.#template('sound').textContent = text(on ? 'mute' : 'sound');
     this.#nameButtons();
   }
 
@@ -162,14 +149,14 @@ export class Tile {
   // One of the tiles is in the order of the Tab key, with its buttons.
   setTabStop(on) {
     this.element.tabIndex = on ? 0 : -1;
-    for (const control of this.#holder.querySelectorAll('button, a'))
+    for (const control of this.element.querySelectorAll('button, a'))
       control.tabIndex = on ? 0 : -1;
   }
 
   // Where the camera is opened alone.
   setLink(url) {
-    this.#part('open').href = url;
-    this.#part('open').target = `camera ${this.query}`; // one tab for each camera
+    this.#template('open').href = url;
+    this.#template('open').target = `camera ${this.query}`; // one tab for each camera
   }
 
   retryNow() {
@@ -225,15 +212,14 @@ export class Tile {
   #setLabel(label) {
     if (label === this.label) return;
     this.label = label;
-    this.#part('name').textContent = this.#part('name').title = label;
+    this.#template('name').textContent = this.#template('name').title = label;
     this.#nameButtons();
     this.#showState();
   }
 
   // A screen reader says which camera a button is for.
   #nameButtons() {
-    if (this.#holder !== this.element) return; // nobody hears of it yet
-    for (const control of this.#holder.querySelectorAll('button, a'))
+    for (const control of this.element.querySelectorAll('button, a'))
       control.setAttribute(
         'aria-label',
         text('of_camera', { action: control.textContent, camera: this.label }),
@@ -247,7 +233,7 @@ export class Tile {
     this.#showSince();
     this.#showSlowness(stats);
     const set = (name, words) => {
-      this.#part(name).textContent = words || '–';
+      this.#template(name).textContent = words || '–';
     };
     set('codec', live ? this.#codecText(codecName(stats.codec), server?.video_codec) : '');
     set('size', stats.width ? `${stats.width} × ${stats.height}` : '');
@@ -260,15 +246,15 @@ export class Tile {
   // Since when the camera is down: 'since 11:40:55 (2 min)'.
   #showSince() {
     const { since } = this.#condition;
-    this.#part('since').textContent = since === null ? '' : sinceText(since);
+    this.#template('since').textContent = since === null ? '' : sinceText(since);
   }
 
   // This computer is too slow, or shows the main stream because the other one does not play.
   #showSlowness(stats) {
     const { tooSlow } = stats;
     const words = tooSlow ? slownessText(stats) : this.#stream.fellBack ? text('fell_back') : '';
-    this.#part('note').textContent = this.#condition.state === 'live' ? words : '';
-    this.#part('smaller').hidden = !tooSlow || !this.#hasSub || this.#stream.usesSub;
+    this.#template('note').textContent = this.#condition.state === 'live' ? words : '';
+    this.#template('smaller').hidden = !tooSlow || !this.#hasSub || this.#stream.usesSub;
     this.element.dataset.slow = String(tooSlow);
   }
 
@@ -331,8 +317,8 @@ export class Tile {
     this.#showLastPicture();
     this.element.dataset.state = state;
     this.element.dataset.code = code;
-    this.#part('state').textContent = words;
-    this.#part('retry').hidden = state !== 'retrying';
+    this.#template('state').textContent = words;
+    this.#template('retry').hidden = state !== 'retrying';
     this.element.setAttribute('aria-label', `${this.label}: ${words}`);
     this.#showSince();
     this.#dispatch('tilestate');

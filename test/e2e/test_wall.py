@@ -147,10 +147,6 @@ def test_a_camera_is_shown_as_soon_as_the_server_has_it(gateway, browser, wall):
 def test_pages_groups_and_layouts(gateway, browser, wall):
     show(gateway, browser)
     wait_text(browser, "#page", "^1–16 of 40$")
-    # Tiles that are full take long to lay out: streams begin before.  The ports are asked for once, with the scripts.
-    assert browser.run("return [videosAtFirst, document.querySelectorAll('.tile video').length]") == [0, 16]
-    assert browser.run("return performance.getEntriesByType('resource').filter((r) => r.name.endsWith('/config.json'))"
-                       ".length") == 1
     assert labels(browser)[:13] == wall.silent
     press(browser, Keys.PAGE_DOWN)
     wait_text(browser, "#page", "^17–32 of 40$")

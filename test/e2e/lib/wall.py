@@ -17,15 +17,14 @@ stall_timeout_ms = 10000
 idle_timeout_ms = 1000
 reconnect_window_ms = 60000
 """
-# When each tile came into each state, in seconds since the page was asked for; all WebSockets of the page, how many
-# of them were opening at the same time at most, and how many videos the page had when the first one began.
+# When each tile came into each state, in seconds since the page was asked for; all WebSockets of the page, and how many
+# of them were opening at the same time at most.
 RECORDER = """
 window.sockets = [];
 window.mostOpening = 0;
 window.WebSocket = class extends WebSocket {
   constructor(...args) {
     super(...args);
-    window.videosAtFirst ??= document.querySelectorAll('video').length;
     window.sockets.push(this);
     const opening = window.sockets.filter(({readyState}) => readyState === WebSocket.CONNECTING);
     window.mostOpening = Math.max(window.mostOpening, opening.length);
