@@ -446,8 +446,12 @@ export class CameraStream extends EventTarget {
     const config = { ...PLAYER_CONFIG, ...loader };
     const player = mpegts.createPlayer({ type: 'flv', isLive: true, url }, config);
     this.#player = player;
+    // The player is in the middle of something, and must not be destroyed there.
     player.on(mpegts.Events.ERROR, (type) =>
-      this.#onEnd(type === mpegts.ErrorTypes.MEDIA_ERROR ? 'player' : 'ended'),
+      setTimeout(() => {
+        if (this.#player === player)
+          this.#onEnd(type === mpegts.ErrorTypes.MEDIA_ERROR ? 'player' : 'ended');
+      }),
     );
     player.on(mpegts.Events.LOADING_COMPLETE, () => this.#onEnd('ended'));
     player.on(mpegts.Events.MEDIA_INFO, (info) => {
