@@ -6,7 +6,7 @@
 #: make fuzz_url              one fuzz target over its corpus
 #: make fuzz                  every fuzz target with libFuzzer, FUZZ_SECONDS=60 each
 #: make asan, make tsan       make check under the sanitizers
-#: make lint                  compiler, clang-tidy, cppcheck, clang-format, shellcheck, eslint, documents
+#: make lint                  compiler, clang-tidy, cppcheck, clang-format, shellcheck, flake8, eslint, documents
 #: make format                clang-format over the sources
 #: make compile_commands      compile_commands.json for clangd
 #: make sample-cameras tools  what test/e2e needs besides
@@ -117,6 +117,7 @@ WEB_FILES  := $(addprefix master/web/,index.html play.html style.css favicon.svg
 MPEGTS_JS  := master/web/node_modules/mpegts.js/dist/mpegts.js
 FLV_JS     := master/web/node_modules/flv.js/dist/flv.min.js
 HEADERS    := $(sort $(wildcard common/*.h master/*.h worker/*/*.h))
+C_FILES    := $(sort $(wildcard $(foreach folder,common master worker/* test/* test/bench/flvload,$(folder)/*.[ch])))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(COMMON_SRC))
@@ -335,10 +336,11 @@ analyze:
 lint: headers web-dev
 	scripts/check-includes
 	scripts/check-docs
-	clang-format --dry-run -Werror $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)
+	clang-format --dry-run -Werror $(C_FILES)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 -I. \
 	  $(addprefix --include=,$(firstword $(wildcard /usr/include/sys/queue.h /usr/include/*/sys/queue.h))) common master worker
 	shellcheck $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' scripts/* .ci/*)
+	flake8 --select=E9,F test $(shell grep -lE '^#!.*python3' scripts/*)
 	cd master/web && node_modules/.bin/eslint .
 	clang-tidy --quiet $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) -- -std=c11 $(ALL_CPPFLAGS) $(UV_CFLAGS) $(AV_CFLAGS) $(LLHTTP_CFLAGS)
 	$(MAKE) BUILD=analyze all
@@ -370,7 +372,7 @@ soak: all
 	/usr/bin/python3 test/chaos/soak.py --minutes $(MINUTES)
 
 format:
-	clang-format -i $(COMMON_SRC) $(MASTER_SRC) $(WORKER_SRC) $(UNIT_SRC) $(FUZZ_SRC) $(HEADERS) $(CAMERA_FILES)
+	clang-format -i $(C_FILES)
 
 UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: all

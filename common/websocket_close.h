@@ -23,13 +23,10 @@
 
 /* Section 7.4.1 and the IANA registry. */
 enum websocket_code {
-    WEBSOCKET_NORMAL = 1000,
     WEBSOCKET_GOING_AWAY = 1001,
     WEBSOCKET_PROTOCOL_ERROR = 1002,
     WEBSOCKET_NO_STATUS = 1005, /* never on the wire: the peer's close had no code */
     WEBSOCKET_TOO_BIG = 1009,
-    WEBSOCKET_INTERNAL_ERROR = 1011,
-    WEBSOCKET_TRY_AGAIN_LATER = 1013,
 };
 
 /** Write a close frame without a reason; WEBSOCKET_NO_STATUS: without a code. @return bytes. */

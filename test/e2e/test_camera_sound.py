@@ -11,7 +11,7 @@ import pytest
 
 from conftest import QUICK
 from lib.fake_rtmp import MEDIA_STREAM, PlayingRtmp, flv_tags, message
-from lib.http import encode, request, stream_target
+from lib.http import encode, request
 from lib.scripted_rtsp import Script, ScriptedCamera
 from lib.sliced import flv_file, flv_tag, sliced_media
 from lib.sound import (AAC_CONFIG, AAC_HEAD, FRAME, RATE, TONE_HZ, aac_frames, assert_tone_in, camera_with, encode_adts, flv_with,

@@ -13,9 +13,7 @@ import pytest
 from conftest import QUICK
 from lib import fake_rtsp, ffmpeg, processes
 from lib.fake_rtmp import MEDIA_STREAM, PlayingRtmp, RejectingRtmp, flv_tags, message
-from lib.flv import FlvReader
 from lib.gateway import ROOT
-from lib.http import connect, head_bytes, stream_target
 from lib.scripted_rtsp import certificate
 from lib.sliced import flv_file, sliced_media
 from lib.snapshot import counter_of, snapshot

@@ -15,7 +15,7 @@ from conftest import QUICK
 from lib import fake_rtsp, processes
 from lib.gateway import Gateway
 from lib.http import connect, parse_head, stream_target
-from lib.snapshot import counter_of, jpeg_size
+from lib.snapshot import jpeg_size
 from lib.wait import wait_for
 
 

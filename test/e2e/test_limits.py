@@ -13,7 +13,7 @@ from conftest import QUICK
 from lib import processes
 from lib.bystander import ADDRESS
 from lib.gateway import ROOT
-from lib.http import Answer, connect, exchange, head_bytes, read_all, request, stream_target
+from lib.http import Answer, connect, head_bytes, read_all, request, stream_target
 from lib.wait import wait_for
 
 

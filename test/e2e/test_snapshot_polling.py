@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conftest import QUICK
-from lib import fake_rtsp, picture
+from lib import picture
 from lib.gateway import Gateway
 from lib.snapshot import MjpegViewer, counter_of, jpeg_size, snapshot
 from lib.wait import wait_for

@@ -326,7 +326,7 @@ int worker_run(uv_loop_t *loop, int channel, struct handover *handover)
     (void)uv_poll_init(loop, &w.poll, w.channel);
     (void)uv_timer_init(loop, &w.stats);
     (void)uv_prepare_init(loop, &w.telling);
-    loop->data = &w.departures;
+    loop->data = &w.departures; /* cppcheck-suppress autoVariables ; the loop is closed below */
     w.poll.data = w.stats.data = w.telling.data = &w;
     (void)uv_prepare_start(&w.telling, on_telling);
     (void)uv_poll_start(&w.poll, UV_READABLE, on_channel);

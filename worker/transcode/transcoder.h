@@ -24,9 +24,6 @@ struct transcoder_sink {
 /** @return 0 if this libavcodec has a decoder of the codec, and the encoder; else -ENOTSUP. */
 int transcoder_available(enum AVCodecID codec);
 
-/* The sizes of transcoded pictures: the lines of a landscape picture, at most. */
-#define TRANSCODER_LINES_MAX 1080
-
 /**
  * @param lines_max        the longest short side of a picture; the long side is 16/9 of that, at
  *                         most.  Pictures are never made larger.
