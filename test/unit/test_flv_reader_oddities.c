@@ -288,6 +288,102 @@ static void test_aggregate_called_video(void **state)
     end(&rig, &f);
 }
 
+/* Write a StreamID into the tags of f from `from` on. */
+static void set_stream_id(struct flv *f, size_t from, uint8_t id)
+{
+    for (size_t at = from; at + 11 <= f->len;) {
+        f->data[at + 10] = id;
+        at += 11 + ((size_t)f->data[at + 1] << 16 | (size_t)f->data[at + 2] << 8 | f->data[at + 3]);
+        at += 4;
+    }
+}
+
+static void put_stream(struct flv *f)
+{
+    VIDEO(f, 0, AVC_CONFIG(SPS_A));
+    AUDIO(f, 0, AAC_CONFIG);
+    for (uint32_t i = 0; i < 6; i++)
+        VIDEO(f, 40 * i, KEY);
+}
+
+/* RTMP's message stream ID in place of FLV's 0, by itself or in an aggregate. */
+static void test_stream_id(void **state)
+{
+    (void)state;
+    for (int aggregate = 0; aggregate < 2; aggregate++) {
+        struct flv all = {.data = NULL};
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        put_stream(&all);
+        set_stream_id(&all, 0, 7);
+        put_header(&f, 5);
+        if (aggregate)
+            put_tag(&f, 22, 0, all.data, all.len);
+        else
+            put(&f, all.data, all.len);
+        assert_int_equal(feed(&rig, &f, 7), 0);
+        assert_int_equal(rig.count, 7);
+        assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+        for (int i = 1; i < 7; i++)
+            assert_false(rig.event[i].packet.lost_before);
+        free(all.data);
+        end(&rig, &f);
+    }
+}
+
+/* With sizes that are wrong as well, the StreamID must stay what it was. */
+static void test_stream_id_and_wrong_sizes(void **state)
+{
+    (void)state;
+    struct flv f = {.data = NULL};
+    struct rig rig = {.count = 0};
+    put_header(&f, 5);
+    VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+    for (uint32_t i = 0; i < 6; i++) {
+        AUDIO(&f, 40 * i, i == 0 ? AAC_CONFIG : AAC_FRAME);
+        VIDEO(&f, 40 * i, KEY);
+        memset(f.data + f.len - 4, 0, 4);
+    }
+    set_stream_id(&f, 13, 7);
+    size_t good = f.len;
+    VIDEO(&f, 240, KEY);
+    f.data[good + 10] = 99;
+    assert_int_equal(feed(&rig, &f, 7), 0);
+    assert_int_equal(rig.count, 1 + 5 + 6);
+    for (int i = 1; i < rig.count; i++)
+        assert_false(rig.event[i].packet.lost_before);
+    end(&rig, &f);
+}
+
+/* AMF3 data, encrypted tags, and what nobody knows: no loss. */
+static void test_other_tags(void **state)
+{
+    (void)state;
+    static const int types[] = {15, 0x28, 0x32, 99};
+    for (int aggregate = 0; aggregate < 2; aggregate++) {
+        struct flv all = {.data = NULL};
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        VIDEO(&all, 0, AVC_CONFIG(SPS_A));
+        AUDIO(&all, 0, AAC_CONFIG);
+        for (uint32_t i = 0; i < 4; i++) {
+            put_tag(&all, types[i], 40 * i, "secret", 6);
+            VIDEO(&all, 40 * i, KEY);
+        }
+        put_header(&f, 5);
+        if (aggregate)
+            put_tag(&f, 22, 0, all.data, all.len);
+        else
+            put(&f, all.data, all.len);
+        assert_int_equal(feed(&rig, &f, 7), 0);
+        assert_int_equal(rig.count, 5);
+        for (int i = 1; i < 5; i++)
+            assert_false(rig.event[i].packet.lost_before);
+        free(all.data);
+        end(&rig, &f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +396,9 @@ int main(void)
         cmocka_unit_test(test_codec_under_the_wrong_number),
         cmocka_unit_test(test_aggregate),
         cmocka_unit_test(test_aggregate_called_video),
+        cmocka_unit_test(test_stream_id),
+        cmocka_unit_test(test_stream_id_and_wrong_sizes),
+        cmocka_unit_test(test_other_tags),
     };
     return cmocka_run_group_tests_name("flv_reader_oddities", tests, NULL, NULL);
 }

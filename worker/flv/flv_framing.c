@@ -38,11 +38,48 @@ void flv_buffer_free(struct flv_buffer *buffer)
     *buffer = (struct flv_buffer){.data = NULL};
 }
 
-/* Could a tag begin here?  p: FLV_TAG_HEADER_BYTES. */
-static bool is_tag_header(const uint8_t *p)
+/* Is this the StreamID of a tag, by E.4.1 or as in the tag before? */
+static bool is_stream_id(const struct flv_framing *f, const struct flv_tag *tag)
 {
-    struct flv_tag tag;
-    return flv_tag_read_header(p, &tag) && tag.len <= FRAME_MAX_BYTES;
+    return tag->stream_id == 0 || tag->stream_id == f->stream_id;
+}
+
+/* Is the PreviousTagSize after a tag right?  Returns 1, 0, or -1 if more bytes are needed. */
+static int is_confirmed(const struct flv_framing *f, const uint8_t *p, const struct flv_tag *tag)
+{
+    size_t size = FLV_TAG_HEADER_BYTES + tag->len;
+    if (f->in.len - f->consumed < size + PREVIOUS_TAG_SIZE_BYTES)
+        return -1;
+    return bytes_get32(p + size) == size;
+}
+
+static void leave_tag(struct flv_framing *f, const struct flv_tag *tag)
+{
+    f->tag_size = FLV_TAG_HEADER_BYTES + tag->len;
+    f->stream_id = tag->stream_id;
+    f->consumed += f->tag_size;
+    f->state = FRAMING_TRAILER;
+}
+
+static int lose(struct flv_framing *f)
+{
+    f->state = FRAMING_LOST;
+    f->skipped = 0;
+    f->events.on_loss(f->events.ctx);
+    return 1;
+}
+
+/* Skip a tag of a type that we do not read, or what looks like one. */
+static int skip_tag(struct flv_framing *f, const uint8_t *p, const struct flv_tag *tag)
+{
+    bool likely = is_stream_id(f, tag) && tag->len <= RESYNC_TAG_MAX;
+    int confirmed = likely ? is_confirmed(f, p, tag) : 0;
+    if (confirmed < 0)
+        return 0;
+    if (!confirmed)
+        return lose(f);
+    leave_tag(f, tag);
+    return 1;
 }
 
 /* E.2.  Returns 1 if done, 0 if more bytes are needed. */
@@ -59,6 +96,7 @@ static int take_file_header(struct flv_framing *f)
     if (left < data_offset)
         return 0;
     f->consumed += data_offset;
+    f->tag_size = 0;
     f->state = FRAMING_TRAILER; /* PreviousTagSize0 */
     return 1;
 }
@@ -69,18 +107,14 @@ static int take_next_tag(struct flv_framing *f, int64_t received_us)
     size_t left = f->in.len - f->consumed;
     if (left < FLV_TAG_HEADER_BYTES)
         return 0;
-    if (!is_tag_header(p)) {
-        f->state = FRAMING_LOST;
-        f->skipped = 0;
-        f->events.on_loss(f->events.ctx);
-        return 1;
-    }
     struct flv_tag tag = {.received_us = received_us};
-    flv_tag_read_header(p, &tag);
+    if (!flv_tag_read_header(p, &tag))
+        return skip_tag(f, p, &tag);
+    if (tag.len > FRAME_MAX_BYTES || (!is_stream_id(f, &tag) && !f->confirmed))
+        return lose(f);
     if (left < FLV_TAG_HEADER_BYTES + tag.len)
         return 0;
-    f->consumed += FLV_TAG_HEADER_BYTES + tag.len;
-    f->state = FRAMING_TRAILER;
+    leave_tag(f, &tag);
     int rc = f->events.on_tag(f->events.ctx, &tag);
     return rc == 0 ? 1 : rc;
 }
@@ -91,11 +125,12 @@ static int find_tag(struct flv_framing *f)
     while (f->in.len - f->consumed >= FLV_TAG_HEADER_BYTES) {
         const uint8_t *p = f->in.data + f->consumed;
         struct flv_tag tag;
-        if (flv_tag_read_header(p, &tag) && tag.len > 0 && tag.len <= RESYNC_TAG_MAX) {
-            size_t size = FLV_TAG_HEADER_BYTES + tag.len;
-            if (f->in.len - f->consumed < size + PREVIOUS_TAG_SIZE_BYTES)
+        if (flv_tag_read_header(p, &tag) && is_stream_id(f, &tag) && tag.len > 0 &&
+            tag.len <= RESYNC_TAG_MAX) {
+            int confirmed = is_confirmed(f, p, &tag);
+            if (confirmed < 0)
                 return 0;
-            if (bytes_get32(p + size) == size) {
+            if (confirmed) {
                 f->state = FRAMING_TAGS;
                 return 1;
             }
@@ -114,9 +149,10 @@ static int step(struct flv_framing *f, int64_t received_us)
     case FRAMING_HEADER:
         return take_file_header(f);
     case FRAMING_TRAILER:
-        /* Many writers get PreviousTagSize wrong, so only the next tag's header is checked. */
+        /* Many writers get PreviousTagSize wrong: then the next tag's header must look right. */
         if (f->in.len - f->consumed < PREVIOUS_TAG_SIZE_BYTES)
             return 0;
+        f->confirmed = bytes_get32(f->in.data + f->consumed) == f->tag_size;
         f->consumed += PREVIOUS_TAG_SIZE_BYTES;
         f->state = FRAMING_TAGS;
         return 1;

@@ -2,8 +2,8 @@
  * Finds the tags in an FLV stream that comes in pieces of any size.  Worker, the source's thread;
  * no I/O.  Adobe FLV 10.1 E.2, E.3.
  *
- * After a damaged tag header it searches for the next valid tag, for at most FLV_READER_SKIP_MAX
- * bytes.
+ * Tags of other types, and encrypted ones, are skipped.  After a damaged tag header it searches for
+ * the next valid tag, for at most FLV_READER_SKIP_MAX bytes.
  */
 #ifndef WORKER_FLV_FRAMING_H
 #define WORKER_FLV_FRAMING_H
@@ -39,8 +39,11 @@ struct flv_framing {
     struct flv_framing_events events;
     enum flv_framing_state state;
     struct flv_buffer in;
-    size_t consumed; /* bytes of `in` */
-    size_t skipped;  /* bytes, while FRAMING_LOST */
+    size_t consumed;    /* bytes of `in` */
+    size_t skipped;     /* bytes, while FRAMING_LOST */
+    size_t tag_size;    /* of the newest tag, header included */
+    bool confirmed;     /* the PreviousTagSize after it was right */
+    uint32_t stream_id; /* of the newest tag */
 };
 
 /**

@@ -456,12 +456,13 @@ static int take_aggregate(struct flv_reader *r, const struct flv_tag *all)
     uint32_t offset_ms = 0;
     while (left >= FLV_TAG_HEADER_BYTES) {
         struct flv_tag tag = {.received_us = all->received_us};
-        if (!flv_tag_read_header(pos, &tag) || tag.len > left - FLV_TAG_HEADER_BYTES)
+        bool readable = flv_tag_read_header(pos, &tag);
+        if (tag.len > left - FLV_TAG_HEADER_BYTES)
             return 0; /* the rest is unusable */
         if (pos == all->data)
             offset_ms = all->ts_ms - tag.ts_ms;
         tag.ts_ms += offset_ms;
-        int rc = tag.type != FLV_TAG_AGGREGATE ? take_tag(r, &tag) : 0;
+        int rc = readable && tag.type != FLV_TAG_AGGREGATE ? take_tag(r, &tag) : 0;
         if (rc != 0)
             return rc;
         size_t size = FLV_TAG_HEADER_BYTES + tag.len + PREVIOUS_TAG_SIZE_BYTES;

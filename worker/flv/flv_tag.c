@@ -52,10 +52,10 @@ bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag)
     tag->type = p[0]; /* includes the Filter bit, which is 0 unless the body is encrypted */
     tag->len = bytes_get24(p + 1);
     tag->ts_ms = (uint32_t)p[7] << 24 | bytes_get24(p + 4);
+    tag->stream_id = bytes_get24(p + 8);
     tag->data = p + FLV_TAG_HEADER_BYTES;
-    return (p[0] == FLV_TAG_AUDIO || p[0] == FLV_TAG_VIDEO || p[0] == FLV_TAG_SCRIPT ||
-            p[0] == FLV_TAG_AGGREGATE) &&
-           bytes_get24(p + 8) == 0; /* StreamID */
+    return p[0] == FLV_TAG_AUDIO || p[0] == FLV_TAG_VIDEO || p[0] == FLV_TAG_SCRIPT ||
+           p[0] == FLV_TAG_AGGREGATE;
 }
 
 static int32_t get_s24(const uint8_t *p)

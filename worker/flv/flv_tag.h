@@ -18,6 +18,7 @@ enum { FLV_TAG_AUDIO = 8, FLV_TAG_VIDEO = 9, FLV_TAG_SCRIPT = 18, FLV_TAG_AGGREG
 struct flv_tag {
     unsigned type;
     uint32_t ts_ms;
+    uint32_t stream_id; /* always 0, but some servers write RTMP's message stream ID */
     const uint8_t *data;
     size_t len;
     int64_t received_us; /* set by the caller */
@@ -43,7 +44,7 @@ struct flv_unit {
  * Read a tag header; tag->data is set to the bytes after it.
  *
  * @param p  FLV_TAG_HEADER_BYTES.  Borrowed.
- * @return false if this is no header of an (unencrypted) tag.
+ * @return true if the tag is of a type that we read, and not encrypted.
  */
 bool flv_tag_read_header(const uint8_t *p, struct flv_tag *tag);
 
