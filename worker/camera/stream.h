@@ -43,7 +43,7 @@ struct stream_events {
 int stream_open(uv_loop_t *loop, const struct ipc_assign *assign,
                 const struct stream_events *events, struct stream **out);
 
-/** Add a viewer.  fd is Moved, request copied. */
+/** Serve a client: a viewer, or a snapshot.  fd is Moved, request copied. */
 void stream_add_client(struct stream *stream, int *fd, const struct ipc_client *request);
 
 /** Take new settings: limits apply at once, access from the next connection on. */
