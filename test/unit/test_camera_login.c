@@ -8,6 +8,7 @@
 #include "master/conf_option.h"
 #include "master/workers_private.h"
 #include "test/unit/log_capture.h"
+#include "test/unit/played_nursery.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -35,31 +36,12 @@ int64_t __wrap_clock_ms(void)
     return __real_clock_ms() + passed_ms;
 }
 
-/* The nursery is played by the test, as in test_workers.c: nothing is ever forked. */
 static struct rig {
     uv_loop_t loop;
     struct conf conf;
     struct camera_table *table;
-    const struct nursery_link_events *nursery;
     unsigned closed;
 } rig;
-
-int __real_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
-                             const struct nursery_link_events *events, void *owner,
-                             struct nursery_link **out);
-int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
-                             const struct nursery_link_events *events, void *owner,
-                             struct nursery_link **out);
-bool __wrap_nursery_link_is_open(const struct nursery_link *link);
-int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
-
-int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
-                             const struct nursery_link_events *events, void *owner,
-                             struct nursery_link **out)
-{
-    rig.nursery = events;
-    return __real_nursery_link_open(loop, conf, events, owner, out) == -ENOENT ? 0 : -EEXIST;
-}
 
 bool __wrap_nursery_link_is_open(const struct nursery_link *link)
 {
@@ -143,7 +125,7 @@ static void on_closed(void *ctx)
 static int teardown(void **state)
 {
     camera_table_close(rig.table, on_closed, NULL);
-    rig.nursery->on_died(rig.table->workers);
+    nursery->on_died(rig.table->workers);
     (void)uv_run(&rig.loop, UV_RUN_DEFAULT);
     assert_int_equal(rig.closed, 1);
     while (spawned_count > 0)

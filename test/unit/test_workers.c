@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "master/workers_private.h"
 #include "test/unit/log_capture.h"
+#include "test/unit/played_nursery.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -22,12 +23,10 @@
 
 static struct log_capture captured;
 
-/* The nursery is played by the test: only its program is missing (-Wl,--wrap in the Makefile). */
 static struct rig {
     uv_loop_t loop;
     struct conf conf;
     struct workers *workers;
-    const struct nursery_link_events *nursery;
     int refuses; /* what it answers to a request, 0: it takes it */
     unsigned asked, gone, closed;
     uint32_t last_id; /* which worker it was asked for last */
@@ -35,23 +34,6 @@ static struct rig {
     bool taking;      /* in workers_take() */
     bool too_soon;    /* on_gone() came in workers_take() */
 } rig;
-
-int __real_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
-                             const struct nursery_link_events *events, void *owner,
-                             struct nursery_link **out);
-int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
-                             const struct nursery_link_events *events, void *owner,
-                             struct nursery_link **out);
-bool __wrap_nursery_link_is_open(const struct nursery_link *link);
-int __wrap_nursery_link_spawn(struct nursery_link *link, uint32_t worker_id, int *channel);
-
-int __wrap_nursery_link_open(uv_loop_t *loop, const struct conf *conf,
-                             const struct nursery_link_events *events, void *owner,
-                             struct nursery_link **out)
-{
-    rig.nursery = events;
-    return __real_nursery_link_open(loop, conf, events, owner, out) == -ENOENT ? 0 : -EEXIST;
-}
 
 bool __wrap_nursery_link_is_open(const struct nursery_link *link)
 {
@@ -121,7 +103,7 @@ static int setup(void **state)
 static void close_workers(void)
 {
     workers_close(rig.workers, on_closed, NULL);
-    rig.nursery->on_died(rig.workers);
+    nursery->on_died(rig.workers);
     (void)uv_run(&rig.loop, UV_RUN_DEFAULT);
     rig.workers = NULL;
     assert_int_equal(rig.closed, 1);
@@ -203,7 +185,7 @@ static void test_the_next_one_is_taken_when_the_last_is_gone(void **state)
     assert_int_equal(rig.asked, STARTS_AT_ONCE);
     rig.refuses = -EPIPE;
     rig.again = true;
-    rig.nursery->on_died(rig.workers);
+    nursery->on_died(rig.workers);
     assert_int_equal(rig.gone, STARTS_AT_ONCE);
     rig.again = false;
     rig.workers->refused_ms = clock_ms() - WORKERS_PATIENCE_MS;
@@ -219,7 +201,7 @@ static void test_one_that_was_not_asked_for_waits_for_the_next_nursery(void **st
         w = take();
     assert_int_equal(rig.asked, STARTS_AT_ONCE);
     rig.refuses = -ENOTCONN;
-    rig.nursery->on_died(rig.workers);
+    nursery->on_died(rig.workers);
     assert_int_equal(rig.gone, STARTS_AT_ONCE);
     assert_int_equal(w->state, WORKER_BUSY);
     assert_ptr_equal(w->owner, &rig);
