@@ -56,28 +56,61 @@ static double line_at(const struct arrival_point *on, double slope, int64_t at_u
     return (double)on->late_us + slope * (double)(at_us - on->at_us);
 }
 
-/* Lower convex hull (Andrew's monotone chain).  @return the number of its corners. */
-static int find_hull(const struct arrival_point *points, int count, int *hull)
+/* What is known of the first points; it takes one pass over them, however often it is extended. */
+struct envelope {
+    int corners[ARRIVAL_LINE_POINTS];   /* lower convex hull */
+    double slopes[ARRIVAL_LINE_POINTS]; /* from the corner before */
+    int corner_count;
+    int points;
+    double late_sum_us; /* lateness and arrival, beside the first point's */
+    double at_sum_us;
+    int64_t gap_us; /* longest time between two points */
+};
+
+static void envelope_init(struct envelope *envelope)
 {
-    int n = 0;
-    for (int i = 0; i < count; i++) {
-        while (n >= 2 && slope_between(&points[hull[n - 2]], &points[hull[n - 1]]) >=
-                             slope_between(&points[hull[n - 1]], &points[i]))
-            n--;
-        hull[n++] = i;
+    envelope->corner_count = 0;
+    envelope->points = 0;
+    envelope->late_sum_us = 0;
+    envelope->at_sum_us = 0;
+    envelope->gap_us = 0;
+}
+
+/* Andrew's monotone chain. */
+static void add_corner(struct envelope *e, const struct arrival_point *points, int point)
+{
+    double slope = 0;
+    while (e->corner_count > 0) {
+        int last = e->corner_count - 1;
+        slope = slope_between(&points[e->corners[last]], &points[point]);
+        if (last == 0 || e->slopes[last] < slope)
+            break;
+        e->corner_count--;
     }
-    return n;
+    e->corners[e->corner_count] = point;
+    e->slopes[e->corner_count++] = slope;
+}
+
+static void envelope_extend(struct envelope *e, const struct arrival_point *points, int count)
+{
+    for (int i = e->points; i < count; i++) {
+        int64_t gap_us = i > 0 ? points[i].at_us - points[i - 1].at_us : 0;
+        e->gap_us = gap_us > e->gap_us ? gap_us : e->gap_us;
+        e->late_sum_us += (double)(points[i].late_us - points[0].late_us);
+        e->at_sum_us += (double)(points[i].at_us - points[0].at_us);
+        add_corner(e, points, i);
+    }
+    e->points = count;
 }
 
 /* The envelope at a time within its span. */
-static double hull_at(const struct arrival_point *points, const int *hull, int corners,
-                      int64_t at_us)
+static double envelope_at(const struct envelope *e, const struct arrival_point *points,
+                          int64_t at_us)
 {
     int i = 0;
-    while (i + 2 < corners && points[hull[i + 1]].at_us <= at_us)
+    while (i + 2 < e->corner_count && points[e->corners[i + 1]].at_us <= at_us)
         i++;
-    const struct arrival_point *from = &points[hull[i]];
-    return line_at(from, slope_between(from, &points[hull[i + 1]]), at_us);
+    return line_at(&points[e->corners[i]], e->slopes[i + 1], at_us);
 }
 
 bool arrival_fit_leaves(const struct arrival_fit *fit, double slope)
@@ -88,50 +121,52 @@ bool arrival_fit_leaves(const struct arrival_fit *fit, double slope)
            gained_us >= BENT * fit->bent_us;
 }
 
-/* Points on both sides of a stall tell its length, not the clock's error. */
-static bool is_mostly_gap(const struct arrival_point *points, int count, int64_t span_us)
+/* How far the points lie above a line on average. */
+static int64_t height_of(const struct envelope *e, const struct arrival_point *points, double slope,
+                         int64_t late_us)
 {
-    for (int i = 1; i < count; i++)
-        if (points[i].at_us - points[i - 1].at_us > span_us / 2)
-            return true;
-    return false;
+    const struct arrival_point *last = &points[e->points - 1];
+    double first_us = (double)(points[0].late_us - late_us);
+    double passed_us = (double)(last->at_us - points[0].at_us);
+    double late_us_mean = e->late_sum_us / e->points, at_us_mean = e->at_sum_us / e->points;
+    return llabs((int64_t)(first_us + late_us_mean + slope * (passed_us - at_us_mean)));
 }
 
 /* The line meets the envelope at a quarter and at three quarters of its span, so that the ends
- * count for little. */
-static bool fit_points(const struct arrival_point *points, int count, struct arrival_fit *fit)
+ * count for little.  Points on both sides of a stall tell its length, not the clock's error.
+ * @param e  the envelope of the first of the points; it is extended to all of them. */
+static bool fit_points(const struct arrival_point *points, int count, struct envelope *e,
+                       struct arrival_fit *fit)
 {
-    int hull[ARRIVAL_LINE_POINTS];
     if (count < POINTS_MIN || points[count - 1].at_us - points[0].at_us < SPAN_MIN_US)
         return false;
     int64_t from_us = points[0].at_us, to_us = points[count - 1].at_us, span_us = to_us - from_us;
-    int corners = find_hull(points, count, hull);
     int64_t quarter_us = span_us / 4;
-    double quarter = hull_at(points, hull, corners, from_us + quarter_us);
-    double middle = hull_at(points, hull, corners, from_us + span_us / 2);
-    double three = hull_at(points, hull, corners, to_us - quarter_us);
+    envelope_extend(e, points, count);
+    double quarter = envelope_at(e, points, from_us + quarter_us);
+    double middle = envelope_at(e, points, from_us + span_us / 2);
+    double three = envelope_at(e, points, to_us - quarter_us);
     fit->slope = (three - quarter) / (double)(span_us - 2 * quarter_us);
     fit->late_us = (int64_t)(three + fit->slope * (double)quarter_us);
     fit->span_us = span_us;
     double bent = (double)points[0].late_us + (double)points[count - 1].late_us - 2 * middle;
     fit->bent_us = llabs((int64_t)bent);
-    double sum = 0;
-    for (int i = 0; i < count; i++)
-        sum += (double)points[i].late_us - (double)fit->late_us +
-               fit->slope * (double)(to_us - points[i].at_us);
-    fit->height_us = llabs((int64_t)(sum / count));
-    fit->split = is_mostly_gap(points, count, span_us);
+    fit->height_us = height_of(e, points, fit->slope, fit->late_us);
+    fit->split = e->gap_us > span_us / 2;
     fit->is_clock = arrival_fit_leaves(fit, 0);
     return true;
 }
 
-/* Do the newest points begin on the older points' line and leave it in a straight line? */
-static bool leaves(const struct arrival_line *line, int points)
+/* Do the newest points begin on the older points' line and leave it in a straight line?
+ * @param e  of the first of the older points. */
+static bool leaves(const struct arrival_line *line, int points, struct envelope *e)
 {
     struct arrival_fit tail, before;
+    struct envelope newest;
     int older = line->count - points;
-    if (older <= 0 || !fit_points(line->points + older, points, &tail) ||
-        !fit_points(line->points, older, &before) || tail.split)
+    envelope_init(&newest);
+    if (older <= 0 || !fit_points(line->points + older, points, &newest, &tail) || tail.split ||
+        !fit_points(line->points, older, e, &before))
         return false;
     int64_t passed_us = line->points[line->count - 1].at_us - line->points[older - 1].at_us;
     double apart_us = (double)(tail.late_us - before.late_us) - before.slope * (double)passed_us;
@@ -156,22 +191,27 @@ int64_t arrival_line_level(const struct arrival_line *line, double slope)
     return llrint(fmax(-LATE_MAX, fmin(LATE_MAX, level_us)));
 }
 
-/* The clock has changed its pace: forget the points before that. */
-static void forget_old_pace(struct arrival_line *line)
+/* @return how many of the newest points show that the clock has changed its pace, the fewest that
+ *         do; 0: it has not. */
+static int find_new_pace(const struct arrival_line *line, struct envelope *e)
 {
-    static const int tails[] = {TAIL_POINTS, 2 * TAIL_POINTS, 4 * TAIL_POINTS};
-    for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
-        if (!leaves(line, tails[i]))
-            continue;
-        forget(line, line->count - tails[i]);
-        return;
-    }
+    int points = 0;
+    for (int tail = 4 * TAIL_POINTS; tail >= TAIL_POINTS; tail /= 2)
+        if (leaves(line, tail, e))
+            points = tail;
+    return points;
 }
 
 bool arrival_line_fit(struct arrival_line *line, struct arrival_fit *fit)
 {
-    forget_old_pace(line);
-    if (!fit_points(line->points, line->count, fit))
+    struct envelope envelope;
+    envelope_init(&envelope);
+    int points = find_new_pace(line, &envelope);
+    if (points > 0) {
+        forget(line, line->count - points);
+        envelope_init(&envelope);
+    }
+    if (!fit_points(line->points, line->count, &envelope, fit))
         return false;
     const struct arrival_point *last = &line->points[line->count - 1];
     fit->late_us += llrint(fit->slope * (double)(line->newest_us - last->at_us));
