@@ -288,6 +288,53 @@ static void test_aggregate_called_video(void **state)
     end(&rig, &f);
 }
 
+/* A configuration that is none, when there was one: the stream goes on. */
+static void test_broken_video_configuration(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tag;
+        size_t len;
+    } broken[] = {
+        {"\x17\0\0\0\0", 5},
+        {"\x17\0\0\0\0\x01\x42", 7},
+        {"\x17\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 18},
+        {"\x17\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 13},
+    };
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        put_header(&f, 1);
+        put_metadata(&f, 7, 0);
+        VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+        VIDEO(&f, 0, KEY);
+        put_tag(&f, 9, 40, broken[i].tag, broken[i].len);
+        VIDEO(&f, 40, INTER);
+        VIDEO(&f, 80, KEY);
+        assert_int_equal(feed(&rig, &f, 1000), 0);
+        assert_int_equal(rig.count, 4);
+        assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
+        end(&rig, &f);
+    }
+}
+
+/* Neither a configuration nor a key flag: parameter sets in band tell where decoding begins. */
+static void test_neither_configuration_nor_key_flag(void **state)
+{
+    (void)state;
+    struct flv f = {.data = NULL};
+    struct rig rig = {.count = 0};
+    put_header(&f, 1);
+    put_metadata(&f, 7, 0);
+    VIDEO(&f, 0, INTER);
+    VIDEO(&f, 40, "\x27\1\0\0\0\0\0\0\x18" SPS_A "\0\0\0\5" PPS "\0\0\0\3\x65\x88\x84");
+    VIDEO(&f, 80, INTER);
+    assert_int_equal(feed(&rig, &f, 1000), 0);
+    assert_int_equal(rig.count, 4);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_NONE);
+    end(&rig, &f);
+}
+
 /* Write a StreamID into the tags of f from `from` on. */
 static void set_stream_id(struct flv *f, size_t from, uint8_t id)
 {
@@ -396,6 +443,8 @@ int main(void)
         cmocka_unit_test(test_codec_under_the_wrong_number),
         cmocka_unit_test(test_aggregate),
         cmocka_unit_test(test_aggregate_called_video),
+        cmocka_unit_test(test_broken_video_configuration),
+        cmocka_unit_test(test_neither_configuration_nor_key_flag),
         cmocka_unit_test(test_stream_id),
         cmocka_unit_test(test_stream_id_and_wrong_sizes),
         cmocka_unit_test(test_other_tags),

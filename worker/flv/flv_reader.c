@@ -178,12 +178,23 @@ static unsigned length_size(enum AVCodecID codec, const uint8_t *record, size_t 
     return len > at ? record[at] & 3u : 0xff;
 }
 
+static bool is_unreadable(const struct flv_unit *config)
+{
+    return flv_tag_has_nal_units(config->codec) &&
+           !parameter_sets_is_extradata(config->codec, config->data, config->len);
+}
+
 static int take_video_config(struct flv_reader *r, const struct flv_tag *tag,
                              const struct flv_unit *unit)
 {
     const AVCodecParameters *par = r->par[TRACK_VIDEO];
     if (unit->len == 0 || unit->len > CONFIG_MAX_BYTES || same_config(par, unit))
         return 0;
+    bool same_codec = r->known[TRACK_VIDEO] && par->codec_id == unit->codec;
+    if (same_codec && is_unreadable(unit)) {
+        log_debug(NULL, "flv: a video configuration that cannot be read replaces none");
+        return 0;
+    }
     bool in_band = flv_tag_has_nal_units(unit->codec) && par->codec_id == unit->codec &&
                    length_size(unit->codec, unit->data, unit->len) ==
                        length_size(unit->codec, par->extradata, (size_t)par->extradata_size);
@@ -304,7 +315,7 @@ static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit 
     if (!flv_tag_has_nal_units(unit->codec))
         return 0;
     /* The parameter sets tell: OBS once wrote HEVC under H.264's number, and others still do. */
-    if (unit->config || (unit->key && !r->known[TRACK_VIDEO])) {
+    if (unit->config || !r->known[TRACK_VIDEO]) {
         enum AVCodecID codec = parameter_sets_guess_codec(unit->data, unit->len);
         if (codec != AV_CODEC_ID_NONE) {
             r->wrong_codec = unit->codec;
@@ -359,6 +370,13 @@ static bool may_settle(const struct flv_reader *r, int64_t now_us)
            has_waited_for_audio(r, now_us);
 }
 
+/* May decoding begin with this frame?  Some publishers never set the key flag. */
+static bool is_beginning(const struct flv_unit *unit)
+{
+    return unit->key || (flv_tag_has_nal_units(unit->codec) &&
+                         parameter_sets_guess_codec(unit->data, unit->len) != AV_CODEC_ID_NONE);
+}
+
 /* Take a unit while the tracks are not settled. */
 static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
                            const struct flv_unit *unit)
@@ -366,7 +384,7 @@ static int wait_for_tracks(struct flv_reader *r, const struct flv_tag *tag,
     if (tag->type == FLV_TAG_VIDEO && !unit->config) {
         if (r->first_frame_us == 0)
             r->first_frame_us = tag->received_us;
-        if (unit->key && !r->known[TRACK_VIDEO]) { /* then its parameter sets must be in band */
+        if (!r->known[TRACK_VIDEO] && is_beginning(unit)) { /* its parameter sets are in band */
             int rc = set_par(r, TRACK_VIDEO, unit);
             if (rc != 0)
                 return rc;

@@ -2,6 +2,7 @@
 
 #include "common/xalloc.h"
 #include "worker/video/access_unit_frame.h"
+#include "worker/video/nal_message.h"
 #include "worker/video/parameter_sets.h"
 #include "worker/video/start_point.h"
 
@@ -468,63 +469,15 @@ static bool push_annex_b(struct access_unit *au, const struct media_packet *pack
 
 /* --- messages ----------------------------------------------------------- */
 
-/* What is in a message. */
-struct message {
-    bool annex_b; /* it has start codes: some publishers put them into FLV */
-    bool broken;  /* a length exceeds the message */
-    unsigned nals;
-    unsigned slices;
-    struct nal slice; /* the first one */
-};
-
-/* As nal_next_length(). */
-static int next_nal(const struct access_unit *au, struct nal_cursor *cursor, bool annex_b,
-                    struct nal *nal)
-{
-    if (annex_b)
-        return nal_next_annex_b(cursor, nal) ? 1 : 0;
-    return nal_next_length(cursor, au->sets.length_size, nal);
-}
-
-static bool is_payload(const struct access_unit *au, const struct nal *nal)
-{
-    return nal->len >= nal_header_len(au->codec) && nal_role(au->codec, nal->data) != NAL_DISCARD;
-}
-
-static void survey_message(const struct access_unit *au, const struct media_packet *packet,
-                           bool annex_b, struct message *m)
-{
-    struct nal_cursor cursor = {.pos = packet->data, .end = packet->data + packet->len};
-    struct nal nal;
-    int rc;
-    *m = (struct message){.annex_b = annex_b};
-    while ((rc = next_nal(au, &cursor, annex_b, &nal)) == 1) {
-        if (!is_payload(au, &nal))
-            continue;
-        m->nals++;
-        if (nal_role(au->codec, nal.data) == NAL_SLICE && m->slices++ == 0)
-            m->slice = nal;
-    }
-    m->broken = rc != 0;
-}
-
-static bool has_start_code(const struct media_packet *packet)
-{
-    static const uint8_t start_code[] = {0, 0, 0, 1};
-    return packet->len > sizeof(start_code) &&
-           memcmp(packet->data, start_code, sizeof(start_code)) == 0;
-}
-
 /* in_place: the message is the whole unit, so its NAL units need no copy. */
 static void take_message(struct access_unit *au, const struct media_packet *packet,
-                         const struct message *m, bool in_place)
+                         const struct nal_message *m, bool in_place)
 {
-    struct nal_cursor cursor = {.pos = packet->data, .end = packet->data + packet->len};
     struct nal_list *list = m->slices == 0 && au->unit.has_slice ? &au->prefix : &au->nals;
+    struct nal_message_cursor cursor;
     struct nal nal;
-    while (next_nal(au, &cursor, m->annex_b, &nal) == 1) {
-        if (!is_payload(au, &nal))
-            continue;
+    nal_message_begin(&cursor, packet->data, packet->len);
+    while (nal_message_next(m, &cursor, &nal)) {
         if (nal_role(au->codec, nal.data) == NAL_SLICE)
             read_slice(au, &nal, &au->slice);
         if (in_place)
@@ -536,11 +489,9 @@ static void take_message(struct access_unit *au, const struct media_packet *pack
 
 static bool push_lengths(struct access_unit *au, const struct media_packet *packet)
 {
-    struct message m;
+    struct nal_message m;
     close_nal(au);
-    survey_message(au, packet, false, &m);
-    if (m.broken && has_start_code(packet))
-        survey_message(au, packet, true, &m);
+    nal_message_read(&m, au->codec, au->sets.length_size, packet->data, packet->len);
     if (m.slices > 1 && au->messages == MESSAGES_UNPROVEN)
         au->messages = MESSAGES_WHOLE;
     if (m.slices > 0)

@@ -73,8 +73,8 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
  *
  * MEDIA_ANNEX_B: bytes before the first start code continue the last NAL unit of the packet before,
  * so fragments may be passed on as they come.  MEDIA_LENGTHS: the length size is that of the last
- * avcC or hvcC, 4 without one; start codes in place of lengths are understood.  An Annex B packet
- * with only parameter sets may come between messages.
+ * avcC or hvcC, 4 without one; nal_message.h says what else is understood.  An Annex B packet with
+ * only parameter sets may come between messages.
  *
  * @return true if it held a slice: a sign of life.
  */

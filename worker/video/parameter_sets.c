@@ -142,11 +142,24 @@ static void add_hvcc(struct parameter_sets *sets, const uint8_t *data, size_t le
     }
 }
 
+static bool is_annex_b(const uint8_t *data, size_t len)
+{
+    return len >= 4 && data[0] == 0 && data[1] == 0 &&
+           (data[2] == 1 || (data[2] == 0 && data[3] == 1));
+}
+
+bool parameter_sets_is_extradata(enum AVCodecID codec, const uint8_t *data, size_t len)
+{
+    if (is_annex_b(data, len))
+        return true;
+    if (codec == AV_CODEC_ID_H264)
+        return len >= AVCC_HEAD_BYTES && data[0] == 1;
+    return len >= HVCC_HEAD_BYTES && (data[0] != 0 || data[1] != 0); /* drafts had version 0 */
+}
+
 void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *data, size_t len)
 {
-    bool annex_b = len >= 4 && data[0] == 0 && data[1] == 0 &&
-                   (data[2] == 1 || (data[2] == 0 && data[3] == 1));
-    if (annex_b) {
+    if (is_annex_b(data, len)) {
         struct nal_cursor cursor = {.pos = data, .end = data + len};
         struct nal nal;
         while (nal_next_annex_b(&cursor, &nal))

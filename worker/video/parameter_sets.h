@@ -45,6 +45,9 @@ void parameter_sets_clear(struct parameter_sets *sets);
  */
 void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal, bool in_unit);
 
+/** Could this be extradata at all, by its beginning and length?  It may still hold no sets. */
+bool parameter_sets_is_extradata(enum AVCodecID codec, const uint8_t *data, size_t len);
+
 /** Add the sets in extradata: Annex B, avcC (ISO/IEC 14496-15 5.3.3) or hvcC (8.3.3).  Borrowed. */
 void parameter_sets_add_extradata(struct parameter_sets *sets, const uint8_t *data, size_t len);
 

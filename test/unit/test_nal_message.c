@@ -1,0 +1,124 @@
+/* worker/video/nal_message: NAL units as publishers write them into FLV. */
+#include "worker/video/nal_message.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SPS "\x67\x42\xc0\x0d"
+#define PPS "\x68\xcb\x83"
+#define SEI "\x06\x05\x01\xaa\x80"
+#define AUD "\x09\xf0"
+#define IDR "\x65\x88\x84\x21"
+#define CODE4 "\0\0\0\1"
+#define CODE3 "\0\0\1"
+
+struct written {
+    const char *data;
+    size_t len;
+    unsigned length_size; /* announced */
+    const char *nals;     /* first bytes of what is found */
+    unsigned slices;
+    bool broken;
+};
+
+#define WRITTEN(data, length_size, nals, slices, broken)          \
+    {                                                             \
+        data, sizeof(data) - 1, length_size, nals, slices, broken \
+    }
+
+static const struct written cases[] = {
+    /* as it should be */
+    WRITTEN("\0\0\0\4" SPS "\0\0\0\3" PPS "\0\0\0\4" IDR, 4, "\x67\x68\x65", 1, false),
+    WRITTEN("\0\4" SPS "\0\2" AUD "\0\4" IDR "\0\4" IDR, 2, "\x67\x65\x65", 2, false),
+    /* start codes */
+    WRITTEN(CODE4 AUD CODE4 SPS CODE4 PPS CODE4 IDR, 4, "\x67\x68\x65", 1, false),
+    WRITTEN(CODE3 SPS CODE3 PPS CODE3 IDR, 4, "\x67\x68\x65", 1, false),
+    WRITTEN(CODE4 SPS CODE3 PPS CODE3 IDR, 4, "\x67\x68\x65", 1, false),
+    WRITTEN(CODE3 SPS CODE4 IDR "\0\0\0", 2, "\x67\x65", 1, false),
+    WRITTEN(CODE3 IDR, 3, "\x65", 1, false),
+    /* one length, then start codes */
+    WRITTEN("\0\0\0\x0d" SEI CODE4 IDR, 4, "\x06\x65", 1, false),
+    WRITTEN("\0\0\0\x17" AUD CODE4 SPS CODE3 PPS CODE3 IDR "\0", 4, "\x67\x68\x65", 1, false),
+    WRITTEN("\0\0\0\x14" AUD CODE4 SPS CODE3 PPS CODE3 "\x65\0\0\0\2\x61\x88", 4,
+            "\x67\x68\x65\x61", 2, false),
+    /* lengths of 4 bytes, whatever was announced */
+    WRITTEN("\0\0\0\4" SPS "\0\0\0\4" IDR, 1, "\x67\x65", 1, false),
+    WRITTEN("\0\0\0\4" SPS "\0\0\0\4" IDR, 2, "\x67\x65", 1, false),
+    /* padding */
+    WRITTEN("\0\0\0\4" IDR "\0", 4, "\x65", 1, false),
+    WRITTEN("\0\0\0\4" IDR "\0\0\0\0\0\0\0", 4, "\x65", 1, false),
+    WRITTEN("\0\0\0\0\0\0\0\4" IDR, 4, "\x65", 1, false),
+    /* cut, or nothing of all this */
+    WRITTEN("\0\0\0\4" SPS "\0\0\0\x40" IDR, 4, "\x67", 0, true),
+    WRITTEN("\0\0\0\4" IDR "\0\1", 4, "\x65", 1, true),
+    WRITTEN("\0\0\0\4" IDR "\1", 4, "\x65", 1, true),
+    WRITTEN("\0\4" IDR "\0\x40\x65", 2, "\x65", 1, true),
+    WRITTEN("\xff\xff\xff\xff", 1, "", 0, true),
+    WRITTEN("\0\0\0", 4, "", 0, false),
+    WRITTEN("", 4, "", 0, false),
+};
+
+static void check(const struct written *w)
+{
+    uint8_t *data = malloc(w->len + 1); /* exactly, for ASan */
+    struct nal_message m;
+    struct nal_message_cursor cursor;
+    struct nal nal;
+    size_t found = 0;
+    memcpy(data, w->data, w->len);
+    data = realloc(data, w->len > 0 ? w->len : 1);
+    nal_message_read(&m, AV_CODEC_ID_H264, w->length_size, data, w->len);
+    assert_int_equal(m.broken, w->broken);
+    assert_int_equal(m.slices, w->slices);
+    nal_message_begin(&cursor, data, w->len);
+    for (; nal_message_next(&m, &cursor, &nal); found++) {
+        assert_int_equal(nal.data[0], (uint8_t)w->nals[found]);
+        assert_int_not_equal(nal.data[nal.len - 1], 0);
+    }
+    assert_int_equal(found, strlen(w->nals));
+    if (m.slices > 0)
+        assert_int_equal(m.slice.data[0], 0x65);
+    free(data);
+}
+
+static void test_forms(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check(&cases[i]);
+}
+
+/* HEVC has headers of two bytes. */
+static void test_hevc(void **state)
+{
+    (void)state;
+    static const char text[] = "\0\0\0\x11\x40\1\xaa\0\0\0\1\x42\1\xbb\0\0\1\x26\1\xcc\xdd";
+    struct nal_message m;
+    struct nal_message_cursor cursor;
+    struct nal nal;
+    const uint8_t *data = (const uint8_t *)text;
+    nal_message_read(&m, AV_CODEC_ID_HEVC, 4, data, sizeof(text) - 1);
+    nal_message_begin(&cursor, data, sizeof(text) - 1);
+    assert_false(m.broken);
+    assert_int_equal(m.slices, 1);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(nal_message_next(&m, &cursor, &nal));
+        assert_int_equal(nal.data[0], "\x40\x42\x26"[i]);
+        assert_int_equal(nal.len, i < 2 ? 3 : 4);
+    }
+    assert_false(nal_message_next(&m, &cursor, &nal));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_hevc),
+    };
+    return cmocka_run_group_tests_name("nal_message", tests, NULL, NULL);
+}

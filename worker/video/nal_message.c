@@ -1,0 +1,110 @@
+#include "worker/video/nal_message.h"
+
+static bool is_zero(const uint8_t *data, size_t len)
+{
+    size_t i = 0;
+    while (i < len && data[i] == 0)
+        i++;
+    return i == len;
+}
+
+/* Does a message begin with a start code? */
+static bool has_start_code(const uint8_t *data, size_t len)
+{
+    return len > 4 && nal_find_start_code(data, 4) < 2;
+}
+
+/* May there be start codes within what a length spans?  Publishers that replaced only the first one
+ * left others behind parameter sets, SEI and delimiters.  Slices are long, and not searched. */
+static bool may_hold_others(enum AVCodecID codec, const struct nal *nal)
+{
+    if (nal->len < nal_header_len(codec))
+        return false;
+    unsigned delimiter = codec == AV_CODEC_ID_H264 ? H264_NAL_AUD : HEVC_NAL_AUD;
+    enum nal_role role = nal_role(codec, nal->data);
+    return role == NAL_PARAMETER_SET || role == NAL_OTHER ||
+           nal_type(codec, nal->data) == delimiter;
+}
+
+static void split(const struct nal_message *m, struct nal_message_cursor *cursor, struct nal *nal)
+{
+    size_t len =
+        may_hold_others(m->codec, nal) ? nal_find_start_code(nal->data, nal->len) : nal->len;
+    if (len == nal->len)
+        return;
+    cursor->inner = (struct nal_cursor){.pos = nal->data + len, .end = nal->data + nal->len};
+    while (len > 0 && nal->data[len - 1] == 0)
+        len--;
+    nal->len = len;
+}
+
+/* As nal_next_length(). */
+static int next(const struct nal_message *m, struct nal_message_cursor *cursor, struct nal *nal)
+{
+    if (m->length_size == 0)
+        return nal_next_annex_b(&cursor->all, nal) ? 1 : 0;
+    if (cursor->inner.pos < cursor->inner.end && nal_next_annex_b(&cursor->inner, nal))
+        return 1;
+    size_t left = (size_t)(cursor->all.end - cursor->all.pos);
+    if (left < m->length_size && is_zero(cursor->all.pos, left))
+        return 0;
+    int rc = nal_next_length(&cursor->all, m->length_size, nal);
+    if (rc == 1)
+        split(m, cursor, nal);
+    return rc;
+}
+
+/* As nal_next_length(). */
+static int next_payload(const struct nal_message *m, struct nal_message_cursor *cursor,
+                        struct nal *nal)
+{
+    int rc;
+    do
+        rc = next(m, cursor, nal);
+    while (rc == 1 &&
+           (nal->len < nal_header_len(m->codec) || nal_role(m->codec, nal->data) == NAL_DISCARD));
+    return rc;
+}
+
+static void survey(struct nal_message *m, unsigned length_size, const uint8_t *data, size_t len)
+{
+    struct nal_message_cursor cursor;
+    struct nal nal;
+    int rc;
+    *m = (struct nal_message){.codec = m->codec, .length_size = length_size};
+    nal_message_begin(&cursor, data, len);
+    while ((rc = next_payload(m, &cursor, &nal)) == 1) {
+        if (nal_role(m->codec, nal.data) == NAL_SLICE && m->slices++ == 0)
+            m->slice = nal;
+    }
+    m->broken = rc != 0;
+}
+
+void nal_message_read(struct nal_message *message, enum AVCodecID codec, unsigned length_size,
+                      const uint8_t *data, size_t len)
+{
+    message->codec = codec;
+    survey(message, length_size, data, len);
+    if (!message->broken)
+        return;
+    if (has_start_code(data, len)) {
+        survey(message, 0, data, len);
+        return;
+    }
+    struct nal_message announced = *message;
+    if (length_size != 4)
+        survey(message, 4, data, len);
+    if (message->broken)
+        *message = announced;
+}
+
+void nal_message_begin(struct nal_message_cursor *cursor, const uint8_t *data, size_t len)
+{
+    *cursor = (struct nal_message_cursor){.all = {.pos = data, .end = data + len}};
+}
+
+bool nal_message_next(const struct nal_message *message, struct nal_message_cursor *cursor,
+                      struct nal *nal)
+{
+    return next_payload(message, cursor, nal) == 1;
+}
