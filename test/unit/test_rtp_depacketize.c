@@ -191,6 +191,26 @@ static void test_joining_in_the_middle(void **state)
     assert_out("0000000141b1 last\n");
 }
 
+/* The first fragment's type is the unit's, whatever the others say: moonfire-nvr issue 344. */
+static void test_fragments_of_another_type(void **state)
+{
+    open_h264();
+    for (int i = 0; i < 2; i++) {
+        push("7c85a1", false, false);
+        push("7c0ca2", false, false);
+        push("7c4ca3", false, false);
+        push("7c85b1", false, false);
+        push("7c4cb2", true, false);
+    }
+    push("41b1", true, false);
+    push("7c0ca2", false, true); /* its start was lost */
+    push("7c05a3", false, false);
+    push("7c4ca4", true, false);
+    push("41b2", true, false);
+    assert_out("0000000165a1a2a3\n0000000165b1b2 last\n0000000165a1a2a3\n0000000165b1b2 last\n"
+               "0000000141b1 last\n0000000141b2 last lost\n");
+}
+
 static void test_lost_fragment(void **state)
 {
     open_h264();
@@ -391,6 +411,48 @@ static void test_hevc_decoding_order_numbers(void **state)
     assert_out("000000014001aa\n000000012601a1a2 last\n");
 }
 
+/* The description was not changed with the setting: nothing comes, and the reason is known. */
+static void test_other_codec_than_described(void **state)
+{
+    static const char *const h264[] = {"67640029ac", "0000000127420029ac", "1800052764001faa0001ff",
+                                       "7800044742001e"};
+    static const char *const hevc[] = {"40010c01ffff", "0000000140010c01", "6001000640010c01ffff"};
+    for (size_t i = 0; i < sizeof(h264) / sizeof(h264[0]); i++) {
+        open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\n", TRACK_VIDEO);
+        push("0201aa", true, false);
+        assert_false(rtp_depacketizer_is_other_codec(dep));
+        push(h264[i], false, false);
+        assert_true(rtp_depacketizer_is_other_codec(dep));
+        push("6511", true, false);
+        assert_out("000000010201aa last\n");
+    }
+    for (size_t i = 0; i < sizeof(hevc) / sizeof(hevc[0]); i++) {
+        open_h264();
+        push(hevc[i], true, false);
+        assert_true(rtp_depacketizer_is_other_codec(dep));
+        push("2601aa", true, false);
+        assert_out("");
+    }
+}
+
+/* Their own parameter sets, and what only looks like the other's. */
+static void test_codec_as_described(void **state)
+{
+    static const char *const h264[] = {"67640029ac", "400a", "40010001ff", "1800036764ff", "60"};
+    static const char *const hevc[] = {"40010c01ffff", "420101016000", "2601af", "6764ff7f",
+                                       "67550029"};
+    open_h264();
+    for (size_t i = 0; i < sizeof(h264) / sizeof(h264[0]); i++)
+        push(h264[i], true, false);
+    assert_false(rtp_depacketizer_is_other_codec(dep));
+    rtp_depacketizer_free(&dep);
+    open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\n", TRACK_VIDEO);
+    for (size_t i = 0; i < sizeof(hevc) / sizeof(hevc[0]); i++)
+        push(hevc[i], true, false);
+    assert_false(rtp_depacketizer_is_other_codec(dep));
+    rtp_depacketizer_free(&dep);
+}
+
 static void test_hevc_of_another_layer(void **state)
 {
     open_track("m=video 0 RTP/AVP 99\na=rtpmap:99 H265/90000\n", TRACK_VIDEO);
@@ -538,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_private_units_that_look_wrapped),
         cmocka_unit_test(test_fragments),
         cmocka_unit_test(test_joining_in_the_middle),
+        cmocka_unit_test(test_fragments_of_another_type),
         cmocka_unit_test(test_lost_fragment),
         cmocka_unit_test(test_loss_before_padding),
         cmocka_unit_test(test_lost_start),
@@ -554,6 +617,8 @@ int main(void)
         cmocka_unit_test(test_hevc),
         cmocka_unit_test(test_hevc_aggregates_of_a_temporal_layer),
         cmocka_unit_test(test_hevc_decoding_order_numbers),
+        cmocka_unit_test(test_other_codec_than_described),
+        cmocka_unit_test(test_codec_as_described),
         cmocka_unit_test(test_hevc_of_another_layer),
         cmocka_unit_test(test_empty_fragments),
         cmocka_unit_test(test_broken_payloads),

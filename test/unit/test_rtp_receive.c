@@ -79,6 +79,27 @@ static void test_parse(void **state)
     assert_int_equal(p.payload_len, 1);
 }
 
+/* A marker beside a payload type from 64 to 95 looks like RTCP. */
+static void test_rtcp_or_media(void **state)
+{
+    static const uint8_t reports[] = {0x80, 200, 0, 1, 1, 1, 1, 1, 0x80, 202, 0, 1, 1, 1, 1, 1};
+    uint8_t media[] = {0x80, 0x80 | 80, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 'a'};
+    assert_true(rtp_is_rtcp(reports, sizeof(reports), 96));
+    assert_true(rtp_is_rtcp(reports, sizeof(reports) - 2, 96)); /* its lengths are wrong */
+    assert_true(rtp_is_rtcp(reports, sizeof(reports), 72));
+    assert_false(rtp_is_rtcp(reports, sizeof(reports) - 2, 72));
+    assert_false(rtp_is_rtcp(media, sizeof(media), 80));
+    assert_false(rtp_is_rtcp(media, sizeof(media), 96)); /* a type that nobody announced */
+    media[1] = 0x80 | 72;
+    assert_false(rtp_is_rtcp(media, sizeof(media), 72));
+    media[1] = 96;
+    assert_false(rtp_is_rtcp(media, sizeof(media), 96));
+    media[1] = 223;
+    media[3] = 40;
+    for (size_t len = 0; len <= sizeof(media); len++)
+        assert_false(rtp_is_rtcp(media, len, 96));
+}
+
 static void test_order_restored(void **state)
 {
     struct rtp_receiver *r = open_receiver(true);
@@ -536,6 +557,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_rtcp_or_media),
         cmocka_unit_test(test_order_restored),
         cmocka_unit_test(test_loss_given_up_in_time),
         cmocka_unit_test(test_duplicates),

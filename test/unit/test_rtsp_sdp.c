@@ -1,4 +1,5 @@
 #include "worker/rtp/sdp.h"
+#include "worker/rtp/sdp_fmtp.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -135,6 +136,43 @@ static void test_fmtp_elsewhere(void **state)
     free(sdp);
 }
 
+/* One that names a payload type that nothing has: MP4A-LATM/16000/1 of type 97 with fmtp:40. */
+static void test_fmtp_of_another_type(void **state)
+{
+    struct sdp *sdp = parse("m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\n"
+                            "a=fmtp:40 profile-level-id=1709392648;cpresent=0;config=\n"
+                            "m=video 0 RTP/AVP 96 98\na=rtpmap:96 H264/90000\n"
+                            "a=rtpmap:98 rtx/90000\na=fmtp:98 apt=96\n");
+    assert_string_equal(sdp_choose(sdp, TRACK_AUDIO)->fmtp,
+                        "profile-level-id=1709392648;cpresent=0;config=");
+    assert_string_equal(sdp_choose(sdp, TRACK_VIDEO)->fmtp, "");
+    free(sdp);
+}
+
+/* As libavformat reads it, however the camera writes it. */
+static void test_sloppy_fmtp(void **state)
+{
+    static const char *const texts[] = {
+        "packetization-mode=1;sprop-parameter-sets=Z0I=,aM4=",
+        "packetization-mode=1;sprop-parameter-sets=Z0I=,aM4=,", /* libavformat: no PPS */
+        ";; packetization-mode = 1 ; Sprop-Parameter-Sets = \"Z0I=, aM4=\" ;",
+        "packetization-mode=1;\tsprop-parameter-sets=,Z0I=,,aM4=,,;",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char line[256];
+        (void)snprintf(line, sizeof(line), "m=video 0 RTP/AVP 96\na=fmtp:96 %s\n", texts[i]);
+        struct sdp *sdp = parse(line);
+        assert_string_equal(sdp->tracks[0].fmtp, texts[0]);
+        free(sdp);
+    }
+    struct sdp *sdp = parse("m=audio 0 RTP/AVP 96\na=fmtp:96 mode=\"AAC-hbr\"; Config=1408; a\n");
+    assert_string_equal(sdp->tracks[0].fmtp, "mode=AAC-hbr;config=1408;a");
+    free(sdp);
+    char small[8];
+    sdp_fmtp_clean(small, sizeof(small), "abc=def;ghi");
+    assert_string_equal(small, "abc=def");
+}
+
 static void test_no_rtpmap(void **state)
 {
     struct sdp *sdp = parse("m=video 0 RTP/AVP 96\na=fmtp:96 sprop-vps=A;sprop-sps=B\n");
@@ -153,6 +191,39 @@ static void test_rewritten(void **state)
     assert_non_null(strstr(text, "a=rtpmap:96 H264/90000\r\n"));
     assert_non_null(strstr(text, "a=fmtp:96 a=b\r\n"));
     assert_int_equal(sdp_write_track(sdp_choose(sdp, TRACK_VIDEO), text, 100, &pt), -ENAMETOOLONG);
+    free(sdp);
+}
+
+/* A camera that calls its codec by the other one's name. */
+static void test_swapped_codecs(void **state)
+{
+    struct sdp *sdp =
+        parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\na=fmtp:96 sprop-vps=AA\n"
+              "m=video 0 RTP/AVP 97\na=rtpmap:97 h264/90000\n"
+              "m=video 0 RTP/AVP 26\n"
+              "m=audio 0 RTP/AVP 104\na=rtpmap:104 mpeg4-generic/16000\na=fmtp:104 config=1408\n");
+    sdp_swap_codecs(sdp);
+    assert_string_equal(sdp->tracks[0].codec, "H264");
+    assert_string_equal(sdp->tracks[0].fmtp, "");
+    assert_string_equal(sdp->tracks[1].codec, "H265");
+    assert_string_equal(sdp->tracks[2].codec, "JPEG");
+    assert_string_equal(sdp->tracks[3].fmtp, "config=1408");
+    free(sdp);
+}
+
+/* A static type whose rtpmap names another codec: libavformat would take it for what the number
+ * says. */
+static void test_rewritten_static_type(void **state)
+{
+    struct sdp *sdp = parse("m=video 0 RTP/AVP 33\na=rtpmap:33 H264/90000\n"
+                            "m=audio 0 RTP/AVP 8\na=rtpmap:8 PCMA/8000\n");
+    char text[512];
+    int pt;
+    assert_true(sdp_write_track(sdp_choose(sdp, TRACK_VIDEO), text, sizeof(text), &pt) > 0);
+    assert_int_equal(pt, 96);
+    assert_int_equal(sdp_choose(sdp, TRACK_VIDEO)->payload_type, 33);
+    assert_true(sdp_write_track(sdp_choose(sdp, TRACK_AUDIO), text, sizeof(text), &pt) > 0);
+    assert_int_equal(pt, 8);
     free(sdp);
 }
 
@@ -234,8 +305,12 @@ int main(void)
         cmocka_unit_test(test_backchannel),
         cmocka_unit_test(test_wanted_video_first),
         cmocka_unit_test(test_fmtp_elsewhere),
+        cmocka_unit_test(test_fmtp_of_another_type),
+        cmocka_unit_test(test_sloppy_fmtp),
         cmocka_unit_test(test_no_rtpmap),
         cmocka_unit_test(test_rewritten),
+        cmocka_unit_test(test_rewritten_static_type),
+        cmocka_unit_test(test_swapped_codecs),
         cmocka_unit_test(test_many_tracks),
         cmocka_unit_test(test_other_types_of_a_section),
         cmocka_unit_test(test_audio_that_can_be_heard_first),

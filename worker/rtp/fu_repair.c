@@ -32,14 +32,22 @@ static bool is_same_unit(const struct fu_repair *fu, bool start_bit)
     return !fu->ended || fu->starts_set;       /* if starts are marked, that end bit was wrong */
 }
 
+/* Some cameras write another type into all fragments but the first. */
+static bool is_same_type(const struct fu_repair *fu, uint8_t type, bool start_bit)
+{
+    return fu->type == type || (!start_bit && fu->marked && !fu->ended);
+}
+
 static enum fu_kind judge(const struct fu_repair *fu, uint8_t type, uint32_t timestamp,
                           bool start_bit, bool lost_before)
 {
-    bool follows = fu->open && fu->type == type && fu->timestamp == timestamp;
+    bool follows = fu->open && fu->timestamp == timestamp && is_same_type(fu, type, start_bit);
     if (start_bit && (lost_before || !follows || fu->orphan))
         return FU_START;
     if (lost_before)
         return FU_ORPHAN;
+    if (!follows && fu->orphan && fu->starts_good && fu->timestamp == timestamp)
+        return FU_ORPHAN; /* the same one, of another type */
     if (!follows)
         return FU_START; /* no bit, so the camera never sets it */
     if (fu->orphan)
@@ -72,7 +80,10 @@ enum fu_kind fu_repair_next(struct fu_repair *fu, const uint8_t *payload, size_t
     fu->started = start_bit;
     fu->ended = (*header & END_BIT) != 0;
     fu->orphan = kind == FU_ORPHAN;
-    fu->type = type;
+    if (kind != FU_CONTINUE) {
+        fu->type = type;
+        fu->marked = start_bit;
+    }
     fu->timestamp = timestamp;
     return kind;
 }

@@ -4,7 +4,8 @@
  *
  * Sequence, timestamp and NAL unit type also tell which fragments belong together.  Where they and
  * the bits disagree, the stream's earlier fragments decide: a camera that never sets a bit, or sets
- * it on every fragment, always does so.
+ * it on every fragment, always does so.  Once a start bit has begun a unit, its type is that
+ * fragment's, whatever the following ones say.
  */
 #ifndef WORKER_FU_REPAIR_H
 #define WORKER_FU_REPAIR_H
@@ -25,8 +26,9 @@ struct fu_repair {
     bool open; /* the previous packet was a fragment */
     bool started;
     bool ended;
-    bool orphan; /* the start of its unit was lost */
-    uint8_t type;
+    bool orphan;  /* the start of its unit was lost */
+    bool marked;  /* the first fragment of its unit had the start bit */
+    uint8_t type; /* of that first fragment */
     uint32_t timestamp;
 };
 

@@ -7,6 +7,7 @@
 #include "worker/rtp/rtp_buffer.h"
 #include "worker/rtp/rtp_encoding.h"
 #include "worker/rtp/rtp_nal.h"
+#include "worker/rtp/rtp_other_codec.h"
 #include "worker/rtp/rtp_picture.h"
 #include "worker/rtp/rtp_red.h"
 
@@ -42,9 +43,10 @@ struct rtp_depacketizer {
     uint16_t sequence; /* for libavformat, without gaps: losses are handled here */
     uint8_t *packet;   /* PACKET_MAX */
 
-    bool annex_b; /* H.264 or HEVC */
-    bool aac;     /* frames are read here, if packets hold whole ones */
-    bool latm;    /* those in LATM elements, too */
+    bool annex_b;     /* H.264 or HEVC */
+    bool other_codec; /* it is the other one of these */
+    bool aac;         /* frames are read here, if packets hold whole ones */
+    bool latm;        /* those in LATM elements, too */
     struct aac_latm elements;
     struct rtp_nal_format format;
     struct fu_repair fu;
@@ -208,6 +210,11 @@ void rtp_depacketizer_free(struct rtp_depacketizer **d)
     free(p->packet);
     rtp_buffer_free(&p->unit);
     free(p);
+}
+
+bool rtp_depacketizer_is_other_codec(const struct rtp_depacketizer *d)
+{
+    return d->other_codec;
 }
 
 const AVCodecParameters *rtp_depacketizer_par(const struct rtp_depacketizer *d)
@@ -421,6 +428,10 @@ static void push_payload(struct rtp_depacketizer *d, const struct rtp_packet *pa
         p.payload += skip;
         p.payload_len -= skip;
     }
+    d->other_codec = d->other_codec ||
+                     (d->annex_b && rtp_is_other_codec(d->format.codec, p.payload, p.payload_len));
+    if (d->other_codec)
+        return;
     if (d->annex_b) {
         if (rtp_red_guess(&d->red, d->format.codec, &p) && p.payload_len > 0)
             push_nal(d, &p, lost_before, &like);

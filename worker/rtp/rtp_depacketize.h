@@ -30,6 +30,10 @@ int rtp_depacketizer_open(const struct sdp_track *track,
                           struct rtp_depacketizer **d);
 void rtp_depacketizer_free(struct rtp_depacketizer **d);
 
+/** Is it H.264 that the description calls HEVC, or the other way round?  Nothing comes of it then.
+ */
+bool rtp_depacketizer_is_other_codec(const struct rtp_depacketizer *d);
+
 /** What the description says about the codec.  Borrowed, valid until the first push. */
 const AVCodecParameters *rtp_depacketizer_par(const struct rtp_depacketizer *d);
 

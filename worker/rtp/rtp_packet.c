@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #define RTP_HEADER_BYTES 12
+#define RTCP_HEADER_BYTES 4
 
 int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
 {
@@ -37,4 +38,25 @@ int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len)
     packet->payload = data + start;
     packet->payload_len = end - start;
     return 0;
+}
+
+/* Do the lengths of a compound packet (RFC 3550 section 6.1) add up? */
+static bool is_compound(const uint8_t *data, size_t len)
+{
+    while (len >= RTCP_HEADER_BYTES && (data[0] & 0xC0) == 0x80) {
+        size_t size = ((size_t)bytes_get16(data + 2) + 1) * 4;
+        if (size >= len)
+            return size == len;
+        data += size;
+        len -= size;
+    }
+    return false;
+}
+
+bool rtp_is_rtcp(const uint8_t *data, size_t len, int media_type)
+{
+    if (len < RTCP_HEADER_BYTES || data[1] < 192 || data[1] > 223)
+        return false;
+    bool report = data[1] >= 200 && data[1] <= 207; /* the types in use */
+    return (report && (data[1] & 0x7F) != media_type) || is_compound(data, len);
 }

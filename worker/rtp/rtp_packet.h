@@ -25,4 +25,12 @@ struct rtp_packet {
  */
 int rtp_parse(struct rtp_packet *packet, const uint8_t *data, size_t len);
 
+/**
+ * Is it RTCP, which may come where RTP does (RFC 5761)?  A packet of the payload types 64 to 95
+ * with its marker looks like RTCP's types 192 to 223.
+ *
+ * @param media_type  the payload type of the track's media.
+ */
+bool rtp_is_rtcp(const uint8_t *data, size_t len, int media_type);
+
 #endif /* WORKER_RTP_PACKET_H */

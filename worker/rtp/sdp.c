@@ -3,6 +3,7 @@
 #include "common/xalloc.h"
 #include "worker/rtp/rtp_aac.h"
 #include "worker/rtp/rtp_encoding.h"
+#include "worker/rtp/sdp_fmtp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -306,21 +307,45 @@ static void guess_codec(struct sdp_track *t)
         (void)snprintf(t->codec, sizeof(t->codec), "H264");
 }
 
+/* Does a payload type belong to a track, or to a format that was not chosen? */
+static bool is_taken(const struct parser *p, const struct sdp_track *t, int type)
+{
+    if (type >= 0 && type <= 127 && (t->types.refused[type / 8] >> (type % 8) & 1) != 0)
+        return true;
+    for (size_t i = 0; i < p->sdp->track_count; i++)
+        if (p->sdp->tracks[i].payload_type == type)
+            return true;
+    return false;
+}
+
+/* The track's fmtp line: of its payload type, in its own section rather than in another; or else
+ * the only one of its section, whatever type it names. */
+static const char *find_fmtp(const struct parser *p, const struct sdp_track *t)
+{
+    const char *elsewhere = NULL;
+    const char *only = NULL;
+    unsigned own = 0;
+    for (size_t i = 0; i < p->fmtp_count; i++) {
+        int type = p->fmtps[i].payload_type;
+        bool here = p->fmtps[i].track == t;
+        bool matches = type == t->payload_type;
+        if (here && matches)
+            return p->fmtps[i].text;
+        if (matches && elsewhere == NULL)
+            elsewhere = p->fmtps[i].text;
+        if (here && !is_taken(p, t, type) && ++own == 1)
+            only = p->fmtps[i].text;
+    }
+    return elsewhere != NULL || own != 1 ? elsewhere : only;
+}
+
 static void attach_fmtps(struct parser *p)
 {
     for (size_t i = 0; i < p->sdp->track_count; i++) {
         struct sdp_track *t = &p->sdp->tracks[i];
-        const char *text = NULL;
-        for (size_t j = 0; j < p->fmtp_count; j++) {
-            if (p->fmtps[j].payload_type != t->payload_type)
-                continue;
-            if (text == NULL || p->fmtps[j].track == t)
-                text = p->fmtps[j].text;
-            if (p->fmtps[j].track == t)
-                break;
-        }
+        const char *text = find_fmtp(p, t);
         if (text != NULL)
-            (void)snprintf(t->fmtp, sizeof(t->fmtp), "%s", text);
+            sdp_fmtp_clean(t->fmtp, sizeof(t->fmtp), text);
         guess_codec(t);
     }
 }
@@ -385,10 +410,24 @@ const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
     return best;
 }
 
+void sdp_swap_codecs(struct sdp *sdp)
+{
+    for (size_t i = 0; i < sdp->track_count; i++) {
+        struct sdp_track *t = &sdp->tracks[i];
+        bool h264 = strcasecmp(t->codec, "H264") == 0;
+        if (!h264 && strcasecmp(t->codec, "H265") != 0)
+            continue;
+        (void)snprintf(t->codec, sizeof(t->codec), h264 ? "H265" : "H264");
+        t->fmtp[0] = '\0';
+    }
+}
+
 int sdp_write_track(const struct sdp_track *track, char *buf, size_t size, int *payload_type)
 {
-    int pt = track->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE ? track->payload_type
-                                                                 : DYNAMIC_PAYLOAD_TYPE;
+    /* A static type of video is another codec to libavformat, whatever the rtpmap says. */
+    bool fixed = track->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE &&
+                 (track->kind != TRACK_VIDEO || track->codec[0] == '\0');
+    int pt = fixed ? track->payload_type : DYNAMIC_PAYLOAD_TYPE;
     char rtpmap[96] = "";
     char channels[16] = "";
     if (track->channels > 0)

@@ -54,6 +54,9 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len);
  */
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind);
 
+/** Its H.264 is HEVC, and its HEVC is H.264: what the description says of them is not believed. */
+void sdp_swap_codecs(struct sdp *sdp);
+
 /** Read two numbers of up to 16 bits with a separator between them.
  * @return false if there are none; the sizes are unchanged then. */
 bool sdp_read_size(const char *text, char separator, unsigned *width, unsigned *height);
