@@ -12,6 +12,14 @@ static void expect_keepalive(struct camera *c, const char *request)
     expect(c, request);
 }
 
+/* What is remembered if it hangs up now. */
+static struct source_memory memory_after_hanging_up(struct camera *c)
+{
+    struct source_memory memory = {0};
+    rtsp_session_learn_keepalive(c->session, true, &memory);
+    return memory;
+}
+
 static void test_keepalive_by_half_the_timeout(void **state)
 {
     struct camera *c = *state;
@@ -63,7 +71,7 @@ static void test_keepalive_not_answered(void **state)
     to_playing(c);
     expect_keepalive(c, "GET_PARAMETER ");
     int64_t asked_us = c->now_us;
-    assert_true(rtsp_session_awaits_parameter(c->session));
+    assert_true(memory_after_hanging_up(c).only_options);
     expect_keepalive(c, "OPTIONS ");
     assert_true(c->now_us - asked_us < 10000000); /* before the session's time is up */
     answer(c, "200 OK", "", "");
@@ -83,7 +91,7 @@ static void test_keepalive_by_set_parameter(void **state)
         expect(c, "OPTIONS ");
         answer(c, "200 OK", "Public: OPTIONS, PLAY, SET_PARAMETER\r\n", "");
         expect(c, "SET_PARAMETER ");
-        assert_true(rtsp_session_awaits_parameter(c->session) == (i == 0));
+        assert_true(memory_after_hanging_up(c).only_options == (i == 0));
         answer(c, "200 OK", "", "");
         expect_nothing(c);
         c->now_us = rtsp_session_deadline(c->session);
@@ -176,6 +184,55 @@ static void test_keepalives_that_are_never_accepted(void **state)
     assert_verdict(c, RTSP_VERDICT_NONE);
 }
 
+/* A camera that hangs up on whatever comes while it plays. */
+static void test_no_keepalive(void **state)
+{
+    struct camera *c = *state;
+    struct source_memory memory = {0};
+    to_playing(c);
+    expect_keepalive(c, "GET_PARAMETER ");
+    rtsp_session_learn_keepalive(c->session, false, &memory);
+    assert_false(memory.only_options); /* it fell silent, but did not hang up */
+    rtsp_session_learn_keepalive(c->session, true, &memory);
+    assert_true(memory.only_options && !memory.no_keepalive);
+
+    c->params.only_options = true;
+    start(c);
+    to_playing(c);
+    rtsp_session_learn_keepalive(c->session, true, &memory);
+    assert_false(memory.no_keepalive); /* none was sent */
+    expect_keepalive(c, "OPTIONS ");
+    rtsp_session_learn_keepalive(c->session, true, &memory);
+    assert_true(memory.no_keepalive);
+
+    c->params.no_keepalive = true;
+    start(c);
+    to_playing(c);
+    assert_true(rtsp_session_deadline(c->session) == INT64_MAX);
+    c->now_us += 60000000; /* three times its timeout */
+    feed_frame(c, 0, 96);
+    rtsp_session_learn_keepalive(c->session, true, &memory);
+    assert_true(memory.no_keepalive);
+    start(c); /* a session without them that ends soon: they are tried again */
+    to_playing(c);
+    rtsp_session_learn_keepalive(c->session, false, &memory);
+    assert_false(memory.no_keepalive || memory.only_options);
+    rtsp_session_learn_keepalive(c->session, true, NULL);
+}
+
+/* One that has answered OPTIONS once hangs up for another reason. */
+static void test_keepalive_that_was_answered(void **state)
+{
+    struct camera *c = *state;
+    c->params.only_options = true;
+    start(c);
+    to_playing(c);
+    expect_keepalive(c, "OPTIONS ");
+    answer(c, "200 OK", "", "");
+    expect_keepalive(c, "OPTIONS ");
+    assert_false(memory_after_hanging_up(c).no_keepalive);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +246,8 @@ int main(void)
         T(test_keepalive_listed_in_the_dialogue),
         T(test_keepalive_with_a_new_nonce),
         T(test_keepalives_that_are_never_accepted),
+        T(test_no_keepalive),
+        T(test_keepalive_that_was_answered),
     };
     return cmocka_run_group_tests_name("rtsp_keepalive", tests, NULL, NULL);
 }

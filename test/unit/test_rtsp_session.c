@@ -179,6 +179,132 @@ static void test_answers_without_cseq(void **state)
     assert_non_null(strstr(c->request, "Session: b\r\n")); /* it changed */
 }
 
+static void feed_text(struct camera *c, const char *text)
+{
+    feed(c, text, strlen(text));
+}
+
+/* Foscam's `Cseq: 0`, the number before, none: the order of the answers counts. */
+static void test_answers_with_a_wrong_number(void **state)
+{
+    static const char *const numbers[] = {"Cseq: 0\r\n", "CSeq: 99\r\n", "CSeq:\r\n",
+                                          "CSeq: x\r\n"};
+    struct camera *c = *state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        char text[1024];
+        start(c);
+        expect(c, "DESCRIBE ");
+        (void)snprintf(text, sizeof(text), "RTSP/1.0 200 OK\r\n%sContent-Length: %zu\r\n\r\n%s",
+                       numbers[i], strlen(SDP), SDP);
+        feed_text(c, text);
+        (void)snprintf(text, sizeof(text), "RTSP/1.0 200 OK\r\n%sSession: a\r\n\r\n", numbers[i]);
+        expect(c, "SETUP ");
+        feed_text(c, text);
+        expect(c, "SETUP ");
+        feed_text(c, text);
+        expect(c, "PLAY ");
+        feed_text(c, text);
+        assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAYING);
+        rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
+        expect(c, "GET_PARAMETER ");
+        feed_text(c, text);
+        expect(c, "OPTIONS "); /* so that was its answer */
+    }
+}
+
+/* Numbered rightly, but it comes twice. */
+static void test_answer_that_comes_twice(void **state)
+{
+    static const char twice[] = "RTSP/1.0 200 OK\r\nCSeq: 2\r\nSession: a\r\n\r\n";
+    struct camera *c = *state;
+    to_setup(c);
+    feed_text(c, twice);
+    feed_text(c, twice);
+    expect(c, "SETUP ");
+    expect_nothing(c);
+    feed_text(c, twice);
+    expect_nothing(c);
+}
+
+static void test_wrong_number_and_wrong_password(void **state)
+{
+    static const char refusal[] =
+        "RTSP/1.0 401 No\r\nCSeq: 0\r\nWWW-Authenticate: Basic realm=\"a\"\r\n\r\n";
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    feed_text(c, refusal);
+    expect(c, "DESCRIBE ");
+    feed_text(c, refusal); /* the same bytes, but another answer */
+    assert_failed(c, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+}
+
+static void refuse_and_hang_up(struct camera *c, const char *nonce)
+{
+    char header[128];
+    (void)snprintf(header, sizeof(header), "WWW-Authenticate: Digest realm=\"a\", nonce=\"%s\"\r\n",
+                   nonce);
+    answer(c, "401 Unauthorized", header, "");
+    rtsp_session_eof(c->session, "");
+}
+
+/* It hangs up after a 401: the next connection begins with the answer to its challenge. */
+static void test_hangs_up_after_its_challenge(void **state)
+{
+    struct camera *c = *state;
+    c->params.options_first = true;
+    start(c);
+    expect(c, "OPTIONS ");
+    answer(c, "200 OK", "", "");
+    expect(c, "DESCRIBE ");
+    assert_null(strstr(c->request, "Authorization"));
+    refuse_and_hang_up(c, "one");
+    assert_verdict(c, RTSP_VERDICT_LOGIN);
+    struct rtsp_auth login = *rtsp_session_login(c->session);
+
+    c->params.login = &login;
+    start(c);
+    expect(c, "OPTIONS ");
+    assert_non_null(strstr(c->request, "nonce=\"one\""));
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"a\", nonce=\"two\"\r\n", "");
+    expect(c, "OPTIONS "); /* a nonce for each connection is no wrong password */
+    assert_non_null(strstr(c->request, "nonce=\"two\""));
+    answer(c, "401 Unauthorized", "WWW-Authenticate: Digest realm=\"a\", nonce=\"three\"\r\n", "");
+    assert_failed(c, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+
+    start(c);
+    expect(c, "OPTIONS ");
+    refuse_and_hang_up(c, "two");
+    assert_failed(c, HTTP_ERROR_CAMERA_UNREACHABLE); /* once only */
+    assert_null(rtsp_session_login(c->session));
+}
+
+/* Nobody hung up: nothing to carry on. */
+static void test_no_login_without_a_challenge(void **state)
+{
+    struct camera *c = *state;
+    to_playing(c);
+    rtsp_session_eof(c->session, "");
+    assert_failed(c, HTTP_ERROR_CAMERA_UNREACHABLE);
+    assert_null(rtsp_session_login(c->session));
+}
+
+/* Media of a type between 64 and 95 with markers. */
+static void test_markers_of_low_types(void **state)
+{
+    struct camera *c = *state;
+    expect(c, "DESCRIBE ");
+    answer(c, "200 OK", "Content-Base: " URL "/\r\n",
+           "m=video 0 RTP/AVP 77\r\na=rtpmap:77 H264/90000\r\n");
+    expect(c, "SETUP ");
+    answer(c, "200 OK", "Session: 42\r\n", "");
+    expect(c, "PLAY ");
+    feed_frame(c, 0, 77);
+    feed_frame(c, 0, 0x80 | 77);
+    feed_frame(c, 1, 200);
+    assert_int_equal(c->packets[TRACK_VIDEO], 2);
+    assert_int_equal(c->reports[TRACK_VIDEO], 1);
+}
+
 static void test_requests_of_the_camera(void **state)
 {
     struct camera *c = *state;
@@ -244,6 +370,12 @@ int main(void)
         T(test_play_never_answered),
         T(test_play_without_range),
         T(test_answers_without_cseq),
+        T(test_answers_with_a_wrong_number),
+        T(test_answer_that_comes_twice),
+        T(test_wrong_number_and_wrong_password),
+        T(test_hangs_up_after_its_challenge),
+        T(test_no_login_without_a_challenge),
+        T(test_markers_of_low_types),
         T(test_requests_of_the_camera),
         T(test_rtp_info),
         T(test_no_rtsp_at_all),

@@ -114,6 +114,10 @@ static void test_join(void **state)
     assert_join("rtsp://h/s/", "*", "rtsp://h/s/");
     assert_join("rtsp://h/s/", "rtsp://other/t1", "rtsp://other/t1");
     assert_join("rtsp://h/s/", "rtsp://u:p@h/t1", "rtsp://h/t1");
+    /* Nobody could connect to these, but the camera knows them. */
+    assert_join("rtsp://h/s/", "rtsp://10.0.0.1:554:554/t1", "rtsp://10.0.0.1:554:554/t1");
+    assert_join("rtsp://h/s/", "rtsp://u:p@q@h:0/t1?a=@", "rtsp://h:0/t1?a=@");
+    assert_join("rtsp://h/s/", "RTSP://[fe80::1%eth0]/t1", "RTSP://[fe80::1%eth0]/t1");
 }
 
 static void test_resolve(void **state)

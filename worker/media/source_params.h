@@ -17,6 +17,8 @@ struct source_memory {
     bool first_known;     /* RTSP: options_first was right once */
     bool both_tried;      /* RTSP: neither first request was answered in one attempt */
     bool only_options;    /* RTSP: it hangs up on keep-alives that are not OPTIONS */
+    bool no_keepalive;    /* RTSP: it hangs up on those, too */
+    bool other_codec;     /* RTSP: it calls H.264 HEVC, or HEVC H.264 */
 };
 
 struct source_params {

@@ -17,6 +17,7 @@ static void enter_play(struct rtsp_session *s)
         rtsp_session_fail(s, HTTP_ERROR_UNSUPPORTED_CODEC, "video codec %s cannot be used",
                           v->sdp->codec[0] != '\0' ? v->sdp->codec : "without a name");
     } else {
+        s->keepalive.began_us = s->now_us;
         rtsp_session_arm_keepalive(s);
         rtsp_session_enter(s, RTSP_STATE_PLAY);
     }
@@ -63,6 +64,8 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     if (s->sdp == NULL)
         s->sdp = xcalloc(1, sizeof(*s->sdp));
     sdp_parse(s->sdp, m->body.data, m->body.len);
+    if (s->other_codec)
+        sdp_swap_codecs(s->sdp);
     /* If the session's control attribute is absolute it becomes the base; "*" or a relative one
      * does not. */
     rtsp_url_base(s->base, s->sdp->control, s->aggregate);
@@ -297,14 +300,43 @@ void rtsp_session_on_redirect(struct rtsp_session *s, const struct rtsp_message 
     rtsp_session_end(s, RTSP_VERDICT_REDIRECT);
 }
 
-/* Of the request that is answered; some cameras leave the header out. */
-static uint64_t answered_cseq(const struct rtsp_session *s, const struct rtsp_message *m)
+/* The answer's own number.  @return false if it has none, as with some cameras. */
+static bool read_cseq(const struct rtsp_message *m, uint64_t *cseq)
 {
     struct rtsp_slice value;
-    uint64_t cseq = s->pending == METHOD_NONE ? s->keepalive.cseq : s->pending_cseq;
-    if (rtsp_message_header(m, "CSeq", NULL, &value))
-        (void)rtsp_slice_number(value, UINT32_MAX, &cseq);
-    return cseq;
+    return rtsp_message_header(m, "CSeq", NULL, &value) &&
+           rtsp_slice_number(value, UINT32_MAX, cseq);
+}
+
+/* FNV-1a of all its bytes. */
+static uint64_t fingerprint(const struct rtsp_message *m)
+{
+    const char *end = m->body.data + m->body.len;
+    uint64_t sum = 0xCBF29CE484222325u;
+    for (const char *p = m->method.data; p < end; p++)
+        sum = (sum ^ (uint8_t)*p) * 0x100000001B3u;
+    return sum;
+}
+
+/* Which request does it answer?  NONE: no one that waits.  Some cameras count wrongly or not at all
+ * (`CSeq: 0` in each answer, or the number before), but all answer in order; an answer that comes
+ * twice is the only other one with a wrong number. */
+static enum method answered_method(struct rtsp_session *s, const struct rtsp_message *m)
+{
+    uint64_t cseq;
+    uint64_t print = fingerprint(m);
+    bool again = print == s->last_answer && !s->miscounts;
+    bool numbered = read_cseq(m, &cseq);
+    s->last_answer = print;
+    if (s->pending != METHOD_NONE && (!numbered || cseq == s->pending_cseq))
+        return s->pending;
+    if (s->keepalive.sent != METHOD_NONE && (!numbered || cseq == s->keepalive.cseq))
+        return s->keepalive.sent;
+    enum method waits = s->pending != METHOD_NONE ? s->pending : s->keepalive.sent;
+    if (again || waits == METHOD_NONE)
+        return METHOD_NONE;
+    s->miscounts = true;
+    return waits;
 }
 
 static void on_unauthorized(struct rtsp_session *s, enum method method,
@@ -321,15 +353,15 @@ static void on_unauthorized(struct rtsp_session *s, enum method method,
 
 void rtsp_session_on_response(struct rtsp_session *s, const struct rtsp_message *m)
 {
-    uint64_t cseq = answered_cseq(s, m);
     if (m->status < 200)
         return; /* 100 Continue */
-    if (s->pending == METHOD_NONE || cseq != s->pending_cseq) {
-        if (s->keepalive.sent != METHOD_NONE && cseq == s->keepalive.cseq)
-            rtsp_session_on_keepalive_reply(s, m);
+    enum method method = answered_method(s, m);
+    if (method == METHOD_NONE)
+        return;
+    if (method != s->pending) {
+        rtsp_session_on_keepalive_reply(s, m);
         return;
     }
-    enum method method = s->pending;
     s->pending = METHOD_NONE;
     if (m->status != 401)
         rtsp_auth_accepted(&s->auth);

@@ -161,10 +161,11 @@ bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m)
     enum rtsp_auth_scheme used = auth->scheme;
     bool new_nonce =
         fresh[used].offered && strcmp(fresh[used].nonce, auth->challenges[used].nonce) != 0;
-    bool again = fresh[used].stale || (auth->accepted && new_nonce);
+    bool again = fresh[used].stale || ((auth->accepted || auth->carried) && new_nonce);
     memcpy(auth->challenges, fresh, sizeof(auth->challenges));
     free(fresh);
 
+    auth->carried = false;
     auth->nonce_count = 0;
     if (auth->user[0] == '\0' && auth->password[0] == '\0')
         return false;
@@ -182,8 +183,24 @@ bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m)
     return true;
 }
 
+bool rtsp_auth_is_open(const struct rtsp_auth *auth)
+{
+    return auth->scheme != RTSP_AUTH_NONE && !auth->accepted;
+}
+
+void rtsp_auth_carry(struct rtsp_auth *auth, const struct rtsp_auth *before)
+{
+    auth->scheme = before->scheme;
+    memcpy(auth->challenges, before->challenges, sizeof(auth->challenges));
+    auth->nonce_count = before->nonce_count;
+    auth->attempts = before->attempts;
+    auth->rejected = before->rejected;
+    auth->carried = true;
+}
+
 void rtsp_auth_accepted(struct rtsp_auth *auth)
 {
+    auth->carried = false;
     if (auth->scheme == RTSP_AUTH_NONE)
         return;
     auth->accepted = true;

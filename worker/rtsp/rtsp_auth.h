@@ -39,6 +39,7 @@ struct rtsp_auth {
     struct rtsp_auth_challenge challenges[RTSP_AUTH_SCHEMES];
     uint32_t nonce_count;
     bool accepted;     /* the credentials were accepted once on this connection */
+    bool carried;      /* the challenge is of the connection before, and was not answered since */
     unsigned attempts; /* refusals since a request was last accepted */
     unsigned rejected; /* schemes that were refused: 1 << scheme */
 };
@@ -54,6 +55,12 @@ void rtsp_auth_init(struct rtsp_auth *auth, const char *user, const char *passwo
  *         not accept these credentials.
  */
 bool rtsp_auth_refused(struct rtsp_auth *auth, const struct rtsp_message *m);
+
+/** Has the camera asked for a password, but not yet judged the answer? */
+bool rtsp_auth_is_open(const struct rtsp_auth *auth);
+
+/** Begin a new connection with the challenge of the one before, which the camera has closed. */
+void rtsp_auth_carry(struct rtsp_auth *auth, const struct rtsp_auth *before);
 
 /** A request was answered with a status other than 401. */
 void rtsp_auth_accepted(struct rtsp_auth *auth);

@@ -18,7 +18,7 @@ struct rtsp_transport_header {
 };
 
 struct rtsp_session_header {
-    char id[256];       /* "" if none, or too long */
+    char id[1024];      /* "" if none, or too long */
     unsigned timeout_s; /* 0: not given */
 };
 

@@ -3,9 +3,10 @@
  *
  * GET_PARAMETER comes first (RFC 2326 section 10.8): servers that count only one kind count this
  * one.  If Public lists it, it is enough.  If not, OPTIONS follows its answer.  If the camera
- * refuses it, does not answer it, or hangs up on it, only OPTIONS is sent.  SET_PARAMETER without
- * a body follows the answer to OPTIONS where Public lists it and no GET_PARAMETER, as some
- * devices of ONVIF do.
+ * refuses it, does not answer it, or hangs up on it, only OPTIONS is sent.  If it hangs up on that,
+ * too, the next session has none, only RTCP's reports, unless such a session does not last.
+ * SET_PARAMETER without a body follows the answer to OPTIONS where Public lists it and no
+ * GET_PARAMETER, as some devices of ONVIF do.
  */
 #include "worker/rtsp/rtsp_session_private.h"
 
@@ -21,7 +22,8 @@ static int64_t interval_us(const struct rtsp_session *s)
 
 void rtsp_session_arm_keepalive(struct rtsp_session *s)
 {
-    s->keepalive.at_us = s->now_us + interval_us(s);
+    s->keepalive.at_us =
+        s->keepalive.ways != KEEPALIVE_NONE ? s->now_us + interval_us(s) : INT64_MAX;
 }
 
 static void send(struct rtsp_session *s, enum method method)
@@ -43,9 +45,25 @@ static bool awaits_set_parameter(const struct rtsp_keepalive *k)
     return k->sent == METHOD_SET_PARAMETER && k->set == SET_PARAMETER_LISTED;
 }
 
-bool rtsp_session_awaits_parameter(const struct rtsp_session *s)
+/* Has it gone on for longer than the server waits for a sign of life? */
+static bool has_lasted(const struct rtsp_session *s)
 {
-    return awaits_get_parameter(&s->keepalive) || awaits_set_parameter(&s->keepalive);
+    const struct rtsp_keepalive *k = &s->keepalive;
+    return k->began_us != 0 && s->now_us - k->began_us > (int64_t)s->timeout_s * 2000000;
+}
+
+void rtsp_session_learn_keepalive(const struct rtsp_session *s, bool hung_up,
+                                  struct source_memory *memory)
+{
+    const struct rtsp_keepalive *k = &s->keepalive;
+    if (memory == NULL)
+        return;
+    if (k->ways == KEEPALIVE_NONE && !has_lasted(s))
+        memory->no_keepalive = memory->only_options = false;
+    else if (hung_up && (awaits_get_parameter(k) || awaits_set_parameter(k)))
+        memory->only_options = true;
+    else if (hung_up && k->sent == METHOD_OPTIONS && !k->options_work)
+        memory->no_keepalive = true;
 }
 
 void rtsp_session_keep_alive(struct rtsp_session *s)
@@ -105,6 +123,7 @@ void rtsp_session_on_keepalive_reply(struct rtsp_session *s, const struct rtsp_m
     rtsp_auth_accepted(&s->auth);
     rtsp_session_read_public(s, m);
     bool accepted = m->status < 400;
+    k->options_work = k->options_work || sent == METHOD_OPTIONS;
     if (sent == METHOD_GET_PARAMETER)
         on_get_parameter(s, accepted);
     else if (sent == METHOD_SET_PARAMETER)

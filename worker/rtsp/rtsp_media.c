@@ -179,6 +179,12 @@ size_t rtsp_media_report(struct rtsp_media *media, enum track track, bool ask_ke
     return len;
 }
 
+bool rtsp_media_is_other_codec(const struct rtsp_media *media)
+{
+    const struct rtp_depacketizer *video = media->tracks[TRACK_VIDEO].depacketizer;
+    return video != NULL && rtp_depacketizer_is_other_codec(video);
+}
+
 uint64_t rtsp_media_packets_lost(const struct rtsp_media *media)
 {
     uint64_t lost = 0;

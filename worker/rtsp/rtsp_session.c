@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "common/xalloc.h"
+#include "worker/rtp/rtp_packet.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -61,7 +62,7 @@ bool rtsp_session_send(struct rtsp_session *s, enum method method, const char *u
 {
     char auth[RTSP_AUTH_HEADER_MAX];
     char session[sizeof(s->session_id) + 16] = "";
-    char request[RTSP_URL_MAX + RTSP_AUTH_HEADER_MAX + 1024];
+    char request[RTSP_URL_MAX + RTSP_AUTH_HEADER_MAX + sizeof(session) + 1024];
     if (rtsp_auth_header(&s->auth, rtsp_method_name(method), url, auth) < 0)
         return false;
     if (s->session_id[0] != '\0')
@@ -208,13 +209,23 @@ static bool find_track(struct rtsp_session *s, const struct rtsp_message *m, boo
     return true;
 }
 
+/* On whichever channel it comes: some cameras swap them. */
+static bool is_rtcp(const struct rtsp_session *s, const struct rtsp_message *m)
+{
+    for (int t = 0; t < TRACK_COUNT; t++)
+        if (s->tracks[t].sdp != NULL &&
+            !rtp_is_rtcp(m->frame, m->frame_len, s->tracks[t].sdp->payload_type))
+            return false;
+    return true;
+}
+
 static void on_frame(struct rtsp_session *s, const struct rtsp_message *m)
 {
     enum track track;
     if (rtsp_way_is_datagrams(s->way) || s->state < RTSP_STATE_SETUP ||
         s->state > RTSP_STATE_PLAYING || m->frame_len < 8 || (m->frame[0] & 0xC0) != 0x80)
         return;
-    bool rtcp = m->frame[1] >= 192 && m->frame[1] <= 223;
+    bool rtcp = is_rtcp(s, m);
     if (s->state >= RTSP_STATE_PLAY && find_track(s, m, rtcp, &track)) {
         s->media_seen = true;
         s->events.on_data(s->events.ctx, track, rtcp, m->frame, m->frame_len);
@@ -233,14 +244,18 @@ struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
     }
     s->events = *events;
     rtsp_auth_init(&s->auth, params->user, params->password, params->seed);
+    s->login_carried = params->login != NULL;
+    if (s->login_carried)
+        rtsp_auth_carry(&s->auth, params->login);
     (void)snprintf(s->url, sizeof(s->url), "%s", params->url);
     (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", params->url);
     s->way = params->way;
     memcpy(s->udp_ports, params->udp_ports, sizeof(s->udp_ports));
     s->options_done = params->options_first;
+    s->other_codec = params->other_codec;
     s->timeout_s = SESSION_TIMEOUT_S;
-    if (params->only_options) {
-        s->keepalive.ways = KEEPALIVE_OPTIONS;
+    if (params->only_options || params->no_keepalive) {
+        s->keepalive.ways = params->no_keepalive ? KEEPALIVE_NONE : KEEPALIVE_OPTIONS;
         s->keepalive.set = SET_PARAMETER_USELESS;
     }
     s->keepalive.at_us = INT64_MAX;
@@ -301,6 +316,8 @@ void rtsp_session_eof(struct rtsp_session *session, const char *detail)
         rtsp_session_end(session, RTSP_VERDICT_CLOSED);
     else if (session->state == RTSP_STATE_DESCRIBE && !session->options_done)
         rtsp_session_end(session, RTSP_VERDICT_OPTIONS); /* it may want OPTIONS first */
+    else if (rtsp_session_login(session) != NULL)
+        rtsp_session_end(session, RTSP_VERDICT_LOGIN);
     else
         rtsp_session_fail(session, HTTP_ERROR_CAMERA_UNREACHABLE, "%s",
                           detail[0] != '\0' ? detail : "connection closed by the camera");
@@ -367,6 +384,13 @@ enum rtsp_state rtsp_session_state(const struct rtsp_session *session)
 const struct rtsp_track *rtsp_session_track(const struct rtsp_session *session, enum track track)
 {
     return &session->tracks[track];
+}
+
+const struct rtsp_auth *rtsp_session_login(const struct rtsp_session *session)
+{
+    return session->eof && rtsp_auth_is_open(&session->auth) && !session->login_carried
+               ? &session->auth
+               : NULL;
 }
 
 enum ipc_no_audio rtsp_session_no_audio(const struct rtsp_session *session)

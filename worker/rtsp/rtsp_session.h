@@ -13,6 +13,7 @@
 #define WORKER_RTSP_SESSION_H
 
 #include "common/http_reply.h"
+#include "worker/media/source_params.h"
 #include "worker/rtp/sdp.h"
 #include "worker/rtsp/rtsp_auth.h"
 #include "worker/rtsp/rtsp_message.h"
@@ -50,15 +51,19 @@ enum rtsp_verdict {
     RTSP_VERDICT_REDIRECT, /* connect to the URL in detail instead */
     RTSP_VERDICT_SWITCH,   /* connect again, with the other transport */
     RTSP_VERDICT_OPTIONS,  /* connect again, with OPTIONS first */
+    RTSP_VERDICT_LOGIN,    /* connect again, with rtsp_session_login(): it hung up after its 401 */
 };
 
 struct rtsp_session_params {
     const char *url; /* for requests, without credentials.  Borrowed for the call. */
     const char *user;
     const char *password;
+    const struct rtsp_auth *login; /* to begin with; NULL: none.  Borrowed for the call. */
     enum rtsp_way way;
     bool options_first;
     bool only_options;               /* keep-alives are OPTIONS */
+    bool no_keepalive;               /* send none */
+    bool other_codec;                /* what the camera calls H.264 is HEVC, and the reverse */
     uint64_t seed;                   /* random */
     uint16_t udp_ports[TRACK_COUNT]; /* even local RTP ports, RTCP on the next; 0: do not offer */
 };
@@ -109,8 +114,10 @@ void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us);
 /** When to call rtsp_session_timeout(), on its clock; INT64_MAX: never. */
 int64_t rtsp_session_deadline(const struct rtsp_session *session);
 
-/** Has GET_PARAMETER or SET_PARAMETER been sent but never yet been answered? */
-bool rtsp_session_awaits_parameter(const struct rtsp_session *session);
+/** The camera has hung up, or fallen silent: remember which keep-alives it does not take.
+ * @param memory  may be NULL. */
+void rtsp_session_learn_keepalive(const struct rtsp_session *session, bool hung_up,
+                                  struct source_memory *memory);
 
 /** Bytes to send.  Borrowed until rtsp_session_sent(), which removes the first len bytes. */
 const uint8_t *rtsp_session_output(const struct rtsp_session *session, size_t *len);
@@ -126,6 +133,10 @@ void rtsp_session_teardown(struct rtsp_session *session);
 enum rtsp_state rtsp_session_state(const struct rtsp_session *session);
 const char *rtsp_state_name(enum rtsp_state state);
 const struct rtsp_track *rtsp_session_track(const struct rtsp_session *session, enum track track);
+
+/** The camera's challenge, if it has hung up instead of judging the answer; else NULL.  Borrowed.
+ */
+const struct rtsp_auth *rtsp_session_login(const struct rtsp_session *session);
 
 /** Why the session has set up no sound; NONE: it has.  From on_ready on. */
 enum ipc_no_audio rtsp_session_no_audio(const struct rtsp_session *session);

@@ -21,7 +21,7 @@ enum method {
 
 /* How the session is kept alive; rtsp_keepalive.c. */
 struct rtsp_keepalive {
-    enum { KEEPALIVE_BOTH, KEEPALIVE_GET_PARAMETER, KEEPALIVE_OPTIONS } ways;
+    enum { KEEPALIVE_BOTH, KEEPALIVE_GET_PARAMETER, KEEPALIVE_OPTIONS, KEEPALIVE_NONE } ways;
     /* SET_PARAMETER, where Public lists it and no GET_PARAMETER. */
     enum {
         SET_PARAMETER_UNLISTED,
@@ -33,6 +33,8 @@ struct rtsp_keepalive {
     uint32_t cseq;    /* CSeq of the newest keep-alive; 0: none yet */
     int64_t at_us;    /* when the next is due; INT64_MAX: not armed */
     bool get_parameter_works;
+    bool options_work;
+    int64_t began_us; /* of the session; 0: not yet */
 };
 
 struct rtsp_session {
@@ -52,6 +54,8 @@ struct rtsp_session {
     /* The request that has not been answered yet. */
     enum method pending;
     uint32_t pending_cseq;
+    bool miscounts;       /* the camera numbers its answers wrongly: their order counts */
+    uint64_t last_answer; /* fingerprint of the newest one */
     enum track setup_track;
     uint32_t cseq;
     struct rtsp_keepalive keepalive;
@@ -59,6 +63,8 @@ struct rtsp_session {
 
     char session_id[sizeof(((struct rtsp_session_header *)NULL)->id)];
     unsigned timeout_s;
+    bool login_carried;  /* began with the challenge of the connection before */
+    bool other_codec;    /* see sdp_swap_codecs() */
     bool options_done;   /* the dialogue has had OPTIONS, or begins with it */
     bool other_url_used; /* for the current track */
     bool plain_profile;  /* ask for RTP/AVP, whatever the description says */

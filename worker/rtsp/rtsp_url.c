@@ -60,6 +60,16 @@ void rtsp_url_base(const char *request, const char *text, char *out)
     (void)snprintf(out, RTSP_URL_MAX, "%s", result);
 }
 
+/* A URL that we could not connect to (its host is no name, its port no number), as the camera
+ * writes it: only the camera reads it again. */
+static int copy_without_credentials(const char *text, char *out)
+{
+    const char *rest = after_scheme(text);
+    const char *at = memrchr(rest, '@', strcspn(rest, "/?"));
+    return snprintf(out, RTSP_URL_MAX, "%.*s%s", (int)(rest - text), text,
+                    at != NULL ? at + 1 : rest);
+}
+
 int rtsp_url_join(const char *base, const char *control, char *out)
 {
     int n;
@@ -70,7 +80,7 @@ int rtsp_url_join(const char *base, const char *control, char *out)
         if (rtsp_url_parse(&url, control) == 0)
             n = snprintf(out, RTSP_URL_MAX, "%s", url.request); /* without credentials */
         else
-            n = snprintf(out, RTSP_URL_MAX, "%s", base);
+            n = copy_without_credentials(control, out);
     } else {
         size_t len = strlen(base);
         while (len > 0 && base[len - 1] == '/')

@@ -4,6 +4,7 @@
 #include "common/closing.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/rtp/rtp_packet.h"
 #include "worker/rtsp/rtsp_connection.h"
 #include "worker/rtsp/rtsp_first_request.h"
 #include "worker/rtsp/rtsp_no_audio.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #define REDIRECTS_MAX 5
@@ -30,9 +32,12 @@ struct source_rtsp {
 
     enum rtsp_way way;
     bool options_first;
-    bool switched; /* the other way was tried: that is done only once */
+    bool switched;       /* the other way was tried: that is done only once */
+    bool other_codec;    /* the camera names the other one of H.264 and HEVC */
+    bool codec_switched; /* that was found out: it is done only once */
     unsigned redirects;
-    uint64_t seed; /* random, not secret; new for each connection */
+    uint64_t seed;           /* random, not secret; new for each connection */
+    struct rtsp_auth *login; /* for the next connection, see RTSP_VERDICT_LOGIN; NULL: none */
     struct rtsp_connection conn;
 
     uv_timer_t timer;
@@ -53,10 +58,19 @@ static void pump(struct source_rtsp *s);
 
 /* --- the end ------------------------------------------------------------ */
 
+static void forget_login(struct source_rtsp *s)
+{
+    if (s->login != NULL)
+        explicit_bzero(s->login, sizeof(*s->login));
+    free(s->login);
+    s->login = NULL;
+}
+
 static void release(struct source_rtsp *s)
 {
     if (!closing_release(&s->closing))
         return;
+    forget_login(s);
     explicit_bzero(&s->url, sizeof(s->url));
     closing_finish(&s->closing, s);
 }
@@ -167,7 +181,8 @@ static void on_datagram(void *ctx, enum track track, const uint8_t *data, size_t
     struct source_rtsp *s = ctx;
     if (len < 8 || s->conn.session == NULL || !s->conn.playing)
         return;
-    bool rtcp = data[1] >= 192 && data[1] <= 223; /* RFC 5761: on either port */
+    const struct sdp_track *sdp = rtsp_session_track(s->conn.session, track)->sdp;
+    bool rtcp = rtp_is_rtcp(data, len, sdp != NULL ? sdp->payload_type : -1);
     s->busy = true;
     on_data(s, track, rtcp, data, len);
     s->busy = false;
@@ -209,6 +224,37 @@ static void connect_again(struct source_rtsp *s)
     connect_camera(s);
 }
 
+/* The next connection begins with this one's challenge. @return false if there is none. */
+static bool keep_login(struct source_rtsp *s)
+{
+    const struct rtsp_auth *login = rtsp_session_login(s->conn.session);
+    if (login == NULL)
+        return false;
+    forget_login(s);
+    s->login = xcalloc(1, sizeof(*s->login));
+    *s->login = *login;
+    return true;
+}
+
+static void connect_with_login(struct source_rtsp *s)
+{
+    (void)keep_login(s);
+    connect_again(s);
+}
+
+/* The camera hung up on DESCRIBE. */
+static void try_options(struct source_rtsp *s)
+{
+    if (rtsp_first_request_unanswered(s->params.memory)) {
+        s->options_first = true;
+        connect_with_login(s);
+    } else if (keep_login(s)) {
+        connect_again(s);
+    } else {
+        end(s, HTTP_ERROR_CAMERA_UNREACHABLE, "the camera closed the connection");
+    }
+}
+
 static void switch_transport(struct source_rtsp *s, const char *detail)
 {
     if (s->switched || is_tls(&s->url) || s->way == RTSP_WAY_HTTP) {
@@ -218,6 +264,21 @@ static void switch_transport(struct source_rtsp *s, const char *detail)
     s->switched = true;
     s->way = rtsp_way_other(s->way);
     log_info(NULL, "rtsp: %s, trying %s", detail, rtsp_way_name(s->way));
+    connect_again(s);
+}
+
+/* Connect again: the tracks are announced before the first packet shows what they are. */
+static void switch_codec(struct source_rtsp *s)
+{
+    const struct sdp_track *video = rtsp_session_track(s->conn.session, TRACK_VIDEO)->sdp;
+    bool sends_h264 = strcasecmp(video->codec, "H265") == 0; /* the name that was not right */
+    s->codec_switched = true;
+    s->other_codec = !s->other_codec;
+    if (s->params.memory != NULL)
+        s->params.memory->other_codec = s->other_codec;
+    log_info(NULL, "rtsp: the camera sends %s, but calls it %s: connecting again",
+             sends_h264 ? "H.264" : "HEVC", sends_h264 ? "HEVC" : "H.264");
+    rtsp_connection_teardown(&s->conn);
     connect_again(s);
 }
 
@@ -232,6 +293,7 @@ static void follow_redirect(struct source_rtsp *s, const char *target)
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, "the camera redirects from rtsps to rtsp");
         return;
     }
+    forget_login(s);
     memcpy(url.parts.user, s->url.parts.user, sizeof(url.parts.user));
     memcpy(url.parts.password, s->url.parts.password, sizeof(url.parts.password));
     s->url = url;
@@ -265,12 +327,10 @@ static void act_on_verdict(struct source_rtsp *s)
         switch_transport(s, text);
         break;
     case RTSP_VERDICT_OPTIONS:
-        if (rtsp_first_request_unanswered(s->params.memory)) {
-            s->options_first = true;
-            connect_again(s);
-        } else {
-            end(s, HTTP_ERROR_CAMERA_UNREACHABLE, "the camera closed the connection");
-        }
+        try_options(s);
+        break;
+    case RTSP_VERDICT_LOGIN:
+        connect_with_login(s);
         break;
     }
 }
@@ -282,15 +342,19 @@ static void on_connected(void *ctx)
         .url = s->url.request,
         .user = s->url.parts.user,
         .password = s->url.parts.password,
+        .login = s->login,
         .way = s->way,
         .options_first = s->options_first,
+        .other_codec = s->other_codec,
         .seed = s->seed,
         .only_options = s->params.memory != NULL && s->params.memory->only_options,
+        .no_keepalive = s->params.memory != NULL && s->params.memory->no_keepalive,
     };
     for (int i = 0; i < TRACK_COUNT; i++)
         params.udp_ports[i] = rtsp_transport_udp_port(s->conn.transport, (enum track)i);
     s->conn.session =
         rtsp_session_new(&params, &(struct rtsp_session_events){on_ready, on_data, s});
+    forget_login(s);
     if (s->conn.session == NULL)
         end(s, HTTP_ERROR_OVERLOADED, "out of memory");
     else
@@ -324,8 +388,7 @@ static void on_transport_end(void *ctx, const char *detail)
     struct source_rtsp *s = ctx;
     enum http_error error = rtsp_transport_error(s->conn.transport);
     if (s->conn.session != NULL && error == HTTP_ERROR_CAMERA_UNREACHABLE) {
-        if (rtsp_session_awaits_parameter(s->conn.session) && s->params.memory != NULL)
-            s->params.memory->only_options = true;
+        rtsp_session_learn_keepalive(s->conn.session, true, s->params.memory);
         rtsp_session_eof(s->conn.session, detail);
         pump(s);
     } else {
@@ -444,6 +507,8 @@ static void end_silent(struct source_rtsp *s)
     char detail[SOURCE_DETAIL_MAX];
     const char *state =
         session != NULL ? rtsp_state_name(rtsp_session_state(session)) : "connecting";
+    if (session != NULL)
+        rtsp_session_learn_keepalive(session, false, s->params.memory);
     rtsp_patience_text(&s->patience, state, detail, sizeof(detail));
     end(s, HTTP_ERROR_CAMERA_TIMEOUT, detail);
 }
@@ -465,6 +530,8 @@ static void do_what_is_due(struct source_rtsp *s, int64_t now_us)
         const char *bad = s->bad;
         s->bad = NULL;
         end(s, HTTP_ERROR_CAMERA_UNREACHABLE, bad);
+    } else if (rtsp_media_is_other_codec(&s->conn.media) && !s->codec_switched) {
+        switch_codec(s);
     } else if (media_by_us(s) <= now_us) {
         end_silent(s);
     } else if (s->conn.udp_silence_by_us <= now_us) {
@@ -516,6 +583,7 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
         if (params->memory->other_transport && !is_tls(&s->url))
             s->way = rtsp_way_other(s->way);
         s->options_first = params->memory->options_first;
+        s->other_codec = params->memory->other_codec;
     }
     connect_camera(s);
     arm_timer(s);
