@@ -175,6 +175,7 @@ struct ipc_stats {
     uint64_t packets_lost;         /* RTP packets that never came */
     uint64_t packets_overrun;      /* RTP packets that came and found a socket's buffer full */
     uint64_t frames_damaged;       /* video frames that lost packets, or that follow such a frame */
+    uint64_t frames_left_out;      /* torn pictures that nobody gets */
     uint64_t frames_refused;       /* RTMP and HTTP cameras: frames dropped from a full queue */
     uint64_t transcoder_dropped;   /* frames that the transcoder did not decode */
     uint64_t transcoder_late;      /* frames decoded too late to be encoded */

@@ -122,6 +122,7 @@ void camera_stats_add(struct ipc_stats *sum, const struct ipc_stats *s)
     sum->packets_lost += s->packets_lost;
     sum->packets_overrun += s->packets_overrun;
     sum->frames_damaged += s->frames_damaged;
+    sum->frames_left_out += s->frames_left_out;
     sum->frames_refused += s->frames_refused;
     sum->transcoder_dropped += s->transcoder_dropped;
     sum->transcoder_late += s->transcoder_late;

@@ -33,6 +33,7 @@
     X(lost_packets_total,          counter, packets_lost,          1,    "RTP packets that never came.") \
     X(overrun_packets_total,       counter, packets_overrun,       1,    "RTP packets that came, and were dropped here because a socket's buffer was full.") \
     X(damaged_frames_total,        counter, frames_damaged,        1,    "Video frames with lost packets, or after such a frame up to the next key frame or recovery point.") \
+    X(torn_frames_total,           counter, frames_left_out,       1,    "Video frames that nobody gets, because packets within them were lost.") \
     X(refused_frames_total,        counter, frames_refused,        1,    "Frames of RTMP and HTTP cameras that came faster than they could be taken.") \
     X(transcoder_dropped_frames_total, counter, transcoder_dropped, 1,   "Frames that the transcoder to H.264 left out undecoded: too many waited, or they were damaged.") \
     X(transcoder_late_frames_total, counter, transcoder_late,      1,    "Frames that the transcoder to H.264 decoded but left out: too late, or before the moment at which it joined.") \

@@ -40,6 +40,7 @@ void stats_clamp(struct ipc_stats *now, const struct ipc_stats *before, int64_t 
     clamp(&now->packets_lost, before->packets_lost, most);
     clamp(&now->packets_overrun, before->packets_overrun, most);
     clamp(&now->frames_damaged, before->frames_damaged, most);
+    clamp(&now->frames_left_out, before->frames_left_out, most);
     clamp(&now->frames_refused, before->frames_refused, most);
     clamp(&now->transcoder_dropped, before->transcoder_dropped, most);
     clamp(&now->transcoder_late, before->transcoder_late, most);

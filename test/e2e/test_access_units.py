@@ -5,7 +5,9 @@ Every picture that a viewer gets is decoded and its counter read: a picture put 
 """
 import base64
 import os
+import re
 import struct
+import subprocess
 import time
 
 import pytest
@@ -253,6 +255,62 @@ def test_first_key_frame_that_loses_a_packet(gateway):
         viewer.wait_frames(25)
     counters = counters_of_frames(viewer.flv)
     assert is_consecutive(counters, PERIOD), describe_breaks(counters, PERIOD)
+
+
+class Torn(Sliced):
+    """Over UDP, a packet within a slice of a P picture and one of a key frame are lost."""
+    mtu = 300
+    cuts = (60, 100)  # pictures; each 50th is a key frame
+    sent = -1
+
+    def __init__(self, **how):
+        super().__init__(gop=50, **how)
+
+    def datagrams(self, session, track, packets):
+        self.sent += 1
+        if self.sent not in self.cuts:
+            return packets
+        fragments = [i for i, p in enumerate(packets) if p[12] & 31 == 28 and not p[13] & 0xC0]
+        lost = fragments[len(fragments) // 2]
+        return packets[:lost] + packets[lost + 1:]
+
+
+def assert_strict(flv):
+    """Every slice can be decoded to its end: at an error Chromium's decoder ends."""
+    done = subprocess.run(["ffmpeg", "-v", "error", "-err_detect", "explode", "-threads", "1", "-f", "h264", "-i", "-",
+                           "-f", "null", "-"], input=flv.annex_b(), capture_output=True, check=True, timeout=60)
+    assert b"error while decoding" not in done.stderr.lower(), done.stderr
+
+
+def torn_frames(gateway):
+    metrics = ask(gateway.snapshot_port, "/metrics").body.decode()
+    return int(re.search(r"^cam_httpflv_torn_frames_total (\d+)", metrics, re.MULTILINE).group(1))
+
+
+@pytest.mark.parametrize("slices", [1, 4])
+def test_packets_lost_within_slices(gateway, slices):
+    """No slice that lacks a part is sent; who joins after a key frame was torn begins with the whole one before."""
+    script = Torn(slices=slices)
+    with ScriptedCamera(script) as camera, gateway.view(camera.url(), cam_type="rtsp-udp") as viewer:
+        wait_for(lambda: script.sent > Torn.cuts[-1] + 1, 30, "the torn key frame")
+        with gateway.view(camera.url(), cam_type="rtsp-udp") as second:
+            second.wait_frames(80)
+        viewer.wait_frames(160)
+        wait_for(lambda: torn_frames(gateway) == (2 if slices == 1 else 0), 30, "the metric")
+    for flv in (viewer.flv, second.flv):
+        flv.check()
+        assert_strict(flv)
+
+
+@needs_browser
+@pytest.mark.skipif(bool(library_missing("mpegts.js")), reason="mpegts.js is missing")
+def test_packets_lost_within_slices_in_chromium(gateway):
+    with ScriptedCamera(Torn(slices=1)) as camera, browser_module.Browser() as browser, \
+            PlayerPage(browser, "mpegts.js") as page:
+        page.play(gateway.url(camera.url(), cam_type="rtsp-udp"), (7000, 7400, 7800), enableStashBuffer=False)
+        counters = [read_counter(grey) for _, grey in page.wait_looks(3)]
+        assert page.errors() == []
+        assert counters.count(None) <= 1, counters  # one may be taken while it is drawn
 
 
 # --- where a stream starts ------------------------------------------------------------------------

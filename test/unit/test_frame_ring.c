@@ -27,12 +27,23 @@ static int teardown(void **state)
     return 0;
 }
 
-static void push(struct frame_ring *ring, enum track track, bool key, int64_t dts_us, size_t len)
+static void push_new(struct frame_ring *ring, struct frame *f, bool key, int64_t dts_us)
 {
-    struct frame *f = frame_new(config[track], len);
     f->key = key;
     f->dts_us = f->pts_us = f->received_us = dts_us;
     frame_ring_push(ring, f);
+}
+
+static void push(struct frame_ring *ring, enum track track, bool key, int64_t dts_us, size_t len)
+{
+    push_new(ring, frame_new(config[track], len), key, dts_us);
+}
+
+static void push_damaged(struct frame_ring *ring, bool key, int64_t dts_us, size_t len)
+{
+    struct frame *f = frame_new(config[TRACK_VIDEO], len);
+    f->damaged = true;
+    push_new(ring, f, key, dts_us);
 }
 
 static void test_empty(void **state)
@@ -163,6 +174,57 @@ static void test_clear_goes_on_counting(void **state)
     frame_ring_free(&ring);
 }
 
+static uint64_t key_of(const struct frame_ring *ring)
+{
+    uint64_t key = UINT64_MAX;
+    (void)frame_ring_key(ring, &key);
+    return key;
+}
+
+/* Viewers begin with the newest whole key frame, if it is not too old. */
+static void test_damaged_key_frames(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(NO_LIMIT, 0);
+    push_damaged(ring, true, 0, 1); /* there is no better one */
+    assert_int_equal(key_of(ring), 0);
+    push_damaged(ring, true, FRAME_US, 1); /* both are damaged: the newer one */
+    assert_int_equal(key_of(ring), 1);
+    push(ring, TRACK_VIDEO, true, 2 * FRAME_US, 1);
+    push_damaged(ring, false, 3 * FRAME_US, 1);
+    push_damaged(ring, true, 2 * FRAME_US + FRAME_RING_WHOLE_KEY_US, 1);
+    assert_int_equal(key_of(ring), 2);
+    assert_int_equal(frame_ring_tail(ring), 2);
+    assert_int_equal(frame_ring_pictures_after_key(ring), 2);
+    push_damaged(ring, true, 2 * FRAME_US + FRAME_RING_WHOLE_KEY_US + 1, 1);
+    assert_int_equal(key_of(ring), 5);
+    push(ring, TRACK_VIDEO, true, 3 * FRAME_US + FRAME_RING_WHOLE_KEY_US, 1);
+    assert_int_equal(key_of(ring), 6);
+    frame_ring_free(&ring);
+}
+
+/* When the bound takes the whole key frame, a damaged one is left. */
+static void test_whole_key_frame_beyond_the_bound(void **state)
+{
+    (void)state;
+    struct frame_ring *ring = frame_ring_new(4 * (sizeof(struct frame) + 100), 0);
+    push(ring, TRACK_VIDEO, true, 0, 100);
+    push_damaged(ring, true, FRAME_US, 100);
+    push_damaged(ring, false, 2 * FRAME_US, 100);
+    push_damaged(ring, true, 3 * FRAME_US, 100);
+    assert_int_equal(key_of(ring), 0);
+    push_damaged(ring, false, 4 * FRAME_US, 100);
+    assert_int_equal(key_of(ring), 3);
+    assert_int_equal(frame_ring_pictures_after_key(ring), 1);
+    assert_int_equal(frame_ring_overflows(ring), 0);
+    for (int i = 5; i < 8; i++)
+        push_damaged(ring, false, (int64_t)i * FRAME_US, 100);
+    assert_int_equal(key_of(ring), UINT64_MAX);
+    assert_int_equal(frame_ring_pictures_after_key(ring), 0);
+    assert_int_equal(frame_ring_overflows(ring), 1);
+    frame_ring_free(&ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_audio_does_not_make_a_gop),
         cmocka_unit_test(test_gop_that_outgrows_the_bound),
         cmocka_unit_test(test_clear_goes_on_counting),
+        cmocka_unit_test(test_damaged_key_frames),
+        cmocka_unit_test(test_whole_key_frame_beyond_the_bound),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -307,13 +307,13 @@ static void test_damaged_first_key_frame(void **state)
          {true, false, 1000, true},
          {false, false, 1040, true}},
         {{true, true, 0, false},
-         {false, true, 1960, false},
-         {false, true, 2000, true},
+         {false, true, 2460, false},
+         {false, true, 2500, true},
          {true, false, 8000, true}},
         {{true, true, 0, false},
-         {false, true, 40, false},
-         {true, true, 500, true},
-         {false, true, 540, true}},
+         {true, true, 500, false},
+         {true, true, 1000, false},
+         {true, false, 1500, true}},
         {{false, true, 0, false},
          {false, true, 40, false},
          {true, false, 80, true},
@@ -329,6 +329,65 @@ static void test_damaged_first_key_frame(void **state)
     }
     fanout_close(f, on_closed, &b);
     bench_close(&b);
+}
+
+/* How many pictures came since the last call. */
+static int take_pictures(struct bench *b, struct answer *a)
+{
+    int count = 0;
+    size_t at = 0;
+    a->len = 0;
+    for (int i = 0; i < 10; i++) /* a write each */
+        (void)uv_run(&b->loop, UV_RUN_NOWAIT);
+    take(a);
+    while (at + 15 <= a->len) {
+        const uint8_t *p = (const uint8_t *)a->data + at;
+        count += p[0] == 9 && p[12] == 1;
+        at += 15 + (size_t)(p[1] << 16 | p[2] << 8 | p[3]);
+    }
+    assert_int_equal(at, a->len);
+    return count;
+}
+
+/* Who plays on while the camera reconnects waits for a whole key frame, too. */
+static void test_damaged_first_key_frame_of_the_next_connection(void **state)
+{
+    static const struct {
+        struct beginning pictures[4];
+        int counts[4]; /* of pictures that the viewer gets then */
+    } cases[] = {
+        {{{true, true, 0, 0},
+          {false, true, 40, 0},
+          {true, false, 1000, 0},
+          {false, false, 1040, 0}},
+         {0, 0, 1, 1}},
+        {{{true, true, 0, 0}, {false, true, 40, 0}, {false, true, 2500, 0}, {true, false, 3000, 0}},
+         {0, 0, 3, 1}},
+        {{{true, false, 0, 0}, {false, true, 40, 0}, {true, true, 80, 0}, {true, false, 120, 0}},
+         {1, 1, 1, 1}},
+    };
+    static const struct beginning first = {true, false, 0, true};
+    struct bench b;
+    struct answer a;
+    bench_open(&b);
+    struct fanout *f = open_fanout(&b);
+    fanout_set_tracks(f, NULL);
+    add_to(f, &a);
+    push_beginning(f, &b, &first, clock_us());
+    take(&a);
+    assert_true(a.len > 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t connected_us = clock_us();
+        fanout_disconnected(f);
+        for (int k = 0; k < 4; k++) {
+            push_beginning(f, &b, &cases[i].pictures[k], connected_us);
+            if (take_pictures(&b, &a) != cases[i].counts[k])
+                fail_msg("case %zu, picture %d: %zu bytes", i, k, a.len);
+        }
+    }
+    fanout_close(f, on_closed, &b);
+    bench_close(&b);
+    fd_close(&a.fd);
 }
 
 /* Until the viewer has an answer. */
@@ -386,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_moved_viewers_count_no_more),
         cmocka_unit_test(test_damaged_first_key_frame),
         cmocka_unit_test(test_damaged_first_key_frame_alone),
+        cmocka_unit_test(test_damaged_first_key_frame_of_the_next_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

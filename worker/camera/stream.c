@@ -77,6 +77,7 @@ struct stream {
     uint64_t frames_refused; /* likewise */
     uint64_t frames_in;
     uint64_t frames_damaged;
+    uint64_t frames_left_out;
     int64_t picture_us; /* clock_us() when the newest picture came; 0: none has come */
     int64_t key_dts_us; /* the newest key frame's; INT64_MIN: none */
     uint32_t key_frame_interval_ms;
@@ -287,6 +288,7 @@ static void on_source_frame(void *ctx, struct frame *frame)
     if (frame->track == TRACK_VIDEO) {
         s->picture_us = clock_us();
         s->frames_damaged += frame->damaged;
+        s->frames_left_out += frame->left_out;
         if (frame->config != s->video) {
             codec_config_unref(&s->video);
             s->video = codec_config_ref(frame->config);
@@ -559,6 +561,7 @@ void stream_get_stats(const struct stream *stream, struct ipc_stats *stats)
         .packets_lost = loss.network,
         .packets_overrun = loss.overrun,
         .frames_damaged = stream->frames_damaged,
+        .frames_left_out = stream->frames_left_out,
         .frames_refused = stream->frames_refused,
         .transcoder_dropped = transcoder.frames_dropped,
         .transcoder_late = transcoder.frames_late,

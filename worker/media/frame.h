@@ -51,6 +51,7 @@ struct frame {
      * yet (periodic intra refresh).  If it is no key frame: those who decode already, and have lost
      * something, may start anew here.  0: none. */
     uint16_t refresh;
+    unsigned left_out; /* video: pictures before this one that were left out (torn_picture.h) */
     int64_t dts_us;
     int64_t pts_us;
     int64_t received_us; /* clock_us() when its last byte arrived, or when it was transcoded */

@@ -13,15 +13,16 @@ struct frame_ring {
     size_t capacity;
     uint64_t tail;
     uint64_t head;
-    uint64_t key; /* newest key frame, meaningful while has_key */
+    uint64_t key; /* the one to begin with, meaningful while has_key */
     bool has_key;
-    uint64_t pictures_after_key;
+    uint64_t newest_key;     /* likewise; it may be damaged */
     uint64_t newest_picture; /* meaningful once newest_dts_us is */
     size_t bytes;
     size_t max_bytes;
     int64_t max_lag_us;
     int64_t newest_dts_us;     /* of the pictures; INT64_MIN: none */
     int64_t newest_picture_us; /* its arrival, likewise */
+    int64_t excused_us;
     uint64_t overflows;
 };
 
@@ -41,7 +42,7 @@ struct frame_ring *frame_ring_new(size_t max_bytes, int64_t max_lag_us)
     struct frame_ring *r = xcalloc(1, sizeof(*r));
     r->capacity = INITIAL_CAPACITY;
     r->slots = xcalloc(r->capacity, sizeof(struct frame *));
-    r->newest_dts_us = r->newest_picture_us = INT64_MIN;
+    r->newest_dts_us = r->newest_picture_us = r->excused_us = INT64_MIN;
     frame_ring_set_limits(r, max_bytes, max_lag_us);
     return r;
 }
@@ -68,8 +69,10 @@ static void drop_oldest(struct frame_ring *r)
     struct frame **f = slot(r, r->tail);
     r->bytes -= cost(*f);
     frame_unref(f);
-    if (r->has_key && r->tail == r->key)
-        r->has_key = false;
+    if (r->has_key && r->tail == r->key) {
+        r->has_key = r->newest_key > r->key;
+        r->key = r->newest_key;
+    }
     r->tail++;
 }
 
@@ -97,6 +100,23 @@ static void grow(struct frame_ring *r)
     r->capacity = capacity;
 }
 
+/* Viewers begin with a whole key frame, unless that is too long ago. */
+static bool is_worse_than_key(const struct frame_ring *r, const struct frame *frame)
+{
+    const struct frame *key = r->has_key ? *slot(r, r->key) : NULL;
+    return key != NULL && frame->damaged && !key->damaged &&
+           frame->received_us - key->received_us <= FRAME_RING_WHOLE_KEY_US;
+}
+
+static void take_key(struct frame_ring *r, const struct frame *frame)
+{
+    r->newest_key = r->head;
+    if (is_worse_than_key(r, frame))
+        return;
+    r->key = r->head;
+    r->has_key = true;
+}
+
 void frame_ring_push(struct frame_ring *ring, struct frame *frame)
 {
     assert(frame != NULL);
@@ -106,12 +126,8 @@ void frame_ring_push(struct frame_ring *ring, struct frame *frame)
         ring->newest_dts_us = frame->dts_us;
         ring->newest_picture_us = frame->received_us;
         ring->newest_picture = ring->head;
-        ring->pictures_after_key++;
-        if (frame->key) {
-            ring->key = ring->head;
-            ring->has_key = true;
-            ring->pictures_after_key = 0;
-        }
+        if (frame->key)
+            take_key(ring, frame);
     }
     *slot(ring, ring->head++) = frame;
     ring->bytes += cost(frame);
@@ -156,7 +172,10 @@ bool frame_ring_key(const struct frame_ring *ring, uint64_t *seq)
 
 uint64_t frame_ring_pictures_after_key(const struct frame_ring *ring)
 {
-    return ring->has_key ? ring->pictures_after_key : 0;
+    uint64_t pictures = 0;
+    for (uint64_t seq = ring->key + 1; ring->has_key && seq < ring->head; seq++)
+        pictures += (*slot(ring, seq))->track == TRACK_VIDEO;
+    return pictures;
 }
 
 struct frame *frame_ring_newest_picture(const struct frame_ring *ring)
@@ -173,6 +192,16 @@ int64_t frame_ring_newest_dts_us(const struct frame_ring *ring)
 int64_t frame_ring_newest_arrival_us(const struct frame_ring *ring)
 {
     return ring->newest_picture_us;
+}
+
+void frame_ring_excuse_lag(struct frame_ring *ring, int64_t until_us)
+{
+    ring->excused_us = until_us;
+}
+
+int64_t frame_ring_excused_us(const struct frame_ring *ring)
+{
+    return ring->excused_us;
 }
 
 uint64_t frame_ring_overflows(const struct frame_ring *ring)

@@ -1,15 +1,18 @@
 /*
- * The frames that a camera sent last: everything since its newest key frame (the GOP that new
+ * The frames that a camera sent last: everything since its newest whole key frame (the GOP that new
  * viewers and snapshots start from), and what viewers who are a little behind still need.
  * Worker, loop thread.  Pure: no I/O, no clock.
  *
- * Bounds: max_bytes of frames.  At the bound the oldest frames go; when that takes the newest key
+ * Bounds: max_bytes of frames.  At the bound the oldest frames go; when that takes the last key
  * frame, there is no GOP to join until the next one comes (frame_ring_overflows() counts it).
  */
 #ifndef WORKER_FRAME_RING_H
 #define WORKER_FRAME_RING_H
 
 #include "worker/media/frame.h"
+
+/* A key frame that lost packets is not begun with until the newest whole one is so old. */
+#define FRAME_RING_WHOLE_KEY_US INT64_C(20000000)
 
 struct frame_ring;
 
@@ -41,12 +44,13 @@ uint64_t frame_ring_tail(const struct frame_ring *ring);
 struct frame *frame_ring_get(const struct frame_ring *ring, uint64_t seq);
 
 /**
- * The newest key frame of the video track.
+ * The key frame to begin with: the newest whole one, or a newer damaged one if that is gone or came
+ * more than FRAME_RING_WHOLE_KEY_US before.
  * @return true and *seq set, or false when none is kept.
  */
 bool frame_ring_key(const struct frame_ring *ring, uint64_t *seq);
 
-/** How many video frames came after the newest key frame; 0 if none is kept. */
+/** How many video frames came after the key frame to begin with; 0 if none is kept. */
 uint64_t frame_ring_pictures_after_key(const struct frame_ring *ring);
 
 /** The newest video frame.  Borrowed until the next push; NULL if gone or not there yet. */
@@ -57,6 +61,12 @@ int64_t frame_ring_newest_dts_us(const struct frame_ring *ring);
 
 /** When the newest video frame arrived (frame.received_us), or INT64_MIN when none came yet. */
 int64_t frame_ring_newest_arrival_us(const struct frame_ring *ring);
+
+/** What arrived up to then was held back from all viewers: it makes none of them late. */
+void frame_ring_excuse_lag(struct frame_ring *ring, int64_t until_us);
+
+/** Up to when viewers are excused, or INT64_MIN. */
+int64_t frame_ring_excused_us(const struct frame_ring *ring);
 
 /** How often a GOP outgrew max_bytes. */
 uint64_t frame_ring_overflows(const struct frame_ring *ring);

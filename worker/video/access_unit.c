@@ -5,6 +5,7 @@
 #include "worker/video/nal_message.h"
 #include "worker/video/parameter_sets.h"
 #include "worker/video/start_point.h"
+#include "worker/video/torn_picture.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,6 +46,7 @@ struct marks {
 struct unit {
     bool has_slice; /* without one it is no picture and has no time */
     bool damaged;
+    bool torn;     /* a slice is cut; damaged, too */
     bool key_flag; /* the container says key */
     bool message;  /* it began with a MEDIA_LENGTHS packet */
     bool marked;   /* the newest packet said `last` */
@@ -78,6 +80,8 @@ struct access_unit {
     int64_t begun_pts; /* pts of the newest picture */
     int64_t step;      /* distance to the picture before it; 0: not known */
     struct start_points starts;
+    struct torn_pictures torn;
+    unsigned left_out; /* torn pictures since the newest frame */
 
     struct unit unit;
     struct nal_list nals;   /* NAL units of the unit in progress */
@@ -139,6 +143,8 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
     au->step = 0;
     au->stamps_wrong = false;
     start_points_init(&au->starts, au->codec);
+    torn_pictures_init(&au->torn);
+    au->left_out = 0;
     parameter_sets_clear(&au->sets);
     if (extradata != NULL)
         parameter_sets_add_extradata(&au->sets, extradata, extradata_len);
@@ -160,6 +166,8 @@ static int take_key(struct access_unit *au, const struct start_point *start, boo
     if (rc < 0)
         return rc;
     *add_sets = rc == 1 && had_config;
+    if (rc == 1)
+        torn_pictures_init(&au->torn); /* what was whole before is of no use now */
 
     if (start->whole_from_here)
         au->leading = LEADING_KEEP;
@@ -211,6 +219,11 @@ static void emit(struct access_unit *au)
     if (refresh)
         au->chain_damaged = false;
     au->chain_damaged |= au->unit.damaged;
+    if (au->unit.torn &&
+        !torn_pictures_take_out(&au->torn, au->codec, &au->nals, key, au->unit.received_us)) {
+        au->left_out++;
+        return;
+    }
     const struct access_unit_frame what = {
         .config = au->config,
         .nals = &au->nals,
@@ -228,6 +241,9 @@ static void emit(struct access_unit *au)
     frame->damaged = au->chain_damaged || (leading && au->leading == LEADING_DAMAGED);
     frame->received_us = au->unit.received_us;
     frame->captured_us = au->unit.captured_us;
+    frame->left_out = au->left_out;
+    au->left_out = 0;
+    torn_pictures_sent(&au->torn, key && !au->unit.damaged, frame->received_us);
     au->events.on_frame(au->events.ctx, frame, au->unit.pts, au->unit.dts);
 }
 
@@ -246,7 +262,8 @@ static void end_unit(struct access_unit *au, enum end how)
     if (au->nals.overflow) {
         au->chain_damaged = true;
     } else {
-        access_unit_frame_keep_sets(&au->sets, &au->nals, au->unit.damaged);
+        /* Of a torn unit a slice is cut, not a set. */
+        access_unit_frame_keep_sets(&au->sets, &au->nals, au->unit.damaged && !au->unit.torn);
         if (au->unit.has_slice)
             emit(au);
     }
@@ -380,6 +397,13 @@ static void take_nal(struct access_unit *au, const struct media_packet *packet,
         au->open = OPEN_STORED;
 }
 
+/* A part of the newest slice is missing. */
+static void cut_slice(struct access_unit *au)
+{
+    nal_list_cut_last(&au->nals);
+    au->unit.torn = au->unit.damaged = true;
+}
+
 /* Take the bytes before the first start code: they continue the last NAL unit. */
 static void take_continuation(struct access_unit *au, const struct media_packet *packet,
                               const uint8_t *data, size_t len)
@@ -403,16 +427,20 @@ static void take_continuation(struct access_unit *au, const struct media_packet 
         au->chain_damaged = true;
     else if (au->open == OPEN_NONE || au->lost)
         u->damaged = true;
-    au->lost = false;
     au->took_slice = u->has_slice && !of_prefix;
+    if (au->lost && au->took_slice && au->open == OPEN_STORED)
+        cut_slice(au);
+    au->lost = false;
     if (au->open == OPEN_STORED)
         nal_list_extend(au->open_list, data, len);
 }
 
-/* The packet's last NAL unit is cut short: a slice is kept, another NAL unit is dropped. */
+/* The packet's last NAL unit is cut short: a slice is marked, another NAL unit is dropped. */
 static void take_cut(struct access_unit *au)
 {
-    if (au->took_slice && (au->open != OPEN_STORED || au->open_list == &au->nals))
+    if (au->took_slice && au->open == OPEN_STORED && au->open_list == &au->nals)
+        cut_slice(au);
+    else if (au->took_slice && au->open != OPEN_STORED)
         au->unit.damaged = true;
     else if (au->open == OPEN_STORED)
         nal_list_drop_last(au->open_list);

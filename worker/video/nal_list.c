@@ -116,3 +116,18 @@ void nal_list_drop_last(struct nal_list *list)
     if (list->count > 0)
         list->count--;
 }
+
+void nal_list_cut_last(struct nal_list *list)
+{
+    if (list->count > 0)
+        list->nals[list->count - 1].cut = true;
+}
+
+void nal_list_drop_cut(struct nal_list *list)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < list->count; i++)
+        if (!list->nals[i].cut)
+            list->nals[kept++] = list->nals[i];
+    list->count = kept;
+}

@@ -15,6 +15,7 @@
 struct nal_place {
     uint32_t offset; /* from base */
     uint32_t len;
+    bool cut; /* a part of it is missing */
 };
 
 /* Plain: lives in its user by value, zeroed.  Only nal_list.c writes the members. */
@@ -58,5 +59,11 @@ void nal_list_append(struct nal_list *list, struct nal_list *other);
 
 /** Forget the last NAL unit. */
 void nal_list_drop_last(struct nal_list *list);
+
+/** A part of the last NAL unit is missing. */
+void nal_list_cut_last(struct nal_list *list);
+
+/** Forget the NAL units that are cut. */
+void nal_list_drop_cut(struct nal_list *list);
 
 #endif /* WORKER_NAL_LIST_H */

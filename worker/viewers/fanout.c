@@ -13,12 +13,13 @@
 struct fanout {
     struct client_env env;
     struct frame_ring *ring;
+    struct frame_ring *held; /* the beginning of a stream, while a whole key frame is waited for */
     const struct ipc_limits *limits;
     struct client_set clients;
     bool has_tracks;
     struct codec_config *audio; /* one reference, or NULL */
     int64_t first_us;           /* arrival of the camera's first picture; INT64_MIN: none yet */
-    bool may_begin;             /* what has come is good enough for viewers to begin with */
+    bool holding;               /* that was damaged, and no whole key frame has come in time */
     uv_timer_t hold;            /* audio is waiting for the next video frame */
     uv_timer_t check;
     uv_idle_t idle;            /* runs while a viewer has a backlog */
@@ -34,6 +35,7 @@ static void on_part_closed(struct fanout *f)
         return;
     codec_config_unref(&f->audio);
     frame_ring_free(&f->ring);
+    frame_ring_free(&f->held);
     client_set_clear(&f->clients);
     refusal_log_flush(&f->env.refusals, "viewer refused");
     closing_finish(&f->closing, f);
@@ -95,21 +97,37 @@ static void on_hold(uv_timer_t *timer)
 /* Can a viewer be answered: are the tracks known, and is there a frame to begin with? */
 static bool ready(const struct fanout *f)
 {
-    return f->has_tracks && f->may_begin;
+    return f->has_tracks && frame_ring_newest_picture(f->ring) != NULL;
+}
+
+/* Viewers get what was held; the sound alone, if a whole key frame follows. */
+static void release_held(struct fanout *f, bool pictures, int64_t now_us)
+{
+    f->holding = false;
+    for (uint64_t seq = frame_ring_tail(f->held); seq < frame_ring_head(f->held); seq++) {
+        struct frame *frame = frame_ring_get(f->held, seq);
+        if (pictures || frame->track == TRACK_AUDIO)
+            frame_ring_push(f->ring, frame_ref(frame));
+    }
+    frame_ring_excuse_lag(f->ring, now_us);
+    frame_ring_clear(f->held);
 }
 
 static void end_whole_key_wait(struct fanout *f, int64_t now_us)
 {
-    f->may_begin |= f->first_us != INT64_MIN && now_us - f->first_us >= FANOUT_WHOLE_KEY_WAIT_US;
+    if (f->holding && now_us - f->first_us >= FANOUT_WHOLE_KEY_WAIT_US)
+        release_held(f, true, now_us);
 }
 
 /* Viewers begin with a damaged key frame only if no whole one comes in time. */
 static void judge_beginning(struct fanout *f, const struct frame *picture)
 {
-    bool first = f->first_us == INT64_MIN;
-    if (first)
+    if (f->first_us == INT64_MIN) {
         f->first_us = picture->received_us;
-    f->may_begin |= picture->key && (!picture->damaged || !first);
+        f->holding = picture->damaged;
+    } else if (f->holding && picture->key && !picture->damaged) {
+        release_held(f, false, picture->received_us);
+    }
     end_whole_key_wait(f, picture->received_us);
 }
 
@@ -134,8 +152,11 @@ static void on_check(uv_timer_t *timer)
 {
     struct fanout *f = timer->data;
     int64_t now_ms = clock_ms();
-    end_whole_key_wait(f, clock_us()); /* the next picture may be long in coming */
-    start_waiting(f);
+    if (f->holding) {
+        end_whole_key_wait(f, clock_us()); /* the next picture may be long in coming */
+        start_waiting(f);
+        flush_all(f);
+    }
     for (size_t i = 0; i < f->clients.count; i++)
         client_check(f->clients.items[i], now_ms);
 }
@@ -146,6 +167,7 @@ struct fanout *fanout_new(uv_loop_t *loop, const struct ipc_limits *limits, cons
     f->limits = limits;
     f->first_us = INT64_MIN;
     f->ring = frame_ring_new(limits->gop_max_bytes, (int64_t)limits->queue_max_ms * 1000);
+    f->held = frame_ring_new(limits->gop_max_bytes, (int64_t)limits->queue_max_ms * 1000);
     f->env = (struct client_env){.loop = loop,
                                  .ring = f->ring,
                                  .limits = limits,
@@ -180,8 +202,9 @@ void fanout_close(struct fanout *fanout, void (*closed)(void *ctx), void *ctx)
 
 void fanout_limits_changed(struct fanout *fanout)
 {
-    frame_ring_set_limits(fanout->ring, fanout->limits->gop_max_bytes,
-                          (int64_t)fanout->limits->queue_max_ms * 1000);
+    int64_t lag_us = (int64_t)fanout->limits->queue_max_ms * 1000;
+    frame_ring_set_limits(fanout->ring, fanout->limits->gop_max_bytes, lag_us);
+    frame_ring_set_limits(fanout->held, fanout->limits->gop_max_bytes, lag_us);
 }
 
 static void take_client(struct fanout *f, struct client *c)
@@ -249,11 +272,11 @@ static void follow_config(struct fanout *f, const struct frame *sound)
 void fanout_push(struct fanout *fanout, struct frame *frame)
 {
     bool video = frame->track == TRACK_VIDEO;
-    frame_ring_push(fanout->ring, frame);
     if (video)
         judge_beginning(fanout, frame);
     else
         follow_config(fanout, frame);
+    frame_ring_push(fanout->holding ? fanout->held : fanout->ring, frame);
     if (!video && fanout->env.sound_held_us > 0) {
         if (!uv_is_active((uv_handle_t *)&fanout->hold))
             (void)uv_timer_start(&fanout->hold, on_hold, FANOUT_AUDIO_HOLD_MS, 0);
@@ -268,8 +291,9 @@ void fanout_disconnected(struct fanout *fanout)
 {
     flush_all(fanout);
     frame_ring_clear(fanout->ring);
+    frame_ring_clear(fanout->held);
     fanout->first_us = INT64_MIN;
-    fanout->may_begin = false;
+    fanout->holding = false;
 }
 
 const struct frame_ring *fanout_ring(const struct fanout *fanout)
@@ -281,11 +305,13 @@ void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum h
                          const char *message)
 {
     bool overdue = opened_before_ms != INT64_MAX && fanout->first_us != INT64_MIN;
+    if (overdue && fanout->holding)
+        release_held(fanout, true, clock_us());
     for (size_t i = 0; i < fanout->clients.count; i++) {
         struct client *c = fanout->clients.items[i];
         if (client_opened_ms(c) >= opened_before_ms)
             continue;
-        if (overdue && fanout->has_tracks && client_awaits_start(c))
+        if (overdue && ready(fanout) && client_awaits_start(c))
             start_client(fanout, c); /* a damaged picture is better than an error */
         client_fail(c, error, message);
     }

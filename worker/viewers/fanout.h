@@ -22,8 +22,9 @@
 #define FANOUT_FEW 64
 #define FANOUT_FEW_AGAIN 48
 
-/* How long viewers wait for a whole key frame, if the camera's first one has lost packets. */
-#define FANOUT_WHOLE_KEY_WAIT_US INT64_C(2000000)
+/* How long viewers, waiting or playing, wait for a whole key frame, if the camera's first one has
+ * lost packets: until the next one, with the usual distance of two seconds. */
+#define FANOUT_WHOLE_KEY_WAIT_US INT64_C(2500000)
 
 struct fanout;
 
@@ -49,8 +50,7 @@ void fanout_limits_changed(struct fanout *fanout);
 
 /**
  * Add a viewer; it waits until there is something to play: a whole key frame, or a damaged one when
- * FANOUT_WHOLE_KEY_WAIT_US have passed or the next key frame has come.  fd is Moved, request
- * copied.
+ * FANOUT_WHOLE_KEY_WAIT_US have passed.  fd is Moved, request copied.
  */
 void fanout_add(struct fanout *fanout, int *fd, const struct ipc_client *request);
 

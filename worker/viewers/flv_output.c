@@ -92,14 +92,20 @@ static void skip_ahead(struct flv_output *o)
     o->frames_skipped += o->at.cursor - from;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Frames cached when the viewer joined do not count: it asked for them. */
 static bool too_far_behind(const struct flv_output *o, const struct frame *next)
 {
     int64_t newest_us = frame_ring_newest_arrival_us(o->ring);
     if (newest_us == INT64_MIN)
         return false;
-    int64_t from_us = next->received_us > o->joined_us ? next->received_us : o->joined_us;
-    return newest_us - from_us > (int64_t)o->limits->queue_max_ms * 1000;
+    int64_t excused_us = later(o->joined_us, frame_ring_excused_us(o->ring));
+    return newest_us - later(next->received_us, excused_us) >
+           (int64_t)o->limits->queue_max_ms * 1000;
 }
 
 static void keep_up(struct flv_output *o)
