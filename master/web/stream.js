@@ -11,6 +11,10 @@ import { FlvSocket, PictureCounter, socketLoader } from './socket.js';
 import { text } from './text.js';
 
 const RETRY_MS = [1000, 2000, 4000, 4000, 8000, 15000];
+const AT_ONCE_MS = 100;
+const PLAYED_MS = 1000; // live for so long: a decoder that fails then may go on in a new player
+const FAILED_AGAIN_MS = 10000; // it fails again so soon: no hurry
+const UNPLAYABLE = 2; // so many failures before a picture: it says that it plays HEVC, and does not
 const TICK_MS = 500;
 const STEADY_MS = 10000; // live for so long: the next failure starts again with the first wait
 const QUIET_MS = 1000; // no new picture: ask the server how the camera is
@@ -93,6 +97,8 @@ export class CameraStream extends EventTarget {
   #failure = ''; // of the last attempt, in words
   #stop = new AbortController();
   #h264Only = !playsHevc();
+  #failedAt = -Infinity; // the decoder
+  #unplayable = 0; // attempts in a row at which it failed before a picture
   #overHttp = false;
   #handshakes = 0; // that failed one after the other though the server plays over HTTP
   #doubtful = false; // the server may be gone
@@ -494,17 +500,32 @@ export class CameraStream extends EventTarget {
   #onEnd(code) {
     if (!this.#connected) return;
     const wasLive = this.#liveAt !== 0;
+    const hurries = code === 'player' && this.#judgeDecoder();
     this.#forgetRetries();
     this.#close();
-    // It said that it plays HEVC, and does not.
-    if (code === 'player' && !wasLive) this.#h264Only = true;
     // WebSockets may pass now.
     if (code === 'ended' && (wasLive || this.#retries > 0)) this.#overHttp = false;
-    this.#retry({ code, text: wordsOf(code) });
+    this.#retry({ code, text: wordsOf(code) }, hurries);
   }
 
-  #retry({ code, text: reason }) {
-    const wait = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)];
+  // The decoder has failed: packets were lost, or it cannot play this at all.
+  // -> may the next attempt be made at once?
+  #judgeDecoder() {
+    const now = performance.now();
+    const played = this.#liveAt !== 0 && now - this.#liveAt > PLAYED_MS;
+    const again = now - this.#failedAt < FAILED_AGAIN_MS;
+    this.#failedAt = now;
+    if (played) return !again;
+    const mayBeHevc = !this.#media?.videoCodec?.startsWith('avc');
+    if (this.#h264Only || this.#liveAt !== 0 || !mayBeHevc) return false;
+    this.#h264Only = ++this.#unplayable >= UNPLAYABLE;
+    return this.#h264Only;
+  }
+
+  #retry({ code, text: reason }, hurries = false) {
+    const wait = hurries
+      ? AT_ONCE_MS
+      : RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)];
     const spread = wait * (0.9 + 0.2 * Math.random()); // sixteen tiles need not knock at once
     this.#failure = reason;
     this.#doubtful = ['ended', 'unreachable', 'draining'].includes(code);
@@ -552,6 +573,7 @@ export class CameraStream extends EventTarget {
     this.#liveAt = now;
     this.#rate.reset(now, { shown: this.#total, arrived: this.#counter.pictures });
     this.#failure = '';
+    this.#unplayable = 0;
     this.#set('live', text('live'));
   }
 }

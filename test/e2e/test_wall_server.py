@@ -174,10 +174,13 @@ if (globalThis.refusals-- > 0) throw new Error('it did not come');
 globalThis.players = 0;
 globalThis.mpegts = {
   LoggingControl: {},
-  Events: {},
+  Events: { ERROR: 'error', MEDIA_INFO: 'media' },
+  ErrorTypes: { MEDIA_ERROR: 'MediaError' },
   BaseLoader: class {},
   createPlayer: () => ({
-    on() {},
+    on(event, call) {
+      (globalThis.tellPage ??= {})[event] = call;
+    },
     attachMediaElement() {
       if (globalThis.hasNoMediaSource) throw new TypeError('MediaSource is not a constructor');
     },
@@ -202,6 +205,9 @@ globalThis.mpegts = {
     ("wall", True),
     ("desk", False),
     ("up", False),
+    # Waits before the next attempt, in ms, and whether it asks for H.264.
+    ("decoder", {"plays": [100, 1000, 100, 1000], "hvc1": [[1000, False], [100, True]],
+                 "avc1": [[1000, False], [2000, False]], "": [[1000, False], [100, True]]}),
     ("gate", ["first", "aborted", "good", "down", "down too"]),
     ("cycle", [0, 0, 1, 1, 1, 2, 2]),
     ("still", ["", "Last picture: 2026-01-02 03:04:05", "Picture of 2026-01-02 03:04:06", "Picture of 2026-01-02 03:04:06",
@@ -211,7 +217,7 @@ globalThis.mpegts = {
     ("quarantined", "This camera's process crashes again and again; next try at 2026-01-02 03:05:05"),
 ])
 def test_page_faults(tmp_path, fault, outcome):
-    """The library or the ports come late, or a script not at all; no MediaSource; an observer would keep a tile that goes."""
+    """The library or the ports come late, or a script not at all; no MediaSource; the decoder fails; an observer would keep a tile that goes."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     for name in (*glob.glob(os.path.join(ROOT, "master/web/*.js")), os.path.join(ROOT, "master/web/package.json")):

@@ -6,6 +6,7 @@
 //   turns    handshakes take 2 s each, one after the other; the last two have no answer
 //   refusal  the close frame has room for a part of the error only
 //   stuck    one has no answer while others open for 50 s
+//   decoder  the browser's decoder fails while it plays, or before the first picture
 //   frames   a stream ends before its first picture
 //   queue    a stream waits for its turn while others open, and the server has pictures of it
 //   tile     a tile is closed
@@ -31,6 +32,8 @@ let loads = 0;
 let observed = 0;
 let configs = 0;
 let frames = 0;
+let waits = []; // of setTimeout
+let address = ''; // that was asked for last
 
 function define(name, value) {
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
@@ -70,6 +73,7 @@ class FakeElement extends EventTarget {
 // It opens, and has bytes of a stream at once.
 class FakeSocket {
   constructor(url) {
+    address = url;
     if (url === 'ws://refuses/') {
       const error = (message) => JSON.stringify({ error: { code: 'bad_parameter', message } });
       real(() => {
@@ -115,7 +119,10 @@ define('location', {
   search: '',
   reload: () => loads++,
 });
-define('setTimeout', (call, ms) => real(call, ms / 100));
+define('setTimeout', (call, ms) => {
+  waits.push(ms);
+  return real(call, ms / 100);
+});
 define('performance', { now: () => clock.now() * 100 });
 define('setInterval', (call, ms) => repeat(call, ms / 100));
 define('devicePixelRatio', 1);
@@ -181,6 +188,53 @@ const faults = {
     globalThis.refusals = 0;
     globalThis.hasNoMediaSource = true;
     return (await play((states) => () => states.length >= 2)).slice(0, 2);
+  },
+
+  async decoder() {
+    globalThis.refusals = 0;
+    const { CameraStream } = await page('stream.js');
+    let now = 1;
+    let shown = 0;
+    define('performance', { now: () => now });
+    define('MediaSource', { isTypeSupported: () => true });
+    const start = async () => {
+      globalThis.players = 0;
+      const video = Object.assign(new FakeElement(), { videoWidth: 640 });
+      video.getVideoPlaybackQuality = () => ({ totalVideoFrames: shown, droppedVideoFrames: 0 });
+      const stream = new CameraStream(video, 'cam=gate');
+      stream.start();
+      await until(() => globalThis.players === 1);
+      return stream;
+    };
+    // -> the wait before the next attempt, without its random part
+    const fail = async (stream) => {
+      const { players } = globalThis;
+      waits = [];
+      globalThis.tellPage.error('MediaError');
+      await until(() => globalThis.players > players);
+      const [wait] = waits.filter((ms) => ms >= 90 && ms <= 15000);
+      return [100, 1000, 2000].find((ms) => Math.abs(wait - ms) <= ms / 10) ?? wait;
+    };
+    const told = { plays: [] };
+    let stream = await start();
+    for (const playedMs of [2000, 5000, 11000, 900]) {
+      shown++;
+      await until(() => stream.state === 'live');
+      now += playedMs;
+      told.plays.push(await fail(stream));
+    }
+    stream.stop();
+    for (const codec of ['hvc1', 'avc1', '']) {
+      shown = 0;
+      stream = await start();
+      told[codec] = [];
+      for (let times = 0; times < 2; times++) {
+        globalThis.tellPage.media({ videoCodec: codec });
+        told[codec].push([await fail(stream), address.includes('allow_h265=false')]);
+      }
+      stream.stop();
+    }
+    return told;
   },
 
   async config() {
