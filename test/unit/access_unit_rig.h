@@ -228,8 +228,9 @@ static inline int teardown(void **state)
     return 0;
 }
 
-/* Length-prefixed units, as FLV has them. */
-static inline void push_lengths(struct rig *rig, const struct sample *s, int i, bool strip)
+/* Length-prefixed units, as FLV has them; the last `missing` bytes of the message do not come. */
+static inline bool push_message(struct rig *rig, const struct sample *s, int i, bool strip,
+                                size_t missing)
 {
     struct nal_cursor cursor = {s->unit[i]->data, s->unit[i]->data + s->unit[i]->size};
     struct nal nal;
@@ -245,13 +246,18 @@ static inline void push_lengths(struct rig *rig, const struct sample *s, int i, 
         memcpy(buf + len, nal.data, nal.len);
         len += nal.len;
     }
-    assert_true(push(rig, (struct media_packet){.track = TRACK_VIDEO,
-                                                .form = MEDIA_LENGTHS,
-                                                .last = true,
-                                                .data = buf,
-                                                .len = len,
-                                                .pts = s->unit[i]->pts * TICKS,
-                                                .dts = s->unit[i]->dts * TICKS}));
+    return push(rig, (struct media_packet){.track = TRACK_VIDEO,
+                                           .form = MEDIA_LENGTHS,
+                                           .last = true,
+                                           .data = buf,
+                                           .len = len - missing,
+                                           .pts = s->unit[i]->pts * TICKS,
+                                           .dts = s->unit[i]->dts * TICKS});
+}
+
+static inline void push_lengths(struct rig *rig, const struct sample *s, int i, bool strip)
+{
+    assert_true(push_message(rig, s, i, strip, 0));
 }
 
 /* The pictures of an open GOP come after its key frame, some of them are displayed before it. */

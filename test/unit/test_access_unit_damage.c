@@ -191,6 +191,27 @@ static void test_cut_slices_are_left_out(void **state)
     sample_free(&cabac);
 }
 
+/* In a message of RTMP the last NAL unit is longer than the message: it is left out, too. */
+static void test_cut_messages(void **state)
+{
+    (void)state;
+    const struct sample *samples[] = {&h264, &h264_slices, &hevc_open, &hevc};
+    for (size_t k = 0; k < 4; k++) {
+        bool whole = samples[k] == &h264 || samples[k] == &hevc_open;
+        for (int cut = 10; cut <= 25; cut += 15) {
+            struct rig *rig = rig_new(samples[k], NULL, 0);
+            for (int i = 0; i < samples[k]->count; i++)
+                (void)push_message(rig, samples[k], i, false, i == cut ? 10 : 0);
+            access_unit_flush(rig->au);
+            assert_int_equal(rig->count, samples[k]->count - whole);
+            assert_int_equal(rig->out[cut].frame->left_out, whole);
+            assert_true(rig->out[cut].frame->damaged);
+            assert_decodes(rig, cut == 25 ? -1 : rig->count, true);
+            rig_free(rig);
+        }
+    }
+}
+
 /* How many pictures were sent, of those from that number on. */
 static int sent_since(const struct lossy *l, int from)
 {
@@ -324,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_leading_pictures_after_damage),
         cmocka_unit_test(test_loss_between_units),
         cmocka_unit_test(test_cut_slices_are_left_out),
+        cmocka_unit_test(test_cut_messages),
         cmocka_unit_test(test_torn_beginning),
         cmocka_unit_test(test_torn_key_frame_of_another_size),
         cmocka_unit_test(test_nothing_but_torn_pictures),

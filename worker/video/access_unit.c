@@ -528,10 +528,12 @@ static bool push_lengths(struct access_unit *au, const struct media_packet *pack
         au->unit.received_us = packet->received_us;
     bool ends = m.slices > 0 && au->messages == MESSAGES_WHOLE;
     take_message(au, packet, &m, ends && au->nals.count == 0);
-    if (m.broken && m.slices > 0)
+    if (m.broken && m.slices > 0) {
         au->unit.damaged = true;
-    else if (m.broken)
+    } else if (m.broken) {
         au->lost = true; /* no part of it can be used */
+        au->left_out++;
+    }
     if (ends)
         end_unit(au, END_MESSAGE);
     return m.slices > 0;
