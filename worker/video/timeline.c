@@ -54,7 +54,9 @@
  * If the source gives no decode time (RTP), it is the smallest of the newest N + 1 presentation
  * times, where N is the number of reordered frames, as in libavformat.  This needs no look-ahead,
  * so it costs no delay.  Until there are N + 1 of them, earlier ones are made up at the nominal
- * distance.  N is raised when a stream reorders more than it declares.
+ * distance.  N is raised when a stream reorders more than it declares.  The same is done with
+ * stamps: by these decode times the picture is steered, because a frame that comes before its turn
+ * is not early for that.
  */
 #include "worker/video/timeline.h"
 
@@ -211,10 +213,35 @@ static void forget_peer(struct timeline_track *t)
     t->peer_until_us = 0;
 }
 
-/* Steer a track to real time anew.  @param keep  as in timeline_steer_restart(). */
-static void steer_anew(struct timeline_track *t, int64_t source_us, int64_t received_us, bool keep)
+static int64_t nominal_of(const struct timeline_in *p)
 {
-    int64_t stamp_us = source_us + t->offset_us;
+    return p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
+}
+
+/* How far a first frame's decode time is before its stamp. */
+static int64_t reorder_delay(const struct timeline_track *t, const struct timeline_in *p)
+{
+    if (p->track != TRACK_VIDEO || known(p->dts_us))
+        return 0;
+    return decode_order_frames(&t->order, p->reorder_frames) * nominal_of(p);
+}
+
+/* The decode time of a stamp: as place() makes it, but in stamps. */
+static int64_t decode_stamp(struct timeline_track *t, const struct timeline_in *p, int64_t stamp_us)
+{
+    if (reorder_delay(t, p) == 0)
+        return stamp_us;
+    t->stamps.learned = t->order.learned;
+    return decode_order_put(&t->stamps, p->reorder_frames, stamp_us, nominal_of(p));
+}
+
+/* Steer a track to real time anew.  @param delay_us  reorder_delay() of that packet.
+ * @param keep  as in timeline_steer_restart(). */
+static void steer_anew(struct timeline_track *t, int64_t source_us, int64_t delay_us,
+                       int64_t received_us, bool keep)
+{
+    int64_t stamp_us = source_us + t->offset_us - delay_us;
+    t->stamps.count = 0;
     timeline_steer_restart(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
                            received_us, keep);
     t->resumed_us = received_us;
@@ -222,12 +249,12 @@ static void steer_anew(struct timeline_track *t, int64_t source_us, int64_t rece
 
 /* Steer a track anew after a pause.  If the other track had none, its output goes on: then this one
  * belongs as far from its arrival as before. */
-static void resume(struct timeline_track *t, const struct timeline_track *other, int64_t source_us,
-                   int64_t received_us)
+static void resume(struct timeline_track *t, const struct timeline_track *other,
+                   const struct timeline_in *p, int64_t source_us)
 {
-    bool alone = other->mapped && received_us - other->last_received_us <= JUMP_US &&
+    bool alone = other->mapped && p->received_us - other->last_received_us <= JUMP_US &&
                  other->resumed_us <= t->last_received_us;
-    steer_anew(t, source_us, received_us, alone);
+    steer_anew(t, source_us, reorder_delay(t, p), p->received_us, alone);
 }
 
 /* The stamps stepped from one source time, of a packet that arrived at from_at_us, to another:
@@ -274,7 +301,7 @@ static void absorb_jump(struct timeline *tl, const struct timeline_in *p, int64_
     timeline_steer_stamps_set(&t->steer);
     if (p->received_us - t->last_received_us > JUMP_US) { /* a pause: steer to real time anew */
         t->camera.believed = false;
-        resume(t, other, source_us, p->received_us);
+        resume(t, other, p, source_us);
     }
     t->undo_offset_us = old;
     t->undo_until_us = p->received_us + UNDO_US;
@@ -307,8 +334,8 @@ static void absorb_loss_of_both(struct timeline_track *t, struct timeline_track 
     timeline_steer_stamps_set(&t->steer);
     if (p->received_us - out_us - timeline_steer_reference_us(&t->steer) < JUMP_US)
         return;
-    steer_anew(t, source_us, p->received_us, false);
-    steer_anew(other, other->last_source_us, other->last_received_us, false);
+    steer_anew(t, source_us, reorder_delay(t, p), p->received_us, false);
+    steer_anew(other, other->last_source_us, 0, other->last_received_us, false);
 }
 
 /* The camera has lost media, and its stamps do not tell: the output goes on where it belongs. */
@@ -333,10 +360,10 @@ static void absorb_loss(struct timeline *tl, const struct timeline_in *p, int64_
 static bool is_ahead_of_its_turn(struct timeline_track *t, const struct timeline_in *p,
                                  int64_t stamp_us)
 {
-    int64_t nominal = p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
+    int64_t nominal = nominal_of(p);
     int64_t step = stamp_us - t->steer.newest_stamp_us;
     bool before = t->leapt;
-    if (p->track != TRACK_VIDEO || known(p->dts_us))
+    if (p->track != TRACK_VIDEO || known(p->dts_us) || reorder_delay(t, p) > 0)
         return false;
     if (before && stamp_us < t->leapt_to_us && !t->reorders) {
         t->reorders = true; /* begin anew, and ignore the arrival of such frames */
@@ -362,11 +389,12 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
     } else {
         t->offset_us = expected - source_us;
     }
+    int64_t delay_us = reorder_delay(t, p), stamp_us = source_us + t->offset_us - delay_us;
     if (other->mapped && timeline_steer_is_bursting(&other->steer))
-        timeline_steer_start_like(&t->steer, &other->steer, source_us + t->offset_us, expected,
+        timeline_steer_start_like(&t->steer, &other->steer, stamp_us, expected - delay_us,
                                   p->received_us);
     else
-        timeline_steer_start(&t->steer, source_us + t->offset_us, expected, p->received_us);
+        timeline_steer_start(&t->steer, stamp_us, expected - delay_us, p->received_us);
     stamp_rate_init(&t->rate);
     t->mapped = true;
     t->mapped_us = p->received_us;
@@ -402,10 +430,9 @@ static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_
     int64_t dts = key_us, pts = key_us;
 
     if (p->track == TRACK_VIDEO && !known(p->dts_us)) {
-        int64_t duration_us = p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
         bool is_back = t->active && pts < t->last_key_us && pts < t->last_dts_us;
         decode_order_learn(&t->order, p->reorder_frames, is_back);
-        dts = decode_order_put(&t->order, p->reorder_frames, pts, duration_us);
+        dts = decode_order_put(&t->order, p->reorder_frames, pts, nominal_of(p));
     } else if (known(p->dts_us) && known(p->pts_us)) {
         int64_t composition_us = clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US);
         pts += (int64_t)fmin((double)composition_us * out->pace, COMPOSITION_MAX_US);
@@ -516,8 +543,10 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
                  timeline_peer_is_known(t, p->received_us);
     timeline_steer_set(&t->steer, paced ? t->camera.pace : 0,
                        timeline_steer_late_us(&other->steer));
-    if (!is_ahead_of_its_turn(t, p, source_us + t->offset_us))
-        out->history = timeline_steer_take(&t->steer, source_us + t->offset_us, p->received_us,
+    int64_t stamp_us = source_us + t->offset_us;
+    int64_t decode_us = decode_stamp(t, p, stamp_us);
+    if (!is_ahead_of_its_turn(t, p, stamp_us))
+        out->history = timeline_steer_take(&t->steer, stamp_us, decode_us, p->received_us,
                                            asks ? &peer : NULL);
     timeline_history_align(t, other, source_us, p->received_us, out->history);
     out->pace = pace_of(t, p->track, rate);

@@ -432,21 +432,21 @@ static int64_t ahead_max_us(const struct timeline_steer *s, int64_t stamp_us,
     return AHEAD_US + in_step_us + (s->correcting ? SETTLE_FALL_US : 0);
 }
 
-bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t received_us,
-                         const struct timeline_steer_peer *peer)
+bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t decode_us,
+                         int64_t received_us, const struct timeline_steer_peer *peer)
 {
     struct timeline_steer *s = steer;
     s->newest_us = received_us;
-    arrival_line_add(&s->line, stamp_us, received_us);
+    arrival_line_add(&s->line, decode_us, received_us);
     if (!s->settled && !timeline_steer_is_bursting(s))
-        settle(s, received_us - timeline_steer_out(s, stamp_us), received_us);
+        settle(s, received_us - timeline_steer_out(s, decode_us), received_us);
 
     bool history = false;
-    int64_t ahead_us = timeline_steer_out(s, stamp_us) - (received_us - s->reference_us);
-    if (ahead_us > ahead_max_us(s, stamp_us, peer))
-        history = put_back(s, stamp_us, received_us);
+    int64_t ahead_us = timeline_steer_out(s, decode_us) - (received_us - s->reference_us);
+    if (ahead_us > ahead_max_us(s, decode_us, peer))
+        history = put_back(s, decode_us, received_us);
     else if (received_us >= s->control_us && stamp_us > s->anchor_us)
         control(s, stamp_us, peer);
-    s->newest_stamp_us = stamp_us > s->newest_stamp_us ? stamp_us : s->newest_stamp_us;
+    s->newest_stamp_us = decode_us > s->newest_stamp_us ? decode_us : s->newest_stamp_us;
     return history;
 }

@@ -148,10 +148,12 @@ bool timeline_steer_is_bursting(const struct timeline_steer *steer);
 /**
  * Take a packet into account.  Its output time is timeline_steer_out() from then on.
  *
- * @param peer  NULL if there is no other track to keep step with.  Borrowed for the call.
+ * @param decode_us  its decode time in stamps: the stamp itself, unless frames come in another
+ *                   order than they are shown.  It is compared with the arrival.
+ * @param peer       NULL if there is no other track to keep step with.  Borrowed for the call.
  * @return true if the packet is history.
  */
-bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t received_us,
-                         const struct timeline_steer_peer *peer);
+bool timeline_steer_take(struct timeline_steer *steer, int64_t stamp_us, int64_t decode_us,
+                         int64_t received_us, const struct timeline_steer_peer *peer);
 
 #endif /* WORKER_TIMELINE_STEER_H */

@@ -49,28 +49,29 @@ struct timeline_track {
     int64_t peer_until_us;      /* ... which is tried until this arrival time */
     int64_t peer_step_us;       /* the same for a step that is no jump; 0: there was none */
     int64_t peer_step_until_us;
-    int64_t step_from_us;      /* newest stamp before the newest step, offset included */
-    int64_t step_at_us;        /* its arrival */
-    int64_t back_by_us;        /* how far stamps stepped back; 0: no step is undecided */
-    int64_t back_late_us;      /* how late the packet before it was */
-    int64_t back_least_us;     /* least lateness since the step */
-    int back_packets;          /* packets since the step */
-    int back_steps;            /* how many such steps in a row have lasted */
-    int forth_packets;         /* packets since the stamps stepped forth */
-    int64_t forth_us;          /* by how much they did; 0: that is over */
-    int64_t forth_at_us;       /* arrival at which they did */
-    int forth_undone;          /* how many such steps were single bad stamps */
-    int64_t silent_us;         /* longest time without a packet since the newest report */
-    int64_t lost_us;           /* media that were lost, as a report says; 0: none */
-    int64_t lost_at_us;        /* its arrival */
-    int64_t lost_least_us;     /* how far the output has been behind since then, at least */
-    int64_t lasted_us;         /* durations since the newest usable stamp */
-    struct stamp_rate rate;    /* at which sound's stamps count */
-    int falling;               /* packets in a row whose stamp was less than the one before */
-    bool leapt;                /* the newest stamp moved forward by more than a frame */
-    int64_t leapt_to_us;       /* the newest stamp */
-    bool reorders;             /* a step back has followed a leap */
-    struct decode_order order; /* in output times */
+    int64_t step_from_us;       /* newest stamp before the newest step, offset included */
+    int64_t step_at_us;         /* its arrival */
+    int64_t back_by_us;         /* how far stamps stepped back; 0: no step is undecided */
+    int64_t back_late_us;       /* how late the packet before it was */
+    int64_t back_least_us;      /* least lateness since the step */
+    int back_packets;           /* packets since the step */
+    int back_steps;             /* how many such steps in a row have lasted */
+    int forth_packets;          /* packets since the stamps stepped forth */
+    int64_t forth_us;           /* by how much they did; 0: that is over */
+    int64_t forth_at_us;        /* arrival at which they did */
+    int forth_undone;           /* how many such steps were single bad stamps */
+    int64_t silent_us;          /* longest time without a packet since the newest report */
+    int64_t lost_us;            /* media that were lost, as a report says; 0: none */
+    int64_t lost_at_us;         /* its arrival */
+    int64_t lost_least_us;      /* how far the output has been behind since then, at least */
+    int64_t lasted_us;          /* durations since the newest usable stamp */
+    struct stamp_rate rate;     /* at which sound's stamps count */
+    int falling;                /* packets in a row whose stamp was less than the one before */
+    bool leapt;                 /* the newest stamp moved forward by more than a frame */
+    int64_t leapt_to_us;        /* the newest stamp */
+    bool reorders;              /* a step back has followed a leap */
+    struct decode_order order;  /* in output times */
+    struct decode_order stamps; /* the same in stamps, offset included */
 };
 
 #endif /* WORKER_TIMELINE_TRACK_H */
