@@ -85,16 +85,41 @@ static json_t *moving_json(const struct camera *cam)
                                                           : http_error_code(cam->move_error));
 }
 
+struct member {
+    const char *name;
+    json_t *value; /* Moved; NULL: out of memory, or a string that is not UTF-8 */
+};
+
+/* @return NULL if a value is NULL, or out of memory. */
+static json_t *object_of(const struct member *members, size_t count)
+{
+    json_t *object = json_object();
+    bool whole = object != NULL;
+
+    for (size_t i = 0; i < count; i++)
+        whole &= json_object_set_new(object, members[i].name, members[i].value) == 0;
+    if (whole)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+#define OBJECT_OF(members) object_of(members, sizeof(members) / sizeof((members)[0]))
+
 /* How a camera is. */
 static json_t *state_json(const struct camera *cam)
 {
     const struct camera_health *h = &cam->health;
     const struct camera *serving = camera_serving(cam);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:i}", "state",
-                     ipc_camera_state_name(camera_state(serving)), "since",
-                     time_json(serving->state_since_us), "reason", error_json(h->reason),
-                     "down_since", time_json(h->down_since_us), "last_frame_at",
-                     time_json(h->last_frame_us), "viewers", (int)camera_stats(cam).viewers);
+    const struct member members[] = {
+        {"state", json_string(ipc_camera_state_name(camera_state(serving)))},
+        {"since", time_json(serving->state_since_us)},
+        {"reason", error_json(h->reason)},
+        {"down_since", time_json(h->down_since_us)},
+        {"last_frame_at", time_json(h->last_frame_us)},
+        {"viewers", json_integer(camera_stats(cam).viewers)},
+    };
+    return OBJECT_OF(members);
 }
 
 /* One object of two. @param part  likewise Moved. */
@@ -111,9 +136,11 @@ static json_t *with(json_t *part, json_t *object)
 /* What all lists say of a camera. @param c  NULL: it has no name. */
 static json_t *health_json(const struct conf_camera *c, const struct camera *cam)
 {
-    return with(state_json(cam),
-                json_pack("{s:o, s:o}", "title", text_json(c != NULL ? c->title : ""), "group",
-                          text_json(c != NULL ? c->group : "")));
+    const struct member members[] = {
+        {"title", text_json(c != NULL ? c->title : "")},
+        {"group", text_json(c != NULL ? c->group : "")},
+    };
+    return with(state_json(cam), OBJECT_OF(members));
 }
 
 /* The name of the camera whose sub-stream this is, or null. */
@@ -123,32 +150,42 @@ static json_t *sub_of_json(const struct conf *conf, const struct conf_camera *c)
     return whole != NULL ? json_string(whole->name) : json_null();
 }
 
+/* Why the last attempt failed; a password that may not be sent again counts as rejected. */
+static enum http_error last_error(const struct camera *cam)
+{
+    bool refused = clock_ms() < cam->refused_until_ms ||
+                   (cam->worker == NULL && camera_state(cam) == IPC_CAMERA_IDLE);
+
+    if (cam->state.error == HTTP_ERROR_NONE && refused)
+        return HTTP_ERROR_CAMERA_UNAUTHORIZED;
+    return (enum http_error)cam->state.error;
+}
+
 static json_t *stream_json(const struct conf *conf, const struct camera *cam)
 {
     const struct camera *serving = camera_serving(cam);
     const struct ipc_stats *s = &serving->stats;
     const struct conf_camera *c = cam->named ? conf_find_camera(conf, cam->id) : NULL;
-    enum http_error error = (enum http_error)cam->state.error;
     bool streaming = camera_state(serving) == IPC_CAMERA_STREAMING;
-
-    bool refused = clock_ms() < cam->refused_until_ms ||
-                   (cam->worker == NULL && camera_state(cam) == IPC_CAMERA_IDLE);
-
-    if (error == HTTP_ERROR_NONE && refused)
-        error = HTTP_ERROR_CAMERA_UNAUTHORIZED;
-    return with(
-        health_json(c, cam),
-        json_pack(
-            "{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:f, s:I, s:o, s:I, s:o, s:o}",
-            "id", cam->id, "name", cam->named ? json_string(cam->id) : json_null(), "sub_of",
-            sub_of_json(conf, c), "camera_url", cam->shown, "cam_type",
-            url_transport_name(cam->transport), "video_codec", codec_json(s->video_codec),
-            "audio_codec", codec_json(s->audio_codec), "no_audio", no_audio_json(s->no_audio),
-            "width", (int)s->width, "height", (int)s->height, "frame_rate",
-            s->frame_rate_mhz / 1000.0, "bit_rate",
-            (json_int_t)(streaming ? serving->bit_rate_bps : 0), "last_error", error_json(error),
-            "restarts", (json_int_t)cam->state.restarts, "next_try", next_try_json(cam), "moving",
-            moving_json(serving)));
+    const struct member members[] = {
+        {"id", json_string(cam->id)},
+        {"name", cam->named ? json_string(cam->id) : json_null()},
+        {"sub_of", sub_of_json(conf, c)},
+        {"camera_url", json_string(cam->shown)},
+        {"cam_type", json_string(url_transport_name(cam->transport))},
+        {"video_codec", codec_json(s->video_codec)},
+        {"audio_codec", codec_json(s->audio_codec)},
+        {"no_audio", no_audio_json(s->no_audio)},
+        {"width", json_integer(s->width)},
+        {"height", json_integer(s->height)},
+        {"frame_rate", json_real(s->frame_rate_mhz / 1000.0)},
+        {"bit_rate", json_integer(streaming ? (json_int_t)serving->bit_rate_bps : 0)},
+        {"last_error", error_json(last_error(cam))},
+        {"restarts", json_integer(cam->state.restarts)},
+        {"next_try", next_try_json(cam)},
+        {"moving", moving_json(serving)},
+    };
+    return with(health_json(c, cam), OBJECT_OF(members));
 }
 
 /* A configured camera that the server does not remember: nobody has asked for it. */
@@ -183,9 +220,11 @@ static json_t *sub_json(const struct conf *conf, const struct camera_set *set,
         return json_null();
     const struct camera nobody = unwatched(sub);
     const struct camera *known = camera_set_find(set, sub->key, sub->transport);
-    return with(state_json(known != NULL ? known : &nobody),
-                json_pack("{s:s, s:s}", "camera_url", nobody.shown, "cam_type",
-                          url_transport_name(sub->transport)));
+    const struct member members[] = {
+        {"camera_url", json_string(nobody.shown)},
+        {"cam_type", json_string(url_transport_name(sub->transport))},
+    };
+    return with(state_json(known != NULL ? known : &nobody), OBJECT_OF(members));
 }
 
 static json_t *camera_json(const struct conf *conf, const struct camera_set *set,
@@ -193,10 +232,15 @@ static json_t *camera_json(const struct conf *conf, const struct camera_set *set
 {
     const struct camera nobody = unwatched(c);
     const struct camera *known = camera_set_find(set, c->key, c->transport);
-    return with(health_json(c, known != NULL ? known : &nobody),
-                json_pack("{s:s, s:s, s:s, s:b, s:b, s:o}", "name", c->name, "camera_url",
-                          nobody.shown, "cam_type", url_transport_name(c->transport), "always_on",
-                          c->always_on, "saved", c->saved, "sub", sub_json(conf, set, c)));
+    const struct member members[] = {
+        {"name", json_string(c->name)},
+        {"camera_url", json_string(nobody.shown)},
+        {"cam_type", json_string(url_transport_name(c->transport))},
+        {"always_on", json_boolean(c->always_on)},
+        {"saved", json_boolean(c->saved)},
+        {"sub", sub_json(conf, set, c)},
+    };
+    return with(health_json(c, known != NULL ? known : &nobody), OBJECT_OF(members));
 }
 
 char *api_cameras(const struct conf *conf, const struct camera_set *set)
@@ -205,9 +249,11 @@ char *api_cameras(const struct conf *conf, const struct camera_set *set)
 
     for (size_t i = 0; list != NULL && i < conf->camera_count; i++)
         (void)json_array_append_new(list, camera_json(conf, set, &conf->cameras[i]));
-    return text_of(list == NULL
-                       ? NULL
-                       : json_pack("{s:o, s:b}", "cameras", list, "manage", conf->access.manage));
+    const struct member members[] = {
+        {"cameras", list},
+        {"manage", json_boolean(conf->access.manage)},
+    };
+    return text_of(OBJECT_OF(members));
 }
 
 char *api_camera(const struct conf *conf, const struct camera_set *set,
@@ -226,9 +272,11 @@ char *api_streams(const struct conf *conf, const struct camera_set *set)
         if (camera_set_lacks(set, &conf->cameras[i]))
             (void)json_array_append_new(list, unwatched_json(conf, &conf->cameras[i]));
     }
-    return text_of(list == NULL
-                       ? NULL
-                       : json_pack("{s:o, s:o}", "time", time_json(clock_us()), "streams", list));
+    const struct member members[] = {
+        {"time", time_json(clock_us())},
+        {"streams", list},
+    };
+    return text_of(OBJECT_OF(members));
 }
 
 char *api_streams_of(const struct conf *conf, const char *label, const struct conf_camera *c,
@@ -240,10 +288,13 @@ char *api_streams_of(const struct conf *conf, const char *label, const struct co
         (void)json_array_append_new(list, stream_json(conf, cam));
     else if (list != NULL && c != NULL)
         (void)json_array_append_new(list, unwatched_json(conf, c));
-    return text_of(list == NULL ? NULL
-                                : json_pack("{s:s, s:o, s:o, s:o}", "camera", label, "title",
-                                            text_json(c != NULL ? c->title : ""), "time",
-                                            time_json(clock_us()), "streams", list));
+    const struct member members[] = {
+        {"camera", json_string(label)},
+        {"title", text_json(c != NULL ? c->title : "")},
+        {"time", time_json(clock_us())},
+        {"streams", list},
+    };
+    return text_of(OBJECT_OF(members));
 }
 
 char *api_stream(const struct conf *conf, const struct camera *cam)
@@ -258,8 +309,11 @@ char *api_stream_unwatched(const struct conf *conf, const struct conf_camera *c)
 
 char *api_signature(const char *label, int64_t expires_s, const char *signature)
 {
-    if (signature == NULL)
-        return text_of(json_pack("{s:s, s:n, s:n}", "camera", label, "expires", "signature"));
-    return text_of(json_pack("{s:s, s:I, s:s}", "camera", label, "expires", (json_int_t)expires_s,
-                             "signature", signature));
+    bool made = signature != NULL;
+    const struct member members[] = {
+        {"camera", json_string(label)},
+        {"expires", made ? json_integer(expires_s) : json_null()},
+        {"signature", made ? json_string(signature) : json_null()},
+    };
+    return text_of(OBJECT_OF(members));
 }
