@@ -46,7 +46,8 @@ static enum http_error may_watch(const struct camera_admission *a, const struct 
     if (cam != NULL && per_camera > 0 &&
         !client_share_fair(client, viewers_held(cam, client), camera_viewers(cam), per_camera,
                            a->conf->server.client_share, ONE_CAMERA_FLOOR)) {
-        *message = "your address has its share of this camera's viewers ([server] client_share)";
+        *message =
+            "your address has used up its share of this camera's viewers ([server] client_share)";
         return HTTP_ERROR_CLIENT_SHARE;
     }
     if (a->viewers.total >= limit) {
@@ -54,7 +55,8 @@ static enum http_error may_watch(const struct camera_admission *a, const struct 
         return HTTP_ERROR_TOO_MANY_VIEWERS;
     }
     if (!has_share(a, &a->viewers, client, limit)) {
-        *message = "your address has its share of the server's viewers ([server] client_share)";
+        *message =
+            "your address has used up its share of the server's viewers ([server] client_share)";
         return HTTP_ERROR_CLIENT_SHARE;
     }
     return HTTP_ERROR_NONE;
@@ -69,7 +71,8 @@ static enum http_error may_take_pictures(const struct camera_admission *a, const
     if (pictures == NULL || pictures->total >= PICTURES_MAX ||
         has_share(a, pictures, client, PICTURES_MAX))
         return HTTP_ERROR_NONE;
-    *message = "your address has its share of this camera's snapshots ([server] client_share)";
+    *message =
+        "your address has used up its share of this camera's snapshots ([server] client_share)";
     return HTTP_ERROR_CLIENT_SHARE;
 }
 
@@ -195,7 +198,7 @@ static enum http_error may_hold(const struct camera_admission *a, const struct c
         return HTTP_ERROR_OVERLOADED;
     }
     if (held->requested < limit && !may_own(a, client, held, limit)) {
-        *message = "your address has its share of the cameras ([server] client_share)";
+        *message = "your address has used up its share of the cameras ([server] client_share)";
         return HTTP_ERROR_CLIENT_SHARE;
     }
     return HTTP_ERROR_NONE;
@@ -264,9 +267,10 @@ enum http_error camera_admission_start(struct camera_admission *a,
         return HTTP_ERROR_OVERLOADED;
     }
     if (camera_admission_active(a) >= limit) {
-        *message = limit < max ? "the places that are left of [server] max_cameras are for cameras "
-                                 "of the configuration"
-                               : "the server has as many cameras as [server] max_cameras allows";
+        *message = limit < max
+                       ? "the remaining places of [server] max_cameras are kept for cameras "
+                         "of the configuration"
+                       : "the server has as many cameras as [server] max_cameras allows";
         return HTTP_ERROR_TOO_MANY_CAMERAS;
     }
     return named ? may_start_named(a, request->client, message)

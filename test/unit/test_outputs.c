@@ -170,7 +170,7 @@ static void test_refusals(void **state)
         const char *text;
     } cases[] = {
         {AV_CODEC_ID_AV1, "only av1=enhanced is accepted"},
-        {AV_CODEC_ID_VP9, "only its snapshots can be had"},
+        {AV_CODEC_ID_VP9, "only snapshots of it are available"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct bench b;

@@ -98,7 +98,7 @@ static const char *instead(const struct h264_output *o, enum AVCodecID codec)
         return ": only allow_h265=true is accepted";
     if (codec == AV_CODEC_ID_AV1)
         return ": only av1=enhanced is accepted";
-    return is_forbidden(o) ? ": only its snapshots can be had" : "";
+    return is_forbidden(o) ? ": only snapshots of it are available" : "";
 }
 
 /* A shortage (threads, memory) may end soon, and who plays waits for that; a libavcodec without the
@@ -116,7 +116,7 @@ static void refuse(struct h264_output *o, enum AVCodecID codec)
         fanout_close_streaming(o->fanout, HTTP_ERROR_UNSUPPORTED_CODEC, text);
     } else {
         fanout_fail_waiting(o->fanout, INT64_MAX, HTTP_ERROR_OVERLOADED,
-                            "the server has nothing left to transcode with; try again in a moment");
+                            "the server cannot start another transcoder; try again in a moment");
     }
 }
 
