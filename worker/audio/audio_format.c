@@ -81,59 +81,66 @@ static int choose_aac(AVCodecParameters *par, struct audio_format *format)
     return 0;
 }
 
-int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
+/* Repair what the description tells of any codec but AAC.  @return 0, or -ENOTSUP. */
+static int repair_parameters(AVCodecParameters *par)
 {
-    int rc = 0;
-    bool waveform = false; /* only par tells its rate; the frames of other codecs state theirs */
-    *format = (struct audio_format){0};
     switch (par->codec_id) {
-    case AV_CODEC_ID_AAC:
-        rc = choose_aac(par, format);
-        break;
     case AV_CODEC_ID_PCM_ALAW:
     case AV_CODEC_ID_PCM_MULAW:
     case AV_CODEC_ID_PCM_S16BE:
     case AV_CODEC_ID_PCM_S16LE:
-        waveform = true;
         set_defaults(par, 8000, 1);
-        break;
+        return 0;
     case AV_CODEC_ID_ADPCM_G722:
-        waveform = true;
         /* SDP announces 8000 for historical reasons (RFC 3551 section 4.5.2). */
         set_defaults(par, 16000, 1);
         par->sample_rate = 16000;
-        break;
+        return 0;
     case AV_CODEC_ID_ADPCM_G726:
     case AV_CODEC_ID_ADPCM_G726LE:
-        waveform = true;
         repair_g726(par);
-        break;
+        return 0;
     case AV_CODEC_ID_OPUS:
         set_defaults(par, 48000, 2);
         par->sample_rate = 48000; /* RFC 7587 section 4.1 */
-        break;
+        return 0;
     case AV_CODEC_ID_MP2:
     case AV_CODEC_ID_MP3:
         if (par->sample_rate > 48000)
             par->sample_rate = 0; /* this is the RTP clock, 90 kHz (RFC 3551 section 4.5.13) */
         set_defaults(par, 48000, 2);
-        break;
+        return 0;
     case AV_CODEC_ID_AAC_LATM:
     case AV_CODEC_ID_AC3:
     case AV_CODEC_ID_EAC3:
     case AV_CODEC_ID_FLAC:
         set_defaults(par, 48000, 2);
-        break;
+        return 0;
     default:
-        rc = -ENOTSUP;
+        return -ENOTSUP;
     }
-    if (rc == 0 && !format->pass_through) {
-        format->sample_rate = encoded_rate(par->sample_rate);
-        format->channels = par->ch_layout.nb_channels == 1 ? 1 : 2;
-        if (waveform && par->sample_rate < format->sample_rate)
-            format->bandwidth_hz = par->sample_rate / 2;
-    }
-    return rc;
+}
+
+/* Does only the description tell the sample rate?  The frames of other codecs state theirs. */
+static bool is_waveform(enum AVCodecID codec)
+{
+    return codec == AV_CODEC_ID_PCM_ALAW || codec == AV_CODEC_ID_PCM_MULAW ||
+           codec == AV_CODEC_ID_PCM_S16BE || codec == AV_CODEC_ID_PCM_S16LE ||
+           codec == AV_CODEC_ID_ADPCM_G722 || codec == AV_CODEC_ID_ADPCM_G726 ||
+           codec == AV_CODEC_ID_ADPCM_G726LE;
+}
+
+int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
+{
+    *format = (struct audio_format){0};
+    int rc = par->codec_id == AV_CODEC_ID_AAC ? choose_aac(par, format) : repair_parameters(par);
+    if (rc != 0 || format->pass_through)
+        return rc;
+    format->sample_rate = encoded_rate(par->sample_rate);
+    format->channels = par->ch_layout.nb_channels == 1 ? 1 : 2;
+    if (is_waveform(par->codec_id) && par->sample_rate < format->sample_rate)
+        format->bandwidth_hz = par->sample_rate / 2;
+    return 0;
 }
 
 /* The first byte gives the frames' length, and their number if it is one or two (RFC 6716 sections
