@@ -14,16 +14,19 @@ function sizeText({ width, height } = {}) {
   return width ? `${width} × ${height}` : '';
 }
 
+// No line ends within a value.
+const whole = (words) => words.replaceAll(' ', '\u00a0');
+
 function rateText({ frame_rate: frameRate, bit_rate: bitRate } = {}) {
   if (!frameRate) return '';
-  const pictures = `${Number(frameRate).toFixed(1)} /s`;
-  return bitRate ? `${pictures}, ${bitRateText(bitRate)}` : pictures;
+  const pictures = whole(`${Number(frameRate).toFixed(1)} /s`);
+  return bitRate ? `${pictures}, ${whole(bitRateText(bitRate))}` : pictures;
 }
 
 function sinceCell({ condition, since, stream }) {
   const at = condition.since ?? (stream === undefined ? null : since);
   if (at === null) return '';
-  return `${timeText(at)} (${agoText(at)})`;
+  return `${timeText(at)} (${whole(agoText(at))})`;
 }
 
 // Column -> its words
@@ -33,7 +36,7 @@ const CELLS = {
   state: ({ state }) => state,
   since: sinceCell,
   reason: ({ reason }) => reason,
-  codec: ({ stream }) => [stream?.video_codec, stream?.audio_codec].filter(Boolean).join(', '),
+  codec: ({ stream }) => [stream?.video_codec, stream?.audio_codec].filter(Boolean).map(whole).join(', '),
   size: ({ stream }) => sizeText(stream),
   rate: ({ stream }) => rateText(stream),
   viewers: ({ stream }) => (stream ? String(stream.viewers) : ''),

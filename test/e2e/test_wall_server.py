@@ -75,6 +75,9 @@ def test_the_table_tells_what_is_known(browser, wall, tmp_path):
         with Viewer(gateway.flv_port, f"/?cam_url={urls[0]}"), Viewer(gateway.flv_port, f"/?cam_url={urls[1]}"):
             alike = "[...document.querySelectorAll('#status-rows tr')].filter((r) => r.textContent.includes('alike'))"
             browser.wait(f"{alike}.filter((r) => !r.querySelector('button').hidden).length === 2", 60, "both")
+            browser.resize(1024, 800)
+            assert browser.run(f"return Math.max(...{alike}.map((r) => r.querySelector('button').getBoundingClientRect().right))") <= 1024
+            browser.resize(1280, 800)
             keys, asked = browser.run(f"""const real = fetch, asked = [];
                 window.fetch = (url, options) => {{ if (options?.method === 'POST') asked.push(String(url));
                                                     return real(url, options); }};
