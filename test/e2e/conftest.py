@@ -132,11 +132,28 @@ def shared_gateway(tmp_path_factory):
         yield gateway
 
 
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    """One gateway for a module, which waits longer: decoding is slow where tests of other programs run too."""
+    config = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 20000")
+    with Gateway(tmp_path_factory.mktemp("gateway"), config) as gateway:
+        yield gateway
+
+
 @pytest.fixture(scope="session")
 def sample_cameras():
     """All 60 sample cameras; the first run encodes their loops."""
     with SampleCameras() as cameras:
         yield cameras
+
+
+@pytest.fixture(scope="module")
+def busy(patient, sample_cameras):
+    """The patient gateway, and the URL of a camera of 720p H.264 that a viewer keeps running."""
+    url = sample_cameras.rtsp_url("720p-H264-AAC")
+    with patient.view(url) as viewer:
+        viewer.wait_frames(5)
+        yield patient, url
 
 
 @pytest.fixture

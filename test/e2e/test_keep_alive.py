@@ -13,17 +13,9 @@ import requests
 
 from conftest import QUICK
 from lib import fake_rtsp, processes
-from lib.gateway import Gateway
 from lib.http import connect, parse_head, stream_target
 from lib.snapshot import jpeg_size
 from lib.wait import wait_for
-
-
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory):
-    config = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 20000")
-    with Gateway(tmp_path_factory.mktemp("gateway"), config) as gateway:
-        yield gateway
 
 
 @pytest.fixture

@@ -12,30 +12,13 @@ import pytest
 from conftest import QUICK
 from lib import fake_rtsp, interlaced, picture
 from lib.cameras import DIMENSIONS
-from lib.gateway import ROOT, Gateway, free_port
+from lib.gateway import ROOT, free_port
 from lib.http import stream_target
 from lib.snapshot import (MjpegViewer, ask, counter_of, counters_of_frames, frames_behind, in_parallel, jpeg_size,
                           snapshot)
 from lib.wait import holds_for, wait_for
 
 ROW = "720p-H264-AAC"
-
-
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory):
-    """A gateway that waits longer: decoding is slow where tests of other programs run too."""
-    config = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 20000")
-    with Gateway(tmp_path_factory.mktemp("gateway"), config) as gateway:
-        yield gateway
-
-
-@pytest.fixture(scope="module")
-def busy(patient, sample_cameras):
-    """A gateway with a viewer of ROW, so that its camera is running."""
-    url = sample_cameras.rtsp_url(ROW)
-    with patient.view(url) as viewer:
-        viewer.wait_frames(5)
-        yield patient, url
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -8,26 +8,10 @@ import pytest
 
 from conftest import QUICK
 from lib import picture
-from lib.gateway import Gateway
 from lib.snapshot import MjpegViewer, counter_of, jpeg_size, snapshot
 from lib.wait import wait_for
 
 ROW = "720p-H264-AAC"
-
-
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory):
-    config = QUICK.replace("connect_timeout_ms = 4000", "connect_timeout_ms = 20000")
-    with Gateway(tmp_path_factory.mktemp("gateway"), config) as gateway:
-        yield gateway
-
-
-@pytest.fixture(scope="module")
-def busy(patient, sample_cameras):
-    url = sample_cameras.rtsp_url(ROW)
-    with patient.view(url) as viewer:
-        viewer.wait_frames(5)
-        yield patient, url
 
 
 def taken_at(headers):

@@ -1,7 +1,10 @@
 """What one viewer gets: headers, first bytes, metadata, tracks, dialects, parameters of the request."""
+import socket
+
 import pytest
 
 from lib import fake_rtsp
+from lib.flv import FlvReader
 from lib.http import encode, request
 from lib.wait import wait_for
 
@@ -61,17 +64,18 @@ def test_head(shared_gateway, h264_camera):
 
 def test_flv_over_http_1_0(shared_gateway, h264_camera):
     """A player that speaks HTTP/1.0 gets the same bytes: never chunked."""
-    import socket
-    from lib.flv import FlvReader
     with socket.create_connection(("127.0.0.1", shared_gateway.flv_port), timeout=60) as sock:
         sock.sendall(f"GET /?cam_url={encode(h264_camera.url())} HTTP/1.0\r\n\r\n".encode())
+        chunks = iter(lambda: sock.recv(65536), b"")
         data = b""
         while b"\r\n\r\n" not in data:
-            data += sock.recv(65536)
+            data += next(chunks)
+        head, _, body = data.partition(b"\r\n\r\n")
+        assert b" 200 " in head[:16] and b"chunked" not in head.lower(), head
         reader = FlvReader()
-        reader.feed(data.partition(b"\r\n\r\n")[2])
+        reader.feed(body)
         while len(reader.video) < 5:
-            reader.feed(sock.recv(65536))
+            reader.feed(next(chunks))
 
 
 def test_h264_stream(shared_gateway, h264_camera):

@@ -1,11 +1,8 @@
 """node-media-server (npm), and ffmpeg that publishes to it: with NodeMediaServer() as server: server.publish("cam", …)."""
 import os
-import socket
-import subprocess
-import tempfile
 
-from . import processes
 from .gateway import free_port
+from .media_server import MediaServer
 from .player_page import MODULES
 from .wait import wait_for
 
@@ -28,29 +25,14 @@ def missing():
     return None if os.path.exists(PACKAGE) else f"{PACKAGE} is missing: make web-dev"
 
 
-class NodeMediaServer:
+class NodeMediaServer(MediaServer):
     """It keeps the newest GOP, and sends it in a burst to whoever joins."""
 
     def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="node-media-server-")
+        super().__init__("node-media-server")
         self._ports = {"rtmp": free_port(), "http": free_port()}
-        self._children = []
         self._start(["node", "-e", PROGRAM, *map(str, self._ports.values()), self._folder.name])
         wait_for(lambda: all(map(self._listens, self._ports.values())), 60, "node-media-server to listen")
-
-    def _start(self, command):
-        self._children.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                               stderr=subprocess.DEVNULL, cwd=self._folder.name,
-                                               preexec_fn=processes.die_with_parent))
-        return self._children[-1]
-
-    def _listens(self, port):
-        assert self._children[0].poll() is None, "node-media-server ended"
-        try:
-            socket.create_connection(("127.0.0.1", port), 5).close()
-        except ConnectionRefusedError:
-            return False
-        return True
 
     def url(self, scheme, name):
         return f"{scheme}://127.0.0.1:{self._ports[scheme]}/live/{name}" + (".flv" if scheme == "http" else "")
@@ -62,11 +44,3 @@ class NodeMediaServer:
                             "-c:v", "libx264", "-preset", "ultrafast", "-x264-params",
                             f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0", *sound, "-f", "flv",
                             self.url("rtmp", name)])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for child in reversed(self._children):
-            processes.end(child)
-        self._folder.cleanup()
