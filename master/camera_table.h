@@ -140,7 +140,8 @@ void camera_table_resume(struct camera_table *table);
 /** As workers_expect_child(). */
 void camera_table_expect_child(struct camera_table *table, pid_t pid);
 
-/** Write down all cameras and clients, for TAKEOVER_BY_EXECVE when camera_table_settle() is done. */
+/** Write down all cameras and clients, for TAKEOVER_BY_EXECVE when camera_table_settle() is done.
+ */
 void camera_table_save(struct camera_table *table, struct takeover_writer *w);
 
 /** @return a number that changes when a viewer comes or leaves, or when what is remembered against
