@@ -273,9 +273,38 @@ static void test_hangs_up_after_its_challenge(void **state)
 
     start(c);
     expect(c, "OPTIONS ");
-    refuse_and_hang_up(c, "two");
+    rtsp_session_eof(c->session, "");
     assert_failed(c, HTTP_ERROR_CAMERA_UNREACHABLE); /* once only */
     assert_null(rtsp_session_login(c->session));
+}
+
+/* It hangs up after each 401, and the password is wrong: it must not get it again and again. */
+static void test_wrong_password_where_it_hangs_up(void **state)
+{
+    for (int options_first = 0; options_first < 2; options_first++) {
+        struct camera *c = *state;
+        c->params.options_first = options_first;
+        c->params.login = NULL;
+        start(c);
+        if (options_first) {
+            expect(c, "OPTIONS ");
+            answer(c, "200 OK", "", "");
+        }
+        expect(c, "DESCRIBE ");
+        refuse_and_hang_up(c, "one");
+        struct rtsp_auth login = *rtsp_session_login(c->session);
+        c->params.login = &login;
+        start(c);
+        if (options_first) {
+            expect(c, "OPTIONS ");
+            answer(c, "200 OK", "", ""); /* which needs no password */
+        }
+        expect(c, "DESCRIBE ");
+        assert_non_null(strstr(c->request, "nonce=\"one\""));
+        refuse_and_hang_up(c, "two");
+        assert_failed(c, HTTP_ERROR_CAMERA_UNAUTHORIZED);
+        assert_null(rtsp_session_login(c->session));
+    }
 }
 
 /* Nobody hung up: nothing to carry on. */
@@ -374,6 +403,7 @@ int main(void)
         T(test_answer_that_comes_twice),
         T(test_wrong_number_and_wrong_password),
         T(test_hangs_up_after_its_challenge),
+        T(test_wrong_password_where_it_hangs_up),
         T(test_no_login_without_a_challenge),
         T(test_markers_of_low_types),
         T(test_requests_of_the_camera),

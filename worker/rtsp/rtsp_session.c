@@ -314,6 +314,9 @@ void rtsp_session_eof(struct rtsp_session *session, const char *detail)
     session->eof = true;
     if (session->state == RTSP_STATE_TEARDOWN)
         rtsp_session_end(session, RTSP_VERDICT_CLOSED);
+    else if (session->login_carried && session->auth.attempts > 0)
+        rtsp_session_fail(session, HTTP_ERROR_CAMERA_UNAUTHORIZED,
+                          "the camera refused user name or password, and hung up");
     else if (session->state == RTSP_STATE_DESCRIBE && !session->options_done)
         rtsp_session_end(session, RTSP_VERDICT_OPTIONS); /* it may want OPTIONS first */
     else if (rtsp_session_login(session) != NULL)
