@@ -564,6 +564,34 @@ static void test_latm_in_band(void **state)
 }
 
 /* Of raw frames after their length, as some cameras send them without a configuration. */
+/* The description has a configuration, and so have the elements, whatever it says of that. */
+static void test_latm_with_two_configurations(void **state)
+{
+    static const char *const says[] = {"", "cpresent=1;", "cpresent=0;"};
+    for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text),
+                       "m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\n"
+                       "a=fmtp:97 %sconfig=400028103fc0\n",
+                       says[i]);
+        open_track(text, TRACK_AUDIO);
+        push("81ee", false, false); /* joined within an element */
+        push("200014081fe01d55de60", true, false);
+        push("200014081fe01d55de60", true, false);
+        push("81eef77f80", true, false);
+        rtp_depacketizer_free(&dep);
+        assert_non_null(strstr(out.text, "fff16040015ffcaabbcc\nfff16040015ffcddeeff\n"));
+        open_track(text, TRACK_AUDIO); /* it has none */
+        for (size_t n = 0; n < 8; n++)
+            push(n == 3 ? "21f800000000000000000000000000000000000000000000000000000000000000aa"
+                        : "03ddeeff",
+                 true, false);
+        rtp_depacketizer_free(&dep);
+        assert_memory_equal(out.text, "ddeeff\nddeeff\n", 14);
+        assert_null(strstr(out.text, "fff1"));
+    }
+}
+
 static void test_latm_without_configuration(void **state)
 {
     open_track("m=audio 0 RTP/AVP 97\na=rtpmap:97 MP4A-LATM/16000/1\n"
@@ -626,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_aac_frames_in_one_packet),
         cmocka_unit_test(test_aac_fragments),
         cmocka_unit_test(test_latm_in_band),
+        cmocka_unit_test(test_latm_with_two_configurations),
         cmocka_unit_test(test_latm_without_configuration),
         cmocka_unit_test(test_broken_aac),
     };

@@ -17,12 +17,14 @@
 #include <libavutil/mem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define RTP_HEADER_BYTES 12
 #define PACKET_MAX 65536
 #define IO_BUFFER_BYTES 4096
 #define SDP_BYTES (SDP_FMTP_MAX + 1024)
 #define AAC_FRAME_SAMPLES ((int64_t)1024)
+#define LATM_SURE 5     /* payloads */
 #define LATM_RATE 16000 /* Hz, until an element says another */
 
 struct rtp_depacketizer {
@@ -47,6 +49,9 @@ struct rtp_depacketizer {
     bool other_codec; /* it is the other one of these */
     bool aac;         /* frames are read here, if packets hold whole ones */
     bool latm;        /* those in LATM elements, too */
+    bool
+        latm_doubtful; /* LATM whose configuration is described: it may come in band all the same */
+    unsigned latm_plain; /* payloads that had none */
     struct aac_latm elements;
     struct rtp_nal_format format;
     struct fu_repair fu;
@@ -189,6 +194,7 @@ int rtp_depacketizer_open(const struct sdp_track *track,
     d->annex_b = codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
     d->aac = rtp_aac_is_readable(track->codec, track->fmtp);
     d->latm = rtp_aac_lacks_config(track->codec, track->fmtp);
+    d->latm_doubtful = !d->latm && strcasecmp(track->codec, "MP4A-LATM") == 0;
     if (d->latm && aac_rate_index(par->sample_rate) < 0)
         par->sample_rate = LATM_RATE; /* it was the time stamps' rate: elements tell the sound's */
     d->format = rtp_nal_format(codec, track->fmtp);
@@ -394,6 +400,21 @@ static void push_latm(struct rtp_depacketizer *d, const struct rtp_packet *packe
     flush_unit(d, false);
 }
 
+/* Does an element have its own configuration?  It is RFC 6416's default, and descriptions that have
+ * a configuration, too, do not always say cpresent=1. */
+static void settle_latm(struct rtp_depacketizer *d, const struct rtp_packet *packet)
+{
+    struct rtp_aac_frame frames[RTP_AAC_FRAMES_MAX];
+    struct aac_latm fresh = {0};
+    if (!packet->marker)
+        return;
+    if (rtp_aac_read(frames, packet->payload, packet->payload_len) > 0)
+        d->latm_plain++;
+    else
+        d->latm = aac_latm_read(&fresh, packet->payload, packet->payload_len, d->packet) > 0;
+    d->latm_doubtful = !d->latm && d->latm_plain < LATM_SURE;
+}
+
 static bool push_aac(struct rtp_depacketizer *d, const struct rtp_packet *packet,
                      const struct media_packet *like)
 {
@@ -442,6 +463,8 @@ static void push_payload(struct rtp_depacketizer *d, const struct rtp_packet *pa
     if (d->track == TRACK_AUDIO)
         measure_frames(d, pts, lost_before);
     d->lost = d->lost || lost_before;
+    if (d->latm_doubtful)
+        settle_latm(d, &p);
     if (d->aac && d->unit.len == 0 && !d->elements.known && push_aac(d, &p, &like))
         return;
     if (d->latm)
