@@ -65,6 +65,10 @@ static void test_open(void **state)
                          RTSP_TUNNEL_MORE);
     assert_int_equal(answer("\nRTSP/1.0", &used), RTSP_TUNNEL_OPEN);
     assert_int_equal(used, 1);
+
+    start("rtsph://h/s"); /* bare line feeds */
+    assert_int_equal(answer("HTTP/1.0 200 OK\nServer: a\n\n$\r\n\r\n", &used), RTSP_TUNNEL_OPEN);
+    assert_int_equal(used, 27);
 }
 
 static void test_password(void **state)

@@ -74,6 +74,17 @@ static bool takes_challenge(struct rtsp_tunnel *t, size_t head)
     return again;
 }
 
+/* Up to the empty line, after which media may follow; 0: it has not come.  Some cameras end lines
+ * with a line feed alone. */
+static size_t head_bytes(const char *text, size_t len)
+{
+    const char *end = memmem(text, len, "\r\n\r\n", 4);
+    const char *bare = memmem(text, len, "\n\n", 2);
+    if (bare != NULL && (end == NULL || bare < end))
+        return (size_t)(bare - text) + 2;
+    return end != NULL ? (size_t)(end - text) + 4 : 0;
+}
+
 enum rtsp_tunnel_answer rtsp_tunnel_read(struct rtsp_tunnel *tunnel, const uint8_t *data,
                                          size_t len, size_t *used)
 {
@@ -85,10 +96,9 @@ enum rtsp_tunnel_answer rtsp_tunnel_read(struct rtsp_tunnel *tunnel, const uint8
     t->head_len += taken;
     t->head[t->head_len] = '\0';
 
-    const char *end = memmem(t->head, t->head_len, "\r\n\r\n", 4);
-    if (end == NULL)
+    size_t head = head_bytes(t->head, t->head_len);
+    if (head == 0)
         return t->head_len < sizeof(t->head) - 1 ? RTSP_TUNNEL_MORE : RTSP_TUNNEL_REFUSED;
-    size_t head = (size_t)(end - t->head) + 4;
     t->status = read_status(t->head, head);
     if (t->status == 200) {
         rtsp_auth_accepted(&t->auth);
