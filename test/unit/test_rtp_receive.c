@@ -413,6 +413,27 @@ static void test_long_run_of_another_type(void **state)
 }
 
 /* Some cameras send another type than they announce. */
+/* The description has a type for each of H.264 and HEVC, and the second one is sent. */
+static void test_type_of_the_other_codec(void **state)
+{
+    for (int media_first = 0; media_first < 2; media_first++) {
+        const struct rtp_types both = {
+            .chosen = 96, .other_codec = 98, .refused = {[98 / 8] = 1u << 98 % 8}};
+        memset(&out, 0, sizeof(out));
+        struct rtp_receiver *r = rtp_receiver_new(false, 90000, &both, on_packet, NULL);
+        if (media_first)
+            push(r, 1, 0);
+        for (uint8_t i = 0; i < 5; i++) {
+            uint8_t p[20] = {0x80, 98, 0, i};
+            assert_false(rtp_receiver_is_other_codec(r));
+            rtp_receiver_packet(r, p, sizeof(p), 0);
+        }
+        assert_true(rtp_receiver_is_other_codec(r) == !media_first);
+        assert_int_equal(out.count, media_first);
+        rtp_receiver_free(&r);
+    }
+}
+
 static void test_another_type_than_announced(void **state)
 {
     struct rtp_receiver *r = open_receiver(false);
@@ -571,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_numbers_of_other_types_over_udp),
         cmocka_unit_test(test_media_wrapped_in_red),
         cmocka_unit_test(test_long_run_of_another_type),
+        cmocka_unit_test(test_type_of_the_other_codec),
         cmocka_unit_test(test_another_type_than_announced),
         cmocka_unit_test(test_new_ssrc_is_no_loss),
         cmocka_unit_test(test_tcp_waits_for_nothing),

@@ -184,6 +184,18 @@ static void test_keepalives_that_are_never_accepted(void **state)
     assert_verdict(c, RTSP_VERDICT_NONE);
 }
 
+/* A session that ends after a second. */
+static void test_keepalive_of_a_short_session(void **state)
+{
+    struct camera *c = *state;
+    to_setup(c);
+    answer(c, "200 OK", "Session: 42;timeout=1\r\n", "");
+    expect(c, "SETUP ");
+    answer(c, "200 OK", "", "");
+    expect(c, "PLAY ");
+    assert_int_equal(rtsp_session_deadline(c->session), c->now_us + 500000);
+}
+
 /* A camera that hangs up on whatever comes while it plays. */
 static void test_no_keepalive(void **state)
 {
@@ -246,6 +258,7 @@ int main(void)
         T(test_keepalive_listed_in_the_dialogue),
         T(test_keepalive_with_a_new_nonce),
         T(test_keepalives_that_are_never_accepted),
+        T(test_keepalive_of_a_short_session),
         T(test_no_keepalive),
         T(test_keepalive_that_was_answered),
     };

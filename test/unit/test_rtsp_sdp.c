@@ -209,6 +209,20 @@ static void test_swapped_codecs(void **state)
     assert_string_equal(sdp->tracks[2].codec, "JPEG");
     assert_string_equal(sdp->tracks[3].fmtp, "config=1408");
     free(sdp);
+
+    sdp = parse("m=video 0 RTP/AVP 96 98 99\na=rtpmap:96 H264/90000\na=rtpmap:98 H265/90000\n"
+                "a=rtpmap:99 rtx/90000\n");
+    const struct sdp_track *t = &sdp->tracks[0];
+    for (int i = 0; i < 2; i++) { /* there and back */
+        bool first = i % 2 == 0;
+        assert_string_equal(t->codec, first ? "H264" : "H265");
+        assert_int_equal(t->payload_type, first ? 96 : 98);
+        assert_int_equal(t->types.chosen, first ? 96 : 98);
+        assert_int_equal(t->types.other_codec, first ? 98 : 96);
+        assert_int_equal(t->types.refused[96 / 8], first ? 0x0C : 0x09);
+        sdp_swap_codecs(sdp);
+    }
+    free(sdp);
 }
 
 /* A static type whose rtpmap names another codec: libavformat would take it for what the number

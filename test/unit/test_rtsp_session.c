@@ -161,6 +161,33 @@ static void test_play_without_range(void **state)
     assert_failed(c, HTTP_ERROR_CAMERA_NOT_FOUND);
 }
 
+/* RFC 2326 section 11.3.10. */
+static void test_play_for_each_track(void **state)
+{
+    struct camera *c = *state;
+    to_play(c);
+    for (int i = 0; i < 2; i++) { /* with a range, then without */
+        answer(c, "459 Aggregate Operation Not Allowed", "", "");
+        expect(c, "PLAY " URL);
+    }
+    answer(c, "459 Aggregate Operation Not Allowed", "", "");
+    expect(c, "PLAY " URL "/trackID=1 ");
+    answer(c, "200 OK", "", "");
+    assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAYING);
+    expect(c, "PLAY " URL "/trackID=2 ");
+    answer(c, "200 OK", "", "");
+    expect_nothing(c);
+    assert_verdict(c, RTSP_VERDICT_NONE);
+    start(c);
+    to_play(c);
+    for (int i = 0; i < 3; i++) {
+        answer(c, "459 Aggregate Operation Not Allowed", "", "");
+        expect(c, "PLAY ");
+    }
+    answer(c, "404 Not Found", "", "");
+    assert_failed(c, HTTP_ERROR_CAMERA_NOT_FOUND);
+}
+
 static void test_answers_without_cseq(void **state)
 {
     struct camera *c = *state;
@@ -398,6 +425,7 @@ int main(void)
         T(test_redirect),
         T(test_play_never_answered),
         T(test_play_without_range),
+        T(test_play_for_each_track),
         T(test_answers_without_cseq),
         T(test_answers_with_a_wrong_number),
         T(test_answer_that_comes_twice),

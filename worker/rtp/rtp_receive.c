@@ -11,7 +11,8 @@
 #define RTCP_RECEIVER_REPORT 201
 #define RTCP_DESCRIPTION 202
 #define RTCP_BYE 203
-#define JUMP_MIN 3000 /* a step this large is a new start, not a late packet or a loss */
+#define JUMP_MIN 3000      /* a step this large is a new start, not a late packet or a loss */
+#define OTHER_CODEC_SURE 5 /* packets */
 #define OWN_SSRC 0x43414D46u
 /* Payloads with equal timestamp, length and this many first bytes count as identical. */
 #define BEGINNING_BYTES 32
@@ -35,7 +36,8 @@ struct rtp_receiver {
     bool reorder;
     uint32_t clock_rate;
     struct rtp_types types;
-    int type; /* the payload type taken for media; -1: none came yet */
+    int type;             /* the payload type taken for media; -1: none came yet */
+    unsigned other_codec; /* packets of the other codec's type before the media's first one */
 
     bool started;
     uint32_t ssrc;
@@ -352,6 +354,8 @@ static void note_late_other(struct rtp_receiver *r, uint16_t number)
 static void take_other(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t now_us)
 {
     r->stats.foreign++;
+    r->other_codec +=
+        r->type < 0 && r->types.other_codec != 0 && packet->payload_type == r->types.other_codec;
     if (!r->started || packet->ssrc != r->ssrc || r->others_apart)
         return;
     if ((uint16_t)(packet->sequence - r->next) <= RTP_WINDOW) {
@@ -534,6 +538,11 @@ size_t rtp_receiver_report(struct rtp_receiver *receiver, int64_t now_us, uint8_
     size_t size = (10 + sizeof(cname) - 1 + 1 + 3) / 4 * 4; /* at least one zero byte ends it */
     sdes[3] = (uint8_t)(size / 4 - 1);
     return 32 + size;
+}
+
+bool rtp_receiver_is_other_codec(const struct rtp_receiver *receiver)
+{
+    return receiver->type < 0 && receiver->other_codec >= OTHER_CODEC_SURE;
 }
 
 const struct rtp_stats *rtp_receiver_stats(const struct rtp_receiver *receiver)

@@ -68,6 +68,10 @@ int64_t rtp_receiver_deadline(const struct rtp_receiver *receiver);
 bool rtp_receiver_rtcp(struct rtp_receiver *receiver, const uint8_t *data, size_t len,
                        int64_t now_us, struct rtp_sender_report *report, bool *bye);
 
+/** Do packets come of the payload type that the description gives to the other one of H.264 and
+ * HEVC, and none of the chosen one? */
+bool rtp_receiver_is_other_codec(const struct rtp_receiver *receiver);
+
 /**
  * Write a compound of receiver report and CNAME (RFC 3550 section 6.4.2, 6.5.1).
  *

@@ -9,6 +9,7 @@
 
 struct rtp_types {
     uint8_t chosen;           /* the type that the description announces */
+    uint8_t other_codec;      /* H.264 beside HEVC, or HEVC beside H.264; 0: none */
     uint8_t red;              /* wraps packets of other types (RFC 2198); 0: none does */
     uint8_t refused[128 / 8]; /* a bit for each type that the description gives to another codec */
 };

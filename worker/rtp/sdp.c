@@ -69,11 +69,16 @@ static struct format *find_format(struct parser *p, int payload_type)
     return NULL;
 }
 
+static bool is_h26x(const char *codec)
+{
+    return strcasecmp(codec, "H264") == 0 || strcasecmp(codec, "H265") == 0;
+}
+
 /* How welcome a video codec is: viewers get H.264 and HEVC as they are; the others are transcoded.
  * 0: it cannot be used. */
 static int video_rank(const char *codec)
 {
-    if (strcasecmp(codec, "H264") == 0 || strcasecmp(codec, "H265") == 0)
+    if (is_h26x(codec))
         return 2;
     return rtp_encoding_find(codec) != NULL;
 }
@@ -133,6 +138,9 @@ static void note_other_types(struct parser *p, const struct format *chosen)
         bool fixed = f->payload_type < FIRST_UNASSIGNED_PAYLOAD_TYPE;
         if (f != chosen && (named ? strcasecmp(f->codec, chosen->codec) != 0 : fixed))
             p->track->types.refused[f->payload_type / 8] |= (uint8_t)(1u << (f->payload_type % 8));
+        if (f != chosen && p->track->types.other_codec == 0 && is_h26x(f->codec) &&
+            is_h26x(chosen->codec) && strcasecmp(f->codec, chosen->codec) != 0)
+            p->track->types.other_codec = (uint8_t)f->payload_type;
         if (f != chosen && strcasecmp(f->codec, "red") == 0)
             p->track->types.red = (uint8_t)f->payload_type;
     }
@@ -410,15 +418,29 @@ const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind)
     return best;
 }
 
+/* The section has a payload type for each codec: the second one is sent. */
+static void choose_other_type(struct sdp_track *t)
+{
+    struct rtp_types *types = &t->types;
+    uint8_t other = types->other_codec;
+    types->refused[other / 8] &= (uint8_t) ~(1u << (other % 8));
+    types->refused[types->chosen / 8] |= (uint8_t)(1u << (types->chosen % 8));
+    types->other_codec = types->chosen;
+    types->chosen = other;
+    t->payload_type = other;
+}
+
 void sdp_swap_codecs(struct sdp *sdp)
 {
     for (size_t i = 0; i < sdp->track_count; i++) {
         struct sdp_track *t = &sdp->tracks[i];
-        bool h264 = strcasecmp(t->codec, "H264") == 0;
-        if (!h264 && strcasecmp(t->codec, "H265") != 0)
+        if (!is_h26x(t->codec))
             continue;
+        bool h264 = strcasecmp(t->codec, "H264") == 0;
         (void)snprintf(t->codec, sizeof(t->codec), h264 ? "H265" : "H264");
         t->fmtp[0] = '\0';
+        if (t->types.other_codec != 0)
+            choose_other_type(t);
     }
 }
 

@@ -54,7 +54,8 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len);
  */
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind);
 
-/** Its H.264 is HEVC, and its HEVC is H.264: what the description says of them is not believed. */
+/** Its H.264 is HEVC, and its HEVC is H.264: what the description says of them is not believed.  A
+ * track that has a payload type for each gets the other one. */
 void sdp_swap_codecs(struct sdp *sdp);
 
 /** Read two numbers of up to 16 bits with a separator between them.

@@ -183,6 +183,8 @@ static void on_success(struct rtsp_session *s, enum method method, const struct 
     case METHOD_PLAY:
         read_rtp_info(s, m);
         rtsp_session_set_state(s, RTSP_STATE_PLAYING);
+        if (s->play_by_track && s->tracks[TRACK_AUDIO].set_up) /* its answer is not waited for */
+            (void)rtsp_session_send(s, METHOD_PLAY, s->tracks[TRACK_AUDIO].url, "");
         break;
     case METHOD_TEARDOWN:
         rtsp_session_end(s, RTSP_VERDICT_CLOSED);
@@ -247,8 +249,12 @@ static void on_play_refused(struct rtsp_session *s, int status)
         rtsp_session_ask(s);
     } else if (s->media_seen) {
         rtsp_session_set_state(s, RTSP_STATE_PLAYING); /* media come, so it plays */
-    } else if (strcmp(s->aggregate, s->url) != 0) {
+    } else if (!s->play_by_track && strcmp(s->aggregate, s->url) != 0) {
         (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", s->url);
+        rtsp_session_ask(s);
+    } else if (!s->play_by_track && status == 459) { /* aggregate operation not allowed */
+        s->play_by_track = true;
+        (void)snprintf(s->aggregate, sizeof(s->aggregate), "%s", s->tracks[TRACK_VIDEO].url);
         rtsp_session_ask(s);
     } else {
         fail_by_status(s, METHOD_PLAY, status);

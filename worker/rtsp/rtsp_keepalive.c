@@ -10,7 +10,7 @@
  */
 #include "worker/rtsp/rtsp_session_private.h"
 
-#define KEEPALIVE_MIN_US 2000000
+#define KEEPALIVE_MIN_US 500000
 #define KEEPALIVE_MAX_US 30000000
 
 static int64_t interval_us(const struct rtsp_session *s)

@@ -181,8 +181,9 @@ size_t rtsp_media_report(struct rtsp_media *media, enum track track, bool ask_ke
 
 bool rtsp_media_is_other_codec(const struct rtsp_media *media)
 {
-    const struct rtp_depacketizer *video = media->tracks[TRACK_VIDEO].depacketizer;
-    return video != NULL && rtp_depacketizer_is_other_codec(video);
+    const struct rtsp_media_track *video = &media->tracks[TRACK_VIDEO];
+    return video->receiver != NULL && (rtp_depacketizer_is_other_codec(video->depacketizer) ||
+                                       rtp_receiver_is_other_codec(video->receiver));
 }
 
 uint64_t rtsp_media_packets_lost(const struct rtsp_media *media)

@@ -77,7 +77,8 @@ int64_t rtsp_media_deadline(const struct rtsp_media *media);
 size_t rtsp_media_report(struct rtsp_media *media, enum track track, bool ask_key_frame,
                          int64_t now_us, uint8_t *buf);
 
-/** Are the pictures H.264 that the description calls HEVC, or the other way round? */
+/** Are the pictures H.264 that the description calls HEVC, or the other way round; or of the one
+ * that it names second? */
 bool rtsp_media_is_other_codec(const struct rtsp_media *media);
 
 /** How many RTP packets were lost. */

@@ -69,6 +69,7 @@ struct rtsp_session {
     bool other_url_used; /* for the current track */
     bool plain_profile;  /* ask for RTP/AVP, whatever the description says */
     bool without_range;  /* PLAY with a Range was refused: send none */
+    bool play_by_track;  /* the camera wants a PLAY for each track */
     bool media_seen;     /* media have come since PLAY was sent */
     bool eof;
 
