@@ -470,6 +470,20 @@ static void test_new_ssrc_is_no_loss(void **state)
     }
 }
 
+/* Two SSRCs in turn, one sequence of numbers; a late packet of the other one is left out. */
+static void test_ssrcs_in_turn(void **state)
+{
+    struct rtp_receiver *r = open_receiver(true);
+    for (uint16_t i = 0; i < 6; i++)
+        push_from(r, SSRC + i % 2, i, i * 1000);
+    push_from(r, SSRC, 4, 7000);
+    push_from(r, SSRC, 6, 8000);
+    assert_out((const uint16_t[]){0, 1, 2, 3, 4, 5, 6}, 7);
+    for (size_t i = 0; i < out.count; i++)
+        assert_false(out.lost[i]);
+    rtp_receiver_free(&r);
+}
+
 static void test_tcp_waits_for_nothing(void **state)
 {
     struct rtp_receiver *r = open_receiver(false);
@@ -595,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_type_of_the_other_codec),
         cmocka_unit_test(test_another_type_than_announced),
         cmocka_unit_test(test_new_ssrc_is_no_loss),
+        cmocka_unit_test(test_ssrcs_in_turn),
         cmocka_unit_test(test_tcp_waits_for_nothing),
         cmocka_unit_test(test_tcp_without_numbers),
         cmocka_unit_test(test_reports),

@@ -366,11 +366,13 @@ static void take_other(struct rtp_receiver *r, const struct rtp_packet *packet, 
     }
 }
 
-/* Take a packet with another SSRC: cameras begin a new sequence so, some with every GOP.
+/* Take a packet with another SSRC: cameras begin a new sequence so, some with every GOP.  Some have
+ * two in turn, with numbers that go on.
  * @return false if it is a late packet from the previous sequence. */
 static bool take_ssrc(struct rtp_receiver *r, const struct rtp_packet *packet, int64_t now_us)
 {
-    if (r->reorder && packet->ssrc == r->last_ssrc && now_us < r->last_ssrc_until_us) {
+    if (r->reorder && packet->ssrc == r->last_ssrc && now_us < r->last_ssrc_until_us &&
+        packet->sequence != r->next) {
         r->stats.late++;
         return false;
     }
