@@ -90,14 +90,18 @@ static void test_multicast(void **state)
         "RTP/AVP;multicast;client_port=5000-5001;destination=239.0.0.1/15",
         "RTP/AVP;multicast;ttl=1;port=5000-5001;destination=239.0.0.1;client_port=7000-7001",
         "RTP/AVP;multicast;port=5000-5001", /* as the description says */
+        "RTP/AVP;multicast;ttl=1",
+        "RTP/AVP;multicast;destination=239.0.0.1",
+        "",
     };
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
         char header[256];
         start(c);
         expect(c, "DESCRIBE ");
-        answer(c, "200 OK", "",
-               "v=0\r\nc=IN IP4 239.0.0.7/1\r\nm=video 0 RTP/AVP 96\r\nc=IN IP4 239.0.0.1/127\r\n"
-               "a=rtpmap:96 H264/90000\r\n");
+        answer(
+            c, "200 OK", "",
+            "v=0\r\nc=IN IP4 239.0.0.7/1\r\nm=video 5000/2 RTP/AVP 96\r\nc=IN IP4 239.0.0.1/127\r\n"
+            "a=rtpmap:96 H264/90000\r\n");
         expect(c, "SETUP ");
         (void)snprintf(header, sizeof(header), "Session: 42\r\nTransport: %s\r\n", same[i]);
         answer(c, "200 OK", header, "");
@@ -219,6 +223,22 @@ static void test_other_channels(void **state)
     assert_int_equal(c->packets[TRACK_AUDIO], 1);
 }
 
+/* The answer says what the description did not. */
+static void test_encrypted_transport(void **state)
+{
+    struct camera *c = *state;
+    to_setup(c);
+    answer(c, "200 OK", "Session: 42\r\nTransport: RTP/SAVP/TCP;unicast;interleaved=0-1\r\n", "");
+    assert_failed(c, HTTP_ERROR_UNSUPPORTED_CODEC);
+    start(c);
+    to_setup(c);
+    answer(c, "200 OK", "Session: 42\r\n", "");
+    expect(c, "SETUP ");
+    answer(c, "200 OK", "Session: 42\r\nTransport: RTP/SAVPF/TCP;unicast;interleaved=2-3\r\n", "");
+    expect(c, "PLAY ");
+    assert_false(c->audio); /* without sound */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +246,7 @@ int main(void)
         T(test_srtp_beside_plain),
         T(test_feedback_profile),
         T(test_multicast),
+        T(test_encrypted_transport),
         T(test_audio_refused),
         T(test_audio_not_asked_for),
         T(test_other_url_for_setup),

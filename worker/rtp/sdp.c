@@ -185,9 +185,11 @@ static void parse_media(struct parser *p, const char *value)
     else
         return;
     char profile[32];
+    unsigned port = 0;
     int list = 0;
     if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0)
         return;
+    (void)sscanf(value, "%*s %5u", &port);
     bool encrypted = strcasestr(profile, "RTP/SAVP") != NULL; /* and UDP/TLS/RTP/SAVPF */
     if (strcasestr(profile, "RTP/") == NULL)                  /* also TCP/RTP/AVP (RFC 4571) */
         return;
@@ -204,6 +206,7 @@ static void parse_media(struct parser *p, const char *value)
     memset(p->track, 0, sizeof(*p->track));
     p->track->kind = kind;
     p->track->encrypted = encrypted;
+    p->track->port = port <= UINT16_MAX ? (uint16_t)port : 0;
     p->track->feedback = strcasestr(profile, "AVPF") != NULL;
     memcpy(p->track->group, p->group, sizeof(p->track->group));
 }

@@ -29,6 +29,7 @@ struct sdp_track {
     int channels;        /* audio; 0: not announced */
     unsigned width;      /* video, pixels; 0: not announced (RFC 6064 framesize, x-dimensions) */
     unsigned height;
+    uint16_t port;             /* of the m= line, where multicast goes to; 0: not given */
     char group[SDP_GROUP_MAX]; /* the multicast group that a c= line names; "" if none does */
     char control[SDP_CONTROL_MAX];
     char fmtp[SDP_FMTP_MAX]; /* parameters, without the payload type; "" if none */

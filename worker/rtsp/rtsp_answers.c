@@ -51,6 +51,13 @@ static const struct sdp_track *choose_track(const struct rtsp_session *s, enum t
     return sdp != NULL && kind == TRACK_AUDIO && sdp->encrypted ? NULL : sdp;
 }
 
+static void fail_encrypted(struct rtsp_session *s)
+{
+    rtsp_session_fail(s, HTTP_ERROR_UNSUPPORTED_CODEC,
+                      "the media are encrypted (SRTP), which is not supported; cameras of UniFi "
+                      "send them plain if the URL has no ?enableSrtp");
+}
+
 static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
 {
     static const char *const base_headers[] = {"Content-Base", "Content-Location"};
@@ -85,10 +92,7 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
         return;
     }
     if (asks_for_srtp(s->url) || s->tracks[TRACK_VIDEO].sdp->encrypted) {
-        rtsp_session_fail(
-            s, HTTP_ERROR_UNSUPPORTED_CODEC,
-            "the media are encrypted (SRTP), which is not supported; cameras of UniFi "
-            "send them plain if the URL has no ?enableSrtp");
+        fail_encrypted(s);
         return;
     }
     for (int t = 0; t < TRACK_COUNT; t++)
@@ -110,6 +114,10 @@ static bool read_transport(struct rtsp_session *s, struct rtsp_track *t, struct 
         return false;
     if (s->way == RTSP_WAY_MULTICAST && h.destination[0] == '\0')
         (void)snprintf(h.destination, sizeof(h.destination), "%s", t->sdp->group);
+    if (s->way == RTSP_WAY_MULTICAST && h.ports[0] == 0) {
+        h.ports[0] = t->sdp->port;
+        h.ports[1] = t->sdp->port + 1u;
+    }
     if (s->way == RTSP_WAY_MULTICAST && (h.destination[0] == '\0' || h.ports[0] == 0))
         return false;
     if (h.interleaved)
@@ -137,14 +145,17 @@ static void read_session(struct rtsp_session *s, const struct rtsp_message *m)
 static void on_setup_done(struct rtsp_session *s, const struct rtsp_message *m)
 {
     struct rtsp_track *t = &s->tracks[s->setup_track];
-    struct rtsp_slice value;
-    bool told = rtsp_message_header(m, "Transport", NULL, &value);
-    if (told ? !read_transport(s, t, value) : s->way == RTSP_WAY_MULTICAST) {
+    struct rtsp_slice value = {"", 0}; /* some cameras leave the header out */
+    (void)rtsp_message_header(m, "Transport", NULL, &value);
+    bool encrypted = rtsp_slice_find(value, "RTP/SAVP") != NULL; /* whatever was described */
+    if (encrypted && s->setup_track == TRACK_VIDEO) {
+        fail_encrypted(s);
+    } else if (!read_transport(s, t, value)) {
         rtsp_session_end(s, RTSP_VERDICT_SWITCH);
-        return;
+    } else {
+        t->set_up = !encrypted;
+        next_setup(s);
     }
-    t->set_up = true;
-    next_setup(s);
 }
 
 /* Read each track's rtptime, to start audio and video in step.  RTP-Info has one entry per track,
