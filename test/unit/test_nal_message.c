@@ -14,6 +14,7 @@
 #define SEI "\x06\x05\x01\xaa\x80"
 #define AUD "\x09\xf0"
 #define IDR "\x65\x88\x84\x21"
+#define TIME "\0\0\1\xa2\x22\x05\x4c\0" /* in ms since 1970, without emulation prevention */
 #define CODE4 "\0\0\0\1"
 #define CODE3 "\0\0\1"
 
@@ -46,6 +47,17 @@ static const struct written cases[] = {
     WRITTEN("\0\0\0\x17" AUD CODE4 SPS CODE3 PPS CODE3 IDR "\0", 4, "\x67\x68\x65", 1, false),
     WRITTEN("\0\0\0\x14" AUD CODE4 SPS CODE3 PPS CODE3 "\x65\0\0\0\2\x61\x88", 4,
             "\x67\x68\x65\x61", 2, false),
+    WRITTEN("\0\0\0\x0c"
+            "\x06\x05\x01\xaa" CODE4 IDR,
+            4, "\x06\x65", 1, false),
+    WRITTEN("\0\0\0\x0b"
+            "\x06\x05\x09\xaa" CODE3 IDR,
+            4, "\x06\x65", 1, false),
+    /* what looks like a start code in an SEI: here the time, 28 November 2026 */
+    WRITTEN("\0\0\0\x0d\x06\x05\x09\xaa" TIME "\x80\0\0\0\4" IDR, 4, "\x06\x65", 1, false),
+    WRITTEN("\0\0\0\x18\x06\x01\x01\xbb\x05\x09\xaa" TIME "\x80" CODE4 SPS "\0\0\0\4" IDR, 4,
+            "\x06\x67\x65", 1, false),
+    WRITTEN("\0\0\0\x11\x06\x05\x04\0\0\3\1\xaa\x80" CODE4 IDR, 4, "\x06\x65", 1, false),
     /* lengths of 4 bytes, whatever was announced */
     WRITTEN("\0\0\0\4" SPS "\0\0\0\4" IDR, 1, "\x67\x65", 1, false),
     WRITTEN("\0\0\0\4" SPS "\0\0\0\4" IDR, 2, "\x67\x65", 1, false),

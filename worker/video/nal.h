@@ -39,6 +39,7 @@ enum {
     HEVC_NAL_END_OF_BITSTREAM = 37,
     HEVC_NAL_FILLER = 38,
     HEVC_NAL_SEI_PREFIX = 39,
+    HEVC_NAL_SEI_SUFFIX = 40,
 };
 
 /* What a NAL unit is to an access unit. */

@@ -1,5 +1,7 @@
 #include "worker/video/nal_message.h"
 
+#define RBSP_TRAILING 0x80 /* after the last payload of an SEI */
+
 static bool is_zero(const uint8_t *data, size_t len)
 {
     size_t i = 0;
@@ -26,10 +28,61 @@ static bool may_hold_others(enum AVCodecID codec, const struct nal *nal)
            nal_type(codec, nal->data) == delimiter;
 }
 
+static bool is_sei(enum AVCodecID codec, const struct nal *nal)
+{
+    unsigned type = nal_type(codec, nal->data);
+    return codec == AV_CODEC_ID_H264 ? type == H264_NAL_SEI
+                                     : type == HEVC_NAL_SEI_PREFIX || type == HEVC_NAL_SEI_SUFFIX;
+}
+
+/* A payload type or size: any number of bytes 255, then a smaller one; their sum counts. */
+static size_t read_sei_number(const struct nal *nal, size_t *pos)
+{
+    size_t sum = 0;
+    while (*pos < nal->len && nal->data[*pos] == 0xff) {
+        sum += 0xff;
+        ++*pos;
+    }
+    return *pos < nal->len ? sum + nal->data[(*pos)++] : sum;
+}
+
+/* Skip bytes, and emulation_prevention_three_byte between them. */
+static void skip_payload(const struct nal *nal, size_t *pos, size_t bytes)
+{
+    unsigned zeros = 0;
+    for (; *pos < nal->len && bytes > 0; ++*pos) {
+        bool extra = zeros >= 2 && nal->data[*pos] == 3;
+        zeros = nal->data[*pos] == 0 ? zeros + 1 : 0;
+        bytes -= !extra;
+    }
+}
+
+/* Where do the payloads of an SEI end (H.264 section 7.3.2.3.1)?  Many publishers write times into
+ * them without emulation prevention bytes, so what looks like a start code there is none. */
+static size_t sei_payloads_end(enum AVCodecID codec, const struct nal *nal)
+{
+    size_t pos = nal_header_len(codec);
+    while (pos < nal->len && nal->data[pos] != RBSP_TRAILING &&
+           nal_find_start_code(nal->data + pos, nal->len - pos < 4 ? nal->len - pos : 4) >= 2) {
+        (void)read_sei_number(nal, &pos);
+        size_t size = read_sei_number(nal, &pos);
+        if (size > nal->len - pos)
+            return 0; /* it cannot be read */
+        skip_payload(nal, &pos, size);
+    }
+    return pos;
+}
+
+/* Of a NAL unit that may hold others. */
+static size_t first_len(enum AVCodecID codec, const struct nal *nal)
+{
+    size_t from = is_sei(codec, nal) ? sei_payloads_end(codec, nal) : 0;
+    return from + nal_find_start_code(nal->data + from, nal->len - from);
+}
+
 static void split(const struct nal_message *m, struct nal_message_cursor *cursor, struct nal *nal)
 {
-    size_t len =
-        may_hold_others(m->codec, nal) ? nal_find_start_code(nal->data, nal->len) : nal->len;
+    size_t len = may_hold_others(m->codec, nal) ? first_len(m->codec, nal) : nal->len;
     if (len == nal->len)
         return;
     cursor->inner = (struct nal_cursor){.pos = nal->data + len, .end = nal->data + nal->len};
