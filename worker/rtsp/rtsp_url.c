@@ -61,10 +61,9 @@ void rtsp_url_base(const char *request, const char *text, char *out)
 }
 
 /* A URL that we could not connect to (its host is no name, its port no number), as the camera
- * writes it: only the camera reads it again. */
-static int copy_without_credentials(const char *text, char *out)
+ * writes it: only the camera reads it again. @param rest  after_scheme() of text. */
+static int copy_without_credentials(const char *text, const char *rest, char *out)
 {
-    const char *rest = after_scheme(text);
     const char *at = memrchr(rest, '@', strcspn(rest, "/?"));
     return snprintf(out, RTSP_URL_MAX, "%.*s%s", (int)(rest - text), text,
                     at != NULL ? at + 1 : rest);
@@ -73,14 +72,15 @@ static int copy_without_credentials(const char *text, char *out)
 int rtsp_url_join(const char *base, const char *control, char *out)
 {
     int n;
+    const char *rest = after_scheme(control);
     if (control[0] == '\0' || strcmp(control, "*") == 0) {
         n = snprintf(out, RTSP_URL_MAX, "%s", base);
-    } else if (after_scheme(control) != NULL) {
+    } else if (rest != NULL) {
         struct rtsp_url url;
         if (rtsp_url_parse(&url, control) == 0)
             n = snprintf(out, RTSP_URL_MAX, "%s", url.request); /* without credentials */
         else
-            n = copy_without_credentials(control, out);
+            n = copy_without_credentials(control, rest, out);
     } else {
         size_t len = strlen(base);
         while (len > 0 && base[len - 1] == '/')

@@ -53,11 +53,14 @@ static bool reserve(struct nal_list *list, size_t len)
 
 static void place(struct nal_list *list, size_t offset, size_t len)
 {
-    if (list->count == NAL_LIST_MAX)
+    if (list->count == NAL_LIST_MAX) {
         list->overflow = true;
-    else
-        list->nals[list->count++] =
-            (struct nal_place){.offset = (uint32_t)offset, .len = (uint32_t)len};
+        return;
+    }
+    struct nal_place *last = &list->nals[list->count++];
+    last->offset = (uint32_t)offset;
+    last->len = (uint32_t)len;
+    last->cut = false;
 }
 
 void nal_list_add(struct nal_list *list, const struct nal *nal)
