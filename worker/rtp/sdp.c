@@ -185,11 +185,10 @@ static void parse_media(struct parser *p, const char *value)
     else
         return;
     char profile[32];
-    unsigned port = 0;
     int list = 0;
     if (sscanf(value, "%*s %*s %31s%n", profile, &list) != 1 || list == 0)
         return;
-    (void)sscanf(value, "%*s %5u", &port);
+    unsigned long port = strtoul(value + strcspn(value, " "), NULL, 10);
     bool encrypted = strcasestr(profile, "RTP/SAVP") != NULL; /* and UDP/TLS/RTP/SAVPF */
     if (strcasestr(profile, "RTP/") == NULL)                  /* also TCP/RTP/AVP (RFC 4571) */
         return;
