@@ -37,7 +37,9 @@ bool timeline_peer_are_known(const struct timeline_track *a, const struct timeli
 static void ask_reports(const struct timeline_track *audio, const struct timeline_track *video,
                         int64_t source_us, int64_t now_us, struct timeline_steer_peer *peer)
 {
-    if (!timeline_peer_are_known(audio, video, now_us))
+    if (!timeline_peer_are_known(audio, video, now_us) ||
+        timeline_steer_denies_reports(&audio->steer) ||
+        timeline_steer_denies_reports(&video->steer))
         return;
     int64_t wall = camera_clock_wall(&audio->camera, source_us);
     int64_t picture = camera_clock_stamp(&video->camera, wall);

@@ -28,6 +28,7 @@
 #define SLOPE_FIRM_US 5000000  /* ... after it was confirmed for so long */
 #define SLOPE_FIRM_MAX 1.2     /* steeper lines are of bursts, or of stamps in another unit */
 #define SLOPE_WINS_US 12000000 /* a slope that was confirmed for so long counts against reports */
+#define DENIED_PACE 0.08       /* reports whose pace is further from the arrival's are too old */
 #define CLEAN_US 30000         /* a fit to points that lie higher than this, ... */
 #define BENT_US 60000          /* ... or with ends that are bent by more, gives no new slope */
 #define SAME_PACE 0.03         /* paces that differ by less are of one clock */
@@ -122,10 +123,17 @@ void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int6
         steer->reference_us = reference_us;
 }
 
-void timeline_steer_set(struct timeline_steer *steer, double known_pace, int64_t other_late_us)
+void timeline_steer_set(struct timeline_steer *steer, double report_pace, bool counts,
+                        int64_t other_late_us)
 {
-    steer->known_pace = known_pace;
+    steer->report_pace = report_pace;
+    steer->report_counts = counts;
     steer->other_late_us = other_late_us;
+}
+
+bool timeline_steer_denies_reports(const struct timeline_steer *steer)
+{
+    return steer->denied;
 }
 
 int64_t timeline_steer_out(const struct timeline_steer *steer, int64_t stamp_us)
@@ -274,6 +282,15 @@ static void take_slope(struct timeline_steer *s, const struct arrival_fit *fit)
         s->slope = 0;
 }
 
+/* Is the arrival's pace too far from that of the reports to be the network's doing?  The clock has
+ * changed its pace since. */
+static bool denies(const struct timeline_steer *s, const struct arrival_fit *fit)
+{
+    if (s->report_pace <= 0 || !arrival_fit_leaves(fit, 1 - 1 / s->report_pace))
+        return false;
+    return fabs(s->report_pace * (1 - fit->slope) - 1) > DENIED_PACE;
+}
+
 /* Set the clock's pace.  @return how much later than out_us a stamp's output should be. */
 static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_t out_us)
 {
@@ -285,8 +302,11 @@ static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_
         s->slope = 0;
     bool told = fits && s->slope == fit.slope;
     double slope = s->slope;
-    if (s->known_pace > 0 && !(told && is_firm(s, SLOPE_WINS_US))) {
-        slope = 1 - 1 / s->known_pace;
+    if (fits)
+        s->denied = denies(s, &fit);
+    if (s->report_pace > 0 && s->report_counts && !s->denied &&
+        !(told && is_firm(s, SLOPE_WINS_US))) {
+        slope = 1 - 1 / s->report_pace;
         told = false;
     }
     s->clock_pace = fmax(1 / PACE_MAX, fmin(PACE_MAX, 1 / (1 - fmin(slope, 1 - 1e-5))));

@@ -46,7 +46,9 @@ struct timeline_steer {
     int64_t anchor_out_us;    /* ... the output goes on from here ... */
     double pace;              /* ... at this pace for CORRECTED_US, ... */
     double clock_pace;        /* ... and then at this one */
-    double known_pace;        /* as in timeline_steer_set() */
+    double report_pace;       /* as in timeline_steer_set() */
+    bool report_counts;       /* likewise */
+    bool denied;              /* the arrival tells another pace than report_pace */
     int64_t other_late_us;    /* likewise */
     double pace_before;       /* pace for stamps before the anchor */
     int64_t moved_us;         /* how much later corrections have made the output */
@@ -81,11 +83,17 @@ void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int6
 /**
  * Say what the next packets are steered with.
  *
- * @param known_pace     of the camera's clock, output time per stamp, by sender reports: it counts
- *                       unless the arrival has told another one for seconds; 0: not known.
+ * @param report_pace    of the camera's clock, output time per stamp, by sender reports; 0: not
+ *                       known.
+ * @param counts         it is used, unless the arrival has told another one for seconds, or one
+ *                       that is far from it.
  * @param other_late_us  timeline_steer_late_us() of the other track.
  */
-void timeline_steer_set(struct timeline_steer *steer, double known_pace, int64_t other_late_us);
+void timeline_steer_set(struct timeline_steer *steer, double report_pace, bool counts,
+                        int64_t other_late_us);
+
+/** Does the arrival tell that the clock's pace has changed since the sender reports? */
+bool timeline_steer_denies_reports(const struct timeline_steer *steer);
 
 /** Take the reference of another track, if this track's is far from it. */
 void timeline_steer_align(struct timeline_steer *steer, const struct timeline_steer *other);
