@@ -45,6 +45,7 @@ struct camera {
     int64_t acquired_us;    /* 0: ACQUIRED */
     double hz[TRACK_COUNT]; /* the stamps count at this rate; 0: at the one that is announced */
     double hz_change;       /* from the middle on, the picture's do at this rate */
+    int64_t sound_from_us;  /* before that there is no sound */
     bool b_frames;          /* three between two others, as x264 sends them */
 };
 
@@ -198,6 +199,7 @@ static struct verdict run(const struct camera *camera)
                                      .interval_us = i == TRACK_VIDEO ? frame : 20 * MS,
                                      .report_us = i == TRACK_VIDEO ? 100 * MS : 300 * MS};
     }
+    r.clocks[TRACK_AUDIO].sent_us = r.clocks[TRACK_AUDIO].stamp_us = camera->sound_from_us;
     while (r.clocks[TRACK_VIDEO].sent_us < SECONDS * S) {
         bool video = r.clocks[TRACK_VIDEO].sent_us <= r.clocks[TRACK_AUDIO].sent_us;
         send_packet(&r, video ? TRACK_VIDEO : TRACK_AUDIO);
@@ -417,6 +419,22 @@ static void test_b_frames(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* Sound that begins late: the picture's clock has run away meanwhile, so that equal stamps do not
+ * belong together. */
+static void test_late_sound(void **state)
+{
+    static const double pictures[] = {0, -0.16, 0.1};
+    for (size_t i = 0; i < 2 * sizeof(pictures) / sizeof(pictures[0]); i++) {
+        struct camera c = {"sound from 8 s on", .drift = {pictures[i / 2]}, .reports = i % 2 == 1,
+                           .sound_from_us = 8 * S, .acquired_us = 8 * S};
+        struct verdict v = run(&c);
+        print_row(&c, &v);
+        assert_true(v.sound <= 80);
+        assert_true(v.arrival <= 80);
+        assert_int_equal(v.skipped, 0);
+    }
+}
+
 /* A start with packets that waited for the connection: both tracks are corrected at one speed. */
 static void test_late_start(void **state)
 {
@@ -508,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_reports_win), cmocka_unit_test(test_stuck_reports),
         cmocka_unit_test(test_late_start),  cmocka_unit_test(test_units),
         cmocka_unit_test(test_early_stall), cmocka_unit_test(test_b_frames),
+        cmocka_unit_test(test_late_sound),
     };
     return cmocka_run_group_tests_name("timeline drift", tests, NULL, NULL);
 }

@@ -74,6 +74,7 @@
 #define PAUSE_US 500000            /* pauses up to here are kept over a reconnect */
 #define JUMP_US 900000             /* keeps every step of the output below a second */
 #define START_TRUST_US 3000000     /* tracks that start closer than this share a clock */
+#define START_PACE 0.03            /* ... while the first one's clock is right by so much */
 #define UNDO_US 2000000            /* a bad time stamp is over within this */
 #define PEER_US 30000000           /* the other track's sender report comes within this */
 #define COMPOSITION_MAX_US 5000000 /* of the stamps, and of the output */
@@ -375,6 +376,14 @@ static bool is_ahead_of_its_turn(struct timeline_track *t, const struct timeline
     return t->leapt && !before && (t->reorders || !timeline_steer_is_settled(&t->steer));
 }
 
+/* Did the other track keep step with real time so far?  Else equal stamps tell nothing of a track
+ * that begins later. */
+static bool is_in_step(const struct timeline_track *other)
+{
+    return timeline_steer_is_bursting(&other->steer) ||
+           fabs(timeline_steer_clock(&other->steer) - 1) <= START_PACE;
+}
+
 static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t source_us)
 {
     struct timeline_track *t = &tl->tracks[p->track];
@@ -382,7 +391,7 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
     int64_t expected = expect(tl, p);
     int64_t common = other->mapped ? key_with(other, source_us, other->offset_us) : 0;
 
-    if (other->mapped && llabs(common - expected) <= START_TRUST_US &&
+    if (other->mapped && llabs(common - expected) <= START_TRUST_US && is_in_step(other) &&
         !(t->started && common < t->last_dts_us - JUMP_US)) { /* over a reconnect */
         t->offset_us = other->offset_us;
         expected = common;
