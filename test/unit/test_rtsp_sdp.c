@@ -195,16 +195,19 @@ static void test_rewritten(void **state)
 }
 
 /* A camera that calls its codec by the other one's name. */
-static void test_swapped_codecs(void **state)
+static void test_corrected_codecs(void **state)
 {
     struct sdp *sdp =
         parse("m=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\na=fmtp:96 sprop-vps=AA\n"
               "m=video 0 RTP/AVP 97\na=rtpmap:97 h264/90000\n"
               "m=video 0 RTP/AVP 26\n"
               "m=audio 0 RTP/AVP 104\na=rtpmap:104 mpeg4-generic/16000\na=fmtp:104 config=1408\n");
-    sdp_swap_codecs(sdp);
+    sdp_correct_codec(sdp, "H265");
     assert_string_equal(sdp->tracks[0].codec, "H264");
     assert_string_equal(sdp->tracks[0].fmtp, "");
+    assert_true(sdp->tracks[0].corrected && !sdp->tracks[1].corrected);
+    assert_string_equal(sdp->tracks[1].codec, "h264"); /* it is right */
+    sdp_correct_codec(sdp, "H264");
     assert_string_equal(sdp->tracks[1].codec, "H265");
     assert_string_equal(sdp->tracks[2].codec, "JPEG");
     assert_string_equal(sdp->tracks[3].fmtp, "config=1408");
@@ -220,7 +223,7 @@ static void test_swapped_codecs(void **state)
         assert_int_equal(t->types.chosen, first ? 96 : 98);
         assert_int_equal(t->types.other_codec, first ? 98 : 96);
         assert_int_equal(t->types.refused[96 / 8], first ? 0x0C : 0x09);
-        sdp_swap_codecs(sdp);
+        sdp_correct_codec(sdp, first ? "H264" : "H265");
     }
     free(sdp);
 }
@@ -324,7 +327,7 @@ int main(void)
         cmocka_unit_test(test_no_rtpmap),
         cmocka_unit_test(test_rewritten),
         cmocka_unit_test(test_rewritten_static_type),
-        cmocka_unit_test(test_swapped_codecs),
+        cmocka_unit_test(test_corrected_codecs),
         cmocka_unit_test(test_many_tracks),
         cmocka_unit_test(test_other_types_of_a_section),
         cmocka_unit_test(test_audio_that_can_be_heard_first),

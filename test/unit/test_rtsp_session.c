@@ -334,6 +334,26 @@ static void test_wrong_password_where_it_hangs_up(void **state)
     }
 }
 
+/* It has called H.265 H264, or the reverse; what it says may be right by now. */
+static void test_corrected_codec(void **state)
+{
+    static const char *const names[] = {"H264", "H265"};
+    struct camera *c = *state;
+    for (size_t i = 0; i < 4; i++) {
+        bool still_wrong = i / 2 == i % 2;
+        char text[128];
+        (void)snprintf(text, sizeof(text), "m=video 0 RTP/AVP 96\r\na=rtpmap:96 %s/90000\r\n",
+                       names[i % 2]);
+        c->params.misnamed = names[i / 2];
+        start(c);
+        expect(c, "DESCRIBE ");
+        answer(c, "200 OK", "", text);
+        const struct sdp_track *video = rtsp_session_track(c->session, TRACK_VIDEO)->sdp;
+        assert_string_equal(video->codec, names[still_wrong ? 1 - i % 2 : i % 2]);
+        assert_true(video->corrected == still_wrong);
+    }
+}
+
 /* Nobody hung up: nothing to carry on. */
 static void test_no_login_without_a_challenge(void **state)
 {
@@ -432,6 +452,7 @@ int main(void)
         T(test_wrong_number_and_wrong_password),
         T(test_hangs_up_after_its_challenge),
         T(test_wrong_password_where_it_hangs_up),
+        T(test_corrected_codec),
         T(test_no_login_without_a_challenge),
         T(test_markers_of_low_types),
         T(test_requests_of_the_camera),

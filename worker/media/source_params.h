@@ -18,7 +18,7 @@ struct source_memory {
     bool both_tried;      /* RTSP: neither first request was answered in one attempt */
     bool only_options;    /* RTSP: it hangs up on keep-alives that are not OPTIONS */
     bool no_keepalive;    /* RTSP: it hangs up on those, too */
-    bool other_codec;     /* RTSP: it calls H.264 HEVC, or HEVC H.264 */
+    const char *misnamed; /* RTSP: "H264" or "H265", what it calls the other one; NULL: neither */
 };
 
 struct source_params {

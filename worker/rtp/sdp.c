@@ -432,13 +432,14 @@ static void choose_other_type(struct sdp_track *t)
     t->payload_type = other;
 }
 
-void sdp_swap_codecs(struct sdp *sdp)
+void sdp_correct_codec(struct sdp *sdp, const char *misnamed)
 {
     for (size_t i = 0; i < sdp->track_count; i++) {
         struct sdp_track *t = &sdp->tracks[i];
-        if (!is_h26x(t->codec))
+        if (!is_h26x(t->codec) || strcasecmp(t->codec, misnamed) != 0)
             continue;
         bool h264 = strcasecmp(t->codec, "H264") == 0;
+        t->corrected = true;
         (void)snprintf(t->codec, sizeof(t->codec), h264 ? "H265" : "H264");
         t->fmtp[0] = '\0';
         if (t->types.other_codec != 0)

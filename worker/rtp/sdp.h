@@ -22,6 +22,7 @@ struct sdp_track {
     bool sendonly;          /* a=sendonly: ONVIF's back channel */
     bool encrypted;         /* SRTP, by its profile */
     bool feedback;          /* RTP/AVPF (RFC 4585) */
+    bool corrected;         /* by sdp_correct_codec() */
     int payload_type;       /* 0..127, in RTP packets */
     struct rtp_types types; /* the section's types; `chosen` equals payload_type */
     char codec[32]; /* the rtpmap's encoding name; "" for a static payload type without rtpmap */
@@ -55,9 +56,13 @@ void sdp_parse(struct sdp *sdp, const char *text, size_t len);
  */
 const struct sdp_track *sdp_choose(const struct sdp *sdp, enum track kind);
 
-/** Its H.264 is HEVC, and its HEVC is H.264: what the description says of them is not believed.  A
- * track that has a payload type for each gets the other one. */
-void sdp_swap_codecs(struct sdp *sdp);
+/**
+ * What it calls H264 is H265, or the reverse: what else it says of that is not believed.  A track
+ * that has a payload type for each gets the other one.
+ *
+ * @param misnamed  "H264" or "H265".
+ */
+void sdp_correct_codec(struct sdp *sdp, const char *misnamed);
 
 /** Read two numbers of up to 16 bits with a separator between them.
  * @return false if there are none; the sizes are unchanged then. */

@@ -71,8 +71,8 @@ static void on_described(struct rtsp_session *s, const struct rtsp_message *m)
     if (s->sdp == NULL)
         s->sdp = xcalloc(1, sizeof(*s->sdp));
     sdp_parse(s->sdp, m->body.data, m->body.len);
-    if (s->other_codec)
-        sdp_swap_codecs(s->sdp);
+    if (s->misnamed != NULL)
+        sdp_correct_codec(s->sdp, s->misnamed);
     /* If the session's control attribute is absolute it becomes the base; "*" or a relative one
      * does not. */
     rtsp_url_base(s->base, s->sdp->control, s->aggregate);

@@ -252,7 +252,7 @@ struct rtsp_session *rtsp_session_new(const struct rtsp_session_params *params,
     s->way = params->way;
     memcpy(s->udp_ports, params->udp_ports, sizeof(s->udp_ports));
     s->options_done = params->options_first;
-    s->other_codec = params->other_codec;
+    s->misnamed = params->misnamed;
     s->timeout_s = SESSION_TIMEOUT_S;
     if (params->only_options || params->no_keepalive) {
         s->keepalive.ways = params->no_keepalive ? KEEPALIVE_NONE : KEEPALIVE_OPTIONS;

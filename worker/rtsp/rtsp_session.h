@@ -63,7 +63,7 @@ struct rtsp_session_params {
     bool options_first;
     bool only_options;               /* keep-alives are OPTIONS */
     bool no_keepalive;               /* send none */
-    bool other_codec;                /* what the camera calls H.264 is HEVC, and the reverse */
+    const char *misnamed;            /* see sdp_correct_codec(); NULL: nothing.  Static. */
     uint64_t seed;                   /* random */
     uint16_t udp_ports[TRACK_COUNT]; /* even local RTP ports, RTCP on the next; 0: do not offer */
 };

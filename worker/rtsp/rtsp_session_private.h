@@ -63,14 +63,14 @@ struct rtsp_session {
 
     char session_id[sizeof(((struct rtsp_session_header *)NULL)->id)];
     unsigned timeout_s;
-    bool login_carried;  /* began with the challenge of the connection before */
-    bool other_codec;    /* see sdp_swap_codecs() */
-    bool options_done;   /* the dialogue has had OPTIONS, or begins with it */
-    bool other_url_used; /* for the current track */
-    bool plain_profile;  /* ask for RTP/AVP, whatever the description says */
-    bool without_range;  /* PLAY with a Range was refused: send none */
-    bool play_by_track;  /* the camera wants a PLAY for each track */
-    bool media_seen;     /* media have come since PLAY was sent */
+    bool login_carried;   /* began with the challenge of the connection before */
+    const char *misnamed; /* see sdp_correct_codec(); NULL: nothing */
+    bool options_done;    /* the dialogue has had OPTIONS, or begins with it */
+    bool other_url_used;  /* for the current track */
+    bool plain_profile;   /* ask for RTP/AVP, whatever the description says */
+    bool without_range;   /* PLAY with a Range was refused: send none */
+    bool play_by_track;   /* the camera wants a PLAY for each track */
+    bool media_seen;      /* media have come since PLAY was sent */
     bool eof;
 
     uint8_t output[RTSP_OUTPUT_MAX];

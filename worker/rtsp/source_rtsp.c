@@ -32,9 +32,9 @@ struct source_rtsp {
 
     enum rtsp_way way;
     bool options_first;
-    bool switched;       /* the other way was tried: that is done only once */
-    bool other_codec;    /* the camera names the other one of H.264 and HEVC */
-    bool codec_switched; /* that was found out: it is done only once */
+    bool switched;        /* the other way was tried: that is done only once */
+    const char *misnamed; /* what the camera calls the other one of "H264" and "H265"; NULL: none */
+    bool codec_switched;  /* that was found out: it is done only once */
     unsigned redirects;
     uint64_t seed;           /* random, not secret; new for each connection */
     struct rtsp_auth *login; /* for the next connection, see RTSP_VERDICT_LOGIN; NULL: none */
@@ -267,16 +267,18 @@ static void switch_transport(struct source_rtsp *s, const char *detail)
     connect_again(s);
 }
 
-/* Connect again: the tracks are announced before the first packet shows what they are. */
+/* Connect again: the tracks are announced before the first packet shows what they are.  Either the
+ * description is wrong, or it was corrected and is right by now; the new one may be right, too. */
 static void switch_codec(struct source_rtsp *s)
 {
     const struct sdp_track *video = rtsp_session_track(s->conn.session, TRACK_VIDEO)->sdp;
-    bool sends_h264 = strcasecmp(video->codec, "H265") == 0; /* the name that was not right */
+    bool sends_h264 = strcasecmp(video->codec, "H265") == 0;
+    const char *named = sends_h264 ? "H265" : "H264";
     s->codec_switched = true;
-    s->other_codec = !s->other_codec;
+    s->misnamed = video->corrected ? NULL : named;
     if (s->params.memory != NULL)
-        s->params.memory->other_codec = s->other_codec;
-    log_info(NULL, "rtsp: the camera sends %s, but calls it %s: connecting again",
+        s->params.memory->misnamed = s->misnamed;
+    log_info(NULL, "rtsp: the camera sends %s, and not %s as expected: connecting again",
              sends_h264 ? "H.264" : "HEVC", sends_h264 ? "HEVC" : "H.264");
     rtsp_connection_teardown(&s->conn);
     connect_again(s);
@@ -345,7 +347,7 @@ static void on_connected(void *ctx)
         .login = s->login,
         .way = s->way,
         .options_first = s->options_first,
-        .other_codec = s->other_codec,
+        .misnamed = s->misnamed,
         .seed = s->seed,
         .only_options = s->params.memory != NULL && s->params.memory->only_options,
         .no_keepalive = s->params.memory != NULL && s->params.memory->no_keepalive,
@@ -583,7 +585,7 @@ struct source_rtsp *source_rtsp_open(uv_loop_t *loop, const struct source_params
         if (params->memory->other_transport && !is_tls(&s->url))
             s->way = rtsp_way_other(s->way);
         s->options_first = params->memory->options_first;
-        s->other_codec = params->memory->other_codec;
+        s->misnamed = params->memory->misnamed;
     }
     connect_camera(s);
     arm_timer(s);
