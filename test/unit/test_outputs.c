@@ -286,6 +286,8 @@ static void check_beginning(struct fanout *f, struct bench *b, const struct begi
     int64_t connected_us = clock_us();
     add_to(f, &a);
     for (int i = 0; i < 4; i++) {
+        /* Once a second: nobody has waited for so long. */
+        fanout_fail_waiting(f, clock_ms() - 1000, HTTP_ERROR_CAMERA_TIMEOUT, "no picture in time");
         push_beginning(f, b, &pictures[i], connected_us);
         take(&a);
         if (pictures[i].begins != (a.len > 0))
@@ -331,8 +333,8 @@ static void test_damaged_first_key_frame(void **state)
     bench_close(&b);
 }
 
-/* How many pictures came since the last call. */
-static int take_pictures(struct bench *b, struct answer *a)
+/* How many tags of that type came since the last call; sequence headers do not count. */
+static int take_tags(struct bench *b, struct answer *a, unsigned type)
 {
     int count = 0;
     size_t at = 0;
@@ -342,11 +344,16 @@ static int take_pictures(struct bench *b, struct answer *a)
     take(a);
     while (at + 15 <= a->len) {
         const uint8_t *p = (const uint8_t *)a->data + at;
-        count += p[0] == 9 && p[12] == 1;
+        count += p[0] == type && p[12] == 1;
         at += 15 + (size_t)(p[1] << 16 | p[2] << 8 | p[3]);
     }
     assert_int_equal(at, a->len);
     return count;
+}
+
+static int take_pictures(struct bench *b, struct answer *a)
+{
+    return take_tags(b, a, 9);
 }
 
 /* Who plays on while the camera reconnects waits for a whole key frame, too. */
@@ -386,6 +393,77 @@ static void test_damaged_first_key_frame_of_the_next_connection(void **state)
         }
     }
     fanout_close(f, on_closed, &b);
+    bench_close(&b);
+    fd_close(&a.fd);
+}
+
+/* Whoever plays gets the sound of that time, however short the lag that is allowed. */
+static void test_sound_while_a_whole_key_frame_is_waited_for(void **state)
+{
+    static const struct beginning pictures[] = {
+        {true, false, 0, 0}, {true, true, 0, 0}, {true, false, 2400, 0}};
+    struct bench b;
+    struct answer a;
+    bench_open(&b);
+    struct fanout *f = open_fanout(&b);
+    struct frame *sound = new_frame(&b, TRACK_AUDIO, AV_CODEC_ID_AAC);
+    fanout_set_tracks(f, sound->config);
+    frame_unref(&sound);
+    add_to(f, &a);
+    push_beginning(f, &b, &pictures[0], clock_us());
+    for (int i = 0; i < 10; i++)
+        (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    take(&a);
+    assert_true(a.len > 0);
+    fanout_disconnected(f);
+    int64_t connected_us = clock_us();
+    b.dts_us += 4000 * INT64_C(1000);
+    push_beginning(f, &b, &pictures[1], connected_us);
+    for (int ms = 20; ms < 2400; ms += 20) {
+        sound = new_frame(&b, TRACK_AUDIO, AV_CODEC_ID_AAC);
+        sound->received_us = connected_us + ms * INT64_C(1000);
+        sound->dts_us = sound->pts_us = b.dts_us + ms * INT64_C(1000);
+        fanout_push(f, sound);
+    }
+    assert_int_equal(take_tags(&b, &a, 8), 0);
+    push_beginning(f, &b, &pictures[2], connected_us);
+    int sounds = 0;
+    for (int n; (n = take_tags(&b, &a, 8)) > 0;)
+        sounds += n;
+    assert_int_equal(sounds, 119);
+    assert_int_equal(fanout_stats(f).frames_skipped, 0);
+    fanout_close(f, on_closed, &b);
+    bench_close(&b);
+    fd_close(&a.fd);
+}
+
+/* Whoever wants H.264 of an H.264 camera and comes meanwhile begins with what was held, too. */
+static void test_another_output_while_a_whole_key_frame_is_waited_for(void **state)
+{
+    static const struct beginning pictures[] = {
+        {true, true, 0, 0}, {false, true, 40, 0}, {false, true, 2500, 0}};
+    static struct ipc_client request;
+    struct bench b;
+    struct answer a;
+    bench_open(&b);
+    struct outputs *o = open_outputs(&b);
+    int64_t connected_us = clock_us();
+    for (int i = 0; i < 3; i++) {
+        struct frame *frame = new_frame(&b, TRACK_VIDEO, AV_CODEC_ID_H264);
+        frame->key = pictures[i].key;
+        frame->damaged = true;
+        frame->received_us = connected_us + pictures[i].at_ms * INT64_C(1000);
+        outputs_push(o, frame);
+        if (i == 1) {
+            int fd = viewer(&request, &a, IPC_AV1_H264);
+            request.allow_h265 = 0;
+            outputs_add_client(o, &fd, &request);
+        }
+    }
+    (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    take(&a);
+    assert_int_equal(first_video_byte(&a), 0x17);
+    outputs_close(o, on_closed, &b);
     bench_close(&b);
     fd_close(&a.fd);
 }
@@ -446,6 +524,8 @@ int main(void)
         cmocka_unit_test(test_damaged_first_key_frame),
         cmocka_unit_test(test_damaged_first_key_frame_alone),
         cmocka_unit_test(test_damaged_first_key_frame_of_the_next_connection),
+        cmocka_unit_test(test_sound_while_a_whole_key_frame_is_waited_for),
+        cmocka_unit_test(test_another_output_while_a_whole_key_frame_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,10 @@ static bool oldest_is_spent(const struct frame_ring *r)
         newest_us = (*slot(r, r->head - 1))->received_us;
     else if (!r->has_key || r->tail >= r->key)
         return false;
-    return newest_us - (*slot(r, r->tail))->received_us > r->max_lag_us;
+    int64_t oldest_us = (*slot(r, r->tail))->received_us;
+    if (oldest_us < r->excused_us)
+        oldest_us = r->excused_us;
+    return newest_us - oldest_us > r->max_lag_us;
 }
 
 static void grow(struct frame_ring *r)

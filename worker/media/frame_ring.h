@@ -62,7 +62,8 @@ int64_t frame_ring_newest_dts_us(const struct frame_ring *ring);
 /** When the newest video frame arrived (frame.received_us), or INT64_MIN when none came yet. */
 int64_t frame_ring_newest_arrival_us(const struct frame_ring *ring);
 
-/** What arrived up to then was held back from all viewers: it makes none of them late. */
+/** What arrived up to then was held back from all viewers: it makes none of them late, and is kept
+ * as if it had arrived then.  Call it before frame_ring_push(). */
 void frame_ring_excuse_lag(struct frame_ring *ring, int64_t until_us);
 
 /** Up to when viewers are excused, or INT64_MIN. */

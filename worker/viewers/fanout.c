@@ -104,12 +104,12 @@ static bool ready(const struct fanout *f)
 static void release_held(struct fanout *f, bool pictures, int64_t now_us)
 {
     f->holding = false;
+    frame_ring_excuse_lag(f->ring, now_us);
     for (uint64_t seq = frame_ring_tail(f->held); seq < frame_ring_head(f->held); seq++) {
         struct frame *frame = frame_ring_get(f->held, seq);
         if (pictures || frame->track == TRACK_AUDIO)
             frame_ring_push(f->ring, frame_ref(frame));
     }
-    frame_ring_excuse_lag(f->ring, now_us);
     frame_ring_clear(f->held);
 }
 
@@ -301,11 +301,27 @@ const struct frame_ring *fanout_ring(const struct fanout *fanout)
     return fanout->ring;
 }
 
+const struct frame_ring *fanout_arrived(const struct fanout *fanout)
+{
+    return fanout->holding ? fanout->held : fanout->ring;
+}
+
+/* Has a viewer who came before that no answer? */
+static bool is_anybody_waiting_since(const struct fanout *f, int64_t opened_before_ms)
+{
+    for (size_t i = 0; i < f->clients.count; i++) {
+        const struct client *c = f->clients.items[i];
+        if (client_get_state(c) == CLIENT_WAITING && client_opened_ms(c) < opened_before_ms)
+            return true;
+    }
+    return false;
+}
+
 void fanout_fail_waiting(struct fanout *fanout, int64_t opened_before_ms, enum http_error error,
                          const char *message)
 {
     bool overdue = opened_before_ms != INT64_MAX && fanout->first_us != INT64_MIN;
-    if (overdue && fanout->holding)
+    if (overdue && fanout->holding && is_anybody_waiting_since(fanout, opened_before_ms))
         release_held(fanout, true, clock_us());
     for (size_t i = 0; i < fanout->clients.count; i++) {
         struct client *c = fanout->clients.items[i];

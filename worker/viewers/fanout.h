@@ -77,6 +77,10 @@ void fanout_disconnected(struct fanout *fanout);
 /** The most recent frames, for snapshots.  Borrowed. */
 const struct frame_ring *fanout_ring(const struct fanout *fanout);
 
+/** The most recent frames, also those that are held back from viewers.  Borrowed until the next
+ * call of another function. */
+const struct frame_ring *fanout_arrived(const struct fanout *fanout);
+
 /**
  * Answer the waiting viewers that came before opened_before_ms with an error; INT64_MAX: all.  With
  * a deadline, those who only wait for a whole key frame begin with what has come.

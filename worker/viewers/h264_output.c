@@ -25,7 +25,7 @@ struct h264_output {
 struct h264_output *h264_output_new(const struct h264_output_params *params)
 {
     struct h264_output *o = xcalloc(1, sizeof(*o));
-    const struct frame_ring *ring = params->ring;
+    const struct frame_ring *ring = fanout_arrived(params->original);
     uint64_t seq;
     o->p = *params;
     o->fanout = fanout_new(params->loop, params->limits, params->camera);
@@ -57,7 +57,7 @@ static void on_rendition_frame(void *ctx, struct frame *frame)
 /* Start the encoder with the frames cached since the key frame, so that viewers need not wait. */
 static void push_cached(struct h264_output *o)
 {
-    const struct frame_ring *ring = o->p.ring;
+    const struct frame_ring *ring = fanout_arrived(o->p.original);
     uint64_t seq;
     if (!frame_ring_key(ring, &seq))
         return;
@@ -134,7 +134,7 @@ void h264_output_push(struct h264_output *output, struct frame *frame)
                (o->error != 0 && clock_ms() < o->retry_ms)) {
         refuse(o, codec);
     } else if (has_viewers(o)) {
-        start_rendition(o, codec); /* the frame is in the ring already */
+        start_rendition(o, codec); /* the original has the frame already */
     }
 }
 

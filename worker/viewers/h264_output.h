@@ -17,12 +17,12 @@ struct h264_output_params {
     uv_loop_t *loop;
     const struct ipc_limits *limits; /* Borrowed; may change, then h264_output_limits_changed() */
     const char *camera;              /* as for fanout_new().  Borrowed */
-    const struct frame_ring *ring;   /* the camera's frames.  Borrowed */
+    const struct fanout *original;   /* has the camera's frames.  Borrowed */
     int lines;                       /* of a picture, at most; as for rendition_open() */
 };
 
 /**
- * It begins with what the ring has of an H.264 camera.
+ * It begins with what the original has of an H.264 camera.
  *
  * @param params  copied.
  * @return never NULL.  Caller owns; h264_output_close(), then h264_output_free().
@@ -32,7 +32,7 @@ struct h264_output *h264_output_new(const struct h264_output_params *params);
 /** Its viewers.  Borrowed. */
 struct fanout *h264_output_fanout(const struct h264_output *output);
 
-/** A frame of the camera, which is in the ring already.  Borrowed. */
+/** A frame of the camera, which the original has already.  Borrowed. */
 void h264_output_push(struct h264_output *output, struct frame *frame);
 
 /** A viewer has come: begin with a key frame. */

@@ -141,8 +141,8 @@ static struct fanout *need(struct outputs *o, enum output which)
 {
     if (which == OUTPUT_ORIGINAL || o->h264[which] != NULL)
         return fanout_of(o, which);
-    o->h264[which] = h264_output_new(&(struct h264_output_params){
-        o->loop, o->limits, o->camera, fanout_ring(o->original), lines_of[which]});
+    o->h264[which] = h264_output_new(
+        &(struct h264_output_params){o->loop, o->limits, o->camera, o->original, lines_of[which]});
     if (o->has_tracks)
         fanout_set_tracks(fanout_of(o, which), o->audio);
     return fanout_of(o, which);
