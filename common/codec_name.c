@@ -20,6 +20,7 @@ static const struct {
     {"lpcm", "PCM"},          {"mp2 ", "MP2"},
     {"mp3 ", "MP3"},          {"flac", "FLAC"},
     {"ac3 ", "AC-3"},         {"eac3", "E-AC-3"},
+    {"nell", "Nellymoser"},   {"adpc", "ADPCM"},
 };
 
 const char *codec_name(uint32_t fourcc)

@@ -48,8 +48,17 @@ struct camera_audio {
 /* One that the encoder takes and camera_audio_next() can write. */
 static inline enum AVSampleFormat camera_audio_format(const AVCodec *codec)
 {
-    bool floats = codec->id == AV_CODEC_ID_AAC || codec->id == AV_CODEC_ID_MP3;
-    return floats ? AV_SAMPLE_FMT_FLTP : AV_SAMPLE_FMT_S16;
+    switch (codec->id) {
+    case AV_CODEC_ID_AAC:
+    case AV_CODEC_ID_MP3:
+        return AV_SAMPLE_FMT_FLTP;
+    case AV_CODEC_ID_NELLYMOSER:
+        return AV_SAMPLE_FMT_FLT;
+    case AV_CODEC_ID_PCM_U8:
+        return AV_SAMPLE_FMT_U8;
+    default:
+        return AV_SAMPLE_FMT_S16;
+    }
 }
 
 static inline void camera_audio_open(struct camera_audio *c)
@@ -116,6 +125,8 @@ static inline bool camera_audio_next(struct camera_audio *c)
                 uint8_t *plane = f->extended_data[planar ? ch : 0];
                 if (av_get_packed_sample_fmt(f->format) == AV_SAMPLE_FMT_FLT)
                     ((float *)(void *)plane)[at] = (float)v;
+                else if (f->format == AV_SAMPLE_FMT_U8)
+                    plane[at] = (uint8_t)lrint(128 + v * 127);
                 else
                     ((int16_t *)(void *)plane)[at] = (int16_t)lrint(v * 32767);
             }

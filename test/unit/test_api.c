@@ -292,6 +292,9 @@ static const struct {
     {AV_CODEC_ID_MP3, "MP3"},
     {AV_CODEC_ID_PCM_S16BE, "PCM"},
     {AV_CODEC_ID_PCM_S16LE, "PCM"},
+    {AV_CODEC_ID_PCM_U8, "PCM"},
+    {AV_CODEC_ID_ADPCM_SWF, "ADPCM"},
+    {AV_CODEC_ID_NELLYMOSER, "Nellymoser"},
     /* cannot become AAC: told all the same */
     {AV_CODEC_ID_SPEEX, "spee"},
     {AV_CODEC_ID_FLAC, "FLAC"},

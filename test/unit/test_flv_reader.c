@@ -42,9 +42,15 @@ static void test_other_audio(void **state)
         int channels;
     } cases[] = {
         {"\x72\xd5\xd5", AV_CODEC_ID_PCM_ALAW, 8000, 1},
-        {"\x83\xff\xff", AV_CODEC_ID_PCM_MULAW, 8000, 2},
+        {"\x82\xff\xff", AV_CODEC_ID_PCM_MULAW, 8000, 1},
         {"\x2b\xff\xfb", AV_CODEC_ID_MP3, 22050, 2},
         {"\xe2\xff\xfb", AV_CODEC_ID_MP3, 8000, 1},
+        {"\x07\1\2", AV_CODEC_ID_PCM_S16LE, 11025, 2},
+        {"\x38\x80\x81", AV_CODEC_ID_PCM_U8, 22050, 1},
+        {"\x1e\1\2", AV_CODEC_ID_ADPCM_SWF, 44100, 1},
+        {"\x4f\1\2", AV_CODEC_ID_NELLYMOSER, 16000, 1},
+        {"\x53\1\2", AV_CODEC_ID_NELLYMOSER, 8000, 1},
+        {"\x6a\1\2", AV_CODEC_ID_NELLYMOSER, 22050, 1},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct flv f = {.data = NULL};
@@ -317,6 +323,17 @@ static void test_other_codecs(void **state)
     assert_int_equal(rig.count, 3);
     assert_tracks(&rig.event[0], AV_CODEC_ID_FLV1, AV_CODEC_ID_NONE);
     assert_picture(&rig.event[2], 40, "\0\0\x84\2", 4);
+    end(&rig, &f);
+
+    /* AV1 by number, with a composition time. */
+    put_header(&f, 1);
+    put_metadata(&f, 13, 0);
+    VIDEO(&f, 0, "\x1d\0\0\0\0\x81\0\x0c\0");
+    VIDEO(&f, 40, "\x1d\1\0\0\0\x32\1\x10");
+    assert_int_equal(feed(&rig, &f, 100), 0);
+    assert_int_equal(rig.count, 2);
+    assert_tracks(&rig.event[0], AV_CODEC_ID_AV1, AV_CODEC_ID_NONE);
+    assert_picture(&rig.event[1], 40, "\x32\1\x10", 3);
     end(&rig, &f);
 }
 

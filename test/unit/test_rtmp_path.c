@@ -26,7 +26,9 @@ static void test_split(void **state)
         {"/live/cam?u=rtmp://10.0.0.9/x", "live", "cam?u=rtmp://10.0.0.9/x"},
         {"/live/cam?mslist=a", "live", "cam?mslist=a"},
         {"/live/site/cam?t=1&mslist=a/b", "live/site", "cam?t=1&mslist=a/b"},
-        {"/live?t=a/b", "live?t=a/b", ""},
+        {"/live?vhost=demo.example/cam", "live?vhost=demo.example", "cam"}, /* SRS */
+        {"/live?token=ab/cd=/cam", "live?token=ab/cd=", "cam"},
+        {"/live?t=a/", "live?t=a/", ""},
         {"/live/?t=a/b", "live", "?t=a/b"},
         {"?t=a/b", "?t=a/b", ""},
         {"/", "", ""},

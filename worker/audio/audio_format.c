@@ -89,6 +89,8 @@ static int repair_parameters(AVCodecParameters *par)
     case AV_CODEC_ID_PCM_MULAW:
     case AV_CODEC_ID_PCM_S16BE:
     case AV_CODEC_ID_PCM_S16LE:
+    case AV_CODEC_ID_PCM_U8:
+    case AV_CODEC_ID_ADPCM_SWF:
         set_defaults(par, 8000, 1);
         return 0;
     case AV_CODEC_ID_ADPCM_G722:
@@ -110,6 +112,9 @@ static int repair_parameters(AVCodecParameters *par)
             par->sample_rate = 0; /* this is the RTP clock, 90 kHz (RFC 3551 section 4.5.13) */
         set_defaults(par, 48000, 2);
         return 0;
+    case AV_CODEC_ID_NELLYMOSER:
+        set_defaults(par, 16000, 1);
+        return 0;
     case AV_CODEC_ID_AAC_LATM:
     case AV_CODEC_ID_AC3:
     case AV_CODEC_ID_EAC3:
@@ -126,8 +131,9 @@ static bool is_waveform(enum AVCodecID codec)
 {
     return codec == AV_CODEC_ID_PCM_ALAW || codec == AV_CODEC_ID_PCM_MULAW ||
            codec == AV_CODEC_ID_PCM_S16BE || codec == AV_CODEC_ID_PCM_S16LE ||
-           codec == AV_CODEC_ID_ADPCM_G722 || codec == AV_CODEC_ID_ADPCM_G726 ||
-           codec == AV_CODEC_ID_ADPCM_G726LE;
+           codec == AV_CODEC_ID_PCM_U8 || codec == AV_CODEC_ID_ADPCM_SWF ||
+           codec == AV_CODEC_ID_NELLYMOSER || codec == AV_CODEC_ID_ADPCM_G722 ||
+           codec == AV_CODEC_ID_ADPCM_G726 || codec == AV_CODEC_ID_ADPCM_G726LE;
 }
 
 int audio_format_choose(AVCodecParameters *par, struct audio_format *format)
@@ -189,6 +195,20 @@ static int64_t mpeg_duration_us(const uint8_t *data, size_t len)
     return av_rescale(samples, 1000000, rates[data[2] >> 2 & 3] >> halvings[version]);
 }
 
+/* SWF 19, "ADPCM sound data": blocks of 4096 samples, the first of which is in the block's header.
+ */
+static int64_t adpcm_samples(size_t len, const uint8_t *data, size_t channels)
+{
+    if (len < 1)
+        return 0;
+    size_t bits = len * 8 - 2;
+    size_t head = 22 * channels;
+    size_t code = (data[0] >> 6) * channels + 2 * channels;
+    size_t block = head + 4095 * code;
+    size_t left = bits % block;
+    return (int64_t)(bits / block * 4096 + (left > head ? 1 + (left - head) / code : 0));
+}
+
 int64_t audio_format_duration_us(const AVCodecParameters *par, const uint8_t *data, size_t len)
 {
     int64_t bits = 0;
@@ -201,6 +221,11 @@ int64_t audio_format_duration_us(const AVCodecParameters *par, const uint8_t *da
     case AV_CODEC_ID_MP2:
     case AV_CODEC_ID_MP3:
         return mpeg_duration_us(data, len);
+    case AV_CODEC_ID_ADPCM_SWF:
+        return av_rescale(adpcm_samples(len, data, (size_t)par->ch_layout.nb_channels), 1000000,
+                          par->sample_rate);
+    case AV_CODEC_ID_NELLYMOSER: /* blocks of 64 bytes */
+        return av_rescale((int64_t)(len / 64 * 256), 1000000, par->sample_rate);
     case AV_CODEC_ID_ADPCM_G726:
     case AV_CODEC_ID_ADPCM_G726LE:
         bits = par->bits_per_coded_sample;
@@ -224,6 +249,7 @@ static const char *fourcc_text(enum AVCodecID codec)
         return "ulaw";
     case AV_CODEC_ID_PCM_S16BE:
     case AV_CODEC_ID_PCM_S16LE:
+    case AV_CODEC_ID_PCM_U8:
         return "lpcm";
     case AV_CODEC_ID_ADPCM_G722:
         return "g722";

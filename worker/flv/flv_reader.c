@@ -5,6 +5,7 @@
 #include "common/xalloc.h"
 #include "worker/flv/flv_framing.h"
 #include "worker/flv/flv_script.h"
+#include "worker/flv/flv_sound.h"
 #include "worker/flv/flv_tag.h"
 #include "worker/video/parameter_sets.h"
 
@@ -15,7 +16,6 @@
 #include <string.h>
 
 #define PREVIOUS_TAG_SIZE_BYTES 4
-#define CONFIG_MAX_BYTES (64u << 10)
 
 /* How long after the first picture's arrival to wait for audio. */
 #define AUDIO_WAIT_US 1000000
@@ -41,6 +41,7 @@ struct flv_reader {
     enum ipc_no_audio silent_because; /* why audio is left out */
     bool seen[TRACK_COUNT];
     bool lost[TRACK_COUNT];
+    struct flv_sound sound;
     int track[TRACK_COUNT];     /* trackId to read; -1: any */
     enum AVCodecID wrong_codec; /* the video tags name this codec, */
     enum AVCodecID right_codec; /* ... but the video is this one */
@@ -87,18 +88,6 @@ bool flv_reader_has_seen(const struct flv_reader *reader, enum track track)
 }
 
 /* --- tracks ------------------------------------------------------------- */
-
-static bool same_config(const AVCodecParameters *par, const struct flv_unit *unit)
-{
-    return par->codec_id == unit->codec && par->extradata_size == (int)unit->len &&
-           (unit->len == 0 || memcmp(par->extradata, unit->data, unit->len) == 0);
-}
-
-static bool same_format(const AVCodecParameters *par, const struct flv_unit *unit)
-{
-    return par->codec_id == unit->codec && par->sample_rate == (int)unit->sample_rate &&
-           par->ch_layout.nb_channels == (int)unit->channels;
-}
 
 static int set_par(struct flv_reader *r, enum track track, const struct flv_unit *unit)
 {
@@ -188,7 +177,7 @@ static int take_video_config(struct flv_reader *r, const struct flv_tag *tag,
                              const struct flv_unit *unit)
 {
     const AVCodecParameters *par = r->par[TRACK_VIDEO];
-    if (unit->len == 0 || unit->len > CONFIG_MAX_BYTES || same_config(par, unit))
+    if (unit->len == 0 || unit->len > FLV_CONFIG_MAX_BYTES || flv_unit_is_known_config(par, unit))
         return 0;
     bool same_codec = r->known[TRACK_VIDEO] && par->codec_id == unit->codec;
     if (same_codec && is_unreadable(unit)) {
@@ -234,35 +223,23 @@ static int promise_audio(struct flv_reader *r)
     return rc;
 }
 
-static bool has_config(enum AVCodecID codec)
+/* Is a unit, or does it contain, a configuration that is new? */
+static bool has_new_audio_config(struct flv_reader *r, const struct flv_tag *tag,
+                                 struct flv_unit *unit)
 {
-    return codec == AV_CODEC_ID_AAC || codec == AV_CODEC_ID_OPUS || codec == AV_CODEC_ID_FLAC;
-}
-
-/* Read the audio configuration that a unit is or contains.  Returns 1 if it is new, else 0. */
-static int read_audio_config(struct flv_reader *r, struct flv_unit *unit)
-{
-    const AVCodecParameters *par = r->par[TRACK_AUDIO];
-    if (!has_config(unit->codec))
-        return !same_format(par, unit); /* G.711, MP3, AC-3 have none */
-    if (!unit->config) {
-        /* ADTS needs none.  Once one is known, changes within the frames are left to the decoder.
-         */
-        return !r->known[TRACK_AUDIO] && flv_tag_read_adts(unit);
+    const AVCodecParameters *known = r->known[TRACK_AUDIO] ? r->par[TRACK_AUDIO] : NULL;
+    enum flv_sound_news news = flv_sound_read(&r->sound, tag, unit, known, !r->settled);
+    if (news == FLV_SOUND_UNREADABLE) {
+        r->no_audio = true;
+        if (leave_audio_out(r, IPC_NO_AUDIO_UNREADABLE))
+            log_warnx(NULL, "flv: sound is left out: its configuration cannot be read");
     }
-    if (unit->len == 0 || unit->len > CONFIG_MAX_BYTES || same_config(par, unit))
-        return 0;
-    if (flv_tag_read_audio_config(unit))
-        return 1;
-    r->no_audio = true;
-    if (leave_audio_out(r, IPC_NO_AUDIO_UNREADABLE))
-        log_warnx(NULL, "flv: sound is left out: its configuration cannot be read");
-    return 0;
+    return news == FLV_SOUND_NEW;
 }
 
-static int take_audio_config(struct flv_reader *r, struct flv_unit *unit)
+static int take_audio_config(struct flv_reader *r, const struct flv_tag *tag, struct flv_unit *unit)
 {
-    if (read_audio_config(r, unit) == 0)
+    if (!has_new_audio_config(r, tag, unit))
         return 0;
     bool is_late = r->settled && !r->known[TRACK_AUDIO];
     int rc = set_par(r, TRACK_AUDIO, unit);
@@ -439,7 +416,7 @@ static int take_media(struct flv_reader *r, struct flv_tag *tag)
     }
     if (track == TRACK_AUDIO) {
         r->audio_promised = true;
-        rc = take_audio_config(r, &unit);
+        rc = take_audio_config(r, tag, &unit);
     } else if (unit.config) {
         rc = take_video_config(r, tag, &unit);
     }

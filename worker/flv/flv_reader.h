@@ -3,10 +3,11 @@
  * Worker, the source's thread; no I/O.  Adobe FLV 10.1 annex E; Enhanced RTMP v2.
  *
  * Video: H.264 (id 7, avc1), HEVC (id 12, hvc1; the parameter sets decide if they show the other
- * codec), Sorenson H.263 (id 2), Screen Video (3, 6), VP6 (4, 5), VP8 (vp08), VP9 (vp09), AV1
- * (av01).  Audio: AAC (with a configuration, or with ADTS headers instead), G.711 A-law and mu-law,
- * MP3, and MP3 at 8 kHz; in the enhanced dialect AAC, Opus, FLAC, AC-3, E-AC-3, MP3.  If tags have
- * several tracks, the first one to come is read.  Other audio is left out and logged once.
+ * codec), Sorenson H.263 (id 2), Screen Video (3, 6), VP6 (4, 5), VP8 (vp08), VP9 (vp09), AV1 (id
+ * 13, av01).  Audio: AAC, G.711 A-law and mu-law, MP3, MP3 at 8 kHz, PCM, ADPCM, Nellymoser,
+ * Opus (13); in the enhanced dialect AAC, Opus, FLAC, AC-3, E-AC-3, MP3; flv_sound.h says what
+ * format they have.  If tags have several tracks, the first one to come is read.  Other audio is
+ * left out and logged once.
  *
  * Tracks are announced once both configurations are known.  Before that, tags are held back (at
  * most FLV_READER_HELD_MAX bytes).  If onMetaData mentions video but not audio, and no audio

@@ -7,19 +7,13 @@
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
+#include <string.h>
 
 /* E.4.3.1, E.4.2.1; Enhanced RTMP v2: SoundFormat 9 has a header of its own. */
 enum { FRAME_KEY = 1, FRAME_COMMAND = 5 };
-enum { VIDEO_AVC = 7, VIDEO_HEVC = 12 };
+enum { VIDEO_AVC = 7, VIDEO_HEVC = 12, VIDEO_AV1 = 13 }; /* 12, 13: what Chinese servers added */
 enum { AVC_SEQUENCE_HEADER = 0, AVC_NALU = 1 };
-enum {
-    SOUND_MP3 = 2,
-    SOUND_G711_A = 7,
-    SOUND_G711_MU = 8,
-    SOUND_EX = 9,
-    SOUND_AAC = 10,
-    SOUND_MP3_8K = 14
-};
+enum { SOUND_EX = 9, SOUND_AAC = 10, SOUND_OPUS = 13 };
 #define CTS_BYTES 3
 
 /* Enhanced RTMP v2: four-letter codec names. */
@@ -121,6 +115,21 @@ static enum AVCodecID picture_codec(unsigned codec_id)
     return codec_id < sizeof(codecs) / sizeof(codecs[0]) ? codecs[codec_id] : AV_CODEC_ID_NONE;
 }
 
+/* Codecs whose tags have an AVCPacketType and a composition time. */
+static enum AVCodecID packetized_codec(unsigned codec_id)
+{
+    switch (codec_id) {
+    case VIDEO_AVC:
+        return AV_CODEC_ID_H264;
+    case VIDEO_HEVC:
+        return AV_CODEC_ID_HEVC;
+    case VIDEO_AV1:
+        return AV_CODEC_ID_AV1;
+    default:
+        return AV_CODEC_ID_NONE;
+    }
+}
+
 /* E.4.3.1 VideoTagHeader. */
 static int read_video(const struct flv_tag *tag, struct flv_unit *unit)
 {
@@ -140,11 +149,11 @@ static int read_video(const struct flv_tag *tag, struct flv_unit *unit)
         unit->len = tag->len - 1;
         return 0;
     }
-    if (codec_id != VIDEO_AVC && codec_id != VIDEO_HEVC)
+    if (packetized_codec(codec_id) == AV_CODEC_ID_NONE)
         return -ENOTSUP;
     if (tag->len < 5 || tag->data[1] > AVC_NALU)
         return 0; /* AVCPacketType 2: end of sequence */
-    unit->codec = codec_id == VIDEO_AVC ? AV_CODEC_ID_H264 : AV_CODEC_ID_HEVC;
+    unit->codec = packetized_codec(codec_id);
     unit->config = tag->data[1] == AVC_SEQUENCE_HEADER;
     unit->cts_ms = get_s24(tag->data + 2);
     unit->data = tag->data + 5;
@@ -172,40 +181,81 @@ static void read_aac(struct flv_unit *unit)
         unit->config = false;
 }
 
+/* As ZLMediaKit sends it; ireader's libflv puts a packet type in front, as with AAC, and OpusHead
+ * in the packet of type 0. */
+static void read_opus(struct flv_unit *unit)
+{
+    static const char magic[] = "OpusHead";
+    unit->codec = AV_CODEC_ID_OPUS;
+    unit->sample_rate = 48000;
+    unit->channels = 2;
+    size_t head = sizeof(magic); /* with the packet type */
+    unit->config =
+        unit->len >= head && unit->data[0] == 0 && memcmp(unit->data + 1, magic, head - 1) == 0;
+    if (unit->config || unit->data[0] == 1) {
+        unit->data++;
+        unit->len--;
+    }
+}
+
+/* A SoundFormat whose tags hold nothing but sound. */
+struct sound {
+    enum AVCodecID codec;
+    unsigned rate; /* 0: the tag header's */
+};
+
+static struct sound sound_of(unsigned format, bool wide)
+{
+    static const struct sound sounds[] = {
+        [0] = {AV_CODEC_ID_PCM_S16LE, 0},
+        [1] = {AV_CODEC_ID_ADPCM_SWF, 0},
+        [2] = {AV_CODEC_ID_MP3, 0},
+        [3] = {AV_CODEC_ID_PCM_S16LE, 0},
+        [4] = {AV_CODEC_ID_NELLYMOSER, 16000},
+        [5] = {AV_CODEC_ID_NELLYMOSER, 8000},
+        [6] = {AV_CODEC_ID_NELLYMOSER, 0},
+        [7] = {AV_CODEC_ID_PCM_ALAW, 8000},
+        [8] = {AV_CODEC_ID_PCM_MULAW, 8000},
+        [14] = {AV_CODEC_ID_MP3, 8000},
+        [15] = {AV_CODEC_ID_NONE, 0},
+    };
+    struct sound sound = sounds[format];
+    if (sound.codec == AV_CODEC_ID_PCM_S16LE && !wide)
+        sound.codec = AV_CODEC_ID_PCM_U8;
+    return sound;
+}
+
+static void read_plain_sound(unsigned header, struct flv_unit *unit)
+{
+    struct sound sound = sound_of(header >> 4, (header & 2) != 0);
+    unit->codec = sound.codec;
+    unit->unsupported = sound.codec == AV_CODEC_ID_NONE;
+    if (sound.rate != 0)
+        unit->sample_rate = sound.rate;
+    if (sound.codec == AV_CODEC_ID_NELLYMOSER)
+        unit->channels = 1;
+}
+
 /* E.4.2.1 AudioTagHeader. */
 static void read_audio(const struct flv_tag *tag, struct flv_unit *unit)
 {
     if (tag->len < 2)
         return;
-    if (tag->data[0] >> 4 == SOUND_EX) {
+    unsigned header = tag->data[0];
+    if (header >> 4 == SOUND_EX) {
         read_ex_audio(tag, unit);
         return;
     }
     unit->data = tag->data + 1;
     unit->len = tag->len - 1;
-    unit->sample_rate = 44100u >> (3 - (tag->data[0] >> 2 & 3));
-    unit->channels = (tag->data[0] & 1) + 1;
-    switch (tag->data[0] >> 4) {
-    case SOUND_AAC:
+    unit->sample_rate = 44100u >> (3 - (header >> 2 & 3));
+    unit->channels = (header & 1) + 1;
+    if (header >> 4 == SOUND_AAC)
         read_aac(unit);
-        break;
-    case SOUND_G711_A:
-    case SOUND_G711_MU:
-        unit->codec =
-            tag->data[0] >> 4 == SOUND_G711_A ? AV_CODEC_ID_PCM_ALAW : AV_CODEC_ID_PCM_MULAW;
-        unit->sample_rate = 8000;
-        break;
-    case SOUND_MP3:
-        unit->codec = AV_CODEC_ID_MP3;
-        break;
-    case SOUND_MP3_8K:
-        unit->codec = AV_CODEC_ID_MP3;
-        unit->sample_rate = 8000;
-        break;
-    default:
-        unit->unsupported = true;
-        break;
-    }
+    else if (header >> 4 == SOUND_OPUS)
+        read_opus(unit);
+    else
+        read_plain_sound(header, unit);
 }
 
 /* Sample rate and channels of an AudioSpecificConfig, ISO/IEC 14496-3 1.6.2.1. */

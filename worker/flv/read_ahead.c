@@ -1,7 +1,9 @@
 #include "worker/flv/read_ahead.h"
 
 #include "worker/flv/rtmp_opening.h"
+#include "worker/flv/rtmp_stamps.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,23 +53,72 @@ static ssize_t take(struct read_ahead *a, void *buf, size_t len)
 ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags) __asm__("recv");
 int read_ahead_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("poll");
 
-ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags)
+/* Have `least` bytes ready, if they have come.  Returns how many are, or recv()'s result. */
+static ssize_t fill(struct read_ahead *a, size_t least)
 {
-    struct read_ahead *a = current;
-    if (a == NULL || fd != a->fd || flags != 0) {
+    size_t left = a->end - a->start;
+    if (left >= least)
+        return (ssize_t)left;
+    memmove(a->data, a->data + a->start, left);
+    a->start = 0;
+    a->end = left;
+    ssize_t n = receive(a->fd, a->data + left, sizeof(a->data) - left, 0);
+    a->readable = false;
+    if (n <= 0)
+        return left > 0 ? (ssize_t)left : n;
+    a->end += (size_t)n;
+    return (ssize_t)a->end;
+}
+
+static ssize_t read_bytes(struct read_ahead *a, int fd, void *buf, size_t len, int flags)
+{
+    if (a == NULL) {
         ssize_t n = receive(fd, buf, len, flags);
         rtmp_opening_look(buf, len, n);
         return n;
     }
-    if (!read_ahead_has_bytes()) {
-        ssize_t n = receive(fd, a->data, sizeof(a->data), 0);
-        a->readable = false;
-        if (n <= 0)
-            return n;
-        a->start = 0;
-        a->end = (size_t)n;
+    ssize_t n = fill(a, 1);
+    return n > 0 ? take(a, buf, len) : n;
+}
+
+/* recv() with MSG_PEEK.  Returns at most len. */
+static ssize_t peek(struct read_ahead *a, int fd, uint8_t *to, size_t len)
+{
+    if (a == NULL)
+        return receive(fd, to, len, MSG_PEEK);
+    ssize_t n = fill(a, len);
+    if (n <= 0)
+        return n;
+    n = (size_t)n < len ? n : (ssize_t)len;
+    memcpy(to, a->data + a->start, (size_t)n);
+    return n;
+}
+
+/* Read a stamp, or what stands where it should be. */
+static ssize_t read_stamp(struct read_ahead *a, int fd, void *buf, const uint8_t *stamp)
+{
+    uint8_t comes[RTMP_STAMP_BYTES];
+    ssize_t n = peek(a, fd, comes, sizeof(comes));
+    if (n <= 0)
+        return n;
+    if (memcmp(comes, stamp, (size_t)n) != 0) { /* it is not there */
+        memcpy(buf, stamp, RTMP_STAMP_BYTES);
+        return RTMP_STAMP_BYTES;
     }
-    return take(a, buf, len);
+    if (n == RTMP_STAMP_BYTES)
+        return read_bytes(a, fd, buf, RTMP_STAMP_BYTES, 0);
+    errno = EAGAIN; /* the rest will tell */
+    return -1;
+}
+
+ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct read_ahead *a = current != NULL && fd == current->fd && flags == 0 ? current : NULL;
+    uint8_t stamp[RTMP_STAMP_BYTES];
+    ssize_t n = rtmp_stamps_expect(len, stamp) ? read_stamp(a, fd, buf, stamp)
+                                               : read_bytes(a, fd, buf, len, flags);
+    rtmp_stamps_look(buf, len, n);
+    return n;
 }
 
 static int wait_for_events(struct pollfd *fds, nfds_t count, int timeout_ms)

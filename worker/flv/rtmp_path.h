@@ -17,7 +17,8 @@ struct rtmp_path {
 /**
  * Split as libavformat does, but ignore the query, where tokens may hold slashes.  The application
  * is the path's first segment, or its first two if there are three or more and the first is not
- * `ondemand`.
+ * `ondemand`.  Where nothing but an application stands before the query, its parameters do, and the
+ * stream follows the query's last slash: SRS's /live?vhost=HOST/cam.
  *
  * @param path  with query, from `/` or `?`, or "".
  */

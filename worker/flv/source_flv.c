@@ -10,6 +10,7 @@
 #include "worker/flv/read_ahead.h"
 #include "worker/flv/rtmp_opening.h"
 #include "worker/flv/rtmp_path.h"
+#include "worker/flv/rtmp_stamps.h"
 #include "worker/media/av_util.h"
 #include "worker/media/gather.h"
 
@@ -41,6 +42,7 @@ struct flv_source {
     struct address_guard guard;
     int socket; /* what media come from, once they do; -1: not known */
     struct read_ahead ahead;
+    struct rtmp_stamps stamps;
     char log[512]; /* libavformat's errors */
 };
 
@@ -128,6 +130,7 @@ static void find_socket(struct flv_source *s)
 static void leave_socket(struct flv_source *s)
 {
     read_ahead_end();
+    rtmp_stamps_end();
     s->socket = -1;
 }
 
@@ -199,8 +202,10 @@ static int open_url(struct flv_source *s)
     else
         set_http(&opts);
     (void)url_format_libav(params->url, url);
-    if (params->url->scheme == URL_RTMP)
+    if (params->url->scheme == URL_RTMP) {
         rtmp_opening_begin(&opening);
+        rtmp_stamps_begin(&s->stamps);
+    }
     int rc = avio_open2(&s->io, url, AVIO_FLAG_READ, &interrupt, &opts);
     rtmp_opening_end();
     if (opening.renamed)
