@@ -71,6 +71,7 @@ static void test_g711(void **state)
         for (uint32_t jitter_ms = 0; jitter_ms <= 20; jitter_ms += 10) {
             struct reader r = {.changes = 0};
             read_frames(&r, 4294966000u, cases[i].head, cases[i].len, 40000, jitter_ms);
+            read_frames(&r, 4294966000u + 2000, cases[i].head, cases[i].len, 40000, jitter_ms);
             assert_int_equal(r.known.sample_rate, cases[i].rate);
             assert_int_equal(r.known.ch_layout.nb_channels, cases[i].channels);
             assert_int_equal(r.changes, cases[i].changes);
@@ -85,9 +86,40 @@ static void test_g711_that_comes_late(void **state)
     (void)state;
     struct reader r = {.settled = true};
     read_frames(&r, 0, "\x8f", 320, 40000, 0);
+    assert_int_equal(r.changes, 1);
+    read_frames(&r, 2000, "\x8f", 320, 40000, 0);
     assert_int_equal(r.first_ms, 0);
     assert_int_equal(r.changes, 2);
     assert_int_equal(r.known.ch_layout.nb_channels, 1);
+}
+
+/* Stamps of the arrival, and a publisher that was cut off: no other format. */
+static void test_g711_that_was_cut_off(void **state)
+{
+    (void)state;
+    uint8_t body[321] = {0x7e};
+    for (uint32_t off_ms = 0; off_ms < 3000; off_ms += 40) {
+        for (uint32_t cut_at = 1000; cut_at < 1800; cut_at += 40) {
+            struct reader r = {.changes = 0};
+            for (uint32_t ms = 0; ms < 6000; ms += 40) {
+                bool waits = ms >= cut_at && ms < cut_at + off_ms;
+                read(&r, waits ? cut_at + off_ms : ms, body, sizeof(body));
+            }
+            assert_int_equal(r.changes, 1);
+            assert_int_equal(r.known.sample_rate, 8000);
+        }
+    }
+}
+
+/* As much as fits into tags, and stamps that stand still. */
+static void test_nonsense(void **state)
+{
+    (void)state;
+    static uint8_t body[1 << 20] = {0x7f};
+    struct reader r = {.changes = 0};
+    for (uint32_t i = 0; i < 5000; i++)
+        read(&r, i / 1000 * 400, body, sizeof(body));
+    assert_false(r.is_known);
 }
 
 /* Headers that contradict each other; gaps. */
@@ -170,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_g711),
         cmocka_unit_test(test_g711_that_comes_late),
+        cmocka_unit_test(test_g711_that_was_cut_off),
+        cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_g711_headers_that_change),
         cmocka_unit_test(test_aac_without_configuration),
         cmocka_unit_test(test_mp3_headers_that_change),

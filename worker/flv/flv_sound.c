@@ -2,15 +2,19 @@
 
 #include "worker/media/aac.h"
 
-#include <stdlib.h>
+#include <libavutil/common.h>
 #include <string.h>
 
 /* How long to measure: stamps may be those of the arrival.  44.1 and 48 kHz are 8 % apart. */
 #define MEASURE_G711_MS 400
 #define MEASURE_AAC_MS 900
-#define GAP_MS 500 /* longer ones interrupt a measurement */
+#define PER_SECOND_MAX 1000000 /* more is nonsense */
+#define GAP_MS 500             /* longer ones interrupt a measurement */
 #define OFF_G711_PERCENT 10
 #define OFF_AAC_PERCENT 4
+/* So many measurements in a row change a format that is known: a publisher that was cut off for a
+ * moment sends as much as another format has. */
+#define AGREEING 5
 
 static bool is_g711(enum AVCodecID codec)
 {
@@ -36,12 +40,14 @@ static unsigned measure(struct flv_sound *s, const struct flv_tag *tag, const st
     unsigned per_second = 0;
     bool goes_on = s->codec == unit->codec && tag->ts_ms - s->newest_ms <= GAP_MS;
     if (goes_on && span_ms >= least_ms)
-        per_second = (unsigned)(s->amount * 1000 / span_ms);
+        per_second = (unsigned)FFMIN(s->amount * 1000 / span_ms, PER_SECOND_MAX);
     if (!goes_on || per_second > 0) {
         s->codec = unit->codec;
         s->first_ms = tag->ts_ms;
         s->amount = 0;
     }
+    if (!goes_on)
+        s->agreeing = 0;
     s->newest_ms = tag->ts_ms;
     s->amount += unit->codec == AV_CODEC_ID_AAC ? AAC_FRAME_SAMPLES : unit->len;
     return per_second;
@@ -49,27 +55,47 @@ static unsigned measure(struct flv_sound *s, const struct flv_tag *tag, const st
 
 static bool is_near(unsigned value, unsigned wanted, unsigned percent)
 {
-    return (uint64_t)abs((int)value - (int)wanted) * 100 <= (uint64_t)wanted * percent;
+    unsigned off = value > wanted ? value - wanted : wanted - value;
+    return (uint64_t)off * 100 <= (uint64_t)wanted * percent;
+}
+
+/* Take a measurement of G.711.
+ *
+ * @param channels  by the tag header.
+ * @param enough    measurements that must agree. */
+static void judge_g711(struct flv_sound *s, unsigned bytes, unsigned channels, unsigned enough)
+{
+    unsigned rate = 0; /* neither */
+    if (is_near(bytes, 8000, OFF_G711_PERCENT)) {
+        rate = 8000;
+        channels = 1;
+    } else if (is_near(bytes, 16000, OFF_G711_PERCENT)) {
+        rate = channels == 2 ? 8000 : 16000;
+    }
+    bool agrees = rate == s->likely_rate && channels == s->likely_channels;
+    s->agreeing = agrees ? s->agreeing + 1 : 1;
+    s->likely_rate = rate;
+    s->likely_channels = channels;
+    if (rate == 0 || s->agreeing < enough)
+        return;
+    s->rate = rate;
+    s->channels = channels;
 }
 
 /* Correct a unit of G.711.  @return is its format known? */
 static bool correct_g711(struct flv_sound *s, const struct flv_tag *tag, struct flv_unit *unit,
                          const AVCodecParameters *known, bool patient)
 {
+    bool is_known = known != NULL && known->codec_id == unit->codec;
     unsigned bytes = measure(s, tag, unit, MEASURE_G711_MS);
-    if (is_near(bytes, 8000, OFF_G711_PERCENT)) {
-        s->rate = 8000;
-        s->channels = 1;
-    } else if (is_near(bytes, 16000, OFF_G711_PERCENT)) {
-        s->rate = unit->channels == 2 ? 8000 : 16000;
-        s->channels = unit->channels;
-    }
+    if (bytes > 0)
+        judge_g711(s, bytes, unit->channels, is_known ? AGREEING : 1);
     if (s->rate != 0) {
         unit->sample_rate = s->rate;
         unit->channels = s->channels;
         return true;
     }
-    if (known != NULL && known->codec_id == unit->codec) { /* the first header counts till then */
+    if (is_known) { /* the first header counts till then */
         unit->sample_rate = (unsigned)known->sample_rate;
         unit->channels = (unsigned)known->ch_layout.nb_channels;
         return true;

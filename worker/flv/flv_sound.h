@@ -20,9 +20,12 @@ struct flv_sound {
     enum AVCodecID codec; /* what is measured */
     uint32_t first_ms;    /* since when */
     uint32_t newest_ms;
-    uint64_t amount;   /* of sound: bytes, of AAC samples */
-    unsigned rate;     /* Hz, by measuring; 0: not known */
-    unsigned channels; /* meaningful if rate is known */
+    uint64_t amount;      /* of sound: bytes, of AAC samples */
+    unsigned rate;        /* Hz, by measuring; 0: not known */
+    unsigned channels;    /* meaningful if rate is known */
+    unsigned likely_rate; /* by the newest measurement; 0: it fits no format */
+    unsigned likely_channels;
+    unsigned agreeing; /* measurements in a row that said so */
     bool unreadable;   /* there was a configuration, which nobody understands */
 };
 
