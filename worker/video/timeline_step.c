@@ -5,11 +5,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define BACK_US 80000  /* a smaller step back is jitter */
-#define BACK_PACKETS 3 /* a larger one is observed for this many packets */
-#define BACK_LEARN 2   /* after this many lasting steps the next one is believed at once */
-#define NEAR_US 80000  /* two steps that differ by less are the same */
-#define FORTH_US 80000 /* a smaller step forth is jitter */
+#define BACK_US 80000       /* a smaller step back from where the stamp should be is jitter, */
+#define BACK_LEAST_US 20000 /* ... and so is a smaller one from the newest stamp */
+#define BACK_PACKETS 3      /* a larger one is observed for this many packets */
+#define BACK_LEARN 2        /* after this many lasting steps the next one is believed at once */
+#define NEAR_US 80000       /* two steps that differ by less are the same */
+#define FORTH_US 80000      /* a smaller step forth is jitter */
 #define FORTH_AFTER 10 /* so many packets after a step: stamps that step all the time are fast */
 #define FORTH_UNDO_US 2000000  /* a single bad stamp is over within this */
 #define FORTH_UNDONE_MAX 2     /* after so many the stamps may be of frames that are reordered */
@@ -86,7 +87,8 @@ static bool was_set_back(struct timeline_track *t, const struct timeline_in *p, 
     if (t->back_by_us == 0) {
         int64_t forth_us = t->forth_us;
         bool undone = back_us > BACK_US && is_forth_over(t, p, back_us);
-        if (!undone && (back_us <= BACK_US || may_be_reordering(t, p, back_us)))
+        bool small = back_us <= BACK_LEAST_US || back_us + p->duration_us <= BACK_US;
+        if (!undone && (small || may_be_reordering(t, p, back_us)))
             return false;
         *shift_us = undone ? forth_us : back_us + p->duration_us;
         note_step(t);
