@@ -112,6 +112,41 @@ static void test_first_audio_track_unsupported(void **state)
     }
 }
 
+/* OBS and others: the first track in tags without a trackId, in either dialect, further ones beside
+ * it. */
+static void test_tracks_beside_a_plain_one(void **state)
+{
+    (void)state;
+    for (int second_first = 0; second_first < 2; second_first++) {
+        struct flv f = {.data = NULL};
+        struct rig rig = {.count = 0};
+        put_header(&f, 5);
+        VIDEO(&f, 0, AVC_CONFIG(SPS_A));
+        AUDIO(&f, 0, AAC_CONFIG);
+        VIDEO(&f, 0, "\x96\0avc1\1" AVCC(SPS_B, "\xff"));
+        AUDIO(&f, 0, "\x95\0mp4a\1\x14\x08");
+        for (uint32_t i = 0; i < 4; i++) {
+            if (second_first == 0)
+                VIDEO(&f, 40 * i, KEY);
+            VIDEO(&f, 40 * i, "\x96\1avc1\1\0\0\0\0\0\0\3\x65\x88\x99");
+            if (second_first == 1)
+                VIDEO(&f, 40 * i, KEY);
+            AUDIO(&f, 40 * i, "\x95\1mp4a\1\7\7");
+            AUDIO(&f, 40 * i, AAC_FRAME);
+            AUDIO(&f, 40 * i, "\x95\1mp4a\2\x08\x08");
+        }
+        assert_int_equal(feed(&rig, &f, 1000), 0);
+        assert_int_equal(rig.count, 9);
+        assert_tracks(&rig.event[0], AV_CODEC_ID_H264, AV_CODEC_ID_AAC);
+        assert_int_equal(rig.event[0].sample_rate, 44100);
+        for (int i = 1; i < 9; i++) {
+            const struct media_packet *p = &rig.event[i].packet;
+            assert_int_equal(p->data[p->len - 1], p->track == TRACK_VIDEO ? 0x84 : 5);
+        }
+        end(&rig, &f);
+    }
+}
+
 /* Why there is no sound. */
 static void test_reasons_for_silence(void **state)
 {
@@ -438,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_late_audio),
         cmocka_unit_test(test_promised_audio),
         cmocka_unit_test(test_first_audio_track_unsupported),
+        cmocka_unit_test(test_tracks_beside_a_plain_one),
         cmocka_unit_test(test_reasons_for_silence),
         cmocka_unit_test(test_audio_of_many_kinds),
         cmocka_unit_test(test_codec_under_the_wrong_number),

@@ -279,6 +279,16 @@ static int hold(struct flv_reader *r, const struct flv_tag *tag)
     return rc != 0 ? rc : flv_buffer_append(&r->hold, tag->data, tag->len);
 }
 
+/* Choose the first track that can be used.  Returns false for another one's unit.  A tag without a
+ * trackId is track 0's: publishers of several tracks send the first one so. */
+static bool choose_track(struct flv_reader *r, enum track track, const struct flv_unit *unit)
+{
+    int id = unit->track < 0 ? 0 : unit->track;
+    if (r->track[track] < 0)
+        r->track[track] = id;
+    return r->track[track] == id;
+}
+
 /* Read a tag's unit, and correct a wrong video codec. */
 static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit *unit)
 {
@@ -287,8 +297,10 @@ static int read_unit(struct flv_reader *r, struct flv_tag *tag, struct flv_unit 
     int rc = flv_tag_read_unit(tag, unit);
     if (rc != 0 || unit->codec == AV_CODEC_ID_NONE)
         return rc;
-    if (r->track[track] < 0)
-        r->track[track] = unit->track;
+    if (!choose_track(r, track, unit)) {
+        unit->codec = AV_CODEC_ID_NONE;
+        return 0;
+    }
     if (!flv_tag_has_nal_units(unit->codec))
         return 0;
     /* The parameter sets tell: OBS once wrote HEVC under H.264's number, and others still do. */
