@@ -28,6 +28,18 @@
 #define AMPLITUDE 0.4
 #define DECODE_SPAN 3
 
+/* What a camera announces. @param channels  0: none is told. @return avcodec_parameters_free(). */
+static inline AVCodecParameters *announce(enum AVCodecID codec, int sample_rate, int channels)
+{
+    AVCodecParameters *par = avcodec_parameters_alloc();
+    par->codec_type = AVMEDIA_TYPE_AUDIO;
+    par->codec_id = codec;
+    par->sample_rate = sample_rate;
+    if (channels > 0)
+        av_channel_layout_default(&par->ch_layout, channels);
+    return par;
+}
+
 /* --- a camera's encoder --------------------------------------------------- */
 
 struct camera_audio {
