@@ -4,7 +4,6 @@
  */
 #include "common/log.h"
 #include "test/unit/audio_tools.h"
-#include "worker/audio/audio_format.h"
 #include "worker/media/aac.h"
 
 #include <libavformat/avformat.h>
