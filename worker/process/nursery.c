@@ -83,7 +83,8 @@ static void warm_up(void)
         AV_CODEC_ID_ADPCM_G726, AV_CODEC_ID_ADPCM_G726LE, AV_CODEC_ID_OPUS,
         AV_CODEC_ID_MP2,        AV_CODEC_ID_MP3,          AV_CODEC_ID_AC3,
         AV_CODEC_ID_EAC3,       AV_CODEC_ID_FLAC,         AV_CODEC_ID_PCM_S16BE,
-        AV_CODEC_ID_PCM_S16LE,
+        AV_CODEC_ID_PCM_S16LE,  AV_CODEC_ID_PCM_U8,       AV_CODEC_ID_ADPCM_SWF,
+        AV_CODEC_ID_NELLYMOSER,
     };
     (void)avformat_network_init();
     for (size_t i = 0; i < sizeof(decoders) / sizeof(decoders[0]); i++)
