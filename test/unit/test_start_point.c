@@ -191,8 +191,8 @@ static int next_refresh(const struct rig *rig, int from)
     return -1;
 }
 
-/* All pictures; the last NAL units of two of them are cut short. */
-static struct rig *send_cut(const struct sample *s, int cut, int cut_too)
+/* All pictures; the last NAL units of two of them are cut short, and so many are left out. */
+static struct rig *send_cut(const struct sample *s, int cut, int cut_too, int left_out)
 {
     struct rig *rig = rig_new(s, NULL, 0);
     for (int i = 0; i < s->count; i++)
@@ -206,7 +206,7 @@ static struct rig *send_cut(const struct sample *s, int cut, int cut_too)
                                         .dts = AV_NOPTS_VALUE,
                                         .received_us = i * (int64_t)FRAME_US});
     access_unit_flush(rig->au);
-    assert_int_equal(rig->count, s->count);
+    assert_int_equal(rig->count, s->count - left_out);
     assert_int_equal(first_key_after(rig, 1), -1); /* players start at the IDR picture */
     return rig;
 }
@@ -216,23 +216,22 @@ static void test_refresh_mends_damage(void **state)
 {
     (void)state;
     struct sample s = refresh(AV_CODEC_ID_H264);
-    struct rig *rig = send_cut(&s, -1, -1);
+    struct rig *rig = send_cut(&s, -1, -1, 0);
     int one = next_refresh(rig, 1);
     int two = next_refresh(rig, one + 1);
     assert_in_range(one, 15, 25);
     assert_int_equal(two, one + 20);
     rig_free(rig);
 
-    rig = send_cut(&s, 0, one + 5);
+    rig = send_cut(&s, 0, one + 5, 0);
     assert_int_equal(rig->out[one].frame->refresh, 18);
     for (int i = 0; i < rig->count; i++)
         assert_int_equal(rig->out[i].frame->damaged, i < one || (i >= one + 5 && i < two));
     rig_free(rig);
 
-    rig = send_cut(&s, one - 1, one);
-    assert_int_equal(rig->out[one].frame->refresh, 0);
+    rig = send_cut(&s, one - 1, one, 2);
     for (int i = 0; i < rig->count; i++)
-        assert_int_equal(rig->out[i].frame->damaged, i >= one - 1 && i < two);
+        assert_int_equal(rig->out[i].frame->damaged, i >= one - 1 && i < two - 2);
     rig_free(rig);
     sample_free(&s);
 }
