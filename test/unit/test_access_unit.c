@@ -1,4 +1,5 @@
 /* worker/access_unit: packets cut in the ways cameras do, to frames. */
+#include "common/bytes.h"
 #include "test/unit/access_unit_rig.h"
 
 static void run(const struct sample *s, const struct how *how)
@@ -130,6 +131,59 @@ static void test_annex_b_where_lengths_should_be(void **state)
                                         .pts = h264.unit[i]->pts * TICKS});
     assert_complete(rig, &h264, 0, true);
     rig_free(rig);
+}
+
+/* @return the length of a unit that is written with lengths of 4 bytes, or with start codes. */
+static size_t write_unit(uint8_t *to, const struct sample *s, int i, bool lengths)
+{
+    struct nal_cursor cursor = {s->unit[i]->data, s->unit[i]->data + s->unit[i]->size};
+    struct nal nal;
+    size_t len = 0;
+    while (nal_next_annex_b(&cursor, &nal)) {
+        bytes_put32(to + len, lengths ? (uint32_t)nal.len : 1);
+        memcpy(to + len + 4, nal.data, nal.len);
+        len += 4 + nal.len;
+    }
+    return len;
+}
+
+static void push_several(struct rig *rig, const struct sample *s, int from, int count, bool lengths)
+{
+    static uint8_t message[1 << 20];
+    size_t len = 0;
+    for (int i = from; i < from + count && i < s->count; i++)
+        len += write_unit(message + len, s, i, lengths);
+    assert_true(len < sizeof(message));
+    int64_t time = (int64_t)from * TICKS;
+    assert_true(push(rig, (struct media_packet){.track = TRACK_VIDEO,
+                                                .form = MEDIA_LENGTHS,
+                                                .key = true,
+                                                .last = true,
+                                                .data = message,
+                                                .len = len,
+                                                .pts = time,
+                                                .dts = time}));
+}
+
+/* Some publishers collect pictures: each comes out by itself, at its time, once the messages'
+ * distance is known. */
+static void test_several_pictures_in_a_message(void **state)
+{
+    (void)state;
+    const struct sample *samples[] = {&h264, &h264_slices, &hevc};
+    for (int k = 0; k < 3 * 2 * 3; k++) {
+        const struct sample *s = samples[k / 6];
+        int count = 2 + k % 3;
+        struct rig *rig = rig_new(s, s->unit[0]->data, (size_t)s->unit[0]->size);
+        for (int i = 0; i < s->count; i += count)
+            push_several(rig, s, i, count, k / 3 % 2 == 0);
+        access_unit_flush(rig->au);
+        assert_complete(rig, s, 0, false);
+        for (int i = 2 * count; i + count <= s->count; i++)
+            assert_int_equal(rig->out[i].dts, (int64_t)i * TICKS);
+        assert_decodes(rig, s->count, true);
+        rig_free(rig);
+    }
 }
 
 static int count_nals(const struct frame *frame, unsigned type)
@@ -268,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_parameter_sets_from_extradata),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_annex_b_where_lengths_should_be),
+        cmocka_unit_test(test_several_pictures_in_a_message),
         cmocka_unit_test(test_new_resolution),
         cmocka_unit_test(test_parameter_sets_with_the_time_before),
         cmocka_unit_test(test_open_gop),

@@ -105,6 +105,42 @@ static void test_forms(void **state)
         check(&cases[i]);
 }
 
+/* Where the first of several pictures ends. */
+static void test_pictures(void **state)
+{
+    static const struct {
+        const char *data;
+        size_t len;
+        unsigned pictures;
+        size_t first_len, rest_len; /* of what is left, the first picture */
+    } messages[] = {
+        {"\0\0\0\4" IDR "\0\0\0\4" IDR "\0\0\0\3" PPS "\0\0\0\4" IDR, 31, 3, 8, 8},
+        {"\0\0\0\4" IDR "\0\0\0\2\x65\x48\0\0\0\4" IDR "\0\0\0\2\x65\x48", 28, 2, 14, 14},
+        {CODE4 IDR CODE4 IDR, 16, 2, 9, 7},
+        {CODE3 SPS CODE3 IDR CODE3 SPS CODE3 IDR, 28, 2, 14, 14},
+        {"\0\0\0\x15" SEI CODE4 IDR CODE4 IDR "\0\0\0\4" IDR, 33, 3, 0, 8},
+        {"\0\0\0\4" IDR "\0\0\0\3" PPS, 15, 1, 15, 0},
+        {"\0\0\0\3" PPS, 7, 1, 7, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+        const uint8_t *data = (const uint8_t *)messages[i].data;
+        struct nal_message m;
+        nal_message_read(&m, AV_CODEC_ID_H264, 4, data, messages[i].len);
+        assert_false(m.broken);
+        assert_int_equal(m.pictures, messages[i].pictures);
+        assert_int_equal(m.first_len, messages[i].first_len);
+        nal_message_read_picture(&m, data, messages[i].len);
+        assert_true(m.first_len > 0 && m.first_len <= messages[i].len);
+        if (messages[i].rest_len == 0 || messages[i].first_len == 0)
+            continue;
+        size_t at = messages[i].first_len;
+        nal_message_read_picture(&m, data + at, messages[i].len - at);
+        assert_int_equal(m.first_len, messages[i].rest_len);
+        assert_true(m.slices >= 1);
+    }
+}
+
 /* HEVC has headers of two bytes. */
 static void test_hevc(void **state)
 {
@@ -130,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_hevc),
     };
     return cmocka_run_group_tests_name("nal_message", tests, NULL, NULL);

@@ -77,8 +77,10 @@ struct access_unit {
     enum end ended;         /* how the previous unit ended */
     int64_t slice_pts;
     int64_t key_pts;
-    int64_t begun_pts; /* pts of the newest picture */
-    int64_t step;      /* distance to the picture before it; 0: not known */
+    int64_t begun_pts;        /* pts of the newest picture */
+    int64_t step;             /* distance to the picture before it; 0: not known */
+    int64_t message_dts;      /* of the newest message with a slice */
+    int64_t message_distance; /* to the one before it; 0: not known */
     struct start_points starts;
     struct torn_pictures torn;
     unsigned left_out; /* torn pictures since the newest frame */
@@ -141,6 +143,8 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
     au->has_slice = false;
     au->begun_pts = AV_NOPTS_VALUE;
     au->step = 0;
+    au->message_dts = AV_NOPTS_VALUE;
+    au->message_distance = 0;
     au->stamps_wrong = false;
     start_points_init(&au->starts, au->codec);
     torn_pictures_init(&au->torn);
@@ -515,28 +519,70 @@ static void take_message(struct access_unit *au, const struct media_packet *pack
     }
 }
 
-static bool push_lengths(struct access_unit *au, const struct media_packet *packet)
+static bool push_message(struct access_unit *au, const struct media_packet *packet,
+                         const struct nal_message *m)
 {
-    struct nal_message m;
-    close_nal(au);
-    nal_message_read(&m, au->codec, au->sets.length_size, packet->data, packet->len);
-    if (m.slices > 1 && au->messages == MESSAGES_UNPROVEN)
+    if (m->slices > 1 && au->messages == MESSAGES_UNPROVEN)
         au->messages = MESSAGES_WHOLE;
-    if (m.slices > 0)
-        place_slice(au, packet, &m.slice);
+    if (m->slices > 0)
+        place_slice(au, packet, &m->slice);
     if (au->took_slice || !au->unit.has_slice)
         au->unit.received_us = packet->received_us;
-    bool ends = m.slices > 0 && au->messages == MESSAGES_WHOLE;
-    take_message(au, packet, &m, ends && au->nals.count == 0);
-    if (m.broken && m.slices > 0) {
+    bool ends = m->slices > 0 && au->messages == MESSAGES_WHOLE;
+    take_message(au, packet, m, ends && au->nals.count == 0);
+    if (m->broken && m->slices > 0) {
         au->unit.damaged = true;
-    } else if (m.broken) {
+    } else if (m->broken) {
         au->lost = true; /* no part of it can be used */
         au->left_out++;
     }
     if (ends)
         end_unit(au, END_MESSAGE);
-    return m.slices > 0;
+    return m->slices > 0;
+}
+
+/* How far are messages of pictures apart?  The smaller one of the last two distances, since stamps
+ * may jump; 0: not known. */
+static int64_t message_step(struct access_unit *au, const struct media_packet *packet)
+{
+    bool known = au->message_dts != AV_NOPTS_VALUE && packet->dts != AV_NOPTS_VALUE;
+    int64_t distance = known ? llabs(packet->dts - au->message_dts) : 0;
+    int64_t step = distance < au->message_distance ? distance : au->message_distance;
+    au->message_dts = packet->dts;
+    au->message_distance = distance;
+    return step;
+}
+
+/* Take several pictures in one message, as if each had come in its own, at its time. */
+static bool push_pictures(struct access_unit *au, const struct media_packet *packet,
+                          struct nal_message *m, int64_t step)
+{
+    struct media_packet part = *packet;
+    const uint8_t *end = packet->data + packet->len;
+    step /= m->pictures;
+    while (part.data < end) {
+        nal_message_read_picture(m, part.data, (size_t)(end - part.data));
+        part.len = m->first_len;
+        au->took_slice = false;
+        (void)push_message(au, &part, m);
+        part.data += part.len;
+        part.pts += part.pts != AV_NOPTS_VALUE ? step : 0;
+        part.dts += part.dts != AV_NOPTS_VALUE ? step : 0;
+        part.key = false;
+    }
+    return true;
+}
+
+static bool push_lengths(struct access_unit *au, const struct media_packet *packet)
+{
+    struct nal_message m;
+    close_nal(au);
+    nal_message_read(&m, au->codec, au->sets.length_size, packet->data, packet->len);
+    int64_t step = m.slices > 0 ? message_step(au, packet) : 0;
+    if (m.pictures > 1 && m.first_len > 0 && !m.broken &&
+        !parameter_sets_may_have_fields(&au->sets))
+        return push_pictures(au, packet, &m, step);
+    return push_message(au, packet, &m);
 }
 
 bool access_unit_push(struct access_unit *au, const struct media_packet *packet)

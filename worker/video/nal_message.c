@@ -1,5 +1,7 @@
 #include "worker/video/nal_message.h"
 
+#include <limits.h>
+
 #define RBSP_TRAILING 0x80 /* after the last payload of an SEI */
 
 static bool is_zero(const uint8_t *data, size_t len)
@@ -119,36 +121,69 @@ static int next_payload(const struct nal_message *m, struct nal_message_cursor *
     return rc;
 }
 
-static void survey(struct nal_message *m, unsigned length_size, const uint8_t *data, size_t len)
+/* Does a slice begin a picture?  Its header begins with first_mb_in_slice, which is 0 if the first
+ * bit is set, or with first_slice_segment_in_pic_flag. */
+static bool begins_picture(enum AVCodecID codec, const struct nal *slice)
+{
+    size_t header = nal_header_len(codec);
+    return slice->len > header && (slice->data[header] & 0x80) != 0;
+}
+
+/* @param most  pictures to read. */
+static void survey(struct nal_message *m, unsigned length_size, const uint8_t *data, size_t len,
+                   unsigned most)
 {
     struct nal_message_cursor cursor;
     struct nal nal;
+    size_t slice_end = 0;
     int rc;
-    *m = (struct nal_message){.codec = m->codec, .length_size = length_size};
+    *m = (struct nal_message){.codec = m->codec, .length_size = length_size, .pictures = 1};
     nal_message_begin(&cursor, data, len);
     while ((rc = next_payload(m, &cursor, &nal)) == 1) {
-        if (nal_role(m->codec, nal.data) == NAL_SLICE && m->slices++ == 0)
+        if (nal_role(m->codec, nal.data) != NAL_SLICE)
+            continue;
+        if (m->slices > 0 && begins_picture(m->codec, &nal)) {
+            if (m->pictures == most)
+                break;
+            if (m->pictures++ == 1)
+                m->first_len = slice_end;
+        }
+        slice_end = cursor.inner.pos < cursor.inner.end ? 0 : (size_t)(cursor.all.pos - data);
+        if (m->slices++ == 0)
             m->slice = nal;
     }
-    m->broken = rc != 0;
+    m->broken = rc < 0;
+    if (rc == 1)
+        m->first_len = slice_end;
+    else if (m->pictures == 1)
+        m->first_len = len;
 }
 
 void nal_message_read(struct nal_message *message, enum AVCodecID codec, unsigned length_size,
                       const uint8_t *data, size_t len)
 {
     message->codec = codec;
-    survey(message, length_size, data, len);
+    survey(message, length_size, data, len, UINT_MAX);
     if (!message->broken)
         return;
     if (has_start_code(data, len)) {
-        survey(message, 0, data, len);
+        survey(message, 0, data, len, UINT_MAX);
         return;
     }
     struct nal_message announced = *message;
     if (length_size != 4)
-        survey(message, 4, data, len);
+        survey(message, 4, data, len, UINT_MAX);
     if (message->broken)
         *message = announced;
+}
+
+void nal_message_read_picture(struct nal_message *message, const uint8_t *data, size_t len)
+{
+    survey(message, message->length_size, data, len, 1);
+    if (message->first_len > 0)
+        return;
+    survey(message, message->length_size, data, len, UINT_MAX); /* it is all one */
+    message->first_len = len;
 }
 
 void nal_message_begin(struct nal_message_cursor *cursor, const uint8_t *data, size_t len)

@@ -17,7 +17,9 @@ struct nal_message {
     unsigned length_size; /* of its NAL units; 0: they follow start codes */
     bool broken;          /* a length exceeds the message */
     unsigned slices;
-    struct nal slice; /* the first one */
+    struct nal slice;  /* the first one */
+    unsigned pictures; /* begun by a slice; at least 1 */
+    size_t first_len;  /* bytes of the first one; 0: it cannot be told where it ends */
 };
 
 /* Walks over the NAL units of a message that are no NAL_DISCARD. */
@@ -34,6 +36,15 @@ struct nal_message_cursor {
  */
 void nal_message_read(struct nal_message *message, enum AVCodecID codec, unsigned length_size,
                       const uint8_t *data, size_t len);
+
+/**
+ * Find out what the first picture holds of a message, or of what is left of it: nothing of the
+ * others counts then.
+ *
+ * @param message  as nal_message_read() left it; its first_len becomes 1 or more.
+ * @param len      1 or more.
+ */
+void nal_message_read_picture(struct nal_message *message, const uint8_t *data, size_t len);
 
 /** Begin a walk over the data that nal_message_read() has read. */
 void nal_message_begin(struct nal_message_cursor *cursor, const uint8_t *data, size_t len);

@@ -44,6 +44,7 @@ static bool identify(enum AVCodecID codec, const struct nal *nal, struct paramet
             return false;
         set->id = info.id;
         set->parent_id = info.vps_id;
+        set->fields = info.fields;
         return true;
     case HEVC_NAL_VPS:
         set->kind = PARAMETER_SET_VPS;
@@ -140,6 +141,19 @@ static void add_hvcc(struct parameter_sets *sets, const uint8_t *data, size_t le
         if (!add_array(sets, &cursor, count))
             return;
     }
+}
+
+bool parameter_sets_may_have_fields(const struct parameter_sets *sets)
+{
+    bool any = false;
+    for (unsigned i = 0; i < sets->count; i++) {
+        if (sets->set[i].kind != PARAMETER_SET_SPS)
+            continue;
+        if (sets->set[i].fields)
+            return true;
+        any = true;
+    }
+    return sets->codec == AV_CODEC_ID_H264 && !any;
 }
 
 static bool is_annex_b(const uint8_t *data, size_t len)

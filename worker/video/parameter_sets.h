@@ -17,6 +17,7 @@ struct parameter_set {
     uint8_t kind;      /* enum parameter_set_kind */
     uint8_t id;        /* its own */
     uint8_t parent_id; /* PPS: its SPS's id; HEVC SPS: its VPS's id */
+    bool fields;       /* H.264 SPS: see sps.h */
     /* HEVC PPS (H.265 7.3.2.3.1): needed to read a slice's header. */
     bool dependent_slices;    /* dependent_slice_segments_enabled_flag */
     uint8_t extra_slice_bits; /* num_extra_slice_header_bits */
@@ -44,6 +45,9 @@ void parameter_sets_clear(struct parameter_sets *sets);
  * @param in_unit  it is in the payload of the current access unit.
  */
 void parameter_sets_add(struct parameter_sets *sets, const struct nal *nal, bool in_unit);
+
+/** May two pictures of the track be the fields of one frame, as far as is known? */
+bool parameter_sets_may_have_fields(const struct parameter_sets *sets);
 
 /** Could this be extradata at all, by its beginning and length?  It may still hold no sets. */
 bool parameter_sets_is_extradata(enum AVCodecID codec, const uint8_t *data, size_t len);

@@ -136,11 +136,12 @@ static bool read_h264(struct nal_bits *b, struct sps_info *info)
         for (uint32_t i = 0; i < n && i < 255; i++)
             (void)nal_bits_ue(b); /* offset_for_ref_frame, se(v) */
     }
-    (void)nal_bits_ue(b);         /* max_num_ref_frames */
-    (void)nal_bits_read(b, 1);    /* gaps_in_frame_num_value_allowed_flag */
-    (void)nal_bits_ue(b);         /* pic_width_in_mbs_minus1 */
-    (void)nal_bits_ue(b);         /* pic_height_in_map_units_minus1 */
-    if (nal_bits_read(b, 1) == 0) /* frame_mbs_only_flag */
+    (void)nal_bits_ue(b);                    /* max_num_ref_frames */
+    (void)nal_bits_read(b, 1);               /* gaps_in_frame_num_value_allowed_flag */
+    (void)nal_bits_ue(b);                    /* pic_width_in_mbs_minus1 */
+    (void)nal_bits_ue(b);                    /* pic_height_in_map_units_minus1 */
+    info->fields = nal_bits_read(b, 1) == 0; /* frame_mbs_only_flag */
+    if (info->fields)
         (void)nal_bits_read(b, 1);
     (void)nal_bits_read(b, 1); /* direct_8x8_inference_flag */
     if (nal_bits_read(b, 1) != 0) {
