@@ -422,7 +422,10 @@ static void test_stream_id_and_wrong_sizes(void **state)
     put_header(&f, 5);
     VIDEO(&f, 0, AVC_CONFIG(SPS_A));
     for (uint32_t i = 0; i < 6; i++) {
-        AUDIO(&f, 40 * i, i == 0 ? AAC_CONFIG : AAC_FRAME);
+        if (i == 0)
+            AUDIO(&f, 40 * i, AAC_CONFIG);
+        else
+            AUDIO(&f, 40 * i, AAC_FRAME);
         VIDEO(&f, 40 * i, KEY);
         memset(f.data + f.len - 4, 0, 4);
     }
