@@ -35,13 +35,18 @@ static struct codec_config *new_config(enum AVCodecID codec, uint8_t level)
     return config;
 }
 
-static void push(struct viewer *v, struct codec_config *config, bool key, int64_t dts_us)
+static struct frame *new_picture(struct codec_config *config, bool key, int64_t dts_us)
 {
     struct frame *f = frame_new(config, FRAME_BYTES);
     memset(f->data, 0x55, f->len);
     f->key = key;
     f->dts_us = f->pts_us = f->received_us = dts_us;
-    frame_ring_push(v->ring, f);
+    return f;
+}
+
+static void push(struct viewer *v, struct codec_config *config, bool key, int64_t dts_us)
+{
+    frame_ring_push(v->ring, new_picture(config, key, dts_us));
 }
 
 static int open_viewer(void **state)
@@ -225,6 +230,27 @@ static size_t write_all(struct viewer *v, uint8_t *buf, size_t size)
     return got;
 }
 
+/* Who plays goes on at the newest key frame, though it is damaged and joins begin at another. */
+static void test_too_far_behind_a_damaged_key_frame(void **state)
+{
+    struct viewer *v = *state;
+    static uint8_t buf[1 << 17];
+    uint64_t key;
+    push_gop(v, 26);
+    flv_output_start(&v->output, &join_live, v->config, NULL);
+    size_t before = write_all(v, buf, sizeof(buf));
+    assert_true(before > 26 * (size_t)FRAME_BYTES);
+    for (int i = 26; i < 126; i++) {
+        struct frame *f = new_picture(v->config, i == 120, i * (int64_t)FRAME_US);
+        f->damaged = true;
+        frame_ring_push(v->ring, f);
+    }
+    assert_true(frame_ring_key(v->ring, &key));
+    assert_int_equal(key, 0);
+    assert_in_range(write_all(v, buf, sizeof(buf)), 6 * FRAME_BYTES, 7 * FRAME_BYTES - 1);
+    assert_int_equal(v->output.frames_skipped, 120 - 26);
+}
+
 /* With join=live: right after the key frame, before all that follows. */
 static void test_sound_begins_with_silence(void **state)
 {
@@ -401,6 +427,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_viewer, close_viewer)
     const struct CMUnitTest tests[] = {
+        TEST(test_too_far_behind_a_damaged_key_frame),
         TEST(test_key_frame_comes_first_and_alone),
         TEST(test_near_2_31_ms_it_ends),
         TEST(test_another_codec_ends_it_after_what_came_before),

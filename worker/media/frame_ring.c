@@ -173,6 +173,13 @@ bool frame_ring_key(const struct frame_ring *ring, uint64_t *seq)
     return ring->has_key;
 }
 
+bool frame_ring_newest_key(const struct frame_ring *ring, uint64_t *seq)
+{
+    if (ring->has_key)
+        *seq = ring->newest_key;
+    return ring->has_key;
+}
+
 uint64_t frame_ring_pictures_after_key(const struct frame_ring *ring)
 {
     uint64_t pictures = 0;

@@ -50,6 +50,9 @@ struct frame *frame_ring_get(const struct frame_ring *ring, uint64_t seq);
  */
 bool frame_ring_key(const struct frame_ring *ring, uint64_t *seq);
 
+/** Likewise the newest key frame, damaged or not, for who plays already. */
+bool frame_ring_newest_key(const struct frame_ring *ring, uint64_t *seq);
+
 /** How many video frames came after the key frame to begin with; 0 if none is kept. */
 uint64_t frame_ring_pictures_after_key(const struct frame_ring *ring);
 

@@ -86,7 +86,7 @@ static void skip_ahead(struct flv_output *o)
 {
     uint64_t key;
     uint64_t from = o->at.cursor;
-    bool ahead = frame_ring_key(o->ring, &key) && key > from;
+    bool ahead = frame_ring_newest_key(o->ring, &key) && key > from;
     o->at.cursor = ahead ? key : frame_ring_head(o->ring);
     o->at.wait_key = true;
     o->frames_skipped += o->at.cursor - from;
