@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -250,6 +251,63 @@ static void test_repeated_or_not(void **state)
     }
 }
 
+/* A part of what may be a stamp: poll() waits for the rest, and whoever watches over deadlines is
+ * not told that there is something to read. */
+static void test_a_part_of_a_stamp(void **state)
+{
+    static const uint8_t zeros[HANDSHAKE];
+    static const struct message message = {0, 4, 0x3000000, 200, true};
+    static struct read_ahead buffer;
+    (void)state;
+    struct sent s = {.data = NULL};
+    struct rtmp_stamps stamps = {.lost = false};
+    struct reader r = {.sent = &s, .piece = 100000};
+    uint8_t bytes[HANDSHAKE];
+    put(&s, zeros, sizeof(zeros));
+    put_message(&s, &message);
+    size_t rest = 3 + 200 - CHUNK; /* of the stamp, and the second chunk's data */
+    s.len -= rest;
+    connect_both(r.fds);
+    rtmp_stamps_begin(&stamps);
+    read_all(&r, bytes, 1537);
+    read_all(&r, bytes, 1536);
+    read_ahead_begin(&buffer, r.fds[0]);
+    read_chunk(&r);
+    assert_int_equal(read_number(&r, 1), 0xc4);
+
+    struct pollfd p = {.fd = r.fds[0], .events = POLLIN};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(recv(r.fds[0], bytes, 4, 0), -1);
+        assert_int_equal(errno, EAGAIN);
+        assert_false(read_ahead_has_bytes());
+        assert_int_equal(poll(&p, 1, 0), 0);
+    }
+    s.len += rest;
+    assert_int_equal(write(r.fds[1], s.data + s.len - rest, rest), rest);
+    assert_int_equal(poll(&p, 1, 30000), 1);
+    r.written = s.len;
+    assert_int_equal(read_number(&r, 4), 0x3000000);
+    assert_true(read_ahead_has_bytes());
+    read_all(&r, bytes, 200 - CHUNK);
+
+    /* The same at the end of the connection. */
+    r.streams[4].left = 0;
+    put_message(&s, &message);
+    size_t most = s.len - r.written - rest;
+    assert_int_equal(write(r.fds[1], s.data + r.written, most), most);
+    r.written = s.len;
+    read_chunk(&r);
+    assert_int_equal(read_number(&r, 1), 0xc4);
+    assert_int_equal(shutdown(r.fds[1], SHUT_WR), 0);
+    assert_int_equal(poll(&p, 1, 30000), 1);
+    assert_int_equal(recv(r.fds[0], bytes, 4, 0), 0);
+    read_ahead_end();
+    rtmp_stamps_end();
+    close(r.fds[0]);
+    close(r.fds[1]);
+    free(s.data);
+}
+
 /* Chunks of several messages take turns. */
 static void test_taking_turns(void **state)
 {
@@ -300,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_repeated_or_not),
+        cmocka_unit_test(test_a_part_of_a_stamp),
         cmocka_unit_test(test_taking_turns),
         cmocka_unit_test(test_too_many_streams),
     };

@@ -15,13 +15,13 @@ void read_ahead_begin(struct read_ahead *ahead, int fd)
 {
     ahead->fd = fd;
     ahead->start = ahead->end = 0;
-    ahead->readable = ahead->writing = false;
+    ahead->readable = ahead->writing = ahead->starved = false;
     current = ahead;
 }
 
 bool read_ahead_has_bytes(void)
 {
-    return current != NULL && current->start < current->end;
+    return current != NULL && current->start < current->end && !current->starved;
 }
 
 bool read_ahead_is_writing(void)
@@ -64,8 +64,8 @@ static ssize_t fill(struct read_ahead *a, size_t least)
     a->end = left;
     ssize_t n = receive(a->fd, a->data + left, sizeof(a->data) - left, 0);
     a->readable = false;
-    if (n <= 0)
-        return left > 0 ? (ssize_t)left : n;
+    if (n <= 0) /* at the end nothing will complete what is left */
+        return n < 0 && left > 0 ? (ssize_t)left : n;
     a->end += (size_t)n;
     return (ssize_t)a->end;
 }
@@ -99,16 +99,19 @@ static ssize_t read_stamp(struct read_ahead *a, int fd, void *buf, const uint8_t
 {
     uint8_t comes[RTMP_STAMP_BYTES];
     ssize_t n = peek(a, fd, comes, sizeof(comes));
+    bool unclear = n > 0 && n < RTMP_STAMP_BYTES && memcmp(comes, stamp, (size_t)n) == 0;
+    if (a != NULL)
+        a->starved = unclear;
+    if (unclear) {
+        errno = EAGAIN;
+        return -1;
+    }
     if (n <= 0)
         return n;
-    if (memcmp(comes, stamp, (size_t)n) != 0) { /* it is not there */
-        memcpy(buf, stamp, RTMP_STAMP_BYTES);
-        return RTMP_STAMP_BYTES;
-    }
-    if (n == RTMP_STAMP_BYTES)
+    if (memcmp(comes, stamp, (size_t)n) == 0)
         return read_bytes(a, fd, buf, RTMP_STAMP_BYTES, 0);
-    errno = EAGAIN; /* the rest will tell */
-    return -1;
+    memcpy(buf, stamp, RTMP_STAMP_BYTES); /* it is not there */
+    return RTMP_STAMP_BYTES;
 }
 
 ssize_t read_ahead_recv(int fd, void *buf, size_t len, int flags)

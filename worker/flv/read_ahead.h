@@ -19,6 +19,7 @@ struct read_ahead {
     size_t end;
     bool readable; /* the kernel has said so, and nothing was read since */
     bool writing;  /* the last poll() asked for room to write, and there was none */
+    bool starved;  /* what is left does not tell yet what it is: more must come */
     uint8_t data[READ_AHEAD_BYTES];
 };
 
@@ -32,7 +33,7 @@ struct read_ahead {
  */
 void read_ahead_begin(struct read_ahead *ahead, int fd);
 
-/** Has the calling thread read bytes that nobody has taken yet? */
+/** Has the calling thread read bytes that nobody has taken yet, and that can be taken? */
 bool read_ahead_has_bytes(void);
 
 /** Does the calling thread wait for room to write?  Bytes that were read do not end that. */
