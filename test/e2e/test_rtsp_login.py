@@ -1,5 +1,6 @@
 """RTSP: passwords, and RTSPS.  Like test_rtsp_dialogue: against the RTSP source alone."""
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -58,6 +59,17 @@ def test_stale_nonce():
             session.nonce = "changed"
             return super().on_describe(session, request)
     assert_reads(Stale(), login=Locked.login)
+
+
+def test_hangs_up_instead_of_judging_the_password():
+    class HangsUp(Locked):
+        def answer(self, session, request):
+            if session is session.camera.sessions[0]:
+                session.sock.shutdown(socket.SHUT_RDWR)
+                return None
+            return super().answer(session, request)
+    _, camera = assert_reads(HangsUp(), login=Locked.login)
+    assert ["Authorization" in r.headers for r in camera.requests[:3]] == [False, True, True]
 
 
 # --- RTSPS ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,20 @@ def test_hevc():
     assert result.tracks[0] == "hevc"
 
 
+@pytest.mark.parametrize("lines", [
+    ["m=video 0 RTP/AVP 96", "a=rtpmap:96 {other}/90000", "a=fmtp:96 sprop-parameter-sets="],  # Ezviz
+    ["m=video 0 RTP/AVP 98 96", "a=rtpmap:98 {other}/90000", "a=rtpmap:96 {own}/90000"]], ids=["wrong name", "second"])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_another_codec_than_described(codec, lines):
+    class Other(Script):
+        def video_sdp(self):
+            own, other = ("H264", "H265") if codec == "h264" else ("H265", "H264")
+            return [line.format(own=own, other=other) for line in lines] + ["a=control:trackID=1"]
+    result, camera = assert_reads(Other(media(codec)))
+    assert result.tracks[0] == codec
+    assert camera.methods().count("PLAY") == 2
+
+
 def test_udp():
     result, camera = assert_reads(Script(), "--udp")
     assert "client_port=" in camera.asked("SETUP")[0].get("Transport")
