@@ -484,6 +484,86 @@ static void test_ssrcs_in_turn(void **state)
     rtp_receiver_free(&r);
 }
 
+/* Both tracks count together: what the other one used is no loss, whichever is read first. */
+static void test_numbers_shared_by_two_tracks(void **state)
+{
+    for (int udp = 0; udp < 2; udp++) {
+        struct rtp_receiver *r = open_receiver(udp);
+        uint16_t expected[80];
+        size_t count = 0;
+        for (uint16_t i = 65500; i != 60; i++) {
+            if (i % 4 == 1) {
+                rtp_receiver_other_track(r, i);
+                continue;
+            }
+            if (udp && i % 8 == 0) { /* the other track's socket is read later */
+                push(r, (uint16_t)(i + 2), 0);
+                push(r, i, 0);
+                rtp_receiver_other_track(r, (uint16_t)(i + 1));
+                expected[count++] = i;
+                i += 2;
+            } else {
+                push(r, i, 0);
+            }
+            expected[count++] = i;
+        }
+        assert_out(expected, count);
+        for (size_t n = 0; n < out.count; n++)
+            assert_false(out.lost[n]);
+        push(r, 62, 0); /* 60 and 61 are missing, and nobody used them */
+        rtp_receiver_timeout(r, 1000000);
+        assert_true(out.lost[out.count - 1]);
+        rtp_receiver_free(&r);
+    }
+}
+
+/* Each track counts for itself, as RFC 3550 has it: the same numbers say nothing. */
+static void test_numbers_of_two_tracks_apart(void **state)
+{
+    struct rtp_receiver *r = open_receiver(false);
+    for (uint16_t i = 0; i < 3; i++) {
+        push(r, i, 0);
+        rtp_receiver_other_track(r, i);
+        rtp_receiver_other_track(r, (uint16_t)(i + 1));
+    }
+    rtp_receiver_other_track(r, 3);
+    push(r, 4, 0); /* 3 is missing */
+    assert_out((const uint16_t[]){0, 1, 2, 4}, 4);
+    assert_true(out.lost[3]);
+    rtp_receiver_free(&r);
+}
+
+/* TCP: numbers that count by two, down, or with their bytes swapped say nothing after a while. */
+static void test_tcp_numbers_astray(void **state)
+{
+    for (int how = 0; how < 3; how++) {
+        struct rtp_receiver *r = open_receiver(false);
+        for (uint16_t i = 0; i < 100; i++)
+            push(r,
+                 how == 0   ? (uint16_t)(2 * i)
+                 : how == 1 ? (uint16_t)(500 - i)
+                            : (uint16_t)(i << 8),
+                 0);
+        assert_int_equal(out.count, 100);
+        assert_true(out.lost[20]);
+        for (size_t i = 40; i < 100; i++)
+            assert_false(out.lost[i]);
+        for (uint16_t i = 0; i < 100; i++) /* they mean something again */
+            push(r, (uint16_t)(1000 + i), 0);
+        push(r, 1101, 0);
+        assert_int_equal(out.count, 201);
+        assert_true(out.lost[200]);
+        rtp_receiver_free(&r);
+    }
+    /* A camera that drops most of its packets. */
+    struct rtp_receiver *r = open_receiver(false);
+    for (uint16_t i = 0; i < 200; i++)
+        push(r, (uint16_t)(i / 2 * 10 + i % 2), 0);
+    for (size_t i = 100; i < 200; i++)
+        assert_true(out.lost[i] == (i % 2 == 0));
+    rtp_receiver_free(&r);
+}
+
 static void test_tcp_waits_for_nothing(void **state)
 {
     struct rtp_receiver *r = open_receiver(false);
@@ -610,6 +690,9 @@ int main(void)
         cmocka_unit_test(test_another_type_than_announced),
         cmocka_unit_test(test_new_ssrc_is_no_loss),
         cmocka_unit_test(test_ssrcs_in_turn),
+        cmocka_unit_test(test_numbers_shared_by_two_tracks),
+        cmocka_unit_test(test_numbers_of_two_tracks_apart),
+        cmocka_unit_test(test_tcp_numbers_astray),
         cmocka_unit_test(test_tcp_waits_for_nothing),
         cmocka_unit_test(test_tcp_without_numbers),
         cmocka_unit_test(test_reports),

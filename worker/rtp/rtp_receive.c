@@ -13,6 +13,7 @@
 #define RTCP_BYE 203
 #define JUMP_MIN 3000      /* a step this large is a new start, not a late packet or a loss */
 #define OTHER_CODEC_SURE 5 /* packets */
+#define ASTRAY_SURE 32     /* packets in a row */
 #define OWN_SSRC 0x43414D46u
 /* Payloads with equal timestamp, length and this many first bytes count as identical. */
 #define BEGINNING_BYTES 32
@@ -55,6 +56,8 @@ struct rtp_receiver {
     bool waits;                     /* a gap stays open for a while */
     uint16_t gap;                   /* TCP: first number of the newest gap, and how many follow */
     uint16_t gap_len;
+    unsigned astray;   /* TCP: packets in a row whose number was not the next one */
+    unsigned in_order; /* ... and, since numbers mean nothing, those whose number was */
 
     struct slot slots[RTP_WINDOW]; /* early packets, by sequence number */
     size_t waiting;
@@ -125,6 +128,22 @@ static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet 
     const struct identity id = identity_of(packet);
     return id.timestamp != r->last.timestamp || id.payload_len != r->last.payload_len ||
            memcmp(id.beginning, r->last.beginning, BEGINNING_BYTES) != 0;
+}
+
+/* TCP keeps the order, and a camera that drops packets keeps some that follow each other: if none
+ * does for long, numbers mean nothing (they count by two, down, or with their bytes swapped). */
+static bool is_astray(struct rtp_receiver *r, bool next)
+{
+    if (r->reorder)
+        return false;
+    if (r->astray < ASTRAY_SURE) {
+        r->astray = next ? 0 : r->astray + 1;
+        return false;
+    }
+    r->in_order = next ? r->in_order + 1 : 0;
+    if (r->in_order >= ASTRAY_SURE)
+        r->astray = r->in_order = 0;
+    return !next;
 }
 
 static bool is_other(const struct rtp_receiver *r, uint16_t number)
@@ -384,6 +403,24 @@ static bool take_ssrc(struct rtp_receiver *r, const struct rtp_packet *packet, i
     return true;
 }
 
+/* Have other types used all numbers before this one? */
+static bool is_passed(const struct rtp_receiver *r, uint16_t number)
+{
+    uint16_t at = r->next;
+    if ((uint16_t)(number - at) >= RTP_WINDOW)
+        return false;
+    while (at != number && is_other(r, at))
+        at++;
+    return at == number;
+}
+
+void rtp_receiver_other_track(struct rtp_receiver *receiver, uint16_t sequence)
+{
+    struct rtp_receiver *r = receiver;
+    if (r->started && !r->others_apart && (uint16_t)(sequence - r->next) <= RTP_WINDOW)
+        note_other(r, sequence);
+}
+
 /* Media have used this number. @return how many that are missing come before it. */
 static uint16_t claim(struct rtp_receiver *r, uint16_t number)
 {
@@ -423,6 +460,9 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
     uint16_t ahead = (uint16_t)(packet.sequence - r->next);
     if (is_unnumbered(r, &packet)) {
         r->stats.unnumbered++;
+        ahead = 0;
+    } else if (is_astray(r, ahead == 0 || is_passed(r, packet.sequence))) {
+        memset(r->others, 0, sizeof(r->others));
         ahead = 0;
     } else if (ahead >= JUMP_MIN) {
         if (!is_new_start(r, &packet)) {

@@ -72,6 +72,10 @@ bool rtp_receiver_rtcp(struct rtp_receiver *receiver, const uint8_t *data, size_
  * HEVC, and none of the chosen one? */
 bool rtp_receiver_is_other_codec(const struct rtp_receiver *receiver);
 
+/** A packet of the session's other track had this number: some cameras count both tracks together.
+ * Call it in the order of arrival. */
+void rtp_receiver_other_track(struct rtp_receiver *receiver, uint16_t sequence);
+
 /**
  * Write a compound of receiver report and CNAME (RFC 3550 section 6.4.2, 6.5.1).
  *

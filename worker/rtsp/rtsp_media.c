@@ -1,5 +1,6 @@
 #include "worker/rtsp/rtsp_media.h"
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/rtp/rtp_depacketize.h"
@@ -129,8 +130,12 @@ static void push_rtcp(struct rtsp_media_track *k, const uint8_t *data, size_t le
 
 static void push_rtp(struct rtsp_media_track *k, const uint8_t *data, size_t len, int64_t now_us)
 {
+    struct rtp_receiver *other =
+        k->media->tracks[k->track == TRACK_VIDEO ? TRACK_AUDIO : TRACK_VIDEO].receiver;
     k->media->heard = true;
     rtp_receiver_packet(k->receiver, data, len, now_us);
+    if (other != NULL && len >= 4)
+        rtp_receiver_other_track(other, (uint16_t)bytes_get16(data + 2));
     if (k->unnumbered_told || rtp_receiver_stats(k->receiver)->unnumbered < UNNUMBERED_TOLD)
         return;
     k->unnumbered_told = true;
