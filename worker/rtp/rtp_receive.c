@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "common/xalloc.h"
+#include "worker/rtp/rtp_numbers.h"
 #include "worker/rtp/rtp_red.h"
 
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #define RTCP_BYE 203
 #define JUMP_MIN 3000      /* a step this large is a new start, not a late packet or a loss */
 #define OTHER_CODEC_SURE 5 /* packets */
-#define ASTRAY_SURE 32     /* packets in a row */
 #define OWN_SSRC 0x43414D46u
 /* Payloads with equal timestamp, length and this many first bytes count as identical. */
 #define BEGINNING_BYTES 32
@@ -56,8 +56,7 @@ struct rtp_receiver {
     bool waits;                     /* a gap stays open for a while */
     uint16_t gap;                   /* TCP: first number of the newest gap, and how many follow */
     uint16_t gap_len;
-    unsigned astray;   /* TCP: packets in a row whose number was not the next one */
-    unsigned in_order; /* ... and, since numbers mean nothing, those whose number was */
+    struct rtp_numbers numbers;
 
     struct slot slots[RTP_WINDOW]; /* early packets, by sequence number */
     size_t waiting;
@@ -128,22 +127,6 @@ static bool is_unnumbered(const struct rtp_receiver *r, const struct rtp_packet 
     const struct identity id = identity_of(packet);
     return id.timestamp != r->last.timestamp || id.payload_len != r->last.payload_len ||
            memcmp(id.beginning, r->last.beginning, BEGINNING_BYTES) != 0;
-}
-
-/* TCP keeps the order, and a camera that drops packets keeps some that follow each other: if none
- * does for long, numbers mean nothing (they count by two, down, or with their bytes swapped). */
-static bool is_astray(struct rtp_receiver *r, bool next)
-{
-    if (r->reorder)
-        return false;
-    if (r->astray < ASTRAY_SURE) {
-        r->astray = next ? 0 : r->astray + 1;
-        return false;
-    }
-    r->in_order = next ? r->in_order + 1 : 0;
-    if (r->in_order >= ASTRAY_SURE)
-        r->astray = r->in_order = 0;
-    return !next;
 }
 
 static bool is_other(const struct rtp_receiver *r, uint16_t number)
@@ -417,7 +400,9 @@ static bool is_passed(const struct rtp_receiver *r, uint16_t number)
 void rtp_receiver_other_track(struct rtp_receiver *receiver, uint16_t sequence)
 {
     struct rtp_receiver *r = receiver;
-    if (r->started && !r->others_apart && (uint16_t)(sequence - r->next) <= RTP_WINDOW)
+    rtp_numbers_other_track(&r->numbers, sequence);
+    if (r->started && !r->others_apart && rtp_numbers_are_shared(&r->numbers) &&
+        (uint16_t)(sequence - r->next) <= RTP_WINDOW)
         note_other(r, sequence);
 }
 
@@ -457,11 +442,13 @@ void rtp_receiver_packet(struct rtp_receiver *receiver, const uint8_t *data, siz
     if ((!r->started || packet.ssrc != r->ssrc) && !take_ssrc(r, &packet, now_us))
         return;
 
+    rtp_numbers_own(&r->numbers, packet.sequence);
     uint16_t ahead = (uint16_t)(packet.sequence - r->next);
     if (is_unnumbered(r, &packet)) {
         r->stats.unnumbered++;
         ahead = 0;
-    } else if (is_astray(r, ahead == 0 || is_passed(r, packet.sequence))) {
+    } else if (!r->reorder &&
+               rtp_numbers_are_astray(&r->numbers, ahead == 0 || is_passed(r, packet.sequence))) {
         memset(r->others, 0, sizeof(r->others));
         ahead = 0;
     } else if (ahead >= JUMP_MIN) {
