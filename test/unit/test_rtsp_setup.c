@@ -239,6 +239,27 @@ static void test_encrypted_transport(void **state)
     assert_false(c->audio); /* without sound */
 }
 
+/* The sound's SETUP is never answered, or late: the picture does not wait for it. */
+static void test_sound_that_is_not_set_up(void **state)
+{
+    struct camera *c = *state;
+    to_setup(c);
+    assert_true(rtsp_session_deadline(c->session) == INT64_MAX); /* the picture's is waited for */
+    answer(c, "200 OK", "Session: 42\r\n", "");
+    expect(c, "SETUP ");
+    int64_t at_us = rtsp_session_deadline(c->session);
+    assert_true(at_us > c->now_us && at_us <= c->now_us + 5000000);
+    rtsp_session_timeout(c->session, at_us - 1);
+    expect_nothing(c);
+    rtsp_session_timeout(c->session, at_us);
+    expect(c, "PLAY ");
+    assert_false(c->audio);
+    answer(c, "200 OK", "", "");
+    assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAYING);
+    feed(c, "RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: 42\r\n\r\n", 41);
+    assert_verdict(c, RTSP_VERDICT_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +268,7 @@ int main(void)
         T(test_feedback_profile),
         T(test_multicast),
         T(test_encrypted_transport),
+        T(test_sound_that_is_not_set_up),
         T(test_audio_refused),
         T(test_audio_not_asked_for),
         T(test_other_url_for_setup),

@@ -35,6 +35,12 @@ static void next_setup(struct rtsp_session *s)
     enter_play(s);
 }
 
+void rtsp_session_give_up_sound(struct rtsp_session *s)
+{
+    s->pending = METHOD_NONE;
+    enter_play(s);
+}
+
 /* UniFi Protect encrypts if the URL says so, whatever its description says. */
 static bool asks_for_srtp(const char *url)
 {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define USER_AGENT "CAM-HTTPFLV" /* some cameras refuse requests without one */
+#define SOUND_WAIT_US 3000000    /* for the answer to the sound's SETUP */
 #define SESSION_TIMEOUT_S 60     /* RFC 2326 section 12.37 */
 
 const char *rtsp_method_name(enum method method)
@@ -140,6 +141,7 @@ void rtsp_session_ask(struct rtsp_session *s)
         ask(s, METHOD_DESCRIBE, s->url, "Accept: application/sdp\r\n");
         break;
     case RTSP_STATE_SETUP:
+        s->sound_by_us = s->setup_track == TRACK_AUDIO ? s->now_us + SOUND_WAIT_US : INT64_MAX;
         ask_setup(s);
         break;
     case RTSP_STATE_PLAY:
@@ -330,6 +332,8 @@ void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us)
 {
     struct rtsp_session *s = session;
     s->now_us = now_us;
+    if (s->state == RTSP_STATE_SETUP && now_us >= s->sound_by_us)
+        rtsp_session_give_up_sound(s);
     if (now_us >= s->keepalive.at_us && s->state >= RTSP_STATE_PLAY &&
         s->state <= RTSP_STATE_PLAYING)
         rtsp_session_keep_alive(s);
@@ -337,6 +341,8 @@ void rtsp_session_timeout(struct rtsp_session *session, int64_t now_us)
 
 int64_t rtsp_session_deadline(const struct rtsp_session *session)
 {
+    if (session->state == RTSP_STATE_SETUP)
+        return session->sound_by_us;
     return session->state == RTSP_STATE_PLAY || session->state == RTSP_STATE_PLAYING
                ? session->keepalive.at_us
                : INT64_MAX;

@@ -57,6 +57,7 @@ struct rtsp_session {
     bool miscounts;       /* the camera numbers its answers wrongly: their order counts */
     uint64_t last_answer; /* fingerprint of the newest one */
     enum track setup_track;
+    int64_t sound_by_us; /* when to go on without an answer to the sound's SETUP */
     uint32_t cseq;
     struct rtsp_keepalive keepalive;
     int64_t now_us;
@@ -114,6 +115,9 @@ void rtsp_session_end(struct rtsp_session *session, enum rtsp_verdict verdict);
 /** End the session with an error.  The text must not contain the password. */
 void rtsp_session_fail(struct rtsp_session *session, enum http_error error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/** The camera does not answer the sound's SETUP: go on without. */
+void rtsp_session_give_up_sound(struct rtsp_session *session);
 
 /** Take a response. */
 void rtsp_session_on_response(struct rtsp_session *session, const struct rtsp_message *m);
