@@ -24,26 +24,33 @@ static void test_loss_damages_until_the_next_key_frame(void **state)
     rig_free(rig);
 }
 
+/* Of HEVC nothing can be decoded then. */
 static void test_first_slice_missing(void **state)
 {
     (void)state;
-    struct rig *rig = rig_new(&h264_slices, NULL, 0);
-    for (int i = 0; i < 3; i++)
-        push_lengths(rig, &h264_slices, i, false);
-    struct nal_cursor cursor = {h264_slices.unit[3]->data,
-                                h264_slices.unit[3]->data + h264_slices.unit[3]->size};
-    struct nal nal;
-    assert_true(nal_next_annex_b(&cursor, &nal));
-    size_t rest = (size_t)(cursor.end - cursor.pos);
-    push(rig, (struct media_packet){.track = TRACK_VIDEO,
-                                    .form = MEDIA_ANNEX_B,
-                                    .data = cursor.pos,
-                                    .len = rest,
-                                    .pts = 3 * TICKS});
-    access_unit_flush(rig->au);
-    assert_int_equal(rig->count, 4);
-    assert_true(rig->out[3].frame->damaged);
-    rig_free(rig);
+    const struct sample *samples[] = {&h264_slices, &hevc};
+    for (int k = 0; k < 2; k++) {
+        struct rig *rig = rig_new(samples[k], NULL, 0);
+        for (int i = 0; i < 3; i++)
+            push_lengths(rig, samples[k], i, false);
+        const AVPacket *unit = samples[k]->unit[3];
+        struct nal_cursor cursor = {unit->data, unit->data + unit->size};
+        struct nal nal;
+        do
+            assert_true(nal_next_annex_b(&cursor, &nal));
+        while (nal_role(samples[k]->codec, nal.data) != NAL_SLICE);
+        push(rig, (struct media_packet){.track = TRACK_VIDEO,
+                                        .form = MEDIA_ANNEX_B,
+                                        .data = cursor.pos,
+                                        .len = (size_t)(cursor.end - cursor.pos),
+                                        .pts = 3 * TICKS});
+        push_lengths(rig, samples[k], 4, false);
+        access_unit_flush(rig->au);
+        assert_int_equal(rig->count, 5 - k);
+        assert_true(rig->out[3].frame->damaged);
+        assert_int_equal(rig->out[3].frame->left_out, k);
+        rig_free(rig);
+    }
 }
 
 /* A fragment that nobody knows to be lost: what is left cannot be used, and what follows shows it.
@@ -174,7 +181,7 @@ static void test_cut_slices_are_left_out(void **state)
         {&h264, 10, 0, true},         {&h264, 25, 0, true},         {&cabac, 10, 0, true},
         {&cabac, 25, 0, true},        {&hevc_open, 10, 0, true},    {&h264_slices, 10, 1, false},
         {&h264_slices, 10, 3, false}, {&h264_slices, 25, 3, false}, {&hevc, 10, 1, false},
-        {&hevc, 25, 1, false},
+        {&hevc, 25, 1, false},        {&hevc, 10, 0, true},         {&hevc, 25, 0, true},
     };
     for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
         struct lossy l = {.rig = rig_new(cases[k].sample, NULL, 0), .sample = cases[k].sample};

@@ -46,7 +46,7 @@ struct marks {
 struct unit {
     bool has_slice; /* without one it is no picture and has no time */
     bool damaged;
-    bool torn;     /* a slice is cut; damaged, too */
+    bool torn;     /* a slice is cut, or the first one of HEVC is missing; damaged, too */
     bool key_flag; /* the container says key */
     bool message;  /* it began with a MEDIA_LENGTHS packet */
     bool marked;   /* the newest packet said `last` */
@@ -354,6 +354,7 @@ static void place_slice(struct access_unit *au, const struct media_packet *packe
         au->chain_damaged |= au->lost;
         u->has_slice = true;
         u->damaged |= !slice.first;
+        u->torn = !slice.first && au->codec == AV_CODEC_ID_HEVC;
         u->message = packet->form == MEDIA_LENGTHS;
         if (au->begun_pts != AV_NOPTS_VALUE && packet->pts != AV_NOPTS_VALUE)
             au->step = llabs(packet->pts - au->begun_pts);

@@ -16,12 +16,19 @@ bool torn_pictures_leave_out(struct torn_pictures *torn, bool key, int64_t recei
     return torn->strict;
 }
 
-static bool has_whole_slice(enum AVCodecID codec, const struct nal_list *nals)
+/* Is something left without the slices that are cut? */
+static bool has_rest(enum AVCodecID codec, const struct nal_list *nals)
 {
     for (unsigned i = 0; i < nals->count; i++) {
         struct nal nal = nal_list_get(nals, i);
-        if (nal_role(codec, nal.data) == NAL_SLICE && !nals->nals[i].cut)
+        struct nal_slice slice;
+        if (nal_role(codec, nal.data) != NAL_SLICE)
+            continue;
+        nal_read_slice(codec, &nal, false, &slice);
+        if (!nals->nals[i].cut && (slice.first || codec != AV_CODEC_ID_HEVC))
             return true;
+        if (codec == AV_CODEC_ID_HEVC)
+            return false;
     }
     return false;
 }
@@ -29,7 +36,7 @@ static bool has_whole_slice(enum AVCodecID codec, const struct nal_list *nals)
 bool torn_pictures_take_out(struct torn_pictures *torn, enum AVCodecID codec, struct nal_list *nals,
                             bool key, int64_t received_us)
 {
-    bool rest = has_whole_slice(codec, nals);
+    bool rest = has_rest(codec, nals);
     bool strict = rest ? torn->strict : torn_pictures_leave_out(torn, key, received_us);
     if (strict)
         nal_list_drop_cut(nals);
