@@ -81,7 +81,7 @@
     X(camera, reconnect_window_ms, UINT32,     "60000",    0, 86400000, RELOAD,                    \
       "keep viewers for this long while their camera is away")                                     \
     X(camera, gop_max_bytes,       UINT64,     "33554432", 65536, 1073741824, RELOAD,              \
-      "memory for the frames since the last key frame, per camera")                                \
+      "memory for the frames since the last whole key frame, per camera")                                \
     X(camera, transcode,           TRANSCODE,  "auto",     0, 0, RELOAD,                           \
       "HEVC to H.264: for players known to need it, only when asked for, or never")                \
     X(camera, tls_verify,          YES_NO,     "yes",      0, 0, RELOAD,                           \

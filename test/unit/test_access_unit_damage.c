@@ -198,6 +198,29 @@ static void test_cut_slices_are_left_out(void **state)
     sample_free(&cabac);
 }
 
+/* A GOP of 18 pictures: the first P picture has the frame_num of the last one, 17 modulo 16. */
+static void test_frame_num_after_a_missing_key_frame(void **state)
+{
+    (void)state;
+    struct sample s = sample_encode(AV_CODEC_ID_H264, 54, 320, 240,
+                                    "keyint=18:min-keyint=18:scenecut=0:ref=3:bframes=0");
+    for (int lost = 0; lost < 2; lost++) {
+        struct lossy l = {.rig = rig_new(&s, NULL, 0), .sample = &s};
+        for (int i = 0; i < s.count; i++) {
+            if (i == 18 && lost)
+                l.lost = true;
+            else
+                push_cut(&l, i, i == 18 ? 0 : -1);
+        }
+        access_unit_flush(l.rig->au);
+        assert_int_equal(l.rig->count, s.count - 2);
+        assert_int_equal(l.rig->out[18].frame->left_out, 2 - lost);
+        assert_decodes(l.rig, -1, true);
+        rig_free(l.rig);
+    }
+    sample_free(&s);
+}
+
 /* In a message of RTMP the last NAL unit is longer than the message: it is left out, too. */
 static void test_cut_messages(void **state)
 {
@@ -352,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_leading_pictures_after_damage),
         cmocka_unit_test(test_loss_between_units),
         cmocka_unit_test(test_cut_slices_are_left_out),
+        cmocka_unit_test(test_frame_num_after_a_missing_key_frame),
         cmocka_unit_test(test_cut_messages),
         cmocka_unit_test(test_torn_beginning),
         cmocka_unit_test(test_torn_key_frame_of_another_size),

@@ -84,6 +84,8 @@ struct access_unit {
     struct start_points starts;
     struct torn_pictures torn;
     unsigned left_out; /* torn pictures since the newest frame */
+    int frame_num;     /* H.264: of the newest reference picture that was sent; -1: not known */
+    bool gap;          /* a picture is missing since then */
 
     struct unit unit;
     struct nal_list nals;   /* NAL units of the unit in progress */
@@ -149,6 +151,8 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
     start_points_init(&au->starts, au->codec);
     torn_pictures_init(&au->torn);
     au->left_out = 0;
+    au->frame_num = -1;
+    au->gap = false;
     parameter_sets_clear(&au->sets);
     if (extradata != NULL)
         parameter_sets_add_extradata(&au->sets, extradata, extradata_len);
@@ -199,6 +203,22 @@ static bool is_refresh(const struct access_unit *au, const struct start_point *s
     return start->kind == START_REFRESH && !au->unit.damaged && !au->sets_missing;
 }
 
+/* An H.264 reference picture with the frame_num of the one before it, because an IDR picture
+ * between them is missing: decoders that end at an error end there (7.4.3: it is not allowed). */
+static bool repeats_frame_num(struct access_unit *au, const struct nal *slice, bool key)
+{
+    if (au->codec != AV_CODEC_ID_H264 || (slice->data[0] & 0x60) == 0)
+        return false;
+    int frame_num = parameter_sets_frame_num(&au->sets, slice);
+    if (au->torn.strict && au->gap && !key && frame_num >= 0 && frame_num == au->frame_num) {
+        au->chain_damaged = true;
+        return true;
+    }
+    au->frame_num = frame_num;
+    au->gap = false;
+    return false;
+}
+
 static void emit(struct access_unit *au)
 {
     struct start_point start;
@@ -223,9 +243,11 @@ static void emit(struct access_unit *au)
     if (refresh)
         au->chain_damaged = false;
     au->chain_damaged |= au->unit.damaged;
-    if (au->unit.torn &&
-        !torn_pictures_take_out(&au->torn, au->codec, &au->nals, key, au->unit.received_us)) {
+    if ((au->unit.torn &&
+         !torn_pictures_take_out(&au->torn, au->codec, &au->nals, key, au->unit.received_us)) ||
+        repeats_frame_num(au, &start.slice, key)) {
         au->left_out++;
+        au->gap = true;
         return;
     }
     const struct access_unit_frame what = {
@@ -352,6 +374,7 @@ static void place_slice(struct access_unit *au, const struct media_packet *packe
     } else {
         /* Whole units before this one may have been lost. */
         au->chain_damaged |= au->lost;
+        au->gap |= au->lost;
         u->has_slice = true;
         u->damaged |= !slice.first;
         u->torn = !slice.first && au->codec == AV_CODEC_ID_HEVC;

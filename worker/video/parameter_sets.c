@@ -45,6 +45,7 @@ static bool identify(enum AVCodecID codec, const struct nal *nal, struct paramet
         set->id = info.id;
         set->parent_id = info.vps_id;
         set->fields = info.fields;
+        set->frame_num_bits = info.frame_num_bits;
         return true;
     case HEVC_NAL_VPS:
         set->kind = PARAMETER_SET_VPS;
@@ -246,6 +247,22 @@ const struct parameter_set *parameter_sets_pps(const struct parameter_sets *sets
     }
     unsigned id = nal_bits_ue(&b);
     return b.overrun ? NULL : find(sets, PARAMETER_SET_PPS, id);
+}
+
+int parameter_sets_frame_num(const struct parameter_sets *sets, const struct nal *slice)
+{
+    const struct parameter_set *pps = parameter_sets_pps(sets, slice);
+    const struct parameter_set *sps =
+        pps != NULL ? find(sets, PARAMETER_SET_SPS, pps->parent_id) : NULL;
+    if (sps == NULL || sps->frame_num_bits == 0)
+        return -1;
+    struct nal_bits b;
+    nal_bits_init(&b, sets->codec, slice);
+    (void)nal_bits_ue(&b); /* first_mb_in_slice */
+    (void)nal_bits_ue(&b); /* slice_type */
+    (void)nal_bits_ue(&b); /* pic_parameter_set_id */
+    int frame_num = (int)nal_bits_read(&b, sps->frame_num_bits);
+    return b.overrun ? -1 : frame_num;
 }
 
 static bool find_active(const struct parameter_sets *sets, const struct nal *slice,

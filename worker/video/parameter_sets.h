@@ -14,10 +14,11 @@
 enum parameter_set_kind { PARAMETER_SET_VPS, PARAMETER_SET_SPS, PARAMETER_SET_PPS };
 
 struct parameter_set {
-    uint8_t kind;      /* enum parameter_set_kind */
-    uint8_t id;        /* its own */
-    uint8_t parent_id; /* PPS: its SPS's id; HEVC SPS: its VPS's id */
-    bool fields;       /* H.264 SPS: see sps.h */
+    uint8_t kind;           /* enum parameter_set_kind */
+    uint8_t id;             /* its own */
+    uint8_t parent_id;      /* PPS: its SPS's id; HEVC SPS: its VPS's id */
+    bool fields;            /* H.264 SPS: see sps.h */
+    uint8_t frame_num_bits; /* H.264 SPS: length of frame_num in a slice's header */
     /* HEVC PPS (H.265 7.3.2.3.1): needed to read a slice's header. */
     bool dependent_slices;    /* dependent_slice_segments_enabled_flag */
     uint8_t extra_slice_bits; /* num_extra_slice_header_bits */
@@ -75,6 +76,9 @@ bool parameter_sets_complete(const struct parameter_sets *sets, const struct nal
 /** The PPS that this slice refers to.  Borrowed until a set is added; NULL if it is missing. */
 const struct parameter_set *parameter_sets_pps(const struct parameter_sets *sets,
                                                const struct nal *slice);
+
+/** frame_num of an H.264 slice (7.4.3), or -1 if its sets are missing. */
+int parameter_sets_frame_num(const struct parameter_sets *sets, const struct nal *slice);
 
 /**
  * Bring the configuration up to date with the sets that a key frame's slice refers to.

@@ -124,7 +124,8 @@ static bool read_h264(struct nal_bits *b, struct sps_info *info)
     info->bit_depth_luma = info->bit_depth_chroma = 8;
     if (has_high_profile_members(profile_idc))
         read_high_profile(b, info);
-    (void)nal_bits_ue(b); /* log2_max_frame_num_minus4 */
+    uint32_t frame_num_bits = nal_bits_ue(b) + 4; /* log2_max_frame_num_minus4 */
+    info->frame_num_bits = (uint8_t)(frame_num_bits <= 16 ? frame_num_bits : 0);
     uint32_t pic_order_cnt_type = nal_bits_ue(b);
     if (pic_order_cnt_type == 0) {
         (void)nal_bits_ue(b); /* log2_max_pic_order_cnt_lsb_minus4 */

@@ -14,7 +14,8 @@ struct sps_info {
     /* H.264: the VUI's max_num_reorder_frames (E.2.1), or 0 without it: nearly all cameras that
      * omit it send no B pictures.  HEVC: sps_max_num_reorder_pics of the highest sub-layer. */
     uint8_t reorder_frames;
-    bool fields; /* H.264: pictures may be fields (frame_mbs_only_flag is 0) */
+    bool fields;            /* H.264: pictures may be fields (frame_mbs_only_flag is 0) */
+    uint8_t frame_num_bits; /* H.264: log2_max_frame_num; 0: out of range */
     uint8_t chroma_format_idc;
     uint8_t bit_depth_luma;
     uint8_t bit_depth_chroma;
