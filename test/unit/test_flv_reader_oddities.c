@@ -121,6 +121,10 @@ static void test_tracks_beside_a_plain_one(void **state)
         struct flv f = {.data = NULL};
         struct rig rig = {.count = 0};
         put_header(&f, 5);
+        if (second_first == 1) { /* a server that does not keep their configurations */
+            VIDEO(&f, 0, "\xa6\1avc1\1\0\0\0\0\0\0\3\x41\x88\x99");
+            AUDIO(&f, 0, "\x95\1mp4a\1\7\7");
+        }
         VIDEO(&f, 0, AVC_CONFIG(SPS_A));
         AUDIO(&f, 0, AAC_CONFIG);
         VIDEO(&f, 0, "\x96\0avc1\1" AVCC(SPS_B, "\xff"));

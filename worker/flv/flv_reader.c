@@ -279,12 +279,13 @@ static int hold(struct flv_reader *r, const struct flv_tag *tag)
     return rc != 0 ? rc : flv_buffer_append(&r->hold, tag->data, tag->len);
 }
 
-/* Choose the first track that can be used.  Returns false for another one's unit.  A tag without a
- * trackId is track 0's: publishers of several tracks send the first one so. */
+/* Choose the first track that can be used, or a lower one while its format is not known.  Returns
+ * false for another one's unit.  A tag without a trackId is track 0's: publishers of several tracks
+ * send the first one so. */
 static bool choose_track(struct flv_reader *r, enum track track, const struct flv_unit *unit)
 {
     int id = unit->track < 0 ? 0 : unit->track;
-    if (r->track[track] < 0)
+    if (r->track[track] < 0 || (id < r->track[track] && !r->known[track]))
         r->track[track] = id;
     return r->track[track] == id;
 }
