@@ -435,6 +435,40 @@ static void test_late_sound(void **state)
     }
 }
 
+/* Frames are sent in order, though two may be reordered, at another rate than is known, and more
+ * seldom from the middle on: that is no reason to move anything. */
+static void test_order_that_is_declared(void **state)
+{
+    (void)state;
+    static const int64_t intervals_ms[] = {33, 100, 200};
+    for (size_t i = 0; i < sizeof(intervals_ms) / sizeof(intervals_ms[0]); i++) {
+        int64_t interval = intervals_ms[i] * MS, next[TRACK_COUNT] = {0}, picture_moved = 0;
+        struct timeline timeline;
+        struct timeline_out out;
+        timeline_init(&timeline);
+        while (next[TRACK_VIDEO] < 60 * S) {
+            enum track track = next[TRACK_VIDEO] <= next[TRACK_AUDIO] ? TRACK_VIDEO : TRACK_AUDIO;
+            struct timeline_in in = {
+                .track = track,
+                .pts_us = next[track],
+                .dts_us = TIMELINE_NONE,
+                .duration_us = track == TRACK_AUDIO ? 20 * MS : 0,
+                .reorder_frames = track == TRACK_AUDIO ? 0 : 2,
+                .received_us = ARRIVAL + next[track],
+            };
+            timeline_map(&timeline, &in, &out);
+            int64_t moved = out.pts_us - in.received_us;
+            if (track == TRACK_VIDEO)
+                picture_moved = moved;
+            assert_true(llabs(moved) <= 10 * MS && llabs(moved - picture_moved) <= 10 * MS);
+            assert_true(fabs(out.pace - 1) < 0.01);
+            next[track] += track == TRACK_AUDIO   ? 20 * MS
+                           : next[track] < 30 * S ? interval
+                                                  : 2 * interval;
+        }
+    }
+}
+
 /* A start with packets that waited for the connection: both tracks are corrected at one speed. */
 static void test_late_start(void **state)
 {
@@ -519,13 +553,21 @@ static void test_early_stall(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_video),       cmocka_unit_test(test_audio),
-        cmocka_unit_test(test_both),        cmocka_unit_test(test_both_differently),
-        cmocka_unit_test(test_fastest),     cmocka_unit_test(test_others),
-        cmocka_unit_test(test_late),        cmocka_unit_test(test_change),
-        cmocka_unit_test(test_reports_win), cmocka_unit_test(test_stuck_reports),
-        cmocka_unit_test(test_late_start),  cmocka_unit_test(test_units),
-        cmocka_unit_test(test_early_stall), cmocka_unit_test(test_b_frames),
+        cmocka_unit_test(test_video),
+        cmocka_unit_test(test_audio),
+        cmocka_unit_test(test_both),
+        cmocka_unit_test(test_both_differently),
+        cmocka_unit_test(test_fastest),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_change),
+        cmocka_unit_test(test_reports_win),
+        cmocka_unit_test(test_stuck_reports),
+        cmocka_unit_test(test_late_start),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_early_stall),
+        cmocka_unit_test(test_b_frames),
+        cmocka_unit_test(test_order_that_is_declared),
         cmocka_unit_test(test_late_sound),
     };
     return cmocka_run_group_tests_name("timeline drift", tests, NULL, NULL);

@@ -54,13 +54,13 @@
  * If the source gives no decode time (RTP), it is the smallest of the newest N + 1 presentation
  * times, where N is the number of reordered frames, as in libavformat.  This needs no look-ahead,
  * so it costs no delay.  Until there are N + 1 of them, earlier ones are made up at the nominal
- * distance.  N is raised when a stream reorders more than it declares.  The same is done with
- * stamps: by these decode times the picture is steered, because a frame that comes before its turn
- * is not early for that.
+ * distance.  N is raised when a stream reorders more than it declares.  By the same order of
+ * the stamps the picture is steered (timeline_order.h).
  */
 #include "worker/video/timeline.h"
 
 #include "worker/video/timeline_history.h"
+#include "worker/video/timeline_order.h"
 #include "worker/video/timeline_peer.h"
 #include "worker/video/timeline_step.h"
 
@@ -79,7 +79,6 @@
 #define PEER_US 30000000           /* the other track's sender report comes within this */
 #define COMPOSITION_MAX_US 5000000 /* of the stamps, and of the output */
 #define DURATION_MAX_US 10000000
-#define DURATION_GUESS_US 40000
 #define VIDEO_HOLD_US 60000  /* how far packets without a stamp may be from their arrival */
 #define AUDIO_HOLD_US 250000 /* wider: one RTP packet with one stamp may hold that much */
 #define SOURCE_MAX_US (INT64_C(1) << 58) /* larger times are nonsense; keeps every sum in range */
@@ -128,7 +127,7 @@ static struct timeline_in sanitise(const struct timeline *tl, const struct timel
 static int64_t step_for(int64_t passed_us, int64_t duration_us, int64_t pause_us)
 {
     int64_t nominal =
-        duration_us > 0 ? duration_us : clamp(passed_us, STEP_MIN_US, DURATION_GUESS_US);
+        duration_us > 0 ? duration_us : clamp(passed_us, STEP_MIN_US, TIMELINE_DURATION_GUESS_US);
     if (passed_us < 2 * nominal)
         return nominal; /* as usual, give or take jitter */
     return passed_us <= pause_us ? passed_us : max(STEP_PAUSE_US, nominal);
@@ -214,34 +213,10 @@ static void forget_peer(struct timeline_track *t)
     t->peer_until_us = 0;
 }
 
-static int64_t nominal_of(const struct timeline_in *p)
+/* Steer a track to real time anew.  @param keep  as in timeline_steer_restart(). */
+static void steer_anew(struct timeline_track *t, int64_t source_us, int64_t received_us, bool keep)
 {
-    return p->duration_us > 0 ? p->duration_us : DURATION_GUESS_US;
-}
-
-/* How far a first frame's decode time is before its stamp. */
-static int64_t reorder_delay(const struct timeline_track *t, const struct timeline_in *p)
-{
-    if (p->track != TRACK_VIDEO || known(p->dts_us))
-        return 0;
-    return decode_order_frames(&t->order, p->reorder_frames) * nominal_of(p);
-}
-
-/* The decode time of a stamp: as place() makes it, but in stamps. */
-static int64_t decode_stamp(struct timeline_track *t, const struct timeline_in *p, int64_t stamp_us)
-{
-    if (reorder_delay(t, p) == 0)
-        return stamp_us;
-    t->stamps.learned = t->order.learned;
-    return decode_order_put(&t->stamps, p->reorder_frames, stamp_us, nominal_of(p));
-}
-
-/* Steer a track to real time anew.  @param delay_us  reorder_delay() of that packet.
- * @param keep  as in timeline_steer_restart(). */
-static void steer_anew(struct timeline_track *t, int64_t source_us, int64_t delay_us,
-                       int64_t received_us, bool keep)
-{
-    int64_t stamp_us = source_us + t->offset_us - delay_us;
+    int64_t stamp_us = source_us + t->offset_us;
     t->stamps.count = 0;
     timeline_steer_restart(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
                            received_us, keep);
@@ -255,7 +230,7 @@ static void resume(struct timeline_track *t, const struct timeline_track *other,
 {
     bool alone = other->mapped && p->received_us - other->last_received_us <= JUMP_US &&
                  other->resumed_us <= t->last_received_us;
-    steer_anew(t, source_us, reorder_delay(t, p), p->received_us, alone);
+    steer_anew(t, source_us, p->received_us, alone);
 }
 
 /* The stamps stepped from one source time, of a packet that arrived at from_at_us, to another:
@@ -335,8 +310,8 @@ static void absorb_loss_of_both(struct timeline_track *t, struct timeline_track 
     timeline_steer_stamps_set(&t->steer);
     if (p->received_us - out_us - timeline_steer_reference_us(&t->steer) < JUMP_US)
         return;
-    steer_anew(t, source_us, reorder_delay(t, p), p->received_us, false);
-    steer_anew(other, other->last_source_us, 0, other->last_received_us, false);
+    steer_anew(t, source_us, p->received_us, false);
+    steer_anew(other, other->last_source_us, other->last_received_us, false);
 }
 
 /* The camera has lost media, and its stamps do not tell: the output goes on where it belongs. */
@@ -352,28 +327,6 @@ static void absorb_loss(struct timeline *tl, const struct timeline_in *p, int64_
     else
         timeline_steer_go_on(&t->steer, source_us + t->offset_us, out_us);
     decode_order_forget_steps(&t->order);
-}
-
-/*
- * May this be a frame that later frames precede in display order?  Then its stamp and its arrival
- * do not belong together.  Asked until the track is settled, and always for streams that reorder.
- */
-static bool is_ahead_of_its_turn(struct timeline_track *t, const struct timeline_in *p,
-                                 int64_t stamp_us)
-{
-    int64_t nominal = nominal_of(p);
-    int64_t step = stamp_us - t->steer.newest_stamp_us;
-    bool before = t->leapt;
-    if (p->track != TRACK_VIDEO || known(p->dts_us) || reorder_delay(t, p) > 0)
-        return false;
-    if (before && stamp_us < t->leapt_to_us && !t->reorders) {
-        t->reorders = true; /* begin anew, and ignore the arrival of such frames */
-        timeline_steer_start(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
-                             p->received_us);
-    }
-    t->leapt = step > nominal * 3 / 2 && p->received_us - t->last_received_us < step / 2;
-    t->leapt_to_us = stamp_us;
-    return t->leapt && !before && (t->reorders || !timeline_steer_is_settled(&t->steer));
 }
 
 /* Did the other track keep step with real time so far?  Else equal stamps tell nothing of a track
@@ -398,13 +351,13 @@ static void map_first(struct timeline *tl, const struct timeline_in *p, int64_t 
     } else {
         t->offset_us = expected - source_us;
     }
-    int64_t delay_us = reorder_delay(t, p), stamp_us = source_us + t->offset_us - delay_us;
     if (other->mapped && timeline_steer_is_bursting(&other->steer))
-        timeline_steer_start_like(&t->steer, &other->steer, stamp_us, expected - delay_us,
+        timeline_steer_start_like(&t->steer, &other->steer, source_us + t->offset_us, expected,
                                   p->received_us);
     else
-        timeline_steer_start(&t->steer, stamp_us, expected - delay_us, p->received_us);
+        timeline_steer_start(&t->steer, source_us + t->offset_us, expected, p->received_us);
     stamp_rate_init(&t->rate);
+    t->first_us = source_us + t->offset_us;
     t->mapped = true;
     t->mapped_us = p->received_us;
 }
@@ -441,7 +394,7 @@ static void place(struct timeline *tl, const struct timeline_in *p, int64_t key_
     if (p->track == TRACK_VIDEO && !known(p->dts_us)) {
         bool is_back = t->active && pts < t->last_key_us && pts < t->last_dts_us;
         decode_order_learn(&t->order, p->reorder_frames, is_back);
-        dts = decode_order_put(&t->order, p->reorder_frames, pts, nominal_of(p));
+        dts = decode_order_put(&t->order, p->reorder_frames, pts, timeline_order_nominal(p));
     } else if (known(p->dts_us) && known(p->pts_us)) {
         int64_t composition_us = clamp(p->pts_us - p->dts_us, 0, COMPOSITION_MAX_US);
         pts += (int64_t)fmin((double)composition_us * out->pace, COMPOSITION_MAX_US);
@@ -553,8 +506,8 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
     timeline_steer_set(&t->steer, paced ? t->camera.pace : 0, t->camera.steady,
                        timeline_steer_late_us(&other->steer));
     int64_t stamp_us = source_us + t->offset_us;
-    int64_t decode_us = decode_stamp(t, p, stamp_us);
-    if (!is_ahead_of_its_turn(t, p, stamp_us))
+    int64_t decode_us = timeline_order_decode(t, p, stamp_us);
+    if (!timeline_order_is_ahead(t, p, decode_us))
         out->history = timeline_steer_take(&t->steer, stamp_us, decode_us, p->received_us,
                                            asks ? &peer : NULL);
     timeline_history_align(t, other, source_us, p->received_us, out->history);

@@ -1,6 +1,7 @@
 /*
  * What the output clock (timeline.h) gets and keeps of one track.  Worker, source thread.  Only
- * timeline.c, timeline_step.c and timeline_history.c write it; timeline_peer.c reads it.
+ * timeline.c, timeline_step.c, timeline_order.c and timeline_history.c write it; timeline_peer.c
+ * reads it.
  */
 #ifndef WORKER_TIMELINE_TRACK_H
 #define WORKER_TIMELINE_TRACK_H
@@ -70,8 +71,11 @@ struct timeline_track {
     bool leapt;                 /* the newest stamp moved forward by more than a frame */
     int64_t leapt_to_us;        /* the newest stamp */
     bool reorders;              /* a step back has followed a leap */
+    bool by_order;              /* a stamp has stepped back: their order tells decode times */
     struct decode_order order;  /* in output times */
     struct decode_order stamps; /* the same in stamps, offset included */
+    int64_t first_us;           /* the first of these */
+    int64_t delay_us;           /* added to what their order says */
 };
 
 #endif /* WORKER_TIMELINE_TRACK_H */
