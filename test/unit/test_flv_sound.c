@@ -43,7 +43,8 @@ static void read_frames(struct reader *r, uint32_t from_ms, const char *head, si
 {
     uint8_t body[2000] = {0};
     size_t head_len = strlen(head);
-    memcpy(body, head, head_len);
+    for (size_t i = 0; i < head_len; i++)
+        body[i] = (uint8_t)head[i];
     body[head_len] = 0x21; /* of AAC: a pair of channels */
     for (uint32_t i = 0; i * step_us < 2000000; i++) {
         uint32_t ts_ms = from_ms + i * step_us / 1000 + (i % 2 == 1 ? jitter_ms : 0);
