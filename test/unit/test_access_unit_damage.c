@@ -221,6 +221,42 @@ static void test_frame_num_after_a_missing_key_frame(void **state)
     sample_free(&s);
 }
 
+/* A packet that is cut, and empty but for zeros, behind one whose slice is open. */
+static void test_cut_packet_without_bytes(void **state)
+{
+    static const uint8_t zeros[3];
+    (void)state;
+    for (size_t len = 0; len <= sizeof(zeros); len++) {
+        struct rig *rig = rig_new(&h264, NULL, 0);
+        for (int i = 0; i < 3; i++) {
+            const AVPacket *unit = h264.unit[i];
+            struct media_packet packet = {.track = TRACK_VIDEO,
+                                          .form = MEDIA_ANNEX_B,
+                                          .data = unit->data,
+                                          .len = (size_t)unit->size,
+                                          .pts = i};
+            (void)push(rig, packet);
+            if (i != 1)
+                continue;
+            packet.data = zeros;
+            packet.len = len;
+            packet.cut = true;
+            (void)push(rig, packet);
+            static const uint8_t rest[] = {0x55, 0x55};
+            packet.data = rest;
+            packet.len = sizeof(rest);
+            packet.pts = 2;
+            (void)push(rig, packet);
+        }
+        access_unit_flush(rig->au);
+        assert_true(rig->count >= 1);
+        assert_false(rig->out[0].frame->damaged);
+        for (int i = 1; i < rig->count; i++)
+            assert_true(rig->out[i].frame->damaged);
+        rig_free(rig);
+    }
+}
+
 /* In a message of RTMP the last NAL unit is longer than the message: it is left out, too. */
 static void test_cut_messages(void **state)
 {
@@ -376,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_loss_between_units),
         cmocka_unit_test(test_cut_slices_are_left_out),
         cmocka_unit_test(test_frame_num_after_a_missing_key_frame),
+        cmocka_unit_test(test_cut_packet_without_bytes),
         cmocka_unit_test(test_cut_messages),
         cmocka_unit_test(test_torn_beginning),
         cmocka_unit_test(test_torn_key_frame_of_another_size),

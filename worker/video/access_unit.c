@@ -466,7 +466,9 @@ static void take_continuation(struct access_unit *au, const struct media_packet 
 /* The packet's last NAL unit is cut short: a slice is marked, another NAL unit is dropped. */
 static void take_cut(struct access_unit *au)
 {
-    if (au->took_slice && au->open == OPEN_STORED && au->open_list == &au->nals)
+    bool slice_is_open =
+        au->unit.has_slice && au->open == OPEN_STORED && au->open_list == &au->nals;
+    if (slice_is_open) /* also if the packet held none of its bytes, or zeros only */
         cut_slice(au);
     else if (au->took_slice && au->open != OPEN_STORED)
         au->unit.damaged = true;
