@@ -2,10 +2,9 @@
 
 #include "common/xalloc.h"
 #include "worker/video/access_unit_frame.h"
+#include "worker/video/frame_chain.h"
 #include "worker/video/nal_message.h"
 #include "worker/video/parameter_sets.h"
-#include "worker/video/start_point.h"
-#include "worker/video/torn_picture.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,10 +25,6 @@ enum messages {
     MESSAGES_WHOLE,    /* yes: a message had several slices, or the next one began a picture */
     MESSAGES_SPLIT     /* no: a picture continued in another message */
 };
-
-/* What to do with pictures that precede a key frame in display order but follow it in decoding
- * order. */
-enum leading { LEADING_KEEP, LEADING_DROP, LEADING_DAMAGED };
 
 /* The NAL unit that further bytes of a packet would continue. */
 enum open_nal { OPEN_NONE, OPEN_STORED, OPEN_DISCARDED };
@@ -59,33 +54,23 @@ struct unit {
 
 struct access_unit {
     struct access_unit_events events;
-    struct codec_config *config;
     struct parameter_sets sets;
     enum AVCodecID codec;
 
     /* State of the connection. */
     enum markers markers;
     enum messages messages;
-    enum leading leading;
-    bool started; /* a key frame has been emitted */
-    bool chain_damaged;
-    bool sets_missing;      /* the newest key frame's, or they are not understood */
+    struct frame_chain chain;
     bool lost;              /* packets were lost since the newest slice */
     bool stamps_wrong;      /* a picture continued although its timestamp moved over half a step */
     bool has_slice;         /* slice and slice_pts are valid */
     struct nal_slice slice; /* the newest slice */
     enum end ended;         /* how the previous unit ended */
     int64_t slice_pts;
-    int64_t key_pts;
     int64_t begun_pts;        /* pts of the newest picture */
     int64_t step;             /* distance to the picture before it; 0: not known */
     int64_t message_dts;      /* of the newest message with a slice */
     int64_t message_distance; /* to the one before it; 0: not known */
-    struct start_points starts;
-    struct torn_pictures torn;
-    unsigned left_out; /* torn pictures since the newest frame */
-    int frame_num;     /* H.264: of the newest reference picture that was sent; -1: not known */
-    bool gap;          /* a picture is missing since then */
 
     struct unit unit;
     struct nal_list nals;   /* NAL units of the unit in progress */
@@ -122,7 +107,7 @@ void access_unit_free(struct access_unit **au)
     if (a == NULL)
         return;
     parameter_sets_clear(&a->sets);
-    codec_config_unref(&a->config);
+    frame_chain_clear(&a->chain);
     nal_list_free(&a->nals);
     nal_list_free(&a->prefix);
     free(a);
@@ -134,25 +119,16 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
     nal_list_clear(&au->prefix);
     au->prefix_marks = (struct marks){false, false};
     au->open = OPEN_NONE;
-    au->started = false;
-    au->chain_damaged = false;
-    au->sets_missing = false;
     au->lost = false;
     au->markers = MARKERS_UNPROVEN;
     au->messages = MESSAGES_UNPROVEN;
-    au->leading = LEADING_KEEP;
-    au->key_pts = AV_NOPTS_VALUE;
     au->has_slice = false;
     au->begun_pts = AV_NOPTS_VALUE;
     au->step = 0;
     au->message_dts = AV_NOPTS_VALUE;
     au->message_distance = 0;
     au->stamps_wrong = false;
-    start_points_init(&au->starts, au->codec);
-    torn_pictures_init(&au->torn);
-    au->left_out = 0;
-    au->frame_num = -1;
-    au->gap = false;
+    frame_chain_init(&au->chain, au->codec);
     parameter_sets_clear(&au->sets);
     if (extradata != NULL)
         parameter_sets_add_extradata(&au->sets, extradata, extradata_len);
@@ -160,117 +136,26 @@ void access_unit_restart(struct access_unit *au, const uint8_t *extradata, size_
 
 struct codec_config *access_unit_config(const struct access_unit *au)
 {
-    return au->config;
+    return au->chain.config;
 }
 
 /* --- a complete unit ---------------------------------------------------- */
 
-/* Update the configuration for a key frame, and decide about the leading pictures after it. */
-static int take_key(struct access_unit *au, const struct start_point *start, bool *add_sets)
-{
-    bool had_config = au->config != NULL;
-    int rc = parameter_sets_config(&au->sets, &start->slice, &au->config);
-    au->sets_missing = rc < 0;
-    if (rc < 0)
-        return rc;
-    *add_sets = rc == 1 && had_config;
-    if (rc == 1)
-        torn_pictures_init(&au->torn); /* what was whole before is of no use now */
-
-    if (start->whole_from_here)
-        au->leading = LEADING_KEEP;
-    else if (!au->started || start->broken_link)
-        au->leading = LEADING_DROP;
-    else
-        au->leading = au->chain_damaged ? LEADING_DAMAGED : LEADING_KEEP;
-    au->key_pts = au->unit.pts;
-    au->started = true;
-    au->chain_damaged = false;
-    return 0;
-}
-
-static bool is_leading(const struct access_unit *au, const struct start_point *start, bool key)
-{
-    if (au->codec == AV_CODEC_ID_HEVC)
-        return start->leading;
-    return !key && au->unit.pts != AV_NOPTS_VALUE && au->key_pts != AV_NOPTS_VALUE &&
-           au->unit.pts < au->key_pts;
-}
-
-/* From this recovery point on, decoding makes whole pictures of what was damaged before. */
-static bool is_refresh(const struct access_unit *au, const struct start_point *start)
-{
-    return start->kind == START_REFRESH && !au->unit.damaged && !au->sets_missing;
-}
-
-/* An H.264 reference picture with the frame_num of the one before it, because an IDR picture
- * between them is missing: decoders that end at an error end there (7.4.3: it is not allowed). */
-static bool repeats_frame_num(struct access_unit *au, const struct nal *slice, bool key)
-{
-    if (au->codec != AV_CODEC_ID_H264 || (slice->data[0] & 0x60) == 0)
-        return false;
-    int frame_num = parameter_sets_frame_num(&au->sets, slice);
-    if (au->torn.strict && au->gap && !key && frame_num >= 0 && frame_num == au->frame_num) {
-        au->chain_damaged = true;
-        return true;
-    }
-    au->frame_num = frame_num;
-    au->gap = false;
-    return false;
-}
-
 static void emit(struct access_unit *au)
 {
-    struct start_point start;
-    bool add_sets = false;
-    start_point_examine(&au->starts, &au->nals, &au->sets, au->unit.key_flag, &start);
-    bool key = start_points_allow(&au->starts, &start, au->unit.received_us);
-    bool leading = is_leading(au, &start, key);
-
-    if (!key && !au->started)
-        return;
-    if (key && take_key(au, &start, &add_sets) != 0) {
-        au->chain_damaged = true; /* it cannot be decoded, so later frames cannot either */
-        return;
-    }
-    if (leading && au->leading == LEADING_DROP)
-        return;
-    if (!leading && !key)
-        au->leading =
-            LEADING_KEEP; /* leading pictures come right after their key frame: they are over */
-
-    bool refresh = is_refresh(au, &start);
-    if (refresh)
-        au->chain_damaged = false;
-    au->chain_damaged |= au->unit.damaged;
-    if ((au->unit.torn &&
-         !torn_pictures_take_out(&au->torn, au->codec, &au->nals, key, au->unit.received_us)) ||
-        repeats_frame_num(au, &start.slice, key)) {
-        au->left_out++;
-        au->gap = true;
-        return;
-    }
-    const struct access_unit_frame what = {
-        .config = au->config,
+    const struct frame_chain_unit unit = {
         .nals = &au->nals,
         .sets = &au->sets,
-        .missing_sets_of = add_sets ? &start.slice : NULL,
-        .add_recovery_point = key && start.unmarked,
+        .key_flag = au->unit.key_flag,
+        .damaged = au->unit.damaged,
+        .torn = au->unit.torn,
+        .pts = au->unit.pts,
+        .received_us = au->unit.received_us,
+        .captured_us = au->unit.captured_us,
     };
-    struct frame *frame = access_unit_frame_new(&what);
-    if (frame == NULL) {
-        au->chain_damaged = true;
-        return;
-    }
-    frame->key = key;
-    frame->refresh = key || refresh ? start.refresh : 0;
-    frame->damaged = au->chain_damaged || (leading && au->leading == LEADING_DAMAGED);
-    frame->received_us = au->unit.received_us;
-    frame->captured_us = au->unit.captured_us;
-    frame->left_out = au->left_out;
-    au->left_out = 0;
-    torn_pictures_sent(&au->torn, key && !au->unit.damaged, frame->received_us);
-    au->events.on_frame(au->events.ctx, frame, au->unit.pts, au->unit.dts);
+    struct frame *frame = frame_chain_take(&au->chain, &unit);
+    if (frame != NULL)
+        au->events.on_frame(au->events.ctx, frame, au->unit.pts, au->unit.dts);
 }
 
 /* zero_byte and trailing_zero_8bits belong to the start code that follows (Annex B.1). */
@@ -286,7 +171,7 @@ static void end_unit(struct access_unit *au, enum end how)
     close_nal(au);
     au->ended = how;
     if (au->nals.overflow) {
-        au->chain_damaged = true;
+        frame_chain_lost(&au->chain);
     } else {
         /* Of a torn unit a slice is cut, not a set. */
         access_unit_frame_keep_sets(&au->sets, &au->nals, au->unit.damaged && !au->unit.torn);
@@ -372,9 +257,8 @@ static void place_slice(struct access_unit *au, const struct media_packet *packe
     if (u->has_slice) {
         u->damaged |= au->lost;
     } else {
-        /* Whole units before this one may have been lost. */
-        au->chain_damaged |= au->lost;
-        au->gap |= au->lost;
+        if (au->lost) /* perhaps whole units before this one */
+            frame_chain_lost(&au->chain);
         u->has_slice = true;
         u->damaged |= !slice.first;
         u->torn = !slice.first && au->codec == AV_CODEC_ID_HEVC;
@@ -446,13 +330,13 @@ static void take_continuation(struct access_unit *au, const struct media_packet 
     bool of_prefix = au->open == OPEN_STORED && au->open_list == &au->prefix;
     if (u->has_slice && !of_prefix && is_new_time(au, packet)) {
         end_before(au); /* they belong to another unit, whose beginning is missing */
-        au->chain_damaged = true;
+        frame_chain_lost(&au->chain);
         return;
     }
     if (!au->lost && (u->has_slice || au->slice_pts == packet->pts))
         unlearn_end(au);
     if (au->open == OPEN_NONE && !u->has_slice)
-        au->chain_damaged = true;
+        frame_chain_lost(&au->chain);
     else if (au->open == OPEN_NONE || au->lost)
         u->damaged = true;
     au->took_slice = u->has_slice && !of_prefix;
@@ -560,7 +444,7 @@ static bool push_message(struct access_unit *au, const struct media_packet *pack
         au->unit.damaged = true;
     } else if (m->broken) {
         au->lost = true; /* no part of it can be used */
-        au->left_out++;
+        frame_chain_left_out(&au->chain);
     }
     if (ends)
         end_unit(au, END_MESSAGE);

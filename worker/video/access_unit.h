@@ -1,8 +1,7 @@
 /*
  * Makes frames out of the NAL units of one H.264 or HEVC track, whatever container they come in.
- * Worker, the source's thread.  Finds where an access unit ends, keeps the parameter sets, and
- * decides which frames are key frames and which are damaged.  Timestamps stay untouched: timeline
- * repairs them.
+ * Worker, the source's thread.  Finds where an access unit ends and what it lacks, and
+ * keeps the parameter sets.  Timestamps stay untouched: timeline repairs them.
  *
  * Where a unit ends, whichever comes first:
  *   - Its last packet says `last` (RTP marker), as long as the camera's markers are right; once one
@@ -17,14 +16,11 @@
  * them before each slice: they belong to the slice that follows them.  The two fields of an
  * interlaced picture become two frames unless they come in one message.
  *
- * Key frames: see start_point.h.  Pictures that follow a key frame in decoding order but precede it
- * in display order (HEVC: RASL) cannot be decoded when decoding starts at that key frame, unless it
- * is IDR: they are dropped when it is the first frame of a connection, and marked damaged when it
- * ended a damaged chain.
+ * Which units become frames, which are key frames, and what damage to one means for the later ones:
+ * see frame_chain.h.
  *
- * Damage: a unit that lacks a slice, or a part of one, is marked; so is every later unit up to the
- * next complete key frame, since it may refer to the damaged one.  A loss between two units also
- * damages the chain, but not the next unit if that is a key frame with its first slice.
+ * Damage: a unit that lacks a slice, or a part of one, is damaged.  A loss between two units harms
+ * the chain, but not the next unit if that is a key frame with its first slice.
  *
  * Payload: see access_unit_frame.h.  Access unit delimiters, filler data and end-of-sequence marks
  * are left out.  Parameter sets that a key frame with a new configuration lacks are put in front of
