@@ -221,6 +221,43 @@ static void test_frame_num_after_a_missing_key_frame(void **state)
     sample_free(&s);
 }
 
+/* In the slice of x264's P picture: behind 7 bits, 4 long. */
+static void set_frame_num_to_1(AVPacket *unit)
+{
+    struct nal_cursor cursor = {unit->data, unit->data + unit->size};
+    struct nal nal;
+    while (nal_next_annex_b(&cursor, &nal)) {
+        if (nal_role(AV_CODEC_ID_H264, nal.data) != NAL_SLICE)
+            continue;
+        uint8_t *header = unit->data + (nal.data - unit->data);
+        assert_int_equal(header[1] & 0xFE, 0x9A);
+        header[1] &= 0xFE;
+        header[2] = (uint8_t)((header[2] & 0x1F) | 0x20);
+    }
+}
+
+/* Encoders that do not count: every P picture has the frame_num 1.  A loss does not cost all
+ * pictures up to the next key frame. */
+static void test_frame_num_that_stands_still(void **state)
+{
+    (void)state;
+    struct sample s = sample_encode(AV_CODEC_ID_H264, 54, 320, 240,
+                                    "keyint=18:min-keyint=18:scenecut=0:ref=1:bframes=0");
+    struct lossy l = {.rig = rig_new(&s, NULL, 0), .sample = &s};
+    for (int i = 0; i < s.count; i++) {
+        if (i % 18 != 0)
+            set_frame_num_to_1(s.unit[i]);
+        if (i == 5)
+            l.lost = true;
+        else
+            push_cut(&l, i, -1);
+    }
+    access_unit_flush(l.rig->au);
+    assert_int_equal(l.rig->count, s.count - 3);
+    rig_free(l.rig);
+    sample_free(&s);
+}
+
 /* A packet that is cut, and empty but for zeros, behind one whose slice is open. */
 static void test_cut_packet_without_bytes(void **state)
 {
@@ -412,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_loss_between_units),
         cmocka_unit_test(test_cut_slices_are_left_out),
         cmocka_unit_test(test_frame_num_after_a_missing_key_frame),
+        cmocka_unit_test(test_frame_num_that_stands_still),
         cmocka_unit_test(test_cut_packet_without_bytes),
         cmocka_unit_test(test_cut_messages),
         cmocka_unit_test(test_torn_beginning),

@@ -70,19 +70,24 @@ static bool is_refresh(const struct frame_chain *chain, const struct frame_chain
     return start->kind == START_REFRESH && !unit->damaged && !chain->sets_missing;
 }
 
+#define REPEATS_MAX 2 /* the fields of a frame */
+
 /* An H.264 reference picture with the frame_num of the one before it, because an IDR picture
- * between them is missing: decoders that end at an error end there (7.4.3: it is not allowed). */
+ * between them is missing: decoders that end at an error end there (7.4.3: it is not allowed).
+ * Further ones are from an encoder that does not count. */
 static bool repeats_frame_num(struct frame_chain *chain, const struct parameter_sets *sets,
                               const struct nal *slice, bool key)
 {
     if (chain->codec != AV_CODEC_ID_H264 || (slice->data[0] & 0x60) == 0)
         return false;
     int frame_num = parameter_sets_frame_num(sets, slice);
-    if (chain->torn.strict && chain->gap && !key && frame_num >= 0 &&
-        frame_num == chain->frame_num) {
+    bool repeated = !key && frame_num >= 0 && frame_num == chain->frame_num;
+    if (repeated && chain->torn.strict && chain->gap && chain->repeats < REPEATS_MAX) {
+        chain->repeats++;
         chain->damaged = true;
         return true;
     }
+    chain->repeats = repeated ? chain->repeats : 0;
     chain->frame_num = frame_num;
     chain->gap = false;
     return false;

@@ -35,6 +35,7 @@ struct frame_chain {
     unsigned left_out; /* pictures since the newest frame */
     int frame_num;     /* H.264: of the newest reference picture that was sent; -1: not known */
     bool gap;          /* a picture is missing since then */
+    unsigned repeats;  /* pictures with that frame_num that were left out since it changed */
 };
 
 /* A complete access unit. */
