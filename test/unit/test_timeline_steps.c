@@ -213,14 +213,68 @@ static void test_arrival_goes_back(void **state)
     assert_int_equal(timeline.jumps, 0);
 }
 
+/* How far the picture is moved by one stamp that steps back, of frames that are declared to be
+ * reordered and are not. */
+static int64_t moved_by_step_back(int64_t interval_us, int declared)
+{
+    struct timeline timeline;
+    struct timeline_out out = {0};
+    int64_t stamp = 0;
+    timeline_init(&timeline);
+    for (; stamp < 60 * S; stamp += interval_us) {
+        bool bad = stamp / interval_us == 10 * S / interval_us;
+        struct timeline_in in = video_at(stamp - (bad ? interval_us * 3 / 2 : 0), ARRIVAL + stamp);
+        in.reorder_frames = declared;
+        out = map(&timeline, in);
+    }
+    return out.pts_us - (ARRIVAL + stamp - interval_us);
+}
+
+static void test_declared_order_and_step_back(void **state)
+{
+    (void)state;
+    static const int64_t intervals_ms[] = {33, 40, 67, 100, 200};
+    for (size_t i = 0; i < sizeof(intervals_ms) / sizeof(intervals_ms[0]); i++)
+        for (int declared = 1; declared <= 4; declared++)
+            assert_true(llabs(moved_by_step_back(intervals_ms[i] * MS, declared)) <= 10 * MS);
+}
+
+/* Frames that are reordered, and sound: after a pause they are as far apart as before, within
+ * a frame: the first one after it may be ahead of its turn. */
+static void test_pause_of_reordered_frames(void **state)
+{
+    (void)state;
+    struct timeline timeline;
+    int64_t moved_us[TRACK_COUNT] = {0};
+    timeline_init(&timeline);
+    for (int i = 0; i < 70 * 25; i++) { /* I0 P2 B1 P4 B3, of which nothing comes for 8 s */
+        int64_t sent = i * FRAME;
+        if (sent >= 20 * S && sent < 28 * S + FRAME)
+            continue;
+        int64_t shown = i == 0 ? 0 : sent + (i % 2 == 1 ? FRAME : -FRAME);
+        struct timeline_in in = video_at(shown, ARRIVAL + sent);
+        in.reorder_frames = 1;
+        moved_us[TRACK_VIDEO] = map(&timeline, in).pts_us - shown;
+        for (int64_t at = sent; at < sent + FRAME; at += PACKET)
+            moved_us[TRACK_AUDIO] = map(&timeline, audio_at(at, ARRIVAL + at)).pts_us - at;
+    }
+    assert_true(llabs(moved_us[TRACK_VIDEO] - moved_us[TRACK_AUDIO]) <= FRAME);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starts_at_arrival), cmocka_unit_test(test_decode_times),
-        cmocka_unit_test(test_reorder_changes),   cmocka_unit_test(test_reconnect),
-        cmocka_unit_test(test_reconnect_behind),  cmocka_unit_test(test_slow_camera),
-        cmocka_unit_test(test_arrival_goes_back), cmocka_unit_test(test_long_composition),
+        cmocka_unit_test(test_starts_at_arrival),
+        cmocka_unit_test(test_decode_times),
+        cmocka_unit_test(test_reorder_changes),
+        cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_reconnect_behind),
+        cmocka_unit_test(test_slow_camera),
+        cmocka_unit_test(test_arrival_goes_back),
+        cmocka_unit_test(test_long_composition),
         cmocka_unit_test(test_reordering_begins),
+        cmocka_unit_test(test_declared_order_and_step_back),
+        cmocka_unit_test(test_pause_of_reordered_frames),
     };
     return cmocka_run_group_tests_name("timeline steps", tests, NULL, NULL);
 }

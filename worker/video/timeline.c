@@ -213,11 +213,10 @@ static void forget_peer(struct timeline_track *t)
     t->peer_until_us = 0;
 }
 
-/* Steer a track to real time anew.  @param keep  as in timeline_steer_restart(). */
-static void steer_anew(struct timeline_track *t, int64_t source_us, int64_t received_us, bool keep)
+/* Steer a track to real time anew, from a stamp on, which its order has taken into account.
+ * @param keep  as in timeline_steer_restart(). */
+static void steer_anew(struct timeline_track *t, int64_t stamp_us, int64_t received_us, bool keep)
 {
-    int64_t stamp_us = source_us + t->offset_us;
-    t->stamps.count = 0;
     timeline_steer_restart(&t->steer, stamp_us, timeline_steer_out(&t->steer, stamp_us),
                            received_us, keep);
     t->resumed_us = received_us;
@@ -230,7 +229,7 @@ static void resume(struct timeline_track *t, const struct timeline_track *other,
 {
     bool alone = other->mapped && p->received_us - other->last_received_us <= JUMP_US &&
                  other->resumed_us <= t->last_received_us;
-    steer_anew(t, source_us, p->received_us, alone);
+    steer_anew(t, timeline_order_first(t, p, source_us + t->offset_us), p->received_us, alone);
 }
 
 /* The stamps stepped from one source time, of a packet that arrived at from_at_us, to another:
@@ -310,8 +309,9 @@ static void absorb_loss_of_both(struct timeline_track *t, struct timeline_track 
     timeline_steer_stamps_set(&t->steer);
     if (p->received_us - out_us - timeline_steer_reference_us(&t->steer) < JUMP_US)
         return;
-    steer_anew(t, source_us, p->received_us, false);
-    steer_anew(other, other->last_source_us, other->last_received_us, false);
+    steer_anew(t, timeline_order_first(t, p, source_us + t->offset_us), p->received_us, false);
+    other->stamps.count = 0;
+    steer_anew(other, other->last_source_us + other->offset_us, other->last_received_us, false);
 }
 
 /* The camera has lost media, and its stamps do not tell: the output goes on where it belongs. */

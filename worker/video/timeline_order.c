@@ -7,19 +7,35 @@ int64_t timeline_order_nominal(const struct timeline_in *packet)
     return packet->duration_us > 0 ? packet->duration_us : TIMELINE_DURATION_GUESS_US;
 }
 
+/* How far stamps of frames that follow each other are apart. */
+static int64_t interval_of(const struct timeline_track *t, const struct timeline_in *p)
+{
+    return t->interval_us > 0 ? t->interval_us : timeline_order_nominal(p);
+}
+
 /* How far a first frame's decode time is before its stamp. */
 static int64_t reorder_delay(const struct timeline_track *t, const struct timeline_in *p)
 {
     if (p->track != TRACK_VIDEO || p->dts_us != TIMELINE_NONE)
         return 0;
-    return decode_order_frames(&t->order, p->reorder_frames) * timeline_order_nominal(p);
+    return decode_order_frames(&t->order, p->reorder_frames) * interval_of(t, p);
+}
+
+/* How far decode times were before the newest stamps: the less of two, since the newest may be of a
+ * frame ahead of its turn. */
+static int64_t behind_of(const struct timeline_track *t)
+{
+    return t->behind_us[0] < t->behind_us[1] ? t->behind_us[0] : t->behind_us[1];
 }
 
 /* The first step back: from now on the order tells decode times.  What came so far was steered by
  * its stamps: begin anew as if it had not been, or, if that was long ago, keep the distance. */
-static void begin_order(struct timeline_track *t, int64_t delay_us)
+static void begin_order(struct timeline_track *t, const struct timeline_in *p)
 {
     struct timeline_steer *s = &t->steer;
+    if (t->order.learned == 0) /* else frames have stepped back before */
+        t->interval_us = behind_of(t) / decode_order_frames(&t->order, p->reorder_frames);
+    int64_t delay_us = reorder_delay(t, p);
     t->by_order = true;
     t->delay_us = delay_us;
     if (timeline_steer_is_settled(s) || timeline_steer_is_bursting(s) || t->resumed_us != 0)
@@ -29,19 +45,28 @@ static void begin_order(struct timeline_track *t, int64_t delay_us)
                          t->mapped_us);
 }
 
+int64_t timeline_order_first(struct timeline_track *track, const struct timeline_in *packet,
+                             int64_t stamp_us)
+{
+    int64_t delay_us = reorder_delay(track, packet);
+    track->stamps.count = 0;
+    return track->by_order && delay_us > 0 ? stamp_us - delay_us + track->delay_us : stamp_us;
+}
+
 int64_t timeline_order_decode(struct timeline_track *track, const struct timeline_in *packet,
                               int64_t stamp_us)
 {
     struct timeline_track *t = track;
     const struct timeline_in *p = packet;
-    int64_t delay_us = reorder_delay(t, p);
-    if (delay_us == 0)
+    if (reorder_delay(t, p) == 0)
         return stamp_us;
     t->stamps.learned = t->order.learned;
     int64_t decode_us =
-        decode_order_put(&t->stamps, p->reorder_frames, stamp_us, timeline_order_nominal(p));
+        decode_order_put(&t->stamps, p->reorder_frames, stamp_us, interval_of(t, p));
     if (!t->by_order && decode_order_latest(&t->stamps, stamp_us) > stamp_us)
-        begin_order(t, delay_us);
+        begin_order(t, p);
+    t->behind_us[0] = t->behind_us[1];
+    t->behind_us[1] = stamp_us - decode_us;
     return t->by_order ? decode_us + t->delay_us : stamp_us;
 }
 

@@ -18,6 +18,14 @@
 int64_t timeline_order_nominal(const struct timeline_in *packet);
 
 /**
+ * Forget the order of the stamps before a packet, which come before a pause.
+ *
+ * @return what timeline_order_decode() will make of its stamp.
+ */
+int64_t timeline_order_first(struct timeline_track *track, const struct timeline_in *packet,
+                             int64_t stamp_us);
+
+/**
  * Take a packet's stamp into account.
  *
  * @param stamp_us  offset included.

@@ -75,6 +75,8 @@ struct timeline_track {
     struct decode_order order;  /* in output times */
     struct decode_order stamps; /* the same in stamps, offset included */
     int64_t first_us;           /* the first of these */
+    int64_t behind_us[2];       /* how far decode times are before the newest two stamps */
+    int64_t interval_us;        /* of frames, by that; 0: not known */
     int64_t delay_us;           /* added to what their order says */
 };
 
