@@ -260,6 +260,29 @@ static void test_sound_that_is_not_set_up(void **state)
     assert_verdict(c, RTSP_VERDICT_NONE);
 }
 
+/* What is late is no answer to PLAY. */
+static void test_sound_that_is_refused_late(void **state)
+{
+    static const char *const late[] = {"200 OK", "403 Forbidden", "302 Moved", "500 Internal",
+                                       "401 Unauthorized"};
+    struct camera *c = *state;
+    for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+        char text[128];
+        start(c);
+        to_setup(c);
+        answer(c, "200 OK", "Session: 42\r\n", "");
+        expect(c, "SETUP ");
+        rtsp_session_timeout(c->session, rtsp_session_deadline(c->session));
+        expect(c, "PLAY ");
+        (void)snprintf(text, sizeof(text), "RTSP/1.0 %s\r\nCSeq: 3\r\n\r\n", late[i]);
+        feed(c, text, strlen(text));
+        expect_nothing(c);
+        assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAY);
+        answer(c, "200 OK", "", "");
+        assert_int_equal(rtsp_session_state(c->session), RTSP_STATE_PLAYING);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +292,7 @@ int main(void)
         T(test_multicast),
         T(test_encrypted_transport),
         T(test_sound_that_is_not_set_up),
+        T(test_sound_that_is_refused_late),
         T(test_audio_refused),
         T(test_audio_not_asked_for),
         T(test_other_url_for_setup),

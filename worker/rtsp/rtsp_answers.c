@@ -37,6 +37,7 @@ static void next_setup(struct rtsp_session *s)
 
 void rtsp_session_give_up_sound(struct rtsp_session *s)
 {
+    s->given_up_cseq = s->pending_cseq;
     s->pending = METHOD_NONE;
     enter_play(s);
 }
@@ -356,6 +357,8 @@ static enum method answered_method(struct rtsp_session *s, const struct rtsp_mes
     if (s->keepalive.sent != METHOD_NONE && (!numbered || cseq == s->keepalive.cseq))
         return s->keepalive.sent;
     enum method waits = s->pending != METHOD_NONE ? s->pending : s->keepalive.sent;
+    if (numbered && cseq == s->given_up_cseq && cseq != 0 && !s->miscounts)
+        return METHOD_NONE; /* it comes late */
     if (again || waits == METHOD_NONE)
         return METHOD_NONE;
     s->miscounts = true;

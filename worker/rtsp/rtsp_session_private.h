@@ -57,7 +57,8 @@ struct rtsp_session {
     bool miscounts;       /* the camera numbers its answers wrongly: their order counts */
     uint64_t last_answer; /* fingerprint of the newest one */
     enum track setup_track;
-    int64_t sound_by_us; /* when to go on without an answer to the sound's SETUP */
+    int64_t sound_by_us;    /* when to go on without an answer to the sound's SETUP */
+    uint32_t given_up_cseq; /* the request of which that was done; 0: none */
     uint32_t cseq;
     struct rtsp_keepalive keepalive;
     int64_t now_us;
