@@ -398,6 +398,20 @@ static void test_torn_key_frames_in_a_row(void **state)
     rig_free(l.rig);
 }
 
+/* Key frames every 10 s, which arrive with jitter. */
+static void test_torn_key_frames_with_jitter(void **state)
+{
+    (void)state;
+    struct torn_pictures torn;
+    torn_pictures_init(&torn);
+    torn_pictures_sent(&torn, true, 0);
+    for (int64_t key_us = 10000000; key_us <= 20000000; key_us += 10000000) {
+        assert_true(torn_pictures_leave_out(&torn, true, key_us + 300000));
+        torn_pictures_sent(&torn, false, key_us + PICTURE_US);
+    }
+    assert_false(torn_pictures_leave_out(&torn, true, 30000000));
+}
+
 /* Where key frames are far apart, one may be torn. */
 static void test_torn_key_frames_far_apart(void **state)
 {
@@ -456,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_torn_key_frame_of_another_size),
         cmocka_unit_test(test_nothing_but_torn_pictures),
         cmocka_unit_test(test_torn_key_frames_in_a_row),
+        cmocka_unit_test(test_torn_key_frames_with_jitter),
         cmocka_unit_test(test_torn_key_frames_far_apart),
         cmocka_unit_test(test_bounds),
     };

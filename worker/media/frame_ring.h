@@ -11,8 +11,9 @@
 
 #include "worker/media/frame.h"
 
-/* A key frame that lost packets is not begun with until the newest whole one is so old. */
-#define FRAME_RING_WHOLE_KEY_US INT64_C(20000000)
+/* A key frame that lost packets is not begun with until the newest whole one is so old
+ * (TORN_PICTURE_MEMORY_US, too). */
+#define FRAME_RING_WHOLE_KEY_US INT64_C(21000000)
 
 struct frame_ring;
 

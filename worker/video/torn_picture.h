@@ -18,7 +18,8 @@
 #include "worker/video/nal_list.h"
 
 #define TORN_PICTURE_PATIENCE_US INT64_C(2000000)
-#define TORN_PICTURE_MEMORY_US INT64_C(20000000)
+/* More than key frames are apart that come every 2, 5 or 10 s: jitter would decide about them. */
+#define TORN_PICTURE_MEMORY_US INT64_C(21000000)
 
 /* One connection's history.  Plain: lives in its user by value. */
 struct torn_pictures {
