@@ -522,9 +522,45 @@ static void test_slow_history_of_one_track(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* A right camera with sender reports, behind a queue that grows by a sixth of the time and drains:
+ * that is no other pace of both clocks. */
+static void test_queue_that_grows(void **state)
+{
+    (void)state;
+    struct timeline timeline;
+    int64_t next[TRACK_COUNT] = {0}, moved_us[TRACK_COUNT] = {0}, apart_us = 0;
+    timeline_init(&timeline);
+    while (next[TRACK_VIDEO] < 50 * S) {
+        enum track track = next[TRACK_VIDEO] <= next[TRACK_AUDIO] ? TRACK_VIDEO : TRACK_AUDIO;
+        int64_t duration = track == TRACK_VIDEO ? 40 * MS : 20 * MS, sent = next[track];
+        int64_t since = sent - 15 * S;
+        int64_t queued = since < 0        ? 0
+                         : since < 12 * S ? since / 6
+                         : since < 16 * S ? (16 * S - since) / 2
+                                          : 0;
+        struct timeline_in in = {.track = track,
+                                 .pts_us = sent,
+                                 .dts_us = TIMELINE_NONE,
+                                 .duration_us = duration,
+                                 .received_us = 5000 * S + sent + queued};
+        struct timeline_out out;
+        if (sent % (5 * S) == (track == TRACK_VIDEO ? 320 * MS : 720 * MS))
+            timeline_report(&timeline, track, sent, 1700000000 * S + sent, in.received_us);
+        timeline_map(&timeline, &in, &out);
+        if (!out.history) /* else it is not sent, or not seen */
+            moved_us[track] = out.pts_us - sent;
+        int64_t apart = llabs(moved_us[TRACK_VIDEO] - moved_us[TRACK_AUDIO]);
+        if (sent > 10 * S && apart > apart_us)
+            apart_us = apart;
+        next[track] += duration;
+    }
+    assert_true(apart_us <= 120 * MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_queue_that_grows),
         cmocka_unit_test(test_one_track_late),
         cmocka_unit_test(test_one_track_late_with_reports),
         cmocka_unit_test(test_clump_after_stall),

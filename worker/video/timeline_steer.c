@@ -124,11 +124,12 @@ void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int6
 }
 
 void timeline_steer_set(struct timeline_steer *steer, double report_pace, bool counts,
-                        int64_t other_late_us)
+                        const struct timeline_steer *other)
 {
     steer->report_pace = report_pace;
     steer->report_counts = counts;
-    steer->other_late_us = other_late_us;
+    steer->other_late_us = timeline_steer_late_us(other);
+    steer->other_off_pace = other->off_pace;
 }
 
 bool timeline_steer_denies_reports(const struct timeline_steer *steer)
@@ -283,12 +284,13 @@ static void take_slope(struct timeline_steer *s, const struct arrival_fit *fit)
 }
 
 /* Is the arrival's pace too far from that of the reports to be the network's doing?  The clock has
- * changed its pace since. */
+ * changed its pace since.  A queue that grows delays both tracks. */
 static bool denies(const struct timeline_steer *s, const struct arrival_fit *fit)
 {
-    if (s->report_pace <= 0 || !arrival_fit_leaves(fit, 1 - 1 / s->report_pace))
-        return false;
-    return fabs(s->report_pace * (1 - fit->slope) - 1) > DENIED_PACE;
+    bool both =
+        s->off_pace > 0 ? s->other_off_pace > s->off_pace / 2 : s->other_off_pace < s->off_pace / 2;
+    return s->report_pace > 0 && arrival_fit_leaves(fit, 1 - 1 / s->report_pace) &&
+           fabs(s->off_pace) > DENIED_PACE && !both;
 }
 
 /* Set the clock's pace.  @return how much later than out_us a stamp's output should be. */
@@ -302,8 +304,10 @@ static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_
         s->slope = 0;
     bool told = fits && s->slope == fit.slope;
     double slope = s->slope;
-    if (fits)
+    if (fits) {
+        s->off_pace = (s->report_pace > 0 ? s->report_pace : 1) * (1 - fit.slope) - 1;
         s->denied = denies(s, &fit);
+    }
     if (s->report_pace > 0 && s->report_counts && !s->denied &&
         !(told && is_firm(s, SLOPE_WINS_US))) {
         slope = 1 - 1 / s->report_pace;

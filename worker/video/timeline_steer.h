@@ -49,7 +49,9 @@ struct timeline_steer {
     double report_pace;       /* as in timeline_steer_set() */
     bool report_counts;       /* likewise */
     bool denied;              /* the arrival tells another pace than report_pace */
-    int64_t other_late_us;    /* likewise */
+    double off_pace;          /* ... by so much, or than 1 without reports */
+    double other_off_pace;    /* off_pace of the other track */
+    int64_t other_late_us;    /* timeline_steer_late_us() of the other track */
     double pace_before;       /* pace for stamps before the anchor */
     int64_t moved_us;         /* how much later corrections have made the output */
     int64_t off_us;           /* how much later the output should be, by arrival */
@@ -87,10 +89,10 @@ void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int6
  *                       known.
  * @param counts         it is used, unless the arrival has told another one for seconds, or one
  *                       that is far from it.
- * @param other_late_us  timeline_steer_late_us() of the other track.
+ * @param other          steers the other track.
  */
 void timeline_steer_set(struct timeline_steer *steer, double report_pace, bool counts,
-                        int64_t other_late_us);
+                        const struct timeline_steer *other);
 
 /** Does the arrival tell that the clock's pace has changed since the sender reports? */
 bool timeline_steer_denies_reports(const struct timeline_steer *steer);
