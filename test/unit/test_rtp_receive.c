@@ -538,11 +538,7 @@ static void test_tcp_numbers_astray(void **state)
     for (int how = 0; how < 3; how++) {
         struct rtp_receiver *r = open_receiver(false);
         for (uint16_t i = 0; i < 100; i++)
-            push(r,
-                 how == 0   ? (uint16_t)(2 * i)
-                 : how == 1 ? (uint16_t)(500 - i)
-                            : (uint16_t)(i << 8),
-                 0);
+            push(r, (uint16_t)(how == 0 ? 2 * i : how == 1 ? 500 - i : i << 8), 0);
         assert_int_equal(out.count, 100);
         assert_true(out.lost[20]);
         for (size_t i = 40; i < 100; i++)

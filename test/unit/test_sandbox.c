@@ -412,6 +412,24 @@ static void test_modes(void **state)
     assert_int_equal(open_passwd(), 0);
 }
 
+/* What a loop is made of, before the sandbox is entered: libuv 1.49 makes a ring if it can. */
+static void test_rings_are_refused_in_advance(void **state)
+{
+    (void)state;
+    int status = -1;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(sandbox_refuse_rings(SANDBOX_ON) == 0 && use_io_uring() == ENOSYS &&
+                      make_epoll() == 0 && sandbox_enter(SANDBOX_ON) == 0
+                  ? 0
+                  : 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(sandbox_refuse_rings(SANDBOX_OFF), 0);
+    assert_int_not_equal(use_io_uring(), ENOSYS);
+}
+
 static int prepare(void **state)
 {
     (void)state;
@@ -423,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_rings_are_refused_in_advance),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_files_are_out_of_reach),
         cmocka_unit_test(test_ends_the_process),

@@ -119,7 +119,6 @@ static bool wait_for_adoption(const struct nursery *n, pid_t parent)
  * none to the master, which could not go on (epoll(7), max_user_watches). */
 static int make_loop(uv_loop_t *loop)
 {
-    (void)setenv("UV_USE_IO_URING", "0", 1); /* what goes through a ring passes the sandbox */
     int rc = uv_loop_init(loop);
     if (rc != 0)
         log_errorx(NULL, "cannot make an event loop: %s", uv_strerror(rc));
@@ -146,7 +145,8 @@ static _Noreturn void become_worker(struct nursery *n, uint32_t worker_id, int c
         exit(EXIT_FAILURE);
     }
     crash_install();
-    if (make_loop(&loop) != 0 || sandbox_enter(n->sandbox) != 0)
+    if (sandbox_refuse_rings(n->sandbox) != 0 || make_loop(&loop) != 0 ||
+        sandbox_enter(n->sandbox) != 0)
         exit(EXIT_FAILURE);
     exit(worker_run(&loop, channel, handover));
 }

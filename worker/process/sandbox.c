@@ -130,6 +130,23 @@ bool sandbox_is_outdated(void)
     return has_landlock && sandbox_landlock_is_outdated();
 }
 
+static int refuse_privileges(void)
+{
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ? -errno : 0;
+}
+
+int sandbox_refuse_rings(enum sandbox_mode mode)
+{
+    if (mode == SANDBOX_OFF || !has_seccomp)
+        return 0;
+    int rc = refuse_privileges();
+    if (rc == 0)
+        rc = sandbox_seccomp_refuse_rings();
+    if (rc != 0)
+        log_errorx(NULL, "sandbox: io_uring: %s", strerrordesc_np(-rc));
+    return rc;
+}
+
 int sandbox_enter(enum sandbox_mode mode)
 {
     const char *what = "limits";
@@ -144,10 +161,9 @@ int sandbox_enter(enum sandbox_mode mode)
     if (rc != 0)
         goto out;
     what = "no new privileges";
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) {
-        rc = -errno;
+    rc = refuse_privileges();
+    if (rc != 0)
         goto out;
-    }
     what = "Landlock";
     if (has_landlock)
         rc = sandbox_landlock_enter();

@@ -29,6 +29,15 @@
 int sandbox_prepare(enum sandbox_mode mode);
 
 /**
+ * Refuse io_uring in advance, so that the event loop does without: what goes through a ring passes
+ * the sandbox, and libuv gives up when a ring that it has made stops working.  It makes one with
+ * the loop, whatever UV_USE_IO_URING says (1.49).  Worker, before it makes its loop.
+ *
+ * @return 0; negative errno (logged).  The caller must end the process.
+ */
+int sandbox_refuse_rings(enum sandbox_mode mode);
+
+/**
  * Enter the sandbox; there is no way out.  Worker, right after the fork, while it has one thread.
  *
  * @return 0; negative errno (logged): the kernel refused a part that sandbox_prepare() had found.

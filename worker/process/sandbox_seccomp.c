@@ -271,6 +271,27 @@ int sandbox_seccomp_prepare(void)
     return rc;
 }
 
+/* For all threads: a sanitizer has started one of its own. */
+static int enter(const struct sock_fprog *program)
+{
+    long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program);
+    if (rc == -1)
+        return -errno;
+    return rc == 0 ? 0 : -ESRCH; /* rc is a thread that could not take the filter */
+}
+
+int sandbox_seccomp_refuse_rings(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {.len = COUNT(filter), .filter = filter};
+    return enter(&program);
+}
+
 int sandbox_seccomp_enter(void)
 {
     const struct sock_fprog program = {.len = (unsigned short)instruction_count,
@@ -279,9 +300,5 @@ int sandbox_seccomp_enter(void)
         if (instructions[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && instructions[i].k == OWN_PID)
             instructions[i].k = (uint32_t)getpid();
     }
-    /* For all threads: a sanitizer has started one of its own. */
-    long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
-    if (rc == -1)
-        return -errno;
-    return rc == 0 ? 0 : -ESRCH; /* rc is a thread that could not take the filter */
+    return enter(&program);
 }

@@ -28,6 +28,13 @@
 int sandbox_seccomp_prepare(void);
 
 /**
+ * Refuse io_uring to this process, as an older kernel does.  Needs no_new_privs.
+ *
+ * @return 0 or negative errno.
+ */
+int sandbox_seccomp_refuse_rings(void);
+
+/**
  * Filter the system calls of this process.  Needs no_new_privs.
  *
  * @return 0 or negative errno.
