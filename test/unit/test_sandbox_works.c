@@ -8,9 +8,11 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <uv.h>
 
 #define BIG_BYTES (256u << 20)
 
@@ -173,6 +175,39 @@ static void test_works(void **state)
         assert_exit(read_certificates, 0);
 }
 
+static void on_timer(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+/* The nursery makes a worker's loop before the worker enters the sandbox. */
+static int run_loop(void)
+{
+    uv_loop_t loop;
+    uv_timer_t timer;
+    bool ran = false;
+    if (sandbox_refuse_rings(SANDBOX_ON) != 0 || uv_loop_init(&loop) != 0 ||
+        sandbox_enter(SANDBOX_ON) != 0)
+        return 254;
+    timer.data = &ran;
+    (void)uv_timer_init(&loop, &timer);
+    (void)uv_timer_start(&timer, on_timer, 1, 0);
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    return ran ? 0 : 255;
+}
+
+static void test_loop_works(void **state)
+{
+    (void)state;
+    int status = -1;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(run_loop());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 /* Otherwise a failed assertion of ours would look like somebody else's work. */
 static void test_abort_is_an_abort(void **state)
 {
@@ -192,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_works),
+        cmocka_unit_test(test_loop_works),
         cmocka_unit_test(test_abort_is_an_abort),
     };
     return cmocka_run_group_tests(tests, prepare, NULL);
