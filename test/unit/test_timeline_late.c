@@ -522,39 +522,69 @@ static void test_slow_history_of_one_track(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* A right camera with sender reports, behind a queue that grows by a sixth of the time and drains:
- * that is no other pace of both clocks. */
-static void test_queue_that_grows(void **state)
+struct queue {
+    bool of[TRACK_COUNT]; /* the tracks whose packets go through it */
+    int64_t full_us;      /* from QUEUE_BEGINS_US on it grows up to that, */
+    int64_t grows_us;     /* ... within this time, and drains within a third of it */
+};
+
+#define QUEUE_BEGINS_US (15 * S)
+
+static int64_t queued_us(const struct queue *queue, enum track track, int64_t sent_us)
 {
-    (void)state;
+    int64_t since_us = sent_us - QUEUE_BEGINS_US;
+    int64_t drained_us = queue->grows_us * 4 / 3;
+    if (!queue->of[track] || since_us < 0 || since_us >= drained_us)
+        return 0;
+    return since_us < queue->grows_us
+               ? queue->full_us * since_us / queue->grows_us
+               : queue->full_us * 3 * (drained_us - since_us) / queue->grows_us;
+}
+
+/* How far a right camera's tracks, with sender reports, get apart behind a queue. */
+static int64_t apart_behind(const struct queue *queue)
+{
     struct timeline timeline;
-    int64_t next[TRACK_COUNT] = {0}, moved_us[TRACK_COUNT] = {0}, apart_us = 0;
+    int64_t sent[TRACK_COUNT] = {0}, moved_us[TRACK_COUNT] = {0}, apart_us = 0;
     timeline_init(&timeline);
-    while (next[TRACK_VIDEO] < 50 * S) {
-        enum track track = next[TRACK_VIDEO] <= next[TRACK_AUDIO] ? TRACK_VIDEO : TRACK_AUDIO;
-        int64_t duration = track == TRACK_VIDEO ? 40 * MS : 20 * MS, sent = next[track];
-        int64_t since = sent - 15 * S;
-        int64_t queued = since < 0        ? 0
-                         : since < 12 * S ? since / 6
-                         : since < 16 * S ? (16 * S - since) / 2
-                                          : 0;
+    while (sent[TRACK_VIDEO] < 50 * S) {
+        int64_t due[TRACK_COUNT];
+        for (enum track t = 0; t < TRACK_COUNT; t++)
+            due[t] = sent[t] + queued_us(queue, t, sent[t]);
+        enum track track = due[TRACK_VIDEO] <= due[TRACK_AUDIO] ? TRACK_VIDEO : TRACK_AUDIO;
         struct timeline_in in = {.track = track,
-                                 .pts_us = sent,
+                                 .pts_us = sent[track],
                                  .dts_us = TIMELINE_NONE,
-                                 .duration_us = duration,
-                                 .received_us = 5000 * S + sent + queued};
+                                 .duration_us = track == TRACK_VIDEO ? 40 * MS : 20 * MS,
+                                 .received_us = 5000 * S + due[track]};
         struct timeline_out out;
-        if (sent % (5 * S) == (track == TRACK_VIDEO ? 320 * MS : 720 * MS))
-            timeline_report(&timeline, track, sent, 1700000000 * S + sent, in.received_us);
+        if (sent[track] % (5 * S) == (track == TRACK_VIDEO ? 320 * MS : 720 * MS))
+            timeline_report(&timeline, track, sent[track], 1700000000 * S + sent[track],
+                            in.received_us);
         timeline_map(&timeline, &in, &out);
         if (!out.history) /* else it is not sent, or not seen */
-            moved_us[track] = out.pts_us - sent;
+            moved_us[track] = out.pts_us - sent[track];
         int64_t apart = llabs(moved_us[TRACK_VIDEO] - moved_us[TRACK_AUDIO]);
-        if (sent > 10 * S && apart > apart_us)
+        if (sent[track] > 10 * S && apart > apart_us)
             apart_us = apart;
-        next[track] += duration;
+        sent[track] += in.duration_us;
     }
-    assert_true(apart_us <= 120 * MS);
+    return apart_us;
+}
+
+/* A queue that grows is no other pace of both clocks, nor of one for longer than a report takes. */
+static void test_queue_that_grows(void **state)
+{
+    static const int64_t full_us[] = {1 * S, 2 * S};
+    static const int64_t grows_us[] = {6 * S, 12 * S, 18 * S, 25 * S};
+    (void)state;
+    assert_true(apart_behind(&(struct queue){{true, true}, 2 * S, 12 * S}) <= 120 * MS);
+    for (int i = 0; i < 2 * 4; i++) {
+        struct queue queue = {{[TRACK_AUDIO] = true}, full_us[i % 2], grows_us[i / 2]};
+        assert_true(apart_behind(&queue) <= 700 * MS);
+        queue = (struct queue){{[TRACK_VIDEO] = true}, full_us[i % 2], grows_us[i / 2]};
+        assert_true(apart_behind(&queue) <= 1400 * MS);
+    }
 }
 
 int main(void)

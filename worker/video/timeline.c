@@ -503,7 +503,8 @@ static int64_t map_stamp(struct timeline *tl, const struct timeline_in *p, int64
         peer = timeline_peer_ask(t, other, source_us, p->received_us);
     bool paced =
         !camera_clock_may_be_coarse(&t->camera) && timeline_peer_is_known(t, p->received_us);
-    timeline_steer_set(&t->steer, paced ? t->camera.pace : 0, t->camera.steady, &other->steer);
+    timeline_steer_set(&t->steer, paced ? t->camera.pace : 0, t->camera.steady,
+                       t->camera.received_us, &other->steer);
     int64_t stamp_us = source_us + t->offset_us;
     int64_t decode_us = timeline_order_decode(t, p, stamp_us);
     if (!timeline_order_is_ahead(t, p, decode_us))

@@ -29,9 +29,11 @@
 #define SLOPE_FIRM_MAX 1.2     /* steeper lines are of bursts, or of stamps in another unit */
 #define SLOPE_WINS_US 12000000 /* a slope that was confirmed for so long counts against reports */
 #define DENIED_PACE 0.08       /* reports whose pace is further from the arrival's are too old */
-#define CLEAN_US 30000         /* a fit to points that lie higher than this, ... */
-#define BENT_US 60000          /* ... or with ends that are bent by more, gives no new slope */
-#define SAME_PACE 0.03         /* paces that differ by less are of one clock */
+#define SAME_REPORTS 0.01      /* ... until another one tells the same pace */
+#define DENIED_KEEP_US 10000000
+#define CLEAN_US 30000 /* a fit to points that lie higher than this, ... */
+#define BENT_US 60000  /* ... or with ends that are bent by more, gives no new slope */
+#define SAME_PACE 0.03 /* paces that differ by less are of one clock */
 #define CLOCK_SETTLES_US 1000000
 #define STAMPS_SETTLE_US 4000000 /* until the line holds no packet of before stamps were set */
 #define PACE_MAX 1e4
@@ -58,6 +60,7 @@ static void start(struct timeline_steer *s, int64_t stamp_us, int64_t out_us, in
         .pace_before = 1,
         .fast_since_us = received_us - BURST_MAX_US,
         .history_us = INT64_MIN,
+        .denied_since_us = INT64_MAX,
         .arrival_us = received_us,
         .newest_us = received_us,
         .newest_stamp_us = stamp_us,
@@ -124,10 +127,11 @@ void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int6
 }
 
 void timeline_steer_set(struct timeline_steer *steer, double report_pace, bool counts,
-                        const struct timeline_steer *other)
+                        int64_t reported_us, const struct timeline_steer *other)
 {
     steer->report_pace = report_pace;
     steer->report_counts = counts;
+    steer->reported_us = reported_us;
     steer->other_late_us = timeline_steer_late_us(other);
     steer->other_off_pace = other->off_pace;
 }
@@ -285,12 +289,34 @@ static void take_slope(struct timeline_steer *s, const struct arrival_fit *fit)
 
 /* Is the arrival's pace too far from that of the reports to be the network's doing?  The clock has
  * changed its pace since.  A queue that grows delays both tracks. */
-static bool denies(const struct timeline_steer *s, const struct arrival_fit *fit)
+static bool contradicts(const struct timeline_steer *s, const struct arrival_fit *fit)
 {
     bool both =
         s->off_pace > 0 ? s->other_off_pace > s->off_pace / 2 : s->other_off_pace < s->off_pace / 2;
     return s->report_pace > 0 && arrival_fit_leaves(fit, 1 - 1 / s->report_pace) &&
            fabs(s->off_pace) > DENIED_PACE && !both;
+}
+
+/* Did a report that came since tell the same pace again?  Then the packets are late. */
+static bool reports_insist(const struct timeline_steer *s)
+{
+    return s->report_counts && s->reported_us > s->denied_since_us &&
+           fabs(s->report_pace / s->denied_pace - 1) < SAME_REPORTS;
+}
+
+static void judge_reports(struct timeline_steer *s, const struct arrival_fit *fit)
+{
+    s->off_pace = (s->report_pace > 0 ? s->report_pace : 1) * (1 - fit->slope) - 1;
+    bool denied = contradicts(s, fit);
+    if (denied && s->denied_since_us == INT64_MAX) {
+        s->denied_since_us = s->newest_us;
+        s->denied_pace = s->report_pace;
+    } else if (!denied && s->newest_us - s->denied_at_us > DENIED_KEEP_US) {
+        s->denied_since_us = INT64_MAX;
+    }
+    if (denied)
+        s->denied_at_us = s->newest_us;
+    s->denied = denied && !reports_insist(s);
 }
 
 /* Set the clock's pace.  @return how much later than out_us a stamp's output should be. */
@@ -304,10 +330,8 @@ static int64_t off_by_arrival(struct timeline_steer *s, int64_t stamp_us, int64_
         s->slope = 0;
     bool told = fits && s->slope == fit.slope;
     double slope = s->slope;
-    if (fits) {
-        s->off_pace = (s->report_pace > 0 ? s->report_pace : 1) * (1 - fit.slope) - 1;
-        s->denied = denies(s, &fit);
-    }
+    if (fits)
+        judge_reports(s, &fit);
     if (s->report_pace > 0 && s->report_counts && !s->denied &&
         !(told && is_firm(s, SLOPE_WINS_US))) {
         slope = 1 - 1 / s->report_pace;

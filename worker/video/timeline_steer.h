@@ -48,8 +48,12 @@ struct timeline_steer {
     double clock_pace;        /* ... and then at this one */
     double report_pace;       /* as in timeline_steer_set() */
     bool report_counts;       /* likewise */
-    bool denied;              /* the arrival tells another pace than report_pace */
-    double off_pace;          /* ... by so much, or than 1 without reports */
+    int64_t reported_us;      /* likewise */
+    bool denied;              /* the arrival tells another pace, and no report has insisted */
+    int64_t denied_since_us;  /* since when the arrival does; INT64_MAX: it has not for seconds */
+    int64_t denied_at_us;     /* the last time that it did */
+    double denied_pace;       /* report_pace when it began */
+    double off_pace;          /* of the arrival, from report_pace, or from 1 without reports */
     double other_off_pace;    /* off_pace of the other track */
     int64_t other_late_us;    /* timeline_steer_late_us() of the other track */
     double pace_before;       /* pace for stamps before the anchor */
@@ -89,10 +93,11 @@ void timeline_steer_restart(struct timeline_steer *steer, int64_t stamp_us, int6
  *                       known.
  * @param counts         it is used, unless the arrival has told another one for seconds, or one
  *                       that is far from it.
+ * @param reported_us    arrival of the newest report.
  * @param other          steers the other track.
  */
 void timeline_steer_set(struct timeline_steer *steer, double report_pace, bool counts,
-                        const struct timeline_steer *other);
+                        int64_t reported_us, const struct timeline_steer *other);
 
 /** Does the arrival tell that the clock's pace has changed since the sender reports? */
 bool timeline_steer_denies_reports(const struct timeline_steer *steer);
